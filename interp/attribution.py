@@ -1,0 +1,305 @@
+"""Mediated integrated gradients: which words act on the score, and by which route through a site.
+
+Integrated gradients (Sundararajan et al. 2017) move all token embeddings on a straight line from a baseline to the
+text. At a site (layer l, EOT) every path from a word to the score passes Z, the rest of the stream there, or
+neither, since later blocks also attend to other positions. Cutting the gradient accordingly gives the routes
+`through`, `around` and `bypass`; they add up to `full`, the plain method. `through` is conductance (Dhamdhere et al.
+2018) summed over the directions of the rotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from interp.models import Clip, Tokens, length_batches, tokenize
+from interp.rotation import Rotation
+from interp.sites import Site, SiteError, SiteMismatch
+from interp.tensors import Basis, Embeddings, Float, Int, Tensor
+from interp.towers import blocks, embed_ids, finish, run_block
+
+Route = Literal["through", "around", "bypass", "full"]
+ROUTES: tuple[Route, ...] = get_args(Route)
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """What each token of each text adds to its score, by route.
+
+    Attributes:
+        words: of each text, in order, lower case.
+        word_of: token -> word of its text, -1 for BOS, EOT and padding; shape (n, t).
+        tokens: route -> attributions, float64, shape (n, t); zero for BOS, EOT and padding.
+        score, baseline_score: of each text and of its baseline.
+    """
+
+    words: tuple[tuple[str, ...], ...]
+    word_of: np.ndarray
+    tokens: Mapping[Route, np.ndarray]
+    score: np.ndarray
+    baseline_score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def by_word(self, route: Route) -> list[np.ndarray]:
+        """Attributions summed over the pieces of each word: one array per text, as long as its words."""
+        out = []
+        for words, owners, values in zip(self.words, self.word_of, self.tokens[route], strict=True):
+            inside = owners >= 0
+            out.append(np.bincount(owners[inside], values[inside], minlength=len(words)))
+        return out
+
+    def by_type(self, route: Route) -> dict[str, tuple[float, int]]:
+        """Word type -> mean attribution over all its occurrences, and their number; sorted by word."""
+        seen: dict[str, list[float]] = {}
+        for words, values in zip(self.words, self.by_word(route), strict=True):
+            for word, value in zip(words, values, strict=True):
+                seen.setdefault(word, []).append(float(value))
+        return {word: (float(np.mean(values)), len(values)) for word, values in sorted(seen.items())}
+
+    @property
+    def delta(self) -> np.ndarray:
+        """Convergence: sum of the full attributions minus (score - baseline score), per text.
+
+        Raises:
+            KeyError: neither `full`, nor all three other routes were asked for.
+        """
+        routes: tuple[Route, ...] = ("full",) if "full" in self.tokens else ("through", "around", "bypass")
+        return sum(self.tokens[route].sum(1) for route in routes) - (self.score - self.baseline_score)
+
+
+class MediatedIntegratedGradients:
+    """Attribute a text's score for an image to its tokens, by route through a site.
+
+    >>> from interp.models import embed_images, load_clip
+    >>> from interp.data.toy import load_toy
+    >>> clip, pairs = load_clip("toy"), load_toy()
+    >>> pair = pairs.pairs[0]
+    >>> image = embed_images(clip, [pairs.open_image(pair)])
+    >>> attributions = MediatedIntegratedGradients(clip).attribute([pair.description], image, routes=("full",))
+    >>> len(attributions.by_word("full")[0]) == len(attributions.words[0])
+    True
+
+    Args:
+        clip: the model.
+        rotation: of the subspace Z, at a site in the text tower; without one only `full` can be asked for.
+
+    Raises:
+        SiteError: the site is in the vision tower or not in this model.
+        SiteMismatch: the rotation is of another width.
+    """
+
+    def __init__(self, clip: Clip, rotation: Rotation | None = None) -> None:
+        self.clip, self.rotation = clip, rotation
+        self.layer = 0
+        if rotation is not None:
+            site = Site.parse(rotation.site)
+            if site.tower != "text":
+                raise SiteError(f"attributions are of words: the site must be in the text tower, got {site.label}")
+            site.check(clip)
+            if rotation.width != clip.width("text"):
+                raise SiteMismatch(
+                    f"the rotation is for width {rotation.width}, the text tower has {clip.width('text')}"
+                )
+            self.layer = site.layer
+
+    def attribute(
+        self,
+        inputs: Sequence[str] | Tokens,
+        images: Embeddings,
+        *,
+        baselines: Int[Tensor, "n t"] | None = None,
+        routes: Sequence[Route] | None = None,
+        n_steps: int = 50,
+        method: str = "gausslegendre",
+        internal_batch_size: int | None = 256,
+        return_convergence_delta: bool = False,
+    ) -> Attributions | tuple[Attributions, np.ndarray]:
+        """Attributions of each text's score (cosine) with the image of the same row.
+
+        Args:
+            inputs: n texts, or their tokens.
+            images: unit-norm embeddings, shape (n, embed).
+            baselines: token ids to start from, shape (n, t); by default BOS, padding, EOT.
+            routes: by default all four with a rotation, else `full`.
+            n_steps: points of the path integral.
+            method: captum's name of the rule: ``gausslegendre``, ``riemann_trapezoid``, ``riemann_middle``, ...
+            internal_batch_size: texts x steps that are run at once.
+            return_convergence_delta: return the attributions' `delta` beside them, as captum does.
+
+        Returns:
+            `Attributions`, or with `return_convergence_delta` a tuple of them and `Attributions.delta`.
+
+        Raises:
+            ValueError: counts that differ, an unknown route, or a route that needs a rotation.
+        """
+        tokens = inputs if isinstance(inputs, Tokens) else tokenize(self.clip, inputs)
+        chosen = tuple(routes) if routes is not None else (ROUTES if self.rotation is not None else ("full",))
+        unknown = set(chosen) - set(ROUTES)
+        if unknown:
+            raise ValueError(f"unknown route '{unknown.pop()}'; known: {', '.join(ROUTES)}")
+        if self.rotation is None and set(chosen) != {"full"}:
+            raise ValueError("without a rotation there is no site: only the route 'full' is defined")
+        bases = {} if self.rotation is None else {"z": self.rotation.basis}
+        shared, through = integrate(
+            self.clip, tokens, images, self.layer, bases, baselines=baselines, n_steps=n_steps, method=method,
+            internal_batch_size=internal_batch_size, plain="full" in chosen,
+        )  # fmt: skip
+        values = assemble(shared, through["z"] if through else None, chosen)
+        found = Attributions(tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score)
+        return (found, found.delta) if return_convergence_delta else found
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the attributions of all subspaces at one layer have in common; arrays of shape (n, t).
+
+    Attributes:
+        stream: through the whole stream at the site. bypass: past it. full: plain gradients, if asked for.
+    """
+
+    stream: np.ndarray
+    bypass: np.ndarray
+    full: np.ndarray | None
+    score: np.ndarray
+    baseline_score: np.ndarray
+
+
+def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]) -> dict[Route, np.ndarray]:
+    """The routes of one subspace: what of the stream's route does not go through Z goes around it."""
+    out: dict[Route, np.ndarray] = {}
+    for route in routes:
+        if route == "full":
+            out[route] = shared.stream + shared.bypass if shared.full is None else shared.full
+        elif route == "bypass":
+            out[route] = shared.bypass
+        elif through is not None:
+            out[route] = through if route == "through" else shared.stream - through
+    return out
+
+
+def default_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
+    """BOS, padding up to the text's EOT, EOT: nothing is said, at the same length."""
+    pad = clip.tokenizer.pad_token_id
+    ids = torch.full_like(tokens.ids, clip.eot if pad is None else pad)
+    ids[:, 0] = tokens.ids[:, 0]
+    after = torch.arange(ids.shape[1]) >= tokens.eot[:, None]
+    return torch.where(after, tokens.ids, ids)
+
+
+def integrate(
+    clip: Clip,
+    tokens: Tokens,
+    images: Embeddings,
+    layer: int,
+    bases: Mapping[str, Basis],
+    *,
+    baselines: Int[Tensor, "n t"] | None = None,
+    n_steps: int = 50,
+    method: str = "gausslegendre",
+    internal_batch_size: int | None = 256,
+    plain: bool = False,
+) -> tuple[Shared, dict[str, np.ndarray]]:
+    """The path integrals of several subspaces at one layer, at the price of one forward pass.
+
+    Args:
+        layer: of the site; 0 puts the site at the embeddings, which leaves `stream` of no use.
+        bases: name -> orthonormal basis, shape (d, k).
+        plain: also compute `full` by an uncut backward pass of its own, the check of all others.
+
+    Returns:
+        What all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
+    """
+    if len(images) != len(tokens):
+        raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(tokens)} texts")
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+    given = baselines if baselines is not None else default_baselines(clip, tokens)
+    if given.shape != tokens.ids.shape:
+        raise ValueError(
+            f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
+        )
+    alphas, weights = _rule(n_steps, method)
+    shape = tuple(tokens.ids.shape)
+    names = ["stream", "bypass", *(["full"] if plain else []), *(f"z.{name}" for name in bases)]
+    sums = {name: np.zeros(shape) for name in names}
+    score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
+    at_once = max(1, (internal_batch_size or len(tokens) * n_steps) // n_steps)
+    moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
+    for rows in length_batches(tokens.eot, at_once):
+        some = tokens.take(rows)
+        width = some.ids.shape[1]
+        with torch.no_grad():
+            end = embed_ids(clip, some.ids.to(clip.device))
+            start = embed_ids(clip, given[rows, :width].to(clip.device))
+            target = images[rows].to(clip.device, clip.model.dtype)
+            for values, embedded in ((score, end), (baseline_score, start)):
+                values[rows.numpy()] = _scores(clip, embedded, some.eot, target)[0].double().cpu().numpy()
+        steps = torch.arange(len(rows) * n_steps)
+        for chunk in steps.split(internal_batch_size or len(steps)):
+            text, step = (chunk // n_steps).to(clip.device), chunk % n_steps
+            alpha = alphas[step].to(end)[:, None, None]
+            path = (start[text] + alpha * (end[text] - start[text])).requires_grad_()
+            grads = _routes(clip, path, some.eot[text.cpu()], target[text], layer, moved, plain)
+            for name, grad in grads.items():
+                parts = (grad * (end[text] - start[text])).sum(-1).double().cpu() * weights[step][:, None]
+                per_text = torch.zeros(len(rows), width, dtype=torch.float64).index_add_(0, text.cpu(), parts)
+                sums[name][rows.numpy(), :width] += per_text.numpy()
+    shared = Shared(sums["stream"], sums["bypass"], sums.get("full"), score, baseline_score)
+    return shared, {name: sums[f"z.{name}"] for name in bases}
+
+
+def _rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
+    """Points and weights of the integral over [0, 1], from captum."""
+    from captum.attr._utils.approximation_methods import approximation_parameters
+
+    step_sizes, alphas = approximation_parameters(method)
+    points, weights = (torch.tensor(list(rule(n_steps)), dtype=torch.float64) for rule in (alphas, step_sizes))
+    return points, weights
+
+
+def _scores(
+    clip: Clip, hidden: Tensor, eot: Int[Tensor, " m"], images: Embeddings, first: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Scores of streams after layer `first`; with them the last layer's streams."""
+    for block in blocks(clip, "text")[first:]:
+        hidden, _, _ = run_block(block, hidden, causal=True)
+    embedded = finish(clip, "text", hidden[torch.arange(len(hidden)), eot])
+    return (embedded * images).sum(-1), hidden
+
+
+def _routes(
+    clip: Clip,
+    path: Float[Tensor, "m t d"],
+    eot: Int[Tensor, " m"],
+    images: Embeddings,
+    layer: int,
+    bases: Mapping[str, Basis],
+    plain: bool,
+) -> dict[str, Float[Tensor, "m t d"]]:
+    """Gradients of the scores with respect to the embeddings, cut by route at the site."""
+    below = path
+    for block in blocks(clip, "text")[:layer]:
+        below, _, _ = run_block(block, below, causal=True)
+    above = below.detach().requires_grad_()
+    total, _ = _scores(clip, above, eot, images, layer)
+    (at_site,) = torch.autograd.grad(total.sum(), above)
+    each = torch.arange(len(path))
+    stream = torch.zeros_like(at_site)
+    stream[each, eot] = at_site[each, eot]
+    cut = {"stream": stream, "bypass": at_site - stream}
+    for name, basis in bases.items():
+        cut[f"z.{name}"] = torch.zeros_like(at_site)
+        cut[f"z.{name}"][each, eot] = (at_site[each, eot] @ basis) @ basis.T
+    if layer == 0:
+        return cut | ({"full": at_site} if plain else {})
+    out = {name: torch.autograd.grad(below, path, cotangent, retain_graph=True)[0] for name, cotangent in cut.items()}
+    if plain:
+        whole, _ = _scores(clip, below, eot, images, layer)
+        (out["full"],) = torch.autograd.grad(whole.sum(), path)
+    return out

@@ -1,0 +1,187 @@
+"""One layer's cells of a sweep: search, controls, attributions. A plain function of clean runs; knows no CLI."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from interp.attribution import Attributions, Route, Shared, assemble, integrate
+from interp.das import BASELINES, DIRECTIONS, DASConfig, Outcomes, PairRun, baseline_basis, evaluate, train_das
+from interp.data.norms import Norm
+from interp.interchange import TextRun
+from interp.models import Clip, Tokens
+from interp.rotation import Rotation, RotationError
+from interp.sites import Site
+from interp.stats import clustered_share, correlate, preference
+from interp.store import RunFolder
+from interp.tensors import Basis, Int, Tensor
+
+ROUTES: tuple[Route, ...] = ("through", "around", "full")
+SHORT = {"caption->description": "c2d", "description->caption": "d2c"}
+RANDOM_BASES = 3  # the random control is the mean over this many subspaces
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every cell of a sweep is computed from.
+
+    Attributes:
+        run: clean run of the descriptions, then the captions, of all pairs.
+        splits: train, val, test -> rows of pairs.
+        attributed: rows of test pairs whose texts are attributed.
+        das: settings of the search; the seed is each cell's own.
+        n_steps: points of the path integral.
+        draws: random sources for each base when IIA is measured.
+    """
+
+    clip: Clip
+    run: TextRun
+    pairs: PairRun
+    splits: Mapping[str, Int[Tensor, " m"]]
+    attributed: Int[Tensor, " m"]
+    norms: Sequence[Norm]
+    das: DASConfig
+    n_steps: int
+    draws: int = 4
+
+
+@dataclass(frozen=True, order=True)
+class CellKey:
+    """A cell's place in the grid."""
+
+    layer: int
+    size: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of the cell's file.
+
+        >>> CellKey(6, 16, 0).name
+        'layer06-size016-seed0'
+        """
+        return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
+
+
+def compute_layer(
+    bench: Bench, folder: RunFolder, keys: Sequence[CellKey], on_step: Callable[[], None] = lambda: None
+) -> None:
+    """Compute cells of one layer and write each to the folder.
+
+    A rotation is saved as soon as it is found, and read back by a run that was cut off; the path integral of the
+    attributions is shared by all subspaces. No number depends on which cells are computed together.
+    """
+    (layer,) = {key.layer for key in keys}
+    site = Site("text", layer)
+    test = bench.pairs.take(bench.splits["test"])
+    ceilings = {
+        "size0": _evaluate(bench, test, layer, torch.zeros(bench.clip.width("text"), 0), 0),
+        "whole": _evaluate(bench, test, layer, torch.eye(bench.clip.width("text")), 0),
+    }
+    found: dict[CellKey, tuple[Rotation, dict[str, Any]]] = {}
+    for key in keys:
+        started = time.perf_counter()
+        rotation = _rotation(bench, folder, site, key)
+        measures = _alignment(bench, rotation, key) | {
+            f"iia_{name}{suffix}": value for name, out in ceilings.items() for suffix, value in _iias(out).items()
+        }
+        measures["seconds"] = time.perf_counter() - started
+        found[key] = (rotation, measures)
+        on_step()
+    started = time.perf_counter()
+    rows = torch.cat([bench.attributed, bench.attributed + len(bench.pairs)])
+    tokens, images = bench.run.tokens.take(rows), bench.pairs.images[bench.attributed].repeat(2, 1)
+    bases = {key.name: rotation.basis for key, (rotation, _) in found.items()}
+    shared, through = integrate(bench.clip, tokens, images, layer, bases, n_steps=bench.n_steps)
+    shared_seconds = (time.perf_counter() - started) / len(keys)
+    for key, (_, measures) in found.items():
+        attributions = _attributions(tokens, shared, through[key.name])
+        measures |= correlations(attributions, bench.norms)
+        measures["attribution_delta"] = float(np.abs(attributions.delta).max())
+        measures["seconds"] += shared_seconds
+        words = {route: attributions.by_type(route) for route in ROUTES}
+        place = {"layer": key.layer, "block": site.block, "size": key.size, "seed": key.seed}
+        folder.write(key.name, {"cell": place, "measures": measures, "words": words})
+        on_step()
+
+
+def _attributions(tokens: Tokens, shared: Shared, through: np.ndarray) -> Attributions:
+    routes = assemble(shared, through, ROUTES)
+    return Attributions(tokens.words, tokens.word_of.numpy(), routes, shared.score, shared.baseline_score)
+
+
+def rotation_path(folder: RunFolder, key: CellKey) -> Path:
+    """Where a cell's rotation is kept."""
+    return folder.path / "rotations" / f"{key.name}.safetensors"
+
+
+def _rotation(bench: Bench, folder: RunFolder, site: Site, key: CellKey) -> Rotation:
+    """The cell's rotation: from an earlier, unfinished run if it left one, else searched for."""
+    path = rotation_path(folder, key)
+    try:
+        return Rotation.load(path)
+    except RotationError:
+        pass
+    train, val = (bench.pairs.take(bench.splits[name]) for name in ("train", "val"))
+    config = DASConfig(**(vars(bench.das) | {"seed": key.seed}))
+    rotation = train_das(train, val, site.label, site.layer, key.size, config)
+    rotation.save(path)
+    return rotation
+
+
+def _evaluate(bench: Bench, pairs: PairRun, layer: int, basis: Basis, seed: int) -> Outcomes:
+    return evaluate(pairs, layer, basis.to(pairs.images), sources=bench.das.sources, draws=bench.draws, seed=seed)
+
+
+def _iias(outcomes: Outcomes) -> dict[str, float]:
+    return {"": outcomes.iia()} | {f"_{SHORT[d]}": outcomes.iia(d) for d in DIRECTIONS}
+
+
+def _alignment(bench: Bench, rotation: Rotation, key: CellKey) -> dict[str, Any]:
+    """IIA of the rotation, of the controls of its size, and the preference of the frozen model."""
+    layer = key.layer
+    test, val = (bench.pairs.take(bench.splits[name]) for name in ("test", "val"))
+    outcomes = _evaluate(bench, test, layer, rotation.basis, key.seed)
+    measures: dict[str, Any] = {"test_pairs": len(test)}
+    hits = {direction: outcomes.hits(direction) for direction in DIRECTIONS}
+    both = np.mean([hits[direction] for direction in DIRECTIONS], axis=0)
+    for suffix, values in {"": both, **{f"_{SHORT[d]}": hits[d] for d in DIRECTIONS}}.items():
+        share = clustered_share(values, outcomes.groups)
+        measures |= {f"iia{suffix}": share.share, f"iia{suffix}_low": share.low, f"iia{suffix}_high": share.high}
+    measures["iia_val"] = _evaluate(bench, val, layer, rotation.basis, key.seed).iia()
+    train = bench.pairs.take(bench.splits["train"])
+    for kind in BASELINES:
+        seeds = [key.seed * RANDOM_BASES + i for i in range(RANDOM_BASES if kind == "random" else 1)]
+        bases = [baseline_basis(kind, train, layer, key.size, seed=seed) for seed in seeds]
+        each = [_iias(_evaluate(bench, test, layer, basis, key.seed)) for basis in bases]
+        measures |= {f"iia_{kind}{name}": float(np.mean([one[name] for one in each])) for name in each[0]}
+    clean = outcomes.base
+    n = len(test)
+    preferred = preference(clean["description->caption"][:n], clean["caption->description"][:n])
+    share = clustered_share(preferred, outcomes.groups[:n])
+    measures |= {"preference": share.share, "preference_low": share.low, "preference_high": share.high}
+    facts = rotation.facts
+    return measures | {"das_steps": facts.get("steps"), "das_val_loss": facts.get("val_loss")}
+
+
+def correlations(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, Any]:
+    """Correlation over word types of mean attribution with each norm, by route, with n and a 95 % interval.
+
+    The interval resamples word types, the units of the correlation.
+    """
+    out: dict[str, Any] = {}
+    types = {route: attributions.by_type(route) for route in attributions.tokens}
+    for norm in norms:
+        for route, table in types.items():
+            values = [mean for mean, _ in table.values()]
+            found = correlate(values, norm.of(table))
+            stem = f"{norm.name}_{route}"
+            out |= {f"r_{stem}": found.r, f"r_{stem}_low": found.low, f"r_{stem}_high": found.high}
+            out[f"n_{norm.name}"] = found.n
+    return out

@@ -1,0 +1,82 @@
+"""What all commands share: options made from a dataclass, lists of numbers, one-line errors. No torch."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from interp.errors import UserError
+
+Config = TypeVar("Config")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def option(default: Any, text: str, *, metavar: str | None = None, choices: Sequence[str] | None = None) -> Any:
+    """A dataclass field that is also a command-line option, with its help text."""
+    return dataclasses.field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices})
+
+
+def parse(config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None) -> Config:
+    """Read a frozen dataclass from the command line; each field made by `option` is an option."""
+    parser = Parser(
+        prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        flag = f"--{field.name.replace('_', '-')}"
+        text, default = field.metadata["help"], field.default
+        if isinstance(default, bool):
+            parser.add_argument(flag, action="store_true", help=text)
+            continue
+        shown = f"{text} (default: {default})" if default is not None else text
+        kind = int if "int" in str(field.type) else str
+        parser.add_argument(
+            flag, default=default, type=kind, help=shown.replace("%", "%%"), metavar=field.metadata["metavar"],
+            choices=field.metadata["choices"],
+        )  # fmt: skip
+    return config(**vars(parser.parse_args(argv)))
+
+
+def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
+    """Read whole numbers and ranges, as in 6-12 or 2,4,8; sorted, each once.
+
+    >>> parse_ints("6-8,12", "--layers")
+    [6, 7, 8, 12]
+
+    Raises:
+        UserError: not numbers, a range that runs backwards, or a number below `low`.
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UserError(f"{name} {text}: '{part.strip()}' is neither a number nor a range; write 6-12 or 2,4,8")
+        start, stop = int(first), int(last) if dash else int(first)
+        if stop < start:
+            raise UserError(f"{name} {text} runs backwards; write {stop}-{start}")
+        if start < low:
+            raise UserError(f"{name} {text}: {start} is too small, the least is {low}")
+        if stop - start > 10_000:
+            raise UserError(f"{name} {text} names {stop - start + 1} numbers; that cannot be meant")
+        found.update(range(start, stop + 1))
+    return sorted(found)
+
+
+def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
+    """Call a command's body; user errors become one line and status 2, Ctrl-C a hint how to go on and 130."""
+    try:
+        return main()
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {on_interrupt()}", file=sys.stderr)
+        return 130

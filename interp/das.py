@@ -1,0 +1,294 @@
+"""Distributed alignment search: find the rotation whose subspace Z carries "this is a description".
+
+The outcome is the IIT-DAS one, on a frozen model (Zur et al. 2024, section 3.2; Geiger et al. 2024): a caption that
+is given Z from a description must score higher than it did, a description that is given Z from a caption lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from interp.interchange import CleanRun
+from interp.rotation import Rotation, orthonormal, random_basis, swap
+from interp.stats import iia_outcomes
+from interp.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
+
+Sources = Literal["random", "paired"]
+Direction = Literal["caption->description", "description->caption"]  # base -> source
+DIRECTIONS: tuple[Direction, ...] = ("caption->description", "description->caption")
+BASELINES = ("pca", "means", "random")
+
+
+@dataclass(frozen=True, eq=False)
+class PairRun:
+    """The clean run of pairs: all descriptions, then all captions, and their images.
+
+    Attributes:
+        run: clean run of 2 n texts; row i is a description, row n + i the caption of the same image.
+        images: unit-norm image embeddings, shape (n, embed).
+        logit_scale: factor from score to logit.
+        groups: for each pair what bootstraps must resample together; by default each on its own.
+    """
+
+    run: CleanRun
+    images: Embeddings
+    logit_scale: float
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.run) != 2 * len(self.images):
+            raise ValueError(f"expected 2 texts for each of {len(self.images)} images, got {len(self.run)} texts")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Int[Tensor, " m"]) -> PairRun:
+        """Some of the pairs, in the order given."""
+        groups = tuple(self.groups[i] for i in rows.tolist()) if self.groups else ()
+        return PairRun(self.run.take(torch.cat([rows, rows + len(self)])), self.images[rows], self.logit_scale, groups)
+
+
+@dataclass(frozen=True)
+class DASConfig:
+    """Settings of one search."""
+
+    sources: Sources = "random"
+    lr: float = 5e-3
+    batch_size: int = 64
+    max_steps: int = 300
+    look_every: int = 20
+    patience: int = 4  # looks at `val` without a better one, then stop
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Scores of counterfactuals beside those of their bases, by direction; arrays of length draws x n.
+
+    Attributes:
+        base, counterfactual: direction -> scores.
+        groups: cluster of each entry.
+    """
+
+    base: dict[Direction, np.ndarray]
+    counterfactual: dict[Direction, np.ndarray]
+    groups: np.ndarray
+
+    def hits(self, direction: Direction) -> np.ndarray:
+        """1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
+        winner: Literal["base", "counterfactual"]
+        winner = "counterfactual" if direction == "caption->description" else "base"
+        return iia_outcomes(self.base[direction], self.counterfactual[direction], winner=winner)
+
+    def iia(self, direction: Direction | None = None) -> float:
+        """Interchange intervention accuracy of one direction, or the mean of both."""
+        chosen = DIRECTIONS if direction is None else (direction,)
+        return float(np.mean([self.hits(one).mean() for one in chosen]))
+
+
+def draw_sources(n: int, sources: Sources, generator: torch.Generator) -> Int[Tensor, " n"]:
+    """For each pair the pair that its source text is taken from.
+
+    ``paired``: its own. ``random``: another one, each serving once (a cyclic shift of a random order).
+
+    Raises:
+        ValueError: random sources of fewer than two pairs, or an unknown kind.
+    """
+    if sources == "paired":
+        return torch.arange(n)
+    if sources != "random":
+        raise ValueError(f"unknown sources '{sources}'; known: random, paired")
+    if n < 2:
+        raise ValueError(f"random sources need at least 2 pairs, got {n}")
+    order = torch.randperm(n, generator=generator)
+    out = torch.empty(n, dtype=torch.long)
+    out[order] = order.roll(1)
+    return out
+
+
+def _interventions(rows: Int[Tensor, " m"], source: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+    """Rows of base and source texts in a run of 2 n: captions given a description's Z, then the reverse."""
+    n = len(source)
+    return torch.cat([rows + n, rows]), torch.cat([source[rows], source[rows] + n])
+
+
+@torch.inference_mode()
+def clean_scores(pairs: PairRun, layer: int) -> Float[Tensor, " m"]:
+    """Scores of the unchanged captions, then descriptions: pushed from `layer` exactly as counterfactuals are."""
+    run = pairs.run.take(_interventions(torch.arange(len(pairs)), torch.arange(len(pairs)))[0])
+    return _push_scores(run, pairs.images.repeat(2, 1), layer, run.stream(layer))
+
+
+def _push_scores(
+    run: CleanRun, images: Embeddings, layer: int, h: Streams, batch_size: int = 256
+) -> Float[Tensor, " m"]:
+    out = torch.empty(len(run), dtype=images.dtype, device=images.device)
+    for rows in run.batches(batch_size):
+        out[rows] = (run.take(rows).push(layer, h[rows]) * images[rows]).sum(-1)
+    return out
+
+
+def train_das(
+    train: PairRun,
+    val: PairRun,
+    site: str,
+    layer: int,
+    size: int,
+    config: DASConfig | None = None,
+    *,
+    on_look: Callable[[int, float], None] | None = None,
+) -> Rotation:
+    """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
+
+    Adam on a free d x k matrix whose QR gives the basis; minibatches over the cached clean runs; the basis with the
+    lowest loss on `val` is kept, and the search stops after `patience` looks without a better one.
+
+    Args:
+        train, val: clean runs that kept `layer`.
+        site: label for the rotation, for example ``text.11.eot``.
+        size: k, from 0 (nothing to train) to d.
+        on_look: called with the step and the loss on `val` after each look.
+
+    Returns:
+        The rotation; its facts hold the configuration, the steps taken and the history of looks.
+
+    Raises:
+        ValueError: the size does not fit the stream, or a loss is not a number.
+    """
+    config = config or DASConfig()
+    width = train.run.stream(layer).shape[1]
+    if not 0 <= size <= width:
+        raise ValueError(f"size {size} does not fit: the stream at {site} has width {width}")
+    device = train.images.device
+    generator = torch.Generator().manual_seed(config.seed)
+    free = random_basis(width, size, generator).to(device).requires_grad_()
+    if size == 0:
+        return Rotation(free.detach(), site, {"method": "das", "steps": 0})
+    optimizer = torch.optim.Adam([free], lr=config.lr)
+    base_logits, val_logits = (clean_scores(pairs, layer) * pairs.logit_scale for pairs in (train, val))
+    val_source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed))
+    best, best_basis, since, history = np.inf, orthonormal(free.detach()), 0, []
+    step = 0
+    while step < config.max_steps and since < config.patience:
+        source = draw_sources(len(train), config.sources, generator)
+        order = torch.randperm(len(train), generator=generator)
+        for rows in order.split(config.batch_size):
+            loss = das_loss(train, layer, orthonormal(free), source, base_logits, rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            if step % config.look_every == 0 or step == config.max_steps:
+                with torch.inference_mode():
+                    basis = orthonormal(free)
+                    every = torch.arange(len(val)).split(256)
+                    parts = [das_loss(val, layer, basis, val_source, val_logits, rows) * len(rows) for rows in every]
+                    looked = float(sum(parts)) / len(val)
+                if not np.isfinite(looked):
+                    raise ValueError(f"the loss at {site}, size {size}, is not a number after {step} steps")
+                history.append([step, looked])
+                if on_look is not None:
+                    on_look(step, looked)
+                if looked < best:
+                    best, best_basis, since = looked, basis.clone(), 0
+                else:
+                    since += 1
+                if since >= config.patience or step >= config.max_steps:
+                    break
+    facts: dict[str, Any] = {"method": "das", "steps": step, "val_loss": best, "history": history, **vars(config)}
+    return Rotation(best_basis, site, facts)
+
+
+def das_loss(
+    pairs: PairRun,
+    layer: int,
+    basis: Basis,
+    source: Int[Tensor, " n"],
+    base_logits: Float[Tensor, " m"],
+    rows: Int[Tensor, " b"],
+) -> Tensor:
+    """The IIT-DAS objective of some pairs: mean cross-entropy over [base, counterfactual], both directions half each.
+
+    Args:
+        source: for each of all n pairs the one that its source text comes from.
+        base_logits: clean ones of all captions, then of all descriptions, length 2 n.
+        rows: the pairs to take.
+    """
+    base_rows, source_rows = _interventions(rows, source)
+    base = pairs.run.take(base_rows)
+    h = swap(base.stream(layer), pairs.run.take(source_rows).stream(layer), basis)
+    logits = (base.push(layer, h) * pairs.images[rows].repeat(2, 1)).sum(-1) * pairs.logit_scale
+    return counterfactual_loss(base_logits[torch.cat([rows, rows + len(pairs)])], logits)
+
+
+def counterfactual_loss(base: Float[Tensor, " m"], counterfactual: Float[Tensor, " m"]) -> Tensor:
+    """Cross-entropy over [base, counterfactual]: the counterfactual must win in the first half, then the base."""
+    sign = torch.ones_like(base)
+    sign[len(base) // 2 :] = -1
+    return functional.softplus(sign * (base - counterfactual)).mean()  # two-way cross-entropy
+
+
+@torch.inference_mode()
+def evaluate(
+    pairs: PairRun, layer: int, basis: Basis, *, sources: Sources = "random", draws: int = 4, seed: int = 0
+) -> Outcomes:
+    """Counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
+
+    The base scores are computed by the same operations on the same batches, so that an intervention that changes
+    nothing ties exactly.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n, images = len(pairs), pairs.images.repeat(2, 1)
+    base: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
+    changed: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
+    clean = clean_scores(pairs, layer)
+    draws = 1 if sources == "paired" else draws
+    for _ in range(draws):
+        base_rows, source_rows = _interventions(torch.arange(n), draw_sources(n, sources, generator))
+        run = pairs.run.take(base_rows)
+        h = swap(run.stream(layer), pairs.run.take(source_rows).stream(layer), basis)
+        scores = _push_scores(run, images, layer, h)
+        for number, direction in enumerate(DIRECTIONS):
+            half = slice(number * n, (number + 1) * n)
+            base[direction].append(clean[half].cpu().numpy())
+            changed[direction].append(scores[half].cpu().numpy())
+    groups = np.asarray(pairs.groups or [str(i) for i in range(n)])
+    return Outcomes(
+        {key: np.concatenate(value) for key, value in base.items()},
+        {key: np.concatenate(value) for key, value in changed.items()},
+        np.tile(groups, draws),
+    )
+
+
+def baseline_basis(kind: str, train: PairRun, layer: int, size: int, *, seed: int = 0) -> Basis:
+    """A subspace of the same size that needs no search.
+
+    Args:
+        kind: ``pca`` (principal components of all train streams at the site), ``means`` (the difference of the mean
+            description and the mean caption, completed by the principal components of what is left), or ``random``.
+
+    Raises:
+        ValueError: unknown kind.
+    """
+    streams = train.run.stream(layer).double()
+    width, device = streams.shape[1], streams.device
+    if kind == "random":
+        return random_basis(width, size, torch.Generator().manual_seed(seed)).to(device)
+    centred = streams - streams.mean(0)
+    first = torch.zeros(width, 0, dtype=torch.float64, device=device)
+    if kind == "means":
+        difference = streams[: len(train)].mean(0) - streams[len(train) :].mean(0)
+        first = functional.normalize(difference, dim=0)[:, None][:, :size]
+        centred = centred - (centred @ first) @ first.T
+    elif kind != "pca":
+        raise ValueError(f"unknown baseline '{kind}'; known: {', '.join(BASELINES)}")
+    # eigh orders ascending; a full basis comes out even where there are fewer texts than dimensions.
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    rest = vectors.flip(1)[:, : size - first.shape[1]]
+    return orthonormal(torch.cat([first, rest], dim=1)).float()

@@ -1,0 +1,63 @@
+"""Data sets and norms: everything becomes a `PairSet` or a `Norm`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from interp.data.pairs import SPLITS, DataError, Pair, PairSet, divide
+
+__all__ = ["DataError", "Pair", "PairSet", "load_pairs"]
+
+
+def load_pairs(spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0) -> PairSet:
+    """Load a data set by name, with splits train, val and test.
+
+    Args:
+        spec: ``toy``, or ``concadia:FOLDER``.
+        split: use this split alone, divided anew by article into train, val and test.
+        limit: keep about this many pairs, drawn at random, in the proportions of the splits.
+        seed: of the division, of the drawing, and of the toy world's scenes.
+
+    Raises:
+        DataError: unknown name, unusable data, or a split that is not there.
+    """
+    kind, _, where = spec.partition(":")
+    if spec == "toy":
+        from interp.data.toy import load_toy
+
+        pairs = load_toy(seed=seed)
+    elif kind == "concadia" and where:
+        from interp.data.concadia import load_concadia
+
+        pairs = load_concadia(where)
+    else:
+        raise DataError(f"unknown data '{spec}'; known: toy, concadia:FOLDER")
+    notes = list(pairs.notes)
+    if split is not None:
+        pairs = pairs.split(split)
+    elif missing := [name for name in SPLITS if all(pair.split != name for pair in pairs.pairs)]:
+        there = sorted({pair.split for pair in pairs.pairs})
+        raise DataError(
+            f"{spec} has no split '{missing[0]}', only {', '.join(there)}; "
+            f"add --split {there[0]} to divide that one by article"
+        )
+    if limit is not None and limit < len(pairs):
+        notes.append(f"{limit} of {len(pairs)} pairs are used (--limit)")
+        pairs = replace(pairs, pairs=_limit(pairs.pairs, limit, seed))
+    if split is not None:
+        pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
+        counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)
+        notes.append(f"split '{split}' alone was divided by article: {counts}")
+    return replace(pairs, notes=tuple(notes))
+
+
+def _limit(pairs: tuple[Pair, ...], limit: int, seed: int) -> tuple[Pair, ...]:
+    """About `limit` pairs, the same share of every split, in their old order."""
+    rng = np.random.default_rng(seed)
+    kept: list[int] = []
+    for name in dict.fromkeys(pair.split for pair in pairs):
+        rows = [i for i, pair in enumerate(pairs) if pair.split == name]
+        kept += rng.permutation(rows)[: max(1, round(limit * len(rows) / len(pairs)))].tolist()
+    return tuple(pairs[i] for i in sorted(kept))

@@ -1,0 +1,202 @@
+"""A run folder: one manifest, one atomic file for each cell, and the table made of them. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "clip-descriptions")
+
+
+class StoreError(UserError):
+    """The run folder cannot be used; the message is one line with the mend."""
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is there whole or not at all, whatever happens.
+
+    Raises:
+        StoreError: the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StoreError(
+            f"cannot write '{path}': {error.strerror or error}; choose another folder with --out"
+        ) from error
+
+
+def to_json(value: Any) -> str:
+    """JSON with exact floats; NaN and infinities become null, for JSON has no word for them."""
+    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that holds one run.
+
+    `manifest.json` says what was asked for, with what; `cells/NAME.json` hold results. A cell's file appears when
+    the cell is done, so what is missing is what is left to do.
+    """
+
+    path: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.path / "manifest.json"
+
+    def cell_path(self, name: str) -> Path:
+        return self.path / "cells" / f"{name}.json"
+
+    def manifest(self) -> dict[str, Any]:
+        """Raises `StoreError` if there is none or it is damaged."""
+        try:
+            return json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(f"'{self.path}' is not a run folder: it has no manifest.json") from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"cannot read '{self.manifest_path}': {error}") from error
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """A finished cell, or None if it is missing or damaged."""
+        try:
+            content = json.loads(self.cell_path(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    def write(self, name: str, cell: Mapping[str, Any]) -> None:
+        write_atomic(self.cell_path(name), to_json(cell))
+
+
+def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> RunFolder:
+    """Start a run in a folder, or go on with the one that is there.
+
+    Args:
+        settings: whatever the numbers depend on; a run is resumed only if they are the same.
+        facts: anything else for the manifest (arguments, notes).
+
+    Raises:
+        StoreError: the folder cannot be written, holds something else, or holds a run with other settings.
+    """
+    folder = RunFolder(path)
+    wanted = json.loads(to_json(settings))
+    try:
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise StoreError(f"cannot use '{path}': {error.strerror or error}; choose another folder with --out") from error
+    if taken:
+        if not path.is_dir():
+            raise StoreError(f"'{path}' is a file; choose a folder with --out")
+        if not folder.manifest_path.is_file():
+            raise StoreError(f"'{path}' is not empty and is no run folder; choose another one with --out")
+        before = folder.manifest()
+        for key in sorted(set(wanted) | set(before.get("settings", {}))):
+            old, new = before.get("settings", {}).get(key), wanted.get(key)
+            if old != new:
+                raise StoreError(
+                    f"'{path}' holds a run with {key} = {_short(old)}, not {_short(new)}; "
+                    "choose another folder with --out"
+                )
+        update_manifest(folder, resumed=[*before.get("resumed", []), now()], **facts)
+    else:
+        content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
+        write_atomic(folder.manifest_path, to_json(content))
+    return folder
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def update_manifest(folder: RunFolder, **facts: Any) -> None:
+    """Add facts to a manifest, or replace them."""
+    write_atomic(folder.manifest_path, to_json(folder.manifest() | facts))
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine, for the manifest."""
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "machine": {"system": platform.platform(), "cpus": os.cpu_count()},
+        "git": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this code, marked if files were changed since; None outside of a repository."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def table(rows: Iterable[Mapping[str, Any]], by: list[str]) -> pd.DataFrame:
+    """The rows as a table, sorted."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows)).sort_values(by, ignore_index=True)
+
+
+def write_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write NAME.csv (every digit) and NAME.parquet, each whole or not at all."""
+    import io
+
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomic(folder / f"{name}.csv", frame.to_csv(index=False))
+    write_atomic(folder / f"{name}.parquet", buffer.getvalue())

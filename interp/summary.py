@@ -1,0 +1,139 @@
+"""What is left of a sweep when it ends: a table in the terminal, results.csv and .parquet, and heatmaps."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.store import RunFolder, StoreError, table, write_atomic, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.patches import Rectangle
+
+    from interp.cells import CellKey
+
+INDEX = ["layer", "size", "seed"]
+
+
+def finish(folder: RunFolder, keys: Sequence[CellKey], norms: Sequence[str]) -> None:
+    """Write tables and heatmaps of the given cells, print the table, and name the files to look at."""
+    frame = results(folder, keys)
+    write_table(frame, folder.path, "results")
+    pictures = heatmaps(frame, folder.path, norms)
+    print(terminal_table(frame, norms))
+    print(f"\ntables   {folder.path / 'results.csv'} (.parquet)")
+    print("pictures " + "\n         ".join(str(path) for path in pictures))
+
+
+def results(folder: RunFolder, keys: Sequence[CellKey]) -> pd.DataFrame:
+    """One row for each cell, from the cells' files alone; times are left out, so that equal runs give equal tables."""
+    rows = []
+    for key in keys:
+        cell = folder.read(key.name)
+        if cell is None:
+            raise StoreError(f"the cell {key.name} is missing in '{folder.path}'; run the sweep again")
+        measures = {name: value for name, value in cell["measures"].items() if name != "seconds"}
+        # Undefined values are null in the file and NaN in the table.
+        rows.append(cell["cell"] | {name: np.nan if value is None else value for name, value in measures.items()})
+    return table(rows, by=INDEX)
+
+
+def best_cell(frame: pd.DataFrame) -> pd.Series:
+    """The cell with the highest IIA on `val`; of equal ones the smallest subspace, then the earliest layer."""
+    return frame.sort_values(["iia_val", "size", "layer", "seed"], ascending=[False, True, True, True]).iloc[0]
+
+
+def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
+    """Plain text, a line for each cell; the cell that `val` would choose is marked."""
+    best = best_cell(frame)
+    head = ["", "layer", "block", "size", "seed", "IIA", "c>d", "d>c", "pca", "means", "random", "pref"]
+    head += [f"{norm[:4]}. {route}" for norm in norms for route in ("through", "around", "full")]
+    body = []
+    for _, row in frame.iterrows():
+        chosen = all(row[name] == best[name] for name in INDEX)
+        line = ["*" if chosen else "", *(str(int(row[name])) for name in ("layer", "block", "size", "seed"))]
+        line += [f"{100 * row[f'iia{name}']:.1f}" for name in ("", "_c2d", "_d2c", "_pca", "_means", "_random")]
+        line.append(f"{100 * row['preference']:.1f}")
+        for norm in norms:
+            for route in ("through", "around", "full"):
+                stem = f"r_{norm}_{route}"
+                r, low, high = row[stem], row[f"{stem}_low"], row[f"{stem}_high"]
+                line.append(f"{r:+.2f} [{low:+.2f} {high:+.2f}]" if route == "through" else f"{r:+.2f}")
+        body.append(line)
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *body]]
+    counts = ", ".join(f"n = {int(frame[f'n_{norm}'].max())} word types for {norm}" for norm in norms)
+    legend = (
+        "IIA, baselines, preference in % on held-out pairs; c>d: captions given Z of a description, d>c: the reverse.\n"
+        f"Then correlation of word attributions with norms by route, [95 % interval]; {counts}.\n"
+        f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}: IIA {100 * best['iia']:.1f} % "
+        f"[{100 * best['iia_low']:.1f} {100 * best['iia_high']:.1f}], random subspace {100 * best['iia_random']:.1f} %."
+    )
+    return "\n".join([*lines, "", legend])
+
+
+def heatmaps(frame: pd.DataFrame, folder: Path, norms: Sequence[str]) -> list[Path]:
+    """A picture layer x size for each measure, the mean over seeds; returns the files."""
+    titles = {
+        "iia": "IIA on held-out pairs, mean of both directions (%)",
+        "iia_c2d": "IIA, caption given Z of a description (%)",
+        "iia_d2c": "IIA, description given Z of a caption (%)",
+        "iia_pca": "IIA of principal components of the same size (%)",
+        "iia_means": "IIA of difference in means, completed by PCA (%)",
+        "iia_random": "IIA of random subspaces of the same size (%)",
+        "preference": "Preference accuracy of the model (%)",
+    }
+    for norm in norms:
+        for route in ("through", "around", "full"):
+            titles[f"r_{norm}_{route}"] = f"Correlation with {norm}, attributions {route}"
+    out = []
+    for measure, title in titles.items():
+        path = folder / f"heatmap-{measure.replace('_', '-')}.png"
+        write_atomic(path, _heatmap(frame, measure, title))
+        out.append(path)
+    return out
+
+
+def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    grid = frame.pivot_table(index="size", columns="layer", values=measure, aggfunc="mean", dropna=False)
+    values = grid.to_numpy(dtype=float)
+    share = not measure.startswith("r_")
+    figure = Figure(figsize=(1.6 + 0.62 * values.shape[1], 1.5 + 0.45 * values.shape[0]), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    shown, colours, bounds = (100 * values, "cividis", (0, 100)) if share else (values, "RdBu", (-1, 1))
+    picture = axes.imshow(shown, cmap=colours, vmin=bounds[0], vmax=bounds[1], aspect="auto", origin="lower")
+    best = best_cell(frame)
+    for i, size in enumerate(grid.index):
+        for j, layer in enumerate(grid.columns):
+            value = shown[i, j]
+            text = "-" if np.isnan(value) else f"{value:.0f}" if share else f"{value:+.2f}"
+            red, green, blue, _ = picture.cmap(picture.norm(value))
+            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+            axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            if size == best["size"] and layer == best["layer"]:
+                box = (j - 0.5, i - 0.5)
+                axes.add_patch(_outline(box))
+    axes.set(
+        xticks=range(len(grid.columns)), xticklabels=grid.columns, yticks=range(len(grid.index)), yticklabels=grid.index
+    )
+    axes.set(xlabel="layer (block = layer - 1)", ylabel="size of the subspace")
+    axes.set_title(title, fontsize=9, loc="left")
+    figure.colorbar(picture, ax=axes)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Title": title})
+    return buffer.getvalue()
+
+
+def _outline(corner: tuple[float, float]) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=2)

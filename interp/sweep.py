@@ -1,0 +1,221 @@
+"""`python -m interp.sweep`: compare layers and subspace sizes of a CLIP, end to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from interp import cli
+from interp.cli import option
+from interp.errors import UserError
+
+if TYPE_CHECKING:
+    from interp.cells import CellKey
+    from interp.data.norms import Norm
+    from interp.data.pairs import PairSet
+    from interp.models import Clip
+    from interp.store import RunFolder
+
+PROG = "python -m interp.sweep"
+DESCRIPTION = """\
+Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
+
+For every layer and subspace size the sweep searches a rotation on the frozen model (DAS), and reports
+  * IIA, the interchange intervention accuracy on held-out pairs, in both directions. A caption that is given Z
+    from a description must score higher (c2d, the test); a description that is given Z from a caption must score
+    lower (d2c, easy); beside it the same for PCA, difference in means and random subspaces of the same size;
+  * preference accuracy of the model: how often the description scores higher than the caption;
+  * the correlation of word attributions with word norms: through Z, around it, and in full.
+Cells are kept one file each; the same command goes on where an earlier one was stopped."""
+EPILOG = """\
+examples:
+  python -m interp.sweep --layers 6-12
+      the embedded toy CLIP and its world; minutes on a laptop
+  python -m interp.sweep --layers 10,11 --sizes 64,256 --model openai/clip-vit-base-patch32 \\
+      --data concadia:data/concadia --device cuda --out runs/concadia
+      the real thing: downloads the model, reads wiki_split.json and resized/ (or resized.zip)
+  python -m interp.sweep --layers 10 --data concadia:sample --split val
+      one split alone, divided by article into train, val and test
+  python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
+      other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
+
+files in the run folder:
+  results.csv, results.parquet   one row for each cell, every measure
+  heatmap-*.png                  layer x size, one picture for each measure
+  cells/*.json                   each cell, with the attribution of every word type by route
+  rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
+  manifest.json                  arguments, versions, fingerprints of model and data, times"""
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """What a sweep is asked for; the options of the command, and part of the manifest."""
+
+    layers: str = option("6-12", "layers of the text tower, counted from 1: a range or a list", metavar="6-12")
+    sizes: str | None = option(
+        None,
+        "subspace sizes, a list; by default d/32, d/16, d/8, d/4 and d/2 of the stream's width d",
+        metavar="4,8,16",
+    )
+    model: str = option("toy", "'toy', a local folder, or a hub id (owner/name or owner/name@revision)")
+    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
+    data: str = option("toy", "'toy' or concadia:FOLDER")
+    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
+    sources: Literal["random", "paired"] = option(
+        "random",
+        "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
+        choices=("random", "paired"),
+    )
+    norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
+    seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
+    jobs: int | None = option(None, "processes, by default one for each core; the numbers do not depend on it")
+    out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA")
+    device: str = option("cpu", "as torch names it: cpu, cuda, mps")
+    limit: int | None = option(
+        None, "use about this many pairs, drawn in the proportions of the splits; by default 4000"
+    )
+    attributed: int = option(64, "test pairs whose two texts are attributed")
+    n_steps: int = option(16, "points of the path integral of the attributions")
+    max_steps: int = option(300, "most optimizer steps of a search")
+    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
+
+
+DEFAULT_LIMIT = 4000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
+
+
+def sweep(config: SweepConfig) -> int:
+    """Check everything that can be checked, compute what is missing, show the result.
+
+    Raises:
+        UserError: something was asked for that cannot be done; nothing has been written then.
+    """
+    from interp.data import load_pairs
+    from interp.data.norms import load_norm
+    from interp.models import load_clip
+    from interp.store import now, update_manifest
+    from interp.summary import finish
+
+    layers, seeds = cli.parse_ints(config.layers, "--layers", low=1), cli.parse_ints(config.seeds, "--seeds")
+    sizes = cli.parse_ints(config.sizes, "--sizes", low=1) if config.sizes is not None else None
+    for name in ("jobs", "limit", "attributed", "n_steps", "max_steps"):
+        if getattr(config, name) is not None and getattr(config, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    out = Path(config.out or f"runs/sweep-{_slug(config.model)}-{_slug(config.data)}")
+    norms = [load_norm(spec) for spec in config.norms.split(",")]
+    pairs = load_pairs(config.data, split=config.split, limit=config.limit or DEFAULT_LIMIT)
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
+    keys = _grid(clip, layers, sizes, seeds)
+    for note in (*clip.notes, *pairs.notes):
+        print(f"note: {note}")
+    existed = out.exists()
+    folder = _open(out, config, clip, pairs, norms)
+    missing = [key for key in keys if folder.read(key.name) is None]
+    print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
+    started = time.perf_counter()
+    if missing:
+        try:
+            _compute(config, folder, clip, pairs, norms, layers, missing)
+        except UserError:
+            if not existed:
+                _discard(folder)
+            raise
+    seconds = time.perf_counter() - started
+    finish(folder, keys, [norm.name for norm in norms])
+    if missing:
+        update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
+        print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
+    return 0
+
+
+def _slug(name: str) -> str:
+    kept = "".join(letter if letter.isalnum() else "-" for letter in Path(name.rstrip("/")).name.lower())
+    return kept.strip("-") or "x"
+
+
+def _grid(clip: Clip, layers: list[int], sizes: list[int] | None, seeds: list[int]) -> list[CellKey]:
+    from interp.cells import CellKey
+    from interp.sites import Site
+
+    width = clip.width("text")
+    for layer in layers:
+        Site("text", layer).check(clip)
+    chosen = sizes if sizes is not None else [width // part for part in (32, 16, 8, 4, 2)]
+    for size in chosen:
+        if size > width:
+            raise UserError(f"size {size} does not fit: the text tower of {clip.name} has width {width}")
+    return [CellKey(layer, size, seed) for layer in layers for size in chosen for seed in seeds]
+
+
+def _open(out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm]) -> RunFolder:
+    from interp.store import open_run
+
+    settings = {
+        "kind": "sweep", "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
+        "split": config.split, "limit": config.limit, "sources": config.sources,
+        "norms": {norm.name: norm.fingerprint for norm in norms}, "attributed": config.attributed,
+        "n_steps": config.n_steps, "max_steps": config.max_steps, "device": config.device,
+        "skip_bad_images": config.skip_bad_images,
+    }  # fmt: skip
+    return open_run(
+        out, settings, arguments=dataclasses.asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}",
+        notes=[*clip.notes, *pairs.notes], norm_sources={norm.name: norm.source for norm in norms},
+    )  # fmt: skip
+
+
+def _discard(folder: RunFolder) -> None:
+    """Remove a folder that this run has made and put nothing of worth into."""
+    import shutil
+
+    if not list(folder.path.glob("cells/*.json")):
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _compute(
+    config: SweepConfig, folder: RunFolder, clip: Clip, pairs: PairSet, norms: list[Norm], layers: list[int],
+    missing: list[CellKey],
+) -> None:  # fmt: skip
+    """Run the model once over images and texts, then compute the missing cells, in processes if asked."""
+    from tqdm import tqdm
+
+    from interp.features import image_features
+    from interp.interchange import clean_texts
+    from interp.store import update_manifest
+
+    with tqdm(total=len(pairs), desc="images", unit="image", leave=False) as bar:
+        features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
+    if features.bad:
+        print(f"note: {len(features.bad)} images left out: {'; '.join(features.bad)}")
+        update_manifest(folder, bad_images=list(features.bad))
+    kept = features.pairs
+    splits = {name: [i for i, pair in enumerate(kept) if pair.split == name] for name in ("train", "val", "test")}
+    for name, rows in splits.items():
+        if len(rows) < 2:
+            raise UserError(f"{name} has {len(rows)} pairs, at least 2 are needed; raise --limit or mend the images")
+    texts = [pair.description for pair in kept] + [pair.caption for pair in kept]
+    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False) as bar:
+        run = clean_texts(clip, texts, layers, on_batch=bar.update)
+    if run.tokens.truncated:
+        print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
+    from interp.workers import Work, compute
+
+    work = Work(
+        model=config.model, tokenizer=config.tokenizer, device=config.device, images=features.embeddings, splits=splits,
+        groups=tuple(pair.group for pair in kept), norms=tuple(norms), sources=config.sources,
+        attributed=config.attributed, n_steps=config.n_steps, max_steps=config.max_steps, folder=folder.path,
+    )  # fmt: skip
+    compute(work, clip, run, missing, jobs=config.jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

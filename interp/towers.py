@@ -1,0 +1,80 @@
+"""The arithmetic of CLIP's towers, block by block: what the cached engine and the attributor are made of.
+
+Every block is pre-norm: h + attention(LN(h)), then + MLP(LN(.)). A residual stream at layer l is the hidden state
+after block l, counted from 1; layer 0 is the embedding output. Adapted projections (LoRA) work as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from interp.models import Clip, Tower
+from interp.tensors import Bool, Embeddings, Float, Int, Pixels, Streams, Tensor
+
+
+def blocks(clip: Clip, tower: Tower) -> nn.ModuleList:
+    """The blocks of a tower; `blocks[l - 1]` ends in layer l."""
+    return getattr(clip.model, f"{tower}_model").encoder.layers
+
+
+def embed_ids(clip: Clip, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
+    """Layer 0 of the text tower: token embeddings plus position embeddings."""
+    return clip.model.text_model.embeddings(input_ids=ids)
+
+
+def embed_patches(clip: Clip, pixels: Pixels) -> Float[Tensor, "n p d"]:
+    """Layer 0 of the vision tower: CLS and patches with their positions, normalized."""
+    vision = clip.model.vision_model
+    return vision.pre_layrnorm(vision.embeddings(pixels))
+
+
+def _heads(block: Any, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n heads t head"]:
+    return x.unflatten(-1, (block.self_attn.num_heads, block.self_attn.head_dim)).transpose(1, 2)
+
+
+def _add(block: Any, hidden: Float[Tensor, "*n d"], attended: Float[Tensor, "*n heads head"]) -> Float[Tensor, "*n d"]:
+    hidden = hidden + block.self_attn.out_proj(attended.flatten(-2))
+    return hidden + block.mlp(block.layer_norm2(hidden))
+
+
+def run_block(
+    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool
+) -> tuple[Float[Tensor, "n t d"], Float[Tensor, "n t d"], Float[Tensor, "n t d"]]:
+    """One block at every position. Returns the new stream, and the keys and values it used."""
+    normed = block.layer_norm1(hidden)
+    q, k, v = (proj(normed) for proj in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj))
+    attended = functional.scaled_dot_product_attention(
+        _heads(block, q), _heads(block, k), _heads(block, v), is_causal=causal, scale=block.self_attn.scale
+    )
+    return _add(block, hidden, attended.transpose(1, 2)), k, v
+
+
+def step_block(
+    block: Any, h: Streams, keys: Float[Tensor, "n t d"], values: Float[Tensor, "n t d"], seen: Bool[Tensor, "n t"]
+) -> Streams:
+    """One block at one position, which attends to itself and to the `seen` ones of the given earlier positions."""
+    attention = block.self_attn
+    normed = block.layer_norm1(h)
+    split = (attention.num_heads, attention.head_dim)
+    q, k, v = (proj(normed).unflatten(-1, split) for proj in (attention.q_proj, attention.k_proj, attention.v_proj))
+    # Own and earlier keys apart: joining them would copy the cache, and backward would compute its gradients.
+    earlier = (keys.unflatten(-1, split).transpose(1, 2) @ q[..., None])[..., 0]
+    weights = torch.cat([earlier.masked_fill(~seen[:, None], -torch.inf), (q * k).sum(-1, keepdim=True)], dim=-1)
+    weights = (weights * attention.scale).softmax(-1)
+    attended = (weights[..., None, :-1] @ values.unflatten(-1, split).transpose(1, 2))[..., 0, :] + weights[
+        ..., -1:
+    ] * v
+    return _add(block, h, attended)
+
+
+def finish(clip: Clip, tower: Tower, h: Streams) -> Embeddings:
+    """From the last layer at EOT or CLS to the unit-norm embedding: final layer norm, projection, normalization."""
+    if tower == "text":
+        projected = clip.model.text_projection(clip.model.text_model.final_layer_norm(h))
+    else:
+        projected = clip.model.visual_projection(clip.model.vision_model.post_layernorm(h))
+    return functional.normalize(projected, dim=-1)

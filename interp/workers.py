@@ -1,0 +1,169 @@
+"""Compute the cells of a sweep, here or in several processes; the numbers are the same.
+
+Each process computes with one thread, also where there is only one process, so that no sum is taken in another
+order. The clean run is made once, by the caller, and mapped into the memory of all processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_connection
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from interp.cells import Bench, CellKey, compute_layer, rotation_path
+from interp.das import DASConfig, PairRun, Sources
+from interp.data.norms import Norm
+from interp.errors import UserError
+from interp.interchange import TextRun
+from interp.models import Clip, load_clip
+from interp.store import RunFolder
+from interp.tensors import Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a process needs to know to compute cells; small enough to be sent to each."""
+
+    model: str
+    tokenizer: str | None
+    device: str
+    images: Embeddings
+    splits: Mapping[str, Sequence[int]]
+    groups: tuple[str, ...]
+    norms: tuple[Norm, ...]
+    sources: Sources
+    attributed: int
+    n_steps: int
+    max_steps: int
+    folder: Path
+
+
+def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jobs: int | None) -> None:
+    """Compute cells and write them to the run folder, showing progress.
+
+    Args:
+        jobs: processes; by default one for each core on a CPU, one on other devices.
+
+    Raises:
+        UserError: a process died; finished cells are kept.
+    """
+    wanted = jobs or ((os.cpu_count() or 1) if work.device == "cpu" else 1)
+    chunks = _chunks(keys, wanted)
+    with tqdm(
+        total=2 * len(keys),
+        desc="cells",
+        unit="step",
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+    ) as bar:
+        if min(wanted, len(chunks)) == 1:
+            bench = _bench(work, clip, run)
+            with _one_thread():
+                for chunk in chunks:
+                    compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
+            return
+        cache = work.folder / "cache" / "clean-run.safetensors"
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        run.save(cache)
+        try:
+            _in_processes(work, cache, chunks, min(wanted, len(chunks)), keys, bar)
+        finally:
+            cache.unlink(missing_ok=True)
+            cache.parent.rmdir()
+
+
+def _chunks(keys: Sequence[CellKey], jobs: int) -> list[list[CellKey]]:
+    """Cells to compute together: a layer's, divided if there are more processes than layers. Early layers, which
+    take longest, come first."""
+    layers: dict[int, list[CellKey]] = {}
+    for key in sorted(keys):
+        layers.setdefault(key.layer, []).append(key)
+    parts = max(1, jobs // len(layers)) if layers else 1
+    return [chunk for cells in layers.values() for i in range(parts) if (chunk := cells[i::parts])]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
+    splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
+    pairs = PairRun(run, work.images, clip.logit_scale, work.groups)
+    das = DASConfig(sources=work.sources, max_steps=work.max_steps)
+    return Bench(clip, run, pairs, splits, splits["test"][: work.attributed], work.norms, das, work.n_steps)
+
+
+def _in_processes(
+    work: Work, cache: Path, chunks: list[list[CellKey]], jobs: int, keys: Sequence[CellKey], bar: tqdm
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(work, cache))
+    try:
+        pending = {pool.submit(_work, chunk) for chunk in chunks}
+        while pending:
+            done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            bar.update(_steps_done(work.folder, keys) - bar.n)
+            for future in done:
+                future.result()
+        pool.shutdown()
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise UserError(
+                "a process died, perhaps for want of memory; finished cells are kept: "
+                "run the same command again, with --jobs 1 or a smaller --limit"
+            ) from error
+        raise
+
+
+def _steps_done(folder: Path, keys: Sequence[CellKey]) -> int:
+    """Rotations found plus cells finished, as the files tell."""
+    run = RunFolder(folder)
+    found = sum(rotation_path(run, key).with_suffix(".json").is_file() for key in keys)
+    return found + sum(run.cell_path(key.name).is_file() for key in keys)
+
+
+_here: tuple[Bench, RunFolder] | None = None  # of this worker process, set once when it starts
+
+
+def _start(work: Work, cache: Path) -> None:
+    """Prepare a worker process."""
+    global _here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    clip = load_clip(work.model, tokenizer=work.tokenizer, device=work.device)
+    _here = _bench(work, clip, TextRun.load(clip, cache)), RunFolder(work.folder)
+
+
+def _end_with_parent() -> None:
+    """A killed sweep must not leave processes that write beside its successor's."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for_connection([parent.sentinel])
+        os._exit(1)
+
+
+def _work(chunk: list[CellKey]) -> None:
+    if _here is None:
+        raise RuntimeError("the worker process was not prepared")
+    bench, folder = _here
+    compute_layer(bench, folder, chunk)

@@ -1,0 +1,52 @@
+"""What the tests share. Shape annotations are checked at run time here, and only here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+hook = install_import_hook(["interp", "training"], "beartype.beartype")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from interp.models import Clip, load_clip  # noqa: E402
+from tests.reference import random_clip  # noqa: E402
+
+settings.register_profile("steady", deadline=None)  # a busy machine is no failure
+settings.load_profile("steady")
+
+PUBLISHED = Path(os.environ.get("CLIP_PUBLISHED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of published data (Concadia sample, BLV ratings); tests skip where it is missing."""
+    if not PUBLISHED.is_dir():
+        pytest.skip(f"no published data at {PUBLISHED}; set CLIP_PUBLISHED_DATA")
+    return PUBLISHED
+
+
+@pytest.fixture(scope="session")
+def toy() -> Clip:
+    return load_clip("toy")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """A CLIP with random weights large enough to matter: 5 text and 3 vision blocks, width 24 and 32."""
+    return load_clip(str(random_clip(tmp_path_factory.mktemp("small"))))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Image features of one test must not serve another."""
+    monkeypatch.setenv("CLIP_DESCRIPTIONS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

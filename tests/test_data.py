@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from interp.data import load_pairs
+from interp.data.concadia import load_concadia
+from interp.data.pairs import DataError, Pair, PairSet, divide
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve items of six articles in Concadia's format, all of split val but one."""
+    (tmp_path / "resized").mkdir()
+    items = []
+    for i in range(12):
+        Image.new("RGB", (30, 20), (20 * i, 0, 255 - 20 * i)).save(tmp_path / "resized" / f"{i}.jpg")
+        texts = {
+            kind: {"raw": f" {kind} {i} ", "tokens": [kind, str(i)]} for kind in ("description", "caption", "context")
+        }
+        items.append(
+            {"article_id": f"Article {i // 2}", "filename": f"{i}.jpg", "orig_filename": "x", "split": "val", **texts}
+        )
+    items[0]["split"] = "train"
+    (tmp_path / "wiki_split.json").write_text(json.dumps({"images": items}))
+    return tmp_path
+
+
+def test_concadia_as_published(folder: Path):
+    pairs = load_concadia(folder)
+    assert pairs.pairs[3] == Pair("3.jpg", "description 3", "caption 3", "val", "Article 1")
+    image = pairs.open_image(pairs.pairs[11])
+    assert (image.size, image.mode) == ((30, 20), "RGB")
+
+
+def test_zipped_images_are_read_in_place(folder: Path):
+    loose = load_concadia(folder)
+    with zipfile.ZipFile(folder / "resized.zip", "w") as archive:
+        for path in sorted((folder / "resized").iterdir()):
+            archive.write(path, f"resized/{path.name}")
+    shutil.rmtree(folder / "resized")
+    pairs = load_concadia(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    assert pairs.open_image(pairs.pairs[5]).getpixel((3, 3)) is not None
+    assert pairs.pairs == loose.pairs
+    assert sorted(path.name for path in folder.iterdir()) == before
+    (folder / "resized.zip").write_bytes((folder / "resized.zip").read_bytes()[:200])
+    with pytest.raises(DataError, match=r"resized\.zip' is damaged or cut short"):
+        load_concadia(folder)
+
+
+def test_one_split_is_divided_by_article_and_says_so(folder: Path):
+    with pytest.raises(DataError, match="has no split 'test', only train, val; add --split train"):
+        load_pairs(f"concadia:{folder}")
+    with pytest.raises(DataError, match=r"has no split 'dev'; splits that are there: train \(1\), val \(11\)"):
+        load_pairs(f"concadia:{folder}", split="dev")
+    pairs = load_pairs(f"concadia:{folder}", split="val")
+    assert Counter(pair.split for pair in pairs.pairs).keys() == {"train", "val", "test"}
+    assert any("divided by article" in note for note in pairs.notes)
+
+
+def test_limits_keep_proportions():
+    pairs = load_pairs("toy", limit=96)
+    assert Counter(pair.split for pair in pairs.pairs) == {"train": 51, "val": 19, "test": 26}
+    assert pairs.pairs == load_pairs("toy", limit=96).pairs
+    assert "96 of 960 pairs are used" in pairs.notes[0]
+
+
+def test_the_fingerprint_follows_texts_and_images(folder: Path):
+    before = load_concadia(folder).fingerprint
+    assert load_concadia(folder).fingerprint == before
+    Image.new("RGB", (31, 20)).save(folder / "resized" / "0.jpg")
+    with_other_image = load_concadia(folder).fingerprint
+    content = json.loads((folder / "wiki_split.json").read_text())
+    content["images"][0]["caption"]["raw"] = "changed"
+    (folder / "wiki_split.json").write_text(json.dumps(content))
+    assert len({before, with_other_image, load_concadia(folder).fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "wiki_split.json").unlink(), "has no wiki_split.json"),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"fil'), "damaged or cut short"),
+        (lambda f: (f / "wiki_split.json").write_text("[]"), "has no list 'images'"),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": []}'), "lists no images"),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"filename": "x"}]}'), "item 0 lacks 'description'"),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [7]}'), "item 0 lacks"),
+        (lambda f: shutil.rmtree(f / "resized"), "neither resized/ nor resized.zip"),
+    ],
+)
+def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, message: str):
+    spoil(folder)
+    with pytest.raises(DataError, match=message) as caught:
+        load_concadia(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_images_that_cannot_be_read(folder: Path):
+    (folder / "resized" / "1.jpg").write_bytes(b"no picture")
+    (folder / "resized" / "2.jpg").unlink()
+    whole = (folder / "resized" / "3.jpg").read_bytes()
+    (folder / "resized" / "3.jpg").write_bytes(whole[: len(whole) - 60])
+    pairs = load_concadia(folder)
+    for i, why in ((1, "not an image"), (2, "it is not there"), (3, "(?i)truncated")):
+        with pytest.raises(DataError, match=why) as caught:
+            pairs.open_image(pairs.pairs[i])
+        assert str(caught.value).startswith(f"cannot read the image '{i}.jpg': ")
+
+
+def test_unknown_data():
+    for spec in ("concadia", "concadia:", "coco:there"):
+        with pytest.raises(DataError, match="known: toy, concadia:FOLDER"):
+            load_pairs(spec)
+    with pytest.raises(DataError, match="no folder"):
+        load_pairs("concadia:/nowhere")
+
+
+@given(st.lists(st.integers(0, 12), min_size=5, max_size=60), st.integers(0, 5))
+def test_divided_groups_stay_whole(owners, seed):
+    pairs = tuple(Pair(str(i), "d", "c", "val", f"g{group}") for i, group in enumerate(owners))
+    if len(set(owners)) < 3:
+        with pytest.raises(DataError, match="cannot be divided"):
+            divide(pairs, seed=seed)
+        return
+    divided = divide(pairs, seed=seed)
+    assert [replace(pair, split="val") for pair in divided] == list(pairs)
+    homes = {group: {pair.split for pair in divided if pair.group == group} for group in {pair.group for pair in pairs}}
+    assert all(len(home) == 1 for home in homes.values())
+    assert {pair.split for pair in divided} == {"train", "val", "test"}
+    assert divide(pairs, seed=seed) == divided
+
+
+def test_the_published_sample(published: Path):
+    pairs = load_pairs(f"concadia:{published / 'concadia-sample'}", split="val")
+    assert len(pairs) == 200
+    counts = Counter(pair.split for pair in pairs.pairs)
+    assert abs(counts["train"] - 120) <= 3
+    assert pairs.pairs[0].description == "Wooded riverbank at twilight"
+    picture = np.asarray(pairs.open_image(pairs.pairs[0]))
+    assert picture.ndim == 3
+    assert isinstance(pairs, PairSet)

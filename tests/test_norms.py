@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interp.data.norms import SOURCES, load_norm
+from interp.data.pairs import DataError
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_norms_that_come_with_the_package(name: str):
+    norm = load_norm(name)
+    assert len(norm.ratings) > 3000
+    assert all(word == word.lower() for word in norm.ratings)
+
+
+def test_golden_ratings():
+    """From the published tables: MRC rates circle 591; Brysbaert et al. rate justice 1.45 and circle 4.46."""
+    assert load_norm("imageability").ratings["circle"] == 591
+    assert load_norm("mrc-concreteness").ratings["circle"] > 450
+    concreteness = load_norm("concreteness").of(["Circle", "justice", "qqq"])
+    assert concreteness[0] > 4 > 2.5 > concreteness[1]
+    assert np.isnan(concreteness[2])
+
+
+def test_the_shipped_table_is_the_published_one(published: Path):
+    import interp.data
+
+    shipped = Path(interp.data.__file__).parent / "assets" / "mrc.csv"
+    assert shipped.read_bytes() == (published / "norms" / "mrc.csv").read_bytes()
+
+
+def test_any_table_of_words_and_values(tmp_path: Path):
+    path = tmp_path / "mine.csv"
+    path.write_text("﻿id,Word,Value\n1,Star,2.5\n2,moon,\n3,sun,-1\n")
+    norm = load_norm(f"mine={path}")
+    assert norm.ratings == {"star": 2.5, "sun": -1}
+    assert (norm.name, norm.source) == ("mine", "file mine.csv")
+
+
+GLASGOW = """Words,Length,AROU,,,VAL,,,IMAG,,,FAM,,
+,,M,SD,N,M,SD,N,M,SD,N,M,SD,N
+abattoir,8,4.2,1.2,32,2.5,1.5,33,5.412,1.6,34,4.3,1.9,31
+bank,4,3.9,1.1,32,5.5,1.5,33,6.1,0.6,34,6.3,0.9,31
+bank (river),4,3.9,1.1,32,5.5,1.5,33,1.0,0.6,34,6.3,0.9,31
+"""
+
+
+def test_the_glasgow_file_as_published(tmp_path: Path):
+    path = tmp_path / "glasgow.csv"
+    path.write_text(GLASGOW)
+    assert load_norm(f"glasgow-imageability={path}").ratings == {"abattoir": 5.412, "bank": 6.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("mine", "word,rating\na,1\n", "needs the columns word and value, it has: word, rating"),
+        ("mine", "word,value\na,high\n", "row 2: 'high' is not a number"),
+        ("mine", "word,value\na\n", "row 2, has 1 cells"),
+        ("mine", "", "needs the columns word and value, it has: nothing"),
+        ("glasgow-imageability", "word,value\na,1\n", "is not the Glasgow norms file"),
+        ("glasgow-imageability", GLASGOW.replace("5.412", "x"), "row 3: 'x' is not a number"),
+    ],
+)
+def test_malformed_files_are_named(tmp_path: Path, name: str, content: str, message: str):
+    path = tmp_path / "norm.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        load_norm(f"{name}={path}")
+
+
+def test_names_and_files_that_are_not_there(tmp_path: Path):
+    with pytest.raises(DataError, match="unknown norm 'valence'; known: imageability"):
+        load_norm("valence")
+    with pytest.raises(DataError, match="cannot read the norm file"):
+        load_norm(f"mine={tmp_path}/none.csv")
+    (tmp_path / "latin.csv").write_bytes(b"word,value\n\xff,1\n")
+    with pytest.raises(DataError, match="not a CSV file in UTF-8"):
+        load_norm(f"mine={tmp_path}/latin.csv")

@@ -1,0 +1,309 @@
+"""`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
+
+A contrastive run (Radford et al. 2021, section 2.3) on scenes of `interp.data.toy`. Each picture comes with one
+text, a description with probability `share`. That share decides which kind of text the finished model prefers;
+a controller turns it after every look at the validation scenes so that the base ends undecided, and the
+checkpoint is chosen on the validation scenes. The test scenes are only reported on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+
+from interp.data import toy
+
+BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
+CONTEXT = 77
+PROMPTS = {"shape": "picture of a {}", "colour": "a {} {shape}", "place": "picture of the {}"}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training: warm-up, then a cosine to zero.
+
+    Attributes:
+        partial: share of texts that name only some attributes.
+        control_from: part of the stretch after which the share of descriptions is controlled.
+        gain: how far a look turns that share, per unit of preference that is off.
+        looked_at: validation pairs at each look; the retrieval sets are in proportion.
+    """
+
+    steps: int
+    lr: float
+    warmup: int
+    partial: float
+    control_from: float
+    gain: float
+    looked_at: int
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of the run; written to `pretraining.json` beside the weights."""
+
+    main: Phase = Phase(4000, 1e-3, 200, partial=0.15, control_from=0.3, gain=0.1, looked_at=512)
+    finish: Phase = Phase(800, 2e-4, 50, partial=0.4, control_from=0.0, gain=0.2, looked_at=2048)
+    batch_size: int = 128
+    weight_decay: float = 0.05
+    share: float = 0.68  # of descriptions, until it is controlled
+    look_every: int = 50
+    seed: int = 0
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """CLIP's text pipeline (lower case, CLIP's splitting, BOS and EOT) over whole words of the toy world.
+
+    Words that the world does not know become one unknown token each. EOT doubles as padding, as in OpenAI's CLIP.
+    """
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    vocabulary = {word: i for i, word in enumerate([UNK, BOS, *toy.vocabulary(), EOT])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    pattern = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        (EOT, vocabulary[EOT]), (BOS, vocabulary[BOS]), trim_offsets=False, add_prefix_space=False
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOT, pad_token=EOT, unk_token=UNK,
+        model_max_length=CONTEXT,
+    )  # fmt: skip
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
+    """A CLIP of 3.2 M parameters: 12 text blocks and 4 vision blocks of width 128, 64-pixel images."""
+    special = {
+        "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }  # fmt: skip
+    text = {
+        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 12, "num_attention_heads": 4,
+        "vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "projection_dim": 128, **special,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4,
+        "image_size": toy.SIZE, "patch_size": 16, "projection_dim": 128,
+    }  # fmt: skip
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
+
+
+def pixels(scenes: list[toy.Scene], rng: np.random.Generator) -> Tensor:
+    """Rendered scenes as the image processor would give them: float32, (n, 3, 64, 64), -1 to 1."""
+    stacked = np.stack([toy.render(scene, rng) for scene in scenes])
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tensor:
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    # Causal tower, EOT last: what the pads hold cannot matter, so no mask.
+    features = model.get_text_features(input_ids=batch["input_ids"]).pooler_output
+    return functional.normalize(features, dim=-1)
+
+
+def embed_pixels(model: CLIPModel, images: Tensor) -> Tensor:
+    return functional.normalize(model.get_image_features(pixel_values=images).pooler_output, dim=-1)
+
+
+@torch.inference_mode()
+def measure(
+    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, split: str, *, n: int, rounds: int, seed: int
+) -> dict[str, float]:
+    """What the issue of a base model is judged by, on scenes of one split.
+
+    Args:
+        n: pairs for the preference and the zero-shot tasks.
+        rounds: sets of 64 distinct scenes for retrieval.
+
+    Returns:
+        Shares from 0 to 1: preference, retrieval per kind of text, zero-shot accuracy per attribute.
+    """
+    model.eval()
+    rng = np.random.default_rng([seed, 7])
+    scenes = toy.sample_scenes(split, n, rng)
+    images = torch.cat([embed_pixels(model, pixels(scenes[i : i + 128], rng)) for i in range(0, n, 128)])
+    kinds = {"description": toy.DESCRIPTIONS, "caption": toy.CAPTIONS}
+    scores = {
+        kind: (images * embed_texts(model, tokenizer, [toy.write(t, s, rng) for s in scenes])).sum(-1)
+        for kind, t in kinds.items()
+    }
+    gap = scores["description"] - scores["caption"]
+    out = {"preference": (gap > 0).float().mean().item(), "gap_mean": gap.mean().item(), "gap_sd": gap.std().item()}
+    hits = dict.fromkeys(kinds, 0.0)
+    for _ in range(rounds):
+        chosen = toy.distinct_scenes(split, 64, rng)
+        image = embed_pixels(model, pixels(chosen, rng))
+        for kind, templates in kinds.items():
+            text = embed_texts(model, tokenizer, [toy.write(templates, s, rng) for s in chosen])
+            hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
+    out |= {f"retrieval_{kind}": share for kind, share in hits.items()}
+    for name, prompt in PROMPTS.items():
+        out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name, prompt)
+    model.train()
+    return out
+
+
+def zero_shot(
+    model: CLIPModel,
+    tokenizer: PreTrainedTokenizerFast,
+    scenes: list[toy.Scene],
+    images: Tensor,
+    name: str,
+    prompt: str,
+) -> float:
+    """Accuracy of naming one attribute; a prompt with a second attribute is ensembled over its values."""
+    values = list(toy.WORDS[name])
+    others = list(toy.SHAPES) if "{shape}" in prompt else [""]
+    texts = [prompt.format(value, shape=other) for value in values for other in others]
+    classes = embed_texts(model, tokenizer, texts).view(len(values), len(others), -1).mean(1)
+    guessed = (images @ functional.normalize(classes, dim=-1).T).argmax(1)
+    truth = torch.tensor([values.index(getattr(scene, name)) for scene in scenes])
+    return (guessed == truth).float().mean().item()
+
+
+def training_batch(n: int, share: float, partial: float, rng: np.random.Generator) -> tuple[Tensor, list[str]]:
+    """Pictures of the train split with one text each, a description with probability `share`."""
+    scenes = toy.sample_scenes("train", n, rng)
+    texts = []
+    for scene in scenes:
+        whole, part = (
+            (toy.DESCRIPTIONS, toy.PARTIAL_DESCRIPTIONS)
+            if rng.random() < share
+            else (toy.CAPTIONS, toy.PARTIAL_CAPTIONS)
+        )
+        texts.append(toy.write(part if rng.random() < partial else whole, scene, rng))
+    return pixels(scenes, rng), texts
+
+
+def badness(looked: dict[str, float]) -> float:
+    """How far a checkpoint is from an able and undecided base; lower is better."""
+    abilities = [value for key, value in looked.items() if key.startswith(("retrieval", "zeroshot"))]
+    return abs(looked["preference"] - 0.5) + sum(max(0.0, 0.9 - value) for value in abilities)
+
+
+def contrastive_loss(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, images: Tensor, texts: list[str]) -> Tensor:
+    """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
+    logits = embed_pixels(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
+    target = torch.arange(len(images))
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+def train_phase(
+    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, config: PretrainConfig, phase: Phase, share: float,
+    rng: np.random.Generator, log: Path,
+) -> tuple[float, int]:  # fmt: skip
+    """Train, and leave the model at the checkpoint that did best on the validation scenes.
+
+    Returns:
+        The share of descriptions at the end, and the step that was kept.
+    """
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=phase.lr, betas=(0.9, 0.98), eps=1e-6, fused=True,
+    )  # fmt: skip
+    best, best_step = math.inf, 0
+    kept: dict[str, Tensor] = {}
+    for step in tqdm(range(1, phase.steps + 1), desc="pretrain", mininterval=5):
+        rate = min(1.0, step / phase.warmup)
+        rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - phase.warmup) / (phase.steps - phase.warmup)))
+        for group in optimizer.param_groups:
+            group["lr"] = phase.lr * rate
+        loss = contrastive_loss(model, tokenizer, *training_batch(config.batch_size, share, phase.partial, rng))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=math.log(100.0))
+        if step % config.look_every == 0 or step == phase.steps:
+            n = phase.looked_at
+            looked = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed)
+            if step >= phase.control_from * phase.steps:
+                share = float(np.clip(share + phase.gain * (0.5 - looked["preference"]), 0.1, 0.9))
+            record = {"step": step, "loss": loss.item(), "share": share, **looked}
+            tqdm.write(" ".join(f"{key}={value:.3g}" for key, value in record.items()))
+            with log.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            if badness(looked) <= best:
+                best, best_step = badness(looked), step
+                kept = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    model.load_state_dict(kept)
+    model.half().float()  # what is shipped: weights that half precision holds exactly
+    return share, best_step
+
+
+def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
+    """Make the toy CLIP and save it; the same configuration gives the same weights on the same machine.
+
+    Returns:
+        The report that is saved beside the model: configuration, checkpoints, measures on `val` and on `test`.
+    """
+    torch.manual_seed(config.seed)  # transformers initializes from the global generator
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "pretraining.jsonl"
+    log.unlink(missing_ok=True)
+    started, share, chosen = time.time(), config.share, []
+    for number, phase in enumerate((config.main, config.finish)):
+        rng = np.random.default_rng([config.seed, number] if number else config.seed)
+        share, step = train_phase(model, tokenizer, config, phase, share, rng, log)
+        chosen.append(step)
+    report = {"config": asdict(config), "chosen_steps": chosen, "minutes": round((time.time() - started) / 60, 1)}
+    for split in ("val", "test"):
+        report[split] = measure(model, tokenizer, split, n=4096, rounds=40, seed=config.seed + 1)
+    save(model, tokenizer, folder)
+    (folder / "pretraining.json").write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write weights (safetensors, half precision), configuration, tokenizer and image processor settings."""
+    model.half().save_pretrained(folder)
+    model.float()
+    tokenizer.save_pretrained(folder)
+    write_image_settings(folder)
+
+
+def write_image_settings(folder: Path) -> None:
+    """Write `preprocessor_config.json`: 64 pixels, values from -1 to 1."""
+    settings = {
+        "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": toy.SIZE},
+        "do_center_crop": True, "crop_size": {"height": toy.SIZE, "width": toy.SIZE}, "resample": 3,
+        "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3, "do_convert_rgb": True,
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.pretrain_toy", description="Make the embedded toy CLIP; under an hour on two cores."
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, scenes and texts (default: 0)")
+    args = parser.parse_args(argv)
+    print(json.dumps(pretrain(PretrainConfig(seed=args.seed), args.out), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
