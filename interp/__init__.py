@@ -1,0 +1,56 @@
+"""Causal interpretability for CLIP: rotations, interchange interventions, mediated attributions, sweeps.
+
+The public names, in the order in which a newcomer meets them. Importing this package costs nothing: each name is
+loaded when it is first used. The intervention itself is `interp.interchange.interchange`: here, the name of its module
+is taken.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interp.attribution import Attributions, MediatedIntegratedGradients
+    from interp.das import DASConfig, PairRun, baseline_basis, evaluate, train_das
+    from interp.data import load_pairs
+    from interp.data.norms import load_norm
+    from interp.data.pairs import Pair, PairSet
+    from interp.features import image_features
+    from interp.hooks import capture, patch
+    from interp.interchange import clean_images, clean_texts
+    from interp.models import Clip, embed_images, embed_texts, load_clip, scores, tokenize
+    from interp.rotation import Rotation, random_basis
+    from interp.sites import Site
+    from interp.stats import correlate
+
+_HOME = {
+    "load_clip": "models", "Clip": "models", "tokenize": "models", "embed_texts": "models", "embed_images": "models",
+    "scores": "models",
+    "load_pairs": "data", "Pair": "data.pairs", "PairSet": "data.pairs", "image_features": "features",
+    "Site": "sites", "Rotation": "rotation", "random_basis": "rotation",
+    "clean_texts": "interchange", "clean_images": "interchange",
+    "capture": "hooks", "patch": "hooks",
+    "PairRun": "das", "DASConfig": "das", "train_das": "das", "evaluate": "das", "baseline_basis": "das",
+    "MediatedIntegratedGradients": "attribution", "Attributions": "attribution",
+    "load_norm": "data.norms", "correlate": "stats",
+}  # fmt: skip
+
+__all__ = [
+    "Attributions", "Clip", "DASConfig", "MediatedIntegratedGradients", "Pair", "PairRun", "PairSet", "Rotation",
+    "Site", "baseline_basis", "capture", "clean_images", "clean_texts", "correlate", "embed_images", "embed_texts",
+    "evaluate", "image_features", "load_clip", "load_norm", "load_pairs", "patch", "random_basis",
+    "scores", "tokenize", "train_das",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"interp.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'interp' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

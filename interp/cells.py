@@ -154,6 +154,7 @@ def _alignment(bench: Bench, rotation: Rotation, key: CellKey) -> dict[str, Any]
     for suffix, values in {"": both, **{f"_{SHORT[d]}": hits[d] for d in DIRECTIONS}}.items():
         share = clustered_share(values, outcomes.groups)
         measures |= {f"iia{suffix}": share.share, f"iia{suffix}_low": share.low, f"iia{suffix}_high": share.high}
+    measures |= {f"shift_{SHORT[d]}": outcomes.shift(d) for d in DIRECTIONS}
     measures["iia_val"] = _evaluate(bench, val, layer, rotation.basis, key.seed).iia()
     train = bench.pairs.take(bench.splits["train"])
     for kind in BASELINES:

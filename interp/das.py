@@ -6,14 +6,16 @@ is given Z from a description must score higher than it did, a description that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from interp.errors import UserError
 from interp.interchange import CleanRun
 from interp.rotation import Rotation, orthonormal, random_basis, swap
 from interp.stats import iia_outcomes
@@ -63,7 +65,8 @@ class DASConfig:
     batch_size: int = 64
     max_steps: int = 300
     look_every: int = 20
-    patience: int = 4  # looks at `val` without a better one, then stop
+    patience: int = 4  # looks at `val` without a lower loss, then stop
+    min_gain: float = 1e-3  # by how much, in nats, a loss must be lower to count
     seed: int = 0
 
 
@@ -90,6 +93,10 @@ class Outcomes:
         """Interchange intervention accuracy of one direction, or the mean of both."""
         chosen = DIRECTIONS if direction is None else (direction,)
         return float(np.mean([self.hits(one).mean() for one in chosen]))
+
+    def shift(self, direction: Direction) -> float:
+        """How much the intervention moves the score on average: counterfactual minus base."""
+        return float((self.counterfactual[direction] - self.base[direction]).mean())
 
 
 def draw_sources(n: int, sources: Sources, generator: torch.Generator) -> Int[Tensor, " n"]:
@@ -159,7 +166,8 @@ def train_das(
         The rotation; its facts hold the configuration, the steps taken and the history of looks.
 
     Raises:
-        ValueError: the size does not fit the stream, or a loss is not a number.
+        ValueError: the size does not fit the stream.
+        UserError: the loss is not a number.
     """
     config = config or DASConfig()
     width = train.run.stream(layer).shape[1]
@@ -173,36 +181,47 @@ def train_das(
     optimizer = torch.optim.Adam([free], lr=config.lr)
     base_logits, val_logits = (clean_scores(pairs, layer) * pairs.logit_scale for pairs in (train, val))
     val_source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed))
-    best, best_basis, since, history = np.inf, orthonormal(free.detach()), 0, []
+    best, best_basis, history = np.inf, orthonormal(free.detach()), []
+    counted, since = np.inf, 0  # the last loss that was lower by enough, and the looks since then
     step = 0
-    while step < config.max_steps and since < config.patience:
-        source = draw_sources(len(train), config.sources, generator)
-        order = torch.randperm(len(train), generator=generator)
-        for rows in order.split(config.batch_size):
-            loss = das_loss(train, layer, orthonormal(free), source, base_logits, rows)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step += 1
-            if step % config.look_every == 0 or step == config.max_steps:
-                with torch.inference_mode():
-                    basis = orthonormal(free)
-                    every = torch.arange(len(val)).split(256)
-                    parts = [das_loss(val, layer, basis, val_source, val_logits, rows) * len(rows) for rows in every]
-                    looked = float(sum(parts)) / len(val)
-                if not np.isfinite(looked):
-                    raise ValueError(f"the loss at {site}, size {size}, is not a number after {step} steps")
-                history.append([step, looked])
-                if on_look is not None:
-                    on_look(step, looked)
-                if looked < best:
-                    best, best_basis, since = looked, basis.clone(), 0
-                else:
-                    since += 1
-                if since >= config.patience or step >= config.max_steps:
-                    break
+    for step, (rows, source) in enumerate(islice(_batches(len(train), config, generator), config.max_steps), start=1):
+        loss = das_loss(train, layer, orthonormal(free), source, base_logits, rows)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % config.look_every and step < config.max_steps:
+            continue
+        basis = orthonormal(free.detach())
+        looked = _mean_loss(val, layer, basis, val_source, val_logits)
+        if not np.isfinite(looked):
+            raise UserError(f"the loss at {site}, size {size}, is not a number after {step} steps")
+        history.append([step, looked])
+        if on_look is not None:
+            on_look(step, looked)
+        if looked < best:
+            best, best_basis = looked, basis
+        counted, since = (looked, 0) if looked < counted - config.min_gain else (counted, since + 1)
+        if since >= config.patience:
+            break
     facts: dict[str, Any] = {"method": "das", "steps": step, "val_loss": best, "history": history, **vars(config)}
     return Rotation(best_basis, site, facts)
+
+
+def _batches(n: int, config: DASConfig, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows of minibatches without end, each pass in a new order and with new sources."""
+    while True:
+        source = draw_sources(n, config.sources, generator)
+        for rows in torch.randperm(n, generator=generator).split(config.batch_size):
+            yield rows, source
+
+
+@torch.inference_mode()
+def _mean_loss(pairs: PairRun, layer: int, basis: Basis, source: Tensor, base_logits: Tensor) -> float:
+    parts = [
+        float(das_loss(pairs, layer, basis, source, base_logits, rows)) * len(rows)
+        for rows in torch.arange(len(pairs)).split(256)
+    ]
+    return sum(parts) / len(pairs)
 
 
 def das_loss(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.data.pairs import DataError, Pair, PairSet, digest
-from interp.models import Clip, cache_folder, embed_images
+from interp.models import Clip, embed_images
 from interp.store import write_atomic
 from interp.tensors import Embeddings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+def cache_folder() -> Path:
+    """Where image features are kept between runs: `$CLIP_DESCRIPTIONS_CACHE`, or a folder in the user's cache."""
+    given = os.environ.get("CLIP_DESCRIPTIONS_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else base / "clip-descriptions"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -346,10 +345,3 @@ def scores(images: Embeddings, texts: Embeddings) -> Float[Tensor, " n"]:
 def clipscore(cosines: np.ndarray | Tensor) -> Any:
     """2.5 x max(score, 0) (Hessel et al. 2021, eq. 1)."""
     return 2.5 * cosines.clip(min=0)
-
-
-def cache_folder() -> Path:
-    """Where image features are kept between runs: `$CLIP_DESCRIPTIONS_CACHE`, or a folder in the user's cache."""
-    given = os.environ.get("CLIP_DESCRIPTIONS_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(given) if given else base / "clip-descriptions"

@@ -26,8 +26,9 @@ def finish(folder: RunFolder, keys: Sequence[CellKey], norms: Sequence[str]) -> 
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, norms)
     print(terminal_table(frame, norms))
-    print(f"\ntables   {folder.path / 'results.csv'} (.parquet)")
-    print("pictures " + "\n         ".join(str(path) for path in pictures))
+    print(f"\nlook at  {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")
+    print(f"         {folder.path / 'results.csv'}  (or .parquet): every measure, with intervals")
+    print(f"         {folder.path / 'cells'}  each cell, with the attribution of every word type")
 
 
 def results(folder: RunFolder, keys: Sequence[CellKey]) -> pd.DataFrame:
@@ -51,13 +52,29 @@ def best_cell(frame: pd.DataFrame) -> pd.Series:
 def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
     """Plain text, a line for each cell; the cell that `val` would choose is marked."""
     best = best_cell(frame)
-    head = ["", "layer", "block", "size", "seed", "IIA", "c>d", "d>c", "pca", "means", "random", "pref"]
+    head = [
+        "",
+        "layer",
+        "block",
+        "size",
+        "seed",
+        "IIA",
+        "c>d",
+        "d>c",
+        "pca",
+        "means",
+        "random",
+        "shift c>d",
+        "d>c",
+        "pref",
+    ]
     head += [f"{norm[:4]}. {route}" for norm in norms for route in ("through", "around", "full")]
     body = []
     for _, row in frame.iterrows():
         chosen = all(row[name] == best[name] for name in INDEX)
         line = ["*" if chosen else "", *(str(int(row[name])) for name in ("layer", "block", "size", "seed"))]
         line += [f"{100 * row[f'iia{name}']:.1f}" for name in ("", "_c2d", "_d2c", "_pca", "_means", "_random")]
+        line += [f"{row[f'shift_{name}']:+.3f}" for name in ("c2d", "d2c")]
         line.append(f"{100 * row['preference']:.1f}")
         for norm in norms:
             for route in ("through", "around", "full"):
@@ -70,9 +87,12 @@ def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
     counts = ", ".join(f"n = {int(frame[f'n_{norm}'].max())} word types for {norm}" for norm in norms)
     legend = (
         "IIA, baselines, preference in % on held-out pairs; c>d: captions given Z of a description, d>c: the reverse.\n"
+        "shift: by how much the intervention moves the score (a cosine) on average. "
         f"Then correlation of word attributions with norms by route, [95 % interval]; {counts}.\n"
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}: IIA {100 * best['iia']:.1f} % "
-        f"[{100 * best['iia_low']:.1f} {100 * best['iia_high']:.1f}], random subspace {100 * best['iia_random']:.1f} %."
+        f"[{100 * best['iia_low']:.1f} {100 * best['iia_high']:.1f}], "
+        f"random subspace {100 * best['iia_random']:.1f} %, whole stream {100 * best['iia_whole']:.1f} %, "
+        f"nothing {100 * best['iia_size0']:.1f} %."
     )
     return "\n".join([*lines, "", legend])
 
@@ -86,6 +106,8 @@ def heatmaps(frame: pd.DataFrame, folder: Path, norms: Sequence[str]) -> list[Pa
         "iia_pca": "IIA of principal components of the same size (%)",
         "iia_means": "IIA of difference in means, completed by PCA (%)",
         "iia_random": "IIA of random subspaces of the same size (%)",
+        "shift_c2d": "Mean change of score, caption given Z of a description",
+        "shift_d2c": "Mean change of score, description given Z of a caption",
         "preference": "Preference accuracy of the model (%)",
     }
     for norm in norms:
@@ -105,11 +127,12 @@ def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
 
     grid = frame.pivot_table(index="size", columns="layer", values=measure, aggfunc="mean", dropna=False)
     values = grid.to_numpy(dtype=float)
-    share = not measure.startswith("r_")
+    share = not measure.startswith(("r_", "shift_"))
     figure = Figure(figsize=(1.6 + 0.62 * values.shape[1], 1.5 + 0.45 * values.shape[0]), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    shown, colours, bounds = (100 * values, "cividis", (0, 100)) if share else (values, "RdBu", (-1, 1))
+    reach = 1.0 if measure.startswith("r_") else max(1e-6, np.nanmax(np.abs(values), initial=0.0))
+    shown, colours, bounds = (100 * values, "cividis", (0, 100)) if share else (values, "RdBu", (-reach, reach))
     picture = axes.imshow(shown, cmap=colours, vmin=bounds[0], vmax=bounds[1], aspect="auto", origin="lower")
     best = best_cell(frame)
     for i, size in enumerate(grid.index):

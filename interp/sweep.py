@@ -73,14 +73,16 @@ class SweepConfig:
     )
     norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
     seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
-    jobs: int | None = option(None, "processes, by default one for each core; the numbers do not depend on it")
+    jobs: int | None = option(
+        None, "processes, by default one for each core, at most 8; the numbers do not depend on it"
+    )
     out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA")
     device: str = option("cpu", "as torch names it: cpu, cuda, mps")
     limit: int | None = option(
         None, "use about this many pairs, drawn in the proportions of the splits; by default 4000"
     )
-    attributed: int = option(64, "test pairs whose two texts are attributed")
-    n_steps: int = option(16, "points of the path integral of the attributions")
+    attributed: int = option(48, "test pairs whose two texts are attributed")
+    n_steps: int = option(24, "points of the path integral of the attributions")
     max_steps: int = option(300, "most optimizer steps of a search")
     skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
 

@@ -31,6 +31,9 @@ from interp.store import RunFolder
 from interp.tensors import Embeddings
 
 
+MOST_JOBS = 8  # by default: each process holds a model of its own
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """What a process needs to know to compute cells; small enough to be sent to each."""
@@ -53,12 +56,12 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
     """Compute cells and write them to the run folder, showing progress.
 
     Args:
-        jobs: processes; by default one for each core on a CPU, one on other devices.
+        jobs: processes; by default one for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
 
     Raises:
         UserError: a process died; finished cells are kept.
     """
-    wanted = jobs or ((os.cpu_count() or 1) if work.device == "cpu" else 1)
+    wanted = jobs or (min(_cores(), MOST_JOBS) if work.device == "cpu" else 1)
     chunks = _chunks(keys, wanted)
     with tqdm(
         total=2 * len(keys),
@@ -80,6 +83,12 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
         finally:
             cache.unlink(missing_ok=True)
             cache.parent.rmdir()
+
+
+def _cores() -> int:
+    """Cores that this process may use, which in a container can be fewer than there are."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _chunks(keys: Sequence[CellKey], jobs: int) -> list[list[CellKey]]:

@@ -88,3 +88,14 @@ def test_pairs_of_the_world():
     assert again.fingerprint == pairs.fingerprint
     assert again.open_image(again.pairs[5]).tobytes() == pairs.open_image(pairs.pairs[5]).tobytes()
     assert toy.load_toy(toy.ToySize(6, 3, 4), seed=2).fingerprint != pairs.fingerprint
+
+
+def test_alike_scenes_differ_from_the_first_of_their_group_by_one_attribute_of_each_kind():
+    chosen = toy.alike_scenes("train", 30, 8, np.random.default_rng(0))
+    assert len(chosen) == 30
+    for number, scene in enumerate(chosen):
+        first = chosen[number // 8 * 8]
+        for names in (toy.OBJECT_FIELDS, toy.CUE_FIELDS):
+            assert tuple(getattr(scene, name) for name in names) in toy.combinations("train", names)
+            differing = sum(getattr(scene, name) != getattr(first, name) for name in names)
+            assert differing == (number % 8 != 0)

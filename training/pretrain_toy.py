@@ -28,7 +28,14 @@ from interp.data import toy
 
 BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
 CONTEXT = 77
-PROMPTS = {"shape": "picture of a {}", "colour": "a {} {shape}", "place": "picture of the {}"}
+# Prompts as the texts of the world use the words; a class is the mean over its prompts and over its words.
+PROMPTS = {
+    "shape": ("a {}", "picture of a {}"),
+    "colour": tuple(f"a {{}} {shape}" for shape in toy.SHAPES),
+    "arrangement": tuple(f"a {shape} {{}}" for shape in toy.SHAPES),
+    "place": ("the {}", "picture of the {}"),
+    "event": ("the {}", "picture of the {}"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,12 @@ class Phase:
     """One stretch of training: warm-up, then a cosine to zero.
 
     Attributes:
-        partial: share of texts that name only some attributes.
+        partial: share of texts that name only some attributes; they make prompts of one attribute no surprise.
         control_from: part of the stretch after which the share of descriptions is controlled.
         gain: how far a look turns that share, per unit of preference that is off.
         looked_at: validation pairs at each look; the retrieval sets are in proportion.
+        alike: in every second batch, scenes come in groups of this size, alike but for one object attribute and one
+            cue, with whole texts of one kind. Random scenes are told apart by any few words; alike ones take each.
     """
 
     steps: int
@@ -49,6 +58,7 @@ class Phase:
     control_from: float
     gain: float
     looked_at: int
+    alike: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class PretrainConfig:
     """Settings of the run; written to `pretraining.json` beside the weights."""
 
     main: Phase = Phase(4000, 1e-3, 200, partial=0.15, control_from=0.3, gain=0.1, looked_at=512)
-    finish: Phase = Phase(800, 2e-4, 50, partial=0.4, control_from=0.0, gain=0.2, looked_at=2048)
+    finish: Phase = Phase(1000, 4e-4, 50, partial=0.6, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     batch_size: int = 128
     weight_decay: float = 0.05
     share: float = 0.68  # of descriptions, until it is controlled
@@ -153,40 +163,37 @@ def measure(
             text = embed_texts(model, tokenizer, [toy.write(templates, s, rng) for s in chosen])
             hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
     out |= {f"retrieval_{kind}": share for kind, share in hits.items()}
-    for name, prompt in PROMPTS.items():
-        out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name, prompt)
+    for name in PROMPTS:
+        out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name)
     model.train()
     return out
 
 
 def zero_shot(
-    model: CLIPModel,
-    tokenizer: PreTrainedTokenizerFast,
-    scenes: list[toy.Scene],
-    images: Tensor,
-    name: str,
-    prompt: str,
+    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, scenes: list[toy.Scene], images: Tensor, name: str
 ) -> float:
-    """Accuracy of naming one attribute; a prompt with a second attribute is ensembled over its values."""
-    values = list(toy.WORDS[name])
-    others = list(toy.SHAPES) if "{shape}" in prompt else [""]
-    texts = [prompt.format(value, shape=other) for value in values for other in others]
-    classes = embed_texts(model, tokenizer, texts).view(len(values), len(others), -1).mean(1)
-    guessed = (images @ functional.normalize(classes, dim=-1).T).argmax(1)
-    truth = torch.tensor([values.index(getattr(scene, name)) for scene in scenes])
+    """Accuracy of naming one attribute of pictures by its prompts."""
+    table = toy.WORDS[name]
+    classes = []
+    for phrases in table.values():
+        texts = [prompt.format(phrase) for prompt in PROMPTS[name] for phrase in phrases]
+        classes.append(embed_texts(model, tokenizer, texts).mean(0))
+    guessed = (images @ functional.normalize(torch.stack(classes), dim=-1).T).argmax(1)
+    truth = torch.tensor([list(table).index(getattr(scene, name)) for scene in scenes])
     return (guessed == truth).float().mean().item()
 
 
-def training_batch(n: int, share: float, partial: float, rng: np.random.Generator) -> tuple[Tensor, list[str]]:
-    """Pictures of the train split with one text each, a description with probability `share`."""
-    scenes = toy.sample_scenes("train", n, rng)
-    texts = []
-    for scene in scenes:
-        whole, part = (
-            (toy.DESCRIPTIONS, toy.PARTIAL_DESCRIPTIONS)
-            if rng.random() < share
-            else (toy.CAPTIONS, toy.PARTIAL_CAPTIONS)
-        )
+def training_batch(
+    n: int, share: float, partial: float, alike: int, rng: np.random.Generator
+) -> tuple[Tensor, list[str]]:
+    """Pictures of the train split with one text each, a description with probability `share`; see `Phase`."""
+    scenes = toy.alike_scenes("train", n, alike, rng) if alike > 1 else toy.sample_scenes("train", n, rng)
+    texts: list[str] = []
+    for number, scene in enumerate(scenes):
+        if number % alike == 0:  # a group's texts are of one kind
+            describe = rng.random() < share
+        whole = toy.DESCRIPTIONS if describe else toy.CAPTIONS
+        part = toy.PARTIAL_DESCRIPTIONS if describe else toy.PARTIAL_CAPTIONS
         texts.append(toy.write(part if rng.random() < partial else whole, scene, rng))
     return pixels(scenes, rng), texts
 
@@ -226,7 +233,10 @@ def train_phase(
         rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - phase.warmup) / (phase.steps - phase.warmup)))
         for group in optimizer.param_groups:
             group["lr"] = phase.lr * rate
-        loss = contrastive_loss(model, tokenizer, *training_batch(config.batch_size, share, phase.partial, rng))
+        alike = phase.alike if step % 2 else 1
+        partial = phase.partial if alike == 1 else 0.0
+        images, texts = training_batch(config.batch_size, share, partial, alike, rng)
+        loss = contrastive_loss(model, tokenizer, images, texts)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -234,6 +234,34 @@ def sample_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
     return [Scene(*objects[a], *cues[b]) for a, b in zip(i, j, strict=True)]
 
 
+def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> list[Scene]:
+    """Draw `n` scenes in groups of `alike`: each differs from its group's first by one object attribute and one cue.
+
+    Which word tells two of a group apart is any of them, so a model that learns from such batches must heed all.
+    """
+    scenes: list[Scene] = []
+    for first in sample_scenes(split, -(-n // alike), rng):
+        group = [first]
+        while len(group) < alike:
+            changed = vars(first).copy()
+            for names in (OBJECT_FIELDS, CUE_FIELDS):
+                near = _neighbours(split, names)[tuple(changed[name] for name in names)]
+                changed.update(zip(names, near[int(rng.integers(len(near)))], strict=True))
+            group.append(Scene(**changed))
+        scenes += group
+    return scenes[:n]
+
+
+@cache
+def _neighbours(split: str, names: tuple[str, ...]) -> dict[tuple[str, ...], list[tuple[str, ...]]]:
+    """Of each combination of a split, those that differ in one attribute; itself where there is none."""
+    every = combinations(split, names)
+    return {
+        one: [other for other in every if sum(a != b for a, b in zip(one, other, strict=True)) == 1] or [one]
+        for one in every
+    }
+
+
 def distinct_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
     """Draw `n` scenes of which no two share their object attributes or their cues: each text fits just one."""
     objects, cues = combinations(split, OBJECT_FIELDS), combinations(split, CUE_FIELDS)
