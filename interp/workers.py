@@ -30,7 +30,6 @@ from interp.models import Clip, load_clip
 from interp.store import RunFolder
 from interp.tensors import Embeddings
 
-
 MOST_JOBS = 8  # by default: each process holds a model of its own
 
 
