@@ -24,6 +24,8 @@ from interp.towers import blocks, embed_ids, finish, run_block
 
 Route = Literal["through", "around", "bypass", "full"]
 ROUTES: tuple[Route, ...] = get_args(Route)
+TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
+TEXTS_AT_ONCE = 16  # of similar length
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class MediatedIntegratedGradients:
         routes: Sequence[Route] | None = None,
         n_steps: int = 50,
         method: str = "gausslegendre",
-        internal_batch_size: int | None = 256,
+        internal_batch_size: int | None = None,
         return_convergence_delta: bool = False,
     ) -> Attributions | tuple[Attributions, np.ndarray]:
         """Attributions of each text's score (cosine) with the image of the same row.
@@ -129,7 +131,7 @@ class MediatedIntegratedGradients:
             routes: by default all four with a rotation, else `full`.
             n_steps: points of the path integral.
             method: captum's name of the rule: ``gausslegendre``, ``riemann_trapezoid``, ``riemann_middle``, ...
-            internal_batch_size: texts x steps that are run at once.
+            internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
             return_convergence_delta: return the attributions' `delta` beside them, as captum does.
 
         Returns:
@@ -202,7 +204,7 @@ def integrate(
     baselines: Int[Tensor, "n t"] | None = None,
     n_steps: int = 50,
     method: str = "gausslegendre",
-    internal_batch_size: int | None = 256,
+    internal_batch_size: int | None = None,
     plain: bool = False,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
     """The path integrals of several subspaces at one layer, at the price of one forward pass.
@@ -229,9 +231,8 @@ def integrate(
     names = ["stream", "bypass", *(["full"] if plain else []), *(f"z.{name}" for name in bases)]
     sums = {name: np.zeros(shape) for name in names}
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
-    at_once = max(1, (internal_batch_size or len(tokens) * n_steps) // n_steps)
     moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
-    for rows in length_batches(tokens.eot, at_once):
+    for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
         some = tokens.take(rows)
         width = some.ids.shape[1]
         with torch.no_grad():
@@ -241,7 +242,7 @@ def integrate(
             for values, embedded in ((score, end), (baseline_score, start)):
                 values[rows.numpy()] = _scores(clip, embedded, some.eot, target)[0].double().cpu().numpy()
         steps = torch.arange(len(rows) * n_steps)
-        for chunk in steps.split(internal_batch_size or len(steps)):
+        for chunk in steps.split(internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
             text, step = (chunk // n_steps).to(clip.device), chunk % n_steps
             alpha = alphas[step].to(end)[:, None, None]
             path = (start[text] + alpha * (end[text] - start[text])).requires_grad_()

@@ -48,7 +48,7 @@ class Bench:
     norms: Sequence[Norm]
     das: DASConfig
     n_steps: int
-    draws: int = 4
+    draws: int = 2
 
 
 @dataclass(frozen=True, order=True)

@@ -61,12 +61,12 @@ class DASConfig:
     """Settings of one search."""
 
     sources: Sources = "random"
-    lr: float = 5e-3
+    lr: float = 1e-2
     batch_size: int = 64
     max_steps: int = 300
     look_every: int = 20
-    patience: int = 4  # looks at `val` without a lower loss, then stop
-    min_gain: float = 1e-3  # by how much, in nats, a loss must be lower to count
+    patience: int = 3  # looks at `val` without a lower loss, then stop
+    min_gain: float = 5e-3  # by how much, in nats, a loss must be lower to count
     seed: int = 0
 
 

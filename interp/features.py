@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from interp.data.pairs import DataError, Pair, PairSet, digest
 from interp.models import Clip, embed_images
-from interp.store import write_atomic
+from interp.store import StoreError, write_atomic
 from interp.tensors import Embeddings
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ class ImageFeatures:
     Attributes:
         embeddings: shape (n, embed), of the pairs in `pairs`.
         bad: one sentence for each image that was left out.
+        notes: sentences the user should read.
     """
 
     pairs: tuple[Pair, ...]
     embeddings: Embeddings
-    bad: tuple[str, ...]
+    bad: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def image_features(
@@ -58,9 +60,9 @@ def image_features(
     )
     path = cache_folder() / f"images-{key}.safetensors"
     try:
-        return ImageFeatures(pairs.pairs, load_file(path)["embeddings"].to(clip.device), ())
-    except (FileNotFoundError, SafetensorError, KeyError):
-        pass
+        return ImageFeatures(pairs.pairs, load_file(path)["embeddings"].to(clip.device))
+    except (OSError, SafetensorError, KeyError):
+        pass  # not there, or not to be used: computed below
     kept: list[Pair] = []
     bad: list[str] = []
 
@@ -84,6 +86,10 @@ def image_features(
         )
     if not kept:
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
+    notes: tuple[str, ...] = ()
     if not bad:  # a file that may yet be mended must not be remembered as missing
-        write_atomic(path, save({"embeddings": embeddings.contiguous()}))
-    return ImageFeatures(tuple(kept), embeddings.to(clip.device), tuple(bad))
+        try:
+            write_atomic(path, save({"embeddings": embeddings.contiguous()}))
+        except StoreError:
+            notes = (f"image features cannot be kept in '{path.parent}'; set CLIP_DESCRIPTIONS_CACHE to a folder",)
+    return ImageFeatures(tuple(kept), embeddings.to(clip.device), tuple(bad), notes)

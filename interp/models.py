@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -132,14 +133,21 @@ def load_clip(
         config = CLIPConfig.from_pretrained(where, revision=revision)
         if config.model_type != "clip" or "text_config" not in _raw_config(where, config):
             raise ModelError(f"'{name}' is not a CLIP: its config.json says model_type '{config.model_type}'")
-        model = CLIPModel.from_pretrained(where, revision=revision, dtype=dtype, use_safetensors=True)
+        found: Any = CLIPModel.from_pretrained(
+            where, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+        model: CLIPModel = found[0]
+        loaded: dict[str, Any] = found[1]
+        # transformers would fill what is missing with random numbers
+        if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[kind])):
+            raise ModelError(f"the weights of '{name}' do not fit: {len(absent)} are missing, the first is {absent[0]}")
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"cannot load the model '{name}': {_first_line(error)}") from error
     model = model.eval().requires_grad_(False)
     try:
-        model = model.to(device)
+        torch.nn.Module.to(model, device)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot use the device '{device}': {_first_line(error)}") from error
     text_tokenizer = _load_tokenizer(name, tokenizer, where, revision)
@@ -155,7 +163,7 @@ def _locate(name: str) -> tuple[str, str]:
     """Turn a model's name into what transformers takes, and a revision."""
     if name == "toy":
         return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike Path.is_dir, never raises
         if not (Path(name) / "config.json").is_file():
             raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
         return name, "main"

@@ -100,7 +100,7 @@ def correlate(
         return Correlation(r, len(a), math.nan, math.nan)
     rng = np.random.default_rng(seed)
     times = rng.multinomial(count, np.full(count, 1 / count), size=draws)[:, groups].astype(np.float64)
-    sampled = _weighted_pearson(a - a.mean(), b - b.mean(), times)
+    sampled = _weighted_pearson((a - a.mean()) / a.std(), (b - b.mean()) / b.std(), times)
     sampled = sampled[np.isfinite(sampled)]
     low, high = np.percentile(sampled, [2.5, 97.5]) if len(sampled) else (math.nan, math.nan)
     return Correlation(r, len(a), float(low), float(high))

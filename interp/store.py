@@ -8,7 +8,8 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -101,6 +102,10 @@ class RunFolder:
             return None
         return content if isinstance(content, dict) else None
 
+    def names(self) -> list[str]:
+        """Of all cells that have a file, sorted."""
+        return sorted(path.stem for path in self.path.glob("cells/*.json"))
+
     def write(self, name: str, cell: Mapping[str, Any]) -> None:
         write_atomic(self.cell_path(name), to_json(cell))
 
@@ -117,28 +122,55 @@ def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> RunFolder
     """
     folder = RunFolder(path)
     wanted = json.loads(to_json(settings))
-    try:
-        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
-    except OSError as error:
-        raise StoreError(f"cannot use '{path}': {error.strerror or error}; choose another folder with --out") from error
-    if taken:
-        if not path.is_dir():
-            raise StoreError(f"'{path}' is a file; choose a folder with --out")
-        if not folder.manifest_path.is_file():
-            raise StoreError(f"'{path}' is not empty and is no run folder; choose another one with --out")
+    check_folder(path)
+    if folder.manifest_path.is_file():
         before = folder.manifest()
         for key in sorted(set(wanted) | set(before.get("settings", {}))):
             old, new = before.get("settings", {}).get(key), wanted.get(key)
             if old != new:
                 raise StoreError(
                     f"'{path}' holds a run with {key} = {_short(old)}, not {_short(new)}; "
-                    "choose another folder with --out"
+                    "remove it, or choose another folder with --out"
                 )
-        update_manifest(folder, resumed=[*before.get("resumed", []), now()], **facts)
+        update_manifest(folder, resumed=[*before.get("resumed", []), {"at": now(), **environment()}], **facts)
     else:
         content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
         write_atomic(folder.manifest_path, to_json(content))
     return folder
+
+
+def check_folder(path: Path) -> None:
+    """Raise `StoreError` if a run cannot be kept in a folder; nothing is written."""
+    try:
+        if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
+            raise StoreError(f"'{path}' is not empty and is no run folder; choose another one with --out")
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"'{path}' is a file; choose a folder with --out")
+        there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    except OSError as error:
+        raise StoreError(f"cannot use '{path}': {error.strerror or error}; choose another folder with --out") from error
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise StoreError(f"cannot write '{path}': '{there}' cannot be written to; choose another folder with --out")
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Keep other processes from working in a run folder; the lock ends with this process, however that ends.
+
+    Raises:
+        StoreError: another process works there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        yield
+        return
+    with (folder.path / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another process is at work in '{folder.path}'; wait for it, or choose --out") from error
+        yield
 
 
 def _short(value: Any) -> str:

@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.patches import Rectangle
 
-    from interp.cells import CellKey
-
 INDEX = ["layer", "size", "seed"]
 
 
-def finish(folder: RunFolder, keys: Sequence[CellKey], norms: Sequence[str]) -> None:
-    """Write tables and heatmaps of the given cells, print the table, and name the files to look at."""
-    frame = results(folder, keys)
+def finish(folder: RunFolder, norms: Sequence[str]) -> None:
+    """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
+    frame = results(folder)
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, norms)
     print(terminal_table(frame, norms))
@@ -31,16 +29,16 @@ def finish(folder: RunFolder, keys: Sequence[CellKey], norms: Sequence[str]) -> 
     print(f"         {folder.path / 'cells'}  each cell, with the attribution of every word type")
 
 
-def results(folder: RunFolder, keys: Sequence[CellKey]) -> pd.DataFrame:
+def results(folder: RunFolder) -> pd.DataFrame:
     """One row for each cell, from the cells' files alone; times are left out, so that equal runs give equal tables."""
     rows = []
-    for key in keys:
-        cell = folder.read(key.name)
+    for name in folder.names():
+        cell = folder.read(name)
         if cell is None:
-            raise StoreError(f"the cell {key.name} is missing in '{folder.path}'; run the sweep again")
-        measures = {name: value for name, value in cell["measures"].items() if name != "seconds"}
+            raise StoreError(f"the cell {name} in '{folder.path}' is damaged; run the sweep that made it again")
+        measures = {measure: value for measure, value in cell["measures"].items() if measure != "seconds"}
         # Undefined values are null in the file and NaN in the table.
-        rows.append(cell["cell"] | {name: np.nan if value is None else value for name, value in measures.items()})
+        rows.append(cell["cell"] | {key: np.nan if value is None else value for key, value in measures.items()})
     return table(rows, by=INDEX)
 
 
@@ -52,6 +50,7 @@ def best_cell(frame: pd.DataFrame) -> pd.Series:
 def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
     """Plain text, a line for each cell; the cell that `val` would choose is marked."""
     best = best_cell(frame)
+    above = [""] * 14 + [title for norm in norms for title in (norm, "", "")]
     head = [
         "",
         "layer",
@@ -68,7 +67,7 @@ def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
         "d>c",
         "pref",
     ]
-    head += [f"{norm[:4]}. {route}" for norm in norms for route in ("through", "around", "full")]
+    head += ["through", "around", "full"] * len(norms)
     body = []
     for _, row in frame.iterrows():
         chosen = all(row[name] == best[name] for name in INDEX)
@@ -82,12 +81,14 @@ def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
                 r, low, high = row[stem], row[f"{stem}_low"], row[f"{stem}_high"]
                 line.append(f"{r:+.2f} [{low:+.2f} {high:+.2f}]" if route == "through" else f"{r:+.2f}")
         body.append(line)
-    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *body]]
+    widths = [max(len(line[i]) for line in [above, head, *body]) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [above, head, *body]
+    ]
     counts = ", ".join(f"n = {int(frame[f'n_{norm}'].max())} word types for {norm}" for norm in norms)
     legend = (
         "IIA, baselines, preference in % on held-out pairs; c>d: captions given Z of a description, d>c: the reverse.\n"
-        "shift: by how much the intervention moves the score (a cosine) on average. "
+        "shift: by how much the intervention moves the score (a cosine) on average.\n"
         f"Then correlation of word attributions with norms by route, [95 % interval]; {counts}.\n"
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}: IIA {100 * best['iia']:.1f} % "
         f"[{100 * best['iia_low']:.1f} {100 * best['iia_high']:.1f}], "

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from interp.cells import CellKey
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
+    from interp.features import ImageFeatures
     from interp.models import Clip
     from interp.store import RunFolder
 
@@ -77,12 +78,12 @@ class SweepConfig:
         None, "processes, by default one for each core, at most 8; the numbers do not depend on it"
     )
     out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA")
-    device: str = option("cpu", "as torch names it: cpu, cuda, mps")
+    device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
     limit: int | None = option(
         None, "use about this many pairs, drawn in the proportions of the splits; by default 4000"
     )
-    attributed: int = option(48, "test pairs whose two texts are attributed")
-    n_steps: int = option(24, "points of the path integral of the attributions")
+    attributed: int = option(32, "test pairs whose two texts are attributed")
+    n_steps: int = option(20, "points of the path integral of the attributions")
     max_steps: int = option(300, "most optimizer steps of a search")
     skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
 
@@ -103,9 +104,9 @@ def sweep(config: SweepConfig) -> int:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
     from interp.data import load_pairs
-    from interp.data.norms import load_norm
+    from interp.data.norms import load_norms
     from interp.models import load_clip
-    from interp.store import now, update_manifest
+    from interp.store import check_folder, locked, now, update_manifest
     from interp.summary import finish
 
     layers, seeds = cli.parse_ints(config.layers, "--layers", low=1), cli.parse_ints(config.seeds, "--seeds")
@@ -114,28 +115,27 @@ def sweep(config: SweepConfig) -> int:
         if getattr(config, name) is not None and getattr(config, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
     out = Path(config.out or f"runs/sweep-{_slug(config.model)}-{_slug(config.data)}")
-    norms = [load_norm(spec) for spec in config.norms.split(",")]
+    check_folder(out)
+    norms = load_norms(config.norms)
     pairs = load_pairs(config.data, split=config.split, limit=config.limit or DEFAULT_LIMIT)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
     keys = _grid(clip, layers, sizes, seeds)
-    for note in (*clip.notes, *pairs.notes):
-        print(f"note: {note}")
-    existed = out.exists()
-    folder = _open(out, config, clip, pairs, norms)
-    missing = [key for key in keys if folder.read(key.name) is None]
-    print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
     started = time.perf_counter()
+    features = _features(config, clip, pairs)
+    notes = [*clip.notes, *pairs.notes, *features.notes]
+    if features.bad:
+        notes.append(f"{len(features.bad)} images left out: {'; '.join(features.bad)}")
+    print("".join(f"note: {note}\n" for note in notes), end="")
+    folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes)
+    with locked(folder):
+        missing = [key for key in keys if folder.read(key.name) is None]
+        print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
+        if missing:
+            _compute(config, folder, clip, features, norms, missing)
+            seconds = time.perf_counter() - started
+            update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
+        finish(folder, [norm.name for norm in norms])
     if missing:
-        try:
-            _compute(config, folder, clip, pairs, norms, layers, missing)
-        except UserError:
-            if not existed:
-                _discard(folder)
-            raise
-    seconds = time.perf_counter() - started
-    finish(folder, keys, [norm.name for norm in norms])
-    if missing:
-        update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
         print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
     return 0
 
@@ -159,62 +159,59 @@ def _grid(clip: Clip, layers: list[int], sizes: list[int] | None, seeds: list[in
     return [CellKey(layer, size, seed) for layer in layers for size in chosen for seed in seeds]
 
 
-def _open(out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm]) -> RunFolder:
+def _features(config: SweepConfig, clip: Clip, pairs: PairSet) -> ImageFeatures:
+    """Embed the images, and see that each split has pairs left."""
+    from tqdm import tqdm
+
+    from interp.data.pairs import SPLITS
+    from interp.features import image_features
+
+    with tqdm(total=len(pairs), desc="images", unit="image", leave=False) as bar:
+        features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
+    for name in SPLITS:
+        count = sum(pair.split == name for pair in features.pairs)
+        if count < 2:
+            raise UserError(f"{name} has {count} pairs, at least 2 are needed; raise --limit or mend the images")
+    return features
+
+
+def _open(out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm], notes: list[str]) -> RunFolder:
     from interp.store import open_run
 
     settings = {
         "kind": "sweep", "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
-        "split": config.split, "limit": config.limit, "sources": config.sources,
-        "norms": {norm.name: norm.fingerprint for norm in norms}, "attributed": config.attributed,
-        "n_steps": config.n_steps, "max_steps": config.max_steps, "device": config.device,
-        "skip_bad_images": config.skip_bad_images,
+        "sources": config.sources, "norms": {norm.name: norm.fingerprint for norm in norms},
+        "attributed": config.attributed, "n_steps": config.n_steps, "max_steps": config.max_steps,
+        "device": config.device,
     }  # fmt: skip
     return open_run(
         out, settings, arguments=dataclasses.asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}",
-        notes=[*clip.notes, *pairs.notes], norm_sources={norm.name: norm.source for norm in norms},
+        notes=notes, norm_sources={norm.name: norm.source for norm in norms},
     )  # fmt: skip
 
 
-def _discard(folder: RunFolder) -> None:
-    """Remove a folder that this run has made and put nothing of worth into."""
-    import shutil
-
-    if not list(folder.path.glob("cells/*.json")):
-        shutil.rmtree(folder.path, ignore_errors=True)
-
-
 def _compute(
-    config: SweepConfig, folder: RunFolder, clip: Clip, pairs: PairSet, norms: list[Norm], layers: list[int],
+    config: SweepConfig, folder: RunFolder, clip: Clip, features: ImageFeatures, norms: list[Norm],
     missing: list[CellKey],
 ) -> None:  # fmt: skip
-    """Run the model once over images and texts, then compute the missing cells, in processes if asked."""
+    """Run the texts once, then compute the missing cells, in processes if asked."""
     from tqdm import tqdm
 
-    from interp.features import image_features
     from interp.interchange import clean_texts
-    from interp.store import update_manifest
-
-    with tqdm(total=len(pairs), desc="images", unit="image", leave=False) as bar:
-        features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
-    if features.bad:
-        print(f"note: {len(features.bad)} images left out: {'; '.join(features.bad)}")
-        update_manifest(folder, bad_images=list(features.bad))
-    kept = features.pairs
-    splits = {name: [i for i, pair in enumerate(kept) if pair.split == name] for name in ("train", "val", "test")}
-    for name, rows in splits.items():
-        if len(rows) < 2:
-            raise UserError(f"{name} has {len(rows)} pairs, at least 2 are needed; raise --limit or mend the images")
-    texts = [pair.description for pair in kept] + [pair.caption for pair in kept]
-    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False) as bar:
-        run = clean_texts(clip, texts, layers, on_batch=bar.update)
-    if run.tokens.truncated:
-        print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
     from interp.workers import Work, compute
 
+    pairs = features.pairs
+    texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
+    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False) as bar:
+        run = clean_texts(clip, texts, {key.layer for key in missing}, on_batch=bar.update)
+    if run.tokens.truncated:
+        print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
+    splits = {name: [i for i, pair in enumerate(pairs) if pair.split == name] for name in ("train", "val", "test")}
     work = Work(
-        model=config.model, tokenizer=config.tokenizer, device=config.device, images=features.embeddings, splits=splits,
-        groups=tuple(pair.group for pair in kept), norms=tuple(norms), sources=config.sources,
-        attributed=config.attributed, n_steps=config.n_steps, max_steps=config.max_steps, folder=folder.path,
+        model=config.model, tokenizer=config.tokenizer, device=config.device, fingerprint=clip.fingerprint,
+        images=features.embeddings.cpu(), splits=splits, groups=tuple(pair.group for pair in pairs),
+        norms=tuple(norms), sources=config.sources, attributed=config.attributed, n_steps=config.n_steps,
+        max_steps=config.max_steps, folder=folder.path,
     )  # fmt: skip
     compute(work, clip, run, missing, jobs=config.jobs)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from multiprocessing.connection import wait as wait_for_connection
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from interp.cells import Bench, CellKey, compute_layer, rotation_path
@@ -40,6 +42,7 @@ class Work:
     model: str
     tokenizer: str | None
     device: str
+    fingerprint: str
     images: Embeddings
     splits: Mapping[str, Sequence[int]]
     groups: tuple[str, ...]
@@ -62,26 +65,24 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
     """
     wanted = jobs or (min(_cores(), MOST_JOBS) if work.device == "cpu" else 1)
     chunks = _chunks(keys, wanted)
-    with tqdm(
-        total=2 * len(keys),
-        desc="cells",
-        unit="step",
-        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
-    ) as bar:
+    cache = work.folder / "cache"
+    shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=2 * len(keys), desc="cells", bar_format=form) as bar:
         if min(wanted, len(chunks)) == 1:
             bench = _bench(work, clip, run)
             with _one_thread():
                 for chunk in chunks:
                     compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
             return
-        cache = work.folder / "cache" / "clean-run.safetensors"
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        run.save(cache)
         try:
-            _in_processes(work, cache, chunks, min(wanted, len(chunks)), keys, bar)
+            cache.mkdir(parents=True)
+            run.save(cache / "clean-run.safetensors")
+            _in_processes(work, cache / "clean-run.safetensors", chunks, min(wanted, len(chunks)), keys, bar)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"cannot keep the clean run in '{cache}': {error}; choose another --out") from error
         finally:
-            cache.unlink(missing_ok=True)
-            cache.parent.rmdir()
+            shutil.rmtree(cache, ignore_errors=True)
 
 
 def _cores() -> int:
@@ -112,7 +113,7 @@ def _one_thread() -> Iterator[None]:
 
 def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
-    pairs = PairRun(run, work.images, clip.logit_scale, work.groups)
+    pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
     return Bench(clip, run, pairs, splits, splits["test"][: work.attributed], work.norms, das, work.n_steps)
 
@@ -121,9 +122,11 @@ def _in_processes(
     work: Work, cache: Path, chunks: list[list[CellKey]], jobs: int, keys: Sequence[CellKey], bar: tqdm
 ) -> None:
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(work, cache))
     try:
-        pending = {pool.submit(_work, chunk) for chunk in chunks}
+        with _deaf_to_ctrl_c():
+            pending = {pool.submit(_work, chunk) for chunk in chunks}
         while pending:
             done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
             bar.update(_steps_done(work.folder, keys) - bar.n)
@@ -132,7 +135,7 @@ def _in_processes(
         pool.shutdown()
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         if isinstance(error, BrokenProcessPool):
             raise UserError(
@@ -140,6 +143,19 @@ def _in_processes(
                 "run the same command again, with --jobs 1 or a smaller --limit"
             ) from error
         raise
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started in here ignore Ctrl-C from their first moment: it is the parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _steps_done(folder: Path, keys: Sequence[CellKey]) -> int:
@@ -155,10 +171,12 @@ _here: tuple[Bench, RunFolder] | None = None  # of this worker process, set once
 def _start(work: Work, cache: Path) -> None:
     """Prepare a worker process."""
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     clip = load_clip(work.model, tokenizer=work.tokenizer, device=work.device)
+    if clip.fingerprint != work.fingerprint:
+        raise UserError(f"the model '{work.model}' has changed since the sweep began; run it again")
     _here = _bench(work, clip, TextRun.load(clip, cache)), RunFolder(work.folder)
 
 

@@ -54,6 +54,11 @@ def test_zipped_images_are_read_in_place(folder: Path):
     assert pairs.open_image(pairs.pairs[5]).getpixel((3, 3)) is not None
     assert pairs.pairs == loose.pairs
     assert sorted(path.name for path in folder.iterdir()) == before
+    spoiled = bytearray((folder / "resized.zip").read_bytes())
+    spoiled[60:120] = bytes(60)  # inside the first image
+    (folder / "resized.zip").write_bytes(spoiled)
+    with pytest.raises(DataError, match=r"cannot read the image '0\.jpg'"):
+        load_concadia(folder).open_image(pairs.pairs[0])
     (folder / "resized.zip").write_bytes((folder / "resized.zip").read_bytes()[:200])
     with pytest.raises(DataError, match=r"resized\.zip' is damaged or cut short"):
         load_concadia(folder)
@@ -79,7 +84,10 @@ def test_limits_keep_proportions():
 def test_the_fingerprint_follows_texts_and_images(folder: Path):
     before = load_concadia(folder).fingerprint
     assert load_concadia(folder).fingerprint == before
-    Image.new("RGB", (31, 20)).save(folder / "resized" / "0.jpg")
+    image = folder / "resized" / "0.jpg"
+    content = bytearray(image.read_bytes())
+    content[-20] ^= 1  # as many bytes as before
+    image.write_bytes(content)
     with_other_image = load_concadia(folder).fingerprint
     content = json.loads((folder / "wiki_split.json").read_text())
     content["images"][0]["caption"]["raw"] = "changed"
@@ -124,6 +132,8 @@ def test_unknown_data():
             load_pairs(spec)
     with pytest.raises(DataError, match="no folder"):
         load_pairs("concadia:/nowhere")
+    with pytest.raises(DataError, match="no folder"):
+        load_pairs("concadia:" + "x" * 300)
 
 
 @given(st.lists(st.integers(0, 12), min_size=5, max_size=60), st.integers(0, 5))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
 from interp.data import load_pairs
@@ -17,7 +18,7 @@ from interp.models import Clip, ModelError, clipscore, embed_images, length_batc
 
 def test_eot_is_found_in_every_text(small: Clip):
     tokens = tokenize(small, ["a star", "", "the harbour", "<|endoftext|> a moon"])
-    assert tokens.eot.tolist() == [3, 1, 3, tokens.eot[3]]
+    assert tokens.eot.tolist() == [3, 1, 3, 1]
     for row, end in zip(tokens.ids, tokens.eot, strict=True):
         assert row[end] == small.eot
         assert (row[:end] != small.eot).all()
@@ -95,6 +96,12 @@ def only_pickle(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
+def drop_a_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["text_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def another_model(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
 
@@ -106,6 +113,7 @@ def another_model(folder: Path) -> None:
         (lambda f: (f / "config.json").write_text("{"), "cannot load the model"),
         (another_model, "is not a CLIP"),
         (spoil_weights, "cannot load the model"),
+        (drop_a_weight, "1 are missing, the first is text_projection.weight"),
         (only_pickle, "cannot load the model"),
         (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer; .*--tokenizer"),
         (lambda f: (f / "tokenizer.json").write_text("{"), "cannot load the tokenizer"),
@@ -163,7 +171,7 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
             raise DataError(f"cannot read the image '{pair.id}': it is gone")
         return pairs.open_image(pair)
 
-    spoiled = PairSet("spoiled", pairs.pairs, some_bad, "x")
+    spoiled = PairSet("spoiled", pairs.pairs, some_bad, pairs.image_key)
     bad = [pair for pair in pairs.pairs if pair.id.endswith(("1", "3"))]
     assert bad
     with pytest.raises(DataError, match=rf"{len(bad)} of 12 images cannot be used: .*{bad[0].id}.*--skip-bad-images"):
@@ -173,5 +181,5 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
     assert len(kept.bad) == len(bad)
     rest = [pair for pair in pairs.pairs if pair not in bad]
     torch.testing.assert_close(kept.embeddings, embed_images(small, [pairs.open_image(pair) for pair in rest]))
-    mended = image_features(small, PairSet("mended", pairs.pairs, pairs.open_image, "x"))
+    mended = image_features(small, PairSet("mended", pairs.pairs, pairs.open_image, pairs.image_key))
     assert len(mended.pairs) == 12

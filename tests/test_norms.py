@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interp.data.norms import SOURCES, load_norm
+from interp.data.norms import SOURCES, load_norm, load_norms
 from interp.data.pairs import DataError
 
 
@@ -80,3 +80,14 @@ def test_names_and_files_that_are_not_there(tmp_path: Path):
     (tmp_path / "latin.csv").write_bytes(b"word,value\n\xff,1\n")
     with pytest.raises(DataError, match="not a CSV file in UTF-8"):
         load_norm(f"mine={tmp_path}/latin.csv")
+
+
+def test_names_of_norms(tmp_path: Path):
+    path = tmp_path / "n.csv"
+    path.write_text("word,value\na,1\n")
+    assert [norm.name for norm in load_norms(f"imageability, x-1={path}")] == ["imageability", "x-1"]
+    for spec in (f"a/b={path}", f"={path}"):
+        with pytest.raises(DataError, match="letters, digits"):
+            load_norms(spec)
+    with pytest.raises(DataError, match="'mine' is used twice"):
+        load_norms(f"mine={path},mine={path}")

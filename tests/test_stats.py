@@ -38,6 +38,16 @@ def test_the_clustered_bootstrap_is_the_one_that_copies_samples_out():
     assert (alone.low, alone.high) != pytest.approx((found.low, found.high), abs=1e-3)
 
 
+def test_intervals_do_not_depend_on_the_scale():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=40)
+    y = x + rng.normal(size=40)
+    found = stats.correlate(x, y, draws=200)
+    for scale in (1e-9, 1e-3, 1e6):
+        other = stats.correlate(x * scale + scale, y, draws=200)
+        assert (other.r, other.low, other.high) == pytest.approx((found.r, found.low, found.high), abs=1e-6)
+
+
 def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(1)
     covered = 0

@@ -19,6 +19,7 @@ from PIL import Image
 from interp import cli, sweep
 from interp.cells import CellKey
 from interp.rotation import Rotation
+from interp.store import RunFolder, locked
 from interp.summary import best_cell
 
 SMALL = [
@@ -120,15 +121,24 @@ def test_killed_and_resumed_only_what_is_missing_is_computed(done: Path, model: 
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(1.5)  # orphaned workers end by themselves; nothing may change after this
+    time.sleep(1)  # orphaned workers end by themselves ...
     finished = {path.name: path.stat().st_mtime_ns for path in out.glob("cells/*.json")}
-    assert finished
+    time.sleep(2)  # ... and nothing is written any more
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("cells/*.json")} == finished
+    assert 0 < len(finished) < 4
     left = time.time_ns()
     assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
     after = {path.name: path.stat().st_mtime_ns for path in out.glob("cells/*.json")}
     assert {name: when for name, when in after.items() if name in finished} == finished
     assert all(when > left for name, when in after.items() if name not in finished)
     assert tables(out) == tables(done)
+    assert not (out / "cache").exists()
+
+
+def test_two_sweeps_do_not_share_a_folder(done: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    with locked(RunFolder(done)):
+        assert run("--model", model, "--out", str(done)) == 2
+    assert "another process is at work" in one_line(capsys)
 
 
 def test_a_missing_cell_is_computed_again_from_its_rotation(done: Path, model: str, tmp_path: Path):
@@ -219,7 +229,9 @@ def test_what_the_parser_refuses_is_one_line_too(capsys, arguments: list[str]):
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys):
     (tmp_path / "file").write_text("")
     assert run("--out", str(tmp_path / "file" / "run")) == 2
-    assert "choose another folder with --out" in one_line(capsys)
+    assert "cannot be written to; choose another folder with --out" in one_line(capsys)
+    assert run("--out", str(tmp_path / ("x" * 300))) == 2
+    assert "File name too long; choose another folder with --out" in one_line(capsys)
 
 
 @pytest.fixture
@@ -273,11 +285,11 @@ def test_interrupted_runs_say_how_to_go_on(model: str, tmp_path: Path):
     out = tmp_path / "run"
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     long = command("--model", model, "--out", str(out), "--jobs", "2", "--max-steps", "2000", "--seeds", "0-40")
-    process = subprocess.Popen(long, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(long, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     deadline = time.time() + 120
     while not list(out.glob("rotations/*.json")) and process.poll() is None and time.time() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "interrupted; finished cells are kept; the same command goes on" in error

@@ -8,7 +8,6 @@ checkpoint is chosen on the validation scenes. The test scenes are only reported
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -24,7 +23,10 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
+from interp import cli
 from interp.data import toy
+from interp.errors import UserError
+from interp.store import check_folder, to_json, write_atomic
 
 BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
 CONTEXT = 77
@@ -32,7 +34,7 @@ CONTEXT = 77
 PROMPTS = {
     "shape": ("a {}", "picture of a {}"),
     "colour": tuple(f"a {{}} {shape}" for shape in toy.SHAPES),
-    "arrangement": tuple(f"a {shape} {{}}" for shape in toy.SHAPES),
+    "arrangement": tuple(f"a {colour} {shape} {{}}" for colour in toy.COLOURS for shape in toy.SHAPES),
     "place": ("the {}", "picture of the {}"),
     "event": ("the {}", "picture of the {}"),
 }
@@ -281,7 +283,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     for split in ("val", "test"):
         report[split] = measure(model, tokenizer, split, n=4096, rounds=40, seed=config.seed + 1)
     save(model, tokenizer, folder)
-    (folder / "pretraining.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_atomic(folder / "pretraining.json", to_json(report))
     return report
 
 
@@ -304,15 +306,27 @@ def write_image_settings(folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n")
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    out: str = cli.option("toy-clip", "folder for the model")
+    seed: int = cli.option(0, "of weights, scenes and texts")
+
+
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.pretrain_toy", description="Make the embedded toy CLIP; under an hour on two cores."
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, scenes and texts (default: 0)")
-    args = parser.parse_args(argv)
-    print(json.dumps(pretrain(PretrainConfig(seed=args.seed), args.out), indent=2))
-    return 0
+    """Run the command; returns the exit status."""
+    about = "Make the embedded toy CLIP: about an hour on two cores."
+    options = cli.parse(Options, "python -m training.pretrain_toy", about, "", argv)
+
+    def body() -> int:
+        if options.seed < 0:
+            raise UserError(f"--seed must not be negative, got {options.seed}")
+        check_folder(Path(options.out))
+        print(json.dumps(pretrain(PretrainConfig(seed=options.seed), Path(options.out)), indent=2))
+        return 0
+
+    return cli.run(body, on_interrupt=lambda: "nothing was kept; start again")
 
 
 if __name__ == "__main__":

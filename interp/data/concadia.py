@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.data.pairs import DataError, Pair, PairSet, digest
+from interp.data.pairs import DataError, Pair, PairSet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,25 +32,30 @@ def load_concadia(folder: Path | str) -> PairSet:
         DataError: a file is missing or malformed.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
         raise DataError(f"no folder '{folder}'; Concadia's folder holds {TEXTS} and resized/ or resized.zip")
     pairs = tuple(_pair(item, number, folder) for number, item in enumerate(_items(folder)))
     if not pairs:
         raise DataError(f"'{folder / TEXTS}' lists no images")
-    sizes, read = _images(folder)
+    read = _images(folder)
 
     def open_image(pair: Pair) -> Image:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         try:
             with Image.open(io.BytesIO(read(pair.id))) as picture:
                 return picture.convert("RGB")
-        except (OSError, KeyError, zipfile.BadZipFile, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        except Exception as error:  # decoders and archives raise whatever they like on damaged files
             why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
             raise DataError(f"cannot read the image '{pair.id}': {why}") from error
 
-    parts = (part for p in pairs for part in (p.id, p.description, p.caption, p.split, str(sizes.get(p.id, -1))))
-    return PairSet(f"concadia:{folder}", pairs, open_image, digest(parts))
+    def image_key(pair: Pair) -> str:
+        try:
+            return f"{zlib.crc32(read(pair.id)):08x}"
+        except Exception:  # as above; what cannot be read is reported when it is opened
+            return "unreadable"
+
+    return PairSet(f"concadia:{folder}", pairs, open_image, image_key)
 
 
 def _why(error: Exception) -> str:
@@ -84,12 +91,11 @@ def _pair(item: Any, number: int, folder: Path) -> Pair:
     return Pair(name, texts[0], texts[1], split, article)
 
 
-def _images(folder: Path) -> tuple[dict[str, int], Callable[[str], bytes]]:
-    """Sizes in bytes of all images by file name, and a function that reads one."""
+def _images(folder: Path) -> Callable[[str], bytes]:
+    """A function that reads an image by its file name."""
     loose, zipped = folder / "resized", folder / "resized.zip"
     if loose.is_dir():
-        sizes = {path.name: path.stat().st_size for path in loose.iterdir()}
-        return sizes, lambda name: (loose / name).read_bytes()
+        return lambda name: (loose / name).read_bytes()
     if not zipped.is_file():
         raise DataError(f"'{folder}' has neither resized/ nor resized.zip; the images are missing")
     try:
@@ -97,4 +103,4 @@ def _images(folder: Path) -> tuple[dict[str, int], Callable[[str], bytes]]:
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"'{zipped}' is damaged or cut short: {error}") from error
     members = {Path(info.filename).name: info for info in archive.infolist() if not info.is_dir()}
-    return {name: info.CRC for name, info in members.items()}, lambda name: archive.read(members[name])
+    return lambda name: archive.read(members[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -62,6 +63,8 @@ def load_norm(spec: str) -> Norm:
     """
     name, given, path = spec.partition("=")
     if given:
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+            raise DataError(f"--norms {spec}: name the norm with letters, digits and '-', as in mine=FILE.csv")
         rows = _read(Path(path))
         reader = _glasgow if name == "glasgow-imageability" else _word_value
         return Norm(name, f"file {Path(path).name}", reader(rows, path))
@@ -80,6 +83,19 @@ def load_norm(spec: str) -> Norm:
             name, SOURCES[name], _column(where.read_text(encoding="utf-8").splitlines(), "Word", _TANGIBLE[name])
         )
     raise DataError(f"unknown norm '{spec}'; known: {', '.join(SOURCES)}, NAME=FILE.csv, glasgow-imageability=FILE.csv")
+
+
+def load_norms(specs: str) -> list[Norm]:
+    """Load a comma-separated list of norms.
+
+    Raises:
+        DataError: one cannot be loaded, or two have one name.
+    """
+    norms = [load_norm(spec.strip()) for spec in specs.split(",")]
+    names = [norm.name for norm in norms]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise DataError(f"--norms {specs}: the name '{sorted(twice)[0]}' is used twice")
+    return norms
 
 
 def _column(lines: list[str], word: str, value: str) -> dict[str, float]:

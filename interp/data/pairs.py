@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,18 +50,27 @@ class PairSet:
         name: as the user wrote it, for tables and manifests.
         pairs: in a fixed order.
         open_image: gives the RGB image of a pair; raises `DataError` where it cannot be read.
-        fingerprint: changes whenever texts, splits or images change.
+        image_key: changes with the content of a pair's image; cheaper than opening it.
         notes: sentences the user should read (a split that was divided, images skipped).
     """
 
     name: str
     pairs: tuple[Pair, ...]
     open_image: Callable[[Pair], Image]
-    fingerprint: str
+    image_key: Callable[[Pair], str]
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever texts, splits, groups or images of these pairs change."""
+        return digest(
+            part
+            for pair in self.pairs
+            for part in (pair.id, pair.description, pair.caption, pair.split, pair.group, self.image_key(pair))
+        )
 
     def split(self, name: str) -> PairSet:
         """The pairs of one split.
