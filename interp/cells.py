@@ -43,8 +43,8 @@ class Bench:
     clip: Clip
     run: TextRun
     pairs: PairRun
-    splits: Mapping[str, Int[Tensor, " m"]]
-    attributed: Int[Tensor, " m"]
+    splits: Mapping[str, Tensor]
+    attributed: Int[Tensor, " a"]
     norms: Sequence[Norm]
     das: DASConfig
     n_steps: int
@@ -132,7 +132,8 @@ def _rotation(bench: Bench, folder: RunFolder, site: Site, key: CellKey) -> Rota
     config = DASConfig(**(vars(bench.das) | {"seed": key.seed}))
     rotation = train_das(train, val, site.label, site.layer, key.size, config)
     rotation.save(path)
-    return rotation
+    # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
+    return Rotation.load(path)
 
 
 def _evaluate(bench: Bench, pairs: PairRun, layer: int, basis: Basis, seed: int) -> Outcomes:

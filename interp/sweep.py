@@ -166,7 +166,7 @@ def _features(config: SweepConfig, clip: Clip, pairs: PairSet) -> ImageFeatures:
     from interp.data.pairs import SPLITS
     from interp.features import image_features
 
-    with tqdm(total=len(pairs), desc="images", unit="image", leave=False) as bar:
+    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
         features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
     for name in SPLITS:
         count = sum(pair.split == name for pair in features.pairs)
@@ -202,7 +202,7 @@ def _compute(
 
     pairs = features.pairs
     texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
-    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False) as bar:
+    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
         run = clean_texts(clip, texts, {key.layer for key in missing}, on_batch=bar.update)
     if run.tokens.truncated:
         print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")

@@ -68,7 +68,7 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
     cache = work.folder / "cache"
     shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    with tqdm(total=2 * len(keys), desc="cells", bar_format=form) as bar:
+    with tqdm(total=2 * len(keys), desc="cells", bar_format=form, disable=None) as bar:
         if min(wanted, len(chunks)) == 1:
             bench = _bench(work, clip, run)
             with _one_thread():
