@@ -129,7 +129,9 @@ def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
     grid = frame.pivot_table(index="size", columns="layer", values=measure, aggfunc="mean", dropna=False)
     values = grid.to_numpy(dtype=float)
     share = not measure.startswith(("r_", "shift_"))
-    figure = Figure(figsize=(1.6 + 0.62 * values.shape[1], 1.5 + 0.45 * values.shape[0]), layout="constrained")
+    figure = Figure(
+        figsize=(max(5.5, 1.6 + 0.62 * values.shape[1]), max(2.6, 1.5 + 0.45 * values.shape[0])), layout="constrained"
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     reach = 1.0 if measure.startswith("r_") else max(1e-6, np.nanmax(np.abs(values), initial=0.0))
