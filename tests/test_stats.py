@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import stats as scipy_stats
 
 from interp import stats
-from tests.reference import bootstrap_correlation
+from tests.reference import copied_correlations, macro_f1_by_loop, percentiles, residuals
 
 numbers = arrays.arrays(np.float64, st.integers(3, 30), elements=st.integers(-50, 50).map(float))
 
@@ -32,7 +32,7 @@ def test_the_clustered_bootstrap_is_the_one_that_copies_samples_out():
     x = rng.normal(size=len(groups)) + groups / 6
     y = x + rng.normal(size=len(groups))
     found = stats.correlate(x, y, groups, draws=500, seed=3)
-    assert (found.low, found.high) == pytest.approx(bootstrap_correlation(x, y, groups, 500, 3), abs=1e-9)
+    assert (found.low, found.high) == pytest.approx(percentiles(copied_correlations(x, y, groups, 500, 3)), abs=1e-9)
     assert found.low < found.r < found.high
     alone = stats.correlate(x, y, draws=500, seed=3)
     assert (alone.low, alone.high) != pytest.approx((found.low, found.high), abs=1e-3)
@@ -46,6 +46,88 @@ def test_intervals_do_not_depend_on_the_scale():
     for scale in (1e-9, 1e-3, 1e6):
         other = stats.correlate(x * scale + scale, y, draws=200)
         assert (other.r, other.low, other.high) == pytest.approx((found.r, found.low, found.high), abs=1e-6)
+
+
+@pytest.fixture
+def clustered() -> dict[str, np.ndarray]:
+    """60 or so units in 15 clusters; x and y follow length, other follows nothing."""
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(15), rng.integers(2, 7, 15))
+    length = rng.normal(size=len(groups)) + groups / 5
+    x, y = length + rng.normal(size=len(groups)), length + rng.normal(size=len(groups))
+    return {"x": x, "y": y, "other": rng.normal(size=len(groups)), "length": length, "groups": groups}
+
+
+@given(numbers, st.integers(0, 1000))
+def test_a_partial_correlation_is_the_one_of_residuals(z, seed):
+    rng = np.random.default_rng(seed)
+    x, y = z + rng.normal(0, 20, len(z)).round(1), rng.normal(0, 20, len(z)).round(1) - z
+    rest = residuals(x, z), residuals(y, z)
+    assume(rest[0].std() > 0.01 and rest[1].std() > 0.01)
+    found = stats.correlate(x, y, given=z, draws=10)
+    assert found.r == pytest.approx(stats.pearson(*rest), abs=1e-6)
+    ranked = stats.correlate(stats.ranks(x), stats.ranks(y), given=stats.ranks(z), draws=10)
+    of_ranks = stats.correlate(x, y, given=z, method="spearman", draws=10)
+    assert vars(of_ranks) == pytest.approx(vars(ranked), abs=0, nan_ok=True)
+
+
+def test_what_a_third_variable_explains_is_gone(clustered):
+    x, y, length = clustered["x"], clustered["y"], clustered["length"]
+    assert stats.correlate(x, y).low > 0.3
+    partial = stats.correlate(x, y, given=length)
+    assert partial.low < 0 < partial.high
+    assert stats.correlate(x, y, given=np.ones(len(x))).r == pytest.approx(stats.correlate(x, y).r, abs=1e-12)
+    assert math.isnan(stats.correlate(x, y, given=2 * x + 1).r)
+    assert math.isnan(stats.correlate(x, x * 0, given=length).r)
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_the_partial_bootstrap_is_the_one_that_copies_samples_out(clustered, method: stats.Method):
+    x, y, length, groups = (clustered[key] for key in ("x", "y", "length", "groups"))
+    found = stats.correlate(x, y, groups, given=length, method=method, draws=300, seed=3)
+    if method == "spearman":
+        x, y, length = map(stats.ranks, (x, y, length))
+    naive = percentiles(copied_correlations(x, y, groups, 300, 3, length))
+    assert (found.low, found.high) == pytest.approx(naive, abs=1e-9)
+    assert found.low < found.r < found.high
+    fitted_once = stats.correlate(residuals(x, length), residuals(y, length), groups, draws=300, seed=3)
+    assert found.r == pytest.approx(fitted_once.r, abs=1e-9)
+    assert (found.low, found.high) != pytest.approx((fitted_once.low, fitted_once.high), abs=1e-3)
+
+
+def test_a_partial_correlation_does_not_depend_on_the_scale(clustered):
+    x, y, length = clustered["x"], clustered["y"], clustered["length"]
+    found = stats.correlate(x, y, given=length, draws=100)
+    for scale in (1e-9, -1e6):
+        assert vars(stats.correlate(x, y, given=length * scale + scale, draws=100)) == pytest.approx(vars(found))
+    assert stats.correlate(x, y, given=length**3, draws=100).r != pytest.approx(found.r)
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+def test_a_difference_is_taken_in_the_same_samples(clustered, controlled: bool):
+    x, other, y, groups = (clustered[key] for key in ("x", "other", "y", "groups"))
+    length = clustered["length"] if controlled else None
+    found = stats.difference(x, other, y, groups, given=length, draws=300, seed=4)
+    naive = copied_correlations(x, y, groups, 300, 4, length) - copied_correlations(other, y, groups, 300, 4, length)
+    assert (found.low, found.high) == pytest.approx(percentiles(naive), abs=1e-9)
+    one, two = (stats.correlate(side, y, groups, given=length) for side in (x, other))
+    assert found.value == pytest.approx(one.r - two.r, abs=1e-12)
+    unpaired = copied_correlations(x, y, groups, 300, 4, length) - copied_correlations(other, y, groups, 300, 5, length)
+    assert (found.low, found.high) != pytest.approx(percentiles(unpaired), abs=1e-3)
+
+
+@given(numbers, st.integers(0, 1000), st.sampled_from(["pearson", "spearman"]), st.booleans())
+def test_differences_of_the_same_and_of_the_swapped(x, seed, method, controlled):
+    rng = np.random.default_rng(seed)
+    other, y, z = rng.normal(size=(3, len(x)))
+    assume(np.ptp(x) > 0 and (not controlled or len(x) > 4))
+    options = {"given": z if controlled else None, "method": method, "draws": 50}
+    same = stats.difference(x, x, y, **options)
+    assert (same.value, same.n) == (0, len(x))
+    assert (same.low, same.high) == (0, 0)
+    there, back = stats.difference(x, other, y, **options), stats.difference(other, x, y, **options)
+    assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low), abs=1e-12)
+    assert method == "spearman" or there.value != 0  # few ranks may tie
 
 
 def test_an_interval_covers_the_truth_about_as_often_as_it_says():
@@ -72,6 +154,72 @@ def test_missing_values_are_left_out_and_what_is_undefined_is_nan():
         stats.correlate([1, 2], [1, 2], method="kendall")
 
 
+def test_units_that_lack_any_value_are_left_out(clustered):
+    x, other, y, length = (clustered[key].copy() for key in ("x", "other", "y", "length"))
+    whole = np.arange(len(x)) >= 4
+    x[0], other[1], y[2], length[3] = math.nan, math.inf, math.nan, math.nan
+    found = stats.difference(x, other, y, given=length, draws=50)
+    kept = stats.difference(x[whole], other[whole], y[whole], given=length[whole], draws=50)
+    assert found == kept
+    assert found.n == len(x) - 4
+    assert stats.difference(x, other, y, draws=50).n == len(x) - 3
+    assert stats.correlate(x, y, given=length, draws=50).n == len(x) - 3
+    few = stats.difference(x, other, y, np.arange(len(x)) % 2)
+    assert math.isfinite(few.value)
+    assert math.isnan(few.low)
+    assert math.isnan(stats.difference([], [], []).value)
+    assert math.isnan(stats.correlate([], [], given=[]).r)
+    assert math.isnan(stats.difference(x, x * 0, y).value)
+    with pytest.raises(
+        ValueError, match=r"x and other and y and given must be .* of one length, got \(2,\) and \(2,\)"
+    ):
+        stats.difference([1, 2], [1, 2], [1, 2], given=[1])
+    with pytest.raises(ValueError, match="clusters must be as long as x, got 1 for 2"):
+        stats.difference([1, 2], [1, 2], [1, 2], [1])
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilsons_interval_is_scipys(n, data):
+    hits = data.draw(st.integers(0, n))
+    found = stats.wilson(hits, n)
+    theirs = scipy_stats.binomtest(hits, n).proportion_ci(method="wilson")
+    assert (found.share, found.n) == (hits / n, n)
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert 0 <= found.low <= found.share <= found.high <= 1
+    assert found.high - found.low > stats.wilson(2 * hits, 2 * n).high - stats.wilson(2 * hits, 2 * n).low
+
+
+def test_wilson_of_nothing():
+    nothing = stats.wilson(0, 0)
+    assert nothing.n == 0
+    assert all(math.isnan(value) for value in (nothing.share, nothing.low, nothing.high))
+    for hits, n in ((-1, 3), (4, 3), (0, -1)):
+        with pytest.raises(ValueError, match="hits must be from 0 to n"):
+            stats.wilson(hits, n)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40), st.integers(6, 9))
+def test_macro_f1_is_that_of_a_loop(labels, classes):
+    truth, guess = map(list, zip(*labels, strict=True))
+    found = stats.macro_f1(truth, guess, classes)
+    assert found == pytest.approx(macro_f1_by_loop(truth, guess, classes), abs=1e-12)
+    assert found == pytest.approx(stats.macro_f1(guess, truth, classes), abs=1e-12)
+    assert (found == 1) == (truth == guess)
+
+
+def test_golden_macro_f1():
+    """By hand; the second one is the example in scikit-learn's documentation."""
+    assert stats.macro_f1([0, 0, 1, 2], [0, 1, 1, 1], 3) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert stats.macro_f1([0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1], 3) == pytest.approx(0.8 / 3)
+    assert stats.macro_f1([0, 0, 1, 1], [0, 0, 0, 0], 2) != pytest.approx(0.5)  # which is the accuracy
+    assert math.isnan(stats.macro_f1([], [], 3))
+    for truth, guess in (([0, 3], [0, 0]), ([0, 0], [0, -1])):
+        with pytest.raises(ValueError, match="numbers from 0 to 2"):
+            stats.macro_f1(truth, guess, 3)
+    with pytest.raises(ValueError, match="one length"):
+        stats.macro_f1([0, 1], [0], 3)
+
+
 def test_shares_of_clusters():
     found = stats.clustered_share([1, 1, 0, 0], ["a", "a", "b", "b"])
     assert (found.share, found.n, found.low, found.high) == (0.5, 4, 0.0, 1.0)
@@ -96,3 +244,20 @@ def test_the_published_clipscores_give_the_published_preference(published):
         rows = list(csv.DictReader(file))
     scores = [[float(row[f"{kind}_clipscore"]) for row in rows] for kind in ("description", "caption")]
     assert stats.preference(*scores).mean() == 0.52
+
+
+def test_a_mean_of_correlations_is_the_mean_and_its_units_are_resampled_alike():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=40)
+    xs = [y + rng.normal(size=40) for _ in range(3)]
+    xs[1][5] = np.nan  # left out of all
+    kept = np.arange(40) != 5
+    found = stats.mean_correlation(xs, y)
+    assert found.n == 39
+    assert found.r == pytest.approx(np.mean([np.corrcoef(x[kept], y[kept])[0, 1] for x in xs]))
+    assert found.low < found.r < found.high
+    alone, thrice = stats.correlate(xs[0], y), stats.mean_correlation([xs[0]] * 3, y)
+    assert (thrice.r, thrice.low, thrice.high) == pytest.approx((alone.r, alone.low, alone.high))
+    apart = stats.mean_correlation([xs[0], -xs[0]], y)
+    assert (apart.r, apart.low, apart.high) == pytest.approx((0, 0, 0), abs=1e-9)
+    assert math.isnan(stats.mean_correlation([np.ones(40)], y).r)
