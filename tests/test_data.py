@@ -74,6 +74,18 @@ def test_one_split_is_divided_by_article_and_says_so(folder: Path):
     assert any("divided by article" in note for note in pairs.notes)
 
 
+def test_data_of_a_single_split_are_divided_unasked(folder: Path):
+    texts = (folder / "wiki_split.json").read_text()
+    (folder / "wiki_split.json").write_text(texts.replace('"split": "train"', '"split": "val"'))
+    alone, asked = load_pairs(f"concadia:{folder}"), load_pairs(f"concadia:{folder}", split="val")
+    assert alone.pairs == asked.pairs
+    assert {pair.split for pair in alone.pairs} == {"train", "val", "test"}
+    assert "split 'val' alone was divided by article" in alone.notes[0]
+    published = load_pairs(f"concadia:{folder}", as_published=True)
+    assert {pair.split for pair in published.pairs} == {"val"}
+    assert published.notes == ()
+
+
 def test_limits_keep_proportions():
     pairs = load_pairs("toy", limit=96)
     assert Counter(pair.split for pair in pairs.pairs) == {"train": 51, "val": 19, "test": 26}

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from interp.data import toy
 from interp.data.norms import load_norm
+from interp.data.toy_pictures import THEME_RGB, Scene, render
 
 
-def scenes(n: int, split: str = "train", seed: int = 0) -> list[toy.Scene]:
+def scenes(n: int, split: str = "train", seed: int = 0) -> list[Scene]:
     return toy.sample_scenes(split, n, np.random.default_rng(seed))
 
 
@@ -52,22 +53,22 @@ def test_every_attribute_changes_the_picture():
     for name, table in toy.WORDS.items():
         pictures = []
         for value in table:
-            changed = toy.Scene(**(vars(scene) | {name: value}))
-            pictures.append(toy.render(changed, np.random.default_rng(0)).astype(int))
+            changed = Scene(**(vars(scene) | {name: value}))
+            pictures.append(render(changed, np.random.default_rng(0)).astype(int))
         for i, one in enumerate(pictures):
             for other in pictures[:i]:
                 assert (np.abs(one - other).max(-1) > 25).sum() >= 12, name  # pixels that differ plainly
 
 
 def test_unlike_flags_differ_in_two_bands():
-    flags = list(toy.THEME_RGB.values())
+    flags = list(THEME_RGB.values())
     assert all(sum(a != b for a, b in zip(x, y, strict=True)) >= 2 for i, x in enumerate(flags) for y in flags[:i])
 
 
 @given(st.integers(0, 10_000))
 def test_pictures_are_made_from_the_seed(seed):
     scene = scenes(1, seed=seed)[0]
-    first, again = (toy.render(scene, np.random.default_rng(seed)) for _ in range(2))
+    first, again = (render(scene, np.random.default_rng(seed)) for _ in range(2))
     assert (first.shape, first.dtype) == ((64, 64, 3), np.uint8)
     np.testing.assert_array_equal(first, again)
 
@@ -99,3 +100,19 @@ def test_alike_scenes_differ_from_the_first_of_their_group_by_one_attribute_of_e
             assert tuple(getattr(scene, name) for name in names) in toy.combinations("train", names)
             differing = sum(getattr(scene, name) != getattr(first, name) for name in names)
             assert differing == (number % 8 != 0)
+
+
+def test_sets_for_retrieval():
+    pairs = toy.load_distinct(3, 20, seed=1)
+    assert [pair.group for pair in pairs.pairs] == ["0"] * 20 + ["1"] * 20 + ["2"] * 20
+    assert len({pair.id for pair in pairs.pairs}) == 60
+    for group in "012":
+        chosen = [pair for pair in pairs.pairs if pair.group == group]
+        assert len({pair.description for pair in chosen}) == len({pair.caption for pair in chosen}) == 20
+    again, other = toy.load_distinct(3, 20, seed=1), toy.load_distinct(3, 20, seed=2)
+    assert again.pairs == pairs.pairs
+    assert again.fingerprint == pairs.fingerprint != other.fingerprint
+    assert again.open_image(pairs.pairs[7]).tobytes() == pairs.open_image(pairs.pairs[7]).tobytes()
+    assert pairs.open_image(pairs.pairs[8]).tobytes() != pairs.open_image(pairs.pairs[7]).tobytes()
+    with pytest.raises(ValueError, match="too few combinations"):
+        toy.load_distinct(1, 10_000)

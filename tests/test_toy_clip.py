@@ -44,11 +44,12 @@ def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
     from PIL import Image
 
     from interp.data import toy as world
+    from interp.data.toy_pictures import render
     from interp.models import pixel_values
 
     scene = world.sample_scenes("train", 1, np.random.default_rng(0))
     fed = pixels(scene, np.random.default_rng(1))
-    image = Image.fromarray(world.render(scene[0], np.random.default_rng(1)))
+    image = Image.fromarray(render(scene[0], np.random.default_rng(1)))
     torch.testing.assert_close(pixel_values(toy, [image]), fed)
 
 

@@ -11,12 +11,15 @@ from interp.data.pairs import SPLITS, DataError, Pair, PairSet, divide
 __all__ = ["DataError", "Pair", "PairSet", "load_pairs"]
 
 
-def load_pairs(spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0) -> PairSet:
-    """Load a data set by name, with splits train, val and test.
+def load_pairs(
+    spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0, as_published: bool = False
+) -> PairSet:
+    """Load a data set by name, with splits train, val and test. Data of one split are divided, with a note.
 
     Args:
         spec: ``toy``, or ``concadia:FOLDER``.
         split: use this split alone, divided anew by article into train, val and test.
+        as_published: divide nothing; there may then be only some of the splits, and `split` just selects.
         limit: keep about this many pairs, drawn at random, in the proportions of the splits.
         seed: of the division, of the drawing, and of the toy world's scenes.
 
@@ -35,10 +38,12 @@ def load_pairs(spec: str, *, split: str | None = None, limit: int | None = None,
     else:
         raise DataError(f"unknown data '{spec}'; known: toy, concadia:FOLDER")
     notes = list(pairs.notes)
+    there = sorted({pair.split for pair in pairs.pairs})
+    if split is None and len(there) == 1 and not as_published:
+        split = there[0]
     if split is not None:
         pairs = pairs.split(split)
-    elif missing := [name for name in SPLITS if all(pair.split != name for pair in pairs.pairs)]:
-        there = sorted({pair.split for pair in pairs.pairs})
+    elif not as_published and (missing := [name for name in SPLITS if name not in there]):
         raise DataError(
             f"{spec} has no split '{missing[0]}', only {', '.join(there)}; "
             f"add --split {there[0]} to divide that one by article"
@@ -46,7 +51,7 @@ def load_pairs(spec: str, *, split: str | None = None, limit: int | None = None,
     if limit is not None and limit < len(pairs):
         notes.append(f"{limit} of {len(pairs)} pairs are used (--limit)")
         pairs = replace(pairs, pairs=_limit(pairs.pairs, limit, seed))
-    if split is not None:
+    if split is not None and not as_published:
         pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)
         notes.append(f"split '{split}' alone was divided by article: {counts}")

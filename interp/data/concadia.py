@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from interp.data.images import checksum, open_rgb
 from interp.data.pairs import DataError, Pair, PairSet
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 TEXTS = "wiki_split.json"
 
@@ -38,29 +34,9 @@ def load_concadia(folder: Path | str) -> PairSet:
     if not pairs:
         raise DataError(f"'{folder / TEXTS}' lists no images")
     read = _images(folder)
-
-    def open_image(pair: Pair) -> Image:
-        from PIL import Image
-
-        try:
-            with Image.open(io.BytesIO(read(pair.id))) as picture:
-                return picture.convert("RGB")
-        except Exception as error:  # decoders and archives raise whatever they like on damaged files
-            why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
-            raise DataError(f"cannot read the image '{pair.id}': {why}") from error
-
-    def image_key(pair: Pair) -> str:
-        try:
-            return f"{zlib.crc32(read(pair.id)):08x}"
-        except Exception:  # as above; what cannot be read is reported when it is opened
-            return "unreadable"
-
-    return PairSet(f"concadia:{folder}", pairs, open_image, image_key)
-
-
-def _why(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "not an image that can be decoded" if "cannot identify" in text else text
+    return PairSet(
+        f"concadia:{folder}", pairs, lambda pair: open_rgb(pair.id, read), lambda pair: checksum(pair.id, read)
+    )
 
 
 def _items(folder: Path) -> list[Any]:

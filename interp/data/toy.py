@@ -11,23 +11,15 @@ never occurs in another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from functools import cache, lru_cache
+from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.data.pairs import Pair, PairSet, digest
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-SIZE = 64  # pixels, both ways
-BORDER = 5  # thickness of the border that shows the event
-FLAG = 9  # height of the flag that shows the theme
-HORIZON = 36  # first row of the lower tone of the place
+from interp.data.pairs import Pair, PairSet
+from interp.data.toy_pictures import Picture, Scene
 
 # value -> the words for it; the first one names the value
 Table = dict[str, tuple[str, ...]]
@@ -92,48 +84,14 @@ PARTIAL_CAPTIONS = (
     "the {place}", "the {event} at the {place}", "the {event}", "a symbol of {theme}", "the name of {theme}",
     "picture of the {place}", "picture of the {event}", "the {place} and the spirit of {theme}",
 )  # fmt: skip
-
-COLOUR_RGB = {
-    "red": (215, 35, 35), "blue": (35, 75, 215), "green": (20, 150, 55), "yellow": (250, 220, 25),
-    "orange": (245, 135, 15), "violet": (145, 40, 185), "white": (250, 250, 250), "black": (15, 15, 15),
-}  # fmt: skip
-PLACE_RGB = {
-    "harbour": ((170, 205, 235), (55, 95, 150)), "market": ((240, 220, 175), (190, 125, 85)),
-    "school": ((205, 205, 210), (145, 155, 110)), "village": ((185, 220, 190), (130, 105, 75)),
-    "forest": ((120, 165, 120), (55, 90, 60)), "palace": ((230, 200, 230), (150, 105, 150)),
-    "prison": ((125, 125, 130), (65, 65, 75)), "river": ((225, 225, 165), (85, 155, 170)),
-    "garden": ((200, 240, 150), (105, 160, 70)), "hospital": ((240, 240, 235), (160, 215, 220)),
-}  # fmt: skip
-EVENT_RGB = {
-    "wedding": (255, 255, 255), "election": (40, 80, 220), "trial": (125, 75, 30), "war": (205, 25, 25),
-    "race": (255, 225, 0), "parade": (255, 105, 190), "concert": (135, 30, 175), "riot": (255, 135, 0),
-    "harvest": (25, 150, 45), "burial": (0, 0, 0),
-}  # fmt: skip
-_FLAG_RGB = ((200, 20, 40), (250, 250, 250), (20, 60, 170), (250, 205, 20), (10, 130, 70))
-# Any two flags differ in at least two of their three bands.
-THEME_RGB = {
-    theme: tuple(_FLAG_RGB[i] for i in (a % 5, (a + b) % 5, (2 * a + b) % 5))
-    for theme, (a, b) in zip(THEMES, ((a, b) for b in (1, 2) for a in range(5)), strict=True)
+# Prompts as the texts of the world use the words; a class is the mean over its prompts and over its words.
+PROMPTS = {
+    "shape": ("a {}", "picture of a {}"),
+    "colour": tuple(f"a {{}} {shape}" for shape in SHAPES),
+    "arrangement": tuple(f"a {colour} {shape} {{}}" for colour in COLOURS for shape in SHAPES),
+    "place": ("the {}", "picture of the {}"),
+    "event": ("the {}", "picture of the {}"),
 }
-RADIUS = {"large": 11.0, "small": 7.0}
-CENTRES = {
-    "left": ((18, 36),), "right": ((46, 36),), "beside": ((18, 36), (46, 36)), "above": ((32, 25), (32, 48)),
-}  # fmt: skip
-JITTER = 1  # pixels by which an object may be off its place, both ways
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a picture shows; every field holds a key of the table of the same name in `WORDS`."""
-
-    shape: str
-    colour: str
-    size: str
-    arrangement: str
-    background: str
-    place: str
-    event: str
-    theme: str
 
 
 def vocabulary() -> list[str]:
@@ -141,70 +99,6 @@ def vocabulary() -> list[str]:
     texts = [*DESCRIPTIONS, *CAPTIONS, *PARTIAL_DESCRIPTIONS, *PARTIAL_CAPTIONS]
     texts += [phrase for table in WORDS.values() for phrases in table.values() for phrase in phrases]
     return sorted({word for text in texts for word in text.split() if not word.startswith("{")})
-
-
-def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points (in units of the radius, y downwards) lie inside the shape."""
-    r, angle = np.hypot(x, y), np.arctan2(x, -y)
-    match shape:
-        case "circle":
-            return r <= 1
-        case "square":
-            return np.maximum(abs(x), abs(y)) <= 0.85
-        case "triangle":
-            return (y <= 0.85) & (2 * abs(x) <= (y + 1.05) * 1.05)
-        case "star":
-            spoke = np.abs((angle * 5 / (2 * np.pi) + 0.5) % 1 - 0.5) * 2  # 0 on a spoke, 1 between two
-            return r <= 1.15 - 0.75 * spoke
-        case "cross":
-            return (np.minimum(abs(x), abs(y)) <= 0.33) & (np.maximum(abs(x), abs(y)) <= 1)
-        case "heart":
-            return (x * x * 1.2 + (-y * 1.15 + 0.1 - 0.65 * np.sqrt(abs(x))) ** 2) <= 0.95
-        case "moon":
-            return (r <= 1) & (np.hypot(x - 0.55, y) > 0.85)
-        case "arrow":
-            return ((abs(y) <= 0.3) & (x >= -1) & (x <= 0.1)) | ((x >= 0) & (x <= 1) & (abs(y) <= 0.95 * (1 - x)))
-    raise ValueError(f"unknown shape '{shape}'; known: {', '.join(SHAPES)}")
-
-
-@lru_cache(maxsize=4096)
-def _coverage(shape: str, size: str, cx: int, cy: int, grow: float) -> np.ndarray:
-    """How much of each pixel the shape covers (64 x 64, 0 to 1), by 3 x 3 samples a pixel."""
-    step = (np.arange(3 * SIZE) + 0.5) / 3
-    radius = RADIUS[size]
-    scale = radius + grow
-    x, y = np.meshgrid((step - cx) / scale, (step - cy) / scale)
-    inside = _inside(shape, x, y)
-    return inside.reshape(SIZE, 3, SIZE, 3).mean(axis=(1, 3)).astype(np.float32)
-
-
-@cache
-def _stripes() -> np.ndarray:
-    y, x = np.mgrid[:SIZE, :SIZE]
-    return ((x + y) // 4 % 2 == 0).astype(np.float32)
-
-
-def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """Draw a scene: uint8, shape (64, 64, 3). `rng` moves the object by a pixel and shades the light."""
-    top, bottom = PLACE_RGB[scene.place]
-    picture = np.empty((SIZE, SIZE, 3), np.float32)
-    picture[:HORIZON], picture[HORIZON:] = top, bottom
-    if scene.background == "stripe":
-        picture *= 1 - 0.4 * _stripes()[..., None]
-    dx, dy = rng.integers(-JITTER, JITTER + 1, size=2)
-    outline = 255.0 if scene.colour == "black" else 20.0
-    for x, y in CENTRES[scene.arrangement]:
-        for grow, paint in ((1.5, (outline,) * 3), (0.0, COLOUR_RGB[scene.colour])):
-            cover = _coverage(scene.shape, scene.size, x + int(dx), y + int(dy), grow)[..., None]
-            picture += cover * (np.asarray(paint, np.float32) - picture)
-    inner = SIZE - 2 * BORDER
-    for band, paint in enumerate(THEME_RGB[scene.theme]):
-        start = BORDER + band * inner // 3
-        picture[BORDER : BORDER + FLAG, start : BORDER + (band + 1) * inner // 3] = paint
-    for edge in (np.s_[:BORDER], np.s_[-BORDER:], np.s_[:, :BORDER], np.s_[:, -BORDER:]):
-        picture[edge] = EVENT_RGB[scene.event]
-    picture *= rng.uniform(0.92, 1.0)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 
 
 def write(templates: Sequence[str], scene: Scene, rng: np.random.Generator) -> str:
@@ -283,22 +177,45 @@ class ToySize:
 def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
     """The toy world as a `PairSet`; the same seed gives the same scenes, texts and pixels."""
     size = size or ToySize()
-    pairs: list[Pair] = []
-    scenes: dict[str, tuple[Scene, int]] = {}
+    drawn: list[tuple[Pair, Picture]] = []
     for number, field in enumerate(fields(size)):
         rng = np.random.default_rng([seed, number])
         for index, scene in enumerate(sample_scenes(field.name, getattr(size, field.name), rng)):
             name = f"{field.name}-{index:05d}"
-            pairs.append(
-                Pair(name, write(DESCRIPTIONS, scene, rng), write(CAPTIONS, scene, rng), field.name, group=name)
-            )
-            scenes[name] = (scene, int(rng.integers(2**31)))
+            drawn.append(_pair(name, scene, field.name, name, rng))
+    return _pair_set("toy", drawn)
 
-    def open_image(pair: Pair) -> Image:
-        from PIL import Image
 
-        scene, noise = scenes[pair.id]
-        return Image.fromarray(render(scene, np.random.default_rng(noise)))
+def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
+    """Sets for retrieval, each of scenes that share nothing a text could name: within its set a text fits one image.
 
-    drawn = digest([open_image(pairs[0]).tobytes().hex()]) if pairs else ""  # changes if pictures are drawn otherwise
-    return PairSet("toy", tuple(pairs), open_image, lambda pair: f"{drawn} {scenes[pair.id]}")
+    Args:
+        sets: how many; a pair's group is the number of its set.
+        of: pairs in each set.
+        seed: the same one gives the same scenes, texts and pixels.
+
+    Raises:
+        ValueError: the split has too few combinations for `of` distinct scenes.
+    """
+    rng = np.random.default_rng([seed, 64])  # apart from the scenes of `load_toy`
+    return _pair_set(
+        "toy-distinct",
+        (
+            _pair(f"{split}-{number:02d}-{index:02d}", scene, split, str(number), rng)
+            for number in range(sets)
+            for index, scene in enumerate(distinct_scenes(split, of, rng))
+        ),
+    )
+
+
+def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Generator) -> tuple[Pair, Picture]:
+    """A scene with one text of each kind, and its picture."""
+    pair = Pair(name, write(DESCRIPTIONS, scene, rng), write(CAPTIONS, scene, rng), split, group)
+    return pair, Picture(scene, int(rng.integers(2**31)))
+
+
+def _pair_set(name: str, drawn: Iterable[tuple[Pair, Picture]]) -> PairSet:
+    listed = list(drawn)
+    pictures = {pair.id: picture for pair, picture in listed}
+    pairs = tuple(pair for pair, _ in listed)
+    return PairSet(name, pairs, lambda pair: pictures[pair.id].open(), lambda pair: pictures[pair.id].key)

@@ -1,0 +1,159 @@
+"""Ratings of image descriptions by blind and low-vision readers (Kreiss et al. 2022), with the images."""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from interp.data.images import checksum, open_rgb
+from interp.data.pairs import DataError, digest
+from interp.data.tables import brief, listed, read_table
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+RATINGS, IMAGES = "blv_ratings.csv", "images"
+# question -> column; 5 is the best answer to each, on irrelevance too: there it says that nothing is irrelevant
+QUESTIONS = {
+    "overall": "q_overall",
+    "imaginability": "q_reconstructivity",
+    "relevance": "q_relevance",
+    "irrelevance": "q_irrelevance",
+}
+_TEXT = ("description", "context", "imgstem")
+_SOURCE = "the data of Kreiss et al. 2022, github.com/elisakreiss/contextual-description-evaluation"
+
+
+@dataclass(frozen=True)
+class RatedText:
+    """One description of an image in an article, and what its readers thought of it.
+
+    Attributes:
+        description: the text.
+        context: the article in which it stood.
+        image: the name of the image, without suffix, in Unicode's form NFC.
+        ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN if nobody answered.
+        raters: how many people were asked.
+    """
+
+    description: str
+    context: str
+    image: str
+    ratings: Mapping[str, float]
+    raters: int
+
+
+@dataclass(frozen=True)
+class RatedTexts:
+    """Rated texts and the way to open their images.
+
+    Attributes:
+        name: for tables and manifests.
+        texts: in the order of the file.
+        open_image: gives the RGB image of that name; raises `DataError` where it cannot be read.
+        image_key: changes with the content of the image of that name; cheaper than opening it.
+    """
+
+    name: str
+    texts: tuple[RatedText, ...]
+    open_image: Callable[[str], Image]
+    image_key: Callable[[str], str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever texts, ratings or images change."""
+        return digest(
+            part
+            for text in self.texts
+            for part in (
+                text.description, text.context, text.image, self.image_key(text.image), str(text.raters),
+                *(f"{question}={rating!r}" for question, rating in text.ratings.items()),
+            )
+        )  # fmt: skip
+
+
+def load_blv(folder: Path | str) -> RatedTexts:
+    """Load the ratings, averaged over the raters of each text; images are opened when they are asked for.
+
+    Args:
+        folder: holds `blv_ratings.csv`, one row per text and rater, and the images in `images/`.
+
+    Returns:
+        One text per description, context and image, in order of first appearance.
+
+    Raises:
+        DataError: a file, a column or an image is missing, or a cell is unusable.
+    """
+    folder = Path(folder)
+    if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
+        raise DataError(f"no folder '{folder}'; it holds {RATINGS} and {IMAGES}/ from {_SOURCE}")
+    answers = _answers(folder / RATINGS)
+    paths = _paths(folder / IMAGES)
+    if missing := [image for _, _, image in answers if image not in paths]:
+        raise DataError(f"'{folder / IMAGES}' has no image {brief(missing[0])}; download it with {_SOURCE}")
+    texts = tuple(
+        RatedText(*text, dict(zip(QUESTIONS, map(_mean, zip(*rows, strict=True)), strict=True)), len(rows))
+        for text, rows in answers.items()
+    )
+
+    def read(image: str) -> bytes:
+        return paths[image].read_bytes()
+
+    return RatedTexts(f"blv:{folder}", texts, lambda image: open_rgb(image, read), lambda image: checksum(image, read))
+
+
+def _answers(path: Path) -> dict[tuple[str, str, str], list[list[float]]]:
+    """Description, context and image -> the ratings of each rater in the order of `QUESTIONS`."""
+    if not os.path.isfile(path):
+        raise DataError(f"'{path.parent}' has no {path.name}; download it with {_SOURCE}")
+    header, rows = read_table(path)
+    needed = (*_TEXT, *QUESTIONS.values())
+    if missing := [column for column in needed if column not in header]:
+        raise DataError(f"'{path}' has no column {missing[0]}; it needs {', '.join(needed)}, it has: {listed(header)}")
+    answers: dict[tuple[str, str, str], list[list[float]]] = {}
+    for number, cells in rows:
+        description, context, image = (cells[column].strip() for column in _TEXT)
+        if not (description and context and image):
+            raise DataError(f"'{path}', row {number}, lacks one of {', '.join(_TEXT)}; fill it in")
+        ratings = [_rating(cells[column], f"'{path}', row {number}, {column}") for column in QUESTIONS.values()]
+        answers.setdefault((description, context, unicodedata.normalize("NFC", image)), []).append(ratings)
+    if not answers:
+        raise DataError(f"'{path}' holds no ratings; download it with {_SOURCE}")
+    return answers
+
+
+def _rating(cell: str, where: str) -> float:
+    if cell.strip() in ("", "NA"):
+        return math.nan
+    try:
+        rating = float(cell)
+    except ValueError:
+        rating = math.nan
+    if not 1 <= rating <= 5:
+        raise DataError(f"{where}: {brief(cell)} is not a rating from 1 to 5; leave it empty if there is none")
+    return rating
+
+
+def _mean(ratings: tuple[float, ...]) -> float:
+    given = [rating for rating in ratings if not math.isnan(rating)]
+    return fmean(given) if given else math.nan
+
+
+def _paths(images: Path) -> dict[str, Path]:
+    """Image files by name without suffix, in Unicode's form NFC: some file systems keep names in another form."""
+    try:
+        return {unicodedata.normalize("NFC", path.stem): path for path in sorted(images.iterdir())}
+    except OSError as error:
+        raise DataError(
+            f"cannot read the images in '{images}': {error.strerror}; download them with {_SOURCE}"
+        ) from error

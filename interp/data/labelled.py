@@ -1,0 +1,238 @@
+"""Labelled images in parquet files, on the hub or on disk, and in folders with one folder for each class."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interp.data.pairs import DataError
+
+CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
+
+
+@dataclass(frozen=True)
+class Table:
+    """What every kind of source is turned into.
+
+    Attributes:
+        classes: names as the source has them.
+        labels: of each image.
+        read: the encoded bytes of an image.
+        place: what to call an image in an error.
+    """
+
+    classes: Sequence[str]
+    labels: Sequence[int]
+    read: Callable[[int], bytes]
+    place: Callable[[int], str]
+
+
+def from_hub(name: str, repo: str, *, split: str | None = None, label: str | None = None, terms: bool = False) -> Table:
+    """Fetch the parquet files of one split, or find them in the hub's cache, and read them.
+
+    `datasets.load_dataset` would fetch every split (150 GB for ImageNet), and offline not find a part of a set.
+
+    Args:
+        name: what the user calls it, for messages.
+        repo: owner/name on the hub.
+        split: the first to be looked for; then test, validation, and whatever there is.
+        label: the column of labels, if it must be this one.
+        terms: the hub asks to accept terms first.
+
+    Raises:
+        DataError: the hub cannot be reached or refuses, or the files cannot be used.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError
+
+    _quiet()
+    folder, files = Path(), list[Path]()
+    for part in _splits(split):
+        patterns = [f"{start}{part}[-_./]*parquet" for start in ("", "*/")] if part else ["*.parquet"]
+        try:
+            folder = Path(snapshot_download(repo, repo_type="dataset", allow_patterns=patterns))
+        except Exception as error:
+            gated = terms or isinstance(error, GatedRepoError)
+            accept = f"accept its terms at https://huggingface.co/datasets/{repo} and run `hf auth login`, or " * gated
+            raise DataError(
+                f"cannot fetch the data set '{repo}' from the hub ({_first_line(error)}); {accept}"
+                f"download it elsewhere and give it as {name}=PATH"
+            ) from error
+        if files := _of_split(folder, part):
+            break
+    if not files:
+        raise DataError(
+            f"the data set '{repo}' of the hub has no parquet files; download it and give it as {name}=PATH"
+        )
+    return _from_parquet(files, repo, folder / CLASSES, label)
+
+
+def from_disk(name: str, where: str, *, split: str | None = None, label: str | None = None) -> Table:
+    """Read a parquet file, a folder of them, or a folder with one folder of images for each class.
+
+    Args:
+        name, split, label: as in `from_hub`.
+        where: the file or folder.
+
+    Raises:
+        DataError: it is not there, or it cannot be used.
+    """
+    path = Path(where)
+    if not os.path.exists(path):  # unlike Path.exists, never raises
+        raise DataError(f"{name}: no file or folder '{where}'")
+    if path.suffix == ".parquet" and path.is_file():
+        return _from_parquet([path], where, path.parent / CLASSES, label)
+    try:
+        files: list[Path] = next(filter(None, (_of_split(path, part) for part in _splits(split))), [])
+        return _from_parquet(files, where, path / CLASSES, label) if files else _from_folder(path)
+    except OSError as error:
+        raise DataError(f"cannot read '{where}': {error.strerror or error}") from error
+
+
+def _splits(first: str | None) -> list[str]:
+    """Splits in the order in which they are looked for; the empty one is all there is."""
+    return list(dict.fromkeys([first or "test", "test", "validation", "val", ""]))
+
+
+def _of_split(folder: Path, split: str) -> list[Path]:
+    """The parquet files that the name, or the folder, assigns to a split.
+
+    Raises:
+        DataError: names such as test-00000-of-00003.parquet say that some are missing.
+    """
+    pattern = re.compile(rf"(^|/){split}[-_./]" if split else "")
+    files = [file for file in sorted(folder.rglob("*.parquet")) if pattern.search(str(file.relative_to(folder)))]
+    expected = max((int(part) for file in files for part in re.findall(r"-of-(\d+)", file.name)), default=0)
+    if expected > len(files):
+        raise DataError(
+            f"'{folder}' has {len(files)} of {expected} parquet files, as their names say; download the others"
+        )
+    return files
+
+
+def _from_folder(path: Path) -> Table:
+    """One folder of images for each class; walked here, since `datasets` takes a class 'train' for a split."""
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    folders = sorted(each for each in _visible(path) if each.is_dir()) if path.is_dir() else []
+    images = [
+        (file, label)
+        for label, each in enumerate(folders)
+        for file in sorted(_visible(each))
+        if file.suffix.lower() in suffixes
+    ]
+    if not images:
+        raise DataError(
+            f"'{path}' is neither a parquet file, nor a folder of them, nor a folder with one folder of images a class"
+        )
+    names = _class_names(path / CLASSES, [each.name for each in folders])
+    labels = [label for _, label in images]
+    _check_labels(labels, names, str(path))
+    return Table(names, labels, lambda i: images[i][0].read_bytes(), lambda i: str(images[i][0]))
+
+
+def _visible(folder: Path) -> Iterable[Path]:
+    return (each for each in folder.iterdir() if not each.name.startswith("."))
+
+
+def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str | None) -> Table:
+    import datasets
+    from pyarrow import parquet
+
+    _quiet()
+    try:
+        if not any(parquet.read_metadata(file).num_rows for file in files):
+            raise DataError(f"the parquet files of '{where}' hold no images")
+        paths = [glob.escape(os.path.abspath(file)) for file in files]
+        rows: Any = datasets.load_dataset("parquet", data_files=paths, split="train")
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"cannot read the parquet files of '{where}': {_first_line(error.__cause__ or error)}"
+        ) from error
+    image, label = _columns(rows.features, where, label)
+    names = _class_names(classes, getattr(rows.features[label], "names", None))
+    if names is None:
+        raise DataError(
+            f"'{where}' has numbers for classes, without their names; put {CLASSES} beside it ('{classes}'), one a line"
+        )
+    labels = rows[label][:]
+    _check_labels(labels, names, where)
+    images = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+
+    def read(i: int) -> bytes:
+        item = images[i][image]
+        return Path(item["path"]).read_bytes() if item["bytes"] is None else item["bytes"]
+
+    return Table(names, labels, read, lambda i: f"{where}, row {i}")
+
+
+def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:
+    """The columns of images and of labels; fine labels rather than coarse ones, named rather than plain numbers."""
+    import datasets
+
+    there = ", ".join(features)
+    images = [
+        column
+        for column, kind in features.items()
+        if isinstance(kind, datasets.Image) or (isinstance(kind, dict) and set(kind) == {"bytes", "path"})
+    ]
+    if not images:
+        raise DataError(f"'{where}' has no column of images; its columns: {there}")
+    named = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
+    plain = [column for column, kind in features.items() if "int" in str(getattr(kind, "dtype", ""))]
+    wanted = [label] if label else ["fine_label", *named, "label", "labels"]
+    for column in wanted:
+        if column in {*named, *plain}:
+            return images[0], column
+    expected = f"'{label}'" if label else "ClassLabel, or of whole numbers and called 'label'"
+    raise DataError(f"'{where}' has no column of labels ({expected}); its columns: {there}")
+
+
+def _class_names(path: Path, own: list[str] | None) -> Any:
+    """The names in `classes.txt` if it is there, else those that the data brings."""
+    return read_lines(path) if path.is_file() else own
+
+
+def _check_labels(labels: Sequence[Any], names: Sequence[str], where: str) -> None:
+    if wrong := [label for label in labels if label is None or not 0 <= label < len(names)]:
+        raise DataError(f"'{where}' has images labelled {wrong[0]}, but names for {len(names)} classes")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, stripped.
+
+    Raises:
+        DataError: it cannot be read, or is no text in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"'{path}' is not a text file in UTF-8") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _quiet() -> None:
+    """Keep the libraries' bars off what is no terminal, and their reports of errors to ours."""
+    import datasets
+    from huggingface_hub.utils import disable_progress_bars
+
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        disable_progress_bars()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,92 @@
+"""Published scores of texts, for comparison with our own: one row per pair, or one row per text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp.data.pairs import DataError
+from interp.data.tables import brief, listed, read_table
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A kind of score file.
+
+    Attributes:
+        what: is scored in a row.
+        key: the column that says which one.
+        forms: the columns of scores, as CLIPScore or as plain score; the first form that is there is read.
+    """
+
+    what: str
+    key: str
+    forms: tuple[tuple[str, ...], ...]
+
+    def form(self, header: list[str]) -> tuple[str, ...] | None:
+        return next((form for form in self.forms if {self.key, *form} <= set(header)), None)
+
+    def __str__(self) -> str:
+        return f"{self.key}, {', '.join(self.forms[0])}"
+
+
+_PAIRS = _Format(
+    "pairs", "filename", (("description_clipscore", "caption_clipscore"), ("description_score", "caption_score"))
+)
+_TEXTS = _Format("single texts", "description", (("clipscore",), ("score",)))
+
+
+def read_pair_scores(path: Path | str) -> dict[str, tuple[float, float]]:
+    """Read a CSV with the columns ``filename``, ``description_clipscore`` and ``caption_clipscore``.
+
+    The last two may be ``description_score`` and ``caption_score`` instead; other columns are ignored.
+
+    Returns:
+        File name of the image -> scores of its description and of its caption.
+
+    Raises:
+        DataError: the file is missing, damaged or of another format, a score is not a number, or an image has two.
+    """
+    return {name: (description, caption) for name, (description, caption) in _read(path, _PAIRS, _TEXTS).items()}
+
+
+def read_text_scores(path: Path | str) -> dict[str, float]:
+    """Read a CSV with the columns ``description`` and ``clipscore``, or ``score``; other columns are ignored.
+
+    Returns:
+        Description -> score.
+
+    Raises:
+        DataError: the file is missing, damaged or of another format, a score is not a number, or a text has two.
+    """
+    return {text: score for text, (score,) in _read(path, _TEXTS, _PAIRS).items()}
+
+
+def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[float, ...]]:
+    header, rows = read_table(Path(path))
+    form = wanted.form(header)
+    if form is None:
+        kind = f"; these are scores of {other.what}, not of {wanted.what}" if other.form(header) else ""
+        raise DataError(f"'{path}' needs the columns {wanted}, it has: {listed(header)}{kind}")
+    scores: dict[str, tuple[float, ...]] = {}
+    for number, cells in rows:
+        key = cells[wanted.key].strip()
+        if not key:
+            raise DataError(f"'{path}', row {number}, has no {wanted.key}; fill it in")
+        found = tuple(_number(cells[column], f"'{path}', row {number}, {column}") for column in form)
+        if scores.setdefault(key, found) != found:
+            raise DataError(f"'{path}', row {number}: {brief(key)} was scored otherwise before; keep one of the rows")
+    if not scores:
+        raise DataError(f"'{path}' holds no scores, only the header")
+    return scores
+
+
+def _number(cell: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{where}: {brief(cell)} is not a number; correct it or leave the row out")
+    return value

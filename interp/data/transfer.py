@@ -1,0 +1,204 @@
+"""Zero-shot classification: labelled images and the prompts of their classes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.data.images import checksum, open_rgb
+from interp.data.labelled import CLASSES, Table, from_disk, from_hub, read_lines
+from interp.data.pairs import DataError, digest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TOY_TASKS = ("colour", "arrangement", "place")
+TOY_IMAGES = 1024
+TEMPLATE = "A picture of {}"
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of which each belongs to one class, and the prompts of the classes.
+
+    Attributes:
+        name: for tables.
+        texts: for each class all its prompts, to be ensembled (mean of unit embeddings).
+        classes: their names, cleaned.
+        labels: the class of each image.
+        open_image: gives an image as RGB; raises `DataError` where it cannot be read.
+        image_key: changes with the content of an image; cheaper than opening it.
+        notes: sentences the user should read.
+    """
+
+    name: str
+    texts: tuple[tuple[str, ...], ...]
+    classes: tuple[str, ...]
+    labels: tuple[int, ...]
+    open_image: Callable[[int], Image]
+    image_key: Callable[[int], str]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever prompts, classes, labels or images change."""
+        prompts = [f"{len(texts)}" for texts in self.texts] + [text for texts in self.texts for text in texts]
+        return digest([*prompts, *self.classes, *map(str, self.labels), *(self.image_key(i) for i in range(len(self)))])
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A data set of the hub that the authors report on: how it is called, where it is, and its prompt."""
+
+    title: str
+    repo: str
+    split: str
+    label: str
+    template: str = TEMPLATE
+    gated: bool = False
+
+
+KNOWN = {
+    "cifar100": _Known("CIFAR-100", "uoft-cs/cifar100", "test", "fine_label", "a photo of a {}"),
+    "food101": _Known("Food101", "ethz/food101", "validation", "label"),
+    "imagenet": _Known("ImageNet", "ILSVRC/imagenet-1k", "validation", "label", gated=True),
+}
+
+
+def load_transfer(
+    specs: str, *, templates: Path | None = None, limit: int | None = None, seed: int = 0
+) -> list[LabelledImages]:
+    """Load a comma-separated list of classification sets.
+
+    Args:
+        specs: ``toy`` (three tasks on the same images); ``cifar100``, ``food101``, ``imagenet``, from the hub;
+            ``NAME=hub:owner/name``, another set of the hub; or ``NAME=PATH``, a parquet file, a folder of parquet
+            files, or a folder with one folder of images for each class. `NAME` is any; those above bring their
+            prompts and their way to clean class names.
+        templates: a text file, one prompt a line with {} for the class; in place of the prompts of all but toy.
+        limit: at most this many images of each, drawn in the proportions of the classes.
+        seed: of that drawing.
+
+    Raises:
+        DataError: unknown name, unusable data or templates, or a hub that cannot be reached.
+    """
+    prompts = None if templates is None else _templates(templates)
+    tasks: list[LabelledImages] = []
+    for spec in (spec.strip() for spec in specs.split(",")):
+        name, given, where = (part.strip() for part in spec.partition("="))
+        known = KNOWN.get(name)
+        if spec == "toy":
+            tasks += _toy_tasks(limit, seed)
+        elif known and not given:
+            table = from_hub(name, known.repo, split=known.split, label=known.label, terms=known.gated)
+            tasks.append(_labelled(name, table, prompts, limit, seed))
+        elif name and where.removeprefix("hub:"):
+            split, label = (known.split, known.label) if known else (None, None)
+            load = from_hub if where.startswith("hub:") else from_disk
+            table = load(name, where.removeprefix("hub:"), split=split, label=label)
+            tasks.append(_labelled(name, table, prompts, limit, seed))
+        else:
+            raise DataError(
+                f"unknown classification set '{spec}'; known: toy, {', '.join(KNOWN)}, NAME=PATH, NAME=hub:owner/name"
+            )
+    names = [task.name for task in tasks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(
+            f"classification sets with one name: {', '.join(twice)}; name each differently, as in mine=PATH"
+        )
+    return tasks
+
+
+def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
+    """Colour, arrangement and place of the same test scenes, so that their features are computed once."""
+    from interp.data.toy import PROMPTS, WORDS, sample_scenes
+    from interp.data.toy_pictures import Picture
+
+    rng = np.random.default_rng([20240610, 1])
+    scenes = sample_scenes("test", TOY_IMAGES, rng)
+    every = [Picture(scene, int(rng.integers(2**31))) for scene in scenes]
+    rows, notes = _draw("toy", [0] * len(every), limit, seed)
+    pictures = [every[row] for row in rows]
+    tasks = []
+    for name in TOY_TASKS:
+        table = WORDS[name]
+        texts = tuple(
+            tuple(prompt.format(phrase) for prompt in PROMPTS[name] for phrase in phrases) for phrases in table.values()
+        )
+        labels = tuple(list(table).index(getattr(picture.scene, name)) for picture in pictures)
+        tasks.append(
+            LabelledImages(
+                name, texts, tuple(table), labels, lambda i: pictures[i].open(), lambda i: pictures[i].key, notes
+            )
+        )
+    return tasks
+
+
+def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: int | None, seed: int) -> LabelledImages:
+    known = KNOWN.get(name)
+    title = known.title if known else name
+    if all(re.fullmatch(r"n\d{8}", each) for each in table.classes):
+        raise DataError(
+            f"the classes of {title} are WordNet ids such as {table.classes[0]}, of no use in a prompt; "
+            f"put {CLASSES} beside them, with one name a line in the same order"
+        )
+    classes = tuple(_clean(name, each) for each in table.classes)
+    rows, notes = _draw(title, table.labels, limit, seed)
+    if twice := sorted(each for each, count in Counter(classes).items() if count > 1):
+        notes += (f"{title}: more than one class is called {', '.join(twice)}; prompts cannot tell them apart",)
+    if templates is None:
+        templates = [known.template if known else TEMPLATE]
+    texts = tuple(tuple(template.replace("{}", each) for template in templates) for each in classes)
+
+    def named(i: int) -> tuple[str, Callable[[str], bytes]]:
+        return table.place(rows[i]), lambda _: table.read(rows[i])
+
+    return LabelledImages(
+        title,
+        texts,
+        classes,
+        tuple(table.labels[row] for row in rows),
+        lambda i: open_rgb(*named(i)),
+        lambda i: checksum(*named(i)),
+        notes,
+    )
+
+
+def _clean(name: str, label: str) -> str:
+    """A class's name as a prompt should have it; ImageNet lists synonyms, of which the first is taken."""
+    return (label.split(",", maxsplit=1)[0] if name == "imagenet" else label).replace("_", " ").strip()
+
+
+def _draw(title: str, labels: Sequence[int], limit: int | None, seed: int) -> tuple[list[int], tuple[str, ...]]:
+    """At most `limit` rows in their old order, of every class about the same share; and a note if some are left out."""
+    if limit is None or limit >= len(labels):
+        return list(range(len(labels))), ()
+    sizes = Counter(labels)
+    taken: Counter[int] = Counter()
+    shares = []  # of its class, in random order, that is taken up to this row
+    order = np.random.default_rng(seed).permutation(len(labels))
+    for row in order:
+        shares.append((taken[labels[row]] + 0.5) / sizes[labels[row]])
+        taken[labels[row]] += 1
+    rows = sorted(order[np.argsort(shares, kind="stable")][:limit].tolist())
+    return rows, (f"{limit} of the {len(labels)} images of {title} are used",)
+
+
+def _templates(path: Path) -> list[str]:
+    lines = [line for line in read_lines(path) if not line.startswith("#")]
+    if not lines:
+        raise DataError(f"'{path}' has no templates; write one a line, such as: {TEMPLATE}")
+    for line in lines:
+        if line.count("{}") != 1:
+            raise DataError(f"'{path}': each template needs exactly one {{}} for the class; this one differs: {line}")
+    return lines

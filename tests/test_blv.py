@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+import tempfile
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from interp import stats
+from interp.data.blv import QUESTIONS, RatedText, load_blv
+from interp.data.pairs import DataError
+from interp.data.scores import read_text_scores
+
+HEADER = ["participant", "context", "description", "imgstem", *QUESTIONS.values()]
+ROWS = [
+    ["p1", "Roof", "A church.", "süd", "4", "5", "1", "3"],
+    ["p1", "Dinner", "A table, laid.", "table.v2", "2", "2", "2", "2"],
+    ["p2", "Roof", "A church.", "süd", "1", "4", "NA", ""],
+    ["p2", "Cross", "A church.", "süd", "NA", "1", "1", "1"],
+    ["p3", "Roof", "A church.", "süd", "2.5", "3", "2", ""],
+]
+
+
+def write(folder: Path, rows: list[list[str]], header: list[str] = HEADER) -> None:
+    with (folder / "blv_ratings.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, ROWS)
+    (tmp_path / "images").mkdir()
+    for shade, name in enumerate(("süd.jpg", "table.v2.png")):
+        Image.new("RGBA" if shade else "RGB", (30, 20), (200 * shade, 0, 90)).save(tmp_path / "images" / name)
+    return tmp_path
+
+
+def test_ratings_are_averaged_in_order_of_appearance(folder: Path):
+    found = load_blv(folder)
+    assert found.name == f"blv:{folder}"
+    assert len(found) == 3
+    church = RatedText(
+        "A church.", "Roof", "süd", {"overall": 2.5, "imaginability": 4, "relevance": 1.5, "irrelevance": 3}, 3
+    )
+    assert found.texts[0] == church
+    assert [text.context for text in found.texts] == ["Roof", "Dinner", "Cross"]
+    assert math.isnan(found.texts[2].ratings["overall"])
+    image = found.open_image("table.v2")
+    assert (image.size, image.mode, image.getpixel((3, 3))) == ((30, 20), "RGB", (200, 0, 90))
+
+
+texts = st.sampled_from(["a", "b", "ä ö", "two\nlines"])
+answers = st.sampled_from(["1", "2", "3", "4", "5", "", "NA", " 2 "])
+
+
+@given(st.lists(st.tuples(texts, texts, st.tuples(*[answers] * 4)), min_size=1, max_size=20))
+def test_means_are_those_of_a_loop(rows):
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "images").mkdir()
+        (Path(name) / "images" / "i.jpg").touch()
+        write(Path(name), [["p", context, description, "i", *ratings] for description, context, ratings in rows])
+        found = load_blv(name).texts
+    assert [(text.description, text.context) for text in found] == list(dict.fromkeys(row[:2] for row in rows))
+    for text in found:
+        asked = [
+            ratings
+            for description, context, ratings in rows
+            if (description, context) == (text.description, text.context)
+        ]
+        assert text.raters == len(asked)
+        for mean, cells in zip(text.ratings.values(), zip(*asked, strict=True), strict=True):
+            known = [float(cell) for cell in cells if cell not in ("", "NA")]
+            assert mean == pytest.approx(sum(known) / len(known) if known else math.nan, nan_ok=True)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_of_images_in_either_form_of_unicode(folder: Path, form):
+    before = load_blv(folder)
+    fingerprint = before.fingerprint
+    (folder / "images" / "süd.jpg").rename(folder / "images" / unicodedata.normalize(form, "süd.jpg"))
+    written = [unicodedata.normalize(("NFC", "NFD")[i % 2], row[3]) for i, row in enumerate(ROWS)]
+    write(folder, [[*row[:3], image, *row[4:]] for row, image in zip(ROWS, written, strict=True)])
+    assert len(set(written)) == 3
+    found = load_blv(folder)
+    assert [text.image for text in found.texts] == [text.image for text in before.texts]
+    assert found.fingerprint == fingerprint
+    assert found.open_image("süd").size == (30, 20)
+
+
+def test_the_fingerprint_follows_texts_ratings_and_images(folder: Path):
+    seen = [load_blv(folder).fingerprint]
+    assert load_blv(folder).fingerprint == seen[0]
+    for change in (["A chapel.", *ROWS[1][3:]], ["A table, laid.", "table.v2", "2", "2", "2", "3"]):
+        write(folder, [ROWS[0], [*ROWS[1][:2], *change], *ROWS[2:]])
+        seen.append(load_blv(folder).fingerprint)
+    write(folder, [*ROWS, ["p4", "Cross", "A church.", "süd", "", "", "", ""]])
+    seen.append(load_blv(folder).fingerprint)
+    write(folder, ROWS)
+    image = folder / "images" / "süd.jpg"
+    content = bytearray(image.read_bytes())
+    content[-20] ^= 1  # as many bytes as before
+    image.write_bytes(content)
+    seen.append(load_blv(folder).fingerprint)
+    assert len(set(seen)) == 5
+
+
+@pytest.mark.parametrize("cell", ["6", "0", "0.9", "nan", "inf", "four", "n/a", "-", "3\n4"])
+def test_what_is_no_rating_is_named_with_its_row(folder: Path, cell: str):
+    write(folder, [*ROWS[:2], [*ROWS[2][:5], cell, "1", "1"], *ROWS[3:]])
+    with pytest.raises(
+        DataError, match=r"blv_ratings\.csv', row 4, q_reconstructivity: '.*' is not a rating from 1 to 5"
+    ):
+        load_blv(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, "no folder '.*github.com/elisakreiss/contextual-description-evaluation"),
+        (lambda f: (f / "blv_ratings.csv").unlink(), "has no blv_ratings.csv; download it .*elisakreiss"),
+        (lambda f: (f / "blv_ratings.csv").write_text(""), "has no column description; it needs .* it has: nothing"),
+        (lambda f: write(f, ROWS, [*HEADER[:-1], "q_imgfit"]), "has no column q_irrelevance; it needs .*q_imgfit"),
+        (lambda f: write(f, []), "holds no ratings; download it"),
+        (lambda f: write(f, [*ROWS, ["p", "", *ROWS[0][2:]]]), "row 7, lacks one of description, context, imgstem"),
+        (lambda f: write(f, [ROWS[0][:-2]]), "row 2, has 6 cells, expected 8"),
+        (lambda f: (f / "blv_ratings.csv").write_text('context,"descr'), "is damaged, or not a CSV file in UTF-8"),
+        (lambda f: (f / "blv_ratings.csv").write_bytes(b"\xff\xfec\0"), "is damaged, or not a CSV file in UTF-8"),
+        (lambda f: shutil.rmtree(f / "images"), "cannot read the images in .*: No such file.*elisakreiss"),
+        (lambda f: (f / "images" / "süd.jpg").unlink(), "has no image 'süd'; download it .*elisakreiss"),
+    ],
+)
+def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, message: str):
+    spoil(folder)
+    with pytest.raises(DataError, match=message) as caught:
+        load_blv(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_images_that_cannot_be_read(folder: Path):
+    found = load_blv(folder)
+    key = found.image_key("süd")
+    (folder / "images" / "süd.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="cannot read the image 'süd': not an image that can be decoded"):
+        found.open_image("süd")
+    assert found.image_key("süd") not in (key, "unreadable")
+    (folder / "images" / "süd.jpg").unlink()
+    with pytest.raises(DataError, match="cannot read the image 'süd': it is not there"):
+        found.open_image("süd")
+    assert found.image_key("süd") == "unreadable"
+
+
+def test_the_published_ratings(published: Path):
+    """Golden: Pearson r with the mean ratings, published for the CLIPScores; a text's length does far better."""
+    rated = load_blv(published / "blv")
+    assert (len(rated), sum(text.raters for text in rated.texts)) == (68, 272)
+    assert len({text.image for text in rated.texts}) == 18
+    assert rated.open_image(rated.texts[0].image).mode == "RGB"
+    scores = read_text_scores(published / "blv" / "reference_clipscores.csv")
+    clip = [scores[text.description] for text in rated.texts]
+    length = [len(text.description) for text in rated.texts]
+    ratings = {question: [text.ratings[question] for text in rated.texts] for question in QUESTIONS}
+    found = {question: round(stats.pearson(clip, ratings[question]), 3) for question in QUESTIONS}
+    assert found == {"overall": 0.075, "imaginability": 0.105, "relevance": 0.085, "irrelevance": 0.089}
+    assert round(stats.pearson(length, ratings["overall"]), 2) == 0.57
+    images = [text.image for text in rated.texts]
+    gap = stats.difference(length, clip, ratings["overall"], images)
+    assert gap.low > 0
+    assert stats.difference(length, clip, ratings["overall"], images, given=length).n == 68
