@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from interp.features import image_features
     from interp.hooks import capture, patch
     from interp.interchange import clean_images, clean_texts
-    from interp.models import Clip, embed_images, embed_texts, load_clip, scores, tokenize
+    from interp.loading import load_clip
+    from interp.models import Clip, embed_images, embed_texts, scores, tokenize
     from interp.rotation import Rotation, random_basis
     from interp.sites import Site
     from interp.stats import correlate
 
 _HOME = {
-    "load_clip": "models", "Clip": "models", "tokenize": "models", "embed_texts": "models", "embed_images": "models",
+    "load_clip": "loading", "Clip": "models", "tokenize": "models", "embed_texts": "models", "embed_images": "models",
     "scores": "models",
     "load_pairs": "data", "Pair": "data.pairs", "PairSet": "data.pairs", "image_features": "features",
     "Site": "sites", "Rotation": "rotation", "random_basis": "rotation",

@@ -78,7 +78,8 @@ class Attributions:
 class MediatedIntegratedGradients:
     """Attribute a text's score for an image to its tokens, by route through a site.
 
-    >>> from interp.models import embed_images, load_clip
+    >>> from interp.loading import load_clip
+    >>> from interp.models import embed_images
     >>> from interp.data.toy import load_toy
     >>> clip, pairs = load_clip("toy"), load_toy()
     >>> pair = pairs.pairs[0]

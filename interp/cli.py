@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from interp.errors import UserError
@@ -20,13 +22,23 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
-def option(default: Any, text: str, *, metavar: str | None = None, choices: Sequence[str] | None = None) -> Any:
-    """A dataclass field that is also a command-line option, with its help text."""
-    return dataclasses.field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices})
+def option(
+    default: Any, text: str, *, metavar: str | None = None, choices: Sequence[str] | None = None, many: bool = False
+) -> Any:
+    """A dataclass field that is also a command-line option, with its help text; `many` takes several values."""
+    facts = {"help": text, "metavar": metavar, "choices": choices, "nargs": "+" if many else None}
+    return dataclasses.field(default=default, metadata=facts)
 
 
-def parse(config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None) -> Config:
-    """Read a frozen dataclass from the command line; each field made by `option` is an option."""
+def parse(
+    config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
+    preset: Callable[[Config], Mapping[str, Any]] | None = None,
+) -> Config:  # fmt: skip
+    """Read a frozen dataclass from the command line; each field made by `option` is an option.
+
+    Args:
+        preset: says which defaults follow from the options that were given; those that were given stay.
+    """
     parser = Parser(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,12 +49,27 @@ def parse(config: type[Config], prog: str, description: str, epilog: str, argv: 
             parser.add_argument(flag, action="store_true", help=text)
             continue
         shown = f"{text} (default: {default})" if default is not None else text
-        kind = int if "int" in str(field.type) else str
+        kind = {"int": int, "float": float}.get(str(field.type).partition(" ")[0], str)
         parser.add_argument(
             flag, default=default, type=kind, help=shown.replace("%", "%%"), metavar=field.metadata["metavar"],
-            choices=field.metadata["choices"],
+            choices=field.metadata["choices"], nargs=field.metadata["nargs"],
         )  # fmt: skip
-    return config(**vars(parser.parse_args(argv)))
+
+    def read() -> Config:
+        values = vars(parser.parse_args(argv))
+        return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    if preset is not None:
+        parser.set_defaults(**preset(read()))
+    return read()
+
+
+def require_positive(config: Any, *names: str, least: int = 1) -> None:
+    """Raise `UserError` if an option that was given is smaller than `least`, or not a number."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value >= least:
+            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
 
 
 def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
@@ -68,6 +95,38 @@ def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
             raise UserError(f"{name} {text} names {stop - start + 1} numbers; that cannot be meant")
         found.update(range(start, stop + 1))
     return sorted(found)
+
+
+def slug(name: str) -> str:
+    """What a model or data set is called in a file's name.
+
+    >>> slug("openai/clip-vit-base-patch32")
+    'clip-vit-base-patch32'
+    """
+    kept = "".join(letter if letter.isalnum() else "-" for letter in Path(name.rstrip("/")).name.lower())
+    return kept.strip("-") or "x"
+
+
+def cores() -> int:
+    """Cores that this process may use, which in a container can be fewer than there are."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def aligned(lines: Sequence[Sequence[str]], *, left: int = 0) -> list[str]:
+    """Lines of a table in plain text: columns as wide as they need be, the first `left` of them flush left.
+
+    >>> aligned([["a", "1"], ["bb", "10"]], left=1)
+    ['a    1', 'bb  10']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
 
 
 def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:

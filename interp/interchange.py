@@ -172,7 +172,7 @@ def _at(table: dict[int, Tensor], layer: int) -> Tensor:
 @torch.inference_mode()
 def clean_texts(
     clip: Clip,
-    texts: Sequence[str],
+    texts: Sequence[str] | Tokens,
     layers: Iterable[int],
     *,
     batch_size: int = 64,
@@ -181,13 +181,14 @@ def clean_texts(
     """Run texts once, and keep the EOT streams of `layers` and the keys and values above the lowest of them.
 
     Args:
+        texts: n texts, or their tokens.
         on_batch: called with the number of texts after each batch, for a progress bar.
 
     Raises:
         SiteError: the text tower has no such layer.
     """
     wanted = _check_layers(clip, "text", layers)
-    tokens = tokenize(clip, texts)
+    tokens = texts if isinstance(texts, Tokens) else tokenize(clip, texts)
     width, depth, device, dtype = clip.width("text"), clip.depth("text"), clip.device, clip.model.dtype
     starts = torch.cumsum(tokens.eot, 0) - tokens.eot
     total = int(tokens.eot.sum())

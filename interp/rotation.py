@@ -84,10 +84,12 @@ class Rotation:
 def swap(base: Streams, source: Streams, basis: Basis) -> Streams:
     """Give the base stream the value that Z has in the source stream.
 
-    h <- h_base + R R' (h_source - h_base) (Geiger et al. 2024, eq. 3). The basis is cast to the stream's dtype.
+    h <- h_base + R R' (h_source - h_base) (Geiger et al. 2024, eq. 3). The basis is cast to the stream's dtype, and
+    autocast, which would round it to half precision, is kept out.
     """
     basis = basis.to(base)
-    return base + ((source - base) @ basis) @ basis.T
+    with torch.autocast(base.device.type, enabled=False):
+        return base + ((source - base) @ basis) @ basis.T
 
 
 def orthonormal(free: Float[Tensor, "d k"]) -> Basis:

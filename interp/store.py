@@ -88,11 +88,14 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         """Raises `StoreError` if there is none or it is damaged."""
         try:
-            return json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            content = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(f"'{self.path}' is not a run folder: it has no manifest.json") from None
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot read '{self.manifest_path}': {error}") from error
+        if not isinstance(content, dict) or not isinstance(content.get("settings", {}), dict):
+            raise StoreError(f"'{self.manifest_path}' is not the manifest of a run")
+        return content
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A finished cell, or None if it is missing or damaged."""
@@ -125,7 +128,7 @@ def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> RunFolder
     check_folder(path)
     if folder.manifest_path.is_file():
         before = folder.manifest()
-        for key in sorted(set(wanted) | set(before.get("settings", {}))):
+        for key in sorted(set(wanted) | set(before.get("settings", {})), key=lambda name: (name != "kind", name)):
             old, new = before.get("settings", {}).get(key), wanted.get(key)
             if old != new:
                 raise StoreError(

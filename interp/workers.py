@@ -11,24 +11,27 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_connection
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
 from interp.cells import Bench, CellKey, compute_layer, rotation_path
+from interp.cli import cores
 from interp.das import DASConfig, PairRun, Sources
 from interp.data.norms import Norm
 from interp.errors import UserError
 from interp.interchange import TextRun
-from interp.models import Clip, load_clip
+from interp.loading import load_clip
+from interp.models import Clip
 from interp.store import RunFolder
 from interp.tensors import Embeddings
 
@@ -37,7 +40,7 @@ MOST_JOBS = 8  # by default: each process holds a model of its own
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a process needs to know to compute cells; small enough to be sent to each."""
+    """What a process needs to know to compute cells; small enough to be sent to each, `more` too."""
 
     model: str
     tokenizer: str | None
@@ -52,6 +55,7 @@ class Work:
     n_steps: int
     max_steps: int
     folder: Path
+    more: Callable[[CellKey], Mapping[str, Any]] | None = None
 
 
 def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jobs: int | None) -> None:
@@ -63,7 +67,7 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
     Raises:
         UserError: a process died; finished cells are kept.
     """
-    wanted = jobs or (min(_cores(), MOST_JOBS) if work.device == "cpu" else 1)
+    wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
     chunks = _chunks(keys, wanted)
     cache = work.folder / "cache"
     shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
@@ -76,19 +80,14 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
                     compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
             return
         try:
-            cache.mkdir(parents=True)
-            run.save(cache / "clean-run.safetensors")
+            try:
+                cache.mkdir(parents=True)
+                run.save(cache / "clean-run.safetensors")
+            except (OSError, SafetensorError) as error:
+                raise UserError(f"cannot keep the clean run in '{cache}': {error}; choose another --out") from error
             _in_processes(work, cache / "clean-run.safetensors", chunks, min(wanted, len(chunks)), keys, bar)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"cannot keep the clean run in '{cache}': {error}; choose another --out") from error
         finally:
             shutil.rmtree(cache, ignore_errors=True)
-
-
-def _cores() -> int:
-    """Cores that this process may use, which in a container can be fewer than there are."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _chunks(keys: Sequence[CellKey], jobs: int) -> list[list[CellKey]]:
@@ -115,7 +114,9 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
     pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
-    return Bench(clip, run, pairs, splits, splits["test"][: work.attributed], work.norms, das, work.n_steps)
+    return Bench(
+        clip, run, pairs, splits, splits["test"][: work.attributed], work.norms, das, work.n_steps, more=work.more
+    )
 
 
 def _in_processes(

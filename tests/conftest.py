@@ -13,7 +13,8 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from interp.models import Clip, load_clip  # noqa: E402
+from interp.loading import load_clip  # noqa: E402
+from interp.models import Clip  # noqa: E402
 from tests.reference import random_clip  # noqa: E402
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
@@ -80,10 +81,16 @@ def interchange_by_hook(clip: Clip, base: list[str], source: list[str], site: Si
     return torch.cat(out)
 
 
-def bootstrap_correlation(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray, draws: int, seed: int
-) -> tuple[float, float]:
-    """A cluster bootstrap by copying out every sample."""
+def residuals(x: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """What a least squares line in `given` leaves of x."""
+    design = np.column_stack([np.ones(len(given)), given])
+    return x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
+
+
+def copied_correlations(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, draws: int, seed: int, given: np.ndarray | None = None
+) -> np.ndarray:
+    """The correlation, partial if asked, in each sample of a cluster bootstrap that copies every sample out."""
     rng = np.random.default_rng(seed)
     names = np.unique(groups)
     values = []
@@ -91,7 +98,34 @@ def bootstrap_correlation(
         rows = np.concatenate(
             [np.tile(np.flatnonzero(groups == g), c) for g, c in zip(names, counts, strict=True)]
         ).astype(int)
-        if np.ptp(x[rows]) > 0 and np.ptp(y[rows]) > 0:
-            values.append(np.corrcoef(x[rows], y[rows])[0, 1])
-    low, high = np.percentile(values, [2.5, 97.5])
+        a, b = x[rows], y[rows]
+        if given is not None:
+            a, b = residuals(a, given[rows]), residuals(b, given[rows])
+        values.append(np.corrcoef(a, b)[0, 1] if min(a.std(), b.std()) > 1e-9 else np.nan)
+    return np.array(values)
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """A 95 % interval."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def macro_f1_by_loop(truth: list[int], guess: list[int], classes: int) -> float:
+    """Precision and recall of one class after another."""
+    scores = []
+    for name in range(classes):
+        both = sum(t == name and g == name for t, g in zip(truth, guess, strict=True))
+        if name in truth or name in guess:
+            precision = both / guess.count(name) if name in guess else 0.0
+            recall = both / truth.count(name) if name in truth else 0.0
+            scores.append(2 * precision * recall / (precision + recall) if both else 0.0)
+    return sum(scores) / len(scores)
+
+
+def one_line(captured: pytest.CaptureFixture[str]) -> str:
+    """What a command that failed has said, which must be one line."""
+    error = captured.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error

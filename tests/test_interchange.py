@@ -147,7 +147,7 @@ def test_full_size_vit_b32(tmp_path):
     """The real shapes, random weights; a few texts, three engines."""
     from transformers import CLIPConfig, CLIPModel
 
-    from interp.models import load_clip
+    from interp.loading import load_clip
 
     torch.manual_seed(0)
     CLIPModel(CLIPConfig()).save_pretrained(tmp_path)

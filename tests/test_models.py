@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from transformers import CLIPModel
 from interp.data import load_pairs
 from interp.data.pairs import DataError, PairSet
 from interp.features import image_features
-from interp.models import Clip, ModelError, clipscore, embed_images, length_batches, load_clip, scores, tokenize
+from interp.loading import load_clip
+from interp.models import Clip, ModelError, clipscore, embed_images, length_batches, scores, tokenize
 
 
 def test_eot_is_found_in_every_text(small: Clip):
@@ -31,7 +33,7 @@ def test_a_text_without_eot_is_an_error(small: Clip):
             out["input_ids"][1] = out["input_ids"][1][:-1]
             return out
 
-    broken = Clip("broken", small.model, Careless(), small.processor, small.eot, "")
+    broken = replace(small, tokenizer=Careless())
     with pytest.raises(ModelError, match=r"text 1 has no end-of-text token .*'the harbour'"):
         tokenize(broken, ["a star", "the harbour"])
 
@@ -180,7 +182,9 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
         image_features(small, spoiled)
     kept = image_features(small, spoiled, skip_bad=True)
     assert len(kept.pairs) == len(kept.embeddings) == len(pairs) - len(bad)
-    assert len(kept.bad) == len(bad)
+    (note,) = kept.notes
+    assert note.startswith(f"{len(bad)} images left out: ")
+    assert all(pair.id in note for pair in bad)
     rest = [pair for pair in pairs.pairs if pair not in bad]
     torch.testing.assert_close(kept.embeddings, embed_images(small, [pairs.open_image(pair) for pair in rest]))
     mended = image_features(small, PairSet("mended", pairs.pairs, pairs.open_image, pairs.image_key))

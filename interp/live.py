@@ -1,0 +1,90 @@
+"""A run of texts that keeps its graph, for training the model together with a rotation.
+
+A batch's clean runs leave the keys and values that its counterfactuals attend to, so that an IIT-DAS step costs
+little more than running the texts at all; see `interp.interchange` for why this is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from interp.models import Clip
+from interp.sites import Site, SiteMismatch
+from interp.tensors import Embeddings, Float, Int, Streams, Tensor
+from interp.towers import blocks, embed_ids, finish, run_block, step_block
+
+
+@dataclass(frozen=True, eq=False)
+class LiveRun:
+    """A clean run of one batch of texts, as `interp.das.PairRun` takes it; everything in it can be differentiated.
+
+    Attributes:
+        layer: of the site.
+        embeddings: unit-norm, of all texts, shape (all, embed).
+        streams: at EOT after `layer`, of all texts, shape (all, d).
+        keys, values: of blocks layer, layer + 1, ... (from 0), shape (all, t, d).
+        eot: of all texts.
+        rows: the texts that this view holds.
+    """
+
+    clip: Clip
+    layer: int
+    embeddings: Float[Tensor, "all embed"]
+    streams: Float[Tensor, "all d"]
+    keys: tuple[Float[Tensor, "all t d"], ...]
+    values: tuple[Float[Tensor, "all t d"], ...]
+    eot: Int[Tensor, " all"]
+    rows: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Int[Tensor, " m"]) -> LiveRun:
+        return replace(self, rows=self.rows[rows.to(self.rows.device)])
+
+    def stream(self, layer: int) -> Streams:
+        self._check(layer)
+        return self.streams[self.rows]
+
+    def push(self, layer: int, h: Streams) -> Embeddings:
+        self._check(layer)
+        if self.keys:
+            steps = torch.arange(self.keys[0].shape[1], device=h.device)
+            seen = steps < self.eot[self.rows][:, None]
+        for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):
+            h = step_block(block, h, keys[self.rows], values[self.rows], seen)
+        return finish(self.clip, "text", h)
+
+    def batches(self, size: int) -> list[Tensor]:
+        return list(torch.arange(len(self)).split(size))
+
+    def _check(self, layer: int) -> None:
+        if layer != self.layer:
+            raise SiteMismatch(f"this run kept layer {self.layer}, not {layer}")
+
+
+def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int) -> LiveRun:
+    """Run a batch of texts, and keep what interventions at EOT after `layer` need.
+
+    Args:
+        ids: token ids on the model's device, padded behind each text's EOT.
+        eot: where each text ends, on the same device.
+
+    Raises:
+        SiteError: the text tower has no such layer.
+    """
+    Site("text", layer).check(clip)
+    each = torch.arange(len(ids), device=ids.device)
+    hidden = embed_ids(clip, ids)
+    streams, keys, values = hidden[each, eot], [], []
+    for number, block in enumerate(blocks(clip, "text")):
+        hidden, k, v = run_block(block, hidden, causal=True)
+        if number + 1 == layer:
+            streams = hidden[each, eot]
+        if number >= layer:
+            keys.append(k)
+            values.append(v)
+    embeddings = finish(clip, "text", hidden[each, eot])
+    return LiveRun(clip, layer, embeddings, streams, tuple(keys), tuple(values), eot, each)
