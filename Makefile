@@ -1,9 +1,9 @@
-# Two commands do everything on a fresh machine: make demo, make test.
+# Commands for a fresh machine: make demo, make paper-toy, make test.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo paper-toy paper test lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -13,6 +13,13 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m interp.sweep --layers 6-12 --out runs/demo
+
+paper-toy: $(VENV)/.installed
+	$(BIN)/python -m training.paper
+
+# The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub.
+paper: $(VENV)/.installed
+	$(BIN)/python -m training.paper --preset paper
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest

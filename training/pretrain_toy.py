@@ -25,19 +25,12 @@ from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
 from interp import cli
 from interp.data import toy
+from interp.data.toy_pictures import SIZE, Scene, render
 from interp.errors import UserError
 from interp.store import check_folder, to_json, write_atomic
 
 BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
 CONTEXT = 77
-# Prompts as the texts of the world use the words; a class is the mean over its prompts and over its words.
-PROMPTS = {
-    "shape": ("a {}", "picture of a {}"),
-    "colour": tuple(f"a {{}} {shape}" for shape in toy.SHAPES),
-    "arrangement": tuple(f"a {colour} {shape} {{}}" for colour in toy.COLOURS for shape in toy.SHAPES),
-    "place": ("the {}", "picture of the {}"),
-    "event": ("the {}", "picture of the {}"),
-}
 
 
 @dataclass(frozen=True)
@@ -111,14 +104,14 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
     }  # fmt: skip
     vision = {
         "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4,
-        "image_size": toy.SIZE, "patch_size": 16, "projection_dim": 128,
+        "image_size": SIZE, "patch_size": 16, "projection_dim": 128,
     }  # fmt: skip
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
 
 
-def pixels(scenes: list[toy.Scene], rng: np.random.Generator) -> Tensor:
+def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
     """Rendered scenes as the image processor would give them: float32, (n, 3, 64, 64), -1 to 1."""
-    stacked = np.stack([toy.render(scene, rng) for scene in scenes])
+    stacked = np.stack([render(scene, rng) for scene in scenes])
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
@@ -165,20 +158,20 @@ def measure(
             text = embed_texts(model, tokenizer, [toy.write(templates, s, rng) for s in chosen])
             hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
     out |= {f"retrieval_{kind}": share for kind, share in hits.items()}
-    for name in PROMPTS:
+    for name in toy.PROMPTS:
         out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name)
     model.train()
     return out
 
 
 def zero_shot(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, scenes: list[toy.Scene], images: Tensor, name: str
+    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, scenes: list[Scene], images: Tensor, name: str
 ) -> float:
     """Accuracy of naming one attribute of pictures by its prompts."""
     table = toy.WORDS[name]
     classes = []
     for phrases in table.values():
-        texts = [prompt.format(phrase) for prompt in PROMPTS[name] for phrase in phrases]
+        texts = [prompt.format(phrase) for prompt in toy.PROMPTS[name] for phrase in phrases]
         classes.append(embed_texts(model, tokenizer, texts).mean(0))
     guessed = (images @ functional.normalize(torch.stack(classes), dim=-1).T).argmax(1)
     truth = torch.tensor([list(table).index(getattr(scene, name)) for scene in scenes])
@@ -298,8 +291,8 @@ def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> 
 def write_image_settings(folder: Path) -> None:
     """Write `preprocessor_config.json`: 64 pixels, values from -1 to 1."""
     settings = {
-        "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": toy.SIZE},
-        "do_center_crop": True, "crop_size": {"height": toy.SIZE, "width": toy.SIZE}, "resample": 3,
+        "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": SIZE},
+        "do_center_crop": True, "crop_size": {"height": SIZE, "width": SIZE}, "resample": 3,
         "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5] * 3,
         "image_std": [0.5] * 3, "do_convert_rgb": True,
     }  # fmt: skip

@@ -1,0 +1,103 @@
+"""Pairs made ready for training, and the order in which they are taken: a function of seed and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from interp.data.pairs import Pair, PairSet
+from interp.features import ImageFeatures
+from interp.models import Clip, Tokens, embed_images, pixel_values, tokenize
+from interp.tensors import Embeddings, Int, Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pairs of one split.
+
+    Attributes:
+        tokens: of all descriptions, then all captions.
+        embeddings: of the images, unit-norm, shape (n, embed); None if they change while the vision tower is trained.
+    """
+
+    pairs: tuple[Pair, ...]
+    tokens: Tokens
+    embeddings: Embeddings | None
+    open_image: Callable[[Pair], Image]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def images(self, clip: Clip, rows: Int[Tensor, " b"]) -> Tensor:
+        """What `Learner.forward` takes: embeddings, or pixel values to embed."""
+        if self.embeddings is not None:
+            return self.embeddings[rows.to(self.embeddings.device)]
+        return pixel_values(clip, [self.open_image(self.pairs[i]) for i in rows.tolist()])
+
+    def all_embeddings(self, clip: Clip) -> Embeddings:
+        """Of all images, as the model sees them now."""
+        if self.embeddings is not None:
+            return self.embeddings
+        return embed_images(clip, map(self.open_image, self.pairs)).to(clip.device)
+
+
+def examples(
+    clip: Clip, pairs: PairSet, features: ImageFeatures, split: str, *, frozen: bool, most: int | None = None
+) -> Examples:
+    """The pairs of a split.
+
+    Args:
+        features: of the images of all pairs, those left out that cannot be read.
+        frozen: the vision tower is not trained, so the features stay as they are.
+        most: no more than the first so many pairs of a fixed random order.
+    """
+    rows = [i for i, pair in enumerate(features.pairs) if pair.split == split]
+    if most is not None and most < len(rows):
+        rows = np.random.default_rng(0).permutation(rows)[:most].tolist()
+    chosen = tuple(features.pairs[i] for i in rows)
+    texts = [pair.description for pair in chosen] + [pair.caption for pair in chosen]
+    embeddings = features.embeddings[torch.tensor(rows)] if frozen else None
+    return Examples(chosen, tokenize(clip, texts), embeddings, pairs.open_image)
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """A generator for one purpose, independent of those of other numbers."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which pairs make up which step.
+
+    Attributes:
+        n: pairs there are.
+        batch_size: pairs of a step; no more than there are.
+        samples: pairs drawn with replacement for an epoch; None to take each pair once. What does not fill a batch
+            is left for another epoch.
+    """
+
+    n: int
+    batch_size: int
+    samples: int | None
+    seed: int
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return max(1, (self.samples or self.n) // min(self.batch_size, self.n))
+
+    def epoch(self, number: int) -> list[Tensor]:
+        """The rows of each step of an epoch, counted from 0."""
+        draw = generator(self.seed, 0, number)
+        if self.samples is None:
+            rows = torch.randperm(self.n, generator=draw)
+        else:
+            rows = torch.randint(self.n, (self.samples,), generator=draw)
+        return list(rows.split(min(self.batch_size, self.n))[: self.per_epoch])

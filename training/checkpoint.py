@@ -1,0 +1,82 @@
+"""The state of a training run in one safetensors file: trained weights, Adam's moments, and how far it has come."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from interp.errors import UserError
+from interp.store import write_atomic
+
+
+class CheckpointError(UserError):
+    """The file is not a checkpoint of this run."""
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: optimizer steps taken.
+        best, best_step: lowest loss on `val`, and when.
+        since: looks at `val` without a lower loss.
+        summed: sum of the training losses since the last look.
+        history: one entry for each look.
+        scaler: state of the gradient scaler of half precision.
+    """
+
+    step: int = 0
+    best: float = float("inf")
+    best_step: int = 0
+    since: int = 0
+    summed: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    scaler: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write the state, whole or not at all."""
+    from safetensors.torch import save
+
+    flat: dict[str, torch.Tensor] = {}
+    for name, parameter in learner.named_parameters():
+        if parameter.requires_grad:
+            state = {"value": parameter.detach(), **optimizer.state.get(parameter, {})}
+            flat |= {f"{key}.{name}": torch.as_tensor(value).cpu().contiguous() for key, value in state.items()}
+    write_atomic(path, save(flat, metadata={"progress": json.dumps(asdict(progress))}))
+
+
+def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Bring learner and optimizer to the state that was saved.
+
+    Raises:
+        CheckpointError: the file is damaged or of another run.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+        parameters = {name: p for name, p in learner.named_parameters() if p.requires_grad}
+        states: dict[str, dict[str, torch.Tensor]] = {name: {} for name in parameters}
+        for key, value in flat.items():
+            kind, _, name = key.partition(".")
+            states[name][kind] = value
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(states[name].pop("value"))
+                optimizer.state[parameter] = {
+                    key: value if key == "step" else value.to(parameter.device) for key, value in states[name].items()
+                }
+    except Exception as error:  # a damaged header, missing keys, other shapes
+        raise CheckpointError(
+            f"cannot go on from '{path}': {type(error).__name__}: {error}; remove the run folder and start again"
+        ) from error
+    return progress

@@ -1,0 +1,137 @@
+"""What fine-tunings and evaluations are asked for: options, presets, and what they must satisfy. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from interp.cli import option, require_positive
+from interp.errors import UserError
+
+TASKS = ("concadia", "transfer", "blv", "norms")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """The options of `training.finetune`, and part of its manifest."""
+
+    objective: Literal["behavioral", "iit-das", "joint"] = option(
+        "iit-das", "what is trained for", choices=("behavioral", "iit-das", "joint")
+    )
+    tuning: Literal["lora", "full"] = option("lora", "LoRA adapters, or all weights", choices=("lora", "full"))
+    preset: Literal["toy", "paper"] = option(
+        "toy", "defaults of the options below: minutes on the toy, or the authors' settings", choices=("toy", "paper")
+    )
+    model: str = option("toy", "the base: 'toy', a local folder, a hub id, or a fine-tuned run")
+    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
+    data: str = option("toy", "'toy' or concadia:FOLDER")
+    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
+    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
+    layer: int = option(11, "of the site in the text tower, counted from 1")
+    size: int = option(16, "directions of the subspace Z")
+    sources: Literal["random", "paired"] = option(
+        "random",
+        "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
+        choices=("random", "paired"),
+    )
+    rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one")
+    joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
+    tower: Literal["text", "vision", "both"] = option(
+        "text", "what is trained; image features are computed once if it is the text tower alone",
+        choices=("text", "vision", "both"),
+    )  # fmt: skip
+    lora_rank: int = option(16, "rank of the adapters; alpha is the same")
+    lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
+    lr: float = option(3e-4, "learning rate of the model's weights (Adam)")
+    rotation_lr: float = option(1e-5, "learning rate of the rotation (Adam)")
+    batch_size: int = option(32, "pairs of an optimizer step, over all processes")
+    epochs: int = option(20, "passes over the training pairs")
+    samples: int | None = option(None, "pairs drawn with replacement for an epoch; by default each pair once")
+    val_samples: int | None = option(None, "most pairs of val that are looked at; by default all")
+    look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
+    patience: int = option(10, "looks at val without a lower loss, then stop")
+    checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look")
+    max_steps: int | None = option(None, "most optimizer steps")
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
+        None, "arithmetic of the towers; the rotation stays float32; by default as accelerate is configured",
+        choices=("no", "fp16", "bf16"),
+    )  # fmt: skip
+    cpu: bool = option(False, "use the CPU even if there is a GPU")
+    seed: int = option(0, "of adapters, rotation, order and sources")
+    out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED")
+    resume: bool = option(False, "go on with the run that is in the folder")
+    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
+
+
+def preset(given: FinetuneConfig) -> Mapping[str, Any]:
+    """Defaults of a preset, which depend on objective and tuning.
+
+    `paper` is DESIGN's: the authors' model, site, ranks, rates and numbers of samples.
+    """
+    if given.preset == "paper":
+        behavioral = given.objective == "behavioral"
+        lr = 5e-6 if behavioral and given.tuning == "full" else 1e-5
+        return {
+            "model": "openai/clip-vit-base-patch32", "data": "concadia:data/concadia", "layer": 11, "size": 256,
+            "sources": "paired", "lora_rank": 128 if behavioral else 64, "lr": lr, "rotation_lr": lr,
+            "batch_size": 12, "epochs": 10, "samples": 100_000, "val_samples": 5_000,
+        }  # fmt: skip
+    return {"lr": 3e-5} if given.tuning == "full" else {}
+
+
+def check(config: FinetuneConfig) -> None:
+    """Raise `UserError` for numbers that cannot be."""
+    require_positive(
+        config, "layer", "size", "lora_rank", "batch_size", "epochs", "samples", "val_samples", "look_every",
+        "patience", "checkpoint_every", "max_steps", "limit",
+    )  # fmt: skip
+    require_positive(config, "seed", least=0)
+    for name in ("lr", "rotation_lr"):
+        if not 0 < getattr(config, name) < float("inf"):
+            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
+    if not 0 <= config.joint_weight <= 1:
+        raise UserError(f"--joint-weight must be from 0 to 1, not {config.joint_weight}")
+    if config.objective != "behavioral" and config.sources == "random" and config.batch_size < 2:
+        raise UserError("--batch-size 1 leaves no other pair for random sources; use 2 or more, or --sources paired")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """The options of the command, and part of the manifest."""
+
+    model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run")
+    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
+    tasks: str | None = option(
+        None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST"
+    )
+    data: str | None = option(None, "'toy' or concadia:FOLDER; by default what the run was trained on, or toy")
+    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
+    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
+    splits: str = option("val,test", "splits to report on")
+    rotation: str | None = option(None, "subspace Z (.safetensors); by default the one beside the run's weights")
+    sources: Literal["random", "paired"] = option(
+        "random", "text that Z is taken from in interventions", choices=("random", "paired")
+    )
+    transfer: str | None = option(
+        None, "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
+        "by default toy for the toy's data, else the three of the paper", metavar="LIST",
+    )  # fmt: skip
+    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
+    templates: str | None = option(None, "text file with prompts, one a line, {} for the class; several are ensembled")
+    blv: str | None = option(None, "folder with blv_ratings.csv and images/")
+    prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
+    scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (concadia, blv)")
+    against: str | None = option(
+        None, "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run"
+    )
+    norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
+    attributed: int = option(64, "test pairs whose two texts are attributed")
+    n_steps: int = option(20, "points of the path integral of the attributions")
+    device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
+    seed: int = option(0, "of sources, retrieval sets and bootstraps")
+    out: str | None = option(None, "output folder; by default RUN/evaluation or runs/evaluate-MODEL")
+    compare: tuple[str, ...] | None = option(
+        None, "print the tables of these runs or evaluations", metavar="RUN", many=True
+    )
+    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")

@@ -1,0 +1,93 @@
+"""`python -m training.evaluate`: what a CLIP prefers, what it can still do, and what its readers would say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from interp import cli
+from interp.errors import UserError
+from training.config import TASKS, EvaluateConfig
+
+PROG = "python -m training.evaluate"
+DESCRIPTION = """\
+Evaluate a CLIP, or given scores, on up to four tasks:
+  * concadia: preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
+    rotation also its interchange intervention accuracy;
+  * transfer: zero-shot classification, and retrieval among 64 pairs;
+  * blv: correlation of scores with ratings by blind and low-vision readers, also given text length;
+  * norms: correlation of word attributions with imageability and concreteness.
+With --compare, print the tables of several evaluated models and seeds side by side instead."""
+EPILOG = """\
+examples:
+  python -m training.evaluate --model runs/iit-das --out runs/iit-das/evaluation
+      a fine-tuned run, on the data and the splits that it was made with
+  python -m training.evaluate --model openai/clip-vit-base-patch32 --data concadia:data/concadia --blv data/blv
+      all four tasks; downloads CIFAR-100, Food101 and ImageNet (validation), or --transfer NAME=FOLDER
+  python -m training.evaluate --tasks blv --scores reference_clipscores.csv --blv data/blv
+      published scores instead of a model
+  python -m training.evaluate --compare runs/paper-toy/base runs/paper-toy/*-seed*
+      the paper's tables: mean and standard deviation over seeds
+
+files in the output folder:
+  results.csv, results.json   one row for each number, with interval and n
+  manifest.json               arguments, versions, fingerprints"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: evaluate(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
+
+
+def evaluate(config: EvaluateConfig) -> int:
+    """Check what was asked for, evaluate or compare, print the table.
+
+    Raises:
+        UserError: something was asked for that cannot be done; nothing has been written then.
+    """
+    if config.compare is not None:
+        from training.compare import compare
+
+        print(compare([Path(run) for run in config.compare], Path(config.out) if config.out else None))
+        return 0
+    cli.require_positive(config, "limit", "transfer_limit", "attributed", "n_steps")
+    cli.require_positive(config, "seed", least=0)
+    tasks = _tasks(config)
+    if config.scores is not None:
+        from training.evaluation import of_scores as prepare
+    else:
+        from training.evaluation import of_model as prepare
+    from training.evaluation import carry_out
+    from training.measures import terminal_table
+
+    plan = prepare(config, tasks)
+    rows, notes = carry_out(plan, arguments=asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}")
+    print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
+    print(terminal_table(rows))
+    print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers, every digit")
+    return 0
+
+
+def _tasks(config: EvaluateConfig) -> list[str]:
+    """The tasks that were asked for, or those that can be done with what was given."""
+    if config.tasks is None:
+        able = ("concadia", "blv") if config.scores is not None else TASKS
+        chosen = [task for task in able if task != "blv" or config.blv is not None]
+    else:
+        chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))
+        if unknown := [task for task in chosen if task not in TASKS]:
+            raise UserError(f"--tasks: there is no task '{unknown[0]}'; known: {', '.join(TASKS)}")
+    if "blv" in chosen and config.blv is None:
+        raise UserError("the task blv needs the ratings: add --blv FOLDER, with blv_ratings.csv and images/")
+    if config.scores is not None and (needs := [task for task in chosen if task not in ("concadia", "blv")]):
+        raise UserError(f"--scores are all that is known, and the task {needs[0]} needs a model; give --model instead")
+    if config.scores is not None and len(chosen) > 1:
+        raise UserError("--scores is a file for one task: name it with --tasks concadia or --tasks blv")
+    return chosen
+
+
+if __name__ == "__main__":
+    sys.exit(main())

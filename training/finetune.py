@@ -1,0 +1,122 @@
+"""`python -m training.finetune`: teach a CLIP to prefer descriptions over captions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp import cli
+from interp.errors import UserError
+from training.config import FinetuneConfig, check, preset
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+PROG = "python -m training.finetune"
+DESCRIPTION = """\
+Fine-tune a CLIP to score the description of an image above its caption (Zur et al. 2024), with one of three objectives:
+  * behavioral: the description must score higher than the caption;
+  * iit-das: a caption that is given the subspace Z of a description must score higher than it did, a description
+    that is given Z of a caption lower; rotation and model are trained together;
+  * joint: a weighted sum of both.
+The weights with the lowest loss on val are kept. The run folder can be used wherever a model is named, as in
+python -m interp.sweep --model RUN, and a run that was stopped goes on with --resume."""
+EPILOG = """\
+examples:
+  python -m training.finetune --objective behavioral --out runs/behavioral
+  python -m training.finetune --objective iit-das --layer 11 --size 64 --out runs/iit-das
+      the embedded toy CLIP; a minute or two on a laptop
+  accelerate launch -m training.finetune --preset paper --data concadia:data/concadia --out runs/paper
+      the authors' settings, on all the GPUs that accelerate is configured for
+  tensorboard --logdir runs
+      curves of losses, preference accuracy and IIA
+
+files in the run folder:
+  adapter_model.safetensors   LoRA weights, as peft writes them; or model.safetensors with --tuning full
+  rotation.safetensors        the subspace, for interp.Rotation.load
+  history.csv                 a line for each look at val
+  manifest.json               arguments, versions, fingerprints of base and data, result"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
+    again = "the same command goes on from the last checkpoint with --resume"
+    return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
+
+
+def finetune(config: FinetuneConfig) -> int:
+    """Check everything that can be checked, train, say what came out.
+
+    Raises:
+        UserError: something was asked for that cannot be done; nothing has been written then.
+    """
+    from accelerate import Accelerator
+    from tqdm import tqdm
+
+    from interp.data import load_pairs
+    from interp.features import features_of_splits
+    from interp.loading import load_clip
+    from interp.store import check_folder
+    from training.loop import total_steps
+    from training.run import check_site, tune
+
+    check(config)
+    out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
+    check_folder(out)
+    try:
+        accelerator = Accelerator(
+            cpu=config.cpu, mixed_precision=config.mixed_precision, log_with="tensorboard", project_dir=out / "logs"
+        )
+    except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
+        raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
+    _check_processes(config, accelerator)
+    pairs = load_pairs(config.data, split=config.split, limit=config.limit)
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=str(accelerator.device))
+    check_site(config, clip)
+    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
+    notes = [*clip.notes, *pairs.notes, *features.notes]
+    if accelerator.is_main_process:
+        print("".join(f"note: {note}\n" for note in notes), end="")
+    steps = total_steps(config, sum(pair.split == "train" for pair in features.pairs))
+    quiet = None if accelerator.is_main_process else True
+    with tqdm(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
+
+        def show(step: int, loss: float) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+        command = f"{PROG} {' '.join(sys.argv[1:])}"
+        result = tune(config, clip, pairs, features, out, accelerator, on_step=show, notes=notes, command=command)
+    if accelerator.is_main_process:
+        print(_summary(result, out))
+    return 0
+
+
+def _check_processes(config: FinetuneConfig, accelerator: Accelerator) -> None:
+    processes = accelerator.num_processes
+    if config.batch_size % processes:
+        raise UserError(f"--batch-size {config.batch_size} cannot be shared by {processes} processes; use a multiple")
+    if config.objective != "behavioral" and config.sources == "random" and config.batch_size // processes < 2:
+        raise UserError(
+            f"--batch-size {config.batch_size} leaves a process no other pair for random sources; "
+            f"use {2 * processes} or more, or --sources paired"
+        )
+
+
+def _summary(result: Mapping[str, Any], out: Path) -> str:
+    parts = [f"preference {100 * result['preference']:.1f} %"]
+    if "iia_c2d" in result:
+        parts.append(f"IIA {100 * result['iia_c2d']:.1f} % (c>d) and {100 * result['iia_d2c']:.1f} % (d>c)")
+    return (
+        f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
+        f"look at  {out / 'history.csv'}: losses, preference and IIA; or: tensorboard --logdir {out}\n"
+        f"go on    python -m training.evaluate --model {out}\n"
+        f"         python -m interp.sweep --model {out}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

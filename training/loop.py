@@ -1,0 +1,194 @@
+"""The training loop: steps, looks at `val`, the best weights, checkpoints. Knows no command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from interp.das import DIRECTIONS, PairRun, clean_scores, counterfactual_loss, draw_sources, evaluate
+from interp.errors import UserError
+from interp.interchange import clean_texts
+from interp.models import Clip
+from interp.rotation import Rotation, orthonormal
+from interp.sites import Site
+from interp.stats import preference
+from interp.store import write_atomic
+from training.batches import Examples, Order, generator
+from training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from training.config import FinetuneConfig
+from training.objectives import Learner, behavioral_loss, joint_loss
+from training.tuning import save_weights
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+CHECKPOINT, ROTATION, HISTORY = "checkpoint.safetensors", "rotation.safetensors", "history.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """All that a run is made from.
+
+    Attributes:
+        clip: prepared by `training.tuning.prepare`.
+        free: where the search for the rotation starts; None for the behavioral objective.
+    """
+
+    clip: Clip
+    train: Examples
+    val: Examples
+    free: torch.Tensor | None
+    config: FinetuneConfig
+    folder: Path
+
+
+def total_steps(config: FinetuneConfig, pairs: int) -> int:
+    """Optimizer steps of a whole run over so many training pairs."""
+    steps = config.epochs * Order(pairs, config.batch_size, config.samples, config.seed).per_epoch
+    return min(steps, config.max_steps or steps)
+
+
+def train(
+    task: Task, accelerator: Accelerator, *, resume: bool, on_step: Callable[[int, float], None] = lambda *_: None
+) -> Progress:
+    """Train until the steps are done or `val` has stopped to improve; the best weights are in the folder then.
+
+    Args:
+        resume: go on from the folder's checkpoint, if it has one.
+        on_step: called with the number of steps taken and the loss.
+
+    Raises:
+        UserError: the loss is not a number; the best weights so far are kept.
+    """
+    config, clip, folder = task.config, task.clip, task.folder
+    learner: Learner = Learner(clip, config.objective, config.layer, task.free, config.joint_weight)
+    weights = [p for name, p in learner.named_parameters() if p.requires_grad and name != "free"]
+    groups = [{"params": weights, "lr": config.lr}]
+    if learner.free is not None:
+        groups.append({"params": [learner.free], "lr": config.rotation_lr})
+    optimizer = torch.optim.Adam(groups)
+    shared, stepper = accelerator.prepare(learner, optimizer)
+    progress = Progress()
+    if resume and (folder / CHECKPOINT).is_file():
+        progress = load_checkpoint(folder / CHECKPOINT, learner, optimizer)
+        if accelerator.scaler is not None and progress.scaler:
+            accelerator.scaler.load_state_dict(progress.scaler)
+    accelerator.init_trackers("", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})
+    order = Order(len(task.train), config.batch_size, config.samples, config.seed)
+    every, steps = config.look_every or order.per_epoch, total_steps(config, len(task.train))
+
+    def keep(*, looked: bool) -> None:
+        """A look, if it is time for one, and a checkpoint."""
+        if looked:
+            _look(task, learner, progress, accelerator, every)
+        progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
+        if accelerator.is_main_process:
+            save_checkpoint(folder / CHECKPOINT, learner, optimizer, progress)
+        accelerator.wait_for_everyone()
+
+    if not progress.history:
+        keep(looked=True)
+    on_step(progress.step, math.nan)
+    batches: list[torch.Tensor] = []
+    while progress.step < steps and progress.since < config.patience:
+        epoch, place = divmod(progress.step, order.per_epoch)
+        if place == 0 or not batches:
+            batches = order.epoch(epoch)
+        loss = _step(task, shared, stepper, accelerator, batches[place], progress.step)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is not a number at step {progress.step + 1}; the best weights, of step "
+                f"{progress.best_step}, are kept in '{folder}'; start again with a lower --lr, in another folder"
+            )
+        progress.step += 1
+        progress.summed += loss
+        accelerator.log({"loss/train": loss}, step=progress.step)
+        on_step(progress.step, loss)
+        look = progress.step % every == 0 or progress.step == steps
+        if look or progress.step % config.checkpoint_every == 0:
+            keep(looked=look)
+    accelerator.end_training()
+    return progress
+
+
+def _step(
+    task: Task, learner: torch.nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator,
+    rows: torch.Tensor, step: int,
+) -> float:  # fmt: skip
+    """One optimizer step on this process's share of the pairs; returns the mean loss over all shares."""
+    share = rows.chunk(accelerator.num_processes)[accelerator.process_index]
+    tokens = task.train.tokens.take(torch.cat([share, share + len(task.train)]))
+    device = accelerator.device
+    draw = generator(task.config.seed, 1, step, accelerator.process_index)
+    source = draw_sources(len(share), task.config.sources, draw) if task.free is not None else torch.arange(len(share))
+    with accelerator.autocast():
+        loss = learner(
+            tokens.ids.to(device), tokens.eot.to(device), task.train.images(task.clip, share), source.to(device)
+        )
+    optimizer.zero_grad()
+    accelerator.backward(loss)
+    optimizer.step()
+    return float(accelerator.reduce(loss.detach(), reduction="mean"))
+
+
+def _look(task: Task, learner: Learner, progress: Progress, accelerator: Accelerator, every: int) -> None:
+    """Measure on `val`, in one process for all, and keep the weights if their loss is the lowest so far."""
+    from accelerate.utils import broadcast_object_list
+
+    found: list[dict[str, float]] = [{}]
+    if accelerator.is_main_process:
+        found[0] = measure(learner, task.val, task.config)
+    if accelerator.num_processes > 1:
+        broadcast_object_list(found)
+    measures = found[0]
+    if not math.isfinite(measures["val_loss"]):
+        raise UserError(f"the loss on val is not a number at step {progress.step}; start again with a lower --lr")
+    steps = progress.step % every or every
+    mean = progress.summed / steps if progress.step else math.nan
+    progress.history.append({"step": progress.step, "train_loss": mean, **measures})
+    progress.summed = 0.0
+    accelerator.log({f"val/{name}": value for name, value in measures.items()}, step=progress.step)
+    better = measures["val_loss"] < progress.best
+    if better:
+        progress.best, progress.best_step, progress.since = measures["val_loss"], progress.step, 0
+    else:
+        progress.since += 1
+    if not accelerator.is_main_process:
+        return
+    if better:
+        save_weights(task.clip, task.config.tuning, task.folder)
+        if learner.free is not None:
+            facts = {"method": task.config.objective, "step": progress.step, **measures}
+            basis = orthonormal(learner.free.detach()).cpu()
+            Rotation(basis, Site("text", task.config.layer).label, facts).save(task.folder / ROTATION)
+    write_atomic(task.folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
+
+
+@torch.inference_mode()
+def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str, float]:
+    """The objective's loss, preference accuracy, and IIA in both directions, of the model as it is now."""
+    clip, layer = learner.clip, learner.layer
+    n, scale = len(val), learner.clip.logit_scale
+    pairs = PairRun(clean_texts(clip, val.tokens, [layer]), val.all_embeddings(clip), scale)
+    clean = clean_scores(pairs, layer)
+    captions, descriptions = clean[:n], clean[n:]
+    behavioral = behavioral_loss(descriptions * scale, captions * scale)
+    out = {"preference": float(preference(descriptions.cpu(), captions.cpu()).mean())}
+    if learner.free is None:
+        return {"val_loss": float(behavioral), **out}
+    outcomes = evaluate(pairs, layer, orthonormal(learner.free), sources=config.sources, draws=1, seed=config.seed)
+    base, changed = (
+        torch.from_numpy(np.concatenate([table[direction] for direction in DIRECTIONS])) * scale
+        for table in (outcomes.base, outcomes.counterfactual)
+    )
+    iit_das = counterfactual_loss(base, changed)
+    loss = iit_das if config.objective == "iit-das" else joint_loss(behavioral.cpu(), iit_das, config.joint_weight)
+    iia = {"iia_c2d": outcomes.iia(DIRECTIONS[0]), "iia_d2c": outcomes.iia(DIRECTIONS[1])}
+    return {"val_loss": float(loss), **out, **iia}

@@ -1,0 +1,73 @@
+"""The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
+
+The IIT-DAS loss is `interp.das.das_loss`, the same as on a frozen model; here its runs keep their graph.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from interp.das import PairRun, das_loss
+from interp.live import live_texts
+from interp.models import Clip
+from interp.rotation import orthonormal
+from interp.tensors import Embeddings, Float, Int, Tensor
+
+Objective = Literal["behavioral", "iit-das", "joint"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+
+def behavioral_loss(descriptions: Float[Tensor, " n"], captions: Float[Tensor, " n"]) -> Tensor:
+    """Cross-entropy over [caption, description] of each pair's logits, target description; the mean."""
+    return functional.softplus(captions - descriptions).mean()
+
+
+def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
+    """w x IIT-DAS + (1 - w) x behavioral."""
+    return weight * iit_das + (1 - weight) * behavioral
+
+
+class Learner(nn.Module):
+    """The loss of a batch of pairs; one module, so that several processes can share its gradients.
+
+    Args:
+        clip: its parameters that require gradients are trained.
+        layer: of the site in the text tower; without a rotation it does not matter.
+        free: free d x k matrix whose QR gives the basis, float32; None for the behavioral objective.
+        weight: of IIT-DAS in the joint objective.
+    """
+
+    def __init__(self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, weight: float) -> None:
+        super().__init__()
+        self.clip, self.objective, self.weight = clip, objective, weight
+        self.layer = layer if free is not None else clip.depth("text")
+        self.model = clip.model
+        self.free = None if free is None else nn.Parameter(free)
+
+    def forward(self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Tensor) -> Tensor:
+        """The mean loss of n pairs.
+
+        Args:
+            ids, eot: descriptions, then captions; m = 2 n.
+            images: unit-norm embeddings, shape (n, embed), or pixel values, if the vision tower is trained.
+            source: for each pair the one that its source text comes from, shape (n,).
+        """
+        embedded = images if images.ndim == 2 else self._embed(images)
+        run, n, scale = live_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
+        logits = (run.embeddings * embedded.repeat(2, 1)).sum(-1) * scale
+        behavioral = behavioral_loss(logits[:n], logits[n:])
+        if self.free is None:
+            return behavioral
+        with torch.autocast(ids.device.type, enabled=False):
+            basis = orthonormal(self.free)
+        pairs = PairRun(run, embedded, scale)
+        rows = torch.arange(n, device=ids.device)
+        iit_das = das_loss(pairs, self.layer, basis, source, logits.roll(n), rows)
+        return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)
+
+    def _embed(self, pixels: Tensor) -> Embeddings:
+        return functional.normalize(self.model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)

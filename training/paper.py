@@ -1,0 +1,221 @@
+"""`python -m training.paper`: every experiment of the paper, from fine-tuning to tables, on toy or real data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from interp import cli
+from interp.cli import option
+from interp.data.pairs import DataError
+from interp.errors import UserError
+
+PROG = "python -m training.paper"
+DESCRIPTION = """\
+Fine-tune with each objective and several seeds, evaluate every model and the base, and print the paper's tables.
+What is finished is not done again: the same command goes on."""
+EPILOG = """\
+examples:
+  python -m training.paper
+      the embedded toy CLIP and its world, three seeds; about twenty minutes on two cores
+  python -m training.paper --preset paper --data concadia:data/concadia --blv data/blv
+      the authors' settings, five seeds; needs a GPU, Concadia, the ratings, and the hub or local copies
+
+files in the folder:
+  NAME-seedN/                 each run, with its evaluation/
+  base/                       the base's evaluation
+  tables/                     the tables as CSV, Markdown and LaTeX
+  logs/                       what each run printed"""
+# name -> options; the first line of each table is the base
+RECIPES = {
+    "behavioral-full": ("--objective", "behavioral", "--tuning", "full"),
+    "behavioral-lora": ("--objective", "behavioral", "--tuning", "lora"),
+    "iit-das-lora": ("--objective", "iit-das", "--tuning", "lora"),
+    "joint-lora": ("--objective", "joint", "--tuning", "lora"),
+}
+
+
+@dataclass(frozen=True)
+class PaperConfig:
+    """The options of the command."""
+
+    preset: Literal["toy", "paper"] = option("toy", "settings of the fine-tunings", choices=("toy", "paper"))
+    model: str = option("toy", "the base: 'toy', a local folder or a hub id")
+    data: str = option("toy", "'toy' or concadia:FOLDER")
+    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
+    blv: str | None = option(None, "folder with blv_ratings.csv and images/")
+    transfer: str | None = option(None, "classification sets, as in training.evaluate", metavar="LIST")
+    seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2")
+    max_steps: int | None = option(None, "most optimizer steps of each run")
+    jobs: int | None = option(None, "runs at a time; by default one for each core, at most 4, or one on a GPU")
+    out: str = option("runs/paper-toy", "folder for runs, evaluations and tables")
+
+
+def preset(given: PaperConfig) -> dict[str, str]:
+    """Defaults of the preset `paper`."""
+    if given.preset == "toy":
+        return {}
+    return {
+        "model": "openai/clip-vit-base-patch32", "data": "concadia:data/concadia", "blv": "data/blv",
+        "transfer": "cifar100,food101,imagenet", "seeds": "0-4", "out": "runs/paper",
+    }  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
+    return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
+
+
+def paper(config: PaperConfig) -> int:
+    """See that everything is there, run what is missing, print the tables.
+
+    Raises:
+        UserError: something is missing, or a run failed.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from training.compare import compare
+
+    cli.require_positive(config, "jobs", "max_steps")
+    seeds = cli.parse_ints(config.seeds, "--seeds")
+    if absent := missing(config):
+        raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
+    gpu = torch.cuda.is_available()
+    jobs = config.jobs or (1 if gpu else min(4, cli.cores()))
+    runs = [Run(config, "base", None, gpu)]
+    runs += [Run(config, name, seed, gpu) for seed in seeds for name in RECIPES]
+    out = Path(config.out)
+    try:
+        (out / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), desc="runs", unit="run", disable=None) as bar:
+        try:
+            for future in as_completed([pool.submit(run.carry_out, threads=1 if jobs > 1 else None) for run in runs]):
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for run in runs:
+                run.stop()
+            raise
+    print(compare([run.folder for run in runs], out / "tables"))
+    return 0
+
+
+@dataclass
+class Run:
+    """One model: fine-tuned, unless it is the base, and evaluated, in processes of its own.
+
+    Attributes:
+        seed: None for the base.
+    """
+
+    config: PaperConfig
+    name: str
+    seed: int | None
+    gpu: bool
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    stopped: bool = field(default=False, init=False)
+
+    @property
+    def title(self) -> str:
+        return self.name if self.seed is None else f"{self.name}-seed{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.config.out) / self.title
+
+    def carry_out(self, *, threads: int | None) -> None:
+        """Run both commands, or go on with them; what is done already costs a few seconds."""
+        config, own = self.config, ["--model", self.config.model, "--data", self.config.data]
+        own += ["--split", config.split] if config.split is not None else []
+        if self.seed is not None:
+            most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
+            self._call(
+                "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, "--seed", str(self.seed),
+                "--out", str(self.folder), "--resume", threads=threads,
+            )  # fmt: skip
+            own = ["--model", str(self.folder), "--out", str(self.folder / "evaluation")]
+        else:
+            own += ["--out", str(self.folder)]
+        for name in ("blv", "transfer"):
+            own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
+        self._call("evaluate", *own, "--device", "cuda" if self.gpu else "cpu", threads=threads)
+
+    def stop(self) -> None:
+        """End the command that is running, and start no other."""
+        self.stopped = True
+        if self.process is not None:
+            self.process.terminate()
+
+    def _call(self, command: str, *arguments: str, threads: int | None) -> None:
+        log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
+        few = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
+        if self.stopped:
+            return
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"training.{command}", *arguments], stdout=file, stderr=subprocess.STDOUT,
+                env={**os.environ, **few},
+            )  # fmt: skip
+            status = self.process.wait()
+        if status != 0 and not self.stopped:
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = lines[-1].removeprefix("error: ") if lines else f"exit status {status}"
+            raise UserError(f"{self.title}: {last} (all it said: {log}); mend that, then the same command goes on")
+
+
+def missing(config: PaperConfig) -> list[str]:
+    """What cannot be had: one sentence for each thing, with the mend. Nothing large is downloaded."""
+    from interp.data import load_pairs
+    from interp.data.blv import load_blv
+    from interp.data.transfer import KNOWN
+
+    out = []
+    for load in (lambda: load_pairs(config.data, split=config.split), lambda: config.blv and load_blv(config.blv)):
+        try:
+            load()
+        except DataError as error:
+            out.append(str(error))
+    if config.model != "toy" and not os.path.isdir(config.model) and (why := _unreachable(config.model, "model")):
+        out.append(f"the model {config.model} cannot be fetched ({why}); give a local folder with --model")
+    for spec in (config.transfer or ("toy" if config.data == "toy" else ",".join(KNOWN))).split(","):
+        name, _, where = spec.strip().partition("=")
+        repo = where.removeprefix("hub:") if where.startswith("hub:") else KNOWN[name].repo if name in KNOWN else ""
+        if where and not where.startswith("hub:"):
+            if not os.path.exists(where):
+                out.append(f"there is no '{where}', which --transfer names")
+        elif repo and (why := _unreachable(repo, "dataset")):
+            out.append(f"the data set {repo} cannot be fetched ({why}); give local files with --transfer {name}=PATH")
+    return out
+
+
+def _unreachable(repo: str, kind: str) -> str | None:
+    """Why something is neither on the hub nor in its cache, None if it can be had."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    name, _, revision = repo.partition("@")
+    try:
+        snapshot_download(name, repo_type=kind, revision=revision or None, local_files_only=True)
+        return None
+    except Exception:
+        pass  # not in the cache
+    try:
+        HfApi().auth_check(name, repo_type=kind)  # refuses also where terms have not been accepted
+        return None
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        return lines[0] if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""One fine-tuning from a base to a run folder: what `training.finetune` and the sweep's ablation both do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.data.pairs import PairSet, digest
+from interp.errors import UserError
+from interp.features import ImageFeatures
+from interp.models import Clip
+from interp.rotation import Rotation, random_basis
+from interp.sites import Site, SiteMismatch
+from interp.store import RunFolder, locked, now, open_run, update_manifest
+from interp.tensors import Float, Tensor
+from training.batches import examples, generator
+from training.config import FinetuneConfig
+from training.loop import CHECKPOINT, Task, train
+from training.tuning import prepare, save_settings
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+# Options that change no weight, or are known otherwise: base, data and rotation by their content.
+NOT_SETTINGS = (
+    "preset", "model", "tokenizer", "data", "split", "limit", "rotation", "checkpoint_every", "cpu", "out", "resume",
+    "skip_bad_images",
+)  # fmt: skip
+
+
+def check_site(config: FinetuneConfig, clip: Clip) -> None:
+    """Raise `UserError` unless the model has the site and room for the subspace."""
+    Site("text", config.layer).check(clip)
+    width = clip.width("text")
+    if config.size > width:
+        raise UserError(f"size {config.size} does not fit: the text tower of {clip.name} has width {width}")
+
+
+def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
+    """Where the search for the rotation starts: at random, or at a given one; None for the behavioral objective.
+
+    Raises:
+        UserError: the given one cannot be read, or belongs to another width, site or size.
+    """
+    if config.objective == "behavioral":
+        return None
+    width, label = clip.width("text"), Site("text", config.layer).label
+    if config.rotation is None:
+        return random_basis(width, config.size, generator(config.seed, 2)).contiguous()
+    given = Rotation.load(config.rotation)
+    if given.width != width:
+        raise SiteMismatch(
+            f"the rotation '{config.rotation}' is for width {given.width}, the text tower of {clip.name} has {width}"
+        )
+    if (given.site, given.size) != (label, config.size):
+        raise SiteMismatch(
+            f"the rotation '{config.rotation}' is of size {given.size} at {given.site}, "
+            f"asked for is size {config.size} at {label}; name its --layer and --size"
+        )
+    return given.basis.float().contiguous()
+
+
+def tune(
+    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: ImageFeatures, out: Path, accelerator: Accelerator,
+    *, on_step: Callable[[int, float], None] = lambda *_: None, **facts: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Fine-tune a model and leave the best weights in a run folder, or go on with the run that is there.
+
+    Args:
+        clip: the base; it is changed.
+        features: of the images of all pairs.
+        on_step: called with the number of steps taken and the loss.
+        facts: for the manifest.
+
+    Returns:
+        What the manifest says of the result: steps taken, the step that was kept, its measures on `val`.
+
+    Raises:
+        UserError: the folder holds another run, or one that is not to be resumed; the loss is not a number.
+    """
+    folder, main = RunFolder(out), accelerator.is_main_process
+    free = first_rotation(config, clip)
+    prepare(clip, config)
+    if main:
+        if folder.manifest_path.is_file() and not config.resume:
+            raise UserError(f"'{out}' holds a run already; add --resume to go on with it, or choose another --out")
+        open_run(out, _settings(config, clip, pairs, features, free), arguments=asdict(config), **facts)
+    accelerator.wait_for_everyone()
+    with locked(folder) if main else nullcontext():
+        if (known := folder.manifest().get("result")) is not None:
+            return known
+        frozen = config.tower == "text"
+        train_set = examples(clip, pairs, features, "train", frozen=frozen)
+        val_set = examples(clip, pairs, features, "val", frozen=frozen, most=config.val_samples)
+        if main:
+            save_settings(clip, config, out)
+        started = time.perf_counter()
+        task = Task(clip, train_set, val_set, free, config, out)
+        progress = train(task, accelerator, resume=config.resume, on_step=on_step)
+        kept = next(look for look in progress.history if look["step"] == progress.best_step)
+        result = {"steps": progress.step, "kept_step": progress.best_step, **kept}
+        if main:
+            update_manifest(folder, result=result, finished=now(), seconds=round(time.perf_counter() - started, 1))
+            (out / CHECKPOINT).unlink(missing_ok=True)
+        return result
+
+
+def _settings(
+    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: ImageFeatures, free: Tensor | None
+) -> dict[str, Any]:
+    """Whatever the weights depend on."""
+    chosen = {key: value for key, value in asdict(config).items() if key not in NOT_SETTINGS}
+    kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
+    start = None if free is None else digest([free.double().numpy().tobytes().hex()])
+    return {"kind": "finetune", "base": clip.fingerprint, "data": kept.fingerprint, "rotation": start, **chosen}

@@ -1,0 +1,79 @@
+"""Which weights are trained, and how they are kept: all of a tower, or LoRA adapters in it (peft)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from interp.errors import UserError
+from interp.loading import ADAPTER_WEIGHTS
+from interp.models import Clip
+from interp.store import write_atomic
+from training.config import FinetuneConfig
+
+PARTS = {"text": ("text_model", "text_projection"), "vision": ("vision_model", "visual_projection")}
+FULL_WEIGHTS = "model.safetensors"
+
+
+def prepare(clip: Clip, config: FinetuneConfig) -> None:
+    """Make a model trainable: requires_grad is set, and for LoRA adapters are put into its blocks.
+
+    Adapters have alpha = rank, so that their scale is 1, and no dropout. The temperature stays as it is: it would make
+    every loss smaller without changing any preference.
+
+    Raises:
+        UserError: a target of LoRA is not there.
+    """
+    towers = ("text", "vision") if config.tower == "both" else (config.tower,)
+    if config.tuning == "full":
+        for tower in towers:
+            for part in PARTS[tower]:
+                clip.model.get_submodule(part).requires_grad_(True)
+        return
+    from peft import LoraConfig, inject_adapter_in_model
+
+    targets = [target.strip() for target in config.lora_targets.split(",")]
+    for tower in towers:
+        modules = clip.model.get_submodule(f"{tower}_model.encoder.layers.0").named_modules()
+        known = [name.rpartition(".")[2] for name, module in modules if isinstance(module, nn.Linear)]
+        if unknown := [target for target in targets if target not in known]:
+            raise UserError(
+                f"--lora-targets: CLIP's blocks have no linear layer '{unknown[0]}'; known: {', '.join(known)}"
+            )
+    adapters = LoraConfig(
+        r=config.lora_rank, lora_alpha=config.lora_rank, lora_dropout=0.0,
+        target_modules=rf"({'|'.join(towers)})_model\.encoder\.layers\.\d+\.\w+\.({'|'.join(targets)})",
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # peft draws from the global generator
+        inject_adapter_in_model(adapters, clip.model)
+
+
+def save_settings(clip: Clip, config: FinetuneConfig, folder: Path) -> None:
+    """Write what a loader needs beside the weights: peft's settings with the name of the base, or CLIP's own."""
+    if config.tuning == "lora":
+        adapters = clip.model.peft_config["default"]
+        is_folder = config.model != "toy" and Path(config.model).is_dir()
+        adapters.base_model_name_or_path = str(Path(config.model).resolve()) if is_folder else config.model
+        adapters.save_pretrained(str(folder))
+    else:
+        for part in (clip.model.config, clip.tokenizer, clip.processor):
+            part.save_pretrained(folder)
+
+
+def save_weights(clip: Clip, tuning: str, folder: Path) -> None:
+    """Write the weights of a prepared model, whole or not at all: an adapter as peft names it, or the full model."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save
+
+    model = clip.model
+    if tuning == "full":
+        state, name = model.state_dict(), FULL_WEIGHTS
+    else:
+        # peft would look for the base on the hub, to see whether its vocabulary grew
+        adapter = get_peft_model_state_dict(model, save_embedding_layers=False)
+        state, name = {f"base_model.model.{key}": value for key, value in adapter.items()}, ADAPTER_WEIGHTS
+    flat = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    write_atomic(folder / name, save(flat, metadata={"format": "pt"}))
