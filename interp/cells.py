@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Bench:
         das: settings of the search; the seed is each cell's own.
         n_steps: points of the path integral.
         draws: random sources for each base when IIA is measured.
+        more: further measures of a cell, if any are wanted.
     """
 
     clip: Clip
@@ -49,6 +50,7 @@ class Bench:
     das: DASConfig
     n_steps: int
     draws: int = 2
+    more: Callable[[CellKey], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -105,6 +107,10 @@ def compute_layer(
         measures |= correlations(attributions, bench.norms)
         measures["attribution_delta"] = float(np.abs(attributions.delta).max())
         measures["seconds"] += shared_seconds
+        if bench.more is not None:
+            started = time.perf_counter()
+            measures |= bench.more(key)
+            measures["seconds"] += time.perf_counter() - started
         words = {route: attributions.by_type(route) for route in ROUTES}
         place = {"layer": key.layer, "block": site.block, "size": key.size, "seed": key.seed}
         folder.write(key.name, {"cell": place, "measures": measures, "words": words})
@@ -129,8 +135,7 @@ def _rotation(bench: Bench, folder: RunFolder, site: Site, key: CellKey) -> Rota
     except RotationError:
         pass
     train, val = (bench.pairs.take(bench.splits[name]) for name in ("train", "val"))
-    config = DASConfig(**(vars(bench.das) | {"seed": key.seed}))
-    rotation = train_das(train, val, site.label, site.layer, key.size, config)
+    rotation = train_das(train, val, site.label, site.layer, key.size, replace(bench.das, seed=key.seed))
     rotation.save(path)
     # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
     return Rotation.load(path)

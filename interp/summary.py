@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.cli import aligned
 from interp.store import RunFolder, StoreError, table, write_atomic, write_table
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 INDEX = ["layer", "size", "seed"]
+TUNED = "tuned_preference"  # a measure that only fine-tuned cells have
 
 
 def finish(folder: RunFolder, norms: Sequence[str]) -> None:
@@ -24,6 +26,8 @@ def finish(folder: RunFolder, norms: Sequence[str]) -> None:
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, norms)
     print(terminal_table(frame, norms))
+    if TUNED in frame:
+        print(f"\n{tuned_table(frame, norms)}")
     print(f"\nlook at  {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")
     print(f"         {folder.path / 'results.csv'}  (or .parquet): every measure, with intervals")
     print(f"         {folder.path / 'cells'}  each cell, with the attribution of every word type")
@@ -81,10 +85,6 @@ def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
                 r, low, high = row[stem], row[f"{stem}_low"], row[f"{stem}_high"]
                 line.append(f"{r:+.2f} [{low:+.2f} {high:+.2f}]" if route == "through" else f"{r:+.2f}")
         body.append(line)
-    widths = [max(len(line[i]) for line in [above, head, *body]) for i in range(len(head))]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [above, head, *body]
-    ]
     counts = ", ".join(f"n = {int(frame[f'n_{norm}'].max())} word types for {norm}" for norm in norms)
     legend = (
         "IIA, baselines, preference in % on held-out pairs; c>d: captions given Z of a description, d>c: the reverse.\n"
@@ -95,7 +95,46 @@ def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
         f"random subspace {100 * best['iia_random']:.1f} %, whole stream {100 * best['iia_whole']:.1f} %, "
         f"nothing {100 * best['iia_size0']:.1f} %."
     )
-    return "\n".join([*lines, "", legend])
+    return "\n".join([*aligned([above, head, *body]), "", legend])
+
+
+def tuned_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
+    """What the models that were fine-tuned at each cell do; of the trained alignment, not of a search."""
+    lowest = frame["tuned_val_loss"].min()
+    above = [""] * 12 + [name for norm in norms for name in (norm, "")]
+    head = [
+        "",
+        "layer",
+        "block",
+        "size",
+        "seed",
+        "pref",
+        "IIA c>d",
+        "IIA d>c",
+        "shift c>d",
+        "d>c",
+        "transfer",
+        "retrieval",
+    ]
+    head += ["through", "full"] * len(norms)
+    body = []
+    for _, row in frame.iterrows():
+        line = ["*" if row["tuned_val_loss"] == lowest else ""]
+        line += [str(int(row[name])) for name in ("layer", "block", "size", "seed")]
+        line += [f"{100 * row[f'tuned_{name}']:.1f}" for name in ("preference", "iia_c2d", "iia_d2c")]
+        line += [f"{row[f'tuned_shift_{name}']:+.3f}" for name in ("c2d", "d2c")]
+        line += [f"{-100 * row[f'tuned_{name}_drop']:+.1f}" for name in ("transfer", "retrieval")]
+        for norm in norms:
+            stem = f"tuned_r_{norm}_through"
+            line.append(f"{row[stem]:+.2f} [{row[f'{stem}_low']:+.2f} {row[f'{stem}_high']:+.2f}]")
+            line.append(f"{row[f'tuned_r_{norm}_full']:+.2f}")
+        body.append(line)
+    legend = (
+        "Trained: a model fine-tuned by IIT-DAS (LoRA) at each cell, with the alignment trained in it; test pairs.\n"
+        "transfer, retrieval: change of zero-shot accuracy and of retrieval against the base, in points.\n"
+        "* lowest loss on val."
+    )
+    return "\n".join([*aligned([above, head, *body]), "", legend])
 
 
 def heatmaps(frame: pd.DataFrame, folder: Path, norms: Sequence[str]) -> list[Path]:
@@ -114,6 +153,16 @@ def heatmaps(frame: pd.DataFrame, folder: Path, norms: Sequence[str]) -> list[Pa
     for norm in norms:
         for route in ("through", "around", "full"):
             titles[f"r_{norm}_{route}"] = f"Correlation with {norm}, attributions {route}"
+    if TUNED in frame:
+        titles |= {
+            TUNED: "Trained: preference accuracy (%)",
+            "tuned_iia_c2d": "Trained: IIA, caption given Z of a description (%)",
+            "tuned_iia_d2c": "Trained: IIA, description given Z of a caption (%)",
+            "tuned_transfer_drop": "Trained: zero-shot accuracy lost against the base (%)",
+            "tuned_retrieval_drop": "Trained: retrieval lost against the base (%)",
+        }
+        for norm in norms:
+            titles[f"tuned_r_{norm}_through"] = f"Trained: correlation with {norm}, attributions through"
     out = []
     for measure, title in titles.items():
         path = folder / f"heatmap-{measure.replace('_', '-')}.png"
@@ -128,14 +177,17 @@ def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
 
     grid = frame.pivot_table(index="size", columns="layer", values=measure, aggfunc="mean", dropna=False)
     values = grid.to_numpy(dtype=float)
-    share = not measure.startswith(("r_", "shift_"))
+    correlation = "r_" in measure.removeprefix("tuned_")[:2]
+    share = not correlation and "shift" not in measure
+    lost = measure.endswith("_drop")
     figure = Figure(
         figsize=(max(5.5, 1.6 + 0.62 * values.shape[1]), max(2.6, 1.5 + 0.45 * values.shape[0])), layout="constrained"
     )
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    reach = 1.0 if measure.startswith("r_") else max(1e-6, np.nanmax(np.abs(values), initial=0.0))
-    shown, colours, bounds = (100 * values, "cividis", (0, 100)) if share else (values, "RdBu", (-reach, reach))
+    shown = 100 * values if share else values
+    reach = 1.0 if correlation else max(1e-6, np.nanmax(np.abs(shown), initial=0.0))
+    colours, bounds = ("cividis", (0, 100)) if share and not lost else ("RdBu_r" if lost else "RdBu", (-reach, reach))
     picture = axes.imshow(shown, cmap=colours, vmin=bounds[0], vmax=bounds[1], aspect="auto", origin="lower")
     best = best_cell(frame)
     for i, size in enumerate(grid.index):

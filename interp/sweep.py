@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interp.features import ImageFeatures
     from interp.models import Clip
     from interp.store import RunFolder
+    from training.ablation import Ablation
 
 PROG = "python -m interp.sweep"
 DESCRIPTION = """\
@@ -32,6 +33,8 @@ For every layer and subspace size the sweep searches a rotation on the frozen mo
     lower (d2c, easy); beside it the same for PCA, difference in means and random subspaces of the same size;
   * preference accuracy of the model: how often the description scores higher than the caption;
   * the correlation of word attributions with word norms: through Z, around it, and in full.
+With --objective iit-das each cell is also fine-tuned with LoRA for its subspace, and the table says what that gives:
+preference, IIA of the trained alignment, what is lost in transfer and retrieval.
 Cells are kept one file each; the same command goes on where an earlier one was stopped."""
 EPILOG = """\
 examples:
@@ -50,6 +53,7 @@ files in the run folder:
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
+  tuned/*                        each cell's fine-tuned model, for load_clip (with --objective iit-das)
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
 
 
@@ -71,6 +75,15 @@ class SweepConfig:
         "random",
         "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
         choices=("random", "paired"),
+    )
+    objective: Literal["das", "iit-das"] = option(
+        "das",
+        "das: search on the frozen model; iit-das: at each cell also fine-tune (LoRA), reported as 'trained'",
+        choices=("das", "iit-das"),
+    )
+    tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
+    transfer: str | None = option(
+        None, "classification sets for the loss of abilities by fine-tuning, as in training.evaluate", metavar="LIST"
     )
     norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
     seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
@@ -105,26 +118,23 @@ def sweep(config: SweepConfig) -> int:
     """
     from interp.data import load_pairs
     from interp.data.norms import load_norms
-    from interp.models import load_clip
+    from interp.features import features_of_splits
+    from interp.loading import load_clip
     from interp.store import check_folder, locked, now, update_manifest
     from interp.summary import finish
 
     layers, seeds = cli.parse_ints(config.layers, "--layers", low=1), cli.parse_ints(config.seeds, "--seeds")
     sizes = cli.parse_ints(config.sizes, "--sizes", low=1) if config.sizes is not None else None
-    for name in ("jobs", "limit", "attributed", "n_steps", "max_steps"):
-        if getattr(config, name) is not None and getattr(config, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
-    out = Path(config.out or f"runs/sweep-{_slug(config.model)}-{_slug(config.data)}")
+    cli.require_positive(config, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")
+    out = Path(config.out or f"runs/sweep-{cli.slug(config.model)}-{cli.slug(config.data)}")
     check_folder(out)
     norms = load_norms(config.norms)
     pairs = load_pairs(config.data, split=config.split, limit=config.limit or DEFAULT_LIMIT)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
     keys = _grid(clip, layers, sizes, seeds)
     started = time.perf_counter()
-    features = _features(config, clip, pairs)
+    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
     notes = [*clip.notes, *pairs.notes, *features.notes]
-    if features.bad:
-        notes.append(f"{len(features.bad)} images left out: {'; '.join(features.bad)}")
     print("".join(f"note: {note}\n" for note in notes), end="")
     folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes)
     with locked(folder):
@@ -138,11 +148,6 @@ def sweep(config: SweepConfig) -> int:
     if missing:
         print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
     return 0
-
-
-def _slug(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() else "-" for letter in Path(name.rstrip("/")).name.lower())
-    return kept.strip("-") or "x"
 
 
 def _grid(clip: Clip, layers: list[int], sizes: list[int] | None, seeds: list[int]) -> list[CellKey]:
@@ -159,22 +164,6 @@ def _grid(clip: Clip, layers: list[int], sizes: list[int] | None, seeds: list[in
     return [CellKey(layer, size, seed) for layer in layers for size in chosen for seed in seeds]
 
 
-def _features(config: SweepConfig, clip: Clip, pairs: PairSet) -> ImageFeatures:
-    """Embed the images, and see that each split has pairs left."""
-    from tqdm import tqdm
-
-    from interp.data.pairs import SPLITS
-    from interp.features import image_features
-
-    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
-        features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
-    for name in SPLITS:
-        count = sum(pair.split == name for pair in features.pairs)
-        if count < 2:
-            raise UserError(f"{name} has {count} pairs, at least 2 are needed; raise --limit or mend the images")
-    return features
-
-
 def _open(out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm], notes: list[str]) -> RunFolder:
     from interp.store import open_run
 
@@ -182,7 +171,8 @@ def _open(out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: lis
         "kind": "sweep", "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
         "sources": config.sources, "norms": {norm.name: norm.fingerprint for norm in norms},
         "attributed": config.attributed, "n_steps": config.n_steps, "max_steps": config.max_steps,
-        "device": config.device,
+        "device": config.device, "objective": config.objective, "tune_steps": config.tune_steps,
+        "transfer": config.transfer,
     }  # fmt: skip
     return open_run(
         out, settings, arguments=dataclasses.asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}",
@@ -206,14 +196,31 @@ def _compute(
         run = clean_texts(clip, texts, {key.layer for key in missing}, on_batch=bar.update)
     if run.tokens.truncated:
         print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
+    more = _ablation(config, folder, clip, features, norms) if config.objective == "iit-das" else None
     splits = {name: [i for i, pair in enumerate(pairs) if pair.split == name] for name in ("train", "val", "test")}
     work = Work(
         model=config.model, tokenizer=config.tokenizer, device=config.device, fingerprint=clip.fingerprint,
         images=features.embeddings.cpu(), splits=splits, groups=tuple(pair.group for pair in pairs),
         norms=tuple(norms), sources=config.sources, attributed=config.attributed, n_steps=config.n_steps,
-        max_steps=config.max_steps, folder=folder.path,
+        max_steps=config.max_steps, folder=folder.path, more=more,
     )  # fmt: skip
     compute(work, clip, run, missing, jobs=config.jobs)
+
+
+def _ablation(
+    config: SweepConfig, folder: RunFolder, clip: Clip, features: ImageFeatures, norms: list[Norm]
+) -> Ablation:
+    from training.ablation import Ablation, abilities
+    from training.config import FinetuneConfig
+
+    tuning = FinetuneConfig(
+        model=config.model, tokenizer=config.tokenizer, data=config.data, split=config.split,
+        limit=config.limit or DEFAULT_LIMIT, sources=config.sources, max_steps=config.tune_steps,
+        skip_bad_images=config.skip_bad_images,
+    )  # fmt: skip
+    transfer = config.transfer or ("toy" if config.data == "toy" else "cifar100,food101,imagenet")
+    base = abilities(clip, transfer, config.data, features)
+    return Ablation(tuning, config.device, transfer, tuple(norms), config.attributed, config.n_steps, base, folder.path)
 
 
 if __name__ == "__main__":

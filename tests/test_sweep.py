@@ -18,9 +18,14 @@ from PIL import Image
 
 from interp import cli, sweep
 from interp.cells import CellKey
+from interp.data import load_pairs
+from interp.features import image_features
+from interp.loading import load_clip
+from interp.models import embed_texts
 from interp.rotation import Rotation
 from interp.store import RunFolder, locked
 from interp.summary import best_cell
+from tests.reference import one_line
 
 SMALL = [
     "--limit",
@@ -187,13 +192,6 @@ def test_the_table_marks_the_cell_that_val_chooses(done: Path, model: str, capsy
     assert str(done / "results.csv") in shown
 
 
-def one_line(captured: pytest.CaptureFixture[str]) -> str:
-    error = captured.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -296,3 +294,34 @@ def test_interrupted_runs_say_how_to_go_on(model: str, tmp_path: Path):
     assert process.returncode == 130, error
     assert "interrupted; finished cells are kept; the same command goes on" in error
     assert "Traceback" not in error
+
+
+def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The frozen measures stay as they are; beside them stand those of a trained model, which load_clip takes."""
+    out = tmp_path / "run"
+    tuned = ["--objective", "iit-das", "--tune-steps", "6", "--layers", "5", "--sizes", "6", "--jobs", "1"]
+    assert run("--model", model, "--out", str(out), *tuned) == 0
+    shown = capsys.readouterr().out
+    assert "Trained: a model fine-tuned by IIT-DAS (LoRA) at each cell" in shown
+    frame = pd.read_csv(out / "results.csv")
+    frozen = pd.read_csv(done / "results.csv").query("layer == 5 and size == 6").reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame[frozen.columns], frozen)
+    row = frame.iloc[0]
+    folder = out / "tuned" / "layer05-size006-seed0"
+    rotation, clip = Rotation.load(folder / "rotation.safetensors"), load_clip(str(folder))
+    assert (rotation.site, rotation.size) == ("text.5.eot", 6)
+    test = load_pairs("toy", limit=60).split("test")
+    images = image_features(clip, test).embeddings
+    both = [embed_texts(clip, [getattr(pair, kind) for pair in test.pairs]) for kind in ("description", "caption")]
+    better = (images * both[0]).sum(-1) > (images * both[1]).sum(-1)
+    assert row["tuned_preference"] == pytest.approx(float(better.float().mean()))
+    assert clip.fingerprint != load_clip(model).fingerprint
+    assert -1 <= row["tuned_transfer_drop"] <= 1
+    assert row["tuned_iia"] == pytest.approx((row["tuned_iia_c2d"] + row["tuned_iia_d2c"]) / 2)
+    for name in ("heatmap-tuned-preference.png", "heatmap-tuned-transfer-drop.png"):
+        assert (out / name).is_file()
+    before = {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")}
+    (out / "cells" / "layer05-size006-seed0.json").unlink()
+    assert run("--model", model, "--out", str(out), *tuned) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(out / "results.csv"), frame)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")} == before
