@@ -15,11 +15,12 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m interp.sweep --layers 6-12 --out runs/demo
 
 paper-toy: $(VENV)/.installed
-	$(BIN)/python -m training.paper
+	$(BIN)/python -m training.paper $(ARGS)
 
-# The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub.
+# The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub;
+# for other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'
 paper: $(VENV)/.installed
-	$(BIN)/python -m training.paper --preset paper
+	$(BIN)/python -m training.paper --preset paper $(ARGS)
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest

@@ -39,7 +39,7 @@ class ImageFeatures:
 
 
 def image_features(
-    clip: Clip, pairs: PairSet, *, skip_bad: bool = False, on_image: Callable[[], None] = lambda: None
+    clip: Clip, pairs: PairSet, *, skip_bad: bool = False, on_image: Callable[[], object] = lambda: None
 ) -> ImageFeatures:
     """Embed the images of all pairs, or read what an earlier call with the same model and images left.
 
@@ -81,15 +81,20 @@ def image_features(
     return ImageFeatures(tuple(kept), embeddings.to(clip.device), notes)
 
 
-def features_of_splits(clip: Clip, pairs: PairSet, *, skip_bad: bool = False) -> ImageFeatures:
+def features_of_splits(
+    clip: Clip, pairs: PairSet, *, skip_bad: bool = False, quiet: bool | None = None
+) -> ImageFeatures:
     """`image_features` behind a progress bar, with the assurance that each split has pairs left.
+
+    Args:
+        quiet: shows no bar; by default only where there is no terminal.
 
     Raises:
         DataError: images cannot be read, or a split has fewer than two pairs.
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
+    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=quiet) as bar:
         features = image_features(clip, pairs, skip_bad=skip_bad, on_image=bar.update)
     for name in SPLITS:
         count = sum(pair.split == name for pair in features.pairs)
@@ -99,7 +104,11 @@ def features_of_splits(clip: Clip, pairs: PairSet, *, skip_bad: bool = False) ->
 
 
 def embed_cached(
-    clip: Clip, keys: Sequence[str], open_image: Callable[[int], Image], *, on_image: Callable[[], None] = lambda: None
+    clip: Clip,
+    keys: Sequence[str],
+    open_image: Callable[[int], Image],
+    *,
+    on_image: Callable[[], object] = lambda: None,
 ) -> tuple[Embeddings, tuple[str, ...]]:
     """Embed numbered images, or read what an earlier call with the same vision tower and images left.
 

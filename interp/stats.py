@@ -261,6 +261,8 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, 
     if len(values) == 0:
         return Share(math.nan, 0, math.nan, math.nan)
     sums, counts = np.bincount(groups, values), np.bincount(groups)
+    if len(sums) < 3:
+        return Share(float(values.mean()), len(values), math.nan, math.nan)
     times = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
     low, high = np.percentile((times @ sums) / (times @ counts), [2.5, 97.5])
     return Share(float(values.mean()), len(values), float(low), float(high))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from interp import cli
 from interp.cli import option
@@ -67,7 +67,7 @@ class SweepConfig:
         "subspace sizes, a list; by default d/32, d/16, d/8, d/4 and d/2 of the stream's width d",
         metavar="4,8,16",
     )
-    model: str = option("toy", "'toy', a local folder, or a hub id (owner/name or owner/name@revision)")
+    model: str = option("toy", "'toy', a local folder, a fine-tuned run, or a hub id (owner/name, owner/name@revision)")
     tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
     data: str = option("toy", "'toy' or concadia:FOLDER")
     split: str | None = option(None, "use this split alone, divided by article into train, val and test")
@@ -83,7 +83,10 @@ class SweepConfig:
     )
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
     transfer: str | None = option(
-        None, "classification sets for the loss of abilities by fine-tuning, as in training.evaluate", metavar="LIST"
+        None,
+        "classification sets by which lost abilities are measured, as in training.evaluate; of other data than toy "
+        "by default CIFAR-100, Food101 and ImageNet from the hub",
+        metavar="LIST",
     )
     norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
     seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
@@ -132,11 +135,12 @@ def sweep(config: SweepConfig) -> int:
     pairs = load_pairs(config.data, split=config.split, limit=config.limit or DEFAULT_LIMIT)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
     keys = _grid(clip, layers, sizes, seeds)
+    tuned = _tuned_settings(config)
     started = time.perf_counter()
     features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
     notes = [*clip.notes, *pairs.notes, *features.notes]
     print("".join(f"note: {note}\n" for note in notes), end="")
-    folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes)
+    folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes, tuned)
     with locked(folder):
         missing = [key for key in keys if folder.read(key.name) is None]
         print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
@@ -164,15 +168,31 @@ def _grid(clip: Clip, layers: list[int], sizes: list[int] | None, seeds: list[in
     return [CellKey(layer, size, seed) for layer in layers for size in chosen for seed in seeds]
 
 
-def _open(out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm], notes: list[str]) -> RunFolder:
+def _tuned_settings(config: SweepConfig) -> dict[str, Any]:
+    """What the fine-tuned measures depend on, if they are asked for."""
+    if config.objective == "das":
+        return {}
+    from interp.data.transfer import load_transfer
+
+    sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
+    return {"objective": config.objective, "tune_steps": config.tune_steps, "transfer": sets}
+
+
+def _transfer(config: SweepConfig) -> str:
+    return config.transfer or ("toy" if config.data == "toy" else "cifar100,food101,imagenet")
+
+
+def _open(
+    out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm], notes: list[str],
+    tuned: dict[str, Any],
+) -> RunFolder:  # fmt: skip
     from interp.store import open_run
 
     settings = {
         "kind": "sweep", "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
         "sources": config.sources, "norms": {norm.name: norm.fingerprint for norm in norms},
         "attributed": config.attributed, "n_steps": config.n_steps, "max_steps": config.max_steps,
-        "device": config.device, "objective": config.objective, "tune_steps": config.tune_steps,
-        "transfer": config.transfer,
+        "device": config.device, **tuned,
     }  # fmt: skip
     return open_run(
         out, settings, arguments=dataclasses.asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}",
@@ -210,6 +230,8 @@ def _compute(
 def _ablation(
     config: SweepConfig, folder: RunFolder, clip: Clip, features: ImageFeatures, norms: list[Norm]
 ) -> Ablation:
+    from tqdm import tqdm
+
     from training.ablation import Ablation, abilities
     from training.config import FinetuneConfig
 
@@ -218,9 +240,11 @@ def _ablation(
         limit=config.limit or DEFAULT_LIMIT, sources=config.sources, max_steps=config.tune_steps,
         skip_bad_images=config.skip_bad_images,
     )  # fmt: skip
-    transfer = config.transfer or ("toy" if config.data == "toy" else "cifar100,food101,imagenet")
-    base = abilities(clip, transfer, config.data, features)
-    return Ablation(tuning, config.device, transfer, tuple(norms), config.attributed, config.n_steps, base, folder.path)
+    with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
+        base = abilities(clip, _transfer(config), config.data, features, bar.update)
+    return Ablation(
+        tuning, config.device, _transfer(config), tuple(norms), config.attributed, config.n_steps, base, folder.path
+    )
 
 
 if __name__ == "__main__":

@@ -74,6 +74,16 @@ def test_one_split_is_divided_by_article_and_says_so(folder: Path):
     assert any("divided by article" in note for note in pairs.notes)
 
 
+def test_a_limit_does_not_move_pairs_between_splits(published: Path):
+    spec = f"concadia:{published / 'concadia-sample'}"
+    whole = {pair.id: pair.split for pair in load_pairs(spec).pairs}
+    for limit in (40, 64, 150):
+        some = load_pairs(spec, limit=limit).pairs
+        assert abs(len(some) - limit) <= 2
+        assert all(whole[pair.id] == pair.split for pair in some)
+    assert len(set(whole.values())) == 3
+
+
 def test_data_of_a_single_split_are_divided_unasked(folder: Path):
     texts = (folder / "wiki_split.json").read_text()
     (folder / "wiki_split.json").write_text(texts.replace('"split": "train"', '"split": "val"'))

@@ -238,7 +238,12 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
     data = f"concadia:{concadia}"
     own = tune(model, tmp_path / "run", "--data", data, "--split", "val", "--limit", "30")
     counts = {}
-    for name, options in {"own": [], "more": ["--limit", "40"], "other": ["--data", "toy", "--limit", "60"]}.items():
+    for name, options in {
+        "own": [],
+        "more": ["--limit", "40"],
+        "same": ["--data", data],
+        "other": ["--data", "toy", "--limit", "60"],
+    }.items():
         assert run("--model", str(own), "--tasks", "concadia", *options, "--out", str(tmp_path / name)) == 0
         found = table(tmp_path / name)
         counts[name] = {split: int(found.loc["concadia", split, "preference"]["n"]) for split in ("val", "test")}
@@ -247,7 +252,10 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
     }.items():  # fmt: skip
         pairs = load_pairs(spec, split=split, limit=limit)
         assert counts[name] == {kind: len(pairs.split(kind)) for kind in ("val", "test")}
+    assert counts["same"] == counts["own"]  # the run's split and limit go with its data
     assert len({tuple(each.values()) for each in counts.values()}) == 3
+    trained = {pair.id for pair in load_pairs(data, split="val", limit=30).split("train").pairs}
+    assert trained.isdisjoint(pair.id for pair in load_pairs(data, split="val", limit=40).split("test").pairs)
     assert "split 'val' alone was divided by article" in capsys.readouterr().out
     assert run("--model", str(own), "--tasks", "concadia", "--splits", "test", "--out", str(tmp_path / "test")) == 0
     alone = table(tmp_path / "test")

@@ -224,7 +224,9 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--lr", "0"], "--lr must be above 0"),
         (["--lr", "nan"], "--lr must be above 0"),
         (["--joint-weight", "1.5"], "--joint-weight must be from 0 to 1"),
-        (["--batch-size", "1"], "--batch-size 1 leaves no other pair"),
+        (["--batch-size", "1"], "a step has 1 of 32 pairs; it needs an equal share of 2 or more"),
+        (["--samples", "1"], "a step has 1 of 32 pairs"),
+        (["--objective", "behavioral", "--rotation", "x.safetensors"], "--rotation is of no use"),
         (["--lora-targets", "q_proj,w_proj"], "no linear layer 'w_proj'; known: "),
         (["--model", "nowhere"], "no model 'nowhere'"),
         (["--data", "concadia:/nowhere"], "no folder '/nowhere'"),
@@ -320,7 +322,7 @@ def test_order_is_a_function_of_seed_and_epoch():
 
 def test_the_preset_of_the_paper_is_the_authors():
     """DESIGN.md, "The authors' settings"."""
-    wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000, "val_samples": 5_000}
+    wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000}
     for objective, tuning, rank, lr in (
         ("behavioral", "full", 128, 5e-6), ("behavioral", "lora", 128, 1e-5),
         ("iit-das", "lora", 64, 1e-5), ("iit-das", "full", 64, 1e-5), ("joint", "lora", 64, 1e-5),
@@ -328,5 +330,6 @@ def test_the_preset_of_the_paper_is_the_authors():
         found = preset(FinetuneConfig(preset="paper", objective=objective, tuning=tuning))
         assert found.items() >= wanted.items()
         assert (found["lora_rank"], found["lr"]) == (rank, lr)
+    assert FinetuneConfig().val_samples == 5_000
     assert found["model"] == "openai/clip-vit-base-patch32"
     assert found["sources"] == "paired"

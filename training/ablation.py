@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -64,6 +64,8 @@ class Ablation:
         config = replace(self.config, layer=key.layer, size=key.size, seed=key.seed, out=str(out), resume=True)
         pairs, clip = load_pairs(config.data, split=config.split, limit=config.limit), self._load(config.model)
         features = image_features(clip, pairs, skip_bad=config.skip_bad_images)
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(self.device)  # accelerate takes the current one
         accelerator = Accelerator(cpu=self.device == "cpu")
         result = tune(config, clip, pairs, features, out, accelerator)
         accelerator.free_memory()
@@ -92,9 +94,11 @@ def held_out(features: ImageFeatures) -> tuple[list[Pair], Embeddings]:
     return [features.pairs[i] for i in rows], features.embeddings[torch.tensor(rows)]
 
 
-def abilities(clip: Clip, transfer: str, data: str, features: ImageFeatures) -> dict[tuple[str, str], float]:
+def abilities(
+    clip: Clip, transfer: str, data: str, features: ImageFeatures, on_image: Callable[[], object] = lambda: None
+) -> dict[tuple[str, str], float]:
     """Accuracy on each classification set, and retrieval among test pairs: (set, measure) -> share."""
-    classified, _ = tasks.transfer(clip, load_transfer(transfer))
+    classified, _ = tasks.transfer(clip, load_transfer(transfer), on_image)
     retrieved, _ = tasks.retrievals(clip, data, *held_out(features), seed=0)
     known = {measure for measures in ABILITIES.values() for measure in measures}
     return {(row.of, row.measure): row.value for row in classified + retrieved if row.measure in known}

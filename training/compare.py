@@ -17,9 +17,11 @@ from interp.data.blv import QUESTIONS
 from interp.errors import UserError
 from interp.stats import mean_correlation
 from interp.store import RunFolder, StoreError, write_atomic
+from training.config import TASKS
 
 Key = tuple[str, str, str]  # task, of, measure
 PLUS_MINUS = " ± "
+OF_THE_MODEL = ("rotation", "against", "device")  # settings of a task in which models may differ
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,14 @@ class Evaluation:
     Attributes:
         about: name, label, base, group (what seeds have in common) and seed.
         values: of each measure.
-        data: fingerprint of the pairs it was evaluated on, None if on none.
+        settings: task -> what its numbers depend on, besides the model.
         words: route -> word type -> mean attribution; empty where norms were not evaluated.
         ratings: norm -> word type -> rating.
     """
 
     about: dict[str, Any]
     values: dict[Key, float]
-    data: str | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -86,9 +88,10 @@ def read(path: Path) -> Evaluation:
         frame = pd.read_csv(folder.path / "results.csv")
         rows = zip(frame["task"], frame["of"], frame["measure"], frame["value"], strict=True)
         values = {(task, of, measure): float(value) for task, of, measure, value in rows}
-        details = (folder.read("norms") or {}).get("details", {})
-        data = (folder.read("concadia") or {}).get("settings", {}).get("data")
-        return Evaluation(manifest["about"], values, data, details.get("words", {}), details.get("ratings", {}))
+        cells = {task: cell for task in TASKS if (cell := folder.read(task)) is not None}
+        settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
+        details = cells.get("norms", {}).get("details", {})
+        return Evaluation(manifest["about"], values, settings, details.get("words", {}), details.get("ratings", {}))
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
             f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
@@ -102,17 +105,13 @@ def compare(paths: Sequence[Path], out: Path | None) -> str:
     attributions follow norms. Drops are the base's value minus the model's, mean over tasks or kinds of text.
 
     Raises:
-        UserError: a folder is no evaluation, or the models have different bases or were evaluated on different pairs.
+        UserError: a folder is no evaluation, or the models have different bases or were evaluated otherwise.
     """
     found = [read(path) for path in paths]
     bases = {one.about["base"] for one in found if one.about["label"] == "base" or "objective" in one.about}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
-    if len({one.data for one in found if one.data is not None}) > 1:
-        raise UserError(
-            "the models were evaluated on different pairs; evaluate all with the same --data, --split, --limit and "
-            "--splits"
-        )
+    _check_alike(found)
     tables = [table for table in (preferences_table(found), readers_table(found), norms_table(found)) if table.columns]
     if out is not None:
         for table in tables:
@@ -120,6 +119,19 @@ def compare(paths: Sequence[Path], out: Path | None) -> str:
                 write_atomic(out / f"{table.name}.{suffix}", render(table))
     texts = [_terminal(table) for table in tables]
     return "\n\n".join([*texts, *([f"look at  {out}: the same as .csv, .md and .tex"] if out is not None else [])])
+
+
+def _check_alike(found: Sequence[Evaluation]) -> None:
+    """Raise `UserError` if a task was not the same for all: other pairs, prompts or options give other numbers."""
+    for task in TASKS:
+        those = [one for one in found if task in one.settings]
+        for one in those[1:]:
+            for key in sorted(set(one.settings[task]) | set(those[0].settings[task])):
+                if key not in OF_THE_MODEL and one.settings[task].get(key) != those[0].settings[task].get(key):
+                    raise UserError(
+                        f"the task {task} was not the same for '{those[0].about['name']}' and '{one.about['name']}': "
+                        f"they differ in {key}; evaluate both with the same options"
+                    )
 
 
 def _groups(found: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:

@@ -29,7 +29,7 @@ class FinetuneConfig:
     split: str | None = option(None, "use this split alone, divided by article into train, val and test")
     limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
     layer: int = option(11, "of the site in the text tower, counted from 1")
-    size: int = option(16, "directions of the subspace Z")
+    size: int = option(64, "directions of the subspace Z")
     sources: Literal["random", "paired"] = option(
         "random",
         "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
@@ -43,12 +43,12 @@ class FinetuneConfig:
     )  # fmt: skip
     lora_rank: int = option(16, "rank of the adapters; alpha is the same")
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
-    lr: float = option(3e-4, "learning rate of the model's weights (Adam)")
-    rotation_lr: float = option(1e-5, "learning rate of the rotation (Adam)")
+    lr: float = option(1e-3, "learning rate of the model's weights (Adam); 3e-5 for all weights of the toy")
+    rotation_lr: float = option(1e-2, "learning rate of the rotation (Adam)")
     batch_size: int = option(32, "pairs of an optimizer step, over all processes")
-    epochs: int = option(20, "passes over the training pairs")
+    epochs: int = option(10, "passes over the training pairs")
     samples: int | None = option(None, "pairs drawn with replacement for an epoch; by default each pair once")
-    val_samples: int | None = option(None, "most pairs of val that are looked at; by default all")
+    val_samples: int = option(5000, "most pairs of val that are looked at")
     look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
     patience: int = option(10, "looks at val without a lower loss, then stop")
     checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look")
@@ -75,7 +75,7 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
         return {
             "model": "openai/clip-vit-base-patch32", "data": "concadia:data/concadia", "layer": 11, "size": 256,
             "sources": "paired", "lora_rank": 128 if behavioral else 64, "lr": lr, "rotation_lr": lr,
-            "batch_size": 12, "epochs": 10, "samples": 100_000, "val_samples": 5_000,
+            "batch_size": 12, "epochs": 10, "samples": 100_000,
         }  # fmt: skip
     return {"lr": 3e-5} if given.tuning == "full" else {}
 
@@ -92,8 +92,8 @@ def check(config: FinetuneConfig) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
     if not 0 <= config.joint_weight <= 1:
         raise UserError(f"--joint-weight must be from 0 to 1, not {config.joint_weight}")
-    if config.objective != "behavioral" and config.sources == "random" and config.batch_size < 2:
-        raise UserError("--batch-size 1 leaves no other pair for random sources; use 2 or more, or --sources paired")
+    if config.objective == "behavioral" and config.rotation is not None:
+        raise UserError("--rotation is of no use to the behavioral objective; leave it out")
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
 
 def _pairs(config: EvaluateConfig, who: Subject, data: str) -> PairSet:
     """The pairs to evaluate on; those of a run are the ones that it was not trained on."""
-    own = who.arguments if config.data is None else {}
+    own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
     split, limit = (own.get(name) if (given := getattr(config, name)) is None else given for name in ("split", "limit"))
     pairs = load_pairs(data, split=split, limit=limit)
     chosen = [name.strip() for name in config.splits.split(",")]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interp import cli
 from interp.errors import UserError
 from training.config import FinetuneConfig, check, preset
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 PROG = "python -m training.finetune"
 DESCRIPTION = """\
@@ -72,38 +70,28 @@ def finetune(config: FinetuneConfig) -> int:
         )
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
-    _check_processes(config, accelerator)
     pairs = load_pairs(config.data, split=config.split, limit=config.limit)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=str(accelerator.device))
     check_site(config, clip)
-    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
+    quiet = None if accelerator.is_main_process else True
+    with accelerator.main_process_first():  # the others find the features in the cache
+        features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images, quiet=quiet)
     notes = [*clip.notes, *pairs.notes, *features.notes]
     if accelerator.is_main_process:
         print("".join(f"note: {note}\n" for note in notes), end="")
     steps = total_steps(config, sum(pair.split == "train" for pair in features.pairs))
-    quiet = None if accelerator.is_main_process else True
     with tqdm(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
 
         def show(step: int, loss: float) -> None:
+            if math.isfinite(loss):  # there is none before the first step
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(step - bar.n)
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
 
         command = f"{PROG} {' '.join(sys.argv[1:])}"
         result = tune(config, clip, pairs, features, out, accelerator, on_step=show, notes=notes, command=command)
     if accelerator.is_main_process:
         print(_summary(result, out))
     return 0
-
-
-def _check_processes(config: FinetuneConfig, accelerator: Accelerator) -> None:
-    processes = accelerator.num_processes
-    if config.batch_size % processes:
-        raise UserError(f"--batch-size {config.batch_size} cannot be shared by {processes} processes; use a multiple")
-    if config.objective != "behavioral" and config.sources == "random" and config.batch_size // processes < 2:
-        raise UserError(
-            f"--batch-size {config.batch_size} leaves a process no other pair for random sources; "
-            f"use {2 * processes} or more, or --sources paired"
-        )
 
 
 def _summary(result: Mapping[str, Any], out: Path) -> str:

@@ -52,8 +52,10 @@ class PaperConfig:
     blv: str | None = option(None, "folder with blv_ratings.csv and images/")
     transfer: str | None = option(None, "classification sets, as in training.evaluate", metavar="LIST")
     seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2")
+    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
     max_steps: int | None = option(None, "most optimizer steps of each run")
     jobs: int | None = option(None, "runs at a time; by default one for each core, at most 4, or one on a GPU")
+    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
     out: str = option("runs/paper-toy", "folder for runs, evaluations and tables")
 
 
@@ -99,7 +101,7 @@ def paper(config: PaperConfig) -> int:
         raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), desc="runs", unit="run", disable=None) as bar:
         try:
-            for future in as_completed([pool.submit(run.carry_out, threads=1 if jobs > 1 else None) for run in runs]):
+            for future in as_completed([pool.submit(run.carry_out, threads=None if gpu else 1) for run in runs]):
                 future.result()
                 bar.update()
         except BaseException:
@@ -137,11 +139,13 @@ class Run:
     def carry_out(self, *, threads: int | None) -> None:
         """Run both commands, or go on with them; what is done already costs a few seconds."""
         config, own = self.config, ["--model", self.config.model, "--data", self.config.data]
-        own += ["--split", config.split] if config.split is not None else []
+        for name in ("split", "tokenizer"):
+            own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
+        bad = ["--skip-bad-images"] if config.skip_bad_images else []
         if self.seed is not None:
             most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
             self._call(
-                "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, "--seed", str(self.seed),
+                "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, *bad, "--seed", str(self.seed),
                 "--out", str(self.folder), "--resume", threads=threads,
             )  # fmt: skip
             own = ["--model", str(self.folder), "--out", str(self.folder / "evaluation")]
@@ -149,7 +153,7 @@ class Run:
             own += ["--out", str(self.folder)]
         for name in ("blv", "transfer"):
             own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
-        self._call("evaluate", *own, "--device", "cuda" if self.gpu else "cpu", threads=threads)
+        self._call("evaluate", *own, *bad, "--device", "cuda" if self.gpu else "cpu", threads=threads)
 
     def stop(self) -> None:
         """End the command that is running, and start no other."""

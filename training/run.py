@@ -33,11 +33,29 @@ NOT_SETTINGS = (
 
 
 def check_site(config: FinetuneConfig, clip: Clip) -> None:
-    """Raise `UserError` unless the model has the site and room for the subspace."""
+    """Raise `UserError` unless the model has the site and room for the subspace, if the objective has one."""
+    if config.objective == "behavioral":
+        return
     Site("text", config.layer).check(clip)
     width = clip.width("text")
     if config.size > width:
         raise UserError(f"size {config.size} does not fit: the text tower of {clip.name} has width {width}")
+
+
+def check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
+    """Raise `UserError` unless each step has an equal share for each process, with sources in it.
+
+    Random sources are drawn within a process's share, so that they cost no further clean run.
+
+    Args:
+        pairs: to train on.
+    """
+    step = min(config.batch_size, pairs, config.samples or pairs)
+    least = 2 if config.objective != "behavioral" and config.sources == "random" else 1
+    if step % processes or step // processes < least:
+        each = f"each of {processes} processes" if processes > 1 else "it"
+        why = f"{least} or more, or --sources paired" if least > 1 else "1 or more"
+        raise UserError(f"a step has {step} of {pairs} pairs; {each} needs an equal share of {why}: set --batch-size")
 
 
 def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
@@ -84,11 +102,14 @@ def tune(
     """
     folder, main = RunFolder(out), accelerator.is_main_process
     free = first_rotation(config, clip)
+    check_batches(config, sum(pair.split == "train" for pair in features.pairs), accelerator.num_processes)
     prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
             raise UserError(f"'{out}' holds a run already; add --resume to go on with it, or choose another --out")
-        open_run(out, _settings(config, clip, pairs, features, free), arguments=asdict(config), **facts)
+        settings = _settings(config, clip, pairs, features, free)
+        settings |= {"processes": accelerator.num_processes, "mixed_precision": accelerator.mixed_precision}
+        open_run(out, settings, arguments=asdict(config), **facts)
     accelerator.wait_for_everyone()
     with locked(folder) if main else nullcontext():
         if (known := folder.manifest().get("result")) is not None:

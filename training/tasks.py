@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -75,47 +76,52 @@ def concadia(
         images: of the pairs, unit-norm.
         sources: of the interventions.
     """
-    texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
     if rotation is None:
+        texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
         found = scores(images.repeat(2, 1), embed_texts(clip, texts)).cpu().numpy()
         return preferences(pairs, *np.split(found, 2))
     layer = Site.parse(rotation.site).layer
-    run = PairRun(clean_texts(clip, texts, [layer]), images, clip.logit_scale, tuple(pair.group for pair in pairs))
-    captions, descriptions = np.split(clean_scores(run, layer).cpu().numpy(), 2)
-    out = preferences(pairs, descriptions, captions)
-    for split in dict.fromkeys(pair.split for pair in pairs):
-        some = run.take(torch.tensor([i for i, pair in enumerate(pairs) if pair.split == split]))
-        out += _iia(some, layer, split, "iia", [rotation.basis.to(images)], sources, seed)
-        bases = [baseline_basis("random", some, layer, rotation.size, seed=i) for i in range(RANDOM_BASES)]
-        out += _iia(some, layer, split, "iia, random subspace", bases, sources, seed)
-    return out
+    clean: list[np.ndarray] = []
+    iias: list[Measure] = []
+    order: list[int] = []
+    for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
+        rows = [i for i, pair in enumerate(pairs) if pair.split == split]
+        texts = [pairs[i].description for i in rows] + [pairs[i].caption for i in rows]
+        groups = tuple(pairs[i].group for i in rows)
+        run = PairRun(clean_texts(clip, texts, [layer]), images[rows], clip.logit_scale, groups)
+        clean.append(clean_scores(run, layer).cpu().numpy().reshape(2, -1))
+        order += rows
+        iias += _iia(run, layer, split, "iia", [rotation.basis.to(images)], sources, seed)
+        bases = [baseline_basis("random", run, layer, rotation.size, seed=i) for i in range(RANDOM_BASES)]
+        iias += _iia(run, layer, split, "iia, random subspace", bases, sources, seed)
+    captions, descriptions = np.concatenate(clean, axis=1)
+    return [*preferences([pairs[i] for i in order], descriptions, captions), *iias]
 
 
 def _iia(
     pairs: PairRun, layer: int, split: str, name: str, bases: Sequence[Basis], sources: Sources, seed: int
 ) -> list[Measure]:
-    """IIA in each direction, the mean over bases, and the mean change of the score."""
+    """IIA in each direction, the mean over bases, and the mean change of the score; n is the number of pairs."""
     found = [evaluate(pairs, layer, basis, sources=sources, seed=seed) for basis in bases]
     out = []
     for direction in DIRECTIONS:
         hits = np.mean([one.hits(direction) for one in found], axis=0)
-        share = clustered_share(hits, found[0].groups)
+        share = replace(clustered_share(hits, found[0].groups), n=len(pairs))
         out.append(measured("concadia", split, f"{name} {SHORT[direction]}", share))
     if len(bases) == 1:
         for direction in DIRECTIONS:
             shift = found[0].shift(direction)
-            out.append(Measure("concadia", split, f"shift {SHORT[direction]}", shift, len(found[0].groups)))
+            out.append(Measure("concadia", split, f"shift {SHORT[direction]}", shift, len(pairs)))
     return out
 
 
 def transfer(
-    clip: Clip, tasks: Sequence[LabelledImages], on_image: Callable[[], None] = lambda: None
+    clip: Clip, tasks: Sequence[LabelledImages], on_image: Callable[[], object] = lambda: None
 ) -> tuple[list[Measure], list[str]]:
     """Zero-shot accuracy and macro-F1 on each task; and sentences the user should read."""
     out, notes = [], []
     for task in tasks:
-        keys = [task.image_key(i) for i in range(len(task))]
-        images, some = embed_cached(clip, keys, task.open_image, on_image=on_image)
+        images, some = embed_cached(clip, task.keys, task.open_image, on_image=on_image)
         guess, labels = zero_shot(clip, task, images), np.array(task.labels)
         out.append(measured("transfer", task.name, "accuracy", wilson(int((guess == labels).sum()), len(labels))))
         out.append(Measure("transfer", task.name, "macro_f1", macro_f1(labels, guess, len(task.classes)), len(labels)))

@@ -48,13 +48,13 @@ def load_pairs(
             f"{spec} has no split '{missing[0]}', only {', '.join(there)}; "
             f"add --split {there[0]} to divide that one by article"
         )
-    if limit is not None and limit < len(pairs):
-        notes.append(f"{limit} of {len(pairs)} pairs are used (--limit)")
-        pairs = replace(pairs, pairs=_limit(pairs.pairs, limit, seed))
     if split is not None and not as_published:
         pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)
         notes.append(f"split '{split}' alone was divided by article: {counts}")
+    if limit is not None and limit < len(pairs):  # after the division, which must not depend on it
+        notes.append(f"{limit} of {len(pairs)} pairs are used (--limit)")
+        pairs = replace(pairs, pairs=_limit(pairs.pairs, limit, seed))
     return replace(pairs, notes=tuple(notes))
 
 

@@ -133,6 +133,11 @@ def _from_folder(path: Path) -> Table:
             f"'{path}' is neither a parquet file, nor a folder of them, nor a folder with one folder of images a class"
         )
     names = _class_names(path / CLASSES, [each.name for each in folders])
+    if len(names) != len(folders):
+        raise DataError(
+            f"'{path / CLASSES}' names {len(names)} classes, and there are {len(folders)} folders; "
+            "write one name a line for each folder, in the order of their names"
+        )
     labels = [label for _, label in images]
     _check_labels(labels, names, str(path))
     return Table(names, labels, lambda i: images[i][0].read_bytes(), lambda i: str(images[i][0]))

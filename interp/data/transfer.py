@@ -50,10 +50,15 @@ class LabelledImages:
         return len(self.labels)
 
     @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """What changes with each image; all of them are read once for this."""
+        return tuple(self.image_key(i) for i in range(len(self)))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Changes whenever prompts, classes, labels or images change."""
         prompts = [f"{len(texts)}" for texts in self.texts] + [text for texts in self.texts for text in texts]
-        return digest([*prompts, *self.classes, *map(str, self.labels), *(self.image_key(i) for i in range(len(self)))])
+        return digest([*prompts, *self.classes, *map(str, self.labels), *self.keys])
 
 
 @dataclass(frozen=True)
