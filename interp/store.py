@@ -21,7 +21,7 @@ from interp.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "clip-descriptions")
+PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accelerate", "clip-descriptions")
 
 
 class StoreError(UserError):

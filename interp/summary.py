@@ -186,14 +186,16 @@ def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     shown = 100 * values if share else values
-    reach = 1.0 if correlation else max(1e-6, np.nanmax(np.abs(shown), initial=0.0))
+    least = 5.0 if lost else 1e-6  # a loss of less than five points shall look small
+    reach = 1.0 if correlation else max(least, np.nanmax(np.abs(shown), initial=0.0))
     colours, bounds = ("cividis", (0, 100)) if share and not lost else ("RdBu_r" if lost else "RdBu", (-reach, reach))
     picture = axes.imshow(shown, cmap=colours, vmin=bounds[0], vmax=bounds[1], aspect="auto", origin="lower")
     best = best_cell(frame)
     for i, size in enumerate(grid.index):
         for j, layer in enumerate(grid.columns):
             value = shown[i, j]
-            text = "-" if np.isnan(value) else f"{value:.0f}" if share else f"{value:+.2f}"
+            form = "+.1f" if lost else ".0f" if share else "+.2f"
+            text = "-" if np.isnan(value) else f"{value:{form}}"
             red, green, blue, _ = picture.cmap(picture.norm(value))
             dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
             axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")

@@ -361,7 +361,7 @@ def test_a_folder_is_one_models(done: Path, lora: Path, model: str, tmp_path: Pa
         path.name: path.read_bytes() for path in done.glob("*.*")
     }
     assert run("--model", str(lora), "--tasks", "concadia", "--out", str(lora)) == 2
-    assert f"'{lora}' holds a run with base = " in one_line(capsys)
+    assert f"'{lora}' holds a run with kind = " in one_line(capsys)
     assert json.loads((lora / "manifest.json").read_text())["settings"]["kind"] == "finetune"
 
 

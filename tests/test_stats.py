@@ -221,8 +221,13 @@ def test_golden_macro_f1():
 
 
 def test_shares_of_clusters():
-    found = stats.clustered_share([1, 1, 0, 0], ["a", "a", "b", "b"])
-    assert (found.share, found.n, found.low, found.high) == (0.5, 4, 0.0, 1.0)
+    found = stats.clustered_share([1, 1, 0, 0, 1, 1], ["a", "a", "b", "b", "c", "c"])
+    assert (found.n, found.low, found.high) == (6, 0.0, 1.0)
+    assert found.share == pytest.approx(2 / 3)
+    few = stats.clustered_share([1, 1, 0, 0], ["a", "a", "b", "b"])
+    assert few.share == 0.5
+    assert math.isnan(few.low)  # of two clusters nothing can be said
+    assert math.isnan(few.high)
     many = stats.clustered_share(np.arange(100) % 2, np.arange(100))
     assert 0.38 < many.low < 0.5 < many.high < 0.62
     assert math.isnan(stats.clustered_share([], []).share)
