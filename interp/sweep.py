@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from interp.models import Clip
     from interp.store import RunFolder
     from training.ablation import Ablation
+    from training.config import FinetuneConfig
 
 PROG = "python -m interp.sweep"
 DESCRIPTION = """\
@@ -34,7 +35,8 @@ For every layer and subspace size the sweep searches a rotation on the frozen mo
   * preference accuracy of the model: how often the description scores higher than the caption;
   * the correlation of word attributions with word norms: through Z, around it, and in full.
 With --objective iit-das each cell is also fine-tuned with LoRA for its subspace, and the table says what that gives:
-preference, IIA of the trained alignment, what is lost in transfer and retrieval.
+preference, IIA of the trained alignment, what is lost in transfer and retrieval. On other data than toy the settings
+are those of training.finetune --preset paper, which is long: see --tune-steps.
 Cells are kept one file each; the same command goes on where an earlier one was stopped."""
 EPILOG = """\
 examples:
@@ -45,6 +47,8 @@ examples:
       the real thing: downloads the model, reads wiki_split.json and resized/ (or resized.zip)
   python -m interp.sweep --layers 10 --data concadia:sample --split val
       one split alone, divided by article into train, val and test
+  python -m interp.sweep --objective iit-das --layers 6,9,11 --sizes 16,64 --out runs/ablation
+      also fine-tune at each of these six cells
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
       other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
 
@@ -175,7 +179,21 @@ def _tuned_settings(config: SweepConfig) -> dict[str, Any]:
     from interp.data.transfer import load_transfer
 
     sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
-    return {"objective": config.objective, "tune_steps": config.tune_steps, "transfer": sets}
+    preset = _tuning(config).preset
+    return {"objective": config.objective, "tune_steps": config.tune_steps, "preset": preset, "transfer": sets}
+
+
+def _tuning(config: SweepConfig) -> FinetuneConfig:
+    """How each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
+    from training.config import FinetuneConfig, preset
+
+    given = FinetuneConfig(preset="toy" if config.data == "toy" else "paper")
+    own = {
+        "model": config.model, "tokenizer": config.tokenizer, "data": config.data, "split": config.split,
+        "limit": config.limit or DEFAULT_LIMIT, "sources": config.sources, "max_steps": config.tune_steps,
+        "skip_bad_images": config.skip_bad_images,
+    }  # fmt: skip
+    return replace(given, **{**preset(given), **own})
 
 
 def _transfer(config: SweepConfig) -> str:
@@ -233,13 +251,7 @@ def _ablation(
     from tqdm import tqdm
 
     from training.ablation import Ablation, abilities
-    from training.config import FinetuneConfig
 
-    tuning = FinetuneConfig(
-        model=config.model, tokenizer=config.tokenizer, data=config.data, split=config.split,
-        limit=config.limit or DEFAULT_LIMIT, sources=config.sources, max_steps=config.tune_steps,
-        skip_bad_images=config.skip_bad_images,
-    )  # fmt: skip
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         base = abilities(clip, _transfer(config), config.data, features, bar.update)
     return Ablation(

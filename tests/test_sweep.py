@@ -325,3 +325,12 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert run("--model", model, "--out", str(out), *tuned) == 0
     pd.testing.assert_frame_equal(pd.read_csv(out / "results.csv"), frame)
     assert {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")} == before
+
+
+def test_cells_are_fine_tuned_as_their_data_ask():
+    """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
+    toy = sweep._tuning(sweep.SweepConfig(objective="iit-das", tune_steps=7))
+    real = sweep._tuning(sweep.SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9))
+    assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (1e-3, 32, 7, "toy")
+    assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
+    assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")
