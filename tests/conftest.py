@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 from jaxtyping import install_import_hook
@@ -16,6 +17,9 @@ from hypothesis import settings  # noqa: E402
 from interp.loading import load_clip  # noqa: E402
 from interp.models import Clip  # noqa: E402
 from tests.reference import random_clip  # noqa: E402
+
+# In the background of a shell Ctrl-C is switched off, and the processes that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 settings.load_profile("steady")

@@ -89,8 +89,9 @@ def test_a_saved_model_embeds_as_the_one_in_memory(small: Clip, pictures, tmp_pa
     moved_images = (images - embed_images(small, pictures)).abs().amax()
     assert (moved_texts > 0.05) == (tower != "vision")
     assert (moved_images > 0.05) == (tower != "text")
-    assert tower != "vision" or moved_texts == 0
-    assert tower != "text" or moved_images == 0
+    # equal weights, but where they lie in memory decides how sums are taken
+    assert tower != "vision" or moved_texts < 1e-5
+    assert tower != "text" or moved_images < 1e-5
     assert clip.fingerprint != small.fingerprint
     assert (clip.image_fingerprint == small.image_fingerprint) == (tower == "text")
 
