@@ -255,7 +255,14 @@ def _ablation(
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         base = abilities(clip, _transfer(config), config.data, features, bar.update)
     return Ablation(
-        tuning, config.device, _transfer(config), tuple(norms), config.attributed, config.n_steps, base, folder.path
+        _tuning(config),
+        config.device,
+        _transfer(config),
+        tuple(norms),
+        config.attributed,
+        config.n_steps,
+        base,
+        folder.path,
     )
 
 
