@@ -177,7 +177,7 @@ def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
 
     grid = frame.pivot_table(index="size", columns="layer", values=measure, aggfunc="mean", dropna=False)
     values = grid.to_numpy(dtype=float)
-    correlation = "r_" in measure.removeprefix("tuned_")[:2]
+    correlation = measure.removeprefix("tuned_").startswith("r_")
     share = not correlation and "shift" not in measure
     lost = measure.endswith("_drop")
     figure = Figure(

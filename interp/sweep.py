@@ -197,7 +197,9 @@ def _tuning(config: SweepConfig) -> FinetuneConfig:
 
 
 def _transfer(config: SweepConfig) -> str:
-    return config.transfer or ("toy" if config.data == "toy" else "cifar100,food101,imagenet")
+    from interp.data.transfer import default_sets
+
+    return config.transfer or default_sets(config.data)
 
 
 def _open(

@@ -20,7 +20,7 @@ from interp.data.blv import RatedTexts, load_blv
 from interp.data.norms import Norm, load_norms
 from interp.data.pairs import SPLITS, DataError, PairSet, digest
 from interp.data.scores import read_pair_scores, read_text_scores
-from interp.data.transfer import LabelledImages, load_transfer
+from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from interp.features import ImageFeatures, image_features
 from interp.loading import load_clip
 from interp.models import Clip, ModelError
@@ -85,7 +85,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     rotation = _rotation(config, clip, who)
     classified = []
     if "transfer" in tasks:  # last, for these may be large downloads
-        sets = config.transfer or ("toy" if data == "toy" else "cifar100,food101,imagenet")
+        sets = config.transfer or default_sets(data)
         templates = Path(config.templates) if config.templates else None
         classified = load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)
     jobs, notes = {}, [*clip.notes]

@@ -182,7 +182,7 @@ def missing(config: PaperConfig) -> list[str]:
     """What cannot be had: one sentence for each thing, with the mend. Nothing large is downloaded."""
     from interp.data import load_pairs
     from interp.data.blv import load_blv
-    from interp.data.transfer import KNOWN
+    from interp.data.transfer import KNOWN, default_sets
 
     out = []
     for load in (lambda: load_pairs(config.data, split=config.split), lambda: config.blv and load_blv(config.blv)):
@@ -192,7 +192,7 @@ def missing(config: PaperConfig) -> list[str]:
             out.append(str(error))
     if config.model != "toy" and not os.path.isdir(config.model) and (why := _unreachable(config.model, "model")):
         out.append(f"the model {config.model} cannot be fetched ({why}); give a local folder with --model")
-    for spec in (config.transfer or ("toy" if config.data == "toy" else ",".join(KNOWN))).split(","):
+    for spec in (config.transfer or default_sets(config.data)).split(","):
         name, _, where = spec.strip().partition("=")
         repo = where.removeprefix("hub:") if where.startswith("hub:") else KNOWN[name].repo if name in KNOWN else ""
         if where and not where.startswith("hub:"):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from interp.attribution import Attributions, MediatedIntegratedGradients, Route
-from interp.cells import SHORT, correlations
+from interp.cells import RANDOM_BASES, SHORT, correlations
 from interp.das import DIRECTIONS, PairRun, Sources, baseline_basis, clean_scores, evaluate
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.data.norms import Norm
@@ -28,7 +28,6 @@ from training.measures import Measure, measured
 from training.zeroshot import retrieval, zero_shot
 
 METHODS: tuple[Method, ...] = ("pearson", "spearman")
-RANDOM_BASES = 3
 RETRIEVED_AMONG = 64
 
 

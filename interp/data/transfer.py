@@ -80,6 +80,11 @@ KNOWN = {
 }
 
 
+def default_sets(data: str) -> str:
+    """The classification sets by which a model is judged where none are named: the toy's own, or those of the paper."""
+    return "toy" if data == "toy" else ",".join(KNOWN)
+
+
 def load_transfer(
     specs: str, *, templates: Path | None = None, limit: int | None = None, seed: int = 0
 ) -> list[LabelledImages]:
