@@ -16,10 +16,20 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 import torch
 
 from interp.models import Clip, Tokens, Tower, length_batches, pixel_values, tokenize
+from interp.ragged import group, pack
 from interp.rotation import Rotation, swap
 from interp.sites import Site, SiteMismatch
 from interp.tensors import Embeddings, Float, Int, Pixels, Streams, Tensor
-from interp.towers import blocks, embed_ids, embed_patches, finish, run_block, step_block
+from interp.towers import (
+    blocks,
+    embed_ids,
+    embed_patches,
+    finish,
+    keys_and_values,
+    run_block,
+    run_packed,
+    step_block,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,14 +92,9 @@ class TextRun:
 
     def push(self, layer: int, h: Streams) -> Embeddings:
         _at(self.streams, layer)
-        earlier = self.tokens.eot[self.rows]
-        steps = torch.arange(int(earlier.max()) if len(earlier) else 0)
-        seen = steps < earlier[:, None]
-        index = (self.starts[self.rows][:, None] + torch.where(seen, steps, 0)).to(h.device)
-        seen = seen.to(h.device)
+        groups = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
         for number in range(layer, self.clip.depth("text")):
-            block = blocks(self.clip, "text")[number]
-            h = step_block(block, h, self.keys[number][index], self.values[number][index], seen)
+            h = step_block(blocks(self.clip, "text")[number], h, self.keys[number], self.values[number], groups)
         return finish(self.clip, "text", h)
 
     def batches(self, size: int) -> list[Tensor]:
@@ -190,7 +195,9 @@ def clean_texts(
     wanted = _check_layers(clip, "text", layers)
     tokens = texts if isinstance(texts, Tokens) else tokenize(clip, texts)
     width, depth, device, dtype = clip.width("text"), clip.depth("text"), clip.device, clip.model.dtype
-    starts = torch.cumsum(tokens.eot, 0) - tokens.eot
+    by_length = torch.argsort(tokens.eot, stable=True)
+    starts = torch.empty_like(tokens.eot)
+    starts[by_length] = torch.cumsum(tokens.eot[by_length], 0) - tokens.eot[by_length]
     total = int(tokens.eot.sum())
     above = range(wanted[0], depth)
     streams = {layer: torch.empty(len(tokens), width, device=device, dtype=dtype) for layer in wanted}
@@ -198,16 +205,24 @@ def clean_texts(
     values = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
     for rows in length_batches(tokens.eot, batch_size):
         batch = tokens.take(rows)
-        before = torch.arange(batch.ids.shape[1]) < batch.eot[:, None]
-        packed = (starts[rows][:, None] + torch.arange(batch.ids.shape[1]))[before].to(device)
-        each, end = torch.arange(len(rows)), batch.eot
-        hidden = embed_ids(clip, batch.ids.to(device))
+        layout = pack(batch.eot, batch.ids.shape[1], device)
+        hidden = embed_ids(clip, batch.ids.to(device)).flatten(0, 1)[layout.taken]
+        before = torch.ones(len(hidden), dtype=torch.bool, device=device)
+        before[layout.ends] = False
+        # Batches and texts are in order of length, as they are packed, so what is kept lies in one piece.
+        kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + int(batch.eot.sum()))
         for number, block in enumerate(blocks(clip, "text")):
-            hidden, k, v = run_block(block, hidden, causal=True)
+            last = number + 1 == depth
+            if last:  # only EOT is read after it
+                k, v = keys_and_values(block, hidden)
+                earlier = group(layout.starts, batch.eot, device)
+                hidden = step_block(block, hidden[layout.ends], k, v, earlier) if depth in streams else hidden
+            else:
+                hidden, k, v = run_packed(block, hidden, layout.groups)
             if number in keys:
-                keys[number][packed], values[number][packed] = k[before.to(device)], v[before.to(device)]
+                keys[number][kept], values[number][kept] = k[before], v[before]
             if number + 1 in streams:
-                streams[number + 1][rows.to(device)] = hidden[each, end]
+                streams[number + 1][rows.to(device)] = hidden if last else hidden[layout.ends]
         on_batch(len(rows))
     return TextRun(clip, tokens, streams, keys, values, starts, torch.arange(len(tokens)))
 

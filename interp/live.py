@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import torch
 
 from interp.models import Clip
+from interp.ragged import group, pack
 from interp.sites import Site, SiteMismatch
 from interp.tensors import Embeddings, Float, Int, Streams, Tensor
-from interp.towers import blocks, embed_ids, finish, run_block, step_block
+from interp.towers import blocks, embed_ids, finish, keys_and_values, run_packed, step_block
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class LiveRun:
         layer: of the site.
         embeddings: unit-norm, of all texts, shape (all, embed).
         streams: at EOT after `layer`, of all texts, shape (all, d).
-        keys, values: of blocks layer, layer + 1, ... (from 0), shape (all, t, d).
-        eot: of all texts.
+        keys, values: of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
+        starts, eot: where each text begins in the packed tensors, and its length without EOT; on the CPU.
         rows: the texts that this view holds.
     """
 
@@ -33,8 +34,9 @@ class LiveRun:
     layer: int
     embeddings: Float[Tensor, "all embed"]
     streams: Float[Tensor, "all d"]
-    keys: tuple[Float[Tensor, "all t d"], ...]
-    values: tuple[Float[Tensor, "all t d"], ...]
+    keys: tuple[Float[Tensor, "total d"], ...]
+    values: tuple[Float[Tensor, "total d"], ...]
+    starts: Int[Tensor, " all"]
     eot: Int[Tensor, " all"]
     rows: Int[Tensor, " n"]
 
@@ -50,11 +52,9 @@ class LiveRun:
 
     def push(self, layer: int, h: Streams) -> Embeddings:
         self._check(layer)
-        if self.keys:
-            steps = torch.arange(self.keys[0].shape[1], device=h.device)
-            seen = steps < self.eot[self.rows][:, None]
+        groups = group(self.starts[self.rows.cpu()], self.eot[self.rows.cpu()], h.device)
         for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):
-            h = step_block(block, h, keys[self.rows], values[self.rows], seen)
+            h = step_block(block, h, keys, values, groups)
         return finish(self.clip, "text", h)
 
     def batches(self, size: int) -> list[Tensor]:
@@ -76,15 +76,22 @@ def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], laye
         SiteError: the text tower has no such layer.
     """
     Site("text", layer).check(clip)
-    each = torch.arange(len(ids), device=ids.device)
-    hidden = embed_ids(clip, ids)
-    streams, keys, values = hidden[each, eot], [], []
+    layout = pack(eot, ids.shape[1], ids.device)
+    hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
+    streams, keys, values = [], [], []
     for number, block in enumerate(blocks(clip, "text")):
-        hidden, k, v = run_block(block, hidden, causal=True)
-        if number + 1 == layer:
-            streams = hidden[each, eot]
-        if number >= layer:
-            keys.append(k)
-            values.append(v)
-    embeddings = finish(clip, "text", hidden[each, eot])
-    return LiveRun(clip, layer, embeddings, streams, tuple(keys), tuple(values), eot, each)
+        if number + 1 < clip.depth("text"):
+            hidden, k, v = run_packed(block, hidden, layout.groups)
+            end = hidden[layout.ends]
+        else:  # only EOT is read after it
+            k, v = keys_and_values(block, hidden)
+            end = step_block(block, hidden[layout.ends], k, v, group(layout.starts, eot.cpu(), ids.device))
+        streams.append(end)
+        keys.append(k)
+        values.append(v)
+    each = torch.arange(len(ids), device=ids.device)
+    embeddings, above = finish(clip, "text", streams[-1]), slice(layer, None)
+    return LiveRun(
+        clip, layer, embeddings, streams[layer - 1], tuple(keys[above]), tuple(values[above]), layout.starts, eot.cpu(),
+        each,
+    )  # fmt: skip
