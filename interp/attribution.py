@@ -15,12 +15,14 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import nn
 
 from interp.models import Clip, Tokens, length_batches, tokenize
+from interp.ragged import group
 from interp.rotation import Rotation
 from interp.sites import Site, SiteError, SiteMismatch
 from interp.tensors import Basis, Embeddings, Float, Int, Tensor
-from interp.towers import blocks, embed_ids, finish, run_block
+from interp.towers import blocks, embed_ids, finish, keys_and_values, run_block, step_block
 
 Route = Literal["through", "around", "bypass", "full"]
 ROUTES: tuple[Route, ...] = get_args(Route)
@@ -148,10 +150,11 @@ class MediatedIntegratedGradients:
             raise ValueError(f"unknown route '{unknown.pop()}'; known: {', '.join(ROUTES)}")
         if self.rotation is None and set(chosen) != {"full"}:
             raise ValueError("without a rotation there is no site: only the route 'full' is defined")
-        bases = {} if self.rotation is None else {"z": self.rotation.basis}
+        needed = {"through", "around"} & set(chosen)
+        bases = {"z": self.rotation.basis} if self.rotation is not None and needed else {}
         shared, through = integrate(
             self.clip, tokens, images, self.layer, bases, baselines=baselines, n_steps=n_steps, method=method,
-            internal_batch_size=internal_batch_size, plain="full" in chosen,
+            internal_batch_size=internal_batch_size, routes=chosen,
         )  # fmt: skip
         values = assemble(shared, through["z"] if through else None, chosen)
         found = Attributions(tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score)
@@ -163,26 +166,31 @@ class Shared:
     """What the attributions of all subspaces at one layer have in common; arrays of shape (n, t).
 
     Attributes:
-        stream: through the whole stream at the site. bypass: past it. full: plain gradients, if asked for.
+        stream: through the whole stream at the site, if needed. full: by every path, if needed.
     """
 
-    stream: np.ndarray
-    bypass: np.ndarray
+    stream: np.ndarray | None
     full: np.ndarray | None
     score: np.ndarray
     baseline_score: np.ndarray
 
 
 def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]) -> dict[Route, np.ndarray]:
-    """The routes of one subspace: what of the stream's route does not go through Z goes around it."""
+    """The routes of one subspace: what of the stream's route does not go through Z goes around it, and what of all
+    does not go through the stream bypasses it.
+
+    Raises:
+        ValueError: a route needs what was not computed.
+    """
     out: dict[Route, np.ndarray] = {}
     for route in routes:
-        if route == "full":
-            out[route] = shared.stream + shared.bypass if shared.full is None else shared.full
-        elif route == "bypass":
-            out[route] = shared.bypass
-        elif through is not None:
-            out[route] = through if route == "through" else shared.stream - through
+        whole, part = {
+            "through": (through, 0.0), "around": (shared.stream, through),
+            "bypass": (shared.full, shared.stream), "full": (shared.full, 0.0),
+        }[route]  # fmt: skip
+        if whole is None or part is None:
+            raise ValueError(f"the route '{route}' was not computed")
+        out[route] = whole - part
     return out
 
 
@@ -206,14 +214,14 @@ def integrate(
     n_steps: int = 50,
     method: str = "gausslegendre",
     internal_batch_size: int | None = None,
-    plain: bool = False,
+    routes: Sequence[Route] = ROUTES,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
     """The path integrals of several subspaces at one layer, at the price of one forward pass.
 
     Args:
-        layer: of the site; 0 puts the site at the embeddings, which leaves `stream` of no use.
+        layer: of the site; 0 if there is none.
         bases: name -> orthonormal basis, shape (d, k).
-        plain: also compute `full` by an uncut backward pass of its own, the check of all others.
+        routes: those that will be assembled; nothing is computed that they do not need.
 
     Returns:
         What all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
@@ -227,10 +235,10 @@ def integrate(
         raise ValueError(
             f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
         )
-    alphas, weights = _rule(n_steps, method)
-    shape = tuple(tokens.ids.shape)
-    names = ["stream", "bypass", *(["full"] if plain else []), *(f"z.{name}" for name in bases)]
-    sums = {name: np.zeros(shape) for name in names}
+    alphas, weights = path_rule(n_steps, method)
+    whole = [name for name, users in (("stream", {"around", "bypass"}), ("full", {"full", "bypass"}))
+             if users & set(routes)]  # fmt: skip
+    sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in [*whole, *(f"z.{name}" for name in bases)]}
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
     moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
     for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
@@ -241,22 +249,22 @@ def integrate(
             start = embed_ids(clip, given[rows, :width].to(clip.device))
             target = images[rows].to(clip.device, clip.model.dtype)
             for values, embedded in ((score, end), (baseline_score, start)):
-                values[rows.numpy()] = _scores(clip, embedded, some.eot, target)[0].double().cpu().numpy()
+                values[rows.numpy()] = path_scores(clip, embedded, some.eot, target).double().cpu().numpy()
         steps = torch.arange(len(rows) * n_steps)
         for chunk in steps.split(internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
-            text, step = (chunk // n_steps).to(clip.device), chunk % n_steps
-            alpha = alphas[step].to(end)[:, None, None]
-            path = (start[text] + alpha * (end[text] - start[text])).requires_grad_()
-            grads = _routes(clip, path, some.eot[text.cpu()], target[text], layer, moved, plain)
+            text, step = chunk // n_steps, chunk % n_steps
+            delta = (end - start)[text]
+            path = (start[text] + alphas[step].to(end)[:, None, None] * delta).requires_grad_()
+            grads = _gradients(clip, path, some.eot[text], target[text], layer, moved, whole)
             for name, grad in grads.items():
-                parts = (grad * (end[text] - start[text])).sum(-1).double().cpu() * weights[step][:, None]
-                per_text = torch.zeros(len(rows), width, dtype=torch.float64).index_add_(0, text.cpu(), parts)
+                parts = (grad * delta).sum(-1).double().cpu() * weights[step][:, None]
+                per_text = torch.zeros(len(rows), width, dtype=torch.float64).index_add_(0, text, parts)
                 sums[name][rows.numpy(), :width] += per_text.numpy()
-    shared = Shared(sums["stream"], sums["bypass"], sums.get("full"), score, baseline_score)
+    shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score)
     return shared, {name: sums[f"z.{name}"] for name in bases}
 
 
-def _rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
+def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
     """Points and weights of the integral over [0, 1], from captum."""
     from captum.attr._utils.approximation_methods import approximation_parameters
 
@@ -265,43 +273,58 @@ def _rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Ten
     return points, weights
 
 
-def _scores(
-    clip: Clip, hidden: Tensor, eot: Int[Tensor, " m"], images: Embeddings, first: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Scores of streams after layer `first`; with them the last layer's streams."""
-    for block in blocks(clip, "text")[first:]:
+def path_scores(
+    clip: Clip, embedded: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings
+) -> Float[Tensor, " m"]:
+    """Scores of texts given as the output of the embedding layer."""
+    hidden = embedded
+    for block in blocks(clip, "text"):
         hidden, _, _ = run_block(block, hidden, causal=True)
-    embedded = finish(clip, "text", hidden[torch.arange(len(hidden)), eot])
-    return (embedded * images).sum(-1), hidden
+    return (finish(clip, "text", hidden[torch.arange(len(hidden)), eot]) * images).sum(-1)
 
 
-def _routes(
+def _gradients(
     clip: Clip,
     path: Float[Tensor, "m t d"],
     eot: Int[Tensor, " m"],
     images: Embeddings,
     layer: int,
     bases: Mapping[str, Basis],
-    plain: bool,
+    whole: Sequence[str],
 ) -> dict[str, Float[Tensor, "m t d"]]:
-    """Gradients of the scores with respect to the embeddings, cut by route at the site."""
-    below = path
-    for block in blocks(clip, "text")[:layer]:
-        below, _, _ = run_block(block, below, causal=True)
-    above = below.detach().requires_grad_()
-    total, _ = _scores(clip, above, eot, images, layer)
-    (at_site,) = torch.autograd.grad(total.sum(), above)
-    each = torch.arange(len(path))
-    stream = torch.zeros_like(at_site)
-    stream[each, eot] = at_site[each, eot]
-    cut = {"stream": stream, "bypass": at_site - stream}
-    for name, basis in bases.items():
-        cut[f"z.{name}"] = torch.zeros_like(at_site)
-        cut[f"z.{name}"][each, eot] = (at_site[each, eot] @ basis) @ basis.T
-    if layer == 0:
-        return cut | ({"full": at_site} if plain else {})
-    out = {name: torch.autograd.grad(below, path, cotangent, retain_graph=True)[0] for name, cotangent in cut.items()}
-    if plain:
-        whole, _ = _scores(clip, below, eot, images, layer)
-        (out["full"],) = torch.autograd.grad(whole.sum(), path)
+    """Gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
+
+    The site is a text's last token, so its gradient is that of EOT alone, pushed through the blocks above.
+    """
+    each, tower = torch.arange(len(path)), blocks(clip, "text")
+    earlier = group(each * path.shape[1], eot, path.device)
+    hidden, site = path, path[each, eot]
+    above: list[tuple[nn.Module, Tensor, Tensor]] = []
+    for number, block in enumerate(tower):
+        before = hidden
+        with torch.set_grad_enabled(number < layer or "full" in whole):
+            if number + 1 < len(tower):
+                hidden, k, v = run_block(block, before, causal=True)
+            else:  # only EOT is read after it
+                k, v = keys_and_values(block, before)
+            k, v = k.flatten(0, 1), v.flatten(0, 1)
+            if number + 1 in (layer, len(tower)):
+                end = step_block(block, before[each, eot], k, v, earlier)
+        if number + 1 == layer:
+            site = end
+        elif number >= layer:
+            above.append((block, k.detach(), v.detach()))
+    out: dict[str, Tensor] = {}
+    if bases or "stream" in whole:
+        leaf = h = site.detach().requires_grad_()
+        for each_block, k, v in above:
+            h = step_block(each_block, h, k, v, earlier)
+        (at_site,) = torch.autograd.grad((finish(clip, "text", h) * images).sum(), leaf)
+        cut = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
+        cut |= {"stream": at_site} if "stream" in whole else {}
+        out = {
+            name: torch.autograd.grad(site, path, cotangent, retain_graph=True)[0] for name, cotangent in cut.items()
+        }
+    if "full" in whole:
+        (out["full"],) = torch.autograd.grad((finish(clip, "text", end) * images).sum(), path)
     return out

@@ -11,16 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from interp.attribution import Attributions, Route, Shared, assemble, integrate
-from interp.das import BASELINES, DIRECTIONS, DASConfig, Outcomes, PairRun, baseline_basis, evaluate, train_das
+from interp.attribution import Attributions, Route, Shared, assemble
+from interp.das import (
+    BASELINES,
+    DIRECTIONS,
+    DASConfig,
+    Outcomes,
+    PairRun,
+    baseline_basis,
+    clean_scores,
+    evaluate,
+    train_das,
+)
 from interp.data.norms import Norm
 from interp.interchange import TextRun
 from interp.models import Clip, Tokens
+from interp.paths import PathRun
 from interp.rotation import Rotation, RotationError
 from interp.sites import Site
 from interp.stats import clustered_share, correlate, preference
 from interp.store import RunFolder
-from interp.tensors import Basis, Int, Tensor
+from interp.tensors import Basis, Tensor
 
 ROUTES: tuple[Route, ...] = ("through", "around", "full")
 SHORT = {"caption->description": "c2d", "description->caption": "d2c"}
@@ -34,9 +45,8 @@ class Bench:
     Attributes:
         run: clean run of the descriptions, then the captions, of all pairs.
         splits: train, val, test -> rows of pairs.
-        attributed: rows of test pairs whose texts are attributed.
+        paths: of the texts that are attributed.
         das: settings of the search; the seed is each cell's own.
-        n_steps: points of the path integral.
         draws: random sources for each base when IIA is measured.
         more: further measures of a cell, if any are wanted.
     """
@@ -45,10 +55,9 @@ class Bench:
     run: TextRun
     pairs: PairRun
     splits: Mapping[str, Tensor]
-    attributed: Int[Tensor, " a"]
+    paths: PathRun
     norms: Sequence[Norm]
     das: DASConfig
-    n_steps: int
     draws: int = 2
     more: Callable[[CellKey], Mapping[str, Any]] | None = None
 
@@ -76,45 +85,44 @@ def compute_layer(
 ) -> None:
     """Compute cells of one layer and write each to the folder.
 
-    A rotation is saved as soon as it is found, and read back by a run that was cut off; the path integral of the
-    attributions is shared by all subspaces. No number depends on which cells are computed together.
+    A rotation is saved as soon as it is found, and read back by a run that was cut off. No number depends on which
+    cells are computed together.
     """
     (layer,) = {key.layer for key in keys}
-    site = Site("text", layer)
-    test = bench.pairs.take(bench.splits["test"])
+    site, width = Site("text", layer), bench.clip.width("text")
+    parts = {}
+    for name, rows in bench.splits.items():
+        pairs = bench.pairs.take(rows)
+        parts[name] = Part(pairs, clean_scores(pairs, layer))
     ceilings = {
-        "size0": _evaluate(bench, test, layer, torch.zeros(bench.clip.width("text"), 0), 0),
-        "whole": _evaluate(bench, test, layer, torch.eye(bench.clip.width("text")), 0),
+        f"iia_{name}{suffix}": value
+        for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width)))
+        for suffix, value in _iias(_evaluate(bench, parts["test"], layer, basis, 0)).items()
     }
-    found: dict[CellKey, tuple[Rotation, dict[str, Any]]] = {}
+    shared = bench.paths.shared(layer)
     for key in keys:
         started = time.perf_counter()
-        rotation = _rotation(bench, folder, site, key)
-        measures = _alignment(bench, rotation, key) | {
-            f"iia_{name}{suffix}": value for name, out in ceilings.items() for suffix, value in _iias(out).items()
-        }
-        measures["seconds"] = time.perf_counter() - started
-        found[key] = (rotation, measures)
+        rotation = _rotation(bench, parts, folder, site, key)
         on_step()
-    started = time.perf_counter()
-    rows = torch.cat([bench.attributed, bench.attributed + len(bench.pairs)])
-    tokens, images = bench.run.tokens.take(rows), bench.pairs.images[bench.attributed].repeat(2, 1)
-    bases = {key.name: rotation.basis for key, (rotation, _) in found.items()}
-    shared, through = integrate(bench.clip, tokens, images, layer, bases, n_steps=bench.n_steps)
-    shared_seconds = (time.perf_counter() - started) / len(keys)
-    for key, (_, measures) in found.items():
-        attributions = _attributions(tokens, shared, through[key.name])
+        measures = _alignment(bench, parts, rotation, key) | ceilings
+        attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
         measures |= correlations(attributions, bench.norms)
         measures["attribution_delta"] = float(np.abs(attributions.delta).max())
-        measures["seconds"] += shared_seconds
         if bench.more is not None:
-            started = time.perf_counter()
             measures |= bench.more(key)
-            measures["seconds"] += time.perf_counter() - started
+        measures["seconds"] = time.perf_counter() - started
         words = {route: attributions.by_type(route) for route in ROUTES}
         place = {"layer": key.layer, "block": site.block, "size": key.size, "seed": key.seed}
         folder.write(key.name, {"cell": place, "measures": measures, "words": words})
         on_step()
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The pairs of a split, and `clean_scores` of them at the layer."""
+
+    pairs: PairRun
+    clean: Tensor
 
 
 def _attributions(tokens: Tokens, shared: Shared, through: np.ndarray) -> Attributions:
@@ -127,49 +135,53 @@ def rotation_path(folder: RunFolder, key: CellKey) -> Path:
     return folder.path / "rotations" / f"{key.name}.safetensors"
 
 
-def _rotation(bench: Bench, folder: RunFolder, site: Site, key: CellKey) -> Rotation:
+def _rotation(bench: Bench, parts: Mapping[str, Part], folder: RunFolder, site: Site, key: CellKey) -> Rotation:
     """The cell's rotation: from an earlier, unfinished run if it left one, else searched for."""
     path = rotation_path(folder, key)
     try:
         return Rotation.load(path)
     except RotationError:
         pass
-    train, val = (bench.pairs.take(bench.splits[name]) for name in ("train", "val"))
-    rotation = train_das(train, val, site.label, site.layer, key.size, replace(bench.das, seed=key.seed))
+    train, val = parts["train"], parts["val"]
+    rotation = train_das(
+        train.pairs, val.pairs, site.label, site.layer, key.size, replace(bench.das, seed=key.seed),
+        clean=(train.clean, val.clean),
+    )  # fmt: skip
     rotation.save(path)
     # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
     return Rotation.load(path)
 
 
-def _evaluate(bench: Bench, pairs: PairRun, layer: int, basis: Basis, seed: int) -> Outcomes:
-    return evaluate(pairs, layer, basis.to(pairs.images), sources=bench.das.sources, draws=bench.draws, seed=seed)
+def _evaluate(bench: Bench, part: Part, layer: int, basis: Basis, seed: int) -> Outcomes:
+    basis = basis.to(part.pairs.images)
+    sources, draws = bench.das.sources, bench.draws
+    return evaluate(part.pairs, layer, basis, sources=sources, draws=draws, seed=seed, clean=part.clean)
 
 
 def _iias(outcomes: Outcomes) -> dict[str, float]:
     return {"": outcomes.iia()} | {f"_{SHORT[d]}": outcomes.iia(d) for d in DIRECTIONS}
 
 
-def _alignment(bench: Bench, rotation: Rotation, key: CellKey) -> dict[str, Any]:
+def _alignment(bench: Bench, parts: Mapping[str, Part], rotation: Rotation, key: CellKey) -> dict[str, Any]:
     """IIA of the rotation, of the controls of its size, and the preference of the frozen model."""
     layer = key.layer
-    test, val = (bench.pairs.take(bench.splits[name]) for name in ("test", "val"))
+    test, train = parts["test"], parts["train"].pairs
     outcomes = _evaluate(bench, test, layer, rotation.basis, key.seed)
-    measures: dict[str, Any] = {"test_pairs": len(test)}
+    measures: dict[str, Any] = {"test_pairs": len(test.pairs)}
     hits = {direction: outcomes.hits(direction) for direction in DIRECTIONS}
     both = np.mean([hits[direction] for direction in DIRECTIONS], axis=0)
     for suffix, values in {"": both, **{f"_{SHORT[d]}": hits[d] for d in DIRECTIONS}}.items():
         share = clustered_share(values, outcomes.groups)
         measures |= {f"iia{suffix}": share.share, f"iia{suffix}_low": share.low, f"iia{suffix}_high": share.high}
     measures |= {f"shift_{SHORT[d]}": outcomes.shift(d) for d in DIRECTIONS}
-    measures["iia_val"] = _evaluate(bench, val, layer, rotation.basis, key.seed).iia()
-    train = bench.pairs.take(bench.splits["train"])
+    measures["iia_val"] = _evaluate(bench, parts["val"], layer, rotation.basis, key.seed).iia()
     for kind in BASELINES:
         seeds = [key.seed * RANDOM_BASES + i for i in range(RANDOM_BASES if kind == "random" else 1)]
         bases = [baseline_basis(kind, train, layer, key.size, seed=seed) for seed in seeds]
         each = [_iias(_evaluate(bench, test, layer, basis, key.seed)) for basis in bases]
         measures |= {f"iia_{kind}{name}": float(np.mean([one[name] for one in each])) for name in each[0]}
     clean = outcomes.base
-    n = len(test)
+    n = len(test.pairs)
     preferred = preference(clean["description->caption"][:n], clean["caption->description"][:n])
     share = clustered_share(preferred, outcomes.groups[:n])
     measures |= {"preference": share.share, "preference_low": share.low, "preference_high": share.high}

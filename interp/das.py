@@ -149,6 +149,7 @@ def train_das(
     size: int,
     config: DASConfig | None = None,
     *,
+    clean: tuple[Tensor, Tensor] | None = None,
     on_look: Callable[[int, float], None] | None = None,
 ) -> Rotation:
     """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
@@ -160,6 +161,7 @@ def train_das(
         train, val: clean runs that kept `layer`.
         site: label for the rotation, for example ``text.11.eot``.
         size: k, from 0 (nothing to train) to d.
+        clean: `clean_scores` of train and val, if they are known.
         on_look: called with the step and the loss on `val` after each look.
 
     Returns:
@@ -179,7 +181,8 @@ def train_das(
     if size == 0:
         return Rotation(free.detach(), site, {"method": "das", "steps": 0})
     optimizer = torch.optim.Adam([free], lr=config.lr)
-    base_logits, val_logits = (clean_scores(pairs, layer) * pairs.logit_scale for pairs in (train, val))
+    known = clean or (clean_scores(train, layer), clean_scores(val, layer))
+    base_logits, val_logits = known[0] * train.logit_scale, known[1] * val.logit_scale
     val_source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed))
     best, best_basis, history = np.inf, orthonormal(free.detach()), []
     counted, since = np.inf, 0  # the last loss that was lower by enough, and the looks since then
@@ -255,18 +258,19 @@ def counterfactual_loss(base: Float[Tensor, " m"], counterfactual: Float[Tensor,
 
 @torch.inference_mode()
 def evaluate(
-    pairs: PairRun, layer: int, basis: Basis, *, sources: Sources = "random", draws: int = 4, seed: int = 0
-) -> Outcomes:
+    pairs: PairRun, layer: int, basis: Basis, *, sources: Sources = "random", draws: int = 4, seed: int = 0,
+    clean: Float[Tensor, " m"] | None = None,
+) -> Outcomes:  # fmt: skip
     """Counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
 
     The base scores are computed by the same operations on the same batches, so that an intervention that changes
-    nothing ties exactly.
+    nothing ties exactly; `clean` holds them, as `clean_scores` gives them, if they are known.
     """
     generator = torch.Generator().manual_seed(seed)
     n, images = len(pairs), pairs.images.repeat(2, 1)
     base: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
     changed: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
-    clean = clean_scores(pairs, layer)
+    clean = clean_scores(pairs, layer) if clean is None else clean
     draws = 1 if sources == "paired" else draws
     for _ in range(draws):
         base_rows, source_rows = _interventions(torch.arange(n), draw_sources(n, sources, generator))

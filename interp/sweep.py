@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
     from interp.features import ImageFeatures
+    from interp.interchange import TextRun
     from interp.models import Clip
+    from interp.paths import PathRun
     from interp.store import RunFolder
     from training.ablation import Ablation
     from training.config import FinetuneConfig
@@ -228,23 +230,31 @@ def _compute(
     from tqdm import tqdm
 
     from interp.interchange import clean_texts
+    from interp.paths import run_paths
     from interp.workers import Work, compute
 
     pairs = features.pairs
-    texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
-    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
-        run = clean_texts(clip, texts, {key.layer for key in missing}, on_batch=bar.update)
-    if run.tokens.truncated:
-        print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
     more = _ablation(config, folder, clip, features, norms) if config.objective == "iit-das" else None
     splits = {name: [i for i, pair in enumerate(pairs) if pair.split == name] for name in ("train", "val", "test")}
     work = Work(
         model=config.model, tokenizer=config.tokenizer, device=config.device, fingerprint=clip.fingerprint,
         images=features.embeddings.cpu(), splits=splits, groups=tuple(pair.group for pair in pairs),
-        norms=tuple(norms), sources=config.sources, attributed=config.attributed, n_steps=config.n_steps,
-        max_steps=config.max_steps, folder=folder.path, more=more,
+        norms=tuple(norms), sources=config.sources, attributed=config.attributed, max_steps=config.max_steps,
+        folder=folder.path, more=more,
     )  # fmt: skip
-    compute(work, clip, run, missing, jobs=config.jobs)
+
+    def prepare() -> tuple[TextRun, PathRun]:
+        layers = {key.layer for key in missing}
+        texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
+        with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
+            run = clean_texts(clip, texts, layers, on_batch=bar.update)
+        if run.tokens.truncated:
+            print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
+        some, images = run.tokens.take(work.attributed_texts), work.images[work.attributed_pairs].repeat(2, 1)
+        with tqdm(total=len(some), desc="attributions", unit="text", leave=False, disable=None) as bar:
+            return run, run_paths(clip, some, images, layers, n_steps=config.n_steps, on_text=bar.update)
+
+    compute(work, clip, prepare, missing, jobs=config.jobs)
 
 
 def _ablation(

@@ -55,9 +55,7 @@ def run_block(
     return _add(block, hidden, attended.transpose(1, 2)), k, v
 
 
-def keys_and_values(
-    block: Any, hidden: Float[Tensor, "total d"]
-) -> tuple[Float[Tensor, "total d"], Float[Tensor, "total d"]]:
+def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
     """What a block lets later positions see of some."""
     normed = block.layer_norm1(hidden)
     return block.self_attn.k_proj(normed), block.self_attn.v_proj(normed)

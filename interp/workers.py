@@ -1,7 +1,7 @@
 """Compute the cells of a sweep, here or in several processes; the numbers are the same.
 
 Each process computes with one thread, also where there is only one process, so that no sum is taken in another
-order. The clean run is made once, by the caller, and mapped into the memory of all processes.
+order. What is run once for all cells is mapped into the memory of all processes.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ from interp.errors import UserError
 from interp.interchange import TextRun
 from interp.loading import load_clip
 from interp.models import Clip
+from interp.paths import PathRun
 from interp.store import RunFolder
-from interp.tensors import Embeddings
+from interp.tensors import Embeddings, Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+CLEAN, PATHS = "clean-run.safetensors", "paths.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,16 +55,28 @@ class Work:
     norms: tuple[Norm, ...]
     sources: Sources
     attributed: int
-    n_steps: int
     max_steps: int
     folder: Path
     more: Callable[[CellKey], Mapping[str, Any]] | None = None
 
+    @property
+    def attributed_pairs(self) -> Tensor:
+        """Rows of the test pairs whose texts are attributed."""
+        return torch.tensor(self.splits["test"][: self.attributed])
 
-def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jobs: int | None) -> None:
+    @property
+    def attributed_texts(self) -> Tensor:
+        """Rows of their texts in the clean run: descriptions, then captions."""
+        return torch.cat([self.attributed_pairs, self.attributed_pairs + len(self.images)])
+
+
+def compute(
+    work: Work, clip: Clip, prepare: Callable[[], tuple[TextRun, PathRun]], keys: Sequence[CellKey], *, jobs: int | None
+) -> None:
     """Compute cells and write them to the run folder, showing progress.
 
     Args:
+        prepare: runs the texts; where there are several processes its result is kept on disk, and not here.
         jobs: processes; by default one for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
 
     Raises:
@@ -71,23 +86,31 @@ def compute(work: Work, clip: Clip, run: TextRun, keys: Sequence[CellKey], *, jo
     chunks = _chunks(keys, wanted)
     cache = work.folder / "cache"
     shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
-    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    with tqdm(total=2 * len(keys), desc="cells", bar_format=form, disable=None) as bar:
-        if min(wanted, len(chunks)) == 1:
-            bench = _bench(work, clip, run)
+    try:
+        if min(wanted, len(chunks)) > 1:
+            _keep(cache, *prepare())
+            runs = None
+        else:
+            runs = prepare()
+        with tqdm(total=2 * len(keys), desc="cells", bar_format=BAR, disable=None) as bar:
+            if runs is None:
+                _in_processes(work, cache, chunks, min(wanted, len(chunks)), keys, bar)
+                return
+            bench = _bench(work, clip, *runs)
             with _one_thread():
                 for chunk in chunks:
                     compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
-            return
-        try:
-            try:
-                cache.mkdir(parents=True)
-                run.save(cache / "clean-run.safetensors")
-            except (OSError, SafetensorError) as error:
-                raise UserError(f"cannot keep the clean run in '{cache}': {error}; choose another --out") from error
-            _in_processes(work, cache / "clean-run.safetensors", chunks, min(wanted, len(chunks)), keys, bar)
-        finally:
-            shutil.rmtree(cache, ignore_errors=True)
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+def _keep(cache: Path, run: TextRun, paths: PathRun) -> None:
+    try:
+        cache.mkdir(parents=True)
+        run.save(cache / CLEAN)
+        paths.save(cache / PATHS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot keep the clean run in '{cache}': {error}; choose another --out") from error
 
 
 def _chunks(keys: Sequence[CellKey], jobs: int) -> list[list[CellKey]]:
@@ -110,13 +133,11 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
+def _bench(work: Work, clip: Clip, run: TextRun, paths: PathRun) -> Bench:
     splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
     pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
-    return Bench(
-        clip, run, pairs, splits, splits["test"][: work.attributed], work.norms, das, work.n_steps, more=work.more
-    )
+    return Bench(clip, run, pairs, splits, paths, work.norms, das, more=work.more)
 
 
 def _in_processes(
@@ -178,7 +199,9 @@ def _start(work: Work, cache: Path) -> None:
     clip = load_clip(work.model, tokenizer=work.tokenizer, device=work.device)
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{work.model}' has changed since the sweep began; run it again")
-    _here = _bench(work, clip, TextRun.load(clip, cache)), RunFolder(work.folder)
+    run = TextRun.load(clip, cache / CLEAN)
+    paths = PathRun.load(clip, run.tokens.take(work.attributed_texts), cache / PATHS)
+    _here = _bench(work, clip, run, paths), RunFolder(work.folder)
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,7 @@ from captum.attr import LayerIntegratedGradients, NeuronConductance
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interp.attribution import ROUTES, MediatedIntegratedGradients, default_baselines, integrate
+from interp.attribution import ROUTES, MediatedIntegratedGradients, default_baselines, integrate, path_rule
 from interp.models import Clip, embed_texts, tokenize
 from interp.rotation import Rotation, orthonormal, random_basis
 from interp.sites import Site, SiteError, SiteMismatch
@@ -108,6 +108,44 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
         ).numpy()
         np.testing.assert_allclose(ours.tokens[route], found, atol=2e-5 * np.abs(ours.tokens["full"]).max())
     assert np.abs(ours.tokens["through"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("layer", [1, 3, 5])
+def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip, layer: int):
+    """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""
+    texts, image = random_texts(1, layer), an_image(1, layer)
+    turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), f"text.{layer}.eot")
+    ours = MediatedIntegratedGradients(small, turn).attribute(texts, image, n_steps=STEPS, routes=("bypass",))
+    tokens = tokenize(small, texts)
+    eot, table = int(tokens.eot[0]), small.model.text_model.embeddings.token_embedding
+    end, start = table(tokens.ids).detach(), table(default_baselines(small, tokens)).detach()
+    points, weights = path_rule(STEPS, "gausslegendre")
+    path = (start + points.to(end)[:, None, None] * (end - start)).requires_grad_()
+    handles = [
+        table.register_forward_hook(lambda _module, _inputs, _output: path),
+        turn_off(Site("text", layer).module(small), eot),
+    ]
+    try:
+        features = small.model.get_text_features(input_ids=tokens.ids.repeat(STEPS, 1)).pooler_output
+        scores = functional.normalize(features, dim=-1) @ image[0]
+        (grad,) = torch.autograd.grad(scores.sum(), path, allow_unused=True)
+    finally:
+        for handle in handles:
+            handle.remove()
+    expected = 0 if grad is None else ((grad * (end - start)).sum(-1) * weights.to(end)[:, None]).sum(0).numpy()
+    np.testing.assert_allclose(ours.tokens["bypass"][0], expected, atol=1e-6)
+    assert (np.abs(expected).max() > 1e-3) == (layer < 5)
+
+
+def turn_off(module: nn.Module, position: int):
+    """Let no gradient through a position of a block's output."""
+
+    def hold(_module, _inputs, hidden):
+        return torch.cat(
+            [hidden[:, :position], hidden[:, position : position + 1].detach(), hidden[:, position + 1 :]], 1
+        )
+
+    return module.register_forward_hook(hold)
 
 
 @pytest.mark.parametrize("layer", [1, 2, 4, 5])

@@ -1,0 +1,82 @@
+"""What the benchmarks run on: the size of ViT-B/32 with random weights, and texts as long as those of Concadia."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+from interp.data import toy
+from interp.data.concadia import load_concadia
+from interp.loading import load_clip
+from interp.models import Clip, Tokens
+from interp.tensors import Embeddings, Tensor
+
+CONTEXT = 77
+PIECES = 1.3  # tokens a word has on average in CLIP's vocabulary, which is not at hand offline
+
+
+def vit_b32(device: str = "cpu") -> Clip:
+    """ViT-B/32 with random weights; tokenizer and processor, which are not used, are the toy's."""
+    torch.manual_seed(0)
+    model = CLIPModel(CLIPConfig()).eval().requires_grad_(False).to(device)
+    eot = int(model.config.text_config.eos_token_id)
+    return replace(load_clip("toy"), name="random ViT-B/32", model=model, eot=eot)
+
+
+def concadia_lengths(folder: Path) -> list[int]:
+    """Tokens of the texts of Concadia or a sample of it, BOS and EOT included, estimated from their words."""
+    pairs = load_concadia(folder).pairs
+    texts = [text for pair in pairs for text in (pair.description, pair.caption)]
+    return [min(CONTEXT, 2 + round(PIECES * len(text.split()))) for text in texts]
+
+
+def random_tokens(clip: Clip, lengths: Sequence[int], draw: np.random.Generator) -> Tokens:
+    """Texts of these many tokens, BOS and EOT included, that mean nothing; each token is a word."""
+    eot = torch.tensor(lengths) - 1
+    config = clip.model.config.text_config
+    ids = torch.from_numpy(draw.integers(1000, config.vocab_size - 2, size=(len(eot), int(eot.max()) + 1)))
+    places = torch.arange(ids.shape[1])
+    ids = torch.where(places >= eot[:, None], clip.eot, ids)
+    ids[:, 0] = config.bos_token_id
+    inside = (places >= 1) & (places < eot[:, None])
+    word_of = torch.where(inside, places - 1, -1)
+    words = tuple(tuple(map(str, row[1:end].tolist())) for row, end in zip(ids, eot.tolist(), strict=True))
+    return Tokens(ids, eot, words, word_of, 0)
+
+
+def random_images(clip: Clip, n: int) -> Embeddings:
+    """Unit-norm embeddings of no image."""
+    drawn: Tensor = torch.randn(n, clip.embed_dim, generator=torch.Generator().manual_seed(1))
+    return functional.normalize(drawn, dim=-1).to(clip.device)
+
+
+def write_model(folder: Path) -> None:
+    """ViT-B/32 with random weights as a folder that `--model` takes, with the toy's tokenizer and image settings."""
+    clip = vit_b32()
+    small = load_clip("toy")
+    clip.model.config.text_config.eos_token_id = small.eot
+    clip.model.save_pretrained(folder)
+    small.tokenizer.save_pretrained(folder)
+    CLIPImageProcessor().save_pretrained(folder)  # its defaults are those of ViT-B/32
+
+
+def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.random.Generator) -> None:
+    """Data in Concadia's format: pictures of the toy world, and words of it in texts of these lengths in tokens."""
+    world, words = toy.load_toy(), toy.vocabulary()
+    (folder / "resized").mkdir(parents=True)
+    splits = np.repeat(["train", "val", "test"], [pairs - 2 * (pairs // 10), pairs // 10, pairs // 10])
+    items = []
+    for number, split in enumerate(splits.tolist()):
+        name = f"{number}.png"
+        world.open_image(world.pairs[number % len(world.pairs)]).save(folder / "resized" / name)
+        said = [" ".join(draw.choice(words, size=draw.choice(lengths) - 2)) for _ in range(2)]
+        texts = {"description": {"raw": f"{said[0]}"}, "caption": {"raw": f"{said[1]}"}}
+        items.append({"article_id": str(number), "filename": name, "split": split, **texts})
+    (folder / "wiki_split.json").write_text(json.dumps({"images": items}))
