@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper test lint clean
+.PHONY: demo paper-toy paper bench test lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -21,6 +21,10 @@ paper-toy: $(VENV)/.installed
 # for other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'
 paper: $(VENV)/.installed
 	$(BIN)/python -m training.paper --preset paper $(ARGS)
+
+# Against pyvene and captum, side by side; everything takes hours: make bench ARGS='--quick --concadia FOLDER'
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest

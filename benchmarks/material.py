@@ -19,13 +19,14 @@ from interp.models import Clip, Tokens
 from interp.tensors import Embeddings, Tensor
 
 CONTEXT = 77
+MEAN_LOG, SPREAD_LOG = 2.8, 0.6  # of the logarithm of a text's length
 PIECES = 1.3  # tokens a word has on average in CLIP's vocabulary, which is not at hand offline
 
 
-def vit_b32(device: str = "cpu") -> Clip:
+def vit_b32() -> Clip:
     """ViT-B/32 with random weights; tokenizer and processor, which are not used, are the toy's."""
     torch.manual_seed(0)
-    model = CLIPModel(CLIPConfig()).eval().requires_grad_(False).to(device)
+    model = CLIPModel(CLIPConfig()).eval().requires_grad_(False)
     eot = int(model.config.text_config.eos_token_id)
     return replace(load_clip("toy"), name="random ViT-B/32", model=model, eot=eot)
 
@@ -35,6 +36,12 @@ def concadia_lengths(folder: Path) -> list[int]:
     pairs = load_concadia(folder).pairs
     texts = [text for pair in pairs for text in (pair.description, pair.caption)]
     return [min(CONTEXT, 2 + round(PIECES * len(text.split()))) for text in texts]
+
+
+def typical_lengths() -> list[int]:
+    """Lengths distributed about as those of Concadia, where no sample is at hand."""
+    drawn = np.exp(np.random.default_rng(0).normal(MEAN_LOG, SPREAD_LOG, size=1000))
+    return [int(n) for n in drawn.round().clip(3, CONTEXT)]
 
 
 def random_tokens(clip: Clip, lengths: Sequence[int], draw: np.random.Generator) -> Tokens:
@@ -68,7 +75,10 @@ def write_model(folder: Path) -> None:
 
 
 def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.random.Generator) -> None:
-    """Data in Concadia's format: pictures of the toy world, and words of it in texts of these lengths in tokens."""
+    """Data in Concadia's format: pictures of the toy world, and words of it in texts of these lengths in tokens.
+
+    Descriptions have other words than captions, so that there is something to search for.
+    """
     world, words = toy.load_toy(), toy.vocabulary()
     (folder / "resized").mkdir(parents=True)
     splits = np.repeat(["train", "val", "test"], [pairs - 2 * (pairs // 10), pairs // 10, pairs // 10])
@@ -76,7 +86,7 @@ def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.ra
     for number, split in enumerate(splits.tolist()):
         name = f"{number}.png"
         world.open_image(world.pairs[number % len(world.pairs)]).save(folder / "resized" / name)
-        said = [" ".join(draw.choice(words, size=draw.choice(lengths) - 2)) for _ in range(2)]
-        texts = {"description": {"raw": f"{said[0]}"}, "caption": {"raw": f"{said[1]}"}}
+        said = [" ".join(draw.choice(words[kind::2], size=draw.choice(lengths) - 2)) for kind in range(2)]
+        texts = {"description": {"raw": said[0]}, "caption": {"raw": said[1]}}
         items.append({"article_id": str(number), "filename": name, "split": split, **texts})
     (folder / "wiki_split.json").write_text(json.dumps({"images": items}))

@@ -248,8 +248,8 @@ def integrate(
             end = embed_ids(clip, some.ids.to(clip.device))
             start = embed_ids(clip, given[rows, :width].to(clip.device))
             target = images[rows].to(clip.device, clip.model.dtype)
-            for values, embedded in ((score, end), (baseline_score, start)):
-                values[rows.numpy()] = path_scores(clip, embedded, some.eot, target).double().cpu().numpy()
+            both = path_scores(clip, torch.cat([end, start]), some.eot.repeat(2), target.repeat(2, 1)).double().cpu()
+            score[rows.numpy()], baseline_score[rows.numpy()] = both.numpy().reshape(2, -1)
         steps = torch.arange(len(rows) * n_steps)
         for chunk in steps.split(internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
             text, step = chunk // n_steps, chunk % n_steps

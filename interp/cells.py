@@ -24,7 +24,6 @@ from interp.das import (
     train_das,
 )
 from interp.data.norms import Norm
-from interp.interchange import TextRun
 from interp.models import Clip, Tokens
 from interp.paths import PathRun
 from interp.rotation import Rotation, RotationError
@@ -43,7 +42,7 @@ class Bench:
     """What every cell of a sweep is computed from.
 
     Attributes:
-        run: clean run of the descriptions, then the captions, of all pairs.
+        pairs: clean run of the descriptions, then the captions, of all pairs.
         splits: train, val, test -> rows of pairs.
         paths: of the texts that are attributed.
         das: settings of the search; the seed is each cell's own.
@@ -52,7 +51,6 @@ class Bench:
     """
 
     clip: Clip
-    run: TextRun
     pairs: PairRun
     splits: Mapping[str, Tensor]
     paths: PathRun

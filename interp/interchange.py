@@ -203,7 +203,7 @@ def clean_texts(
     streams = {layer: torch.empty(len(tokens), width, device=device, dtype=dtype) for layer in wanted}
     keys = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
     values = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
-    for rows in length_batches(tokens.eot, batch_size):
+    for rows in length_batches(tokens.eot, batch_size) if len(tokens) else ():
         batch = tokens.take(rows)
         layout = pack(batch.eot, batch.ids.shape[1], device)
         hidden = embed_ids(clip, batch.ids.to(device)).flatten(0, 1)[layout.taken]

@@ -87,11 +87,12 @@ def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], laye
             k, v = keys_and_values(block, hidden)
             end = step_block(block, hidden[layout.ends], k, v, group(layout.starts, eot.cpu(), ids.device))
         streams.append(end)
-        keys.append(k)
-        values.append(v)
+        if number >= layer:
+            keys.append(k)
+            values.append(v)
     each = torch.arange(len(ids), device=ids.device)
-    embeddings, above = finish(clip, "text", streams[-1]), slice(layer, None)
+    embeddings = finish(clip, "text", streams[-1])
     return LiveRun(
-        clip, layer, embeddings, streams[layer - 1], tuple(keys[above]), tuple(values[above]), layout.starts, eot.cpu(),
+        clip, layer, embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.starts, eot.cpu(),
         each,
     )  # fmt: skip

@@ -13,8 +13,7 @@ import torch
 
 from interp.tensors import Bool, Int, Tensor
 
-MOST_GROUPS = 8  # more would cost more in calls than they save in padding
-SMALLEST_GROUP = 16
+MOST_GROUPS, SMALLEST_GROUP = 8, 16  # more and smaller ones would cost more in calls than they save in padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +24,13 @@ class Group:
         rows: which of the texts.
         index: rows of their tokens in the packed tensors, shape (m, t); any row behind a text's end.
         seen: true up to each text's end.
+        kept: where `seen` is true, in the flattened table.
     """
 
     rows: Int[Tensor, " m"]
     index: Int[Tensor, "m t"]
     seen: Bool[Tensor, "m t"]
+    kept: Int[Tensor, " kept"]
 
 
 def group(starts: Int[Tensor, " n"], lengths: Int[Tensor, " n"], device: torch.device) -> list[Group]:
@@ -46,7 +47,8 @@ def group(starts: Int[Tensor, " n"], lengths: Int[Tensor, " n"], device: torch.d
         steps = torch.arange(int(lengths[rows].max()) if len(rows) else 0)
         seen = steps < lengths[rows, None]
         index = torch.where(seen, starts[rows, None] + steps, 0)
-        groups.append(Group(rows.to(device), index.to(device), seen.to(device)))
+        kept = seen.flatten().nonzero()[:, 0]
+        groups.append(Group(rows.to(device), index.to(device), seen.to(device), kept.to(device)))
     return groups
 
 

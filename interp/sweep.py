@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -148,6 +149,7 @@ def sweep(config: SweepConfig) -> int:
     print("".join(f"note: {note}\n" for note in notes), end="")
     folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes, tuned)
     with locked(folder):
+        shutil.rmtree(out / "cache", ignore_errors=True)  # of a run that was killed
         missing = [key for key in keys if folder.read(key.name) is None]
         print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
         if missing:

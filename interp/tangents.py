@@ -98,13 +98,12 @@ def _linear(module: nn.Module, change: Tensor) -> Tensor:
 
 
 def _layer_norm(norm: nn.LayerNorm, x: Tensor, change: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer norm and its derivative."""
-    centred = x - x.mean(-1, keepdim=True)
-    scale = (centred.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
-    unit = centred * scale
-    along = unit.index_select(1, position)
-    moved = change - change.mean(-1, keepdim=True) - along * (change * along).mean(-1, keepdim=True)
-    return norm(x), moved * (scale.index_select(1, position) * norm.weight)
+    """A layer norm and its derivative. Before its weights the Jacobian is symmetric: torch's backward pass gives it."""
+    with torch.enable_grad():
+        rows = x.index_select(1, position).requires_grad_()
+        plain = functional.layer_norm(rows, norm.normalized_shape, eps=norm.eps)
+        (moved,) = torch.autograd.grad(plain, rows, change)
+    return norm(x), moved * norm.weight
 
 
 def _grid(rows: Tensor, slots: Tensor, like: Tensor, words: int) -> Float[Tensor, "s p w d"]:
@@ -121,8 +120,8 @@ def _attend(
     q, k, v = (x.unflatten(-1, split).transpose(1, 2) for x in qkv)  # (s, heads, p or t, head)
     dq, dk, dv = (x.unflatten(-1, split).permute(0, 3, 1, 2, 4) for x in moved)  # (s, heads, p or t, w, head)
     positions, length, words = q.shape[2], k.shape[2], dk.shape[3]
-    hidden = torch.ones(positions, length, dtype=torch.bool, device=q.device).triu(first + 1)
-    logits = (q @ k.transpose(-1, -2) * attention.scale).masked_fill(hidden, -torch.inf)
+    later = torch.ones(positions, length, dtype=torch.bool, device=q.device).triu(first + 1)
+    logits = (q @ k.transpose(-1, -2) * attention.scale).masked_fill(later, -torch.inf)
     weights = logits.softmax(-1)
     by_query = (dq.flatten(2, 3) @ k.transpose(-1, -2)).unflatten(2, (positions, words))
     by_key = (q @ dk.flatten(2, 3).transpose(-1, -2)).unflatten(3, (length, words)).transpose(-1, -2)

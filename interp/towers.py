@@ -76,7 +76,7 @@ def run_packed(
     for some in groups:
         q, k, v = (_heads(block, x.index_select(0, some.index.flatten()).view(*some.index.shape, -1)) for x in qkv)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scale)
-        parts.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.seen.flatten().nonzero()[:, 0]))
+        parts.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
     return _add(block, hidden, torch.cat(parts)), qkv[1], qkv[2]
 
 
@@ -98,7 +98,7 @@ def step_block(
     parts = []
     for some in groups:
         shape, index = (*some.index.shape, *split), some.index.flatten()
-        # A product and a sum are several times faster here than a matrix product, which would be with one column.
+        # On CPUs a product and a sum are several times faster than a matrix product, which would have one column.
         earlier = (keys.index_select(0, index).view(shape) * q[some.rows][:, None]).sum(-1)
         logits = torch.cat([earlier.masked_fill(~some.seen[..., None], -torch.inf), own[some.rows][:, None]], dim=1)
         weights = (logits * attention.scale).softmax(1)[..., None]

@@ -1,6 +1,6 @@
 """Compute the cells of a sweep, here or in several processes; the numbers are the same.
 
-Each process computes with one thread, also where there is only one process, so that no sum is taken in another
+Each process computes cells with one thread, also where there is only one process, so that no sum is taken in another
 order. What is run once for all cells is mapped into the memory of all processes.
 """
 
@@ -85,7 +85,6 @@ def compute(
     wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
     chunks = _chunks(keys, wanted)
     cache = work.folder / "cache"
-    shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
     try:
         if min(wanted, len(chunks)) > 1:
             _keep(cache, *prepare())
@@ -137,7 +136,7 @@ def _bench(work: Work, clip: Clip, run: TextRun, paths: PathRun) -> Bench:
     splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
     pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
-    return Bench(clip, run, pairs, splits, paths, work.norms, das, more=work.more)
+    return Bench(clip, pairs, splits, paths, work.norms, das, more=work.more)
 
 
 def _in_processes(

@@ -113,10 +113,22 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
 @pytest.mark.parametrize("layer", [1, 3, 5])
 def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip, layer: int):
     """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""
-    texts, image = random_texts(1, layer), an_image(1, layer)
+    texts, images = random_texts(7, layer), an_image(7, layer)
     turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), f"text.{layer}.eot")
-    ours = MediatedIntegratedGradients(small, turn).attribute(texts, image, n_steps=STEPS, routes=("bypass",))
-    tokens = tokenize(small, texts)
+    ours = MediatedIntegratedGradients(small, turn).attribute(
+        texts, images, n_steps=STEPS, routes=("bypass",), internal_batch_size=30
+    )
+    largest = 0.0
+    for row, (text, image) in enumerate(zip(texts, images, strict=True)):
+        expected = bypass_by_hook(small, text, image, layer)
+        np.testing.assert_allclose(ours.tokens["bypass"][row, : len(expected)], expected, atol=1e-6)
+        largest = max(largest, np.abs(expected).max())
+    # Past the last layer nothing can be bypassed; before it something is.
+    assert (largest > 1e-3) == (layer < 5)
+
+
+def bypass_by_hook(small: Clip, text: str, image: Tensor, layer: int) -> np.ndarray:
+    tokens = tokenize(small, [text])
     eot, table = int(tokens.eot[0]), small.model.text_model.embeddings.token_embedding
     end, start = table(tokens.ids).detach(), table(default_baselines(small, tokens)).detach()
     points, weights = path_rule(STEPS, "gausslegendre")
@@ -127,14 +139,12 @@ def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip
     ]
     try:
         features = small.model.get_text_features(input_ids=tokens.ids.repeat(STEPS, 1)).pooler_output
-        scores = functional.normalize(features, dim=-1) @ image[0]
-        (grad,) = torch.autograd.grad(scores.sum(), path, allow_unused=True)
+        scores = functional.normalize(features, dim=-1) @ image
+        (grad,) = torch.autograd.grad(scores.sum(), path)
     finally:
         for handle in handles:
             handle.remove()
-    expected = 0 if grad is None else ((grad * (end - start)).sum(-1) * weights.to(end)[:, None]).sum(0).numpy()
-    np.testing.assert_allclose(ours.tokens["bypass"][0], expected, atol=1e-6)
-    assert (np.abs(expected).max() > 1e-3) == (layer < 5)
+    return ((grad * (end - start)).sum(-1) * weights.to(end)[:, None]).sum(0).numpy()
 
 
 def turn_off(module: nn.Module, position: int):
@@ -146,19 +156,6 @@ def turn_off(module: nn.Module, position: int):
         )
 
     return module.register_forward_hook(hold)
-
-
-@pytest.mark.parametrize("layer", [1, 2, 4, 5])
-def test_routes_add_up_to_an_uncut_gradient(small: Clip, layer: int):
-    texts, images = random_texts(7, layer), an_image(7)
-    turn = Rotation(random_basis(24, 6, torch.Generator().manual_seed(layer)), f"text.{layer}.eot")
-    found = MediatedIntegratedGradients(small, turn).attribute(texts, images, n_steps=STEPS, internal_batch_size=30)
-    routes = [found.tokens[route] for route in ("through", "around", "bypass")]
-    largest = np.abs(found.tokens["full"]).max()
-    np.testing.assert_allclose(sum(routes), found.tokens["full"], atol=1e-5 * largest)
-    assert all(np.abs(route).max() > 1e-3 * largest for route in routes[:2])
-    # Past the last layer nothing can be bypassed; before it something is.
-    assert (np.abs(found.tokens["bypass"]).max() > 1e-3 * largest) == (layer < 5)
 
 
 def test_the_complement_swaps_through_and_around(small: Clip):

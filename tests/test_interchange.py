@@ -26,9 +26,10 @@ def test_embeddings_are_those_of_transformers(small: Clip):
     torch.testing.assert_close(embed_texts(small, texts, batch_size=5), embed_one_by_one(small, texts), **CLOSE)
 
 
-def test_clean_run_pushed_is_the_clean_embedding(small: Clip):
-    texts = random_texts(9, 1)
-    run = clean_texts(small, texts, range(1, 6), batch_size=4)
+@pytest.mark.parametrize("batch_size", [4, 64])  # 64: several groups of lengths
+def test_clean_run_pushed_is_the_clean_embedding(small: Clip, batch_size: int):
+    texts = random_texts(70, 1)
+    run = clean_texts(small, texts, range(1, 6), batch_size=batch_size)
     for layer in range(1, 6):
         torch.testing.assert_close(run.push(layer, run.stream(layer)), embed_one_by_one(small, texts), **CLOSE)
 
@@ -77,6 +78,12 @@ def test_itself_as_source_changes_nothing_and_the_whole_space_at_the_last_layer_
         interchange(runs[0], runs[0], whole), interchange(*runs, Rotation(torch.zeros(24, 0), "text.5.eot"))
     )
     torch.testing.assert_close(interchange(*runs, whole), embed_one_by_one(small, source), **CLOSE)
+
+
+def test_no_texts_at_all(small: Clip):
+    run = clean_texts(small, [], [2])
+    assert len(run) == 0
+    assert interchange(run, run, rotation(small, 2, 5)).shape == (0, 16)
 
 
 def test_views_of_a_run(small: Clip):

@@ -16,13 +16,13 @@ from tests.reference import random_texts
 @pytest.mark.parametrize("layer", [1, 3, 5])
 def test_a_live_run_is_a_clean_run_with_a_graph(small: Clip, layer: int, generator: torch.Generator):
     """The same embeddings, streams and counterfactuals as the cached engine, for texts of many lengths."""
-    texts = random_texts(12, 3)
+    texts = random_texts(40, 3)  # several groups of lengths
     tokens = tokenize(small, texts)
     live = live_texts(small, tokens.ids, tokens.eot, layer)
     clean = clean_texts(small, texts, [layer])
     torch.testing.assert_close(live.embeddings, embed_texts(small, texts))
     torch.testing.assert_close(live.stream(layer), clean.stream(layer))
-    rows, source = torch.randperm(12, generator=generator)[:7], torch.arange(7)
+    rows, source = torch.randperm(40, generator=generator)[:37], torch.arange(37)
     basis = random_basis(24, 5, generator)
     base = live.take(rows)
     pushed = base.push(layer, swap(base.stream(layer), live.take(source).stream(layer), basis))

@@ -1,0 +1,135 @@
+"""Mediated integrated gradients against captum.
+
+captum as an expert would set it up: `LayerIntegratedGradients` at the token embeddings, parameters frozen, all points
+of the path in one batch (faster here than smaller ones), a hook at the site that lets gradients through Z alone or
+around it alone. Of several subspaces each route has a run of its own, `full` one for all. Texts are padded to 77
+tokens, as the authors do; a second line gives captum the text's own length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from captum.attr import LayerIntegratedGradients
+from torch.nn import functional
+
+from benchmarks.material import CONTEXT, random_images, random_tokens, vit_b32
+from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
+from interp.attribution import MediatedIntegratedGradients, Route, assemble, default_baselines, integrate
+from interp.models import Clip, Tokens
+from interp.rotation import Rotation, random_basis
+from interp.sites import Site
+from interp.tensors import Tensor
+
+LAYER, LENGTH, STEPS = 11, 20, 50
+SIZES = (16, 32, 64, 128, 256)
+ROUTES: tuple[Route, ...] = ("through", "around", "full")
+CLOSE = 1e-4  # of the largest attribution, float32
+
+
+def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
+    """Both bars, and what is not barred; only the cheaper bar unless `whole`."""
+    clip, draw = vit_b32(), np.random.default_rng(0)
+    tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
+    bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
+    one = bases["64"]
+    attributor = MediatedIntegratedGradients(clip, Rotation(one, Site("text", LAYER).label))
+
+    def ours_one() -> np.ndarray:
+        found = attributor.attribute(tokens, image, routes=("through",), n_steps=STEPS)
+        return found.tokens["through"]  # type: ignore[union-attr]
+
+    def ours_all() -> dict[str, np.ndarray]:
+        shared, through = integrate(clip, tokens, image, LAYER, bases, n_steps=STEPS, routes=ROUTES)
+        full = {"full": assemble(shared, None, ("full",))["full"]}
+        parts = {f"{name} {route}": values for name in bases
+                 for route, values in assemble(shared, through[name], ("through", "around")).items()}  # fmt: skip
+        return full | parts
+
+    def peer_all(width: int) -> dict[str, np.ndarray]:
+        full = {"full": captum(clip, tokens, image, width, one, "full")}
+        return full | {
+            f"{name} {route}": captum(clip, tokens, image, width, basis, route)
+            for name, basis in bases.items() for route in ("through", "around")
+        }  # fmt: skip
+
+    lengths = ((CONTEXT, "captum, padded to 77", True), (LENGTH, "captum, not padded", False))
+    title = f"mediated IG of a {LENGTH}-token text, {STEPS} steps, layer {LAYER}"
+    least = [machine.seconds(gradient_work(clip, backward)) for backward in ([LAYER], [LAYER] * 6 + [12])]
+    for width, name, barred in lengths if whole else lengths[:1]:
+        check({"z": ours_one()}, {"z": captum(clip, tokens, image, width, one, "through")})
+        yield side_by_side(
+            f"{title}, one subspace", name,
+            partial(captum, clip, tokens, image, width, one, "through"), ours_one,
+            goal=(">=", 4.0) if barred else None, repeats=repeats, inner=2, least=least[0] if barred else None,
+        )  # fmt: skip
+    for width, name, barred in lengths if whole else ():
+        check(ours_all(), peer_all(width))
+        yield side_by_side(
+            f"{title}, {len(SIZES)} sizes x {len(ROUTES)} routes", f"{name}, one at a time",
+            partial(peer_all, width), ours_all, goal=(">=", 10.0) if barred else None,
+            repeats=max(2, repeats // 5), least=least[1] if barred else None,
+        )  # fmt: skip
+
+
+def captum(clip: Clip, tokens: Tokens, image: Tensor, width: int, basis: Tensor, route: Route) -> np.ndarray:
+    """Attributions by captum, shape (1, t): the score's gradient is stopped at the site except for one route."""
+    table, end = clip.model.text_model.embeddings.token_embedding, int(tokens.eot[0])
+
+    def padded(ids: Tensor) -> Tensor:
+        return functional.pad(ids, (0, width - ids.shape[1]), value=clip.eot)
+
+    def score(ids: Tensor) -> Tensor:
+        features = clip.model.get_text_features(input_ids=ids).pooler_output
+        return functional.normalize(features, dim=-1) @ image[0]
+
+    with stopped(clip, basis, end, route):
+        found = LayerIntegratedGradients(score, table).attribute(
+            padded(tokens.ids), baselines=padded(default_baselines(clip, tokens)), n_steps=STEPS,
+            method="gausslegendre",
+        )  # fmt: skip
+    return found.sum(-1)[:, : tokens.ids.shape[1]].double().detach().numpy()
+
+
+@contextmanager
+def stopped(clip: Clip, basis: Tensor, end: int, route: Route) -> Iterator[None]:
+    """A hook at the site that changes no value, but lets gradients pass by one route only."""
+    if route == "full":
+        yield
+        return
+
+    def hook(_module: object, _inputs: object, hidden: Tensor) -> Tensor:
+        still = hidden.detach()
+        moving = hidden[:, end] - still[:, end]
+        inside = (moving @ basis) @ basis.T
+        kept = still[:, end] + (inside if route == "through" else moving - inside)
+        return torch.cat([still[:, :end], kept[:, None], still[:, end + 1 :]], dim=1)
+
+    handle = Site("text", LAYER).module(clip).register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def check(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
+    """Raise unless both found the same for every token."""
+    largest = max(float(np.abs(values).max()) for values in theirs.values())
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[name], values, atol=CLOSE * largest, rtol=0, err_msg=name)
+    if largest == 0:
+        raise RuntimeError("all attributions are zero: there is nothing to compare")
+
+
+def gradient_work(clip: Clip, backward: Sequence[int]) -> Work:
+    """One forward pass of the path (its last block at EOT only), and passes back from some layers to the embeddings;
+    of the block in which a pass back begins only keys and values."""
+    tokens, d = STEPS * LENGTH, clip.width("text")
+    part = 2 * d * d / (block_flops(clip, 1) / 2)
+    passes = (12 - 1 + part) + sum(layer - 1 + part for layer in backward)
+    flops = passes * block_flops(clip, tokens)
+    return Work(flops, 2 * 12 * block_bytes(clip) + FLOAT * 2 * passes * tokens * d)

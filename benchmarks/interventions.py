@@ -1,0 +1,190 @@
+"""Counterfactual scores and DAS steps against pyvene.
+
+The bars are on pyvene as it is meant to be used, with sources as inputs. A second line each gives it the streams that
+the sources have at the site, found beforehand, as one can while the model is frozen. Otherwise it is set up as an
+expert would: the text tower alone, in inference mode where nothing is trained, `use_fast` (all texts end at one
+position), no parametrization where the basis is fixed, and one orthogonalization a step (`parametrize.cached`) where it
+is trained, not one for each of its three uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import pyvene
+import torch
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from benchmarks.material import random_images, random_tokens, vit_b32
+from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
+from interp.das import DASConfig, PairRun, clean_scores, counterfactual_loss, das_loss
+from interp.interchange import clean_texts, interchange
+from interp.models import Clip
+from interp.rotation import Rotation, orthonormal, random_basis
+from interp.tensors import Tensor
+
+BATCH, SIZE = 32, 256
+CLOSE = 1e-5  # of unit-norm embeddings, float32
+
+
+def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
+    """All bars of this file; if `whole`, also lines that are not barred."""
+    clip = vit_b32()
+    for layer, length, goal in ((11, 77, 150.0), (6, 32, 38.0)):
+        yield from scores(clip, machine, layer, length, goal, repeats, whole)
+    for length, goal in ((77, 100.0), (32, 40.0)):
+        yield from das_step(clip, machine, 10, length, goal, repeats, whole)
+
+
+def scores(
+    clip: Clip, machine: Machine, layer: int, length: int, goal: float, repeats: int, whole: bool
+) -> Iterator[Result]:
+    """Scores of counterfactuals; ours from a clean run that is made once, for any number of rotations."""
+    draw = np.random.default_rng(0)
+    base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
+    images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
+    rotation = Rotation(basis, f"text.{layer}.eot")
+    runs = [clean_texts(clip, tokens, [layer]) for tokens in (base, source)]
+    model, _ = intervenable(clip, layer, basis, trained=False)
+    where = {"sources->base": length - 1}
+
+    @torch.inference_mode()
+    def peer(known: Tensor | None = None) -> Tensor:
+        sources = {"sources": [{"input_ids": source.ids}]} if known is None else {"source_representations": known}
+        _, out = model({"input_ids": base.ids}, unit_locations=where, **sources)
+        return (embedded(clip, out, length) * images).sum(-1)
+
+    def ours() -> Tensor:
+        return (interchange(*runs, rotation) * images).sum(-1)
+
+    torch.testing.assert_close(ours(), peer(), atol=CLOSE, rtol=0)
+    clean = (clean_texts(clip, base, [12]).push(12, clean_texts(clip, base, [12]).stream(12)) * images).sum(-1)
+    if (ours() - clean).abs().max() < 100 * CLOSE:
+        raise RuntimeError("the intervention changes nothing: there is nothing to compare")
+    least = machine.seconds(push_work(clip, layer, length, backward=False))
+    name = f"counterfactual scores, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
+    yield side_by_side(
+        name, "pyvene", peer, ours, goal=(">=", goal), repeats=repeats, inner=10, least=least
+    )  # fmt: skip
+    if not whole:
+        return
+    known = runs[1].stream(layer)[:, None]
+    torch.testing.assert_close(peer(known), peer(), atol=CLOSE, rtol=0)
+    yield side_by_side(
+        f"{name}", "pyvene, given the sources' streams", lambda: peer(known), ours, goal=None, repeats=repeats, inner=10
+    )
+
+
+def das_step(
+    clip: Clip, machine: Machine, layer: int, length: int, goal: float, repeats: int, whole: bool
+) -> Iterator[Result]:
+    """An optimizer step of a search: 32 counterfactuals, the gradient of the rotation, Adam."""
+    draw, n = np.random.default_rng(0), BATCH // 2
+    tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
+    pairs = PairRun(clean_texts(clip, tokens, [layer]), images, clip.logit_scale)
+    base_logits = clean_scores(pairs, layer) * pairs.logit_scale
+    rows, source = torch.arange(n), torch.arange(n).roll(1)
+    free = random_basis(clip.width("text"), SIZE, torch.Generator().manual_seed(0)).contiguous()
+    model, turn = intervenable(clip, layer, free, trained=True)
+    base_ids, source_ids = tokens.ids.roll(n, 0), torch.cat([tokens.ids[source], tokens.ids[source + n]])
+
+    def peer_loss(known: Tensor | None = None) -> Tensor:
+        sources = {"sources": [{"input_ids": source_ids}]} if known is None else {"source_representations": known}
+        with parametrize.cached():
+            _, out = model({"input_ids": base_ids}, unit_locations={"sources->base": length - 1}, **sources)
+        logits = (embedded(clip, out, length) * images.repeat(2, 1)).sum(-1) * clip.logit_scale
+        return counterfactual_loss(base_logits, logits)
+
+    own = torch.nn.Parameter(free.clone())
+
+    def own_loss() -> Tensor:
+        return das_loss(pairs, layer, orthonormal(own), source, base_logits, rows)
+
+    torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
+    _check_gradients(own, own_loss, turn, peer_loss)
+    known = pairs.run.take(torch.cat([source, source + n])).stream(layer)[:, None]
+    torch.testing.assert_close(peer_loss(known), peer_loss(), atol=CLOSE, rtol=CLOSE)
+    name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
+    least, step = machine.seconds(push_work(clip, layer, length, backward=True)), _stepper([own], own_loss)
+    peers = {"pyvene": peer_loss, "pyvene, given the sources' streams": partial(peer_loss, known)}
+    for peer, loss in list(peers.items())[: 2 if whole else 1]:
+        plain = peer == "pyvene"
+        yield side_by_side(
+            name, peer, _stepper(list(turn.parameters()), loss), step, goal=(">=", goal) if plain else None,
+            repeats=repeats, inner=10, least=least if plain else None,
+        )  # fmt: skip
+
+
+def _check_gradients(
+    own: torch.nn.Parameter, own_loss: Callable[[], Tensor], turn: torch.nn.Module, peer_loss: Callable[[], Tensor]
+) -> None:
+    """Both losses fall alike along what each steps in: the gradient by the subspace, whose coordinates differ.
+
+    The projector R R' is what both have in common, so the derivative is compared along a move of the subspace that
+    both are given: R -> orthonormal(R + t M).
+    """
+    (grad,) = torch.autograd.grad(own_loss(), own)
+    start, step = own.detach().clone(), 1e-2
+    direction = grad / grad.norm()
+    losses = []
+    for sign in (1, -1):
+        moved = orthonormal(start + sign * step * direction)
+        own.data = moved.clone()
+        turn.weight = moved
+        ours, theirs = float(own_loss().detach()), float(peer_loss().detach())
+        if abs(ours - theirs) > CLOSE * max(1.0, abs(theirs)):
+            raise RuntimeError(f"the losses differ after a move: {ours} and {theirs}")
+        losses.append(theirs)
+    own.data = start
+    turn.weight = start
+    slope = (losses[0] - losses[1]) / (2 * step)
+    if abs(slope - float(grad.norm())) > 0.02 * abs(slope):
+        raise RuntimeError(f"the gradient is {float(grad.norm())} along itself, by pyvene's losses {slope}")
+
+
+def _stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor]) -> Callable[[], float]:
+    optimizer = torch.optim.Adam(parameters, lr=DASConfig().lr)
+
+    def step() -> float:
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def intervenable(clip: Clip, layer: int, basis: Tensor, *, trained: bool) -> tuple[pyvene.IntervenableModel, Tensor]:
+    """pyvene's model of the text tower with a rotation at EOT, and the module that holds the rotation."""
+    intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=len(basis), low_rank_dimension=basis.shape[1])
+    turn = intervention.rotate_layer
+    if not trained:
+        parametrize.remove_parametrizations(turn, "weight")
+        turn.weight.requires_grad_(False)
+        turn.weight.data = basis.clone()
+    else:
+        turn.weight = basis
+    place = {"component": f"encoder.layers[{layer - 1}].output", "unit": "pos", "intervention": intervention}
+    model = pyvene.IntervenableModel(pyvene.IntervenableConfig([place]), model=clip.model.text_model, use_fast=True)
+    return model, turn
+
+
+def embedded(clip: Clip, out: object, length: int) -> Tensor:
+    """Unit-norm embeddings from what the text tower returns for texts of one length."""
+    last = out.last_hidden_state[:, length - 1]  # type: ignore[attr-defined]
+    return functional.normalize(clip.model.text_projection(last), dim=-1)
+
+
+def push_work(clip: Clip, layer: int, length: int, *, backward: bool) -> Work:
+    """What interventions at EOT cannot avoid: swap, the blocks above at EOT, projection; of a step also the QR."""
+    d, embed, blocks = clip.width("text"), clip.embed_dim, clip.depth("text") - layer
+    attention = 4 * length * d
+    flops = BATCH * (4 * d * SIZE + blocks * attention + 2 * d * embed) + blocks * block_flops(clip, BATCH)
+    cache = blocks * 2 * BATCH * (length - 1) * d
+    size = FLOAT * (cache + d * SIZE + d * embed) + blocks * block_bytes(clip)
+    qr = 2 * d * SIZE**2 - 2 * SIZE**3 / 3
+    return Work(2 * flops + 3 * qr, 2 * size) if backward else Work(flops, size)

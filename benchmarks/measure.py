@@ -1,0 +1,160 @@
+"""Side-by-side timing, what the machine can do, and the bars."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from interp.models import Clip
+
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What limits every step.
+
+    Attributes:
+        flops: of a large matrix product, a second.
+        bandwidth: bytes a second, of copying: read and written ones both count.
+    """
+
+    flops: float
+    bandwidth: float
+
+    def seconds(self, work: Work) -> float:
+        """The least time in which this work can be done."""
+        return max(work.flops / self.flops, work.bytes / self.bandwidth)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step cannot avoid: floating-point operations, and bytes that must come from memory."""
+
+    flops: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table.
+
+    Attributes:
+        value, low, high: median and quartiles of n measurements, in `unit`.
+        goal: the bar, with the side on which it is met; None for what is only shown.
+        share: of the machine's limit, where it is known.
+        facts: anything else for the JSON file.
+    """
+
+    name: str
+    peer: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    n: int
+    goal: tuple[Literal[">=", "<="], float] | None
+    share: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar is met; None if there is none."""
+        if self.goal is None:
+            return None
+        side, bar = self.goal
+        return self.value >= bar if side == ">=" else self.value <= bar
+
+
+def side_by_side(
+    name: str,
+    peer_name: str,
+    peer: Callable[[], object],
+    ours: Callable[[], object],
+    *,
+    goal: tuple[Literal[">=", "<="], float] | None,
+    repeats: int,
+    inner: int = 1,
+    least: float | None = None,
+) -> Result:
+    """Time two ways to do the same in turn; the ratio, theirs to ours, is taken of each neighbouring two.
+
+    Args:
+        inner: how often ours runs for each run of the peer, so that short times are measured well.
+        least: seconds in which ours could be done at the machine's limit.
+    """
+
+    def seconds(run: Callable[[], object], times: int) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            run()
+        return (time.perf_counter() - started) / times
+
+    for run in (peer, ours):  # warm both up
+        run()
+    pairs = []
+    for number in range(repeats):
+        order = [(peer, 1), (ours, inner)]
+        took = [seconds(*one) for one in (order if number % 2 else order[::-1])]
+        pairs.append(took if number % 2 else took[::-1])
+    both = np.array(pairs)
+    low, value, high = np.percentile(both[:, 0] / both[:, 1], [25, 50, 75])
+    mine = float(np.median(both[:, 1]))
+    return Result(
+        name, peer_name, "x", float(value), float(low), float(high), repeats, goal,
+        None if least is None else least / mine,
+    )  # fmt: skip
+
+
+def measure_machine() -> Machine:
+    """Rates of a matrix product and of a copy, on data larger than the caches; the best of some runs each."""
+    large = 1536
+    a, b = (torch.randn(large, large) for _ in range(2))
+    source = torch.randn(64_000_000)
+    target = torch.empty_like(source)
+    best = [np.inf, np.inf]
+    for _ in range(6):
+        for place, run in enumerate((lambda: a @ b, lambda: target.copy_(source))):
+            started = time.perf_counter()
+            run()
+            best[place] = min(best[place], time.perf_counter() - started)
+    return Machine(2 * large**3 / best[0], 2 * FLOAT * len(source) / best[1])
+
+
+def describe(machine: Machine) -> dict[str, Any]:
+    """The machine and the versions, for the JSON file."""
+    packages = ("torch", "transformers", "pyvene", "captum", "peft", "numpy")
+    return {
+        "cpu": _cpu(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.system(),
+        "gflops": round(machine.flops / 1e9), "gigabytes_per_second": round(machine.bandwidth / 1e9, 1),
+        "python": platform.python_version(), "versions": {name: metadata.version(name) for name in packages},
+    }  # fmt: skip
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def block_flops(clip: Clip, rows: float) -> float:
+    """Of one block's linear layers for this many tokens; a backward pass to the inputs costs as much again."""
+    config = clip.model.config.text_config
+    return 2 * rows * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)
+
+
+def block_bytes(clip: Clip) -> float:
+    """Of one block's weights."""
+    config = clip.model.config.text_config
+    return FLOAT * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)

@@ -1,0 +1,157 @@
+"""`python -m benchmarks.run`: time the toolkit against its peers, side by side, and count the bars that are met."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks import attributions, finetune, growth, interventions
+from benchmarks.material import concadia_lengths, typical_lengths
+from benchmarks.measure import Machine, Result, describe, measure_machine
+from interp import cli
+from interp.errors import UserError
+from interp.store import now, to_json, write_atomic
+
+PROG = "python -m benchmarks.run"
+DESCRIPTION = """\
+Time the toolkit on ViT-B/32's text tower with random weights, against pyvene and captum, in one process.
+
+Each line is a ratio of times, theirs to ours, taken of neighbouring runs: median and quartiles. Before anything is
+timed, both sides must give the same numbers. `limit` is the share of the machine's own limit: the least time for the
+operations and bytes that the step cannot avoid, at the measured rates of a matrix product and of a copy, over ours."""
+EPILOG = """\
+groups:
+  interventions    counterfactual scores and DAS steps, against pyvene
+  finetune         an IIT-DAS step, against a behavioral one and against pyvene
+  attributions     mediated integrated gradients, against captum
+  cache            memory of the clean run
+  sweep            the whole sweep of 2,000 pairs (about 15 minutes)
+  growth           the whole sweep of 500 to 4,000 pairs (more than an hour; includes sweep)
+
+examples:
+  python -m benchmarks.run --quick --concadia data/concadia
+      the cheaper bars, with few repetitions
+  python -m benchmarks.run --concadia data/concadia --json results.json"""
+GROUPS = ("interventions", "finetune", "attributions", "cache", "sweep", "growth")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    quick: bool = cli.option(False, "few repetitions, the cheaper bars only, no whole sweep: minutes")
+    only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
+    concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
+    repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 3 with --quick")
+    threads: int = cli.option(2, "of torch")
+    json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 1 if a bar that was measured is missed."""
+    options = cli.parse(Options, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(
+        lambda: run(options), on_interrupt=lambda: "what was measured is in the --json file, if one was named"
+    )
+
+
+def run(options: Options) -> int:
+    """Measure, show, and write.
+
+    Raises:
+        UserError: an option does not fit, or a folder cannot be read.
+    """
+    cli.require_positive(options, "repeats", "threads")
+    groups = _groups(options)
+    if options.json is not None and not os.access(Path(options.json).absolute().parent, os.W_OK):
+        raise UserError(f"cannot write '{options.json}': its folder cannot be written to")
+    lengths = concadia_lengths(Path(options.concadia)) if options.concadia is not None else typical_lengths()
+    torch.set_num_threads(options.threads)
+    logging.disable(logging.WARNING)  # pyvene explains `use_fast` anew for every model
+    machine, started = measure_machine(), time.perf_counter()
+    about = describe(machine)
+    print(
+        f"{about['cpu']}, {about['threads']} threads: {about['gflops']} GFLOP/s in a matrix product, "
+        f"{about['gigabytes_per_second']} GB/s in a copy; {_where_from(options)}\n"
+    )
+    results = []
+    print(line(["benchmark", "peer", "median", "quartiles", "limit", "goal", ""]))
+    for result in _measure(options, groups, machine, lengths):
+        results.append(result)
+        print(line(cells(result)), flush=True)
+        if options.json is not None:  # after each, so that no hours are lost
+            content = {
+                "command": f"{PROG} {' '.join(sys.argv[1:])}", "at": now(), "machine": about,
+                "lengths": _where_from(options),
+                "results": [asdict(result) | {"met": result.met} for result in results],
+            }  # fmt: skip
+            write_atomic(Path(options.json), to_json(content))
+    barred = [result for result in results if result.goal is not None]
+    met = sum(bool(result.met) for result in barred)
+    took = (time.perf_counter() - started) / 60
+    print(f"\n{took:.1f} minutes; {met} of {len(barred)} bars that were measured are met")
+    return 0 if met == len(barred) else 1
+
+
+def _groups(options: Options) -> list[str]:
+    chosen = options.only.split(",") if options.only is not None else list(GROUPS)
+    if unknown := [name for name in chosen if name not in GROUPS]:
+        raise UserError(f"unknown group '{unknown[0]}'; known: {', '.join(GROUPS)}")
+    long = [name for name in chosen if name in ("sweep", "growth")]
+    if options.quick and options.only is not None and long:
+        raise UserError(f"--quick leaves out the group '{long[0]}'; run it without --quick")
+    return [name for name in chosen if not (options.quick and name in long)]
+
+
+def _where_from(options: Options) -> str:
+    if options.concadia is None:
+        return "texts about as long as in Concadia (log-normal); for its own lengths give --concadia"
+    return "texts as long as in Concadia"
+
+
+def _measure(options: Options, groups: list[str], machine: Machine, lengths: list[int]) -> Iterator[Result]:
+    repeats = options.repeats or (3 if options.quick else 15)
+    whole = not options.quick
+    if "interventions" in groups:
+        yield from interventions.measure(machine, repeats, whole)
+    if "finetune" in groups:
+        yield from finetune.measure(machine, repeats, lengths)
+    if "attributions" in groups:
+        yield from attributions.measure(machine, repeats, whole)
+    if "cache" in groups:
+        yield growth.cache_memory(lengths)
+    if "sweep" in groups or "growth" in groups:
+        yield from growth.measure(lengths, "growth" in groups)
+
+
+WIDTHS = (88, 34, 9, 17, 7, 9, 6)
+
+
+def line(values: Sequence[str]) -> str:
+    """A line of the table; the first two columns flush left."""
+    shown = [v.ljust(w) if i < 2 else v.rjust(w) for i, (v, w) in enumerate(zip(values, WIDTHS, strict=True))]
+    return " ".join(shown).rstrip()
+
+
+def cells(result: Result) -> list[str]:
+    """What the table shows of a result."""
+
+    def number(value: float) -> str:
+        return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+
+    quartiles = f"{number(result.low)} - {number(result.high)}" if result.n > 1 and result.unit == "x" else ""
+    limit = f"{100 * result.share:.0f} %" if result.share is not None else ""
+    goal = f"{result.goal[0]} {result.goal[1]:g}" if result.goal is not None else ""
+    verdict = {True: "met", False: "missed", None: ""}[result.met]
+    return [result.name, result.peer, f"{number(result.value)} {result.unit}", quartiles, limit, goal, verdict]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

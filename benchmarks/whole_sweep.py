@@ -1,0 +1,69 @@
+"""The sweep as a user runs it, timed from outside, with the memory that all of its processes hold together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOK_EVERY = 3.0  # seconds; a look walks all pages, which takes a tenth of a second
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took.
+
+    Attributes:
+        seconds: from start to end.
+        peak: bytes in memory at the worst moment, pages that processes share counted once.
+    """
+
+    seconds: float
+    peak: int
+
+
+def sweep_cost(model: Path, data: Path, out: Path, cache: Path, options: Sequence[str]) -> Cost:
+    """Run `python -m interp.sweep` in a process of its own.
+
+    Raises:
+        RuntimeError: it failed; the message is what it said.
+    """
+    command = [sys.executable, "-m", "interp.sweep", "--model", str(model), "--data", f"concadia:{data}"]
+    environment = os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(cache)}
+    log, peak, started = out.with_suffix(".log"), 0, time.perf_counter()
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*command, "--out", str(out), *options], stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
+        while process.poll() is None:
+            peak = max(peak, memory(process.pid))
+            time.sleep(LOOK_EVERY)
+    if process.returncode:
+        raise RuntimeError(f"the sweep failed:\n{log.read_text()}")
+    return Cost(time.perf_counter() - started, peak)
+
+
+def memory(root: int) -> int:
+    """Bytes that a process and its descendants hold (PSS); Linux only."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue  # it has just ended
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0
+    for pid in family:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total

@@ -1,0 +1,128 @@
+"""The benchmarks' own arithmetic, and that what they time is checked; no timing is a test."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import attributions, growth, run
+from benchmarks.material import concadia_lengths, random_tokens, typical_lengths, vit_b32, write_concadia
+from benchmarks.measure import Result
+from benchmarks.whole_sweep import memory
+from interp.data import load_pairs
+from interp.features import image_features
+from interp.loading import load_clip
+from tests.reference import one_line
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """The command sets torch's threads and silences warnings for its process, which here is the tests'."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    logging.disable(logging.NOTSET)
+
+
+def result(value: float, goal) -> Result:
+    return Result("a step", "another", "x", value, value, value, 1, goal)
+
+
+def test_a_bar_is_met_on_its_own_side():
+    assert [result(4.0, (">=", bar)).met for bar in (3.9, 4.0, 4.1)] == [True, True, False]
+    assert [result(4.0, ("<=", bar)).met for bar in (3.9, 4.0, 4.1)] == [False, True, True]
+    assert result(4.0, None).met is None
+
+
+def test_growth_is_measured_from_the_best_straight_line():
+    counts = (500, 1000, 2000, 4000)
+    assert growth._off_the_line(counts, [3 + 0.01 * n for n in counts]) == pytest.approx(0, abs=1e-9)
+    assert growth._off_the_line(counts, [n**2 for n in counts]) > 0.1
+    assert 0.01 < growth._off_the_line(counts, [1.0, 2.0, 4.4, 8.0]) < 0.1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_is_that_of_all_descendants():
+    child = "import time; held = bytearray(b'x') * 150_000_000; print('held', flush=True); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert 150e6 < memory(process.pid) < 250e6
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def test_texts_are_as_long_as_asked(tmp_path):
+    clip, draw = vit_b32(), np.random.default_rng(0)
+    tokens = random_tokens(clip, [3, 77, 20], draw)
+    assert tokens.eot.tolist() == [2, 76, 19]
+    for ids, end, words, owners in zip(tokens.ids, tokens.eot.tolist(), tokens.words, tokens.word_of, strict=True):
+        assert (ids == clip.eot).nonzero()[0, 0] == end
+        assert (ids[end:] == clip.eot).all()
+        assert len(words) == end - 1
+        assert owners[1:end].tolist() == list(range(end - 1))
+    write_concadia(tmp_path, 30, [5, 9], draw)
+    pairs = load_pairs(f"concadia:{tmp_path}")
+    assert sorted({pair.split for pair in pairs.pairs}) == ["test", "train", "val"]
+    assert {len(text.split()) for pair in pairs.pairs for text in (pair.description, pair.caption)} == {3, 7}
+    assert len(image_features(load_clip("toy"), pairs).embeddings) == 30
+    assert all(2 < n <= 77 for n in concadia_lengths(tmp_path))
+
+
+def test_typical_lengths_are_about_those_of_concadia(published):
+    real = concadia_lengths(published / "concadia-sample")
+    for share in (25, 50, 75):
+        assert np.percentile(typical_lengths(), share) == pytest.approx(np.percentile(real, share), abs=3)
+
+
+def test_what_differs_is_not_timed():
+    ours = {"z": np.array([1.0, 2.0])}
+    attributions.check(ours, {"z": np.array([1.0, 2.00001])})
+    with pytest.raises(AssertionError, match="z"):
+        attributions.check(ours, {"z": np.array([1.0, 2.1])})
+    with pytest.raises(RuntimeError, match="nothing to compare"):
+        attributions.check({"z": np.zeros(2)}, {"z": np.zeros(2)})
+
+
+def test_results_are_written_and_bars_counted(tmp_path, capsys: pytest.CaptureFixture[str]):
+    started, out = time.perf_counter(), tmp_path / "results.json"
+    status = run.main(["--only", "cache", "--json", str(out)])
+    shown = capsys.readouterr().out
+    content = json.loads(out.read_text())
+    (found,) = content["results"]
+    assert 0.9 < found["value"] < 1.5
+    assert status == (0 if found["met"] else 1)
+    assert shown.rstrip().endswith(f"{int(found['met'])} of 1 bars that were measured are met")
+    assert content["machine"]["gflops"] > 1
+    assert time.perf_counter() - started < 600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "speed"], "unknown group 'speed'; known: interventions"),
+        (["--quick", "--only", "cache,sweep"], "--quick leaves out the group 'sweep'"),
+        (["--repeats", "0"], "--repeats must be at least 1"),
+        (["--concadia", "/nowhere"], "no folder '/nowhere'"),
+        (["--json", "/nowhere/results.json"], "cannot write '/nowhere/results.json'"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(capsys, arguments: list[str], message: str):
+    assert run.main(arguments) == 2
+    assert message in one_line(capsys)
