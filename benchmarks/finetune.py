@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
-import pyvene
 import torch
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from benchmarks.interventions import intervenable
 from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
 from interp.das import counterfactual_loss
@@ -107,10 +107,7 @@ def pyvene_loss(
     """The same loss by pyvene, and the parameters that it trains."""
     text = clip.model.text_model
     adapters = [parameter for parameter in clip.model.parameters() if parameter.requires_grad]
-    intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=len(free), low_rank_dimension=SIZE)
-    intervention.rotate_layer.weight = free
-    place = {"component": f"encoder.layers[{LAYER - 1}].output", "unit": "pos", "intervention": intervention}
-    model = pyvene.IntervenableModel(pyvene.IntervenableConfig([place]), model=text)
+    model, turn = intervenable(clip, LAYER, free, trained=True, use_fast=False)
     for parameter in adapters:  # pyvene has frozen the whole model
         parameter.requires_grad_(True)
     n = len(images)
@@ -137,7 +134,7 @@ def pyvene_loss(
             )  # fmt: skip
         return counterfactual_loss(clean[base_rows], scores(out.last_hidden_state, ends))
 
-    return loss, [*adapters, *intervention.rotate_layer.parameters()]
+    return loss, [*adapters, *turn.parameters()]
 
 
 def _check(

@@ -61,7 +61,7 @@ def scores(
         return (interchange(*runs, rotation) * images).sum(-1)
 
     torch.testing.assert_close(ours(), peer(), atol=CLOSE, rtol=0)
-    clean = (clean_texts(clip, base, [12]).push(12, clean_texts(clip, base, [12]).stream(12)) * images).sum(-1)
+    clean = (runs[0].push(layer, runs[0].stream(layer)) * images).sum(-1)
     if (ours() - clean).abs().max() < 100 * CLOSE:
         raise RuntimeError("the intervention changes nothing: there is nothing to compare")
     least = machine.seconds(push_work(clip, layer, length, backward=False))
@@ -158,8 +158,14 @@ def _stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor]
     return step
 
 
-def intervenable(clip: Clip, layer: int, basis: Tensor, *, trained: bool) -> tuple[pyvene.IntervenableModel, Tensor]:
-    """pyvene's model of the text tower with a rotation at EOT, and the module that holds the rotation."""
+def intervenable(
+    clip: Clip, layer: int, basis: Tensor, *, trained: bool, use_fast: bool = True
+) -> tuple[pyvene.IntervenableModel, torch.nn.Module]:
+    """pyvene's model of the text tower with a rotation at EOT, and the module that holds the rotation.
+
+    Args:
+        use_fast: all texts of a batch end at one position.
+    """
     intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=len(basis), low_rank_dimension=basis.shape[1])
     turn = intervention.rotate_layer
     if not trained:
@@ -169,7 +175,7 @@ def intervenable(clip: Clip, layer: int, basis: Tensor, *, trained: bool) -> tup
     else:
         turn.weight = basis
     place = {"component": f"encoder.layers[{layer - 1}].output", "unit": "pos", "intervention": intervention}
-    model = pyvene.IntervenableModel(pyvene.IntervenableConfig([place]), model=clip.model.text_model, use_fast=True)
+    model = pyvene.IntervenableModel(pyvene.IntervenableConfig([place]), model=clip.model.text_model, use_fast=use_fast)
     return model, turn
 
 

@@ -20,16 +20,7 @@ from interp.ragged import group, pack
 from interp.rotation import Rotation, swap
 from interp.sites import Site, SiteMismatch
 from interp.tensors import Embeddings, Float, Int, Pixels, Streams, Tensor
-from interp.towers import (
-    blocks,
-    embed_ids,
-    embed_patches,
-    finish,
-    keys_and_values,
-    run_block,
-    run_packed,
-    step_block,
-)
+from interp.towers import blocks, embed_patches, finish, run_block, run_texts, step_block
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -206,23 +197,15 @@ def clean_texts(
     for rows in length_batches(tokens.eot, batch_size) if len(tokens) else ():
         batch = tokens.take(rows)
         layout = pack(batch.eot, batch.ids.shape[1], device)
-        hidden = embed_ids(clip, batch.ids.to(device)).flatten(0, 1)[layout.taken]
-        before = torch.ones(len(hidden), dtype=torch.bool, device=device)
+        before = torch.ones(len(layout.taken), dtype=torch.bool, device=device)
         before[layout.ends] = False
         # Batches and texts are in order of length, as they are packed, so what is kept lies in one piece.
         kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + int(batch.eot.sum()))
-        for number, block in enumerate(blocks(clip, "text")):
-            last = number + 1 == depth
-            if last:  # only EOT is read after it
-                k, v = keys_and_values(block, hidden)
-                earlier = group(layout.starts, batch.eot, device)
-                hidden = step_block(block, hidden[layout.ends], k, v, earlier) if depth in streams else hidden
-            else:
-                hidden, k, v = run_packed(block, hidden, layout.groups)
+        for number, (end, k, v) in enumerate(run_texts(clip, batch.ids.to(device), layout)):
             if number in keys:
                 keys[number][kept], values[number][kept] = k[before], v[before]
             if number + 1 in streams:
-                streams[number + 1][rows.to(device)] = hidden if last else hidden[layout.ends]
+                streams[number + 1][rows.to(device)] = end
         on_batch(len(rows))
     return TextRun(clip, tokens, streams, keys, values, starts, torch.arange(len(tokens)))
 

@@ -14,7 +14,7 @@ from interp.models import Clip
 from interp.ragged import group, pack
 from interp.sites import Site, SiteMismatch
 from interp.tensors import Embeddings, Float, Int, Streams, Tensor
-from interp.towers import blocks, embed_ids, finish, keys_and_values, run_packed, step_block
+from interp.towers import blocks, finish, run_texts, step_block
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +77,8 @@ def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], laye
     """
     Site("text", layer).check(clip)
     layout = pack(eot, ids.shape[1], ids.device)
-    hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
     streams, keys, values = [], [], []
-    for number, block in enumerate(blocks(clip, "text")):
-        if number + 1 < clip.depth("text"):
-            hidden, k, v = run_packed(block, hidden, layout.groups)
-            end = hidden[layout.ends]
-        else:  # only EOT is read after it
-            k, v = keys_and_values(block, hidden)
-            end = step_block(block, hidden[layout.ends], k, v, group(layout.starts, eot.cpu(), ids.device))
+    for number, (end, k, v) in enumerate(run_texts(clip, ids, layout)):
         streams.append(end)
         if number >= layer:
             keys.append(k)

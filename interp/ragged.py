@@ -65,13 +65,14 @@ class Packed:
         starts: of each text, on the CPU.
         ends: rows of each text's EOT.
         taken: places of the packed tokens in a padded (n, t) table, flattened.
-        groups: of all tokens.
+        groups, earlier: of all tokens, and of those before EOT.
     """
 
     starts: Int[Tensor, " n"]
     ends: Int[Tensor, " n"]
     taken: Int[Tensor, " total"]
     groups: list[Group]
+    earlier: list[Group]
 
 
 def pack(eot: Int[Tensor, " n"], width: int, device: torch.device) -> Packed:
@@ -82,4 +83,5 @@ def pack(eot: Int[Tensor, " n"], width: int, device: torch.device) -> Packed:
     starts[order] = torch.cumsum(eot[order] + 1, 0) - eot[order] - 1
     inside = torch.arange(width) <= eot[order, None]
     taken = (order[:, None] * width + torch.arange(width))[inside]
-    return Packed(starts, (starts + eot).to(device), taken.to(device), group(starts, eot + 1, device))
+    groups, earlier = (group(starts, lengths, device) for lengths in (eot + 1, eot))
+    return Packed(starts, (starts + eot).to(device), taken.to(device), groups, earlier)

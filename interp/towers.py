@@ -6,7 +6,7 @@ after block l, counted from 1; layer 0 is the embedding output. Adapted projecti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from interp.models import Clip, Tower
-from interp.ragged import Group, in_order
+from interp.ragged import Group, Packed, in_order
 from interp.tensors import Embeddings, Float, Int, Pixels, Streams, Tensor
 
 
@@ -106,6 +106,23 @@ def step_block(
             (weights[:, :-1] * values.index_select(0, index).view(shape)).sum(1) + weights[:, -1] * v[some.rows]
         )
     return _add(block, h, torch.cat(parts)[in_order(groups)])
+
+
+def run_texts(
+    clip: Clip, ids: Int[Tensor, "n t"], layout: Packed
+) -> Iterator[tuple[Streams, Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
+    """Run packed texts, the last block at EOT only, since nothing else is read after it.
+
+    Yields:
+        After each block the stream at EOT, and the keys and values that the block used of all tokens.
+    """
+    *below, last = blocks(clip, "text")
+    hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
+    for block in below:
+        hidden, k, v = run_packed(block, hidden, layout.groups)
+        yield hidden[layout.ends], k, v
+    k, v = keys_and_values(last, hidden)
+    yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
 
 
 def finish(clip: Clip, tower: Tower, h: Streams) -> Embeddings:

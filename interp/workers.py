@@ -37,7 +37,6 @@ from interp.store import RunFolder
 from interp.tensors import Embeddings, Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
-BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 CLEAN, PATHS = "clean-run.safetensors", "paths.safetensors"
 
 
@@ -84,23 +83,25 @@ def compute(
     """
     wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
     chunks = _chunks(keys, wanted)
+    processes = min(wanted, len(chunks))
     cache = work.folder / "cache"
     try:
-        if min(wanted, len(chunks)) > 1:
+        if processes > 1:
             _keep(cache, *prepare())
-            runs = None
+            with _bar(keys) as bar:
+                _in_processes(work, cache, chunks, processes, keys, bar)
         else:
-            runs = prepare()
-        with tqdm(total=2 * len(keys), desc="cells", bar_format=BAR, disable=None) as bar:
-            if runs is None:
-                _in_processes(work, cache, chunks, min(wanted, len(chunks)), keys, bar)
-                return
-            bench = _bench(work, clip, *runs)
-            with _one_thread():
+            bench = _bench(work, clip, *prepare())
+            with _bar(keys) as bar, _one_thread():
                 for chunk in chunks:
                     compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
+
+
+def _bar(keys: Sequence[CellKey]) -> tqdm:
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    return tqdm(total=2 * len(keys), desc="cells", bar_format=form, disable=None)
 
 
 def _keep(cache: Path, run: TextRun, paths: PathRun) -> None:
