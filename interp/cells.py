@@ -21,7 +21,7 @@ from interp.das import (
     baseline_basis,
     clean_scores,
     evaluate,
-    train_das,
+    train_das_sizes,
 )
 from interp.data.norms import Norm
 from interp.models import Clip, Tokens
@@ -81,12 +81,12 @@ class CellKey:
 def compute_layer(
     bench: Bench, folder: RunFolder, keys: Sequence[CellKey], on_step: Callable[[], None] = lambda: None
 ) -> None:
-    """Compute cells of one layer and write each to the folder.
+    """Compute the cells of one layer and one seed, and write each to the folder.
 
-    A rotation is saved as soon as it is found, and read back by a run that was cut off. No number depends on which
-    cells are computed together.
+    Their rotations are searched together, saved, and read back by a run that was cut off. In their last digits they
+    depend on which sizes are searched together, so the cells must be all that were asked for.
     """
-    (layer,) = {key.layer for key in keys}
+    ((layer, _),) = {(key.layer, key.seed) for key in keys}
     site, width = Site("text", layer), bench.clip.width("text")
     parts = {}
     for name, rows in bench.splits.items():
@@ -98,17 +98,19 @@ def compute_layer(
         for suffix, value in _iias(_evaluate(bench, parts["test"], layer, basis, 0)).items()
     }
     shared = bench.paths.shared(layer)
-    for key in keys:
-        started = time.perf_counter()
-        rotation = _rotation(bench, parts, folder, site, key)
+    started = time.perf_counter()
+    rotations = _rotations(bench, parts, folder, site, keys)
+    searching = (time.perf_counter() - started) / len(keys)
+    for key, rotation in zip(keys, rotations, strict=True):
         on_step()
+        started = time.perf_counter()
         measures = _alignment(bench, parts, rotation, key) | ceilings
         attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
         measures |= correlations(attributions, bench.norms)
         measures["attribution_delta"] = float(np.abs(attributions.delta).max())
         if bench.more is not None:
             measures |= bench.more(key)
-        measures["seconds"] = time.perf_counter() - started
+        measures["seconds"] = searching + time.perf_counter() - started
         words = {route: attributions.by_type(route) for route in ROUTES}
         place = {"layer": key.layer, "block": site.block, "size": key.size, "seed": key.seed}
         folder.write(key.name, {"cell": place, "measures": measures, "words": words})
@@ -133,21 +135,24 @@ def rotation_path(folder: RunFolder, key: CellKey) -> Path:
     return folder.path / "rotations" / f"{key.name}.safetensors"
 
 
-def _rotation(bench: Bench, parts: Mapping[str, Part], folder: RunFolder, site: Site, key: CellKey) -> Rotation:
-    """The cell's rotation: from an earlier, unfinished run if it left one, else searched for."""
-    path = rotation_path(folder, key)
+def _rotations(
+    bench: Bench, parts: Mapping[str, Part], folder: RunFolder, site: Site, keys: Sequence[CellKey]
+) -> list[Rotation]:
+    """The cells' rotations: from an earlier, unfinished run if it left all of them, else searched for."""
+    paths = [rotation_path(folder, key) for key in keys]
     try:
-        return Rotation.load(path)
+        return [Rotation.load(path) for path in paths]
     except RotationError:
         pass
     train, val = parts["train"], parts["val"]
-    rotation = train_das(
-        train.pairs, val.pairs, site.label, site.layer, key.size, replace(bench.das, seed=key.seed),
-        clean=(train.clean, val.clean),
+    found = train_das_sizes(
+        train.pairs, val.pairs, site.label, site.layer, [key.size for key in keys],
+        replace(bench.das, seed=keys[0].seed), clean=(train.clean, val.clean),
     )  # fmt: skip
-    rotation.save(path)
+    for path, rotation in zip(paths, found, strict=True):
+        rotation.save(path)
     # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
-    return Rotation.load(path)
+    return [Rotation.load(path) for path in paths]
 
 
 def _evaluate(bench: Bench, part: Part, layer: int, basis: Basis, seed: int) -> Outcomes:

@@ -42,8 +42,12 @@ class CleanRun(Protocol):
         """The residual stream at EOT or CLS after a layer."""
         ...
 
-    def push(self, layer: int, h: Streams) -> Embeddings:
-        """The unit-norm embeddings that follow if the stream after `layer` is `h`; differentiable in `h`."""
+    def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+        """The unit-norm embeddings that follow if the stream after `layer` is `h`; differentiable in `h`.
+
+        Args:
+            h: a stream for each input, or c of them: (n, c, d).
+        """
         ...
 
     def batches(self, size: int) -> list[Tensor]:
@@ -81,7 +85,7 @@ class TextRun:
     def stream(self, layer: int) -> Streams:
         return _at(self.streams, layer)[self.rows]
 
-    def push(self, layer: int, h: Streams) -> Embeddings:
+    def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         _at(self.streams, layer)
         groups = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
         for number in range(layer, self.clip.depth("text")):
@@ -143,7 +147,9 @@ class VisionRun:
     def stream(self, layer: int) -> Streams:
         return _at(self.grids, layer)[self.rows, 0]
 
-    def push(self, layer: int, h: Streams) -> Embeddings:
+    def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+        if h.ndim == 3:
+            return torch.stack([self.push(layer, part) for part in h.unbind(1)], dim=1)
         hidden = torch.cat([h[:, None], _at(self.grids, layer)[self.rows, 1:]], dim=1)
         for number in range(layer, self.clip.depth("vision")):
             hidden, _, _ = run_block(blocks(self.clip, "vision")[number], hidden, causal=False)

@@ -13,7 +13,7 @@ import torch
 from interp.models import Clip
 from interp.ragged import group, pack
 from interp.sites import Site, SiteMismatch
-from interp.tensors import Embeddings, Float, Int, Streams, Tensor
+from interp.tensors import Float, Int, Streams, Tensor
 from interp.towers import blocks, finish, run_texts, step_block
 
 
@@ -50,7 +50,7 @@ class LiveRun:
         self._check(layer)
         return self.streams[self.rows]
 
-    def push(self, layer: int, h: Streams) -> Embeddings:
+    def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         self._check(layer)
         groups = group(self.starts[self.rows.cpu()], self.eot[self.rows.cpu()], h.device)
         for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):

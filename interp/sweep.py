@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from interp.features import ImageFeatures
     from interp.interchange import TextRun
     from interp.models import Clip
-    from interp.paths import PathRun
     from interp.store import RunFolder
     from training.ablation import Ablation
     from training.config import FinetuneConfig
@@ -232,7 +231,6 @@ def _compute(
     from tqdm import tqdm
 
     from interp.interchange import clean_texts
-    from interp.paths import run_paths
     from interp.workers import Work, compute
 
     pairs = features.pairs
@@ -241,20 +239,18 @@ def _compute(
     work = Work(
         model=config.model, tokenizer=config.tokenizer, device=config.device, fingerprint=clip.fingerprint,
         images=features.embeddings.cpu(), splits=splits, groups=tuple(pair.group for pair in pairs),
-        norms=tuple(norms), sources=config.sources, attributed=config.attributed, max_steps=config.max_steps,
-        folder=folder.path, more=more,
+        norms=tuple(norms), sources=config.sources, layers=tuple(sorted({key.layer for key in missing})),
+        attributed=config.attributed, n_steps=config.n_steps, max_steps=config.max_steps, folder=folder.path,
+        more=more,
     )  # fmt: skip
 
-    def prepare() -> tuple[TextRun, PathRun]:
-        layers = {key.layer for key in missing}
+    def prepare() -> TextRun:
         texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
         with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
-            run = clean_texts(clip, texts, layers, on_batch=bar.update)
+            run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
         if run.tokens.truncated:
             print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
-        some, images = run.tokens.take(work.attributed_texts), work.images[work.attributed_pairs].repeat(2, 1)
-        with tqdm(total=len(some), desc="attributions", unit="text", leave=False, disable=None) as bar:
-            return run, run_paths(clip, some, images, layers, n_steps=config.n_steps, on_text=bar.update)
+        return run
 
     compute(work, clip, prepare, missing, jobs=config.jobs)
 

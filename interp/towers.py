@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from interp.models import Clip, Tower
 from interp.ragged import Group, Packed, in_order
-from interp.tensors import Embeddings, Float, Int, Pixels, Streams, Tensor
+from interp.tensors import Float, Int, Pixels, Streams, Tensor
 
 
 def blocks(clip: Clip, tower: Tower) -> nn.ModuleList:
@@ -81,14 +81,21 @@ def run_packed(
 
 
 def step_block(
-    block: Any, h: Streams, keys: Float[Tensor, "total d"], values: Float[Tensor, "total d"], groups: Sequence[Group]
-) -> Streams:
+    block: Any,
+    h: Float[Tensor, "n *c d"],
+    keys: Float[Tensor, "total d"],
+    values: Float[Tensor, "total d"],
+    groups: Sequence[Group],
+) -> Float[Tensor, "n *c d"]:
     """One block at one position of each text, which attends to itself and to earlier positions.
 
     Args:
+        h: a stream for each text, or c of them: (n, c, d).
         keys, values: of many positions, packed.
         groups: the earlier positions of each text among them.
     """
+    if h.ndim == 2:
+        return step_block(block, h[:, None], keys, values, groups)[:, 0]
     attention = block.self_attn
     normed = block.layer_norm1(h)
     split = (attention.num_heads, attention.head_dim)
@@ -98,14 +105,27 @@ def step_block(
     parts = []
     for some in groups:
         shape, index = (*some.index.shape, *split), some.index.flatten()
-        # On CPUs a product and a sum are several times faster than a matrix product, which would have one column.
-        earlier = (keys.index_select(0, index).view(shape) * q[some.rows][:, None]).sum(-1)
-        logits = torch.cat([earlier.masked_fill(~some.seen[..., None], -torch.inf), own[some.rows][:, None]], dim=1)
-        weights = (logits * attention.scale).softmax(1)[..., None]
-        parts.append(
-            (weights[:, :-1] * values.index_select(0, index).view(shape)).sum(1) + weights[:, -1] * v[some.rows]
-        )
+        earlier = _dots(q[some.rows], keys.index_select(0, index).view(shape))
+        earlier = earlier.masked_fill(~some.seen[:, None, :, None], -torch.inf)
+        logits = torch.cat([earlier, own[some.rows][:, :, None]], dim=2)
+        weights = (logits * attention.scale).softmax(2)
+        mixed = _mix(weights[:, :, :-1], values.index_select(0, index).view(shape))
+        parts.append(mixed + weights[:, :, -1, :, None] * v[some.rows])
     return _add(block, h, torch.cat(parts)[in_order(groups)])
+
+
+def _dots(q: Float[Tensor, "m c heads head"], keys: Float[Tensor, "m t heads head"]) -> Float[Tensor, "m c t heads"]:
+    if q.shape[1] == 1:  # a product and a sum are several times faster on CPUs than a matrix product of one column
+        return (keys * q).sum(-1)[:, None]
+    return (keys.transpose(1, 2) @ q.permute(0, 2, 3, 1)).permute(0, 3, 2, 1)
+
+
+def _mix(
+    weights: Float[Tensor, "m c t heads"], values: Float[Tensor, "m t heads head"]
+) -> Float[Tensor, "m c heads head"]:
+    if weights.shape[1] == 1:
+        return (weights[:, 0, ..., None] * values).sum(1)[:, None]
+    return (weights.permute(0, 3, 1, 2) @ values.transpose(1, 2)).transpose(1, 2)
 
 
 def run_texts(
@@ -125,7 +145,7 @@ def run_texts(
     yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
 
 
-def finish(clip: Clip, tower: Tower, h: Streams) -> Embeddings:
+def finish(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:
     """From the last layer at EOT or CLS to the unit-norm embedding: final layer norm, projection, normalization."""
     if tower == "text":
         projected = clip.model.text_projection(clip.model.text_model.final_layer_norm(h))

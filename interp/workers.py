@@ -1,7 +1,7 @@
 """Compute the cells of a sweep, here or in several processes; the numbers are the same.
 
-Each process computes cells with one thread, also where there is only one process, so that no sum is taken in another
-order. What is run once for all cells is mapped into the memory of all processes.
+Each process computes with one thread, also where there is only one process, so that no sum is taken in another order.
+What is computed once for all cells lies on disk, and is mapped into the memory of all processes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from multiprocessing.connection import wait as wait_for_connection
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,13 @@ from interp.data.norms import Norm
 from interp.errors import UserError
 from interp.interchange import TextRun
 from interp.loading import load_clip
-from interp.models import Clip
-from interp.paths import PathRun
+from interp.models import Clip, Tokens
+from interp.paths import PathRun, TextPath, run_path
 from interp.store import RunFolder
 from interp.tensors import Embeddings, Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
-CLEAN, PATHS = "clean-run.safetensors", "paths.safetensors"
+CLEAN, PATHS = "clean-run.safetensors", "paths"  # in the cache, the second with a file for each text
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,24 +54,27 @@ class Work:
     groups: tuple[str, ...]
     norms: tuple[Norm, ...]
     sources: Sources
+    layers: tuple[int, ...]
     attributed: int
+    n_steps: int
     max_steps: int
     folder: Path
     more: Callable[[CellKey], Mapping[str, Any]] | None = None
 
     @property
-    def attributed_pairs(self) -> Tensor:
-        """Rows of the test pairs whose texts are attributed."""
-        return torch.tensor(self.splits["test"][: self.attributed])
+    def cache(self) -> Path:
+        """Where on disk lies what the cells share, while they are computed."""
+        return self.folder / "cache"
 
     @property
     def attributed_texts(self) -> Tensor:
-        """Rows of their texts in the clean run: descriptions, then captions."""
-        return torch.cat([self.attributed_pairs, self.attributed_pairs + len(self.images)])
+        """Rows in the clean run of the texts that are attributed: descriptions of test pairs, then their captions."""
+        pairs = torch.tensor(self.splits["test"][: self.attributed])
+        return torch.cat([pairs, pairs + len(self.images)])
 
 
 def compute(
-    work: Work, clip: Clip, prepare: Callable[[], tuple[TextRun, PathRun]], keys: Sequence[CellKey], *, jobs: int | None
+    work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[CellKey], *, jobs: int | None
 ) -> None:
     """Compute cells and write them to the run folder, showing progress.
 
@@ -82,45 +86,73 @@ def compute(
         UserError: a process died; finished cells are kept.
     """
     wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
-    chunks = _chunks(keys, wanted)
-    processes = min(wanted, len(chunks))
-    cache = work.folder / "cache"
+    chunks = _chunks(keys)
+    processes = min(wanted, len(keys))
     try:
+        with _on_disk(work):
+            (work.cache / PATHS).mkdir(parents=True)
         if processes > 1:
-            _keep(cache, *prepare())
-            with _bar(keys) as bar:
-                _in_processes(work, cache, chunks, processes, keys, bar)
+            rows = _save(work, prepare())
+            _in_processes(work, rows, chunks, processes, keys)
         else:
-            bench = _bench(work, clip, *prepare())
-            with _bar(keys) as bar, _one_thread():
-                for chunk in chunks:
-                    compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
+            run = prepare()
+            with _one_thread():
+                with _paths_bar(work) as bar:
+                    for row in _longest_first(work, run.tokens):
+                        _keep_path(work, clip, run.tokens, row)
+                        bar.update()
+                with _cells_bar(keys) as bar:
+                    bench = _bench(work, clip, run)
+                    for chunk in chunks:
+                        compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
     finally:
-        shutil.rmtree(cache, ignore_errors=True)
+        shutil.rmtree(work.cache, ignore_errors=True)
 
 
-def _bar(keys: Sequence[CellKey]) -> tqdm:
+def _save(work: Work, run: TextRun) -> list[int]:
+    with _on_disk(work):
+        run.save(work.cache / CLEAN)
+    return _longest_first(work, run.tokens)
+
+
+def _longest_first(work: Work, tokens: Tokens) -> list[int]:
+    """Numbers of the texts that are attributed, those that take most work first."""
+    return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
+
+
+def _keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
+    row = work.attributed_texts[number : number + 1]
+    image = work.images[row % len(work.images)]
+    path = run_path(clip, tokens.take(row), image, work.layers, n_steps=work.n_steps)
+    with _on_disk(work):
+        path.save(_path_file(work, number))
+
+
+def _path_file(work: Work, number: int) -> Path:
+    return work.cache / PATHS / f"{number}.safetensors"
+
+
+@contextmanager
+def _on_disk(work: Work) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot keep what the cells share in '{work.cache}': {error}; choose another --out") from error
+
+
+def _cells_bar(keys: Sequence[CellKey]) -> tqdm:
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     return tqdm(total=2 * len(keys), desc="cells", bar_format=form, disable=None)
 
 
-def _keep(cache: Path, run: TextRun, paths: PathRun) -> None:
-    try:
-        cache.mkdir(parents=True)
-        run.save(cache / CLEAN)
-        paths.save(cache / PATHS)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot keep the clean run in '{cache}': {error}; choose another --out") from error
+def _paths_bar(work: Work) -> tqdm:
+    return tqdm(total=len(work.attributed_texts), desc="attributions", unit="text", leave=False, disable=None)
 
 
-def _chunks(keys: Sequence[CellKey], jobs: int) -> list[list[CellKey]]:
-    """Cells to compute together: a layer's, divided if there are more processes than layers. Early layers, which
-    take longest, come first."""
-    layers: dict[int, list[CellKey]] = {}
-    for key in sorted(keys):
-        layers.setdefault(key.layer, []).append(key)
-    parts = max(1, jobs // len(layers)) if layers else 1
-    return [chunk for cells in layers.values() for i in range(parts) if (chunk := cells[i::parts])]
+def _chunks(keys: Sequence[CellKey]) -> list[list[CellKey]]:
+    """Cells to compute together: those of one layer and seed. Early layers, which take longest, come first."""
+    ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
+    return [list(cells) for _, cells in groupby(ordered, key=lambda key: (key.layer, key.seed))]
 
 
 @contextmanager
@@ -133,27 +165,26 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _bench(work: Work, clip: Clip, run: TextRun, paths: PathRun) -> Bench:
+def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
     pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
+    texts = work.attributed_texts
+    paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
     return Bench(clip, pairs, splits, paths, work.norms, das, more=work.more)
 
 
 def _in_processes(
-    work: Work, cache: Path, chunks: list[list[CellKey]], jobs: int, keys: Sequence[CellKey], bar: tqdm
+    work: Work, rows: Sequence[int], chunks: Sequence[list[CellKey]], processes: int, keys: Sequence[CellKey]
 ) -> None:
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(work, cache))
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(work,))
     try:
-        with _deaf_to_ctrl_c():
-            pending = {pool.submit(_work, chunk) for chunk in chunks}
-        while pending:
-            done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
-            bar.update(_steps_done(work.folder, keys) - bar.n)
-            for future in done:
-                future.result()
+        with _paths_bar(work) as bar:
+            _run_all(pool, _path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
+        with _cells_bar(keys) as bar:
+            _run_all(pool, _cells_task, chunks, lambda: bar.update(_steps_done(work.folder, keys) - bar.n))
         pool.shutdown()
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -165,6 +196,19 @@ def _in_processes(
                 "run the same command again, with --jobs 1 or a smaller --limit"
             ) from error
         raise
+
+
+def _run_all(
+    pool: ProcessPoolExecutor, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]
+) -> None:
+    """Have the processes do a task for all items, looking now and then how far they are."""
+    with _deaf_to_ctrl_c():
+        pending = {pool.submit(task, item) for item in items}
+    while pending:
+        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+        look()
+        for future in done:
+            future.result()
 
 
 @contextmanager
@@ -180,6 +224,10 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _paths_done(work: Work) -> int:
+    return sum(1 for _ in (work.cache / PATHS).iterdir())
+
+
 def _steps_done(folder: Path, keys: Sequence[CellKey]) -> int:
     """Rotations found plus cells finished, as the files tell."""
     run = RunFolder(folder)
@@ -187,10 +235,10 @@ def _steps_done(folder: Path, keys: Sequence[CellKey]) -> int:
     return found + sum(run.cell_path(key.name).is_file() for key in keys)
 
 
-_here: tuple[Bench, RunFolder] | None = None  # of this worker process, set once when it starts
+_here: tuple[Work, Clip, TextRun] | None = None  # of this worker process, set once when it starts
 
 
-def _start(work: Work, cache: Path) -> None:
+def _start(work: Work) -> None:
     """Prepare a worker process."""
     global _here
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -199,9 +247,7 @@ def _start(work: Work, cache: Path) -> None:
     clip = load_clip(work.model, tokenizer=work.tokenizer, device=work.device)
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{work.model}' has changed since the sweep began; run it again")
-    run = TextRun.load(clip, cache / CLEAN)
-    paths = PathRun.load(clip, run.tokens.take(work.attributed_texts), cache / PATHS)
-    _here = _bench(work, clip, run, paths), RunFolder(work.folder)
+    _here = work, clip, TextRun.load(clip, work.cache / CLEAN)
 
 
 def _end_with_parent() -> None:
@@ -212,8 +258,17 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(chunk: list[CellKey]) -> None:
+def _prepared() -> tuple[Work, Clip, TextRun]:
     if _here is None:
         raise RuntimeError("the worker process was not prepared")
-    bench, folder = _here
-    compute_layer(bench, folder, chunk)
+    return _here
+
+
+def _path_task(number: int) -> None:
+    work, clip, run = _prepared()
+    _keep_path(work, clip, run.tokens, number)
+
+
+def _cells_task(chunk: list[CellKey]) -> None:
+    work, clip, run = _prepared()
+    compute_layer(_bench(work, clip, run), RunFolder(work.folder), chunk)

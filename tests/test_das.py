@@ -19,9 +19,11 @@ from interp.das import (
     clean_scores,
     counterfactual_loss,
     das_loss,
+    das_losses,
     draw_sources,
     evaluate,
     train_das,
+    train_das_sizes,
 )
 from interp.interchange import clean_texts, interchange
 from interp.models import Clip
@@ -172,6 +174,34 @@ def test_search_lowers_the_loss_and_keeps_the_best(pairs: PairRun):
 def test_patience_ends_the_search(pairs: PairRun):
     found = train_das(pairs, pairs, "text.2.eot", 2, 6, DASConfig(max_steps=500, look_every=1, patience=2, lr=1.0))
     assert found.facts["steps"] < 500
+
+
+@pytest.mark.parametrize("sizes", [(6,), (1, 24), (3, 8, 3, 16)])
+def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[int, ...], generator):
+    free = [random_basis(24, size, generator).requires_grad_() for size in sizes]
+    source, rows = draw_sources(20, "random", generator), torch.tensor([3, 11, 0, 19])
+    base = clean_scores(pairs, 2) * pairs.logit_scale
+    losses = das_losses(pairs, 2, free, source, base, rows)
+    assert losses.shape == (len(sizes),)
+    together = torch.autograd.grad(losses.sum(), free)
+    for basis, loss, gradient in zip(free, losses, together, strict=True):
+        alone = das_loss(pairs, 2, basis, source, base, rows)
+        torch.testing.assert_close(loss, alone)
+        torch.testing.assert_close(gradient, torch.autograd.grad(alone, basis)[0], atol=1e-6, rtol=1e-4)
+        assert gradient.abs().max() > 1e-3
+
+
+def test_sizes_searched_together_are_those_searched_alone(pairs: PairRun):
+    """But for rounding, although their searches end at different steps."""
+    config = DASConfig(max_steps=30, look_every=2, patience=2, batch_size=8, min_gain=1e-2)
+    sizes = (2, 0, 9, 16)
+    found = train_das_sizes(pairs, pairs, "text.2.eot", 2, sizes, config)
+    assert len({rotation.facts["steps"] for rotation in found}) > 2
+    for size, rotation in zip(sizes, found, strict=True):
+        alone = train_das(pairs, pairs, "text.2.eot", 2, size, config)
+        assert rotation.size == alone.size == size
+        assert rotation.facts["steps"] == alone.facts["steps"]
+        torch.testing.assert_close(rotation.basis, alone.basis, atol=1e-3, rtol=0)
 
 
 def test_sizes_that_cannot_be(pairs: PairRun):

@@ -107,6 +107,17 @@ def test_a_text_run_is_saved_and_mapped(small: Clip, tmp_path):
     assert again.take(rows).tokens.words == run.tokens.words
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_several_streams_are_pushed_as_each_alone(small: Clip, count: int, generator):
+    world = load_toy()
+    texts = clean_texts(small, [*random_texts(39, 3), ""], [2])  # of many lengths, one of them without words
+    pictures = clean_images(small, [world.open_image(pair) for pair in world.pairs[:3]], [2])
+    for run, width in ((texts, 24), (pictures, 32)):
+        h = torch.randn(len(run), count, width, generator=generator)
+        alone = torch.stack([run.push(2, h[:, i]) for i in range(count)], dim=1)
+        torch.testing.assert_close(run.push(2, h), alone, **CLOSE)
+
+
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_vision_tower(small: Clip, layer: int):
     world = load_toy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,8 @@ from torch.nn import functional
 
 from interp.attribution import integrate
 from interp.loading import load_clip
-from interp.models import Clip, tokenize
-from interp.paths import PathRun, run_paths
+from interp.models import Clip, Tokens, tokenize
+from interp.paths import PathRun, TextPath, run_path
 from interp.rotation import random_basis
 from interp.tangents import move_tokens
 from interp.towers import blocks, embed_ids, run_block
@@ -78,12 +79,17 @@ def test_adapted_layers_are_differentiated_too(tmp_path):
     check_tangents(replace(base, model=adapted.base_model.model), 3, 2)
 
 
+def run_paths(clip: Clip, tokens: Tokens, images: Tensor, layers: Iterable[int]) -> PathRun:
+    rows, kept = torch.arange(len(tokens)).split(1), list(layers)
+    return PathRun(tokens, [run_path(clip, tokens.take(i), images[i], kept, n_steps=STEPS) for i in rows])
+
+
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), size=st.integers(1, 24))
 def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int):
     """At every layer, for texts of several lengths; float32, so to the precision of sums over paths."""
     tokens = tokenize(small, random_texts(4, seed))
-    run = run_paths(small, tokens, images(4), range(1, 6), n_steps=STEPS)
+    run = run_paths(small, tokens, images(4), range(1, 6))
     basis = random_basis(24, size, torch.Generator().manual_seed(seed))
     for layer in range(1, 6):
         shared, through = integrate(small, tokens, images(4), layer, {"z": basis}, n_steps=STEPS)
@@ -99,27 +105,29 @@ def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int)
 
 def test_no_number_depends_on_the_layers_asked_for(small: Clip):
     tokens = tokenize(small, random_texts(3, 1))
-    some, all_ = (run_paths(small, tokens, images(3), layers, n_steps=STEPS) for layers in ([3], range(1, 6)))
-    assert torch.equal(some.moves[3], all_.moves[3])
-    assert torch.equal(some.slopes[3], all_.slopes[3])
-    np.testing.assert_array_equal(some.full, all_.full)
-    assert some.moves.keys() == {3}
+    some, all_ = (run_paths(small, tokens, images(3), layers) for layers in ([3], range(1, 6)))
+    for one, other in zip(some.texts, all_.texts, strict=True):
+        assert torch.equal(one.moves[3], other.moves[3])
+        assert torch.equal(one.slopes[3], other.slopes[3])
+        np.testing.assert_array_equal(one.full, other.full)
+        assert one.moves.keys() == one.slopes.keys() == {3}
 
 
 def test_long_paths_are_run_in_parts(small: Clip, monkeypatch: pytest.MonkeyPatch):
     tokens = tokenize(small, random_texts(3, 2))
-    whole = run_paths(small, tokens, images(3), [2], n_steps=STEPS)
+    whole = run_paths(small, tokens, images(3), [2])
     monkeypatch.setattr("interp.paths.ROWS_AT_ONCE", 1)
-    parts = run_paths(small, tokens, images(3), [2], n_steps=STEPS)
+    parts = run_paths(small, tokens, images(3), [2])
     np.testing.assert_allclose(parts.shared(2).full, whole.shared(2).full, atol=1e-6)
     assert np.abs(whole.shared(2).full).max() > 1e-3
 
 
 def test_a_run_is_kept_and_mapped(small: Clip, tmp_path):
     tokens = tokenize(small, random_texts(3, 3))
-    run = run_paths(small, tokens, images(3), [2, 4], n_steps=STEPS)
-    run.save(tmp_path / "paths.safetensors")
-    again = PathRun.load(small, tokens, tmp_path / "paths.safetensors")
+    run = run_paths(small, tokens, images(3), [2, 4])
+    for i, text in enumerate(run.texts):
+        text.save(tmp_path / f"{i}.safetensors")
+    again = PathRun(tokens, [TextPath.load(tmp_path / f"{i}.safetensors") for i in range(3)])
     basis = random_basis(24, 5, torch.Generator().manual_seed(0))
     for layer in (2, 4):
         np.testing.assert_array_equal(again.through(layer, basis), run.through(layer, basis))
@@ -130,21 +138,22 @@ def test_a_run_is_kept_and_mapped(small: Clip, tmp_path):
 def test_no_bit_depends_on_where_in_memory_a_run_lies(small: Clip):
     """Mapped from a file, tensors begin at other addresses than torch gives them."""
     tokens = tokenize(small, random_texts(5, 4))
-    run = run_paths(small, tokens, images(5), [3], n_steps=STEPS)
+    run = run_paths(small, tokens, images(5), [3])
 
     def shifted(part: Tensor, by: int) -> Tensor:
         return torch.empty(part.numel() + by)[by:].view_as(part).copy_(part)
 
     for by, size in ((1, 5), (2, 24), (3, 8), (7, 1)):
-        moved = {name: {3: shifted(getattr(run, name)[3], by)} for name in ("moves", "slopes")}
-        other, basis = replace(run, **moved), random_basis(24, size, torch.Generator().manual_seed(size))
+        names, basis = ("moves", "slopes"), random_basis(24, size, torch.Generator().manual_seed(size))
+        moved = [{name: {3: shifted(getattr(text, name)[3], by)} for name in names} for text in run.texts]
+        other = replace(run, texts=[replace(text, **one) for text, one in zip(run.texts, moved, strict=True)])
         np.testing.assert_array_equal(other.through(3, basis), run.through(3, basis))
         np.testing.assert_array_equal(other.shared(3).stream, run.shared(3).stream)
 
 
 def test_an_empty_text_has_no_words(small: Clip):
     tokens = tokenize(small, ["", "a star"])
-    run = run_paths(small, tokens, images(2), [3], n_steps=STEPS)
+    run = run_paths(small, tokens, images(2), [3])
     full = run.shared(3).full
     assert full is not None
     assert not full[0].any()
