@@ -23,7 +23,7 @@ from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_
 from interp.das import DASConfig, PairRun, clean_scores, counterfactual_loss, das_loss
 from interp.interchange import clean_texts, interchange
 from interp.models import Clip
-from interp.rotation import Rotation, orthonormal, random_basis
+from interp.rotation import Rotation, orthonormal, random_basis, swap_span
 from interp.tensors import Tensor
 
 BATCH, SIZE = 32, 256
@@ -101,7 +101,7 @@ def das_step(
     own = torch.nn.Parameter(free.clone())
 
     def own_loss() -> Tensor:
-        return das_loss(pairs, layer, orthonormal(own), source, base_logits, rows)
+        return das_loss(pairs, layer, own, source, base_logits, rows, swap_span)
 
     torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
     _check_gradients(own, own_loss, turn, peer_loss)

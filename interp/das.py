@@ -17,11 +17,12 @@ from torch.nn import functional
 
 from interp.errors import UserError
 from interp.interchange import CleanRun
-from interp.rotation import Rotation, orthonormal, random_basis, swap
+from interp.rotation import Rotation, orthonormal, random_basis, swap, swap_span
 from interp.stats import iia_outcomes
 from interp.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
 
 Sources = Literal["random", "paired"]
+Swap = Callable[[Streams, Streams, Basis], Streams]
 Direction = Literal["caption->description", "description->caption"]  # base -> source
 DIRECTIONS: tuple[Direction, ...] = ("caption->description", "description->caption")
 BASELINES = ("pca", "means", "random")
@@ -187,7 +188,7 @@ def train_das_sizes(
 ) -> list[Rotation]:
     """Search for the rotations of some sizes that minimize the IIT-DAS loss, the model frozen.
 
-    Adam on a free d x k matrix whose QR gives the basis; minibatches over the cached clean runs; the basis with the
+    Adam on a free d x k matrix whose span is the subspace; minibatches over the cached clean runs; the basis with the
     lowest loss on `val` is kept, and a search stops after `patience` looks without a better one. All sizes are
     searched side by side on the same minibatches, which pass the model in one product: that is faster by a quarter,
     and changes what is found only by rounding.
@@ -224,9 +225,9 @@ def train_das_sizes(
     for step, (rows, source) in enumerate(islice(batches, config.max_steps), start=1):
         if not going:
             break
-        bases = [orthonormal(search.free) for search in going]
         optimizer.zero_grad()  # of a search that has ended the gradient stays unset, and Adam leaves it alone
-        das_losses(train, layer, bases, source, base_logits, rows).sum().backward()
+        spans = [search.free for search in going]
+        das_losses(train, layer, spans, source, base_logits, rows, swap_span).sum().backward()
         optimizer.step()
         if step % config.look_every and step < config.max_steps:
             continue
@@ -275,9 +276,10 @@ def das_loss(
     source: Int[Tensor, " n"],
     base_logits: Float[Tensor, " m"],
     rows: Int[Tensor, " b"],
+    swapped: Swap = swap,
 ) -> Tensor:
     """`das_losses` of one basis."""
-    return das_losses(pairs, layer, [basis], source, base_logits, rows)[0]
+    return das_losses(pairs, layer, [basis], source, base_logits, rows, swapped)[0]
 
 
 def das_losses(
@@ -287,6 +289,7 @@ def das_losses(
     source: Int[Tensor, " n"],
     base_logits: Float[Tensor, " m"],
     rows: Int[Tensor, " b"],
+    swapped: Swap = swap,
 ) -> Float[Tensor, " c"]:
     """The IIT-DAS objective of some pairs for each of c bases: mean cross-entropy over [base, counterfactual], both
     directions half each.
@@ -295,11 +298,12 @@ def das_losses(
         source: for each of all n pairs the one that its source text comes from.
         base_logits: clean ones of all captions, then of all descriptions, length 2 n.
         rows: the pairs to take.
+        swapped: `swap`, or `swap_span`, if the bases are free matrices.
     """
     base_rows, source_rows = _interventions(rows, source)
     base = pairs.run.take(base_rows)
     own, other = base.stream(layer), pairs.run.take(source_rows).stream(layer)
-    h = torch.stack([swap(own, other, basis) for basis in bases], dim=1)
+    h = torch.stack([swapped(own, other, basis) for basis in bases], dim=1)
     logits = (base.push(layer, h) * pairs.images[rows].repeat(2, 1)[:, None]).sum(-1) * pairs.logit_scale
     return counterfactual_loss(base_logits[torch.cat([rows, rows + len(pairs)]), None], logits)
 

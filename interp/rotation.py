@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from interp.errors import UserError
 from interp.store import to_json, write_atomic
@@ -90,6 +91,42 @@ def swap(base: Streams, source: Streams, basis: Basis) -> Streams:
     basis = basis.to(base)
     with torch.autocast(base.device.type, enabled=False):
         return base + ((source - base) @ basis) @ basis.T
+
+
+def swap_span(base: Streams, source: Streams, free: Float[Tensor, "d k"]) -> Streams:
+    """`swap` in the span of a free matrix's columns: as with its orthonormal basis, differentiable in all three.
+
+    Its backward pass costs a few products with the streams, where that of QR takes products of d x k matrices.
+    """
+    with torch.autocast(base.device.type, enabled=False):
+        return _SwapSpan.apply(base, source, free)
+
+
+class _SwapSpan(torch.autograd.Function):
+    """h = base + P delta, with delta = source - base, and P = X (X'X)^-1 X' = Q Q', where X = Q R.
+
+    With P' = P and dP = (1 - P) dX R^-1 Q' + its transpose, a gradient g of h gives
+    dL/dX = (1 - P) (g (Q' delta)' + delta (Q' g)') R^-T, of rank no larger than twice the number of streams.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, base: Streams, source: Streams, free: Tensor) -> Streams:
+        q, r = torch.linalg.qr(free)
+        delta = (source - base).to(q)
+        inside = delta @ q
+        ctx.save_for_backward(q, r, delta, inside)
+        return base + (inside @ q.T).to(base)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, r, delta, inside = ctx.saved_tensors
+        wide = grad.to(q)
+        turned = wide @ q
+        along = turned @ q.T
+        outside = torch.cat([wide - along, delta - inside @ q.T])
+        other = torch.linalg.solve_triangular(r.T, torch.cat([inside, turned]), upper=False, left=False)
+        return (grad - along).to(grad), along.to(grad), outside.T @ other
 
 
 def orthonormal(free: Float[Tensor, "d k"]) -> Basis:

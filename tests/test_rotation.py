@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from interp.rotation import Rotation, RotationError, largest_angle, orthonormal, random_basis, swap
+from interp.rotation import Rotation, RotationError, largest_angle, orthonormal, random_basis, swap, swap_span
 
 
 @st.composite
@@ -48,6 +48,46 @@ def test_empty_and_whole_subspaces(case):
     d = base.shape[1]
     assert torch.equal(swap(base, source, torch.zeros(d, 0, dtype=base.dtype)), base)
     torch.testing.assert_close(swap(base, source, torch.eye(d, dtype=base.dtype)), source)
+
+
+@given(swaps(), st.integers(0, 2**31))
+def test_in_a_span_as_with_its_orthonormal_basis(case, seed):
+    """Values, and the gradients of base, source and free matrix, as autograd finds them by way of QR."""
+    *streams, basis = case
+    generator = torch.Generator().manual_seed(seed)
+    k = basis.shape[1]
+    free = basis @ (torch.eye(k, dtype=basis.dtype) + 0.3 * torch.randn(k, k, generator=generator, dtype=basis.dtype))
+    assume(k == 0 or torch.linalg.cond(free) < 1e3)
+    leaves = [tensor.clone().requires_grad_() for tensor in (*streams, free)]
+    direct, by_basis = swap_span(*leaves), swap(*leaves[:2], orthonormal(leaves[2]))
+    torch.testing.assert_close(direct, by_basis)
+    pull = torch.randn(direct.shape, generator=generator, dtype=direct.dtype)
+    gradients = [torch.autograd.grad(out, leaves, pull) for out in (direct, by_basis)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-7)
+
+
+def test_the_gradient_of_a_span_lies_outside_of_it():
+    generator = torch.Generator().manual_seed(0)
+    base, source = torch.randn(2, 3, 9, generator=generator)
+    free = torch.randn(9, 4, generator=generator).requires_grad_()
+    (gradient,) = torch.autograd.grad(swap_span(base, source, free).square().sum(), free)
+    assert gradient.abs().max() > 0.1
+    torch.testing.assert_close(free.T @ gradient, torch.zeros(4, 4), atol=1e-5, rtol=0)
+
+
+def test_half_precision_streams_are_swapped_in_the_span_of_a_float32_matrix():
+    generator = torch.Generator().manual_seed(0)
+    base, source = torch.randn(2, 3, 9, generator=generator)
+    free = torch.randn(9, 4, generator=generator).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = swap_span(base.bfloat16(), source.bfloat16(), free)
+    assert mixed.dtype == torch.bfloat16
+    torch.testing.assert_close(mixed.float(), swap(base, source, orthonormal(free)), atol=0.05, rtol=0.02)
+    mixed.float().sum().backward()
+    assert free.grad is not None
+    assert free.grad.dtype == torch.float32
+    assert free.grad.abs().max() > 0
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 2**31))

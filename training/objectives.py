@@ -14,7 +14,7 @@ from torch.nn import functional
 from interp.das import PairRun, das_loss
 from interp.live import live_texts
 from interp.models import Clip
-from interp.rotation import orthonormal
+from interp.rotation import swap_span
 from interp.tensors import Embeddings, Float, Int, Tensor
 
 Objective = Literal["behavioral", "iit-das", "joint"]
@@ -37,7 +37,7 @@ class Learner(nn.Module):
     Args:
         clip: its parameters that require gradients are trained.
         layer: of the site in the text tower; without a rotation it does not matter.
-        free: free d x k matrix whose QR gives the basis, float32; None for the behavioral objective.
+        free: free d x k matrix whose span is the subspace, float32; None for the behavioral objective.
         weight: of IIT-DAS in the joint objective.
     """
 
@@ -62,11 +62,9 @@ class Learner(nn.Module):
         behavioral = behavioral_loss(logits[:n], logits[n:])
         if self.free is None:
             return behavioral
-        with torch.autocast(ids.device.type, enabled=False):
-            basis = orthonormal(self.free)
         pairs = PairRun(run, embedded, scale)
         rows = torch.arange(n, device=ids.device)
-        iit_das = das_loss(pairs, self.layer, basis, source, logits.roll(n), rows)
+        iit_das = das_loss(pairs, self.layer, self.free, source, logits.roll(n), rows, swap_span)
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)
 
     def _embed(self, pixels: Tensor) -> Embeddings:
