@@ -26,7 +26,7 @@ from interp.towers import blocks, embed_ids, finish, keys_and_values, run_block,
 
 Route = Literal["through", "around", "bypass", "full"]
 ROUTES: tuple[Route, ...] = get_args(Route)
-TOKENS_AT_ONCE = 512  # bounds memory, and was faster than larger and smaller batches on CPUs
+TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
 TEXTS_AT_ONCE = 16  # of similar length
 
 
