@@ -198,6 +198,7 @@ def _check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str
 
 
 def _load_processor(name: str, where: str, revision: str, model: CLIPModel, notes: list[str]) -> Any:
+    from PIL import Image
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     if Path(where).is_dir() and not any(
@@ -207,9 +208,17 @@ def _load_processor(name: str, where: str, revision: str, model: CLIPModel, note
         notes.append(f"'{name}' has no preprocessor_config.json: CLIP's own preprocessing at {side} pixels is used")
         return CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
     try:
-        return CLIPImageProcessorPil.from_pretrained(where, revision=revision)
+        processor = CLIPImageProcessorPil.from_pretrained(where, revision=revision)
+        tried = processor([Image.new("RGB", (40, 30))], return_tensors="pt")["pixel_values"]
     except Exception as error:
         raise ModelError(f"cannot load the image preprocessing of '{name}': {_first_line(error)}") from error
+    side = int(model.vision_model.embeddings.image_size)
+    if tuple(tried.shape) != (1, 3, side, side):
+        raise ModelError(
+            f"the image preprocessing of '{name}' gives {tried.shape[-1]} x {tried.shape[-2]} pixels, its vision tower "
+            f"takes {side} x {side}; set size and crop_size in its preprocessor_config.json"
+        )
+    return processor
 
 
 def _fingerprints(model: CLIPModel, tokenizer: Any, processor: Any) -> tuple[str, str]:

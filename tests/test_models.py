@@ -156,6 +156,17 @@ def test_missing_preprocessing_is_clips_own_and_said(small: Clip, tmp_path: Path
     assert clip.processor.crop_size["height"] == 64
 
 
+def test_preprocessing_that_does_not_fit_the_vision_tower(small: Clip, tmp_path: Path):
+    folder = Path(shutil.copytree(small.name, tmp_path / "model"))
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    other = {"crop_size": {"height": 96, "width": 96}, "size": {"shortest_edge": 96}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings | other))
+    with pytest.raises(
+        ModelError, match=r"gives 96 x 96 pixels, its vision tower takes 64 x 64; set size and crop_size"
+    ):
+        load_clip(str(folder))
+
+
 def test_image_features_are_computed_once(small: Clip, monkeypatch: pytest.MonkeyPatch):
     pairs = load_pairs("toy", limit=12)
     first = image_features(small, pairs)
