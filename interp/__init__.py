@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interp.attribution import Attributions, MediatedIntegratedGradients
+    from interp.attribution import MediatedIntegratedGradients
     from interp.das import DASConfig, PairRun, baseline_basis, evaluate, train_das
     from interp.data import load_pairs
     from interp.data.norms import load_norm
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from interp.rotation import Rotation, random_basis
     from interp.sites import Site
     from interp.stats import correlate
+    from interp.words import Attributions
 
 _HOME = {
     "load_clip": "loading", "Clip": "models", "tokenize": "models", "embed_texts": "models", "embed_images": "models",
@@ -33,7 +34,7 @@ _HOME = {
     "clean_texts": "interchange", "clean_images": "interchange",
     "capture": "hooks", "patch": "hooks",
     "PairRun": "das", "DASConfig": "das", "train_das": "das", "evaluate": "das", "baseline_basis": "das",
-    "MediatedIntegratedGradients": "attribution", "Attributions": "attribution",
+    "MediatedIntegratedGradients": "attribution", "Attributions": "words",
     "load_norm": "data.norms", "correlate": "stats",
 }  # fmt: skip
 

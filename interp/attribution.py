@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -23,58 +22,10 @@ from interp.rotation import Rotation
 from interp.sites import Site, SiteError, SiteMismatch
 from interp.tensors import Basis, Embeddings, Float, Int, Tensor
 from interp.towers import blocks, embed_ids, finish, keys_and_values, run_block, step_block
+from interp.words import ROUTES, Attributions, Route
 
-Route = Literal["through", "around", "bypass", "full"]
-ROUTES: tuple[Route, ...] = get_args(Route)
 TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
 TEXTS_AT_ONCE = 16  # of similar length
-
-
-@dataclass(frozen=True)
-class Attributions:
-    """What each token of each text adds to its score, by route.
-
-    Attributes:
-        words: of each text, in order, lower case.
-        word_of: token -> word of its text, -1 for BOS, EOT and padding; shape (n, t).
-        tokens: route -> attributions, float64, shape (n, t); zero for BOS, EOT and padding.
-        score, baseline_score: of each text and of its baseline.
-    """
-
-    words: tuple[tuple[str, ...], ...]
-    word_of: np.ndarray
-    tokens: Mapping[Route, np.ndarray]
-    score: np.ndarray
-    baseline_score: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def by_word(self, route: Route) -> list[np.ndarray]:
-        """Attributions summed over the pieces of each word: one array per text, as long as its words."""
-        out = []
-        for words, owners, values in zip(self.words, self.word_of, self.tokens[route], strict=True):
-            inside = owners >= 0
-            out.append(np.bincount(owners[inside], values[inside], minlength=len(words)))
-        return out
-
-    def by_type(self, route: Route) -> dict[str, tuple[float, int]]:
-        """Word type -> mean attribution over all its occurrences, and their number; sorted by word."""
-        seen: dict[str, list[float]] = {}
-        for words, values in zip(self.words, self.by_word(route), strict=True):
-            for word, value in zip(words, values, strict=True):
-                seen.setdefault(word, []).append(float(value))
-        return {word: (float(np.mean(values)), len(values)) for word, values in sorted(seen.items())}
-
-    @property
-    def delta(self) -> np.ndarray:
-        """Convergence: sum of the full attributions minus (score - baseline score), per text.
-
-        Raises:
-            KeyError: neither `full`, nor all three other routes were asked for.
-        """
-        routes: tuple[Route, ...] = ("full",) if "full" in self.tokens else ("through", "around", "bypass")
-        return sum(self.tokens[route].sum(1) for route in routes) - (self.score - self.baseline_score)
 
 
 class MediatedIntegratedGradients:

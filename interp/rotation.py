@@ -11,6 +11,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from interp.errors import UserError
+from interp.markup import table
 from interp.store import to_json, write_atomic
 from interp.tensors import Basis, Float, Streams, Tensor
 
@@ -53,6 +54,12 @@ class Rotation:
     def width(self) -> int:
         """d, the width of the stream."""
         return self.basis.shape[0]
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it belongs, its size, and how it was found."""
+        facts = {name: value for name, value in self.facts.items() if name != "history"}
+        rows = [["site", self.site], ["directions", f"{self.size} of {self.width}"]]
+        return table(["rotation", ""], [*rows, *([name, str(value)] for name, value in facts.items())])
 
     def save(self, path: Path | str) -> None:
         """Write `path` (.safetensors) with the basis, and a .json of the same name with site and facts."""

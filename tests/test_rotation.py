@@ -57,7 +57,7 @@ def test_in_a_span_as_with_its_orthonormal_basis(case, seed):
     generator = torch.Generator().manual_seed(seed)
     k = basis.shape[1]
     free = basis @ (torch.eye(k, dtype=basis.dtype) + 0.3 * torch.randn(k, k, generator=generator, dtype=basis.dtype))
-    assume(k == 0 or torch.linalg.cond(free) < 1e3)
+    assume(k == 0 or torch.linalg.cond(free) < 50)
     leaves = [tensor.clone().requires_grad_() for tensor in (*streams, free)]
     direct, by_basis = swap_span(*leaves), swap(*leaves[:2], orthonormal(leaves[2]))
     torch.testing.assert_close(direct, by_basis)

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from interp.attribution import Attributions, MediatedIntegratedGradients, Route
+from interp.attribution import MediatedIntegratedGradients
 from interp.cells import RANDOM_BASES, SHORT, correlations
 from interp.das import DIRECTIONS, PairRun, Sources, baseline_basis, clean_scores, evaluate
 from interp.data.blv import QUESTIONS, RatedTexts
@@ -24,6 +24,7 @@ from interp.rotation import Rotation
 from interp.sites import Site
 from interp.stats import Method, clustered_share, correlate, difference, macro_f1, preference, wilson
 from interp.tensors import Basis, Embeddings
+from interp.words import Attributions, Route
 from training.measures import Measure, measured
 from training.zeroshot import retrieval, zero_shot
 
