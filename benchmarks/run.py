@@ -46,10 +46,10 @@ GROUPS = ("interventions", "finetune", "attributions", "cache", "sweep", "growth
 class Options:
     """What the command takes."""
 
-    quick: bool = cli.option(False, "few repetitions, the cheaper bars only, no whole sweep: minutes")
+    quick: bool = cli.option(False, "two repetitions, the cheaper bars only, no whole sweep: about two minutes")
     only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
     concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
-    repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 3 with --quick")
+    repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 2 with --quick")
     threads: int = cli.option(2, "of torch")
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
 
@@ -117,7 +117,7 @@ def _where_from(options: Options) -> str:
 
 
 def _measure(options: Options, groups: list[str], machine: Machine, lengths: list[int]) -> Iterator[Result]:
-    repeats = options.repeats or (3 if options.quick else 15)
+    repeats = options.repeats or (2 if options.quick else 15)
     whole = not options.quick
     if "interventions" in groups:
         yield from interventions.measure(machine, repeats, whole)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from interp.attribution import Attributions, Route, Shared, assemble
+from interp.attribution import Shared, assemble
 from interp.das import (
     BASELINES,
     DIRECTIONS,
@@ -24,6 +26,7 @@ from interp.das import (
     train_das_sizes,
 )
 from interp.data.norms import Norm
+from interp.examples import EXAMPLES
 from interp.models import Clip, Tokens
 from interp.paths import PathRun
 from interp.rotation import Rotation, RotationError
@@ -31,8 +34,8 @@ from interp.sites import Site
 from interp.stats import clustered_share, correlate, preference
 from interp.store import RunFolder
 from interp.tensors import Basis, Tensor
+from interp.words import MEASURED, Attributions
 
-ROUTES: tuple[Route, ...] = ("through", "around", "full")
 SHORT = {"caption->description": "c2d", "description->caption": "d2c"}
 RANDOM_BASES = 3  # the random control is the mean over this many subspaces
 
@@ -43,6 +46,7 @@ class Bench:
 
     Attributes:
         pairs: clean run of the descriptions, then the captions, of all pairs.
+        words: of all these texts.
         splits: train, val, test -> rows of pairs.
         paths: of the texts that are attributed.
         das: settings of the search; the seed is each cell's own.
@@ -52,6 +56,7 @@ class Bench:
 
     clip: Clip
     pairs: PairRun
+    words: Sequence[tuple[str, ...]]
     splits: Mapping[str, Tensor]
     paths: PathRun
     norms: Sequence[Norm]
@@ -78,55 +83,77 @@ class CellKey:
         return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The pairs of a split, at a layer."""
+
+    pairs: PairRun
+    layer: int
+
+    @cached_property
+    def clean(self) -> Tensor:
+        """`clean_scores` of them."""
+        return clean_scores(self.pairs, self.layer)
+
+
 def compute_layer(
     bench: Bench, folder: RunFolder, keys: Sequence[CellKey], on_step: Callable[[], None] = lambda: None
 ) -> None:
-    """Compute the cells of one layer and one seed, and write each to the folder.
+    """Compute cells of one layer and write each to the folder.
 
-    Their rotations are searched together, saved, and read back by a run that was cut off. In their last digits they
-    depend on which sizes are searched together, so the cells must be all that were asked for.
+    Args:
+        keys: of a seed all cells that are missing, or such whose rotations `search_layer` has left.
+        on_step: called for each rotation and for each cell.
     """
-    ((layer, _),) = {(key.layer, key.seed) for key in keys}
+    layer, parts = _parts(bench, keys)
     site, width = Site("text", layer), bench.clip.width("text")
-    parts = {}
-    for name, rows in bench.splits.items():
-        pairs = bench.pairs.take(rows)
-        parts[name] = Part(pairs, clean_scores(pairs, layer))
     ceilings = {
         f"iia_{name}{suffix}": value
         for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width)))
-        for suffix, value in _iias(_evaluate(bench, parts["test"], layer, basis, 0)).items()
+        for suffix, value in _iias(_evaluate(bench, parts["test"], basis, 0)).items()
     }
     shared = bench.paths.shared(layer)
-    started = time.perf_counter()
-    rotations = _rotations(bench, parts, folder, site, keys)
-    searching = (time.perf_counter() - started) / len(keys)
-    for key, rotation in zip(keys, rotations, strict=True):
-        on_step()
+    for cells in _by_seed(keys):
         started = time.perf_counter()
-        measures = _alignment(bench, parts, rotation, key) | ceilings
-        attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
-        measures |= correlations(attributions, bench.norms)
-        measures["attribution_delta"] = float(np.abs(attributions.delta).max())
-        if bench.more is not None:
-            measures |= bench.more(key)
-        measures["seconds"] = searching + time.perf_counter() - started
-        words = {route: attributions.by_type(route) for route in ROUTES}
-        place = {"layer": key.layer, "block": site.block, "size": key.size, "seed": key.seed}
-        folder.write(key.name, {"cell": place, "measures": measures, "words": words})
-        on_step()
+        rotations = _rotations(bench, parts, folder, cells)
+        searching = (time.perf_counter() - started) / len(cells)
+        for key, rotation in zip(cells, rotations, strict=True):
+            on_step()
+            started = time.perf_counter()
+            outcomes = _evaluate(bench, parts["test"], rotation.basis, key.seed)
+            measures = _alignment(bench, parts, rotation, key, outcomes) | ceilings
+            attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
+            measures |= correlations(attributions, bench.norms)
+            measures["attribution_delta"] = float(np.abs(attributions.delta).max())
+            if bench.more is not None:
+                measures |= bench.more(key)
+            measures["seconds"] = searching + time.perf_counter() - started
+            words = {route: attributions.by_type(route) for route in MEASURED}
+            place = {"layer": key.layer, "block": site.block, "size": key.size, "seed": key.seed}
+            examples = _examples(bench, attributions, outcomes)
+            folder.write(key.name, {"cell": place, "measures": measures, "words": words, "examples": examples})
+            on_step()
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The pairs of a split, and `clean_scores` of them at the layer."""
+def search_layer(bench: Bench, folder: RunFolder, keys: Sequence[CellKey]) -> None:
+    """Search the rotations of cells of one layer, and save them for `compute_layer`."""
+    _, parts = _parts(bench, keys)
+    for cells in _by_seed(keys):
+        _rotations(bench, parts, folder, cells)
 
-    pairs: PairRun
-    clean: Tensor
+
+def _parts(bench: Bench, keys: Sequence[CellKey]) -> tuple[int, dict[str, Part]]:
+    (layer,) = {key.layer for key in keys}
+    return layer, {name: Part(bench.pairs.take(rows), layer) for name, rows in bench.splits.items()}
+
+
+def _by_seed(keys: Sequence[CellKey]) -> list[list[CellKey]]:
+    ordered = sorted(keys, key=lambda key: (key.seed, key.size))
+    return [list(cells) for _, cells in groupby(ordered, key=lambda key: key.seed)]
 
 
 def _attributions(tokens: Tokens, shared: Shared, through: np.ndarray) -> Attributions:
-    routes = assemble(shared, through, ROUTES)
+    routes = assemble(shared, through, MEASURED)
     return Attributions(tokens.words, tokens.word_of.numpy(), routes, shared.score, shared.baseline_score)
 
 
@@ -135,16 +162,19 @@ def rotation_path(folder: RunFolder, key: CellKey) -> Path:
     return folder.path / "rotations" / f"{key.name}.safetensors"
 
 
-def _rotations(
-    bench: Bench, parts: Mapping[str, Part], folder: RunFolder, site: Site, keys: Sequence[CellKey]
-) -> list[Rotation]:
-    """The cells' rotations: from an earlier, unfinished run if it left all of them, else searched for."""
+def _rotations(bench: Bench, parts: Mapping[str, Part], folder: RunFolder, keys: Sequence[CellKey]) -> list[Rotation]:
+    """The rotations of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
+    searched together.
+
+    Sizes that are searched beside each other change the last digits of what is found, so some that an earlier run
+    left are not completed by others. They are saved when all have been found.
+    """
     paths = [rotation_path(folder, key) for key in keys]
     try:
         return [Rotation.load(path) for path in paths]
     except RotationError:
         pass
-    train, val = parts["train"], parts["val"]
+    train, val, site = parts["train"], parts["val"], Site("text", keys[0].layer)
     found = train_das_sizes(
         train.pairs, val.pairs, site.label, site.layer, [key.size for key in keys],
         replace(bench.das, seed=keys[0].seed), clean=(train.clean, val.clean),
@@ -155,21 +185,22 @@ def _rotations(
     return [Rotation.load(path) for path in paths]
 
 
-def _evaluate(bench: Bench, part: Part, layer: int, basis: Basis, seed: int) -> Outcomes:
+def _evaluate(bench: Bench, part: Part, basis: Basis, seed: int) -> Outcomes:
     basis = basis.to(part.pairs.images)
     sources, draws = bench.das.sources, bench.draws
-    return evaluate(part.pairs, layer, basis, sources=sources, draws=draws, seed=seed, clean=part.clean)
+    return evaluate(part.pairs, part.layer, basis, sources=sources, draws=draws, seed=seed, clean=part.clean)
 
 
 def _iias(outcomes: Outcomes) -> dict[str, float]:
     return {"": outcomes.iia()} | {f"_{SHORT[d]}": outcomes.iia(d) for d in DIRECTIONS}
 
 
-def _alignment(bench: Bench, parts: Mapping[str, Part], rotation: Rotation, key: CellKey) -> dict[str, Any]:
+def _alignment(
+    bench: Bench, parts: Mapping[str, Part], rotation: Rotation, key: CellKey, outcomes: Outcomes
+) -> dict[str, Any]:
     """IIA of the rotation, of the controls of its size, and the preference of the frozen model."""
     layer = key.layer
     test, train = parts["test"], parts["train"].pairs
-    outcomes = _evaluate(bench, test, layer, rotation.basis, key.seed)
     measures: dict[str, Any] = {"test_pairs": len(test.pairs)}
     hits = {direction: outcomes.hits(direction) for direction in DIRECTIONS}
     both = np.mean([hits[direction] for direction in DIRECTIONS], axis=0)
@@ -177,11 +208,11 @@ def _alignment(bench: Bench, parts: Mapping[str, Part], rotation: Rotation, key:
         share = clustered_share(values, outcomes.groups)
         measures |= {f"iia{suffix}": share.share, f"iia{suffix}_low": share.low, f"iia{suffix}_high": share.high}
     measures |= {f"shift_{SHORT[d]}": outcomes.shift(d) for d in DIRECTIONS}
-    measures["iia_val"] = _evaluate(bench, parts["val"], layer, rotation.basis, key.seed).iia()
+    measures["iia_val"] = _evaluate(bench, parts["val"], rotation.basis, key.seed).iia()
     for kind in BASELINES:
         seeds = [key.seed * RANDOM_BASES + i for i in range(RANDOM_BASES if kind == "random" else 1)]
         bases = [baseline_basis(kind, train, layer, key.size, seed=seed) for seed in seeds]
-        each = [_iias(_evaluate(bench, test, layer, basis, key.seed)) for basis in bases]
+        each = [_iias(_evaluate(bench, test, basis, key.seed)) for basis in bases]
         measures |= {f"iia_{kind}{name}": float(np.mean([one[name] for one in each])) for name in each[0]}
     clean = outcomes.base
     n = len(test.pairs)
@@ -190,6 +221,27 @@ def _alignment(bench: Bench, parts: Mapping[str, Part], rotation: Rotation, key:
     measures |= {"preference": share.share, "preference_low": share.low, "preference_high": share.high}
     facts = rotation.facts
     return measures | {"das_steps": facts.get("steps"), "das_val_loss": facts.get("val_loss")}
+
+
+def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
+    """The texts of the first test pairs, descriptions and then captions: each word's attribution by route, and what
+    the score becomes when Z is taken from a text of the other kind."""
+    count = len(attributions) // 2
+    chosen = range(min(EXAMPLES, count))
+    by_word = {route: attributions.by_word(route) for route in MEASURED}
+    test = bench.splits["test"].tolist()
+    out = []
+    for number, kind in enumerate(("description", "caption")):
+        direction = DIRECTIONS[1 - number]
+        for pair in chosen:
+            row, source = number * count + pair, int(outcomes.sources[pair])
+            said = bench.words[test[source] + (1 - number) * len(bench.pairs)]
+            base, counterfactual = (float(table[direction][pair]) for table in (outcomes.base, outcomes.counterfactual))
+            swap = {"source_pair": source, "source": " ".join(said), "base": base, "counterfactual": counterfactual}
+            example: dict[str, Any] = {"kind": kind, "pair": pair, "words": attributions.words[row], "swap": swap}
+            example |= {"score": attributions.score[row], "baseline_score": attributions.baseline_score[row]}
+            out.append(example | {route: by_word[route][row].tolist() for route in MEASURED})
+    return out
 
 
 def correlations(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ def option(
     return dataclasses.field(default=default, metadata=facts)
 
 
+def argument(text: str, *, metavar: str) -> Any:
+    """A dataclass field that must be given on the command line, by its place."""
+    return dataclasses.field(metadata={"help": text, "metavar": metavar, "place": True})
+
+
 def parse(
     config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
     preset: Callable[[Config], Mapping[str, Any]] | None = None,
@@ -43,6 +49,9 @@ def parse(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        if field.metadata.get("place"):
+            parser.add_argument(field.name, help=field.metadata["help"], metavar=field.metadata["metavar"])
+            continue
         flag = f"--{field.name.replace('_', '-')}"
         text, default = field.metadata["help"], field.default
         if isinstance(default, bool):
@@ -62,6 +71,19 @@ def parse(
     if preset is not None:
         parser.set_defaults(**preset(read()))
     return read()
+
+
+def command_line(prog: str, config: Any) -> str:
+    """The command that gives these options, for a shell; what is as by default is left out."""
+    words = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.metadata.get("place"):
+            words.append(str(value))
+        elif value != field.default:
+            flag = f"--{field.name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return f"{prog} {shlex.join(words)}".strip()
 
 
 def require_positive(config: Any, *names: str, least: int = 1) -> None:

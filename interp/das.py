@@ -77,11 +77,13 @@ class Outcomes:
 
     Attributes:
         base, counterfactual: direction -> scores.
+        sources: the pair whose text Z was taken from.
         groups: cluster of each entry.
     """
 
     base: dict[Direction, np.ndarray]
     counterfactual: dict[Direction, np.ndarray]
+    sources: np.ndarray
     groups: np.ndarray
 
     def hits(self, direction: Direction) -> np.ndarray:
@@ -169,10 +171,30 @@ def train_das(
     config: DASConfig | None = None,
     *,
     clean: tuple[Tensor, Tensor] | None = None,
-    on_look: Callable[[int, int, float], None] | None = None,
+    on_look: Callable[[int, float], None] | None = None,
 ) -> Rotation:
-    """`train_das_sizes` of one size."""
-    return train_das_sizes(train, val, site, layer, [size], config, clean=clean, on_look=on_look)[0]
+    """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
+
+    Args:
+        train, val: clean runs that kept `layer`.
+        site: label for the rotation, for example ``text.11.eot``.
+        size: k, from 0 (nothing to train) to d.
+        clean: `clean_scores` of train and val, if they are known.
+        on_look: called with the step and the loss on `val` after each look.
+
+    Returns:
+        The rotation; its facts hold the configuration, the steps taken and the history of looks.
+
+    Raises:
+        ValueError: the size does not fit the stream.
+        UserError: the loss is not a number.
+    """
+
+    def looked(_size: int, step: int, loss: float) -> None:
+        if on_look is not None:
+            on_look(step, loss)
+
+    return train_das_sizes(train, val, site, layer, [size], config, clean=clean, on_look=looked)[0]
 
 
 def train_das_sizes(
@@ -217,6 +239,8 @@ def train_das_sizes(
         start = random_basis(width, size, torch.Generator().manual_seed(config.seed)).to(device)
         searches.append(_Search(start.clone().requires_grad_(), start))
     going = [search for search in searches if search.basis.shape[1]]
+    if not going:
+        return [Rotation(search.basis, site, _facts(search, config)) for search in searches]
     known = clean or (clean_scores(train, layer), clean_scores(val, layer))
     base_logits, val_logits = known[0] * train.logit_scale, known[1] * val.logit_scale
     val_source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed))
@@ -337,9 +361,9 @@ def evaluate(
     base: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
     changed: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
     clean = clean_scores(pairs, layer) if clean is None else clean
-    draws = 1 if sources == "paired" else draws
-    for _ in range(draws):
-        base_rows, source_rows = _interventions(torch.arange(n), draw_sources(n, sources, generator))
+    drawn = [draw_sources(n, sources, generator) for _ in range(1 if sources == "paired" else draws)]
+    for source in drawn:
+        base_rows, source_rows = _interventions(torch.arange(n), source)
         run = pairs.run.take(base_rows)
         h = swap(run.stream(layer), pairs.run.take(source_rows).stream(layer), basis)
         scores = _push_scores(run, images, layer, h)
@@ -351,7 +375,8 @@ def evaluate(
     return Outcomes(
         {key: np.concatenate(value) for key, value in base.items()},
         {key: np.concatenate(value) for key, value in changed.items()},
-        np.tile(groups, draws),
+        torch.cat(drawn).numpy(),
+        np.tile(groups, len(drawn)),
     )
 
 

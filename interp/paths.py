@@ -3,7 +3,7 @@
 `interp.attribution` pulls gradients back from one site, at a price that grows with layers and subspaces; here each
 word's movement is pushed forward to EOT at every layer, at a price of about half a forward pass for each of its
 tokens. Both give the same numbers; for a single cell the other way is cheaper, but a sweep takes this one always, so
-that no number depends on which cells are computed together.
+that no attribution through a subspace depends on which others are computed.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ examples:
 
 files in the run folder:
   results.csv, results.parquet   one row for each cell, every measure
+  report.html                    one page with all of it, to open, read and send
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
@@ -111,6 +112,7 @@ class SweepConfig:
 
 
 DEFAULT_LIMIT = 4000
+SEARCH = 2  # raised whenever the same settings come to search in another way, so that no run mixes both
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,13 +148,13 @@ def sweep(config: SweepConfig) -> int:
     features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
     notes = [*clip.notes, *pairs.notes, *features.notes]
     print("".join(f"note: {note}\n" for note in notes), end="")
-    folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes, tuned)
+    folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes, tuned, keys)
     with locked(folder):
         shutil.rmtree(out / "cache", ignore_errors=True)  # of a run that was killed
         missing = [key for key in keys if folder.read(key.name) is None]
         print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
         if missing:
-            _compute(config, folder, clip, features, norms, missing)
+            _compute(config, folder, clip, pairs, features, norms, missing)
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
         finish(folder, [norm.name for norm in norms])
@@ -207,30 +209,32 @@ def _transfer(config: SweepConfig) -> str:
 
 def _open(
     out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm], notes: list[str],
-    tuned: dict[str, Any],
+    tuned: dict[str, Any], keys: list[CellKey],
 ) -> RunFolder:  # fmt: skip
     from interp.store import open_run
 
     settings = {
-        "kind": "sweep", "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
+        "kind": "sweep", "search": SEARCH, "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
         "sources": config.sources, "norms": {norm.name: norm.fingerprint for norm in norms},
         "attributed": config.attributed, "n_steps": config.n_steps, "max_steps": config.max_steps,
         "device": config.device, **tuned,
     }  # fmt: skip
     return open_run(
-        out, settings, arguments=dataclasses.asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}",
-        notes=notes, norm_sources={norm.name: norm.source for norm in norms},
+        out, settings, arguments=dataclasses.asdict(config), command=cli.command_line(PROG, config),
+        cells=[key.name for key in keys], notes=notes, norm_sources={norm.name: norm.source for norm in norms},
     )  # fmt: skip
 
 
 def _compute(
-    config: SweepConfig, folder: RunFolder, clip: Clip, features: ImageFeatures, norms: list[Norm],
+    config: SweepConfig, folder: RunFolder, clip: Clip, given: PairSet, features: ImageFeatures, norms: list[Norm],
     missing: list[CellKey],
 ) -> None:  # fmt: skip
     """Run the texts once, then compute the missing cells, in processes if asked."""
     from tqdm import tqdm
 
+    from interp.examples import EXAMPLES, keep_examples
     from interp.interchange import clean_texts
+    from interp.store import update_manifest
     from interp.workers import Work, compute
 
     pairs = features.pairs
@@ -243,13 +247,16 @@ def _compute(
         attributed=config.attributed, n_steps=config.n_steps, max_steps=config.max_steps, folder=folder.path,
         more=more,
     )  # fmt: skip
+    keep_examples(folder, given, [pairs[i] for i in splits["test"][: min(EXAMPLES, config.attributed)]])
 
     def prepare() -> TextRun:
         texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
         with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
             run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
         if run.tokens.truncated:
-            print(f"note: {run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens")
+            cut = f"{run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens"
+            update_manifest(folder, truncated=cut)
+            print(f"note: {cut}")
         return run
 
     compute(work, clip, prepare, missing, jobs=config.jobs)

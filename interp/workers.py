@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from interp.cells import Bench, CellKey, compute_layer, rotation_path
+from interp.cells import Bench, CellKey, compute_layer, rotation_path, search_layer
 from interp.cli import cores
 from interp.das import DASConfig, PairRun, Sources
 from interp.data.norms import Norm
@@ -86,14 +86,13 @@ def compute(
         UserError: a process died; finished cells are kept.
     """
     wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
-    chunks = _chunks(keys)
-    processes = min(wanted, len(keys))
+    processes = min(wanted, max(len(keys), len(work.attributed_texts)))
     try:
         with _on_disk(work):
             (work.cache / PATHS).mkdir(parents=True)
         if processes > 1:
             rows = _save(work, prepare())
-            _in_processes(work, rows, chunks, processes, keys)
+            _in_processes(work, rows, processes, keys)
         else:
             run = prepare()
             with _one_thread():
@@ -103,8 +102,8 @@ def compute(
                         bar.update()
                 with _cells_bar(keys) as bar:
                     bench = _bench(work, clip, run)
-                    for chunk in chunks:
-                        compute_layer(bench, RunFolder(work.folder), chunk, bar.update)
+                    for cells in _tasks(keys, 1)[1]:
+                        compute_layer(bench, RunFolder(work.folder), cells, bar.update)
     finally:
         shutil.rmtree(work.cache, ignore_errors=True)
 
@@ -149,10 +148,20 @@ def _paths_bar(work: Work) -> tqdm:
     return tqdm(total=len(work.attributed_texts), desc="attributions", unit="text", leave=False, disable=None)
 
 
-def _chunks(keys: Sequence[CellKey]) -> list[list[CellKey]]:
-    """Cells to compute together: those of one layer and seed. Early layers, which take longest, come first."""
+def _tasks(keys: Sequence[CellKey], processes: int) -> tuple[list[list[CellKey]], list[list[CellKey]]]:
+    """Cells whose rotations are searched first, and then the cells to compute together, early layers, which take
+    longest, in front.
+
+    A layer's cells share work, so they stay together if there are layers enough for all processes; else those of a
+    layer and seed, which are always searched together; else each cell is for itself, once its rotation is there.
+    """
     ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
-    return [list(cells) for _, cells in groupby(ordered, key=lambda key: (key.layer, key.seed))]
+    groups: list[list[CellKey]] = []
+    for alike in (lambda key: key.layer, lambda key: (key.layer, key.seed)):
+        groups = [list(cells) for _, cells in groupby(ordered, key=alike)]
+        if len(groups) >= processes:
+            return [], groups
+    return groups, [[key] for key in ordered]
 
 
 @contextmanager
@@ -171,12 +180,10 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
     texts = work.attributed_texts
     paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
-    return Bench(clip, pairs, splits, paths, work.norms, das, more=work.more)
+    return Bench(clip, pairs, run.tokens.words, splits, paths, work.norms, das, more=work.more)
 
 
-def _in_processes(
-    work: Work, rows: Sequence[int], chunks: Sequence[list[CellKey]], processes: int, keys: Sequence[CellKey]
-) -> None:
+def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[CellKey]) -> None:
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(work,))
@@ -184,7 +191,8 @@ def _in_processes(
         with _paths_bar(work) as bar:
             _run_all(pool, _path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
         with _cells_bar(keys) as bar:
-            _run_all(pool, _cells_task, chunks, lambda: bar.update(_steps_done(work.folder, keys) - bar.n))
+            for task, items in zip((_search_task, _cells_task), _tasks(keys, processes), strict=True):
+                _run_all(pool, task, items, lambda: bar.update(_steps_done(work.folder, keys) - bar.n))
         pool.shutdown()
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -269,6 +277,11 @@ def _path_task(number: int) -> None:
     _keep_path(work, clip, run.tokens, number)
 
 
-def _cells_task(chunk: list[CellKey]) -> None:
+def _search_task(keys: list[CellKey]) -> None:
     work, clip, run = _prepared()
-    compute_layer(_bench(work, clip, run), RunFolder(work.folder), chunk)
+    search_layer(_bench(work, clip, run), RunFolder(work.folder), keys)
+
+
+def _cells_task(keys: list[CellKey]) -> None:
+    work, clip, run = _prepared()
+    compute_layer(_bench(work, clip, run), RunFolder(work.folder), keys)

@@ -1,0 +1,48 @@
+"""`python -m interp.report RUN`: a sweep as one page of HTML that needs nothing but a browser."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp import cli
+from interp.cli import argument, option
+from interp.report import write_report
+from interp.store import RunFolder
+
+PROG = "python -m interp.report"
+DESCRIPTION = """\
+Write a sweep as one self-contained page: what was run and how to run it again, tables that can be sorted, heatmaps,
+the evidence for the chosen cell beside its controls, example texts shaded by attribution, and warnings.
+A sweep does so when it ends; this command does it again, also of a run that was cut off."""
+EPILOG = """\
+examples:
+  python -m interp.report runs/demo
+      writes runs/demo/report.html
+  python -m interp.report runs/demo --out demo.html"""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the command takes."""
+
+    run: str = argument("run folder of a sweep", metavar="RUN")
+    out: str | None = option(None, "file to write; by default report.html in the run folder", metavar="FILE")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(ReportConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: _report(config), on_interrupt=lambda: "nothing was written")
+
+
+def _report(config: ReportConfig) -> int:
+    path = write_report(RunFolder(Path(config.run)), None if config.out is None else Path(config.out))
+    print(f"look at  {path}  in a browser")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
