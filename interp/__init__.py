@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interp.attribution import MediatedIntegratedGradients
-    from interp.das import DASConfig, PairRun, baseline_basis, evaluate, train_das
+    from interp.baselines import baseline_basis
+    from interp.das import DASConfig, PairRun, evaluate, train_das
     from interp.data import load_pairs
     from interp.data.norms import load_norm
     from interp.data.pairs import Pair, PairSet
@@ -33,7 +34,7 @@ _HOME = {
     "Site": "sites", "Rotation": "rotation", "random_basis": "rotation",
     "clean_texts": "interchange", "clean_images": "interchange",
     "capture": "hooks", "patch": "hooks",
-    "PairRun": "das", "DASConfig": "das", "train_das": "das", "evaluate": "das", "baseline_basis": "das",
+    "PairRun": "das", "DASConfig": "das", "train_das": "das", "evaluate": "das", "baseline_basis": "baselines",
     "MediatedIntegratedGradients": "attribution", "Attributions": "words",
     "load_norm": "data.norms", "correlate": "stats",
 }  # fmt: skip

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 
 from interp.attribution import Shared, assemble
+from interp.baselines import BASELINES, baseline_basis
 from interp.das import (
-    BASELINES,
     DIRECTIONS,
     DASConfig,
     Outcomes,
     PairRun,
-    baseline_basis,
     clean_scores,
     evaluate,
     train_das_sizes,

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from interp.baselines import BASELINES, baseline_basis
 from interp.das import (
-    BASELINES,
     DIRECTIONS,
     DASConfig,
     PairRun,
-    baseline_basis,
     clean_scores,
     counterfactual_loss,
     das_loss,

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from interp.attribution import MediatedIntegratedGradients
+from interp.baselines import baseline_basis
 from interp.cells import RANDOM_BASES, SHORT, correlations
-from interp.das import DIRECTIONS, PairRun, Sources, baseline_basis, clean_scores, evaluate
+from interp.das import DIRECTIONS, PairRun, Sources, clean_scores, evaluate
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.data.norms import Norm
 from interp.data.pairs import Pair
