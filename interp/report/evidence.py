@@ -47,11 +47,8 @@ def evidence(sweep: Sweep) -> str:
 
 
 def _norm_sentence(row: pd.Series, norm: str) -> str:
-    parts = []
-    for route in MEASURED:
-        parts.append(f"{route} {correlation(row, f'r_{norm}_{route}')}")
-    count = int(row[f"n_{norm}"])
-    return f" Attributions correlate with {escape(norm)} over {count} word types: {escape(', '.join(parts))}."
+    parts = ", ".join(f"{route} {correlation(row, f'r_{norm}_{route}')}" for route in MEASURED)
+    return f" Attributions correlate with {escape(norm)} over {int(row[f'n_{norm}'])} word types: {escape(parts)}."
 
 
 def _dots(row: pd.Series) -> str:

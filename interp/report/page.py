@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +13,7 @@ from interp.report.tables import cells, words
 from interp.report.texts import examples
 from interp.store import RunFolder
 
+FACTS = ' class="facts"'
 UNCONVERGED = 0.01  # of a cosine: above it a sum of attributions is visibly not the difference of scores
 
 
@@ -105,20 +106,17 @@ def _run(sweep: Sweep) -> str:
         "resumed": f"{len(manifest['resumed'])} times" if manifest.get("resumed") else None,
     }  # fmt: skip
     chosen = {name: value for name, value in manifest.get("arguments", {}).items() if value not in (None, False)}
-    rows = [[name, str(value)] for name, value in facts.items() if value is not None]
-    options = [[f"--{name.replace('_', '-')}", str(value)] for name, value in chosen.items()]
+    known = {name: value for name, value in facts.items() if value is not None}
+    options = {f"--{name.replace('_', '-')}": value for name, value in chosen.items()}
     return (
         f"<p>To run it again, or to go on where it stopped:</p><pre>{escape(manifest.get('command', ''))}</pre>"
-        f"{_facts(rows)}<h3>Options</h3>{_facts(options)}"
+        f"{_definitions(known, FACTS)}<h3>Options</h3>{_definitions(options, FACTS)}"
     )
 
 
-def _facts(rows: Sequence[Sequence[str]]) -> str:
-    return (
-        '<dl class="facts">'
-        + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
-        + "</dl>"
-    )
+def _definitions(said: Mapping[str, object], attributes: str = "") -> str:
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in said.items())
+    return f"<dl{attributes}>{items}</dl>"
 
 
 def _terms(sweep: Sweep) -> str:
@@ -138,4 +136,4 @@ def _terms(sweep: Sweep) -> str:
         "Source": "The method is that of Zur, Kreiss, D'Oosterlinck, Potts & Geiger 2024, Updating CLIP to Prefer "
         "Descriptions Over Captions (arXiv 2406.09458).",
     }
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in terms.items()) + "</dl>"
+    return _definitions(terms)
