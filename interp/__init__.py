@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from interp.rotation import Rotation, random_basis
     from interp.sites import Site
     from interp.stats import correlate
+    from interp.sweep_run import SweepRun, load_sweep
     from interp.words import Attributions
 
 _HOME = {
@@ -36,14 +37,14 @@ _HOME = {
     "capture": "hooks", "patch": "hooks",
     "PairRun": "das", "DASConfig": "das", "train_das": "das", "evaluate": "das", "baseline_basis": "baselines",
     "MediatedIntegratedGradients": "attribution", "Attributions": "words",
-    "load_norm": "data.norms", "correlate": "stats",
+    "load_norm": "data.norms", "correlate": "stats", "load_sweep": "sweep_run", "SweepRun": "sweep_run",
 }  # fmt: skip
 
 __all__ = [
     "Attributions", "Clip", "DASConfig", "MediatedIntegratedGradients", "Pair", "PairRun", "PairSet", "Rotation",
-    "Site", "baseline_basis", "capture", "clean_images", "clean_texts", "correlate", "embed_images", "embed_texts",
-    "evaluate", "image_features", "load_clip", "load_norm", "load_pairs", "patch", "random_basis",
-    "scores", "tokenize", "train_das",
+    "Site", "SweepRun", "baseline_basis", "capture", "clean_images", "clean_texts", "correlate", "embed_images",
+    "embed_texts", "evaluate", "image_features", "load_clip", "load_norm", "load_pairs", "load_sweep", "patch",
+    "random_basis", "scores", "tokenize", "train_das",
 ]  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from interp.rotation import Rotation, RotationError
 from interp.sites import Site
 from interp.stats import clustered_share, correlate, preference
 from interp.store import RunFolder
+from interp.sweep_run import Place, cell_name, rotation_file
 from interp.tensors import Basis, Tensor
 from interp.words import MEASURED, Attributions
 
@@ -73,13 +73,13 @@ class CellKey:
     seed: int
 
     @property
-    def name(self) -> str:
-        """Of the cell's file.
+    def place(self) -> Place:
+        return self.layer, self.size, self.seed
 
-        >>> CellKey(6, 16, 0).name
-        'layer06-size016-seed0'
-        """
-        return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
+    @property
+    def name(self) -> str:
+        """Of the cell's file."""
+        return cell_name(*self.place)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +156,6 @@ def _attributions(tokens: Tokens, shared: Shared, through: np.ndarray) -> Attrib
     return Attributions(tokens.words, tokens.word_of.numpy(), routes, shared.score, shared.baseline_score)
 
 
-def rotation_path(folder: RunFolder, key: CellKey) -> Path:
-    """Where a cell's rotation is kept."""
-    return folder.path / "rotations" / f"{key.name}.safetensors"
-
-
 def _rotations(bench: Bench, parts: Mapping[str, Part], folder: RunFolder, keys: Sequence[CellKey]) -> list[Rotation]:
     """The rotations of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
     searched together.
@@ -168,7 +163,7 @@ def _rotations(bench: Bench, parts: Mapping[str, Part], folder: RunFolder, keys:
     Sizes that are searched beside each other change the last digits of what is found, so some that an earlier run
     left are not completed by others. They are saved when all have been found.
     """
-    paths = [rotation_path(folder, key) for key in keys]
+    paths = [rotation_file(folder, key.place) for key in keys]
     try:
         return [Rotation.load(path) for path in paths]
     except RotationError:

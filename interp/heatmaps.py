@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,10 @@ from interp.words import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.patches import Rectangle
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+    from interp.pictures import Picture
 
 
 def heatmap_titles(frame: pd.DataFrame, norms: Sequence[str]) -> dict[str, str]:
@@ -54,7 +56,7 @@ def heatmaps(frame: pd.DataFrame, folder: Path, norms: Sequence[str]) -> list[Pa
     out = []
     for measure, title in heatmap_titles(frame, norms).items():
         path = folder / f"heatmap-{measure.replace('_', '-')}.png"
-        write_atomic(path, _heatmap(frame, measure, title))
+        write_atomic(path, heatmap(frame, measure, title).png())
         out.append(path)
     return out
 
@@ -79,6 +81,16 @@ class Grid:
     def text(self, i: int, j: int) -> str:
         return written(self.values[i, j], self.form)
 
+    def in_words(self) -> str:
+        """The range of the values, and where its ends are."""
+        if np.isnan(self.values).all():
+            return "No cell has a value."
+        ends = []
+        for name, find in (("lowest", np.nanargmin), ("highest", np.nanargmax)):
+            i, j = np.unravel_index(find(self.values), self.values.shape)
+            ends.append(f"{name} {self.text(int(i), int(j))} at layer {self.layers[j]}, size {self.sizes[i]}")
+        return f"{ends[0].capitalize()}; {ends[1]}."
+
 
 def grid(frame: pd.DataFrame, measure: str) -> Grid:
     """What the heatmap of a measure shows."""
@@ -96,35 +108,42 @@ def grid(frame: pd.DataFrame, measure: str) -> Grid:
     return Grid([int(n) for n in pivot.columns], [int(n) for n in pivot.index], values, colours, bounds, form)
 
 
-def _heatmap(frame: pd.DataFrame, measure: str, title: str) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def heatmap(frame: pd.DataFrame, measure: str, title: str) -> Picture:
+    """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined."""
+    from interp.pictures import Picture
 
     shown = grid(frame, measure)
     rows, columns = shown.values.shape
-    figure = Figure(figsize=(max(5.5, 1.6 + 0.62 * columns), max(2.6, 1.5 + 0.45 * rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Picture(max(5.5, 1.6 + 0.62 * columns), max(2.6, 1.5 + 0.45 * rows), layout="constrained")
     axes = figure.subplots()
-    low, high = shown.bounds
-    picture = axes.imshow(shown.values, cmap=shown.colours, vmin=low, vmax=high, aspect="auto", origin="lower")
-    best = best_cell(frame)
-    for i, size in enumerate(shown.sizes):
-        for j, layer in enumerate(shown.layers):
-            ink = ink_on(tuple(picture.cmap(picture.norm(shown.values[i, j]))))
-            axes.text(j, i, shown.text(i, j), ha="center", va="center", fontsize=8, color=ink)
-            if size == best["size"] and layer == best["layer"]:
-                box = (j - 0.5, i - 0.5)
-                axes.add_patch(_outline(box))
+    picture = draw_grid(axes, shown, best_cell(frame), 8.0, shown.text)
     axes.set(xticks=range(columns), xticklabels=shown.layers, yticks=range(rows), yticklabels=shown.sizes)
     axes.set(xlabel="layer (block = layer - 1)", ylabel="size of the subspace")
     axes.set_title(title, fontsize=9, loc="left")
     figure.colorbar(picture, ax=axes)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Title": title})
-    return buffer.getvalue()
+    figure.alt = f"Heatmap, layer by size of the subspace: {title}. {shown.in_words()}"
+    return figure
 
 
-def _outline(corner: tuple[float, float]) -> Rectangle:
+def draw_grid(
+    axes: Axes, shown: Grid, best: pd.Series, fontsize: float, write: Callable[[int, int], str] | None
+) -> AxesImage:
+    """The cells of a grid, the chosen one outlined.
+
+    Args:
+        write: what stands in the cell of a size and layer, by their numbers; nothing, if it is None.
+    """
     from matplotlib.patches import Rectangle
 
-    return Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=2)
+    low, high = shown.bounds
+    picture = axes.imshow(shown.values, cmap=shown.colours, vmin=low, vmax=high, aspect="auto", origin="lower")
+    for i, rank in enumerate(shown.sizes):
+        for j, layer in enumerate(shown.layers):
+            ink = ink_on(tuple(picture.cmap(picture.norm(shown.values[i, j]))))
+            if write is not None:
+                axes.text(j, i, write(i, j), ha="center", va="center", fontsize=fontsize, color=ink)
+            if rank == best["size"] and layer == best["layer"]:
+                outline = Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.5)
+                outline.set_clip_on(False)
+                axes.add_patch(outline)
+    return picture

@@ -59,6 +59,7 @@ files in the run folder:
   report.html                    one page with all of it, to open, read and send
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
+  examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
   tuned/*                        each cell's fine-tuned model, for load_clip (with --objective iit-das)
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
@@ -133,6 +134,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.loading import load_clip
     from interp.store import check_folder, locked, now, update_manifest
     from interp.summary import finish
+    from interp.sweep_run import keep_ratings
 
     layers, seeds = cli.parse_ints(config.layers, "--layers", low=1), cli.parse_ints(config.seeds, "--seeds")
     sizes = cli.parse_ints(config.sizes, "--sizes", low=1) if config.sizes is not None else None
@@ -157,6 +159,7 @@ def sweep(config: SweepConfig) -> int:
             _compute(config, folder, clip, pairs, features, norms, missing)
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
+        keep_ratings(folder, norms)
         finish(folder, [norm.name for norm in norms])
     if missing:
         print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")

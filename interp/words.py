@@ -13,6 +13,8 @@ from interp.markup import escape, shaded, signed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from interp.pictures import Picture
+
 Route = Literal["through", "around", "bypass", "full"]
 ROUTES: tuple[Route, ...] = get_args(Route)
 MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
@@ -78,6 +80,37 @@ class Attributions:
         for route in self.tokens:
             frame[route] = np.concatenate([np.zeros(0), *self.by_word(route)])
         return frame
+
+    def plot(self, text: int = 0) -> Picture:
+        """The words of a text on colours by sign and size, a block for each route, with their values below them.
+
+        Args:
+            text: its number.
+
+        Raises:
+            IndexError: there is no such text.
+        """
+        from interp.pictures import Picture, draw_words, points, value_text, words_height
+
+        words, size, left, width = self.words[text], 9.0, 48.0, 400.0
+        rows = {route: self.by_word(route)[text].tolist() for route in self.tokens}
+        reach = max((abs(value) for values in rows.values() for value in values), default=0.0)
+        tops, top = {}, 20.0
+        for route, values in rows.items():
+            tops[route] = top
+            top += words_height(words, values, width, size) + 6
+        picture = Picture((left + width + 8) / 72, top / 72)
+        axes = points(picture, 0, 0, left + width + 8, top)
+        title = f"score {self.score[text]:+.3f}, baseline {self.baseline_score[text]:+.3f}"
+        axes.text(4, 12, title, fontsize=size)
+        said = []
+        for route, values in rows.items():
+            axes.text(4, tops[route] + 0.95 * size, route, fontsize=size)
+            draw_words(axes, words, values, reach, top=tops[route], left=left, width=width, size=size)
+            pairs = zip(words, values, strict=True)
+            said.append(f"{route}: " + ", ".join(f"{word} {value_text(value)}" for word, value in pairs))
+        picture.alt = f"What each word adds to the score. {title}. {'. '.join(said)}."
+        return picture
 
     def _repr_html_(self) -> str:
         """For notebooks: words on colours by sign and size, with their values as text, a line for each route."""

@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from interp.cells import Bench, CellKey, compute_layer, rotation_path, search_layer
+from interp.cells import Bench, CellKey, compute_layer, search_layer
 from interp.cli import cores
 from interp.das import DASConfig, PairRun, Sources
 from interp.data.norms import Norm
@@ -35,6 +35,7 @@ from interp.loading import load_clip
 from interp.models import Clip, Tokens
 from interp.paths import PathRun, TextPath, run_path
 from interp.store import RunFolder
+from interp.sweep_run import rotation_file
 from interp.tensors import Embeddings, Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
@@ -239,7 +240,7 @@ def _paths_done(work: Work) -> int:
 def _steps_done(folder: Path, keys: Sequence[CellKey]) -> int:
     """Rotations found plus cells finished, as the files tell."""
     run = RunFolder(folder)
-    found = sum(rotation_path(run, key).with_suffix(".json").is_file() for key in keys)
+    found = sum(rotation_file(run, key.place).with_suffix(".json").is_file() for key in keys)
     return found + sum(run.cell_path(key.name).is_file() for key in keys)
 
 

@@ -21,6 +21,7 @@ from training.compare import compare, read
 from training.config import EvaluateConfig
 from training.evaluation import Found, Job, Plan, carry_out
 from training.measures import Measure
+from training.rendering import Entry, Table, latex
 
 PREFERENCE = ("concadia", "test", "preference")
 COLOUR, PLACE = ("transfer", "colour", "accuracy"), ("transfer", "place", "accuracy")
@@ -307,11 +308,26 @@ def test_latex_is_escaped_and_ruled(awkward: Path):
     assert "booktabs" in text.splitlines()[0]
     assert text.startswith("%")
     assert "\\begin{tabular}{lrr}" in text
-    body = [line for line in text.splitlines() if line.endswith("\\\\")]
+    body = [line for line in text.splitlines() if line.endswith(" \\\\")]
     assert len(body) == 1 + 2
-    assert body[0] == "model & preference & CIFAR\\_100 \\& co \\\\"
-    assert body[1].startswith("100 \\% \\& more\\_of|it (n = 2) & 29.2 $\\pm$ 5.9 & ")
+    assert body[0].startswith(
+        " & \\begin{tabular}{@{}c@{}}100 \\% \\& more\\_of\\textbar{}it\\\\(n = 2)\\end{tabular} & "
+    )
+    assert body[1] == "preference & 29.2 $\\pm$ 5.9 & 20.0 \\\\"
+    assert body[2].startswith("CIFAR\\_100 \\& co & 28.6 $\\pm$ 0.0 & ")
     assert {line.replace("\\&", "").count("&") for line in body} == {2}
+
+
+def test_latex_writes_minus_signs_and_puts_intervals_below():
+    entries = (Entry((-0.25, -0.35), -0.5, 0.125), Entry(()))
+    text = latex(
+        Table(
+            "t", "A title", ("r",), ("base (n = 1)", "behavioral, LoRA (n = 2)"), ((entries[0],), (entries[1],)), False
+        )
+    )
+    assert r"r & \begin{tabular}{@{}r@{}}$-$0.300 $\pm$ 0.071\\{[}$-$0.500 +0.125{]}\end{tabular} & $-$ \\" in text
+    assert r"\begin{tabular}{@{}c@{}}behavioral,\\LoRA\\(n = 2)\end{tabular}" in text
+    assert r"\label{tab:t}" in text
 
 
 def test_rows_of_no_value_are_still_rows(tmp_path: Path):

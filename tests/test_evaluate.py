@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -25,11 +26,13 @@ from interp.data.norms import load_norms
 from interp.data.pairs import Pair
 from interp.data.toy import load_distinct
 from interp.data.transfer import load_transfer
+from interp.examples import EXAMPLES, picture_path, read_examples
 from interp.features import image_features
 from interp.loading import load_clip
 from interp.models import Clip, embed_images, embed_texts
 from interp.rotation import Rotation, random_basis
 from interp.sites import Site
+from interp.store import RunFolder
 from tests.reference import (
     embed_one_by_one,
     interchange_by_hook,
@@ -276,6 +279,22 @@ def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, conca
         arguments = ["--model", model, *data, "--tasks", "norms", "--attributed", "99", "--splits", splits]
         assert run(*arguments, "--out", str(out)) == 0
         assert table(out).loc["norms", "attributions", "largest delta"]["n"] == 2 * counts[last]
+
+
+def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, done: Path):
+    folder = RunFolder(done)
+    shown = read_examples(folder)
+    test = load_pairs("toy", limit=60).split("test").pairs[:EXAMPLES]
+    assert [(one.id, one.caption) for one in shown] == [(pair.id, pair.caption) for pair in test]
+    kept = folder.read("concadia")["details"]["examples"]
+    assert [one["id"] for one in kept] == [pair.id for pair in test]
+    tuned = load_clip(str(lora))
+    images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
+    for kind in ("description", "caption"):
+        expected = (images * embed_one_by_one(tuned, [getattr(pair, kind) for pair in test])).sum(-1)
+        np.testing.assert_allclose([one[kind] for one in kept], expected.numpy(), atol=1e-5)
+    pictures = [Image.open(io.BytesIO(picture_path(folder, one).read_bytes())) for one in shown]
+    assert [picture.size for picture in pictures] == [(64, 64)] * EXAMPLES
 
 
 def test_the_default_folder_is_the_runs_own(full: Path, model: str, tmp_path: Path, monkeypatch):
@@ -647,13 +666,15 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     expected = by_key(tasks.preferences(pairs, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
     for chosen in (None, rotation):
-        found = by_key(tasks.concadia(small, pairs, images, chosen, "random", 0))
+        rows, both = tasks.concadia(small, pairs, images, chosen, "random", 0)
+        found = by_key(rows)
+        np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
             assert found[key].value == pytest.approx(row.value, abs=1e-5, nan_ok=row.n == 0)
             assert found[key].n == row.n
         assert (len(found) == len(expected)) == (chosen is None)
     swapped = [replace(pair, description=pair.caption, caption=pair.description) for pair in pairs]
-    reverse = by_key(tasks.concadia(small, swapped, images, None, "random", 0))
+    reverse = by_key(tasks.concadia(small, swapped, images, None, "random", 0)[0])
     key = ("concadia", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
@@ -662,8 +683,8 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
-    found = by_key(tasks.concadia(small, pairs, images, rotation, "paired", 0))
-    assert found != by_key(tasks.concadia(small, pairs, images, rotation, "random", 0))
+    found = by_key(tasks.concadia(small, pairs, images, rotation, "paired", 0)[0])
+    assert found != by_key(tasks.concadia(small, pairs, images, rotation, "random", 0)[0])
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = ([getattr(pairs[i], kind) for i in rows] for kind in ("description", "caption"))

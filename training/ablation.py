@@ -73,7 +73,7 @@ class Ablation:
         rotation = Rotation.load(out / ROTATION)
         test, images = held_out(features)
         few = slice(0, self.attributed)
-        rows = tasks.concadia(tuned, test, images, rotation, config.sources, key.seed)
+        rows, _ = tasks.concadia(tuned, test, images, rotation, config.sources, key.seed)
         rows += tasks.norms(tuned, test[few], images[few], rotation, self.norms, n_steps=self.n_steps)[0]
         able = abilities(tuned, self.transfer, config.data, features)
         drops = {

@@ -7,20 +7,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
+from statistics import fmean
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import pandas as pd
 
-from interp.cli import aligned
 from interp.data.blv import QUESTIONS
 from interp.errors import UserError
-from interp.stats import mean_correlation
-from interp.store import RunFolder, StoreError, write_atomic
+from interp.stats import Correlation, mean_correlation
+from interp.store import RunFolder, StoreError
 from training.config import TASKS
+from training.rendering import Entry, Table, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
-PLUS_MINUS = " ± "
 OF_THE_MODEL = ("rotation", "against", "device")  # settings of a task in which models may differ
 
 
@@ -34,43 +33,30 @@ class Evaluation:
         settings: task -> what its numbers depend on, besides the model.
         words: route -> word type -> mean attribution; empty where norms were not evaluated.
         ratings: norm -> word type -> rating.
+        shown: of the pairs that the folder keeps as examples: id, and score of description and caption.
     """
 
     about: dict[str, Any]
     values: dict[Key, float]
+    folder: RunFolder
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    shown: Sequence[Mapping[str, Any]] = ()
 
 
 Column = Callable[[Evaluation], float]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A model's values of one column over seeds, if it was measured; and a 95 % interval of their mean, or NaN."""
+@runtime_checkable
+class Described(Protocol):
+    """What knows which model and seed it is of."""
 
-    values: tuple[float, ...]
-    low: float = math.nan
-    high: float = math.nan
+    @property
+    def about(self) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of numbers over models.
-
-    Attributes:
-        rows: the models' names.
-        cells: an entry for each model and column.
-        share: shown in percent.
-    """
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[str, ...]
-    cells: tuple[tuple[Entry, ...], ...]
-    share: bool
+One = TypeVar("One", bound=Described)
 
 
 def read(path: Path) -> Evaluation:
@@ -91,7 +77,9 @@ def read(path: Path) -> Evaluation:
         cells = {task: cell for task in TASKS if (cell := folder.read(task)) is not None}
         settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
         details = cells.get("norms", {}).get("details", {})
-        return Evaluation(manifest["about"], values, settings, details.get("words", {}), details.get("ratings", {}))
+        words, ratings = details.get("words", {}), details.get("ratings", {})
+        shown = cells.get("concadia", {}).get("details", {}).get("examples", ())
+        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown)
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
             f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
@@ -101,28 +89,35 @@ def read(path: Path) -> Evaluation:
 def compare(paths: Sequence[Path], out: Path | None) -> str:
     """The paper's tables over runs or evaluations, as text; as files too, if a folder is given.
 
-    Table 1 is what the models prefer and can still do, table 2 how they agree with readers, table 3 how their word
-    attributions follow norms. Drops are the base's value minus the model's, mean over tasks or kinds of text.
-
     Raises:
         UserError: a folder is no evaluation, or the models have different bases or were evaluated otherwise.
     """
-    found = [read(path) for path in paths]
-    bases = {one.about["base"] for one in found if one.about["label"] == "base" or "objective" in one.about}
-    if len(bases) > 1:
-        raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
-    _check_alike(found)
-    tables = [table for table in (preferences_table(found), readers_table(found), norms_table(found)) if table.columns]
+    made = tables([read(path) for path in paths])
     if out is not None:
-        for table in tables:
-            for suffix, render in (("csv", _csv), ("md", _markdown), ("tex", _latex)):
-                write_atomic(out / f"{table.name}.{suffix}", render(table))
-    texts = [_terminal(table) for table in tables]
+        write_tables(made, out)
+    texts = [terminal(table) for table in made]
     return "\n\n".join([*texts, *([f"look at  {out}: the same as .csv, .md and .tex"] if out is not None else [])])
 
 
-def _check_alike(found: Sequence[Evaluation]) -> None:
-    """Raise `UserError` if a task was not the same for all: other pairs, prompts or options give other numbers."""
+def tables(found: Sequence[Evaluation]) -> list[Table]:
+    """Table 1 is what the models prefer and can still do, table 2 how they agree with readers, table 3 how their word
+    attributions follow norms; those that anything is known for.
+
+    Drops are the base's value minus the model's, mean over tasks or kinds of text.
+
+    Raises:
+        UserError: the models have different bases or were evaluated otherwise, or two have one seed.
+    """
+    check_alike(found)
+    return [table for table in (preferences_table(found), readers_table(found), norms_table(found)) if table.columns]
+
+
+def check_alike(found: Sequence[Evaluation]) -> None:
+    """Raise `UserError` if models have different bases, or a task was not the same for all: other pairs, prompts or
+    options give other numbers."""
+    bases = {one.about["base"] for one in found if one.about["label"] == "base" or "objective" in one.about}
+    if len(bases) > 1:
+        raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
     for task in TASKS:
         those = [one for one in found if task in one.settings]
         for one in those[1:]:
@@ -134,9 +129,13 @@ def _check_alike(found: Sequence[Evaluation]) -> None:
                     )
 
 
-def _groups(found: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
-    """Evaluations by what they have in common but the seed, under names that tell them apart."""
-    groups: dict[str, list[Evaluation]] = {}
+def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
+    """Evaluations or runs by what they have in common but the seed, under names that tell them apart.
+
+    Raises:
+        UserError: two have one seed.
+    """
+    groups: dict[str, list[One]] = {}
     for one in found:
         groups.setdefault(one.about["group"], []).append(one)
     for members in groups.values():
@@ -172,7 +171,7 @@ def _table(
     Args:
         interval: of the mean of some evaluations in a column.
     """
-    groups = _groups(found)
+    groups = groups_of(found)
     values = {
         column: [
             tuple(value for one in members if not math.isnan(value := compute(one))) for members in groups.values()
@@ -240,73 +239,29 @@ def norms_table(found: Sequence[Evaluation]) -> Table:
 
     def interval(members: Sequence[Evaluation], column: str) -> tuple[float, float]:
         norm, measure = sites[column]
-        return _words_interval(members, norm, measure.removeprefix("pearson "))
+        mean = words_correlation(members, norm, measure.removeprefix("pearson "))
+        return mean.low, mean.high
 
     columns = {name: _value(("norms", norm, measure)) for name, (norm, measure) in sites.items()}
     title = "Correlation of word attributions with norms, by route (Pearson's r); [95 % interval over words]"
     return _table("table3", title, found, columns, share=False, interval=interval)
 
 
-def _words_interval(members: Sequence[Evaluation], norm: str, route: str) -> tuple[float, float]:
-    """Of the mean correlation over seeds."""
-    with_words = [one for one in members if route in one.words and norm in one.ratings]
-    if not with_words:
-        return math.nan, math.nan
-    words = sorted(set.intersection(*(set(one.words[route]) for one in with_words)))
-    ratings = with_words[0].ratings[norm]
-    attributions = [[one.words[route][word] for word in words] for one in with_words]
-    mean = mean_correlation(attributions, [ratings.get(word, math.nan) for word in words])
-    return mean.low, mean.high
+def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Correlation:
+    """Of the mean attribution of word types with a norm: the mean over seeds, with an interval that resamples words.
+
+    All is NaN where no member knows the words.
+    """
+    words, attributions, ratings = words_of(members, norm, route)
+    return mean_correlation(attributions, ratings) if words else Correlation(math.nan, 0, math.nan, math.nan)
 
 
-def _shown(entry: Entry, share: bool) -> str:
-    if not entry.values:
-        return "-"
-    factor, form = (100, ".1f") if share else (1, ".3f")
-    sign = "" if share else "+"
-    text = f"{factor * fmean(entry.values):{sign}{form}}"
-    if len(entry.values) > 1:
-        text += f"{PLUS_MINUS}{factor * stdev(entry.values):{form}}"
-    if not math.isnan(entry.low):
-        text += f" [{factor * entry.low:{sign}{form}} {factor * entry.high:{sign}{form}}]"
-    return text
-
-
-def _texts(table: Table) -> list[list[str]]:
-    body = [
-        [name, *(_shown(entry, table.share) for entry in cells)]
-        for name, cells in zip(table.rows, table.cells, strict=True)
-    ]
-    return [["model", *table.columns], *body]
-
-
-def _terminal(table: Table) -> str:
-    return "\n".join([f"{table.name}: {table.title}; mean ± SD over n seeds", "", *aligned(_texts(table), left=1)])
-
-
-def _csv(table: Table) -> str:
-    head = ["model", *(f"{column}{part}" for column in table.columns for part in ("", " sd", " n", " low", " high"))]
-    rows = []
-    for name, cells in zip(table.rows, table.cells, strict=True):
-        row: list[Any] = [name]
-        for entry in cells:
-            n = len(entry.values)
-            mean, spread = fmean(entry.values) if n else None, stdev(entry.values) if n > 1 else None
-            row += [mean, spread, n, entry.low, entry.high]
-        rows.append(row)
-    return pd.DataFrame(rows, columns=head).to_csv(index=False)
-
-
-def _markdown(table: Table) -> str:
-    head, *body = ([cell.replace("|", "\\|") for cell in line] for line in _texts(table))
-    rule = ["---", *["---:"] * len(table.columns)]
-    rows = "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *body))
-    return f"{table.title}; mean ± SD over n seeds\n\n{rows}"
-
-
-def _latex(table: Table) -> str:
-    head, *body = _texts(table)
-    styled = pd.DataFrame(body, columns=head).style.format(escape="latex").format_index(escape="latex", axis=1)
-    columns = "l" + "r" * len(table.columns)
-    text = styled.hide(axis="index").to_latex(hrules=True, column_format=columns).replace(PLUS_MINUS, r" $\pm$ ")
-    return f"% {table.title}; mean and SD over n seeds; needs \\usepackage{{booktabs}}\n{text}"
+def words_of(members: Sequence[Evaluation], norm: str, route: str) -> tuple[list[str], list[list[float]], list[float]]:
+    """The word types that all members know, each member's attributions of them, and their ratings (or NaN)."""
+    knowing = [one for one in members if route in one.words and norm in one.ratings]
+    if not knowing:
+        return [], [], []
+    words = sorted(set.intersection(*(set(one.words[route]) for one in knowing)))
+    ratings = knowing[0].ratings[norm]
+    attributions = [[one.words[route][word] for word in words] for one in knowing]
+    return words, attributions, [ratings[word] if ratings.get(word) is not None else math.nan for word in words]

@@ -33,7 +33,8 @@ examples:
 
 files in the output folder:
   results.csv, results.json   one row for each number, with interval and n
-  manifest.json               arguments, versions, fingerprints"""
+  manifest.json               arguments, versions, fingerprints
+  examples.json, examples/    a few of the held-out pairs, for figures"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

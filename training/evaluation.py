@@ -18,9 +18,10 @@ from interp.cli import slug
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.norms import Norm, load_norms
-from interp.data.pairs import SPLITS, DataError, PairSet, digest
+from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
 from interp.data.scores import read_pair_scores, read_text_scores
 from interp.data.transfer import LabelledImages, default_sets, load_transfer
+from interp.examples import EXAMPLES, keep_examples
 from interp.features import ImageFeatures, image_features
 from interp.loading import load_clip
 from interp.models import Clip, ModelError
@@ -59,6 +60,7 @@ class Plan:
     Attributes:
         settings: of the whole folder: what is evaluated.
         about: who it is, for tables that compare.
+        shown: the pairs that are kept as examples, with the set they are of.
     """
 
     out: Path
@@ -66,6 +68,7 @@ class Plan:
     about: dict[str, Any]
     jobs: tuple[Job, ...]
     notes: tuple[str, ...]
+    shown: tuple[PairSet, tuple[Pair, ...]] | None = None
 
 
 def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
@@ -88,18 +91,20 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         sets = config.transfer or default_sets(data)
         templates = Path(config.templates) if config.templates else None
         classified = load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)
-    jobs, notes = {}, [*clip.notes]
+    jobs, notes, shown = {}, [*clip.notes], None
     if pairs is not None:
         with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
             features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
         if rotation is not None and "concadia" in tasks:
             _check_sources(config, features)
         jobs = _pair_jobs(config, clip, data, pairs, features, rotation, known_norms, classified)
+        if "concadia" in tasks:
+            shown = pairs, tuple(features.pairs[i] for i in _held_out(features.pairs)[:EXAMPLES])
         notes += [*pairs.notes, *features.notes]
     if rated is not None:
         jobs["blv"] = _blv(config, clip, rated, who)
     settings = {"kind": "evaluation", "model": clip.fingerprint}
-    return Plan(out, settings, who.about(clip.fingerprint), tuple(jobs[task] for task in tasks), tuple(notes))
+    return Plan(out, settings, who.about(clip.fingerprint), tuple(jobs[task] for task in tasks), tuple(notes), shown)
 
 
 def _pairs(config: EvaluateConfig, who: Subject, data: str) -> PairSet:
@@ -125,8 +130,7 @@ def _pair_jobs(
 ) -> dict[str, Job]:  # fmt: skip
     """The tasks that need pairs."""
     kept = features.pairs
-    last = next(name for name in (*reversed(SPLITS), kept[-1].split) if any(pair.split == name for pair in kept))
-    held_out = [i for i, pair in enumerate(kept) if pair.split == last]
+    held_out = _held_out(kept)
     z = None if rotation is None else digest([rotation.site, rotation.basis.double().numpy().tobytes().hex()])
     shared = {
         "data": pairs.fingerprint,
@@ -138,9 +142,14 @@ def _pair_jobs(
     jobs: dict[str, Job] = {}
 
     def concadia() -> Found:
-        return Found(measure.concadia(clip, kept, features.embeddings, rotation, config.sources, config.seed))
+        rows, both = measure.concadia(clip, kept, features.embeddings, rotation, config.sources, config.seed)
+        shown = [
+            {"id": kept[i].id, "description": float(both[0, i]), "caption": float(both[1, i])}
+            for i in held_out[:EXAMPLES]
+        ]
+        return Found(rows, details={"examples": shown})
 
-    jobs["concadia"] = Job("concadia", {**shared, "sources": config.sources}, concadia)
+    jobs["concadia"] = Job("concadia", {**shared, "sources": config.sources, "examples": EXAMPLES}, concadia)
 
     def norms() -> Found:
         rows = held_out[: config.attributed]
@@ -166,6 +175,12 @@ def _pair_jobs(
         "transfer", {**shared, "sets": {each.name: each.fingerprint for each in classified}}, transfer
     )
     return jobs
+
+
+def _held_out(pairs: Sequence[Pair]) -> list[int]:
+    """The pairs of the split that is looked at last: test, if there is one."""
+    last = next(name for name in (*reversed(SPLITS), pairs[-1].split) if any(pair.split == name for pair in pairs))
+    return [i for i, pair in enumerate(pairs) if pair.split == last]
 
 
 def _rotation(config: EvaluateConfig, clip: Clip, who: Subject) -> Rotation | None:
@@ -263,6 +278,8 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Measure], list[str]]:
     """
     folder = open_run(plan.out, plan.settings, about=plan.about, **facts)
     with locked(folder):
+        if plan.shown is not None:
+            keep_examples(folder, *plan.shown)
         for job in tqdm(plan.jobs, desc="tasks", unit="task", leave=False, disable=None):
             cell = folder.read(job.name)
             if cell is None or cell.get("settings") != job.settings:

@@ -70,33 +70,34 @@ def given_preferences(descriptions: np.ndarray, captions: np.ndarray) -> list[Me
 
 def concadia(
     clip: Clip, pairs: Sequence[Pair], images: Embeddings, rotation: Rotation | None, sources: Sources, seed: int
-) -> list[Measure]:
+) -> tuple[list[Measure], np.ndarray]:
     """Preferences of a model; with a rotation also its IIA on each split, beside that of random subspaces.
 
     Args:
         images: of the pairs, unit-norm.
         sources: of the interventions.
+
+    Returns:
+        The measures; and the scores of each pair's description and caption, shape (2, pairs).
     """
     if rotation is None:
         texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
-        found = scores(images.repeat(2, 1), embed_texts(clip, texts)).cpu().numpy()
-        return preferences(pairs, *np.split(found, 2))
+        both = scores(images.repeat(2, 1), embed_texts(clip, texts)).cpu().numpy().reshape(2, -1)
+        return preferences(pairs, *both), both
     layer = Site.parse(rotation.site).layer
-    clean: list[np.ndarray] = []
+    both = np.zeros((2, len(pairs)))
     iias: list[Measure] = []
-    order: list[int] = []
     for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         texts = [pairs[i].description for i in rows] + [pairs[i].caption for i in rows]
         groups = tuple(pairs[i].group for i in rows)
         run = PairRun(clean_texts(clip, texts, [layer]), images[rows], clip.logit_scale, groups)
-        clean.append(clean_scores(run, layer).cpu().numpy().reshape(2, -1))
-        order += rows
+        captions, descriptions = clean_scores(run, layer).cpu().numpy().reshape(2, -1)
+        both[:, rows] = descriptions, captions
         iias += _iia(run, layer, split, "iia", [rotation.basis.to(images)], sources, seed)
         bases = [baseline_basis("random", run, layer, rotation.size, seed=i) for i in range(RANDOM_BASES)]
         iias += _iia(run, layer, split, "iia, random subspace", bases, sources, seed)
-    captions, descriptions = np.concatenate(clean, axis=1)
-    return [*preferences([pairs[i] for i in order], descriptions, captions), *iias]
+    return [*preferences(pairs, *both), *iias], both
 
 
 def _iia(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from interp.errors import UserError
 from interp.store import RunFolder, write_atomic
 
 
@@ -16,17 +15,9 @@ def write_report(folder: RunFolder, out: Path | None = None) -> Path:
         UserError: the run is no sweep, or has no cell yet.
     """
     from interp.report.page import page
+    from interp.sweep_run import load_sweep
 
-    manifest = folder.manifest()
-    if (kind := manifest.get("settings", {}).get("kind")) != "sweep":
-        raise UserError(
-            f"'{folder.path}' is a run of another kind ({kind}); reports are of sweeps, "
-            "fine-tuned and evaluated models are compared by python -m training.evaluate --compare"
-        )
-    if not folder.names():
-        raise UserError(
-            f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command', 'interp.sweep')}"
-        )
+    sweep = load_sweep(folder.path)
     path = out or folder.path / "report.html"
-    write_atomic(path, page(folder, manifest))
+    write_atomic(path, page(sweep))
     return path

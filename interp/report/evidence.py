@@ -9,8 +9,9 @@ import numpy as np
 from interp.colours import as_hex, ink_on
 from interp.heatmaps import Grid, grid, heatmap_titles
 from interp.markup import escape, signed, table
-from interp.report.source import CHOSEN, Sweep, percent, place, scroll
+from interp.report.naming import CHOSEN, percent, place, scroll
 from interp.results import correlation
+from interp.sweep_run import SweepRun
 from interp.words import MEASURED
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SUBSPACES = {
 }  # fmt: skip
 
 
-def evidence(sweep: Sweep) -> str:
+def evidence(sweep: SweepRun) -> str:
     best = sweep.best
     rows = []
     for suffix, name in SUBSPACES.items():
@@ -95,7 +96,7 @@ def _dots(row: pd.Series) -> str:
     )
 
 
-def heatmaps(sweep: Sweep) -> str:
+def heatmaps(sweep: SweepRun) -> str:
     titles = heatmap_titles(sweep.frame, sweep.norms)
     tables = [
         scroll(_heatmap(grid(sweep.frame, measure), sweep.best, title), f"Heatmap: {title}")

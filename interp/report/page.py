@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
 
 from interp.markup import escape
 from interp.report.evidence import evidence, heatmaps
-from interp.report.source import Sweep, argument_of, paired, percent, place, plural, read_sweep
+from interp.report.naming import argument_of, paired, percent, place, plural
 from interp.report.tables import cells, words
 from interp.report.texts import examples
-from interp.store import RunFolder
+from interp.sweep_run import SweepRun
 
 FACTS = ' class="facts"'
 UNCONVERGED = 0.01  # of a cosine: above it a sum of attributions is visibly not the difference of scores
 
 
-def page(folder: RunFolder, manifest: Mapping[str, Any]) -> str:
-    """The whole page.
-
-    Raises:
-        StoreError: a cell is damaged.
-    """
-    sweep = read_sweep(folder, manifest)
+def page(sweep: SweepRun) -> str:
+    """The whole page."""
     sections = {
         "evidence": ("The chosen cell", evidence(sweep)), "heatmaps": ("Layers and sizes", heatmaps(sweep)),
         "cells": ("All cells", cells(sweep)), "examples-section": ("Example texts", examples(sweep)),
@@ -47,7 +41,7 @@ def page(folder: RunFolder, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _summary(sweep: Sweep) -> str:
+def _summary(sweep: SweepRun) -> str:
     best, frame = sweep.best, sweep.frame
     same = int((frame["iia_val"] == best["iia_val"]).sum())
     others = ""
@@ -62,7 +56,7 @@ def _summary(sweep: Sweep) -> str:
     )
 
 
-def _warnings(sweep: Sweep) -> str:
+def _warnings(sweep: SweepRun) -> str:
     said = [*sweep.manifest.get("notes", [])]
     said += [sweep.manifest["truncated"]] if "truncated" in sweep.manifest else []
     there = set(sweep.folder.names())
@@ -92,7 +86,7 @@ def _warnings(sweep: Sweep) -> str:
     )
 
 
-def _run(sweep: Sweep) -> str:
+def _run(sweep: SweepRun) -> str:
     manifest, settings = sweep.manifest, sweep.manifest["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.get("versions", {}).items() if version)
     norms = "; ".join(f"{name}: {source}" for name, source in manifest.get("norm_sources", {}).items())
@@ -119,7 +113,7 @@ def _definitions(said: Mapping[str, object], attributes: str = "") -> str:
     return f"<dl{attributes}>{items}</dl>"
 
 
-def _terms(sweep: Sweep) -> str:
+def _terms(sweep: SweepRun) -> str:
     whose = "its own" if paired(sweep) else "another image's"
     terms = {
         "Score": "The cosine of the embeddings of an image and a text.",

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from interp.markup import escape, signed
-from interp.report.source import CHOSEN, Sweep, key, scroll
+from interp.report.naming import CHOSEN, scroll
 from interp.results import TUNED, Column, cell_columns, is_cell, tuned_best, tuned_columns
+from interp.sweep_run import SweepRun, place_of
 from interp.words import MEASURED
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 WORDS_SHOWN = 15  # at each end of the list of words
 
 
-def cells(sweep: Sweep) -> str:
+def cells(sweep: SweepRun) -> str:
     parts = [
         "<p>Press a title to sort. IIA, preference (pref) and IIA of the controls in %; c&gt;d: captions given Z of a "
         "description, d&gt;c: the reverse; pca, means, random: principal components, difference in means and random "
@@ -50,9 +51,9 @@ def _sortable(frame: pd.DataFrame, columns: Sequence[Column], best: pd.Series, n
     return scroll(content, name)
 
 
-def words(sweep: Sweep) -> str:
+def words(sweep: SweepRun) -> str:
     """The word types that act most through Z in the chosen cell, at both ends."""
-    known = sweep.cells[key(sweep.best)]["words"]
+    known = sweep.cells[place_of(sweep.best)]["words"]
     means = {route: {word: value[0] for word, value in known[route].items()} for route in MEASURED}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
     shown = order if len(order) <= 2 * WORDS_SHOWN else [*order[:WORDS_SHOWN], *order[-WORDS_SHOWN:]]

@@ -13,16 +13,17 @@ import numpy as np
 from interp.colours import NEGATIVE, POSITIVE
 from interp.examples import picture_path
 from interp.markup import escape, shaded, signed
-from interp.report.source import Place, Sweep, key, paired
+from interp.report.naming import paired
 from interp.results import INDEX
+from interp.sweep_run import Place, SweepRun, place_of
 from interp.words import MEASURED
 
 
-def examples(sweep: Sweep) -> str:
+def examples(sweep: SweepRun) -> str:
     with_examples = {where: cell["examples"] for where, cell in sweep.cells.items() if cell.get("examples")}
     if not sweep.examples or not with_examples:
         return "<p>The run folder holds no example texts; a new run keeps them.</p>"
-    best = key(sweep.best)
+    best = place_of(sweep.best)
     shown_key = best if best in with_examples else next(iter(with_examples))
     shown = with_examples[shown_key]
     sizes = [abs(value) for texts in with_examples.values() for text in texts for value in text["full"]]
@@ -76,7 +77,7 @@ def _picker(cells: Mapping[Place, object], chosen: Place) -> str:
     return f'<form id="picker">{"".join(selects)}<fieldset><legend>route</legend>{routes}</fieldset></form>'
 
 
-def _example(sweep: Sweep, number: int, shown: Sequence[Mapping[str, Any]], reach: float) -> str:
+def _example(sweep: SweepRun, number: int, shown: Sequence[Mapping[str, Any]], reach: float) -> str:
     example, half = sweep.examples[number], len(shown) // 2
     texts = []
     for row in (number, half + number):

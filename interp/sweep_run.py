@@ -1,0 +1,167 @@
+"""A sweep that has run, read back from its folder: tables, example texts, and ways to look at them. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.errors import UserError
+from interp.examples import Example, read_examples
+from interp.heatmaps import heatmap, heatmap_titles
+from interp.markup import escape, table
+from interp.results import INDEX, best_cell, cell_columns, is_cell, read_cells, results
+from interp.store import RunFolder, StoreError, to_json, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.data.norms import Norm
+    from interp.pictures import Picture
+
+Place = tuple[int, int, int]  # layer, size, seed
+RATINGS = "ratings.json"
+SHOWN = 60  # rows that a notebook shows at once
+
+
+@dataclass(frozen=True, eq=False)
+class SweepRun:
+    """What a sweep left.
+
+    Attributes:
+        manifest: what was asked for, with what.
+        frame: a row for each cell, with every measure.
+        cells: (layer, size, seed) -> what the cell's file holds, examples and words too.
+        norms: names of the norms that attributions were correlated with.
+        examples: the test pairs whose texts each cell shows.
+    """
+
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+    frame: pd.DataFrame
+    cells: Mapping[Place, Mapping[str, Any]]
+    norms: Sequence[str]
+    examples: Sequence[Example]
+
+    @cached_property
+    def best(self) -> pd.Series:
+        """The row of the cell that the validation pairs choose."""
+        return best_cell(self.frame)
+
+    def rotation_path(self, place: Place) -> Path:
+        """The file of a cell's rotation, for `Rotation.load`."""
+        return rotation_file(self.folder, place)
+
+    @cached_property
+    def ratings(self) -> dict[str, dict[str, float]]:
+        """Norm -> word type -> rating, of the words that were attributed and are rated.
+
+        Raises:
+            StoreError: the folder holds none.
+        """
+        try:
+            return json.loads((self.folder.path / RATINGS).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            command = self.manifest.get("command", "python -m interp.sweep")
+            raise StoreError(
+                f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: {command}"
+            ) from error
+
+    def plot(self, measure: str = "iia") -> Picture:
+        """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
+
+        Raises:
+            UserError: there is no such measure.
+        """
+        titles = heatmap_titles(self.frame, self.norms)
+        if measure not in titles:
+            raise UserError(f"there is no heatmap of '{measure}'; known: {', '.join(titles)}")
+        return heatmap(self.frame, measure, titles[measure])
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the terminal shows, one row for each cell; the chosen one has a star."""
+        columns = cell_columns(self.norms)
+        rows = []
+        for _, row in self.frame.head(SHOWN).iterrows():
+            first, *others = (column.text(row) for column in columns)
+            rows.append([f"{first} *" if is_cell(row, self.best) else first, *others])
+        best = self.best
+        caption = (
+            f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
+            f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
+        )
+        more = len(self.frame) - len(rows)
+        said = table([column.title for column in columns], rows, caption=caption)
+        return said + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
+
+
+def load_sweep(path: str | Path) -> SweepRun:
+    """Read the run folder of a sweep, also of one that is unfinished.
+
+    Raises:
+        StoreError: the folder holds no run, or a cell is damaged.
+        UserError: the run is no sweep, or has no cell yet.
+    """
+    folder = RunFolder(Path(path))
+    manifest = folder.manifest()
+    if (kind := manifest.get("settings", {}).get("kind")) != "sweep":
+        raise UserError(
+            f"'{folder.path}' is a run of another kind ({kind}); this is for sweeps; "
+            "fine-tuned and evaluated models are compared by python -m training.evaluate --compare"
+        )
+    if not folder.names():
+        raise UserError(
+            f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command', 'interp.sweep')}"
+        )
+    found = read_cells(folder)
+    cells = {
+        place_of(cell["cell"]): cell | {name: _defined(cell.get(name, [])) for name in ("words", "examples")}
+        for cell in found
+    }
+    return SweepRun(
+        folder, manifest, results(found), cells, list(manifest.get("norm_sources", {})), read_examples(folder)
+    )
+
+
+def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
+    """Write what the norms say of the words that a sweep has attributed, which are the same in each cell."""
+    cell = folder.read(folder.names()[0]) or {}
+    words = list(cell.get("words", {}).get("full", {}))
+    rated = {
+        norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
+        for norm in norms
+    }
+    write_atomic(folder.path / RATINGS, to_json(rated))
+
+
+def place_of(row: Mapping[str, Any] | pd.Series) -> Place:
+    """The place of a cell or of its row."""
+    layer, size, seed = (int(row[name]) for name in INDEX)
+    return layer, size, seed
+
+
+def cell_name(layer: int, size: int, seed: int) -> str:
+    """Of a cell's files.
+
+    >>> cell_name(6, 16, 0)
+    'layer06-size016-seed0'
+    """
+    return f"layer{layer:02d}-size{size:03d}-seed{seed}"
+
+
+def rotation_file(folder: RunFolder, place: Place) -> Path:
+    """Where a cell's rotation is kept."""
+    return folder.path / "rotations" / f"{cell_name(*place)}.safetensors"
+
+
+def _defined(value: Any) -> Any:
+    """Numbers that are not defined are null in the file, and NaN here."""
+    if isinstance(value, dict):
+        return {name: _defined(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_defined(item) for item in value]
+    return math.nan if value is None else value
