@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper bench test lint clean
+.PHONY: demo paper-toy paper figures bench test lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -16,6 +16,10 @@ demo: $(VENV)/.installed
 
 paper-toy: $(VENV)/.installed
 	$(BIN)/python -m training.paper $(ARGS)
+
+# Of the runs of make demo and make paper-toy; of others: make figures ARGS='--run FOLDER...'
+figures: $(VENV)/.installed
+	$(BIN)/python -m figures.make $(if $(ARGS),$(ARGS),--run runs/demo runs/paper-toy)
 
 # The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub;
 # for other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'

@@ -41,7 +41,7 @@ def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> 
         picture = pairs.open_image(pair)
         picture.thumbnail((PIXELS, PIXELS))
         buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, format="JPEG", quality=85)
+        picture.convert("RGB").save(buffer, format="JPEG", quality=92, subsampling=0)
         write_atomic(picture_path(folder, example), buffer.getvalue())
         kept.append(example)
     write_atomic(folder.path / FILE, to_json([asdict(example) for example in kept]))

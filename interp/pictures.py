@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,8 +17,10 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.textpath import text_to_path
 
 from interp.colours import NEGATIVE, POSITIVE, shade
-from interp.markup import MINUS
+from interp.markup import MINUS, signed
 
+UNHINTED: Any = {"text.hinting": "none"}  # else letters are wider at some resolutions than at others
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 GAP = 3.0  # points between words
 LINE = 2.55  # from one line of words to the next, in sizes of the font
 INK = {True: tuple(0.55 * part for part in POSITIVE), False: tuple(0.6 * part for part in NEGATIVE)}  # of outlines
@@ -39,7 +42,8 @@ class Picture(Figure):
     def png(self, dpi: float = 150) -> bytes:
         """As a file."""
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=dpi, metadata={"Description": self.alt, "Software": None})
+        with rc_context(UNHINTED):
+            self.savefig(buffer, format="png", dpi=dpi, metadata={"Description": self.alt, "Software": None})
         return buffer.getvalue()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
@@ -51,7 +55,9 @@ class Picture(Figure):
 def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",), weight: str = "normal") -> float:
     """How wide a text is, in points."""
     font = FontProperties(family=list(family), size=size, weight=weight)
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+    with warnings.catch_warnings():  # of letters that no font has, which are said again when they are drawn
+        warnings.simplefilter("ignore")
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines: int) -> list[str]:
@@ -66,13 +72,23 @@ def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines
         if width_of(longer, size, family) <= width:
             out[-1] = longer
         elif len(out) == lines:
-            last = f"{out[-1]}\N{HORIZONTAL ELLIPSIS}"
-            while width_of(last, size, family) > width:
-                last = last[:-2].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-            return [*out[:-1], last]
+            return [*out[:-1], _ended(out[-1], width, size, family)]
         else:
             out.append(word)
     return out
+
+
+def shortened(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
+    """A text on one line that is no wider than so many points; an ellipsis says that something was left out."""
+    text = " ".join(text.split())
+    return text if width_of(text, size, family) <= width else _ended(text, width, size, family)
+
+
+def _ended(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
+    """As much of a text as fits with an ellipsis after it."""
+    while text and width_of(text + ELLIPSIS, size, family) > width:
+        text = text[:-1].rstrip()
+    return text + ELLIPSIS
 
 
 def _fitting(word: str, width: float, size: float, family: tuple[str, ...]) -> list[str]:
@@ -85,15 +101,16 @@ def _fitting(word: str, width: float, size: float, family: tuple[str, ...]) -> l
     return pieces
 
 
-def points(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """A part of a figure whose coordinates are points, to the right and down from its own corner; no frame.
-
-    Args:
-        left, top, width, height: in points, from the figure's left upper corner.
-    """
+def at(figure: Figure, left: float, top: float, width: float, height: float, **options: Any) -> Axes:
+    """Axes somewhere in a figure, in points from its left upper corner."""
     wide, high = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
-    axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
-    axes.set(xlim=(0, width), ylim=(height, 0))
+    return figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high), **options)
+
+
+def points(figure: Figure) -> Axes:
+    """Axes over a whole figure whose coordinates are points, to the right and down from the left upper corner."""
+    width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    axes = at(figure, 0, 0, width, height, xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
     return axes
 
@@ -104,9 +121,7 @@ def value_text(value: float) -> str:
     >>> value_text(0.0312), value_text(-1.5), value_text(float("nan"))
     ('+.031', '−1.500', '-')
     """
-    if math.isnan(value):
-        return "-"
-    return f"{value:+.3f}".replace("-", MINUS).replace("+0.", "+.").replace(f"{MINUS}0.", f"{MINUS}.")
+    return signed(value).replace("+0.", "+.").replace(f"{MINUS}0.", f"{MINUS}.")
 
 
 def words_height(
@@ -142,7 +157,7 @@ def draw_words(
             linestyle="solid" if value >= 0 else (0, (2, 1.5)),
         )  # fmt: skip
         axes.add_patch(box)
-        shown = word if width_of(word, size, family) <= width else wrapped(word, width - 4, size, family, 1)[0]
+        shown = shortened(word, width - 4, size, family)
         axes.text(left + x + wide / 2, y + 0.95 * size, shown, **style)
         axes.text(left + x + wide / 2, y + 2.1 * size, value_text(value), **style)
 

@@ -100,7 +100,7 @@ class Attributions:
             tops[route] = top
             top += words_height(words, values, width, size) + 6
         picture = Picture((left + width + 8) / 72, top / 72)
-        axes = points(picture, 0, 0, left + width + 8, top)
+        axes = points(picture)
         title = f"score {self.score[text]:+.3f}, baseline {self.baseline_score[text]:+.3f}"
         axes.text(4, 12, title, fontsize=size)
         said = []

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-hook = install_import_hook(["interp", "training"], "beartype.beartype")
+import tests.typecheck  # noqa: F401  (the hook finds it among the modules that are loaded)
+
+hook = install_import_hook(["interp", "training", "figures"], "tests.typecheck.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -325,7 +325,7 @@ def test_latex_writes_minus_signs_and_puts_intervals_below():
             "t", "A title", ("r",), ("base (n = 1)", "behavioral, LoRA (n = 2)"), ((entries[0],), (entries[1],)), False
         )
     )
-    assert r"r & \begin{tabular}{@{}r@{}}$-$0.300 $\pm$ 0.071\\{[}$-$0.500 +0.125{]}\end{tabular} & $-$ \\" in text
+    assert r"r & \begin{tabular}{@{}r@{}}$-$0.300 $\pm$ 0.071\\{[}$-$0.500 +0.125{]}\end{tabular} & -- \\" in text
     assert r"\begin{tabular}{@{}c@{}}behavioral,\\LoRA\\(n = 2)\end{tabular}" in text
     assert r"\label{tab:t}" in text
 

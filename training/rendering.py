@@ -118,11 +118,13 @@ def latex(table: Table) -> str:
         cells = []
         for each in table.cells:
             parts = [_mean(each[j], table.share), _interval(each[j], table.share)]
-            cells.append(_stacked([part for part in parts if part], "r").replace("-", r"$-$"))
+            cells.append(
+                _stacked([part for part in parts if part], "r").replace("-", r"$-$") if each[j].values else "--"
+            )
         lines.append(" & ".join([_latex(column), *cells]) + r" \\")
     return "\n".join([
         r"% needs \usepackage{booktabs}",
-        r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}",
+        r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\begin{{tabular}}{{l{'r' * len(table.rows)}}}", r"\toprule", rf"{head} \\", r"\midrule", *lines,
         r"\bottomrule", r"\end{tabular}",
         rf"\caption{{{_latex(table.title)}; mean $\pm$ SD over $n$ seeds.}}", rf"\label{{tab:{table.name}}}",

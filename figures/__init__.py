@@ -1,0 +1,1 @@
+"""Figures and tables of a paper, made from run folders. No torch."""

@@ -1,0 +1,89 @@
+"""`fig_attributions`: words of a description and a caption, shaded by what they add to the score, by route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from figures.runs import Missing, Runs
+from figures.style import FONT, PAGE, SIZE, photo, picture
+from interp.examples import picture_path
+from interp.pictures import Picture, draw_words, points, value_text, words_height
+from interp.sweep_run import SweepRun, place_of
+
+ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
+IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
+WORDS = 60  # of a text; more would not be read
+
+
+def draw(runs: Runs) -> Picture:
+    """The first example pair of the sweep, at the cell that validation chooses.
+
+    Raises:
+        Missing: there is no sweep, or it keeps no examples.
+    """
+    sweep = runs.sweep
+    texts = example_texts(sweep)
+    reach = max(float(np.nanmax(np.abs(text[route]))) for text in texts for route in ROUTES)
+    left, width = IMAGE + 12 + NAME, 72 * PAGE - IMAGE - 12 - NAME
+    blocks = []
+    height = 0.0
+    for text in texts:
+        rows = {}
+        height += LINE + 2
+        for route in ROUTES:
+            rows[route] = height
+            height += words_height(_cut(text["words"]), _cut(text[route]), width, SIZE, FONT) + GAP
+        blocks.append(rows)
+        height += 3
+    foot = LINE - 2
+    figure = picture((max(height, IMAGE) + foot) / 72)
+    page = points(figure)
+    for text, rows in zip(texts, blocks, strict=True):
+        kind = text["kind"].capitalize()
+        more = len(text["words"]) - len(_cut(text["words"]))
+        title = f"{kind}: score {text['score']:.3f}, baseline {text['baseline_score']:.3f}"
+        page.text(IMAGE + 12, rows["full"] - 5, title + (f"; {more} more words are not shown" if more else ""))
+        for route, y in rows.items():
+            page.text(IMAGE + 12, y + 0.95 * SIZE, ROUTES[route], style="italic")
+            draw_words(page, _cut(text["words"]), _cut(text[route]), reach, top=y, left=left, width=width, size=SIZE,
+                       family=FONT)  # fmt: skip
+    layer, size, _ = place_of(sweep.best)
+    note = (
+        f"below each word: what it adds to the score (a cosine); blue, solid outline: raises it; orange, dashed: "
+        f"lowers it; layer {layer}, size {size}"
+    )
+    page.text(0, 72 * figure.get_figheight() - 2.5, note)
+    photo(figure, picture_path(sweep.folder, sweep.examples[texts[0]["pair"]]), 0, LINE + 2, IMAGE)
+    figure.alt = _alt(texts, layer, size)
+    return figure
+
+
+def example_texts(sweep: SweepRun, pair: int = 0) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The description and the caption of an example at the chosen cell.
+
+    Raises:
+        Missing: the sweep keeps none.
+    """
+    texts = sweep.cells[place_of(sweep.best)]["examples"]
+    if not texts or not sweep.examples:
+        raise Missing("needs a sweep that keeps examples; run it again, in another folder")
+    return texts[pair], texts[len(texts) // 2 + pair]
+
+
+def _cut(values: list[Any]) -> list[Any]:
+    return values[:WORDS]
+
+
+def _alt(texts: tuple[Mapping[str, Any], ...], layer: int, size: int) -> str:
+    parts = []
+    for text in texts:
+        for route, name in ROUTES.items():
+            words = ", ".join(f"{word} {value_text(v)}" for word, v in zip(text["words"], text[route], strict=True))
+            parts.append(f"{text['kind'].capitalize()}, {name}: {words}.")
+    return (
+        f"What each word of an image's description and caption adds to its score, in full and divided at layer {layer} "
+        f"by a subspace Z of size {size}: through it and around it. {' '.join(parts)}"
+    )

@@ -1,0 +1,107 @@
+"""`fig_method`: the interchange intervention, drawn, with the texts and scores of one example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+
+from figures.fig_attributions import example_texts
+from figures.runs import Runs
+from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
+from interp.examples import picture_path
+from interp.pictures import Picture, points, wrapped
+from interp.sweep_run import place_of
+
+TALL = 182.0  # points
+SOURCE, BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins
+WIDE, BLOCK, BAR = 120.0, 17.0, 15.0  # of a lane, a box of blocks, a bar of the stream
+Z, IMAGE = 34.0, 46.0  # width of the subspace in a bar; of the image
+ABOVE, STREAM, BELOW, TEXTS = 14.0, 60.0, 106.0, 142.0  # from the top: blocks, stream, blocks, texts
+
+
+def draw(runs: Runs) -> Picture:
+    """A caption that is given Z of a description, at the cell that validation chooses.
+
+    Raises:
+        Missing: there is no sweep, or it keeps no examples.
+    """
+    sweep = runs.sweep
+    _, caption = example_texts(sweep)
+    swap, (layer, size, _) = caption["swap"], place_of(sweep.best)
+    paired = sweep.manifest["settings"].get("sources") == "paired"
+    whose = "of the same image" if paired else "of another image"
+    figure = picture(TALL / 72)
+    page = points(figure)
+    for x, title, text in (
+        (SOURCE, f"source: a description {whose}", swap["source"]),
+        (BASE, "base: the caption", " ".join(caption["words"])),
+    ):
+        _lane(page, x, title, text, layer)
+    page.add_patch(_box(BASE - WIDE / 2, ABOVE, WIDE, BLOCK))
+    page.text(BASE, ABOVE + BLOCK / 2 + 2.7, f"blocks above layer {layer}", ha="center")
+    page.add_patch(_arrow((BASE, STREAM), (BASE, ABOVE + BLOCK)))
+    own = (SOURCE + BASE - Z) / 2  # what Z is in the base has no part in the outcome
+    _subspace(page, own, STREAM + 25, SKY)
+    page.plot([own - 3, own + Z + 3], [STREAM + 25 + BAR + 3, STREAM + 22], color="black", linewidth=0.8)
+    page.text(own + Z / 2, STREAM + 52, "the base's", ha="center")
+    page.add_patch(
+        _arrow((SOURCE - WIDE / 2 + Z / 2, STREAM), (BASE - WIDE / 2 + Z / 2, STREAM), curve=-0.22, color=VERMILION)
+    )
+    page.text((SOURCE + BASE - WIDE + Z) / 2, STREAM - 41, f"Z, {size} directions, takes", ha="center")
+    page.text((SOURCE + BASE - WIDE + Z) / 2, STREAM - 31.4, "the source's value", ha="center")
+    page.text(RIGHT, STREAM + 6, "residual stream at the text's last")
+    page.text(RIGHT, STREAM + 15.6, f"token, layer {layer} (block {layer - 1})")
+    photo(figure, picture_path(sweep.folder, sweep.examples[caption["pair"]]), 72 * PAGE - IMAGE, 0, IMAGE)
+    _outcome(page, swap)
+    moved = swap["counterfactual"] - swap["base"]
+    figure.alt = (
+        f"An interchange intervention. The base text is a caption: {' '.join(caption['words'])}. The source text is a "
+        f"description {whose}: {swap['source']}. Both are run through the text tower up to layer {layer}. There the "
+        f"subspace Z of {size} directions takes the value that it has in the source; the rest of the stream stays that "
+        f"of the base. Carried through the remaining blocks, the caption's score with its image, {swap['base']:.3f}, "
+        f"becomes the counterfactual score {swap['counterfactual']:.3f}, a change of {moved:+.3f}."
+    )
+    return figure
+
+
+def _lane(page: Axes, x: float, title: str, text: str, layer: int) -> None:
+    """A text, the blocks that read it, and its stream, where Z is that of the source."""
+    lines = wrapped(text, WIDE + 10, SIZE, FONT, 3)
+    for number, line in enumerate([title, *lines]):
+        y = TEXTS + 8 + 9.6 * number
+        page.text(x, y, line, ha="center", style="italic" if number == 0 else "normal", parse_math=False)
+    page.add_patch(_arrow((x, TEXTS), (x, BELOW + BLOCK)))
+    page.add_patch(_box(x - WIDE / 2, BELOW, WIDE, BLOCK))
+    page.text(x, BELOW + BLOCK / 2 + 2.7, f"blocks up to layer {layer}", ha="center")
+    page.add_patch(_arrow((x, BELOW), (x, STREAM + BAR)))
+    page.add_patch(Rectangle((x - WIDE / 2, STREAM), WIDE, BAR, facecolor="white", edgecolor="black", linewidth=0.8))
+    _subspace(page, x - WIDE / 2, STREAM, ORANGE)
+    page.text(x + Z / 2, STREAM + BAR / 2 + 2.7, "the rest", ha="center")
+
+
+def _subspace(page: Axes, x: float, y: float, colour: str) -> None:
+    page.add_patch(Rectangle((x, y), Z, BAR, facecolor=colour, edgecolor="black", linewidth=0.8))
+    page.text(x + Z / 2, y + BAR / 2 + 2.7, "Z", ha="center", style="italic")
+
+
+def _outcome(page: Axes, swap: Mapping[str, Any]) -> None:
+    """The caption's score before and after."""
+    page.add_patch(_arrow((BASE + WIDE / 2, ABOVE + BLOCK / 2), (RIGHT, ABOVE + BLOCK / 2)))
+    page.text(RIGHT + 3, ABOVE - 2, "score with image")
+    page.text(RIGHT + 3, ABOVE + 9, f"clean: {swap['base']:.3f}")
+    page.text(RIGHT + 3, ABOVE + 20, f"counterfactual: {swap['counterfactual']:.3f}", color=VERMILION)
+
+
+def _box(x: float, y: float, width: float, height: float) -> FancyBboxPatch:
+    return FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=3", facecolor="0.93",
+                          edgecolor=GREY, linewidth=0.8)  # fmt: skip
+
+
+def _arrow(
+    start: tuple[float, float], end: tuple[float, float], *, curve: float = 0.0, color: str = "black"
+) -> FancyArrowPatch:
+    return FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, linewidth=1.0 if not curve else 1.6,
+                           color=color, connectionstyle=f"arc3,rad={curve}", shrinkA=0, shrinkB=0)  # fmt: skip

@@ -1,0 +1,198 @@
+"""`fig_norms`: attributions of word types against norms, and their correlations by route and model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from figures.fit import line
+from figures.runs import Missing, Runs
+from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
+from interp.markup import MINUS
+from interp.pictures import Picture, at, points, shortened, width_of
+from interp.stats import Correlation, correlate, mean_correlation
+from interp.sweep_run import SweepRun, place_of
+from interp.words import MEASURED, Route
+from training.compare import words_correlation, words_of
+
+ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
+LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
+LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 36.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
+ROW, FOOT, NAME = 10.5, 25.0, 110.0
+PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
+
+
+Row = tuple[str, Route, dict[str, Correlation]]  # model, route, and the correlation with each norm
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Word types of one model: ratings by norm, attributions by route for each seed, all in one order.
+
+    Attributes:
+        source: what they are of, as the figure's text says it.
+    """
+
+    source: str
+    ratings: dict[str, list[float]]
+    attributions: Mapping[Route, list[list[float]]]
+
+
+def draw(runs: Runs) -> Picture:
+    """Above, word types of one model by norm and route; below, the correlations of all models.
+
+    Raises:
+        Missing: no model with a subspace has attributions of words.
+    """
+    words = shown_words(runs)
+    norms, models = list(words.ratings), correlations(runs, list(words.ratings))
+    names = list(dict.fromkeys((model, route) for model, route, _ in models))
+    panels = (72 * PAGE - LEFT - 2 * GAP - 4) / 3
+    dots_top = TOP + len(norms) * (HEAD + TALL + BETWEEN)
+    height = dots_top + 12 + ROW * len(names) + FOOT
+    figure = picture(height / 72)
+    page = points(figure)
+    page.text(0, 8, f"word types: {words.source}", style="italic", parse_math=False)
+    for i, norm in enumerate(norms):
+        row: list[Axes] = []
+        for j, route in enumerate(MEASURED):
+            axes = at(
+                figure,
+                LEFT + j * (panels + GAP),
+                TOP + HEAD + i * (HEAD + TALL + BETWEEN),
+                panels,
+                TALL,
+                sharey=row[0] if row else None,
+            )
+            _points(axes, words, norm, route, first=j == 0)
+            row.append(axes)
+    label = max(width_of(_label(*name), SIZE, FONT) for name in names) + 8
+    wide = (72 * PAGE - label - GAP * (len(norms) - 1) - 4) / len(norms)
+    for i, norm in enumerate(norms):
+        axes = at(figure, label + i * (wide + GAP), dots_top + 12, wide, ROW * len(names))
+        _dots(axes, norm, names, models, first=i == 0)
+    figure.alt = _alt(words, models)
+    return figure
+
+
+def shown_words(runs: Runs) -> Words:
+    """Those of a model that was fine-tuned with a subspace, else of the sweep's chosen cell."""
+    models = runs.models if runs.evaluations else {}
+    with_routes = [
+        label for label, members in models.items() if all(route in members[0].words for route in MEASURED)
+    ]  # fmt: skip
+    for label in sorted(with_routes, key=lambda name: [not name.startswith(one) for one in PREFERRED]):
+        members = models[label]
+        norms = list(members[0].ratings)
+        ratings: dict[str, list[float]] = {}
+        attributions: dict[Route, list[list[float]]] = {}
+        for norm in norms:
+            for route in MEASURED:
+                _, attributions[route], ratings[norm] = words_of(members, norm, route)
+        seeds = f", mean of {len(members)} seeds" if len(members) > 1 else ""
+        return Words(f"{label}{seeds}", ratings, attributions)
+    if runs.sweeps:
+        return _of_sweep(runs.sweep)
+    raise Missing("needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated on norms")
+
+
+def _of_sweep(sweep: SweepRun) -> Words:
+    known = sweep.cells[place_of(sweep.best)]["words"]
+    words = list(known["full"])
+    ratings = {
+        norm: [table.get(word, math.nan) for word in words] for norm, table in sweep.ratings.items()
+    }  # fmt: skip
+    layer, size, seed = place_of(sweep.best)
+    return Words(
+        f"{sweep.manifest['arguments']['model']}, layer {layer}, size {size}, seed {seed}", ratings,
+        {route: [[known[route][word][0] for word in words]] for route in MEASURED},
+    )  # fmt: skip
+
+
+def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
+    """Model, route and the correlation with each norm, with intervals over word types."""
+    out = []
+    for label, members in (runs.models if runs.evaluations else {}).items():
+        for route in MEASURED:
+            found = {norm: words_correlation(members, norm, route) for norm in norms}
+            if any(not math.isnan(one.r) for one in found.values()):
+                out.append((label, route, found))
+    if runs.sweeps:
+        own = _of_sweep(runs.sweep)
+        out += [
+            (own.source.rpartition(", seed")[0], route,
+             {norm: correlate(own.attributions[route][0], own.ratings[norm]) for norm in norms if norm in own.ratings})
+            for route in MEASURED
+        ]  # fmt: skip
+    return out
+
+
+def _label(model: str, route: Route) -> str:
+    return f"{shortened(model, NAME, SIZE, FONT)}: {ROUTES[route]}"
+
+
+def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -> None:
+    """A point for each word type, the fit, and its interval."""
+    x, each = np.array(words.ratings[norm]), words.attributions[route]
+    y = np.mean(each, axis=0)
+    colour, mark = LOOKS[route]
+    axes.axhline(0, color="0.6", linewidth=0.5)
+    axes.plot(x, y, linestyle="", marker=mark, markersize=2.6, color=colour, markerfacecolor="none",
+              markeredgewidth=0.6)  # fmt: skip
+    if (fit := line(x, y)) is not None:
+        axes.fill_between(fit.at, fit.low, fit.high, color=GREY, alpha=0.3, linewidth=0)
+        axes.plot(fit.at, fit.fit, color="black")
+    found = mean_correlation(each, x)
+    axes.set_title(f"{ROUTES[route]}\n{_said(found)}, n = {found.n}", loc="left", linespacing=1.0)
+    axes.set_xlabel(norm)
+    if first:
+        axes.set_ylabel("attribution")
+        axes.locator_params(axis="y", nbins=4)
+    axes.tick_params(labelleft=first)
+    axes.locator_params(axis="x", nbins=4)
+
+
+def _dots(
+    axes: Axes, norm: str, names: Sequence[tuple[str, Route]],
+    models: Sequence[Row], *, first: bool,
+) -> None:  # fmt: skip
+    axes.axvline(0, color="0.6", linewidth=0.5)
+    for i, (model, route, found) in enumerate(models):
+        colour, mark = LOOKS[route]
+        if i and model != models[i - 1][0]:
+            axes.axhline(i - 0.5, color="0.85", linewidth=0.4)
+        if norm in found and not math.isnan(found[norm].r):
+            one = found[norm]
+            axes.plot([one.low, one.high], [i, i], color=colour, linewidth=1.2)
+            axes.plot([one.r], [i], marker=mark, color=colour, markersize=4)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(-1, 1)
+    axes.set_xticks([-0.5, 0, 0.5])
+    axes.set_yticks(range(len(names)), [_label(*name) for name in names] if first else [])
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(f"correlation with {norm}", loc="left")
+    axes.set_xlabel("Pearson's r, 95 % interval over word types")
+
+
+def _said(found: Correlation) -> str:
+    text = f"r = {found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+    return text.replace("-", MINUS)
+
+
+def _alt(words: Words, models: Sequence[Row]) -> str:
+    above = "; ".join(
+        f"{norm}, {ROUTES[route]}: {_said(mean_correlation(words.attributions[route], words.ratings[norm]))}"
+        for norm in words.ratings for route in MEASURED
+    )  # fmt: skip
+    below = "; ".join(
+        f"{_label(model, route)}: {', '.join(f'{norm} {_said(one)}' for norm, one in found.items())}"
+        for model, route, found in models
+    )
+    return (
+        "Above, scatter plots of the mean attribution of word types against norms with a fitted line, of "
+        f"{words.source}: {above}. Below, correlations by model and route: {below}."
+    )

@@ -1,0 +1,143 @@
+"""`fig_pairs`: images with description and caption, and what models score them, before and after fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from matplotlib.axes import Axes
+
+from figures.runs import Missing, Runs
+from figures.style import CAPTION, DESCRIPTION, FONT, GREY, PAGE, SIZE, photo, picture
+from interp.examples import Example, picture_path, read_examples
+from interp.pictures import Picture, at, points, shortened, value_text, width_of, wrapped
+from interp.store import RunFolder
+from training.compare import Evaluation
+
+PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
+LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all
+IMAGE, TEXT, NAME, DIFFERENCE = 58.0, 142.0, 100.0, 28.0  # points: widths
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A pair with what each model scores its texts: label -> description and caption, means over seeds."""
+
+    example: Example
+    folder: RunFolder
+    scores: dict[str, tuple[float, float]]
+
+
+def draw(runs: Runs) -> Picture:
+    """A row for each pair; the scores of both texts for each model.
+
+    Raises:
+        Missing: there is no base, no fine-tuned model, or their folders keep no common examples.
+    """
+    pairs = scored(runs)[:PAIRS]
+    models = list(pairs[0].scores)
+    names = max(width_of(shortened(name, NAME, SIZE, FONT), SIZE, FONT) for name in models) + 6
+    plot_left = IMAGE + 10 + TEXT + 12 + names
+    plot = 72 * PAGE - plot_left - DIFFERENCE - 6
+    texts = [[wrapped(text, TEXT - 10, SIZE, FONT, LINES) for text in _texts(pair)] for pair in pairs]
+    heights = [
+        max(IMAGE, LINE * (len(one) + len(other)) + 3, LINE * len(models) + 4) for one, other in texts
+    ]  # fmt: skip
+    figure = picture((HEAD + sum(heights) + GAP * len(pairs) + FOOT) / 72)
+    values = [score for pair in pairs for both in pair.scores.values() for score in both]
+    room = 0.06 * (max(values) - min(values) or 1.0)
+    page = points(figure)
+    for x, look, text in ((IMAGE + 13, DESCRIPTION, "description"), (IMAGE + 73, CAPTION, "caption")):
+        page.plot(x, 5.5, markersize=5, linestyle="", **look)
+        page.text(x + 7, 8, text, style="italic")
+    page.text(plot_left - 6, 8, "model", style="italic", ha="right")
+    page.text(plot_left + plot + DIFFERENCE + 4, 8, "difference", style="italic", ha="right")
+    top = HEAD
+    for number, (pair, both, height) in enumerate(zip(pairs, texts, heights, strict=True)):
+        photo(figure, picture_path(pair.folder, pair.example), 0, top, IMAGE)
+        y = top
+        for look, lines in zip((DESCRIPTION, CAPTION), both, strict=True):
+            page.plot(IMAGE + 13, y + 5, markersize=5, linestyle="", **look)
+            for text in lines:
+                page.text(IMAGE + 20, y + 7.5, text, parse_math=False)
+                y += LINE
+            y += 3
+        axes = at(figure, plot_left, top, plot, height)
+        _scores(axes, pair, last=number + 1 == len(pairs))
+        axes.set_xlim(min(values) - room, max(values) + room)
+        for i, (name, (description, caption)) in enumerate(pair.scores.items()):
+            y = top + height * (i + 0.5) / len(models) + 2.7
+            page.text(plot_left - 6, y, shortened(name, NAME, SIZE, FONT), ha="right", parse_math=False)
+            page.text(plot_left + plot + DIFFERENCE + 4, y, value_text(description - caption), ha="right")
+        top += height + GAP
+    figure.alt = _alt(pairs)
+    return figure
+
+
+def scored(runs: Runs) -> list[Scored]:
+    """The example pairs that all models were evaluated on.
+
+    Raises:
+        Missing: see `draw`.
+    """
+    models = {
+        label: members for label, members in runs.models.items() if any(member.shown for member in members)
+    }  # fmt: skip
+    first = next(iter(runs.models.values()))[0]
+    if first.about["label"] != "base" or len(runs.models) < 2:
+        raise Missing("needs the evaluation of the base and of a model that was fine-tuned from it")
+    kept = {example.id: example for example in read_examples(first.folder)}
+    tables = [
+        {one["id"]: (one["description"], one["caption"]) for one in member.shown}
+        for members in models.values() for member in members
+    ]  # fmt: skip
+    common = [name for name in kept if tables and all(name in table for table in tables)]
+    if not common or len(models) < 2 or first.about["label"] not in models:
+        raise Missing("needs evaluations that keep examples of the same pairs; evaluate the models again")
+    return [Scored(kept[name], first.folder, _means(name, models)) for name in common]
+
+
+def _means(name: str, models: dict[str, list[Evaluation]]) -> dict[str, tuple[float, float]]:
+    out = {}
+    for label, members in models.items():
+        found = [one for member in members for one in member.shown if one["id"] == name]
+        out[label] = (fmean(one["description"] for one in found), fmean(one["caption"] for one in found))
+    return out
+
+
+def _texts(pair: Scored) -> tuple[str, str]:
+    return pair.example.description, pair.example.caption
+
+
+def _scores(axes: Axes, pair: Scored, *, last: bool) -> None:
+    """A line for each model, from the caption's score to the description's."""
+    models = pair.scores.values()
+    for i, (description, caption) in enumerate(models):
+        axes.plot([caption, description], [i, i], color=GREY, linewidth=1.0, zorder=1)
+        axes.plot([caption], [i], linestyle="", zorder=2, **CAPTION)
+        axes.plot([description], [i], linestyle="", zorder=3, **DESCRIPTION)
+    axes.set_ylim(len(models) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", linewidth=0.4, color="0.85")
+    axes.set_axisbelow(True)
+    if last:
+        axes.set_xlabel("score (cosine), mean over seeds")
+    else:
+        axes.tick_params(labelbottom=False)
+
+
+def _alt(pairs: Sequence[Scored]) -> str:
+    parts = []
+    for number, pair in enumerate(pairs, start=1):
+        scores = "; ".join(
+            f"{name}: description {description:.3f}, caption {caption:.3f}"
+            for name, (description, caption) in pair.scores.items()
+        )
+        description, caption = _texts(pair)
+        parts.append(f"Pair {number}. Description: {description}. Caption: {caption}. Scores by {scores}.")
+    return (
+        f"The first {len(pairs)} held-out pairs: an image, its description and caption, and the score of both with the "
+        f"image by each model, before (base) and after fine-tuning. {' '.join(parts)}"
+    )

@@ -1,0 +1,144 @@
+"""`fig_sweep`: layer x size, a heatmap for every measure that the sweep has, the chosen cell outlined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from figures.runs import Missing, Runs
+from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
+from interp.heatmaps import Grid, draw_grid, grid, heatmap_titles
+from interp.markup import MINUS
+from interp.pictures import Picture, at, width_of
+
+LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
+LINE, TITLE, FOOT, SPACE = 11.5, 12.0, 22.0, 6.0  # a size, a title, labels of layers, between rows
+NAMES = {
+    "iia": "IIA", "iia_c2d": "IIA c>d", "iia_d2c": "IIA d>c", "iia_pca": "IIA, principal components",
+    "iia_means": "IIA, means", "iia_random": "IIA, random", "shift_c2d": "shift c>d", "shift_d2c": "shift d>c",
+    "preference": "preference", "transfer_drop": "transfer lost", "retrieval_drop": "retrieval lost",
+}  # fmt: skip
+
+
+def draw(runs: Runs) -> Picture:
+    """Rows of heatmaps that share colours and, where they fit, the numbers.
+
+    Raises:
+        Missing: there is no sweep.
+    """
+    sweep = runs.sweep
+    titles = heatmap_titles(sweep.frame, sweep.norms)
+    grids = {measure: grid(sweep.frame, measure) for measure in titles}
+    grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
+    if not grids:
+        raise Missing("the sweep has no measure that is defined")
+    one = next(iter(grids.values()))
+    across, numbers = _fitting(grids, len(one.layers), len(one.sizes))
+    rows = _rows(grids, across)
+    panel = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across
+    tall = LINE * len(one.sizes)
+    figure = picture((len(rows) * (tall + TITLE + SPACE) + FOOT) / 72)
+    top = 0.0
+    for number, row in enumerate(rows):
+        for j, measure in enumerate(row):
+            shown = grids[measure]
+            axes = at(figure, LEFT + j * (panel + GAP), top + TITLE, panel, tall)
+            image = draw_grid(axes, shown, sweep.best, SIZE, partial(_text, shown) if numbers else None)
+            axes.set_title(_name(measure, shown), loc="left")
+            axes.spines[:].set_visible(False)
+            axes.tick_params(length=0)
+            below = number + 1 < len(rows) and j < len(rows[number + 1])
+            layers, sizes = ([] if below else shown.layers), ([] if j else shown.sizes)
+            axes.set_xticks(range(len(layers)), map(str, layers))
+            axes.set_yticks(range(len(sizes)), map(str, sizes))
+        bar = at(figure, LEFT + across * (panel + GAP) - 2, top + TITLE, BAR, tall)
+        signed = shown.bounds[0] < 0
+        ticks = [shown.bounds[0], 0.0, shown.bounds[1]] if signed else [0.0, 50.0, 100.0]
+        labels = [_short(f"{value:+.2g}") if signed and value else f"{value:.0f}" for value in ticks]
+        figure.colorbar(image, cax=bar).set_ticks(ticks, labels=labels)
+        bar.tick_params(length=1.5)
+        bar.spines[:].set_visible(False)
+        top += tall + TITLE + SPACE
+    note = (
+        "right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; c>d: captions given Z of "
+        "a description"
+    )
+    figure.text(LEFT / 72 / PAGE, 1.0 / 72 / figure.get_figheight(), note, va="bottom")
+    figure.alt = _alt(grids, titles, runs)
+    return figure
+
+
+def _fitting(grids: dict[str, Grid], layers: int, sizes: int) -> tuple[int, bool]:
+    """How many heatmaps go side by side, and whether their numbers can be printed: as many as leave room for these.
+
+    Where the page would be too low, numbers are left out and colours must do.
+    """
+    widest = max(
+        width_of(_text(one, i, j), SIZE, FONT) for one in grids.values() for i in range(sizes) for j in range(layers)
+    )
+    for across in (3, 2, 1):
+        room = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across / layers
+        height = len(_rows(grids, across)) * (LINE * sizes + TITLE + SPACE) + FOOT
+        if widest + 1 <= room and height <= 72 * HEIGHT:
+            return across, True
+    return 3, False
+
+
+def _rows(grids: dict[str, Grid], across: int) -> list[list[str]]:
+    """Measures in rows; those of a row have one scale, and a new norm or kind begins a new row."""
+    rows: list[list[str]] = []
+    last = None
+    for measure in grids:
+        kind = _kind(measure)
+        if kind != last or len(rows[-1]) == across:
+            rows.append([])
+        rows[-1].append(measure)
+        last = kind
+    for row in rows:  # one scale for the shifts of a row
+        reach = max(grids[measure].bounds[1] for measure in row)
+        for measure in row:
+            low = grids[measure].bounds[0]
+            grids[measure] = replace(grids[measure], bounds=(-reach if low < 0 else low, reach))
+    return rows
+
+
+def _kind(measure: str) -> tuple[str, ...]:
+    own = measure.removeprefix("tuned_")
+    tuned = "tuned" if own != measure else ""
+    if own.startswith("r_"):
+        return (tuned, own.rpartition("_")[0]) if not tuned else (tuned, "r")
+    for kind in ("shift", "drop"):
+        if kind in own:
+            return tuned, kind
+    return tuned, "controls" if own in ("iia_pca", "iia_means", "iia_random") else "share"
+
+
+def _name(measure: str, shown: Grid) -> str:
+    own = measure.removeprefix("tuned_")
+    norm, _, route = own.removeprefix("r_").rpartition("_")
+    text = NAMES.get(own, f"r, {norm}, {route}")
+    percent = " (%)" if shown.form in (".0f", "+.1f") else ""
+    return f"{'trained: ' if own != measure else ''}{text}{percent}"
+
+
+def _text(shown: Grid, i: int, j: int) -> str:
+    return _short(shown.text(i, j))
+
+
+def _short(number: str) -> str:
+    """Without plus and the zero before the point, and with a real minus sign."""
+    if number == "-":
+        return number
+    return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)
+
+
+def _alt(grids: dict[str, Grid], titles: dict[str, str], runs: Runs) -> str:
+    best = runs.sweep.best
+    parts = [f"{titles[measure]}: {one.in_words()}" for measure, one in grids.items()]
+    return (
+        f"{len(grids)} heatmaps of a sweep over {len(runs.sweep.frame)} cells, layer to the right, size of the "
+        f"subspace upwards. Validation chooses layer {int(best['layer'])}, size {int(best['size'])}, outlined. "
+        + " ".join(parts)
+    )

@@ -1,0 +1,89 @@
+"""`fig_training`: loss, preference and IIA on validation pairs while models were fine-tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from figures.runs import Missing, Runs, Tuning
+from figures.style import PAGE, SIZE, look, picture
+from interp.pictures import Picture, at
+from training.compare import groups_of
+
+LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
+LEGEND_LINE = 11.0
+
+
+def draw(runs: Runs) -> Picture:
+    """Means over seeds, with the range between the lowest and the highest seed.
+
+    Raises:
+        Missing: no fine-tuned run is among the runs.
+    """
+    if not runs.tunings:
+        raise Missing("needs fine-tuned runs: python -m training.finetune, or python -m training.paper")
+    models = groups_of(runs.tunings)
+    width = (72 * PAGE - LEFT - 2 * GAP - 4) / 3
+    across = 4
+    figure = picture((TOP + TALL + FOOT + LEGEND_LINE * (1 + (len(models) + 1) // across) + 4) / 72)
+    panels = []
+    for j, title in enumerate(("each model's own loss on val", "preference on val (%)", "IIA on val (%)")):
+        axes = at(figure, LEFT + j * (width + GAP), TOP, width, TALL)
+        axes.set_title(title, loc="left")
+        axes.set_xlabel("step")
+        axes.grid(linewidth=0.4, color="0.88")
+        panels.append(axes)
+    said = []
+    for i, (name, members) in enumerate(models.items()):
+        style = look(i)
+        table = _aligned(members)
+        _curve(panels[0], table, "val_loss", 1.0, name, style)
+        _curve(panels[1], table, "preference", 100.0, name, style)
+        if "iia_c2d" in table:
+            _curve(panels[2], table, "iia_c2d", 100.0, f"{name}, c>d", style)
+            _curve(panels[2], table, "iia_d2c", 100.0, f"{name}, d>c", style | {"markerfacecolor": "white"})
+        last = table["preference"].iloc[-1]
+        said.append(
+            f"{name}, {len(members)} seeds: loss from {table['val_loss'].iloc[0].mean():.3g} to "
+            f"{table['val_loss'].iloc[-1].mean():.3g}, preference from {100 * table['preference'].iloc[0].mean():.1f} "
+            f"to {100 * last.mean():.1f} %"
+        )
+    panels[0].set_yscale("log")
+    panels[0].minorticks_off()
+    for axes in panels[1:]:
+        axes.set_ylim(-3, 103)
+    if not panels[2].lines:
+        panels[2].text(0.5, 0.5, "no run has a subspace", transform=panels[2].transAxes, ha="center")
+        panels[2].set(xticks=[], yticks=[])
+    handles, labels = panels[0].get_legend_handles_labels()
+    extra = panels[2].plot([], [], color="black", marker="o", linestyle="", label="IIA c>d")
+    extra += panels[2].plot([], [], color="black", marker="o", markerfacecolor="white", linestyle="", label="IIA d>c")
+    figure.legend(
+        [*handles, *extra], [*labels, *(str(one.get_label()) for one in extra)], loc="lower left", ncols=across,
+        bbox_to_anchor=(0, 0), borderaxespad=0.2, columnspacing=1.4, fontsize=SIZE,
+    )  # fmt: skip
+    figure.alt = (
+        "Curves over optimizer steps on validation pairs: loss, preference accuracy, and interchange intervention "
+        f"accuracy in both directions; means over seeds. {'; '.join(said)}."
+    )
+    return figure
+
+
+def _aligned(members: Sequence[Tuning]) -> pd.DataFrame:
+    """Steps down, (measure, seed) across; only steps that at least one run has looked at."""
+    frames = {one.about["seed"]: one.history.set_index("step").drop(columns="train_loss", errors="ignore")
+              for one in members}  # fmt: skip
+    return pd.concat(frames, axis=1).swaplevel(axis=1).sort_index()
+
+
+def _curve(axes: Axes, table: pd.DataFrame, measure: str, factor: float, name: str, style: dict[str, Any]) -> None:
+    values = factor * table[measure]
+    steps = values.index.to_numpy()
+    mean, low, high = values.mean(axis=1), values.min(axis=1), values.max(axis=1)
+    every = max(1, int(np.ceil(len(steps) / 8)))
+    axes.fill_between(steps, low, high, color=str(style["color"]), alpha=0.18, linewidth=0)
+    axes.plot(steps, mean, label=name, markevery=every, **style)

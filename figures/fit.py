@@ -1,0 +1,53 @@
+"""A straight line through points, with the interval of where it lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A least-squares line at some places, with a pointwise 95 % interval."""
+
+    at: NDArray[np.float64]
+    fit: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, seed: int = 0) -> Line | None:
+    """Fit y by x; the interval is the percentile bootstrap over points, as that of `interp.stats.correlate`.
+
+    Args:
+        x, y: length n; points with a NaN are left out.
+        places: from the lowest to the highest x.
+
+    Returns:
+        None with fewer than three points, or where x does not vary.
+    """
+    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    kept = np.isfinite(a) & np.isfinite(b)
+    a, b = a[kept], b[kept]
+    if len(a) < 3 or np.ptp(a) == 0:
+        return None
+    at = np.linspace(a.min(), a.max(), places)
+    times = np.random.default_rng(seed).multinomial(len(a), np.full(len(a), 1 / len(a)), size=draws).astype(float)
+    lines = _lines(a, b, np.vstack([np.ones(len(a)), times]), at)
+    sampled = lines[1:][np.isfinite(lines[1:]).all(1)]
+    low, high = np.percentile(sampled, [2.5, 97.5], axis=0)
+    return Line(at, lines[0], low, high)
+
+
+def _lines(
+    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], at: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The line under each row of weights, at some places; NaN where x does not vary."""
+    total = weights.sum(1)
+    mx, my = weights @ x / total, weights @ y / total
+    var, cov = weights @ (x * x) / total - mx**2, weights @ (x * y) / total - mx * my
+    slope = np.divide(cov, var, out=np.full(len(total), math.nan), where=var > 1e-12 * (x.std() or 1.0) ** 2)
+    return my[:, None] + slope[:, None] * (at[None] - mx[:, None])

@@ -1,0 +1,129 @@
+"""`python -m figures.make --run RUN...`: the paper's figures and tables, from run folders."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interp import cli
+from interp.cli import option
+from interp.errors import UserError
+
+if TYPE_CHECKING:
+    from figures.runs import Runs
+    from interp.pictures import Picture
+
+PROG = "python -m figures.make"
+FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training")
+TABLES = {  # and what they need
+    "table1": "preferences: evaluate with the task concadia",
+    "table2": "ratings of readers: evaluate with --blv FOLDER",
+    "table3": "norms: evaluate with the task norms",
+}
+DESCRIPTION = """\
+Draw the paper's figures and write its tables, camera-ready, from the folders of runs that are done.
+  fig_pairs          images with description and caption, and their scores before and after fine-tuning
+  fig_method         an interchange intervention, with the numbers of one example
+  fig_sweep          layer x size, a heatmap for every measure of a sweep
+  fig_attributions   words shaded by what they add to the score, by route
+  fig_norms          attributions against imageability and concreteness, by route and model
+  fig_training       loss, preference and IIA while models were fine-tuned
+  table1, 2, 3       preference and abilities; agreement with blind and low-vision readers; norms
+A figure that these runs cannot give is named, with the command that it needs."""
+EPILOG = """\
+examples:
+  python -m figures.make --run runs/demo runs/paper-toy
+      a sweep, and all models of python -m training.paper
+  python -m figures.make --run runs/demo --only fig_sweep
+
+files in the folder:
+  fig_*.pdf, fig_*.png   as vectors, and with 300 dots an inch; 16 cm wide, letters of 8 pt
+  fig_*.alt.txt          what the figure shows, in words: for readers who do not see it
+  table*.tex, .md, .csv  with booktabs; to read; with every digit"""
+
+
+@dataclass(frozen=True)
+class MakeConfig:
+    """The options of the command."""
+
+    run: tuple[str, ...] | None = option(
+        None, "run folders, or folders of run folders: at most one sweep, any number of fine-tunings and evaluations",
+        metavar="RUN", many=True,
+    )  # fmt: skip
+    out: str = option("figures/out", "folder for figures and tables")
+    only: tuple[str, ...] | None = option(None, "names of figures or tables", metavar="NAME", many=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(MakeConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: make(config), on_interrupt=lambda: "figures that are done are kept")
+
+
+def make(config: MakeConfig) -> int:
+    """Read the runs, draw what was asked for.
+
+    Raises:
+        UserError: a name is unknown, a run cannot be read, or nothing can be made of the runs.
+    """
+    known = (*FIGURES, *TABLES)
+    wanted = config.only or known
+    if unknown := [name for name in wanted if name not in known]:
+        raise UserError(f"--only: there is no '{unknown[0]}'; known: {', '.join(known)}")
+    if not config.run:
+        raise UserError("name run folders with --run, as in --run runs/demo runs/paper-toy")
+    from tqdm import tqdm
+
+    from figures.runs import Missing, find
+
+    runs, out = find([Path(run) for run in config.run]), Path(config.out)
+    lacking: dict[str, str] = {}
+    files: list[Path] = []
+    notes: list[str] = []
+    for name in tqdm(wanted, desc="figures", unit="figure", leave=False, disable=None):
+        try:
+            paths, said = _one(name, runs, out)
+            files += paths
+            notes += said
+        except Missing as error:
+            lacking[name] = str(error)
+    if lacking and (config.only or not files):
+        raise UserError("; ".join(f"{name} {why}" for name, why in lacking.items()))
+    print("".join(f"note: {note}\n" for note in notes), end="")
+    print("".join(f"not made: {name} {why}\n" for name, why in lacking.items()), end="")
+    for path in files:
+        print(f"look at  {path}")
+    return 0
+
+
+def _one(name: str, runs: Runs, out: Path) -> tuple[list[Path], list[str]]:
+    """Write one figure or table; returns its files, and sentences the user should read."""
+    if name in TABLES:
+        return _table(name, runs, out), []
+    from figures.layout import problems
+    from figures.style import drawn, save
+
+    draw: Callable[[Runs], Picture] = import_module(f"figures.{name}").draw
+    figure = drawn(lambda: draw(runs))
+    paths, notes = save(figure, out, name)
+    return paths, [*notes, *(f"{name}: {each}" for each in problems(figure))]
+
+
+def _table(name: str, runs: Runs, out: Path) -> list[Path]:
+    from figures.runs import Missing
+    from training.compare import tables
+    from training.rendering import write_tables
+
+    evaluations = [one for members in runs.models.values() for one in members]
+    made = [table for table in tables(evaluations) if table.name == name]
+    if not made:
+        raise Missing(f"needs {TABLES[name]}")
+    return write_tables(made, out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

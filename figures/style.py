@@ -1,0 +1,104 @@
+"""How all figures look: ACL's widths, 8 pt in the final size, colours that the colour-blind tell apart."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from PIL import Image
+
+from figures.runs import Missing
+from interp.pictures import UNHINTED, Picture, at
+from interp.store import write_atomic
+
+PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its height (24.7 cm)
+SIZE = 8.0  # of every letter, in points
+FONT = ("STIXGeneral", "DejaVu Sans")  # like Times; the second one for what the first lacks
+RC: Any = {
+    "font.family": list(FONT), "font.size": SIZE, "axes.titlesize": SIZE, "axes.labelsize": SIZE,
+    "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "legend.fontsize": SIZE, "mathtext.fontset": "stix",
+    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5, "xtick.major.pad": 2.0, "ytick.major.pad": 2.0, "axes.labelpad": 2.0,
+    "axes.titlepad": 3.0, "lines.linewidth": 1.1, "lines.markersize": 3.5, "legend.frameon": False,
+    "legend.handlelength": 2.4, "axes.spines.top": False, "axes.spines.right": False,
+    "savefig.facecolor": "white", "figure.facecolor": "white",
+    **UNHINTED, "pdf.fonttype": 42, "axes.unicode_minus": True,
+}  # fmt: skip
+# Okabe & Ito's colours, which the colour-blind tell apart
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666",
+)  # fmt: skip
+DESCRIPTION: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
+CAPTION: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
+# Models and routes differ by colour, mark and dashes, so that they are told apart in grey too.
+LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "marker": "o", "linestyle": "-"},
+    {"color": VERMILION, "marker": "s", "linestyle": "--"},
+    {"color": GREEN, "marker": "^", "linestyle": "-."},
+    {"color": PURPLE, "marker": "D", "linestyle": ":"},
+    {"color": ORANGE, "marker": "v", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    {"color": SKY, "marker": "P", "linestyle": (0, (1, 2))},
+)
+
+
+def look(number: int) -> dict[str, Any]:
+    """Of the n-th model; they come round again after six."""
+    return dict(LOOKS[number % len(LOOKS)])
+
+
+def picture(height: float, width: float = PAGE) -> Picture:
+    """An empty figure, in inches."""
+    return Picture(width, height)
+
+
+def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> None:
+    """A picture from a file in a square, in points from the figure's left upper corner.
+
+    Raises:
+        Missing: the file is not there, or damaged.
+    """
+    axes = at(figure, left, top, side, side, anchor="NW")
+    axes.axis("off")
+    try:
+        with Image.open(path) as image:
+            axes.imshow(image.convert("RGB"))
+    except OSError as error:
+        raise Missing(f"needs the picture '{path}' ({error}); make that run again, in another folder") from error
+
+
+def drawn(draw: Callable[[], Picture]) -> Picture:
+    """A figure drawn in this style."""
+    with matplotlib.rc_context(RC):
+        return draw()
+
+
+def save(figure: Picture, out: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write a figure as PDF and PNG, and what it shows as text.
+
+    Returns:
+        The files; and sentences the user should read.
+    """
+    files = {f"{name}.alt.txt": (figure.alt + "\n").encode()}
+    with matplotlib.rc_context(RC), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for suffix, facts in (
+            ("pdf", {"Title": name, "Subject": figure.alt, "CreationDate": None}),
+            ("png", {"Title": name, "Description": figure.alt, "Software": None}),
+        ):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=300, metadata=facts)
+            files[f"{name}.{suffix}"] = buffer.getvalue()
+    for file, content in files.items():
+        write_atomic(out / file, content)
+    said = dict.fromkeys(str(one.message) for one in caught)
+    lacking = {match[1] for text in said if (match := re.match(r"Glyph (\d+) .*missing", text))}
+    notes = [text for text in said if not re.match(r"Glyph \d+ .*missing", text)]
+    if lacking:
+        letters = "".join(chr(int(number)) for number in sorted(lacking, key=int))
+        notes.append(f"{name}: no font here has {letters}; install one that has, such as Noto")
+    return [out / file for file in files], notes

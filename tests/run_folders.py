@@ -1,0 +1,140 @@
+"""Run folders of made-up numbers, as sweeps, fine-tunings and evaluations leave them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from interp.store import RunFolder, to_json, write_atomic
+from interp.sweep_run import RATINGS, cell_name
+from interp.words import MEASURED
+
+WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
+NORMS = ("imageability", "concreteness")
+TEXTS = (("a red circle at the left", "the wedding at the harbour"), ("a blue star", "the star of freedom"))
+
+
+def write_pictures(folder: Path, texts: Sequence[tuple[str, str]], draw: np.random.Generator) -> list[str]:
+    """`examples.json` and `examples/`; returns the ids."""
+    kept = []
+    for number, (description, caption) in enumerate(texts):
+        buffer = io.BytesIO()
+        pixels = np.kron(draw.integers(0, 255, (4, 4, 3)), np.ones((8, 12, 1))).astype(np.uint8)
+        Image.fromarray(pixels).save(buffer, format="JPEG")
+        write_atomic(folder / "examples" / f"{number}.jpg", buffer.getvalue())
+        pair = {"id": f"pair-{number}", "description": description, "caption": caption, "image": f"{number}.jpg"}
+        kept.append(pair)
+    write_atomic(folder / "examples.json", to_json(kept))
+    return [pair["id"] for pair in kept]
+
+
+def write_sweep(
+    path: Path, *, layers: Sequence[int] = (6, 7, 8), sizes: Sequence[int] = (4, 16), tuned: bool = False,
+    texts: Sequence[tuple[str, str]] = TEXTS, seed: int = 0,
+) -> Path:  # fmt: skip
+    draw = np.random.default_rng(seed)
+    folder = RunFolder(path)
+    settings = {"kind": "sweep", "sources": "random"}
+    facts = {"norm_sources": dict.fromkeys(NORMS, "made up"), "arguments": {"model": "toy"}, "command": "a command"}
+    write_atomic(folder.manifest_path, to_json({"settings": settings, **facts}))
+    write_pictures(path, texts, draw)
+    ratings = {norm: {word: float(draw.uniform(100, 700)) for word in WORDS[1:]} for norm in NORMS}
+    write_atomic(path / RATINGS, to_json(ratings))
+    for layer in layers:
+        for size in sizes:
+            place = {"layer": layer, "block": layer - 1, "size": size, "seed": 0}
+            words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
+            cell = {"cell": place, "measures": _measures(draw, tuned), "words": words,
+                    "examples": [*_examples(texts, 0, draw), *_examples(texts, 1, draw)]}  # fmt: skip
+            folder.write(cell_name(layer, size, 0), cell)
+    return path
+
+
+def _measures(draw: np.random.Generator, tuned: bool) -> dict[str, float]:
+    names = [f"iia{end}" for end in ("", "_c2d", "_d2c", "_pca", "_means", "_random", "_whole", "_size0", "_val")]
+    names += ["preference"]
+    out = {name: float(draw.uniform(0.3, 1)) for name in names}
+    out |= {"shift_c2d": float(draw.uniform(0, 0.3)), "shift_d2c": float(draw.uniform(-0.3, 0))}
+    stems = [f"r_{norm}_{route}" for norm in NORMS for route in MEASURED]
+    if tuned:
+        out |= {f"tuned_{name}": float(draw.uniform()) for name in ("preference", "iia_c2d", "iia_d2c", "val_loss")}
+        out |= {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
+        stems += [f"tuned_r_{norm}_through" for norm in NORMS]
+    for stem in stems:
+        r = float(draw.uniform(-0.9, 0.9))
+        out |= {stem: r, f"{stem}_low": r - 0.1, f"{stem}_high": r + 0.1}
+    return out | {f"n_{norm}": len(WORDS) - 1 for norm in NORMS}
+
+
+def _examples(texts: Sequence[tuple[str, str]], which: int, draw: np.random.Generator) -> list[dict[str, Any]]:
+    out = []
+    for pair, both in enumerate(texts):
+        words = both[which].split()
+        swap = {"source_pair": 0, "source": texts[0][1 - which], "base": 0.5, "counterfactual": 0.625}
+        values = {route: [float(one) for one in draw.normal(0, 0.05, len(words))] for route in MEASURED}
+        kind = ("description", "caption")[which]
+        out.append({"kind": kind, "pair": pair, "words": words, "swap": swap, "score": 0.5, "baseline_score": 0.4,
+                    **values})  # fmt: skip
+    return out
+
+
+def write_evaluation(
+    path: Path, label: str = "base", seed: int = 0, *, routes: Sequence[str] = ("full",), readers: bool = False,
+    texts: Sequence[tuple[str, str]] = TEXTS, name: str | None = None,
+) -> Path:  # fmt: skip
+    draw = np.random.default_rng([seed, *label.encode()])
+    folder = RunFolder(path)
+    about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
+    write_atomic(folder.manifest_path, to_json({"settings": {"kind": "evaluation"}, "about": about}))
+    ids = write_pictures(path, texts, np.random.default_rng(5))
+    shown = [{"id": one, **dict(zip(("description", "caption"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
+             for one in ids]  # fmt: skip
+    words = {route: {word: float(draw.normal(0, 0.05)) for word in WORDS} for route in routes}
+    fixed = np.random.default_rng(9)
+    ratings = {norm: {word: float(fixed.uniform(100, 700)) for word in WORDS[1:]} | {WORDS[0]: None} for norm in NORMS}
+    rows = [("concadia", "test", "preference"), ("transfer", "colour", "accuracy"), ("transfer", "colour", "macro_f1")]
+    rows += [("norms", norm, f"pearson {route}") for norm in NORMS for route in routes]
+    rows += [("blv", "overall", "pearson")] if readers else []
+    frame = pd.DataFrame(rows, columns=["task", "of", "measure"])
+    frame["value"] = draw.uniform(0, 1, len(rows))
+    write_atomic(path / "results.csv", frame.to_csv(index=False))
+    folder.write("concadia", {"settings": {}, "details": {"examples": shown}})
+    folder.write("norms", {"settings": {}, "details": {"words": words, "ratings": ratings}})
+    return path
+
+
+def write_tuning(
+    path: Path, objective: str = "iit-das", seed: int = 0, steps: Sequence[int] = (0, 10, 20, 30), tuning: str = "lora"
+) -> Path:
+    """A fine-tuned run, not yet evaluated."""
+    draw = np.random.default_rng([seed, *objective.encode()])
+    settings = {"kind": "finetune", "base": "b", "seed": seed, "objective": objective, "tuning": tuning, "layer": 11,
+                "size": 16, "sources": "random"}  # fmt: skip
+    write_atomic(RunFolder(path).manifest_path, to_json({"settings": settings, "arguments": {"model": "toy"}}))
+    n = len(steps)
+    history = {"step": steps, "train_loss": [None, *draw.uniform(0.1, 1, n - 1)], "val_loss": np.geomspace(2, 0.01, n)}
+    history["preference"] = np.linspace(0.5, draw.uniform(0.9, 1), n)
+    if objective != "behavioral":
+        history |= {"iia_c2d": np.linspace(0.1, 0.98, n), "iia_d2c": np.linspace(0.8, 1, n)}
+    write_atomic(path / "history.csv", pd.DataFrame(history).to_csv(index=False))
+    return path
+
+
+def write_paper(path: Path, *, readers: bool = False, texts: Sequence[tuple[str, str]] = TEXTS) -> Path:
+    """A base and two kinds of fine-tuned models with two seeds each, all evaluated."""
+    write_evaluation(path / "base", readers=readers, texts=texts)
+    for seed in (0, 1):
+        for objective, label, routes in (
+            ("behavioral", "behavioral, LoRA", ("full",)), ("iit-das", "IIT-DAS, LoRA", MEASURED),
+        ):  # fmt: skip
+            run = write_tuning(path / f"{objective}-seed{seed}", objective, seed)
+            write_evaluation(
+                run / "evaluation", label, seed, routes=routes, readers=readers, texts=texts, name=str(run)
+            )
+    return path
