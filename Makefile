@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper figures bench test lint clean
+.PHONY: demo paper-toy paper figures notebooks bench test lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -20,6 +20,10 @@ paper-toy: $(VENV)/.installed
 # Of the runs of make demo and make paper-toy; of others: make figures ARGS='--run FOLDER...'
 figures: $(VENV)/.installed
 	$(BIN)/python -m figures.make $(if $(ARGS),$(ARGS),--run runs/demo runs/paper-toy)
+
+# Run each from top to bottom and keep what it shows; to work in one: .venv/bin/jupyter lab notebooks
+notebooks: $(VENV)/.installed
+	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False --NotebookClient.coalesce_streams=True notebooks/*.ipynb
 
 # The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub;
 # for other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'

@@ -21,7 +21,7 @@ from training.compare import words_correlation, words_of
 
 ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
 LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
-LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 36.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
+LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 45.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
 ROW, FOOT, NAME = 10.5, 25.0, 110.0
 PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
 

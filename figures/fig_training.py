@@ -16,6 +16,7 @@ from training.compare import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
 LEGEND_LINE = 11.0
+DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
 
 
 def draw(runs: Runs) -> Picture:
@@ -52,8 +53,10 @@ def draw(runs: Runs) -> Picture:
             f"{table['val_loss'].iloc[-1].mean():.3g}, preference from {100 * table['preference'].iloc[0].mean():.1f} "
             f"to {100 * last.mean():.1f} %"
         )
-    panels[0].set_yscale("log")
-    panels[0].minorticks_off()
+    losses = pd.concat([one.history["val_loss"] for one in runs.tunings])
+    if losses.min() > 0 and losses.max() / losses.min() > DECADES:
+        panels[0].set_yscale("log")
+        panels[0].minorticks_off()
     for axes in panels[1:]:
         axes.set_ylim(-3, 103)
     if not panels[2].lines:

@@ -20,7 +20,7 @@ class RotationError(UserError):
     """Not an orthonormal basis, or a file that does not hold one."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rotation:
     """An orthonormal basis R of k directions in a d-dimensional residual stream.
 
@@ -54,6 +54,9 @@ class Rotation:
     def width(self) -> int:
         """d, the width of the stream."""
         return self.basis.shape[0]
+
+    def __repr__(self) -> str:
+        return f"Rotation({self.size} of {self.width} directions at {self.site})"
 
     def _repr_html_(self) -> str:
         """For notebooks: where it belongs, its size, and how it was found."""

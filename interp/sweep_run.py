@@ -28,7 +28,7 @@ RATINGS = "ratings.json"
 SHOWN = 60  # rows that a notebook shows at once
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SweepRun:
     """What a sweep left.
 
@@ -46,6 +46,9 @@ class SweepRun:
     cells: Mapping[Place, Mapping[str, Any]]
     norms: Sequence[str]
     examples: Sequence[Example]
+
+    def __repr__(self) -> str:
+        return f"SweepRun({len(self.frame)} cells in '{self.folder.path}')"
 
     @cached_property
     def best(self) -> pd.Series:
@@ -95,7 +98,7 @@ class SweepRun:
             f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
         )
         more = len(self.frame) - len(rows)
-        said = table([column.title for column in columns], rows, caption=caption)
+        said = f"<p>{escape(caption)}</p>{table([column.title for column in columns], rows)}"
         return said + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
 
 

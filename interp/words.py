@@ -21,7 +21,7 @@ MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and e
 SHOWN = 8  # texts that a notebook shows at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attributions:
     """What each token of each text adds to its score, by route.
 
@@ -40,6 +40,9 @@ class Attributions:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def __repr__(self) -> str:
+        return f"Attributions({len(self)} texts, {sum(map(len, self.words))} words, routes {', '.join(self.tokens)})"
 
     def by_word(self, route: Route) -> list[np.ndarray]:
         """Attributions summed over the pieces of each word: one array per text, as long as its words."""

@@ -401,6 +401,7 @@ def test_attributions_plot_words_and_values():
     assert problems(shown) == []
     with pytest.raises(IndexError):
         found.plot(2)
+    assert repr(found) == "Attributions(2 texts, 4 words, routes through, around, full)"
 
 
 def test_sweeps_show_themselves(tmp_path: Path):
@@ -418,6 +419,7 @@ def test_sweeps_show_themselves(tmp_path: Path):
     assert values == {f"{value:+.2f}" for value in small.frame["r_imageability_full"]}
     with pytest.raises(Exception, match="there is no heatmap of 'nonsense'; known: iia, "):
         small.plot("nonsense")
+    assert repr(small) == f"SweepRun(6 cells in '{tmp_path / 'small'}')"
     assert small.rotation_path((6, 4, 0)).name == "layer06-size004-seed0.safetensors"
 
 

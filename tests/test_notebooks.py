@@ -1,0 +1,78 @@
+"""Notebooks run from top to bottom on a clean checkout, give what is committed, and use public names alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OURS = ("interp", "training", "figures")
+named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def kinds(cell: Any) -> list[tuple[str, ...]]:
+    """What a cell shows, but for what it says of its progress."""
+    shown = [one for one in cell.outputs if one.get("name") != "stderr"]
+    all_of_it = [tuple(sorted(one["data"])) if "data" in one else (one["output_type"],) for one in shown]
+    return [one for one, _ in groupby(all_of_it)]
+
+
+@named
+def test_a_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path):
+    committed = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)
+    for cell in code(notebook):
+        cell.outputs = []
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client.execute()  # raises at the first cell that fails
+    for ran, before in zip(code(notebook), code(committed), strict=True):
+        assert kinds(ran) == kinds(before), ran.source
+    assert sum(bool(kinds(cell)) for cell in code(committed)) >= 3
+
+
+@named
+def test_a_notebook_teaches_in_short_cells_and_uses_public_names(path: Path):
+    notebook = nbformat.read(path, as_version=4)
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert prose[0].startswith("# ")
+    assert len(prose) >= len(code(notebook)) / 2
+    first = code(notebook)[0].source
+    assert "REAL = False" in first
+    assert "openai/clip-vit-base-patch32" in first
+    for cell in code(notebook):
+        assert len(cell.source.splitlines()) <= 40
+        tree = ast.parse(re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in OURS:
+                assert not any(name.name.startswith("_") for name in node.names)
+            if isinstance(node, ast.Attribute):
+                assert not node.attr.startswith("_")
+        assert cell.execution_count is not None
+        assert not any(output.output_type == "error" for output in cell.outputs)
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(/home/|/root/|/tmp/|/work/|C:\\\\)", text)
+
+
+def test_a_quickstart_is_ten_cells_at_most():
+    assert 5 <= len(code(nbformat.read(NOTEBOOKS[0], as_version=4))) <= 10
+
+
+def test_all_notebooks_are_there_and_the_library_needs_none_of_it():
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"0{number}" for number in range(1, 8)]
+    for package in OURS:
+        for module in (ROOT / package).rglob("*.py"):
+            assert "IPython" not in module.read_text(encoding="utf-8"), module
