@@ -16,6 +16,7 @@ import pytest
 from html5lib import HTMLParser, treebuilders
 from PIL import Image
 
+from figures import make
 from interp import sweep
 from interp.attribution import MediatedIntegratedGradients
 from interp.data import load_pairs
@@ -61,6 +62,14 @@ def write_pairs(folder: Path) -> None:
         raw = {kind: {"raw": text} for kind, text in texts.items()}
         items.append({"article_id": str(number), "filename": name, "split": split, **raw})
     (folder / "wiki_split.json").write_text(json.dumps({"images": items}))
+
+
+def test_such_a_sweep_can_be_drawn(done: Path, tmp_path: Path, capsys):
+    assert make.main(["--run", str(done), "--out", str(tmp_path)]) == 0
+    for name in ("fig_method", "fig_sweep", "fig_attributions", "fig_norms"):
+        assert (tmp_path / f"{name}.pdf").is_file()
+    assert "note:" not in capsys.readouterr().out
+    assert "script" in (tmp_path / "fig_attributions.alt.txt").read_text()
 
 
 @pytest.fixture
