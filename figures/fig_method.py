@@ -72,7 +72,7 @@ def _lane(page: Axes, x: float, title: str, text: str, layer: int) -> None:
     lines = wrapped(text, WIDE + 10, SIZE, FONT, 3)
     for number, line in enumerate([title, *lines]):
         y = TEXTS + 8 + 9.6 * number
-        page.text(x, y, line, ha="center", style="italic" if number == 0 else "normal", parse_math=False)
+        page.text(x, y, line, ha="center", style="italic" if number == 0 else "normal")
     page.add_patch(_arrow((x, TEXTS), (x, BELOW + BLOCK)))
     page.add_patch(_box(x - WIDE / 2, BELOW, WIDE, BLOCK))
     page.text(x, BELOW + BLOCK / 2 + 2.7, f"blocks up to layer {layer}", ha="center")

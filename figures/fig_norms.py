@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from figures.fit import line
 from figures.runs import Missing, Runs
 from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
+from interp.cli import slug
 from interp.markup import MINUS
 from interp.pictures import Picture, at, points, shortened, width_of
 from interp.stats import Correlation, correlate, mean_correlation
@@ -34,10 +35,11 @@ class Words:
     """Word types of one model: ratings by norm, attributions by route for each seed, all in one order.
 
     Attributes:
-        source: what they are of, as the figure's text says it.
+        label: the model; more: what else is to be said of it.
     """
 
-    source: str
+    label: str
+    more: str
     ratings: dict[str, list[float]]
     attributions: Mapping[Route, list[list[float]]]
 
@@ -56,18 +58,16 @@ def draw(runs: Runs) -> Picture:
     height = dots_top + 12 + ROW * len(names) + FOOT
     figure = picture(height / 72)
     page = points(figure)
-    page.text(0, 8, f"word types: {words.source}", style="italic", parse_math=False)
+    page.text(0, 8, f"word types: {words.label}{words.more}", style="italic")
     for i, norm in enumerate(norms):
         row: list[Axes] = []
         for j, route in enumerate(MEASURED):
-            axes = at(
-                figure,
+            left, top, same = (
                 LEFT + j * (panels + GAP),
                 TOP + HEAD + i * (HEAD + TALL + BETWEEN),
-                panels,
-                TALL,
-                sharey=row[0] if row else None,
+                row[0] if row else None,
             )
+            axes = at(figure, left, top, panels, TALL, sharey=same)
             _points(axes, words, norm, route, first=j == 0)
             row.append(axes)
     label = max(width_of(_label(*name), SIZE, FONT) for name in names) + 8
@@ -94,7 +94,7 @@ def shown_words(runs: Runs) -> Words:
             for route in MEASURED:
                 _, attributions[route], ratings[norm] = words_of(members, norm, route)
         seeds = f", mean of {len(members)} seeds" if len(members) > 1 else ""
-        return Words(f"{label}{seeds}", ratings, attributions)
+        return Words(label, seeds, ratings, attributions)
     if runs.sweeps:
         return _of_sweep(runs.sweep)
     raise Missing("needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated on norms")
@@ -108,7 +108,7 @@ def _of_sweep(sweep: SweepRun) -> Words:
     }  # fmt: skip
     layer, size, seed = place_of(sweep.best)
     return Words(
-        f"{sweep.manifest['arguments']['model']}, layer {layer}, size {size}, seed {seed}", ratings,
+        f"{slug(sweep.manifest['arguments']['model'])}, layer {layer}, size {size}", f", seed {seed}", ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
     if runs.sweeps:
         own = _of_sweep(runs.sweep)
         out += [
-            (own.source.rpartition(", seed")[0], route,
+            (own.label, route,
              {norm: correlate(own.attributions[route][0], own.ratings[norm]) for norm in norms if norm in own.ratings})
             for route in MEASURED
         ]  # fmt: skip
@@ -174,8 +174,9 @@ def _dots(
     axes.set_xticks([-0.5, 0, 0.5])
     axes.set_yticks(range(len(names)), [_label(*name) for name in names] if first else [])
     axes.tick_params(axis="y", length=0)
-    axes.set_title(f"correlation with {norm}", loc="left")
-    axes.set_xlabel("Pearson's r, 95 % interval over word types")
+    axes.set_title(norm, loc="left")
+    if first:
+        axes.set_xlabel("Pearson's r, 95 % interval over word types", loc="left")
 
 
 def _said(found: Correlation) -> str:
@@ -194,5 +195,5 @@ def _alt(words: Words, models: Sequence[Row]) -> str:
     )
     return (
         "Above, scatter plots of the mean attribution of word types against norms with a fitted line, of "
-        f"{words.source}: {above}. Below, correlations by model and route: {below}."
+        f"{words.label}{words.more}: {above}. Below, correlations by model and route: {below}."
     )

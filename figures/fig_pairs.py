@@ -60,7 +60,7 @@ def draw(runs: Runs) -> Picture:
         for look, lines in zip((DESCRIPTION, CAPTION), both, strict=True):
             page.plot(IMAGE + 13, y + 5, markersize=5, linestyle="", **look)
             for text in lines:
-                page.text(IMAGE + 20, y + 7.5, text, parse_math=False)
+                page.text(IMAGE + 20, y + 7.5, text)
                 y += LINE
             y += 3
         axes = at(figure, plot_left, top, plot, height)
@@ -68,7 +68,7 @@ def draw(runs: Runs) -> Picture:
         axes.set_xlim(min(values) - room, max(values) + room)
         for i, (name, (description, caption)) in enumerate(pair.scores.items()):
             y = top + height * (i + 0.5) / len(models) + 2.7
-            page.text(plot_left - 6, y, shortened(name, NAME, SIZE, FONT), ha="right", parse_math=False)
+            page.text(plot_left - 6, y, shortened(name, NAME, SIZE, FONT), ha="right")
             page.text(plot_left + plot + DIFFERENCE + 4, y, value_text(description - caption), ha="right")
         top += height + GAP
     figure.alt = _alt(pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -34,6 +35,7 @@ def draw(runs: Runs) -> Picture:
     grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
     if not grids:
         raise Missing("the sweep has no measure that is defined")
+    grids = _one_scale(grids)
     one = next(iter(grids.values()))
     across, numbers = _fitting(grids, len(one.layers), len(one.sizes))
     rows = _rows(grids, across)
@@ -70,7 +72,7 @@ def draw(runs: Runs) -> Picture:
     return figure
 
 
-def _fitting(grids: dict[str, Grid], layers: int, sizes: int) -> tuple[int, bool]:
+def _fitting(grids: Mapping[str, Grid], layers: int, sizes: int) -> tuple[int, bool]:
     """How many heatmaps go side by side, and whether their numbers can be printed: as many as leave room for these.
 
     Where the page would be too low, numbers are left out and colours must do.
@@ -86,7 +88,7 @@ def _fitting(grids: dict[str, Grid], layers: int, sizes: int) -> tuple[int, bool
     return 3, False
 
 
-def _rows(grids: dict[str, Grid], across: int) -> list[list[str]]:
+def _rows(grids: Mapping[str, Grid], across: int) -> list[list[str]]:
     """Measures in rows; those of a row have one scale, and a new norm or kind begins a new row."""
     rows: list[list[str]] = []
     last = None
@@ -96,12 +98,19 @@ def _rows(grids: dict[str, Grid], across: int) -> list[list[str]]:
             rows.append([])
         rows[-1].append(measure)
         last = kind
-    for row in rows:  # one scale for the shifts of a row
-        reach = max(grids[measure].bounds[1] for measure in row)
-        for measure in row:
-            low = grids[measure].bounds[0]
-            grids[measure] = replace(grids[measure], bounds=(-reach if low < 0 else low, reach))
     return rows
+
+
+def _one_scale(grids: Mapping[str, Grid]) -> dict[str, Grid]:
+    """The same colours for the same value in all heatmaps of a kind."""
+    reach: dict[tuple[str, ...], float] = {}
+    for measure, one in grids.items():
+        reach[_kind(measure)] = max(one.bounds[1], reach.get(_kind(measure), 0.0))
+    return {
+        measure: replace(one, bounds=(-top if one.bounds[0] < 0 else one.bounds[0], top))
+        for measure, one in grids.items()
+        if (top := reach[_kind(measure)])
+    }
 
 
 def _kind(measure: str) -> tuple[str, ...]:
@@ -134,7 +143,7 @@ def _short(number: str) -> str:
     return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)
 
 
-def _alt(grids: dict[str, Grid], titles: dict[str, str], runs: Runs) -> str:
+def _alt(grids: Mapping[str, Grid], titles: Mapping[str, str], runs: Runs) -> str:
     best = runs.sweep.best
     parts = [f"{titles[measure]}: {one.in_words()}" for measure, one in grids.items()]
     return (

@@ -57,6 +57,7 @@ def draw(runs: Runs) -> Picture:
     if losses.min() > 0 and losses.max() / losses.min() > DECADES:
         panels[0].set_yscale("log")
         panels[0].minorticks_off()
+        panels[0].yaxis.set_major_formatter("{x:g}")
     for axes in panels[1:]:
         axes.set_ylim(-3, 103)
     if not panels[2].lines:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from figures.style import RC, SIZE
+from figures.style import HEIGHT, RC, SIZE
 from interp.pictures import ELLIPSIS, Picture
 
 SLACK = 1.0  # points by which boxes of letters may touch: they are a little larger than the ink
@@ -23,7 +23,7 @@ def problems(figure: Picture) -> list[str]:
         figure.canvas.draw()
         boxes = [(text, _in_points(text, 72 / figure.dpi)) for text in shown_texts(figure)]
     wide, high = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
-    out = []
+    out = [f"is {high / 72:.1f} inches high, more than a page"] if high > 72 * HEIGHT else []
     for text, box in boxes:
         if box.x0 < -SLACK or box.y0 < -SLACK or box.x1 > wide + SLACK or box.y1 > high + SLACK:
             out.append(f"'{_short(text)}' is cut at the edge")

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from figures.names import FIGURES, TABLES
 from interp import cli
 from interp.cli import option
 from interp.errors import UserError
 
-if TYPE_CHECKING:
-    from figures.runs import Runs
-    from interp.pictures import Picture
-
 PROG = "python -m figures.make"
-FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training")
-TABLES = {  # and what they need
-    "table1": "preferences: evaluate with the task concadia",
-    "table2": "ratings of readers: evaluate with --blv FOLDER",
-    "table3": "norms: evaluate with the task norms",
-}
 DESCRIPTION = """\
 Draw the paper's figures and write its tables, camera-ready, from the folders of runs that are done.
   fig_pairs          images with description and caption, and their scores before and after fine-tuning
@@ -78,51 +67,31 @@ def make(config: MakeConfig) -> int:
         raise UserError("name run folders with --run, as in --run runs/demo runs/paper-toy")
     from tqdm import tqdm
 
+    from figures.prepare import Writer, prepared
     from figures.runs import Missing, find
 
     runs, out = find([Path(run) for run in config.run]), Path(config.out)
     lacking: dict[str, str] = {}
-    files: list[Path] = []
-    notes: list[str] = []
-    for name in tqdm(wanted, desc="figures", unit="figure", leave=False, disable=None):
-        try:
-            paths, said = _one(name, runs, out)
+    ready: list[Writer] = []
+    with tqdm(total=2 * len(wanted), desc="figures", leave=False, disable=None) as bar:
+        for name in wanted:
+            try:
+                ready.append(prepared(name, runs))
+            except Missing as error:
+                lacking[name] = str(error)
+            bar.update()
+        if lacking and (config.only or not ready):
+            raise UserError("; ".join(f"{name} {why}" for name, why in lacking.items()))
+        files: list[Path] = []
+        for write in ready:
+            paths, notes = write(out)
             files += paths
-            notes += said
-        except Missing as error:
-            lacking[name] = str(error)
-    if lacking and (config.only or not files):
-        raise UserError("; ".join(f"{name} {why}" for name, why in lacking.items()))
-    print("".join(f"note: {note}\n" for note in notes), end="")
+            bar.write("".join(f"note: {note}\n" for note in notes), end="")
+            bar.update()
     print("".join(f"not made: {name} {why}\n" for name, why in lacking.items()), end="")
     for path in files:
         print(f"look at  {path}")
     return 0
-
-
-def _one(name: str, runs: Runs, out: Path) -> tuple[list[Path], list[str]]:
-    """Write one figure or table; returns its files, and sentences the user should read."""
-    if name in TABLES:
-        return _table(name, runs, out), []
-    from figures.layout import problems
-    from figures.style import drawn, save
-
-    draw: Callable[[Runs], Picture] = import_module(f"figures.{name}").draw
-    figure = drawn(lambda: draw(runs))
-    paths, notes = save(figure, out, name)
-    return paths, [*notes, *(f"{name}: {each}" for each in problems(figure))]
-
-
-def _table(name: str, runs: Runs, out: Path) -> list[Path]:
-    from figures.runs import Missing
-    from training.compare import tables
-    from training.rendering import write_tables
-
-    evaluations = [one for members in runs.models.values() for one in members]
-    made = [table for table in tables(evaluations) if table.name == name]
-    if not made:
-        raise Missing(f"needs {TABLES[name]}")
-    return write_tables(made, out)
 
 
 if __name__ == "__main__":

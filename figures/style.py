@@ -21,13 +21,13 @@ SIZE = 8.0  # of every letter, in points
 FONT = ("STIXGeneral", "DejaVu Sans")  # like Times; the second one for what the first lacks
 RC: Any = {
     "font.family": list(FONT), "font.size": SIZE, "axes.titlesize": SIZE, "axes.labelsize": SIZE,
-    "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "legend.fontsize": SIZE, "mathtext.fontset": "stix",
+    "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "legend.fontsize": SIZE,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
     "ytick.major.size": 2.5, "xtick.major.pad": 2.0, "ytick.major.pad": 2.0, "axes.labelpad": 2.0,
     "axes.titlepad": 3.0, "lines.linewidth": 1.1, "lines.markersize": 3.5, "legend.frameon": False,
     "legend.handlelength": 2.4, "axes.spines.top": False, "axes.spines.right": False,
     "savefig.facecolor": "white", "figure.facecolor": "white",
-    **UNHINTED, "pdf.fonttype": 42, "axes.unicode_minus": True,
+    **UNHINTED, "pdf.fonttype": 42, "text.parse_math": False,  # a name may hold dollars
 }  # fmt: skip
 # Okabe & Ito's colours, which the colour-blind tell apart
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (

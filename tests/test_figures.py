@@ -22,6 +22,7 @@ from scipy import stats as scipy_stats
 from figures import make, runs
 from figures.fit import line
 from figures.layout import problems, shown_texts
+from figures.names import FIGURES, TABLES
 from figures.style import HEIGHT, LOOKS, PAGE, drawn, picture
 from interp.colours import contrast, luminance, shade
 from interp.pictures import INK, Picture, points, shortened, value_text, width_of, wrapped
@@ -68,7 +69,7 @@ def texts(shown: Picture) -> list[str]:
     return [text.get_text() for text in shown_texts(shown)]
 
 
-@pytest.mark.parametrize("name", make.FIGURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_nothing_is_cut_small_or_on_top_of_something_else(name: str, made: runs.Runs, odd: runs.Runs):
     for each in (made, odd):
         shown = figure(name, each)
@@ -97,7 +98,7 @@ def test_the_check_of_layouts_finds_what_is_wrong(fault: str):
 
 
 @pytest.mark.mpl_image_compare(baseline_dir="baseline", tolerance=6, savefig_kwargs={"dpi": 60}, style="default")
-@pytest.mark.parametrize("name", make.FIGURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures_look_as_they_did(name: str, made: runs.Runs):
     return figure(name, made)
 
@@ -181,7 +182,7 @@ def test_correlations_are_those_of_scipy(made: runs.Runs):
                     for one in members]  # fmt: skip
             assert f"r = {np.mean(each):+.2f}".replace("-", "\N{MINUS SIGN}") in said
             assert f"n = {len(rated)}" in said
-    dots = [axes for axes in shown.axes if axes.get_title(loc="left").startswith("correlation with")]
+    dots = [axes for axes in shown.axes if axes.get_title(loc="left") in NORMS]
     labels = [[label.get_text() for label in axes.get_yticklabels() if label.get_text()] for axes in dots]
     assert [len(each) for each in labels] == [1 + 1 + 3 + 3, 0]
     assert labels[0][:3] == ["base: full", "behavioral, LoRA: full", "IIT-DAS, LoRA: through Z"]
@@ -280,10 +281,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_all_figures_and_tables_are_written(written: tuple[Path, Path]):
     out, _ = written
-    expected = {f"{name}.{end}" for name in make.FIGURES for end in ("pdf", "png", "alt.txt")}
-    expected |= {f"{name}.{end}" for name in make.TABLES for end in ("csv", "md", "tex")}
+    expected = {f"{name}.{end}" for name in FIGURES for end in ("pdf", "png", "alt.txt")}
+    expected |= {f"{name}.{end}" for name in TABLES for end in ("csv", "md", "tex")}
     assert {path.name for path in out.iterdir()} == expected
-    for name in make.FIGURES:
+    for name in FIGURES:
         with Image.open(out / f"{name}.png") as image:
             assert image.width == round(300 * PAGE)
             assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)

@@ -1,0 +1,8 @@
+"""Which figures and tables there are."""
+
+FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training")
+TABLES = {  # and what they need
+    "table1": "preferences: evaluate with the task concadia",
+    "table2": "ratings of readers: evaluate with --blv FOLDER",
+    "table3": "norms: evaluate with the task norms",
+}
