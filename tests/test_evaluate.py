@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
 
+from interp import cli
 from interp.attribution import MediatedIntegratedGradients
 from interp.data import load_pairs
 from interp.data.blv import QUESTIONS, RatedTexts, load_blv
@@ -42,6 +44,7 @@ from tests.reference import (
     residuals,
 )
 from training import evaluate, finetune, tasks
+from training.config import EvaluateConfig
 from training.measures import Measure, terminal_table
 
 SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]
@@ -218,6 +221,8 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     assert manifest["about"]["base"] == tuning["settings"]["base"]
     assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 0)
     assert manifest["arguments"]["n_steps"] == 3
+    again = cli.parse(EvaluateConfig, "", "", "", shlex.split(manifest["command"])[3:])
+    assert json.loads(json.dumps(asdict(again))) == manifest["arguments"]
     assert "finished" in manifest
 
 

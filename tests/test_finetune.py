@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
+from interp import cli
 from interp.loading import load_clip
 from interp.models import embed_texts
 from interp.rotation import Rotation, random_basis
@@ -79,6 +82,8 @@ def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
     assert manifest["result"]["kept_step"] == best["step"] == rotation.facts["step"]
     assert manifest["result"]["val_loss"] == best["val_loss"]
     assert manifest["settings"]["base"] == base.fingerprint
+    again = cli.parse(FinetuneConfig, "", "", "", shlex.split(manifest["command"])[3:], preset)
+    assert json.loads(json.dumps(asdict(again))) == manifest["arguments"]
     assert not (done / loop.CHECKPOINT).exists()
     assert list(done.glob("logs/**/events*"))
 

@@ -65,7 +65,7 @@ def evaluate(config: EvaluateConfig) -> int:
     from training.measures import terminal_table
 
     plan = prepare(config, tasks)
-    rows, notes = carry_out(plan, arguments=asdict(config), command=f"{PROG} {' '.join(sys.argv[1:])}")
+    rows, notes = carry_out(plan, arguments=asdict(config), command=cli.command_line(PROG, config))
     print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
     print(terminal_table(rows))
     print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers, every digit")

@@ -87,7 +87,7 @@ def finetune(config: FinetuneConfig) -> int:
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(step - bar.n)
 
-        command = f"{PROG} {' '.join(sys.argv[1:])}"
+        command = cli.command_line(PROG, config)
         result = tune(config, clip, pairs, features, out, accelerator, on_step=show, notes=notes, command=command)
     if accelerator.is_main_process:
         print(_summary(result, out))
