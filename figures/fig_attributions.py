@@ -15,7 +15,7 @@ from interp.sweep_run import SweepRun, place_of
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
-WORDS = 60  # of a text; more would not be read
+WORDS = 40  # of a text; more would not be read
 
 
 def draw(runs: Runs) -> Picture:
@@ -26,7 +26,8 @@ def draw(runs: Runs) -> Picture:
     """
     sweep = runs.sweep
     texts = example_texts(sweep)
-    reach = max(float(np.nanmax(np.abs(text[route]))) for text in texts for route in ROUTES)
+    values = np.array([value for text in texts for route in ROUTES for value in text[route]], dtype=float)
+    reach = float(np.nanmax(np.abs(values), initial=0.0))
     left, width = IMAGE + 12 + NAME, 72 * PAGE - IMAGE - 12 - NAME
     blocks = []
     height = 0.0
@@ -52,8 +53,8 @@ def draw(runs: Runs) -> Picture:
                        family=FONT)  # fmt: skip
     layer, size, _ = place_of(sweep.best)
     note = (
-        f"below each word: what it adds to the score (a cosine); blue, solid outline: raises it; orange, dashed: "
-        f"lowers it; layer {layer}, size {size}"
+        "below: what a word adds to the score; solid, blue: raises it; dashed, orange: lowers it; Z: "
+        f"size {size} at layer {layer}; the rest of full bypasses it"
     )
     page.text(0, 72 * figure.get_figheight() - 2.5, note)
     photo(figure, picture_path(sweep.folder, sweep.examples[texts[0]["pair"]]), 0, LINE + 2, IMAGE)
@@ -84,6 +85,7 @@ def _alt(texts: tuple[Mapping[str, Any], ...], layer: int, size: int) -> str:
             words = ", ".join(f"{word} {value_text(v)}" for word, v in zip(text["words"], text[route], strict=True))
             parts.append(f"{text['kind'].capitalize()}, {name}: {words}.")
     return (
-        f"What each word of an image's description and caption adds to its score, in full and divided at layer {layer} "
-        f"by a subspace Z of size {size}: through it and around it. {' '.join(parts)}"
+        f"What each word of an image's description and caption adds to its score (a cosine), in full; and of that, by "
+        f"way of layer {layer}, through a subspace Z of size {size} and around it. The rest bypasses the site. "
+        f"{' '.join(parts)}"
     )

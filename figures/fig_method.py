@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from figures.runs import Runs
 from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
 from interp.examples import picture_path
 from interp.pictures import Picture, points, wrapped
+from interp.results import written
 from interp.sweep_run import place_of
 
 TALL = 182.0  # points
@@ -35,13 +37,11 @@ def draw(runs: Runs) -> Picture:
     whose = "of the same image" if paired else "of another image"
     figure = picture(TALL / 72)
     page = points(figure)
-    for x, title, text in (
-        (SOURCE, f"source: a description {whose}", swap["source"]),
-        (BASE, "base: the caption", " ".join(caption["words"])),
-    ):
+    base, source = sweep.examples[caption["pair"]].caption, _joined(swap["source"])
+    for x, title, text in ((SOURCE, f"source: a description {whose}", source), (BASE, "base: the caption", base)):
         _lane(page, x, title, text, layer)
     page.add_patch(_box(BASE - WIDE / 2, ABOVE, WIDE, BLOCK))
-    page.text(BASE, ABOVE + BLOCK / 2 + 2.7, f"blocks above layer {layer}", ha="center")
+    page.text(BASE, ABOVE + BLOCK / 2 + 2.7, "the rest of the text tower", ha="center")
     page.add_patch(_arrow((BASE, STREAM), (BASE, ABOVE + BLOCK)))
     own = (SOURCE + BASE - Z) / 2  # what Z is in the base has no part in the outcome
     _subspace(page, own, STREAM + 25, SKY)
@@ -58,13 +58,18 @@ def draw(runs: Runs) -> Picture:
     _outcome(page, swap)
     moved = swap["counterfactual"] - swap["base"]
     figure.alt = (
-        f"An interchange intervention. The base text is a caption: {' '.join(caption['words'])}. The source text is a "
-        f"description {whose}: {swap['source']}. Both are run through the text tower up to layer {layer}. There the "
+        f"An interchange intervention. The base text is a caption: {base}. The source text is a "
+        f"description {whose}: {source}. Both are run through the text tower up to layer {layer}. There the "
         f"subspace Z of {size} directions takes the value that it has in the source; the rest of the stream stays that "
         f"of the base. Carried through the remaining blocks, the caption's score with its image, {swap['base']:.3f}, "
         f"becomes the counterfactual score {swap['counterfactual']:.3f}, a change of {moved:+.3f}."
     )
     return figure
+
+
+def _joined(words: str) -> str:
+    """A text of which only the words were kept, in lower case, with its punctuation in place."""
+    return re.sub(r" (?=[,.;:!?)])", "", words)
 
 
 def _lane(page: Axes, x: float, title: str, text: str, layer: int) -> None:
@@ -91,8 +96,8 @@ def _outcome(page: Axes, swap: Mapping[str, Any]) -> None:
     """The caption's score before and after."""
     page.add_patch(_arrow((BASE + WIDE / 2, ABOVE + BLOCK / 2), (RIGHT, ABOVE + BLOCK / 2)))
     page.text(RIGHT + 3, ABOVE - 2, "score with image")
-    page.text(RIGHT + 3, ABOVE + 9, f"clean: {swap['base']:.3f}")
-    page.text(RIGHT + 3, ABOVE + 20, f"counterfactual: {swap['counterfactual']:.3f}", color=VERMILION)
+    page.text(RIGHT + 3, ABOVE + 9, f"clean: {written(swap['base'], '.3f')}")
+    page.text(RIGHT + 3, ABOVE + 20, f"counterfactual: {written(swap['counterfactual'], '.3f')}", color=VERMILION)
 
 
 def _box(x: float, y: float, width: float, height: float) -> FancyBboxPatch:

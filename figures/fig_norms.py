@@ -14,16 +14,16 @@ from figures.runs import Missing, Runs
 from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
 from interp.cli import slug
 from interp.markup import MINUS
-from interp.pictures import Picture, at, points, shortened, width_of
+from interp.pictures import Picture, at, points, told_apart, width_of
 from interp.stats import Correlation, correlate, mean_correlation
-from interp.sweep_run import SweepRun, place_of
+from interp.sweep_run import RATINGS, SweepRun, place_of
 from interp.words import MEASURED, Route
 from training.compare import words_correlation, words_of
 
 ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
 LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
 LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 45.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
-ROW, FOOT, NAME = 10.5, 25.0, 110.0
+ROW, FOOT, NAME = 10.5, 25.0, 130.0
 PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
 
 
@@ -52,7 +52,8 @@ def draw(runs: Runs) -> Picture:
     """
     words = shown_words(runs)
     norms, models = list(words.ratings), correlations(runs, list(words.ratings))
-    names = list(dict.fromkeys((model, route) for model, route, _ in models))
+    labels = told_apart([model for model, _, _ in models], NAME, SIZE, FONT)
+    names = [f"{labels[model]}: {ROUTES[route]}" for model, route, _ in models]
     panels = (72 * PAGE - LEFT - 2 * GAP - 4) / 3
     dots_top = TOP + len(norms) * (HEAD + TALL + BETWEEN)
     height = dots_top + 12 + ROW * len(names) + FOOT
@@ -70,7 +71,7 @@ def draw(runs: Runs) -> Picture:
             axes = at(figure, left, top, panels, TALL, sharey=same)
             _points(axes, words, norm, route, first=j == 0)
             row.append(axes)
-    label = max(width_of(_label(*name), SIZE, FONT) for name in names) + 8
+    label = max(width_of(name, SIZE, FONT) for name in names) + 8
     wide = (72 * PAGE - label - GAP * (len(norms) - 1) - 4) / len(norms)
     for i, norm in enumerate(norms):
         axes = at(figure, label + i * (wide + GAP), dots_top + 12, wide, ROW * len(names))
@@ -82,18 +83,20 @@ def draw(runs: Runs) -> Picture:
 def shown_words(runs: Runs) -> Words:
     """Those of a model that was fine-tuned with a subspace, else of the sweep's chosen cell."""
     models = runs.models if runs.evaluations else {}
-    with_routes = [
-        label for label, members in models.items() if all(route in members[0].words for route in MEASURED)
-    ]  # fmt: skip
+    knowing = {label: [one for one in members if one.ratings] for label, members in models.items()}
+    with_routes = {
+        label: members for label, members in knowing.items()
+        if members and all(route in one.words for route in MEASURED for one in members)
+    }  # fmt: skip
     for label in sorted(with_routes, key=lambda name: [not name.startswith(one) for one in PREFERRED]):
-        members = models[label]
+        members = with_routes[label]
         norms = list(members[0].ratings)
         ratings: dict[str, list[float]] = {}
         attributions: dict[Route, list[list[float]]] = {}
         for norm in norms:
             for route in MEASURED:
                 _, attributions[route], ratings[norm] = words_of(members, norm, route)
-        seeds = f", mean of {len(members)} seeds" if len(members) > 1 else ""
+        seeds = f", means of {len(members)} seeds; r: the mean of theirs" if len(members) > 1 else ""
         return Words(label, seeds, ratings, attributions)
     if runs.sweeps:
         return _of_sweep(runs.sweep)
@@ -103,6 +106,8 @@ def shown_words(runs: Runs) -> Words:
 def _of_sweep(sweep: SweepRun) -> Words:
     known = sweep.cells[place_of(sweep.best)]["words"]
     words = list(known["full"])
+    if not (sweep.folder.path / RATINGS).is_file():
+        raise Missing(f"needs {RATINGS} in '{sweep.folder.path}'; this adds it: {sweep.manifest.get('command', '')}")
     ratings = {
         norm: [table.get(word, math.nan) for word in words] for norm, table in sweep.ratings.items()
     }  # fmt: skip
@@ -131,10 +136,6 @@ def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
     return out
 
 
-def _label(model: str, route: Route) -> str:
-    return f"{shortened(model, NAME, SIZE, FONT)}: {ROUTES[route]}"
-
-
 def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -> None:
     """A point for each word type, the fit, and its interval."""
     x, each = np.array(words.ratings[norm]), words.attributions[route]
@@ -156,10 +157,7 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
     axes.locator_params(axis="x", nbins=4)
 
 
-def _dots(
-    axes: Axes, norm: str, names: Sequence[tuple[str, Route]],
-    models: Sequence[Row], *, first: bool,
-) -> None:  # fmt: skip
+def _dots(axes: Axes, norm: str, names: Sequence[str], models: Sequence[Row], *, first: bool) -> None:
     axes.axvline(0, color="0.6", linewidth=0.5)
     for i, (model, route, found) in enumerate(models):
         colour, mark = LOOKS[route]
@@ -172,7 +170,7 @@ def _dots(
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(-1, 1)
     axes.set_xticks([-0.5, 0, 0.5])
-    axes.set_yticks(range(len(names)), [_label(*name) for name in names] if first else [])
+    axes.set_yticks(range(len(names)), names if first else [])
     axes.tick_params(axis="y", length=0)
     axes.set_title(norm, loc="left")
     if first:
@@ -180,8 +178,10 @@ def _dots(
 
 
 def _said(found: Correlation) -> str:
-    text = f"r = {found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
-    return text.replace("-", MINUS)
+    if math.isnan(found.r):
+        return "r is not defined"
+    interval = "" if math.isnan(found.low) else f" [{found.low:+.2f}, {found.high:+.2f}]"
+    return f"r = {found.r:+.2f}{interval}".replace("-", MINUS)
 
 
 def _alt(words: Words, models: Sequence[Row]) -> str:
@@ -190,7 +190,7 @@ def _alt(words: Words, models: Sequence[Row]) -> str:
         for norm in words.ratings for route in MEASURED
     )  # fmt: skip
     below = "; ".join(
-        f"{_label(model, route)}: {', '.join(f'{norm} {_said(one)}' for norm, one in found.items())}"
+        f"{model}, {ROUTES[route]}: {', '.join(f'{norm} {_said(one)}' for norm, one in found.items())}"
         for model, route, found in models
     )
     return (

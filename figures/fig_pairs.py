@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -11,13 +12,13 @@ from matplotlib.axes import Axes
 from figures.runs import Missing, Runs
 from figures.style import CAPTION, DESCRIPTION, FONT, GREY, PAGE, SIZE, photo, picture
 from interp.examples import Example, picture_path, read_examples
-from interp.pictures import Picture, at, points, shortened, value_text, width_of, wrapped
+from interp.pictures import Picture, at, points, told_apart, value_text, width_of, wrapped
 from interp.store import RunFolder
 from training.compare import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
 LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all
-IMAGE, TEXT, NAME, DIFFERENCE = 58.0, 142.0, 100.0, 28.0  # points: widths
+IMAGE, TEXT, NAME, DIFFERENCE = 58.0, 142.0, 130.0, 28.0  # points: widths
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ def draw(runs: Runs) -> Picture:
         Missing: there is no base, no fine-tuned model, or their folders keep no common examples.
     """
     pairs = scored(runs)[:PAIRS]
-    models = list(pairs[0].scores)
-    names = max(width_of(shortened(name, NAME, SIZE, FONT), SIZE, FONT) for name in models) + 6
-    plot_left = IMAGE + 10 + TEXT + 12 + names
+    models = told_apart(list(pairs[0].scores), NAME, SIZE, FONT)
+    names = max(width_of(name, SIZE, FONT) for name in models.values()) + 6
+    wide = TEXT - max(0.0, names - 86)  # long names take their room from the texts
+    plot_left = IMAGE + 10 + wide + 12 + names
     plot = 72 * PAGE - plot_left - DIFFERENCE - 6
-    texts = [[wrapped(text, TEXT - 10, SIZE, FONT, LINES) for text in _texts(pair)] for pair in pairs]
+    texts = [[wrapped(text, wide - 10, SIZE, FONT, LINES) for text in _texts(pair)] for pair in pairs]
     heights = [
         max(IMAGE, LINE * (len(one) + len(other)) + 3, LINE * len(models) + 4) for one, other in texts
     ]  # fmt: skip
@@ -68,7 +70,7 @@ def draw(runs: Runs) -> Picture:
         axes.set_xlim(min(values) - room, max(values) + room)
         for i, (name, (description, caption)) in enumerate(pair.scores.items()):
             y = top + height * (i + 0.5) / len(models) + 2.7
-            page.text(plot_left - 6, y, shortened(name, NAME, SIZE, FONT), ha="right")
+            page.text(plot_left - 6, y, models[name], ha="right")
             page.text(plot_left + plot + DIFFERENCE + 4, y, value_text(description - caption), ha="right")
         top += height + GAP
     figure.alt = _alt(pairs)
@@ -89,7 +91,7 @@ def scored(runs: Runs) -> list[Scored]:
         raise Missing("needs the evaluation of the base and of a model that was fine-tuned from it")
     kept = {example.id: example for example in read_examples(first.folder)}
     tables = [
-        {one["id"]: (one["description"], one["caption"]) for one in member.shown}
+        {one["id"] for one in member.shown if not math.isnan(one["description"] + one["caption"])}
         for members in models.values() for member in members
     ]  # fmt: skip
     common = [name for name in kept if tables and all(name in table for table in tables)]

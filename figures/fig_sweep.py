@@ -15,7 +15,8 @@ from interp.markup import MINUS
 from interp.pictures import Picture, at, width_of
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
-LINE, TITLE, FOOT, SPACE = 11.5, 12.0, 22.0, 6.0  # a size, a title, labels of layers, between rows
+LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows
+LEAST = 24.0  # height of a heatmap, for the labels of its bar
 NAMES = {
     "iia": "IIA", "iia_c2d": "IIA c>d", "iia_d2c": "IIA d>c", "iia_pca": "IIA, principal components",
     "iia_means": "IIA, means", "iia_random": "IIA, random", "shift_c2d": "shift c>d", "shift_d2c": "shift d>c",
@@ -40,7 +41,7 @@ def draw(runs: Runs) -> Picture:
     across, numbers = _fitting(grids, len(one.layers), len(one.sizes))
     rows = _rows(grids, across)
     panel = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across
-    tall = LINE * len(one.sizes)
+    tall = _tall(len(one.sizes))
     figure = picture((len(rows) * (tall + TITLE + SPACE) + FOOT) / 72)
     top = 0.0
     for number, row in enumerate(rows):
@@ -82,10 +83,14 @@ def _fitting(grids: Mapping[str, Grid], layers: int, sizes: int) -> tuple[int, b
     )
     for across in (3, 2, 1):
         room = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across / layers
-        height = len(_rows(grids, across)) * (LINE * sizes + TITLE + SPACE) + FOOT
+        height = len(_rows(grids, across)) * (_tall(sizes) + TITLE + SPACE) + FOOT
         if widest + 1 <= room and height <= 72 * HEIGHT:
             return across, True
     return 3, False
+
+
+def _tall(sizes: int) -> float:
+    return max(LEAST, LINE * sizes)
 
 
 def _rows(grids: Mapping[str, Grid], across: int) -> list[list[str]]:

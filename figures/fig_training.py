@@ -7,20 +7,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from figures.runs import Missing, Runs, Tuning
-from figures.style import PAGE, SIZE, look, picture
-from interp.pictures import Picture, at
+from figures.style import FONT, PAGE, SIZE, look, picture
+from interp.markup import plural
+from interp.pictures import Picture, at, told_apart, width_of
 from training.compare import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
-LEGEND_LINE = 11.0
+LEGEND_LINE, HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
 DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
 
 
 def draw(runs: Runs) -> Picture:
-    """Means over seeds, with the range between the lowest and the highest seed.
+    """Means over seeds, as far as all seeds have gone, with the range between the lowest and the highest seed.
 
     Raises:
         Missing: no fine-tuned run is among the runs.
@@ -28,9 +31,11 @@ def draw(runs: Runs) -> Picture:
     if not runs.tunings:
         raise Missing("needs fine-tuned runs: python -m training.finetune, or python -m training.paper")
     models = groups_of(runs.tunings)
+    labels = told_apart(list(models), NAME, SIZE, FONT)
+    widest = max(width_of(label, SIZE, FONT) for label in (*labels.values(), "range over seeds"))
+    across = int(72 * PAGE // (widest + HANDLE))
     width = (72 * PAGE - LEFT - 2 * GAP - 4) / 3
-    across = 4
-    figure = picture((TOP + TALL + FOOT + LEGEND_LINE * (1 + (len(models) + 1) // across) + 4) / 72)
+    figure = picture((TOP + TALL + FOOT + LEGEND_LINE * -(-(len(models) + 3) // across) + 4) / 72)
     panels = []
     for j, title in enumerate(("each model's own loss on val", "preference on val (%)", "IIA on val (%)")):
         axes = at(figure, LEFT + j * (width + GAP), TOP, width, TALL)
@@ -38,21 +43,13 @@ def draw(runs: Runs) -> Picture:
         axes.set_xlabel("step")
         axes.grid(linewidth=0.4, color="0.88")
         panels.append(axes)
-    said = []
     for i, (name, members) in enumerate(models.items()):
-        style = look(i)
-        table = _aligned(members)
-        _curve(panels[0], table, "val_loss", 1.0, name, style)
-        _curve(panels[1], table, "preference", 100.0, name, style)
+        style, table = look(i), _aligned(members)
+        _curve(panels[0], table, "val_loss", 1.0, labels[name], style)
+        _curve(panels[1], table, "preference", 100.0, labels[name], style)
         if "iia_c2d" in table:
-            _curve(panels[2], table, "iia_c2d", 100.0, f"{name}, c>d", style)
-            _curve(panels[2], table, "iia_d2c", 100.0, f"{name}, d>c", style | {"markerfacecolor": "white"})
-        last = table["preference"].iloc[-1]
-        said.append(
-            f"{name}, {len(members)} seeds: loss from {table['val_loss'].iloc[0].mean():.3g} to "
-            f"{table['val_loss'].iloc[-1].mean():.3g}, preference from {100 * table['preference'].iloc[0].mean():.1f} "
-            f"to {100 * last.mean():.1f} %"
-        )
+            _curve(panels[2], table, "iia_c2d", 100.0, f"{labels[name]}, c>d", style)
+            _curve(panels[2], table, "iia_d2c", 100.0, f"{labels[name]}, d>c", style | {"markerfacecolor": "white"})
     losses = pd.concat([one.history["val_loss"] for one in runs.tunings])
     if losses.min() > 0 and losses.max() / losses.min() > DECADES:
         panels[0].set_yscale("log")
@@ -63,25 +60,39 @@ def draw(runs: Runs) -> Picture:
     if not panels[2].lines:
         panels[2].text(0.5, 0.5, "no run has a subspace", transform=panels[2].transAxes, ha="center")
         panels[2].set(xticks=[], yticks=[])
-    handles, labels = panels[0].get_legend_handles_labels()
-    extra = panels[2].plot([], [], color="black", marker="o", linestyle="", label="IIA c>d")
-    extra += panels[2].plot([], [], color="black", marker="o", markerfacecolor="white", linestyle="", label="IIA d>c")
+    handles: list[Artist] = [*panels[0].lines]
+    handles += panels[2].plot([], [], color="black", marker="o", linestyle="", label="IIA c>d")
+    handles += panels[2].plot([], [], color="black", marker="o", markerfacecolor="white", linestyle="", label="IIA d>c")
+    handles.append(Patch(color="0.8", label="range over seeds"))
     figure.legend(
-        [*handles, *extra], [*labels, *(str(one.get_label()) for one in extra)], loc="lower left", ncols=across,
-        bbox_to_anchor=(0, 0), borderaxespad=0.2, columnspacing=1.4, fontsize=SIZE,
+        handles=handles, loc="lower left", ncols=across, bbox_to_anchor=(0, 0), borderaxespad=0.2, columnspacing=1.4,
+        fontsize=SIZE,
     )  # fmt: skip
+    said = "; ".join(_in_words(name, members) for name, members in models.items())
     figure.alt = (
         "Curves over optimizer steps on validation pairs: loss, preference accuracy, and interchange intervention "
-        f"accuracy in both directions; means over seeds. {'; '.join(said)}."
+        "accuracy in both directions; means over seeds as far as all of them have gone, in bands from the lowest to "
+        f"the highest seed. At the start, and at the looks whose weights were kept: {said}."
     )
     return figure
 
 
+def _in_words(name: str, members: Sequence[Tuning]) -> str:
+    """What a model began with, and what it had at the looks whose weights were kept."""
+    first = pd.DataFrame([one.history.iloc[0] for one in members]).mean()
+    kept = pd.DataFrame([one.history.loc[one.history["val_loss"].idxmin()] for one in members]).mean()
+    return (
+        f"{name}, {plural(len(members), 'seed')}: loss {first['val_loss']:.3g} and {kept['val_loss']:.3g}, preference "
+        f"{100 * first['preference']:.1f} and {100 * kept['preference']:.1f} %"
+    )
+
+
 def _aligned(members: Sequence[Tuning]) -> pd.DataFrame:
-    """Steps down, (measure, seed) across; only steps that at least one run has looked at."""
-    frames = {one.about["seed"]: one.history.set_index("step").drop(columns="train_loss", errors="ignore")
-              for one in members}  # fmt: skip
-    return pd.concat(frames, axis=1).swaplevel(axis=1).sort_index()
+    """Steps down, (measure, seed) across; only steps that all seeds have looked at, so that each mean is of all."""
+    frames = {
+        one.about["seed"]: one.history.set_index("step").drop(columns="train_loss", errors="ignore") for one in members
+    }
+    return pd.concat(frames, axis=1, join="inner").swaplevel(axis=1).sort_index()
 
 
 def _curve(axes: Axes, table: pd.DataFrame, measure: str, factor: float, name: str, style: dict[str, Any]) -> None:

@@ -88,6 +88,7 @@ def make(config: MakeConfig) -> int:
             files += paths
             bar.write("".join(f"note: {note}\n" for note in notes), end="")
             bar.update()
+    print("".join(f"note: {note}\n" for note in runs.notes), end="")
     print("".join(f"not made: {name} {why}\n" for name, why in lacking.items()), end="")
     for path in files:
         print(f"look at  {path}")

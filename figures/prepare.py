@@ -11,8 +11,7 @@ from figures.names import TABLES
 from figures.runs import Missing, Runs
 from figures.style import drawn, save
 from interp.pictures import Picture
-from training.compare import tables
-from training.rendering import Table, write_tables
+from training.rendering import write_tables
 
 Writer = Callable[[Path], tuple[list[Path], list[str]]]
 
@@ -25,8 +24,9 @@ def prepared(name: str, runs: Runs) -> Writer:
         Missing: the runs lack what it is made of.
     """
     if name in TABLES:
-        table = _table(name, runs)
-        return lambda out: (write_tables([table], out), [])
+        if name not in runs.tables:
+            raise Missing(f"needs {TABLES[name]}")
+        return lambda out: (write_tables([runs.tables[name]], out), [])
     draw: Callable[[Runs], Picture] = import_module(f"figures.{name}").draw
     figure = drawn(lambda: draw(runs))
 
@@ -35,11 +35,3 @@ def prepared(name: str, runs: Runs) -> Writer:
         return paths, [*notes, *(f"{name}: {each}" for each in problems(figure))]
 
     return write
-
-
-def _table(name: str, runs: Runs) -> Table:
-    evaluations = [one for members in runs.models.values() for one in members]
-    for table in tables(evaluations):
-        if table.name == name:
-            return table
-    raise Missing(f"needs {TABLES[name]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,9 @@ import pandas as pd
 from interp.errors import UserError
 from interp.store import RunFolder, StoreError
 from interp.sweep_run import SweepRun, load_sweep
-from training.compare import Evaluation, check_alike, groups_of, read
-from training.subject import subject
+from training.compare import Evaluation, check_alike, groups_of, read, tables
+from training.rendering import Table
+from training.subject import Subject
 
 HISTORY = "history.csv"
 
@@ -38,11 +39,16 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """All runs that were named."""
+    """All runs that were named.
+
+    Attributes:
+        notes: sentences the user should read: of runs that are not finished, and left out.
+    """
 
     sweeps: Sequence[SweepRun]
     evaluations: Sequence[Evaluation]
     tunings: Sequence[Tuning]
+    notes: Sequence[str] = ()
 
     @property
     def sweep(self) -> SweepRun:
@@ -64,9 +70,15 @@ class Runs:
         check_alike(self.evaluations)
         return groups_of(sorted(self.evaluations, key=lambda one: one.about["label"] != "base"))
 
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """Those that the evaluations give, by name."""
+        found = tables([one for members in self.models.values() for one in members])
+        return {table.name: table for table in found}
+
 
 def find(paths: Sequence[Path]) -> Runs:
-    """Read run folders, and those inside of folders that are no run themselves.
+    """Read run folders, and those inside of folders that are no run themselves; what is not finished is left out.
 
     Raises:
         StoreError: one is not there, or damaged.
@@ -75,21 +87,29 @@ def find(paths: Sequence[Path]) -> Runs:
     sweeps: list[SweepRun] = []
     evaluations: list[Evaluation] = []
     tunings: list[Tuning] = []
-    for path in dict.fromkeys(run for given in paths for run in _inside(given)):
-        kind = RunFolder(path).manifest().get("settings", {}).get("kind")
+    notes: list[str] = []
+    each = {path.resolve(): path for given in paths for path in _inside(given)}
+    for path in each.values():
+        manifest = RunFolder(path).manifest()
+        kind = manifest.get("settings", {}).get("kind")
+        if kind not in ("sweep", "evaluation", "finetune"):
+            raise UserError(f"'{path}' is a run of a kind that no figure is made of: {kind}")
         if kind == "sweep":
             sweeps.append(load_sweep(path))
-        elif kind == "evaluation":
+            continue
+        if "finished" not in manifest:
+            notes.append(f"'{path}' is not finished, and left out; its command goes on: {manifest.get('command', '')}")
+            continue
+        if kind == "finetune":
+            tunings.append(_tuning(path, manifest))
+        inside = RunFolder(path / "evaluation")
+        if kind == "evaluation" or (inside.manifest_path.is_file() and "finished" in inside.manifest()):
             evaluations.append(read(path))
-        elif kind == "finetune":
-            tunings.append(_tuning(path))
-            if (path / "evaluation" / "manifest.json").is_file():
-                evaluations.append(read(path))
         else:
-            raise UserError(f"'{path}' is a run of a kind that no figure is made of: {kind}")
+            notes.append(f"'{path}' has no finished evaluation: python -m training.evaluate --model {path}")
     if len(sweeps) > 1:
         raise UserError(f"'{sweeps[0].folder.path}' and '{sweeps[1].folder.path}' are both sweeps; name one with --run")
-    return Runs(sweeps, evaluations, tunings)
+    return Runs(sweeps, evaluations, tunings, notes)
 
 
 def _inside(path: Path) -> list[Path]:
@@ -105,11 +125,11 @@ def _inside(path: Path) -> list[Path]:
     return found
 
 
-def _tuning(path: Path) -> Tuning:
+def _tuning(path: Path, manifest: Mapping[str, Any]) -> Tuning:
     try:
         history = pd.read_csv(path / HISTORY)
-        history[["step", "val_loss", "preference"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"cannot read '{path / HISTORY}' ({error}); fine-tune again") from error
-    who = subject(str(path))
-    return Tuning(who.about(who.settings["base"]), history)
+        history[["step", "val_loss", "preference"]].iloc[0]
+        who = Subject(str(path), manifest["arguments"], manifest["settings"])
+        return Tuning(who.about(who.settings["base"]), history)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise StoreError(f"'{path}' is damaged: {error} ({HISTORY}, manifest.json); fine-tune again") from error

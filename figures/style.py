@@ -35,20 +35,15 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
 )  # fmt: skip
 DESCRIPTION: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
 CAPTION: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
-# Models and routes differ by colour, mark and dashes, so that they are told apart in grey too.
-LOOKS: tuple[dict[str, Any], ...] = (
-    {"color": BLUE, "marker": "o", "linestyle": "-"},
-    {"color": VERMILION, "marker": "s", "linestyle": "--"},
-    {"color": GREEN, "marker": "^", "linestyle": "-."},
-    {"color": PURPLE, "marker": "D", "linestyle": ":"},
-    {"color": ORANGE, "marker": "v", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
-    {"color": SKY, "marker": "P", "linestyle": (0, (1, 2))},
-)
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
 
 
 def look(number: int) -> dict[str, Any]:
-    """Of the n-th model; they come round again after six."""
-    return dict(LOOKS[number % len(LOOKS)])
+    """Of the n-th model. Twelve have a mark each, to be told apart in grey too; then marks come round again."""
+    colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+    return {"color": colour, "marker": MARKS[number % len(MARKS)], "linestyle": dashes}
 
 
 def picture(height: float, width: float = PAGE) -> Picture:

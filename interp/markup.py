@@ -16,6 +16,15 @@ def escape(text: object) -> str:
     return _escape(str(text), quote=True)
 
 
+def plural(count: int, name: str) -> str:
+    """A number of things.
+
+    >>> plural(1, "cell"), plural(2, "cell")
+    ('1 cell', '2 cells')
+    """
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
 def signed(value: float, digits: int = 3) -> str:
     """A number with its sign, which screen readers read; what is not defined is a dash.
 

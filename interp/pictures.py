@@ -23,7 +23,9 @@ UNHINTED: Any = {"text.hinting": "none"}  # else letters are wider at some resol
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 GAP = 3.0  # points between words
 LINE = 2.55  # from one line of words to the next, in sizes of the font
-INK = {True: tuple(0.55 * part for part in POSITIVE), False: tuple(0.6 * part for part in NEGATIVE)}  # of outlines
+# of outlines, darker than the colour inside
+RAISES, LOWERS = tuple(0.55 * part for part in POSITIVE), tuple(0.6 * part for part in NEGATIVE)
+UNKNOWN = (0.6, 0.6, 0.6)
 
 
 class Picture(Figure):
@@ -46,9 +48,12 @@ class Picture(Figure):
             self.savefig(buffer, format="png", dpi=dpi, metadata={"Description": self.alt, "Software": None})
         return buffer.getvalue()
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
-        """For notebooks, with the words that a screen reader says instead."""
-        return self.png(), {"alt": self.alt}
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """For notebooks, with the words that a screen reader says instead.
+
+        (Of `_repr_png_` nothing would be seen once matplotlib's inline backend is at work: it has its own.)
+        """
+        return {"image/png": self.png(), "text/plain": self.alt or repr(self)}, {"image/png": {"alt": self.alt}}
 
 
 @lru_cache(maxsize=4096)
@@ -82,6 +87,25 @@ def shortened(text: str, width: float, size: float, family: tuple[str, ...]) -> 
     """A text on one line that is no wider than so many points; an ellipsis says that something was left out."""
     text = " ".join(text.split())
     return text if width_of(text, size, family) <= width else _ended(text, width, size, family)
+
+
+def told_apart(names: Sequence[str], width: float, size: float, family: tuple[str, ...]) -> dict[str, str]:
+    """Names on one line each, no wider than so many points; shortened in the middle if their beginnings are alike."""
+    out = {name: shortened(name, width, size, family) for name in names}
+    if len(set(out.values())) < len(set(names)):
+        return {name: _without_middle(name, width, size, family) for name in names}
+    return out
+
+
+def _without_middle(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
+    """The beginning and the end of a text, as much of it as fits around an ellipsis."""
+    if width_of(text, size, family) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        shown = text[: kept // 2] + ELLIPSIS + text[kept // 2 - kept :]
+        if width_of(shown, size, family) <= width:
+            return shown
+    return ELLIPSIS
 
 
 def _ended(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
@@ -153,8 +177,8 @@ def draw_words(
         y = top + line * LINE * size
         box = FancyBboxPatch(
             (left + x, y), wide, 1.25 * size, boxstyle="round,pad=0,rounding_size=1.5",
-            facecolor=shade(value, reach), edgecolor=INK[value >= 0], linewidth=0.5,
-            linestyle="solid" if value >= 0 else (0, (2, 1.5)),
+            facecolor=shade(value, reach), edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else UNKNOWN,
+            linewidth=0.5, linestyle=(0, (2, 1.5)) if value < 0 else "solid",
         )  # fmt: skip
         axes.add_patch(box)
         shown = shortened(word, width - 4, size, family)

@@ -28,9 +28,13 @@ def read_cells(folder: RunFolder) -> list[dict[str, Any]]:
     for name in folder.names():
         cell = folder.read(name)
         if cell is None:
-            raise StoreError(f"the cell {name} in '{folder.path}' is damaged; run the sweep that made it again")
+            raise damaged(folder, name)
         cells.append(cell)
     return cells
+
+
+def damaged(folder: RunFolder, name: str) -> StoreError:
+    return StoreError(f"the cell {name} in '{folder.path}' is damaged; run the sweep that made it again")
 
 
 def results(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

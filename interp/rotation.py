@@ -150,8 +150,22 @@ def random_basis(width: int, size: int, generator: torch.Generator) -> Basis:
     return orthonormal(torch.randn(width, size, generator=generator, dtype=torch.float64)).float()
 
 
+def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[Tensor, " m"]:
+    """The principal angles between two subspaces, in degrees, ascending; as many as the smaller one has directions.
+
+    The first is that of the two directions, one in each, that are closest; and so on across (Bjorck & Golub 1973).
+    """
+    if a.shape[0] != b.shape[0]:
+        raise RotationError(f"angles are between subspaces of one stream, got widths {a.shape[0]} and {b.shape[0]}")
+    cosines = torch.linalg.svdvals(a.double().T @ b.double())
+    return torch.rad2deg(torch.arccos(cosines.clamp(max=1.0)))
+
+
 def largest_angle(a: Basis, b: Basis) -> float:
-    """The largest principal angle between two subspaces of the same size, in degrees."""
+    """The largest principal angle between two subspaces of the same size, in degrees.
+
+    It is 0 if they are the same, and 90 as soon as one direction of the one is across all of the other.
+    """
     if a.shape != b.shape:
         raise RotationError(f"angles are between subspaces of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
     # sin of the angle is the norm of what of b lies outside of a: precise for small angles, where cos is not.

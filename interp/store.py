@@ -68,6 +68,15 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def defined(value: Any) -> Any:
+    """What a file holds, with NaN where a number is not defined, for which JSON has null."""
+    if isinstance(value, dict):
+        return {name: defined(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [defined(item) for item in value]
+    return math.nan if value is None else value
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """A folder that holds one run.

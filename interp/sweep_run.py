@@ -14,8 +14,20 @@ from interp.errors import UserError
 from interp.examples import Example, read_examples
 from interp.heatmaps import heatmap, heatmap_titles
 from interp.markup import escape, table
-from interp.results import INDEX, best_cell, cell_columns, is_cell, read_cells, results
-from interp.store import RunFolder, StoreError, to_json, write_atomic
+from interp.results import (
+    INDEX,
+    TUNED,
+    Column,
+    best_cell,
+    cell_columns,
+    damaged,
+    is_cell,
+    read_cells,
+    results,
+    tuned_best,
+    tuned_columns,
+)
+from interp.store import RunFolder, StoreError, defined, to_json, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,20 +98,28 @@ class SweepRun:
         return heatmap(self.frame, measure, titles[measure])
 
     def _repr_html_(self) -> str:
-        """For notebooks: what the terminal shows, one row for each cell; the chosen one has a star."""
-        columns = cell_columns(self.norms)
-        rows = []
-        for _, row in self.frame.head(SHOWN).iterrows():
-            first, *others = (column.text(row) for column in columns)
-            rows.append([f"{first} *" if is_cell(row, self.best) else first, *others])
+        """For notebooks: the tables that the terminal shows, of the first cells."""
         best = self.best
-        caption = (
+        said = (
             f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
             f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
         )
-        more = len(self.frame) - len(rows)
-        said = f"<p>{escape(caption)}</p>{table([column.title for column in columns], rows)}"
-        return said + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
+        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.norms), best)}"]
+        if TUNED in self.frame:
+            parts.append(
+                "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points; * lowest loss on "
+                f"val.</p>{self._table(tuned_columns(self.norms), tuned_best(self.frame))}"
+            )
+        more = len(self.frame) - SHOWN
+        return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
+
+    def _table(self, columns: Sequence[Column], best: pd.Series) -> str:
+        """One row for each of the first cells; the best one has a star."""
+        rows = []
+        for _, row in self.frame.head(SHOWN).iterrows():
+            first, *others = (column.text(row) for column in columns)
+            rows.append([f"{first} *" if is_cell(row, best) else first, *others])
+        return table([column.title for column in columns], rows)
 
 
 def load_sweep(path: str | Path) -> SweepRun:
@@ -122,7 +142,7 @@ def load_sweep(path: str | Path) -> SweepRun:
         )
     found = read_cells(folder)
     cells = {
-        place_of(cell["cell"]): cell | {name: _defined(cell.get(name, [])) for name in ("words", "examples")}
+        place_of(cell["cell"]): cell | {name: defined(cell.get(name, [])) for name in ("words", "examples")}
         for cell in found
     }
     return SweepRun(
@@ -131,9 +151,16 @@ def load_sweep(path: str | Path) -> SweepRun:
 
 
 def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
-    """Write what the norms say of the words that a sweep has attributed, which are the same in each cell."""
-    cell = folder.read(folder.names()[0]) or {}
-    words = list(cell.get("words", {}).get("full", {}))
+    """Write what the norms say of the words that a sweep has attributed, which are the same in each cell.
+
+    Raises:
+        StoreError: the first cell is damaged.
+    """
+    first = folder.names()[0]
+    cell = folder.read(first)
+    if cell is None:
+        raise damaged(folder, first)
+    words = list(cell["words"]["full"])
     rated = {
         norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
         for norm in norms
@@ -159,12 +186,3 @@ def cell_name(layer: int, size: int, seed: int) -> str:
 def rotation_file(folder: RunFolder, place: Place) -> Path:
     """Where a cell's rotation is kept."""
     return folder.path / "rotations" / f"{cell_name(*place)}.safetensors"
-
-
-def _defined(value: Any) -> Any:
-    """Numbers that are not defined are null in the file, and NaN here."""
-    if isinstance(value, dict):
-        return {name: _defined(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_defined(item) for item in value]
-    return math.nan if value is None else value

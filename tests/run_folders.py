@@ -36,40 +36,41 @@ def write_pictures(folder: Path, texts: Sequence[tuple[str, str]], draw: np.rand
 
 def write_sweep(
     path: Path, *, layers: Sequence[int] = (6, 7, 8), sizes: Sequence[int] = (4, 16), tuned: bool = False,
-    texts: Sequence[tuple[str, str]] = TEXTS, seed: int = 0,
+    texts: Sequence[tuple[str, str]] = TEXTS, seed: int = 0, norms: Sequence[str] = NORMS,
 ) -> Path:  # fmt: skip
     draw = np.random.default_rng(seed)
     folder = RunFolder(path)
     settings = {"kind": "sweep", "sources": "random"}
-    facts = {"norm_sources": dict.fromkeys(NORMS, "made up"), "arguments": {"model": "toy"}, "command": "a command"}
+    facts = {"norm_sources": dict.fromkeys(norms, "made up"), "arguments": {"model": "toy"}, "command": "a command"}
     write_atomic(folder.manifest_path, to_json({"settings": settings, **facts}))
     write_pictures(path, texts, draw)
-    ratings = {norm: {word: float(draw.uniform(100, 700)) for word in WORDS[1:]} for norm in NORMS}
+    ratings = {norm: {word: float(draw.uniform(100, 700)) for word in WORDS[1:]} for norm in norms}
     write_atomic(path / RATINGS, to_json(ratings))
     for layer in layers:
         for size in sizes:
             place = {"layer": layer, "block": layer - 1, "size": size, "seed": 0}
             words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
-            cell = {"cell": place, "measures": _measures(draw, tuned), "words": words,
+            cell = {"cell": place, "measures": _measures(draw, tuned, norms), "words": words,
                     "examples": [*_examples(texts, 0, draw), *_examples(texts, 1, draw)]}  # fmt: skip
             folder.write(cell_name(layer, size, 0), cell)
     return path
 
 
-def _measures(draw: np.random.Generator, tuned: bool) -> dict[str, float]:
+def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str]) -> dict[str, float]:
     names = [f"iia{end}" for end in ("", "_c2d", "_d2c", "_pca", "_means", "_random", "_whole", "_size0", "_val")]
     names += ["preference"]
     out = {name: float(draw.uniform(0.3, 1)) for name in names}
     out |= {"shift_c2d": float(draw.uniform(0, 0.3)), "shift_d2c": float(draw.uniform(-0.3, 0))}
-    stems = [f"r_{norm}_{route}" for norm in NORMS for route in MEASURED]
+    stems = [f"r_{norm}_{route}" for norm in norms for route in MEASURED]
     if tuned:
         out |= {f"tuned_{name}": float(draw.uniform()) for name in ("preference", "iia_c2d", "iia_d2c", "val_loss")}
         out |= {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
-        stems += [f"tuned_r_{norm}_through" for norm in NORMS]
+        stems += [f"tuned_r_{norm}_{route}" for norm in norms for route in ("through", "full")]
+        out |= {"tuned_shift_c2d": 0.1, "tuned_shift_d2c": -0.1}
     for stem in stems:
         r = float(draw.uniform(-0.9, 0.9))
         out |= {stem: r, f"{stem}_low": r - 0.1, f"{stem}_high": r + 0.1}
-    return out | {f"n_{norm}": len(WORDS) - 1 for norm in NORMS}
+    return out | {f"n_{norm}": len(WORDS) - 1 for norm in norms}
 
 
 def _examples(texts: Sequence[tuple[str, str]], which: int, draw: np.random.Generator) -> list[dict[str, Any]]:
@@ -91,7 +92,7 @@ def write_evaluation(
     draw = np.random.default_rng([seed, *label.encode()])
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
-    write_atomic(folder.manifest_path, to_json({"settings": {"kind": "evaluation"}, "about": about}))
+    write_atomic(folder.manifest_path, to_json({"settings": {"kind": "evaluation"}, "about": about, "finished": "now"}))
     ids = write_pictures(path, texts, np.random.default_rng(5))
     shown = [{"id": one, **dict(zip(("description", "caption"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
              for one in ids]  # fmt: skip
@@ -116,7 +117,8 @@ def write_tuning(
     draw = np.random.default_rng([seed, *objective.encode()])
     settings = {"kind": "finetune", "base": "b", "seed": seed, "objective": objective, "tuning": tuning, "layer": 11,
                 "size": 16, "sources": "random"}  # fmt: skip
-    write_atomic(RunFolder(path).manifest_path, to_json({"settings": settings, "arguments": {"model": "toy"}}))
+    facts = {"arguments": {"model": "toy"}, "finished": "now"}
+    write_atomic(RunFolder(path).manifest_path, to_json({"settings": settings, **facts}))
     n = len(steps)
     history = {"step": steps, "train_loss": [None, *draw.uniform(0.1, 1, n - 1)], "val_loss": np.geomspace(2, 0.01, n)}
     history["preference"] = np.linspace(0.5, draw.uniform(0.9, 1), n)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import math
 import re
 import subprocess
 import sys
@@ -23,13 +25,25 @@ from figures import make, runs
 from figures.fit import line
 from figures.layout import problems, shown_texts
 from figures.names import FIGURES, TABLES
-from figures.style import HEIGHT, LOOKS, PAGE, drawn, picture
-from interp.colours import contrast, luminance, shade
-from interp.pictures import INK, Picture, points, shortened, value_text, width_of, wrapped
+from figures.style import BLUE, GREEN, HEIGHT, ORANGE, PAGE, SKY, VERMILION, drawn, look, picture
+from interp.colours import contrast, shade
+from interp.errors import UserError
+from interp.pictures import (
+    LOWERS,
+    RAISES,
+    Picture,
+    points,
+    shortened,
+    told_apart,
+    value_text,
+    width_of,
+    wrapped,
+)
 from interp.sweep_run import load_sweep
 from interp.words import MEASURED, Attributions
 from tests.reference import one_line
 from tests.run_folders import NORMS, WORDS, write_evaluation, write_paper, write_sweep, write_tuning
+from training.rendering import markdown
 
 FONT = ("STIXGeneral",)
 KIND = '{"settings": {"kind": "odd"}}'
@@ -49,12 +63,32 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
 def odd(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
     """Long and hostile texts, many layers, fine-tuned cells, models with long names."""
     folder = tmp_path_factory.mktemp("odd")
-    write_sweep(folder / "sweep", layers=range(1, 13), sizes=(4, 16, 64, 256), tuned=True, texts=ODD)
-    for name in ("", " (layer 11, size 256)", " (runs/a-very-long-name-of-a-folder/that-goes-on-and-on)"):
+    write_sweep(folder / "sweep", layers=range(1, 13), sizes=(4, 16, 64, 128, 256), tuned=True, texts=ODD)
+    for name in ("", " (layer 11, size 256)", " (layer 11, size 128)", " (runs/a-very-long-name/that-goes-on-and-on)"):
         label = f"behavioral, LoRA{name}" if name else "base"
-        write_evaluation(folder / f"e{len(name)}", label, routes=MEASURED if name else ("full",), texts=ODD)
-    write_tuning(folder / "tuned", "behavioral", steps=(0, 1))
+        write_evaluation(folder / f"e{name[-5:-1]}", label, routes=MEASURED if name else ("full",), texts=ODD)
+    for seed in range(9):
+        write_tuning(folder / f"tuned{seed}", "behavioral", seed=seed, steps=(0, 1))
+        rename(folder / f"tuned{seed}", layer=seed)
     return runs.find([folder])
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
+    """One subspace size, three norms, one seed of each model, a single model."""
+    folder = tmp_path_factory.mktemp("few")
+    write_sweep(folder / "sweep", sizes=(16,), norms=(*NORMS, "familiarity"))
+    write_evaluation(folder / "base")
+    write_evaluation(folder / "tuned", "IIT-DAS, LoRA")
+    write_tuning(folder / "tuning")
+    return runs.find([folder])
+
+
+def rename(run: Path, **settings: object) -> None:
+    """Change the settings of a fine-tuned run."""
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["settings"] |= settings
+    write(run / "manifest.json", json.dumps(manifest))
 
 
 def write(path: Path, text: str = "nothing") -> None:
@@ -70,8 +104,8 @@ def texts(shown: Picture) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_nothing_is_cut_small_or_on_top_of_something_else(name: str, made: runs.Runs, odd: runs.Runs):
-    for each in (made, odd):
+def test_nothing_is_cut_small_or_on_top_of_something_else(name: str, made: runs.Runs, odd: runs.Runs, few: runs.Runs):
+    for each in (made, odd, few):
         shown = figure(name, each)
         assert problems(shown) == []
         assert shown.get_figwidth() == PAGE
@@ -97,7 +131,7 @@ def test_the_check_of_layouts_finds_what_is_wrong(fault: str):
     assert fault in found
 
 
-@pytest.mark.mpl_image_compare(baseline_dir="baseline", tolerance=6, savefig_kwargs={"dpi": 60}, style="default")
+@pytest.mark.mpl_image_compare(baseline_dir="baseline", tolerance=1.5, savefig_kwargs={"dpi": 60}, style="default")
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_look_as_they_did(name: str, made: runs.Runs):
     return figure(name, made)
@@ -177,7 +211,7 @@ def test_correlations_are_those_of_scipy(made: runs.Runs):
     for norm in NORMS:
         for route in MEASURED:
             ratings = members[0].ratings[norm]
-            rated = [word for word in WORDS if ratings[word] is not None]
+            rated = [word for word in WORDS if not math.isnan(ratings[word])]
             each = [scipy_stats.pearsonr([one.words[route][w] for w in rated], [ratings[w] for w in rated])[0]
                     for one in members]  # fmt: skip
             assert f"r = {np.mean(each):+.2f}".replace("-", "\N{MINUS SIGN}") in said
@@ -262,10 +296,29 @@ def test_wrapped_texts_fit_and_lose_nothing_silently(text: str, width: float, mo
 
 
 def test_colours_are_told_apart_in_grey_or_by_their_mark():
-    marks = {(look["marker"], str(look["linestyle"])) for look in LOOKS}
-    assert len(marks) == len(LOOKS)
-    assert all(contrast(INK[sign], (1, 1, 1)) >= 3 for sign in (True, False))  # WCAG: graphics
-    assert luminance(shade(1, 1)) != pytest.approx(luminance((1, 1, 1)), abs=0.2)
+    assert len({look(number)["marker"] for number in range(12)}) == 12
+    assert all(contrast(ink, (1, 1, 1)) >= 3 for ink in (RAISES, LOWERS))  # WCAG: graphics
+
+
+# What red, green and blue (linear) become for those who lack one kind of cone (Machado et al. 2009, severity 1).
+BLIND = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_colours_are_told_apart_by_the_colour_blind(kind: str):
+    def seen(colour: object) -> np.ndarray:
+        linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)])
+        return np.clip(BLIND[kind] @ linear, 0, 1) ** (1 / 2.4)
+
+    for pair in ((shade(1, 1), shade(-1, 1)), (BLUE, VERMILION), (BLUE, GREEN), (VERMILION, GREEN), (ORANGE, SKY)):
+        one, other = map(seen, pair)
+        assert np.linalg.norm(one - other) > 0.1, pair
+    red, green = seen((0.6, 0.2, 0.2)), seen((0.3, 0.35, 0.2))
+    assert kind == "tritanopia" or np.linalg.norm(red - green) < 0.1  # what the measure must not let pass
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +388,11 @@ def test_what_cannot_be_made_is_named_with_what_it_needs(written: tuple[Path, Pa
         (lambda at: write(at / "paper/iit-das-seed0/history.csv", "step"), "--run {paper}", "fine-tune again"),
         (lambda at: (at / "sweep/examples/0.jpg").unlink(), "--run {sweep} --only fig_method", "needs the picture"),
         (lambda at: write(at / "sweep/examples/0.jpg"), "--run {sweep} --only fig_attributions", "needs the picture"),
-        (lambda at: (at / "sweep/ratings.json").unlink(), "--run {sweep} --only fig_norms", "lacks the ratings of its"),
+        (
+            lambda at: (at / "sweep/ratings.json").unlink(),
+            "--run {sweep} --only fig_norms",
+            "fig_norms needs ratings.json",
+        ),
         (lambda at: (at / "sweep/examples.json").unlink(), "--run {sweep} --only fig_method", "keeps examples"),
         (
             lambda at: (at / "paper/base/examples.json").unlink(),
@@ -377,6 +434,104 @@ def test_figures_need_no_torch(written: tuple[Path, Path], tmp_path: Path):
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+def test_seeds_are_counted_where_they_were_measured(tmp_path: Path):
+    paper = write_paper(tmp_path / "paper")
+    evaluation = paper / "iit-das-seed0/evaluation"
+    (evaluation / "cells/norms.json").unlink()
+    lines = (evaluation / "results.csv").read_text().splitlines()
+    write(evaluation / "results.csv", "\n".join(line for line in lines if not line.startswith("norms")))
+    of = runs.find([paper])
+    assert "word types: IIT-DAS, LoRA" in texts(figure("fig_norms", of))  # no means of several seeds
+    (line,) = [
+        line for line in markdown(of.tables["table3"]).splitlines() if line.startswith("| IIT-DAS, LoRA (n = 2)")
+    ]
+    assert line.count("(n = 1)") == 2 * len(MEASURED)
+    assert "(n = 1)" not in markdown(of.tables["table1"]).replace("base (n = 1)", "")
+
+
+def test_curves_end_where_the_first_seed_ends(tmp_path: Path):
+    write_tuning(tmp_path / "a", seed=0, steps=(0, 10, 20, 30))
+    write_tuning(tmp_path / "b", seed=1, steps=(0, 10))
+    of = runs.find([tmp_path])
+    curve = figure("fig_training", of).axes[1].lines[0]
+    assert curve.get_xdata().tolist() == [0, 10]
+    mean = np.mean([one.history["preference"][:2] for one in of.tunings], axis=0)
+    np.testing.assert_allclose(curve.get_ydata(), 100 * mean)
+    assert "IIT-DAS, LoRA, 2 seeds: loss 2 and 0.01" in figure("fig_training", of).alt  # of what was kept
+
+
+def test_what_is_not_finished_is_left_out_and_named(tmp_path: Path, capsys):
+    paper = write_paper(tmp_path / "paper")
+    for run in ("iit-das-seed1", "behavioral-seed1/evaluation"):
+        manifest = json.loads((paper / run / "manifest.json").read_text())
+        del manifest["finished"]
+        write(paper / run / "manifest.json", json.dumps(manifest))
+    (paper / "iit-das-seed1" / "history.csv").unlink()
+    assert make.main(["--run", str(paper), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "iit-das-seed1' is not finished, and left out" in said
+    assert "behavioral-seed1' has no finished evaluation" in said
+    assert "| IIT-DAS, LoRA (n = 1) |" in (tmp_path / "out" / "table1.md").read_text()
+
+
+def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
+    sweep, paper = write_sweep(tmp_path / "sweep"), write_paper(tmp_path / "paper")
+    for path in sweep.glob("cells/*.json"):
+        cell = json.loads(path.read_text())
+        for text in cell["examples"]:
+            text["through"] = [None] * len(text["words"])
+            text["swap"]["counterfactual"] = None
+        write(path, json.dumps(cell))
+    for path in paper.glob("*/evaluation/cells/norms.json"):
+        cell = json.loads(path.read_text())
+        cell["details"]["words"]["full"] = dict.fromkeys(cell["details"]["words"]["full"])
+        write(path, json.dumps(cell))
+    for path in paper.glob("**/cells/concadia.json"):
+        cell = json.loads(path.read_text())
+        cell["details"]["examples"][0]["caption"] = None
+        write(path, json.dumps(cell))
+    of = runs.find([sweep, paper])
+    assert texts(figure("fig_attributions", of)).count("-") == 6 + 5
+    assert "counterfactual: -" in texts(figure("fig_method", of))
+    assert any("r is not defined" in text for text in texts(figure("fig_norms", of)))
+    assert "the wedding at the harbour" not in texts(figure("fig_pairs", of))  # of the pair that lacks a score
+    for name in FIGURES:
+        shown = figure(name, of)
+        assert "nan" not in " ".join(texts(shown)).lower().split()
+        assert problems(shown) == []
+
+
+def test_scores_that_were_given_stand_beside_models(tmp_path: Path):
+    paper = write_paper(tmp_path / "paper", readers=True)
+    for path in paper.glob("**/manifest.json"):
+        if "evaluation" in path.read_text() and "kind" in path.read_text():
+            cell = {"settings": {"ratings": "r", "prefix": "A photo depicts ", "against": None}, "rows": []}
+            write(path.parent / "cells" / "blv.json", json.dumps(cell))
+    given = write_evaluation(tmp_path / "paper" / "given", "scores of clipscores", readers=True)
+    write(given / "cells" / "blv.json", json.dumps({"settings": {"ratings": "r", "against": None}}))
+    table = runs.find([paper]).tables["table2"]
+    assert "scores of clipscores (n = 1)" in table.rows
+    write(given / "cells" / "blv.json", json.dumps({"settings": {"ratings": "others", "against": None}}))
+    with pytest.raises(UserError, match="they differ in ratings"):
+        _ = runs.find([paper]).tables
+
+
+@given(st.lists(st.text("ab, ()", min_size=1, max_size=60), min_size=1, max_size=4, unique=True), st.floats(30, 200))
+def test_shortened_names_fit(names: list[str], width: float):
+    found = told_apart(names, width, 8.0, FONT)
+    assert list(found) == names
+    assert all(width_of(one, 8.0, FONT) <= width for one in found.values())
+
+
+def test_names_that_begin_alike_are_told_apart():
+    names = ["IIT-DAS, LoRA (layer 9, size 64)", "IIT-DAS, LoRA (layer 9, size 16)", "base"]
+    found = told_apart(names, 100, 8.0, FONT)
+    assert len(set(found.values())) == 3
+    assert found["base"] == "base"
+    assert found[names[0]].endswith("64)")
+    assert found[names[0]].startswith("IIT")
+
+
 def attributions() -> Attributions:
     words = (("a", "red", "circle"), ("the",))
     word_of = np.array([[-1, 0, 1, 1, 2, -1], [-1, 0, -1, -1, -1, -1]])
@@ -395,9 +550,9 @@ def test_attributions_plot_words_and_values():
             assert said.count(word) == 3
             assert value_text(value) in said
             assert f"{word} {value_text(value)}" in shown.alt
-    png, facts = shown._repr_png_()
-    assert png.startswith(b"\x89PNG")
-    assert facts["alt"] == shown.alt
+    data, facts = shown._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert facts["image/png"]["alt"] == shown.alt
     assert texts(found.plot(1)) != said
     assert problems(shown) == []
     with pytest.raises(IndexError):

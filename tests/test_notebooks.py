@@ -29,6 +29,12 @@ def kinds(cell: Any) -> list[tuple[str, ...]]:
     return [one for one, _ in groupby(all_of_it)]
 
 
+def numbers(notebook: Any) -> list[float]:
+    """All that are printed."""
+    text = " ".join(one["text"] for cell in code(notebook) for one in cell.outputs if one.get("name") == "stdout")
+    return [float(found) for found in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?", text)]
+
+
 @named
 def test_a_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path):
     committed = nbformat.read(path, as_version=4)
@@ -37,10 +43,15 @@ def test_a_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path)
         cell.outputs = []
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
     client.execute()  # raises at the first cell that fails
     for ran, before in zip(code(notebook), code(committed), strict=True):
         assert kinds(ran) == kinds(before), ran.source
+    both = numbers(notebook), numbers(committed)
+    assert len(both[0]) == len(both[1]) > 0
+    # Not to the digit: other processors round otherwise, and a search makes more of it.
+    close = [abs(one - other) <= 0.02 + 0.1 * abs(other) for one, other in zip(*both, strict=True)]
+    assert sum(close) >= 0.9 * len(close)
     assert sum(bool(kinds(cell)) for cell in code(committed)) >= 3
 
 
@@ -62,6 +73,9 @@ def test_a_notebook_teaches_in_short_cells_and_uses_public_names(path: Path):
             if isinstance(node, ast.Attribute):
                 assert not node.attr.startswith("_")
         assert cell.execution_count is not None
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                assert len(output["metadata"]["image/png"]["alt"]) > 20
         assert not any(output.output_type == "error" for output in cell.outputs)
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"(/home/|/root/|/tmp/|/work/|C:\\\\)", text)

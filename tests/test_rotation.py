@@ -3,12 +3,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.linalg import subspace_angles as scipy_angles
 
-from interp.rotation import Rotation, RotationError, largest_angle, orthonormal, random_basis, swap, swap_span
+from interp.rotation import (
+    Rotation,
+    RotationError,
+    largest_angle,
+    orthonormal,
+    principal_angles,
+    random_basis,
+    swap,
+    swap_span,
+)
 
 
 @st.composite
@@ -135,6 +146,22 @@ def test_a_half_saved_rotation_is_none(tmp_path: Path):
 def test_only_orthonormal_bases(basis: torch.Tensor):
     with pytest.raises(RotationError):
         Rotation(basis, "text.1.eot")
+
+
+@given(st.integers(2, 12), st.integers(0, 2**31), st.data())
+def test_principal_angles_are_those_of_scipy(d: int, seed: int, data: st.DataObject):
+    generator = torch.Generator().manual_seed(seed)
+    one, other = (random_basis(d, data.draw(st.integers(1, d)), generator).double() for _ in range(2))
+    expected = np.rad2deg(scipy_angles(one.numpy(), other.numpy()))[::-1]
+    found = principal_angles(one, other)
+    np.testing.assert_allclose(found.numpy(), expected, atol=0.1)  # near 0, arccos is good to about 0.03 degrees
+    if one.shape == other.shape:
+        assert float(found[-1]) == pytest.approx(largest_angle(one, other), abs=0.1)
+
+
+def test_angles_of_streams_of_other_widths():
+    with pytest.raises(RotationError, match="got widths 3 and 4"):
+        principal_angles(torch.eye(3), torch.eye(4))
 
 
 def test_largest_angle():

@@ -15,12 +15,12 @@ import pandas as pd
 from interp.data.blv import QUESTIONS
 from interp.errors import UserError
 from interp.stats import Correlation, mean_correlation
-from interp.store import RunFolder, StoreError
+from interp.store import RunFolder, StoreError, defined
 from training.config import TASKS
 from training.rendering import Entry, Table, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
-OF_THE_MODEL = ("rotation", "against", "device")  # settings of a task in which models may differ
+FREE = ("rotation", "against", "device", "examples")  # settings of a task in which evaluations may differ
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Evaluation:
     words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shown: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether it is of scores that were given, instead of a model."""
+        return self.about["label"].startswith("scores of ")
 
 
 Column = Callable[[Evaluation], float]
@@ -76,9 +81,9 @@ def read(path: Path) -> Evaluation:
         values = {(task, of, measure): float(value) for task, of, measure, value in rows}
         cells = {task: cell for task in TASKS if (cell := folder.read(task)) is not None}
         settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
-        details = cells.get("norms", {}).get("details", {})
+        details = defined(cells.get("norms", {}).get("details", {}))
         words, ratings = details.get("words", {}), details.get("ratings", {})
-        shown = cells.get("concadia", {}).get("details", {}).get("examples", ())
+        shown = defined(cells.get("concadia", {}).get("details", {}).get("examples", []))
         return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown)
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
@@ -114,15 +119,17 @@ def tables(found: Sequence[Evaluation]) -> list[Table]:
 
 def check_alike(found: Sequence[Evaluation]) -> None:
     """Raise `UserError` if models have different bases, or a task was not the same for all: other pairs, prompts or
-    options give other numbers."""
+    options give other numbers. What given scores were computed with is not known, so it is not asked for."""
     bases = {one.about["base"] for one in found if one.about["label"] == "base" or "objective" in one.about}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
     for task in TASKS:
         those = [one for one in found if task in one.settings]
         for one in those[1:]:
-            for key in sorted(set(one.settings[task]) | set(those[0].settings[task])):
-                if key not in OF_THE_MODEL and one.settings[task].get(key) != those[0].settings[task].get(key):
+            sides = set(one.settings[task]), set(those[0].settings[task])
+            known = set.intersection(*sides) if one.given or those[0].given else set.union(*sides)
+            for key in sorted(known):
+                if key not in FREE and one.settings[task].get(key) != those[0].settings[task].get(key):
                     raise UserError(
                         f"the task {task} was not the same for '{those[0].about['name']}' and '{one.about['name']}': "
                         f"they differ in {key}; evaluate both with the same options"
@@ -180,7 +187,7 @@ def _table(
     }
     kept = tuple(column for column, each in values.items() if any(each))
     cells = tuple(
-        tuple(Entry(values[column][i], *interval(members, column)) for column in kept)
+        tuple(Entry(values[column][i], *interval(members, column), of=len(members)) for column in kept)
         for i, members in enumerate(groups.values())
     )
     rows = tuple(f"{label} (n = {len(members)})" for label, members in groups.items())
@@ -264,4 +271,4 @@ def words_of(members: Sequence[Evaluation], norm: str, route: str) -> tuple[list
     words = sorted(set.intersection(*(set(one.words[route]) for one in knowing)))
     ratings = knowing[0].ratings[norm]
     attributions = [[one.words[route][word] for word in words] for one in knowing]
-    return words, attributions, [ratings[word] if ratings.get(word) is not None else math.nan for word in words]
+    return words, attributions, [ratings.get(word, math.nan) for word in words]

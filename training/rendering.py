@@ -15,6 +15,7 @@ from interp.cli import aligned
 from interp.store import write_atomic
 
 PLUS_MINUS = " ± "
+ACROSS = 5  # models side by side: more would not fit a page
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -24,11 +25,16 @@ SPECIAL = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A model's values of one column over seeds, if it was measured; and a 95 % interval of their mean, or NaN."""
+    """A model's values of one column over seeds, if it was measured; and a 95 % interval of their mean, or NaN.
+
+    Attributes:
+        of: seeds of the model; of some, the column may not have been measured.
+    """
 
     values: tuple[float, ...]
     low: float = math.nan
     high: float = math.nan
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ def _mean(entry: Entry, share: bool) -> str:
         return "-"
     factor, form = (100, ".1f") if share else (1, ".3f")
     text = f"{factor * fmean(entry.values):{'' if share else '+'}{form}}"
-    return text + (f"{PLUS_MINUS}{factor * stdev(entry.values):{form}}" if len(entry.values) > 1 else "")
+    text += f"{PLUS_MINUS}{factor * stdev(entry.values):{form}}" if len(entry.values) > 1 else ""
+    return text + (f" (n = {len(entry.values)})" if len(entry.values) < entry.of else "")
 
 
 def _interval(entry: Entry, share: bool) -> str:
@@ -111,32 +118,39 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A float across both columns of a page: a line for each measure, a column for each model."""
-    head = " & ".join(["", *(_stacked(_short_lines(name), "c") for name in table.rows)])
+    """A float across both columns of a page: a line for each measure, a column for each model, five side by side."""
+    parts = [_tabular(table, slice(i, i + ACROSS)) for i in range(0, len(table.rows), ACROSS)]
+    return "\n".join([
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        "\n\n\\medskip\n".join(parts),
+        rf"\caption{{{_latex(table.title)}; mean $\pm$ SD over $n$ seeds.}}", rf"\label{{tab:{table.name}}}",
+        r"\end{table*}", "",
+    ])  # fmt: skip
+
+
+def _tabular(table: Table, models: slice) -> str:
+    """Some models of a table."""
+    names, columns = table.rows[models], table.cells[models]
+    head = " & ".join(["", *(_stacked(_short_lines(name), "c") for name in names)])
     lines = []
     for j, column in enumerate(table.columns):
         cells = []
-        for each in table.cells:
+        for each in columns:
             parts = [_mean(each[j], table.share), _interval(each[j], table.share)]
             cells.append(
                 _stacked([part for part in parts if part], "r").replace("-", r"$-$") if each[j].values else "--"
             )
         lines.append(" & ".join([_latex(column), *cells]) + r" \\")
     return "\n".join([
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\begin{{tabular}}{{l{'r' * len(table.rows)}}}", r"\toprule", rf"{head} \\", r"\midrule", *lines,
+        rf"\begin{{tabular}}{{l{'r' * len(names)}}}", r"\toprule", rf"{head} \\", r"\midrule", *lines,
         r"\bottomrule", r"\end{tabular}",
-        rf"\caption{{{_latex(table.title)}; mean $\pm$ SD over $n$ seeds.}}", rf"\label{{tab:{table.name}}}",
-        r"\end{table*}", "",
     ])  # fmt: skip
 
 
 def _short_lines(name: str) -> list[str]:
-    """A model's name in short lines: before the first comma, and before the number of seeds."""
-    label, seeds, n = name.rpartition(" (n")
-    first, comma, rest = (label or n).partition(", ")
-    return [part for part in (first + comma.rstrip(), rest, f"(n{n}" if seeds else "") if part]
+    """A model's name in short lines: broken after commas, and before what stands in brackets."""
+    return [part.strip() for part in name.replace(", ", ",\n").replace(" (", "\n(").split("\n")]
 
 
 def _stacked(lines: list[str], side: str) -> str:

@@ -43,13 +43,4 @@ def scroll(content: str, name: str) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">{content}</div>'
 
 
-def plural(count: int, name: str) -> str:
-    """A number of things.
-
-    >>> plural(1, "cell"), plural(2, "cell")
-    ('1 cell', '2 cells')
-    """
-    return f"{count} {name}{'' if count == 1 else 's'}"
-
-
 CHOSEN = '<span class="unseen"> (chosen)</span>'  # for screen readers, beside what shows it to the eye

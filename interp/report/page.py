@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 
-from interp.markup import escape
+from interp.markup import escape, plural
 from interp.report.evidence import evidence, heatmaps
-from interp.report.naming import argument_of, paired, percent, place, plural
+from interp.report.naming import argument_of, paired, percent, place
 from interp.report.tables import cells, words
 from interp.report.texts import examples
 from interp.sweep_run import SweepRun
