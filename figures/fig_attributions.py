@@ -11,6 +11,7 @@ from figures.runs import Missing, Runs
 from figures.style import FONT, PAGE, SIZE, photo, picture
 from interp.examples import picture_path
 from interp.pictures import Picture, draw_words, points, value_text, words_height
+from interp.results import written
 from interp.sweep_run import SweepRun, place_of
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
@@ -45,7 +46,7 @@ def draw(runs: Runs) -> Picture:
     for text, rows in zip(texts, blocks, strict=True):
         kind = text["kind"].capitalize()
         more = len(text["words"]) - len(_cut(text["words"]))
-        title = f"{kind}: score {text['score']:.3f}, baseline {text['baseline_score']:.3f}"
+        title = f"{kind}: score {written(text['score'], '.3f')}, baseline {written(text['baseline_score'], '.3f')}"
         page.text(IMAGE + 12, rows["full"] - 5, title + (f"; {more} more words are not shown" if more else ""))
         for route, y in rows.items():
             page.text(IMAGE + 12, y + 0.95 * SIZE, ROUTES[route], style="italic")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -328,6 +329,15 @@ def test_latex_writes_minus_signs_and_puts_intervals_below():
     assert r"r & \begin{tabular}{@{}r@{}}$-$0.300 $\pm$ 0.071\\{[}$-$0.500 +0.125{]}\end{tabular} & -- \\" in text
     assert r"\begin{tabular}{@{}c@{}}behavioral,\\LoRA\\(n = 2)\end{tabular}" in text
     assert r"\label{tab:t}" in text
+
+
+def test_latex_sets_five_models_side_by_side():
+    rows = tuple(f"IIT-DAS, LoRA (layer {i}, size 64) (n = 1)" for i in range(7))
+    text = latex(Table("t", "A title", ("r", "s"), rows, ((Entry((0.5,)), Entry((0.25,))),) * 7, False))
+    assert re.findall(r"begin\{tabular\}\{(l\w+)\}", text) == ["lrrrrr", "lrr"]
+    assert text.count("r & +0.500") == 2
+    assert text.count("begin{table*}") == 1
+    assert r"IIT-DAS,\\LoRA\\(layer 6,\\size 64)\\(n = 1)" in text
 
 
 def test_rows_of_no_value_are_still_rows(tmp_path: Path):

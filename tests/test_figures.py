@@ -569,6 +569,10 @@ def test_sweeps_show_themselves(tmp_path: Path):
     assert page.count(" *<") <= 1
     small = load_sweep(write_sweep(tmp_path / "small"))
     assert small._repr_html_().count(" *<") == 1
+    tuned = load_sweep(write_sweep(tmp_path / "tuned", tuned=True))._repr_html_()
+    assert "Fine-tuned at each cell" in tuned
+    assert tuned.count("<table>") == 2
+    assert tuned.count(" *<") == 2
     shown = small.plot("r_imageability_full")
     assert "imageability, attributions full" in shown.alt
     values = {text.get_text() for text in shown.axes[0].texts}
