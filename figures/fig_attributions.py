@@ -63,8 +63,8 @@ def draw(runs: Runs) -> Picture:
     return figure
 
 
-def example_texts(sweep: SweepRun, pair: int = 0) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The description and the caption of an example at the chosen cell.
+def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The description and the caption of the first example at the chosen cell.
 
     Raises:
         Missing: the sweep keeps none.
@@ -72,7 +72,7 @@ def example_texts(sweep: SweepRun, pair: int = 0) -> tuple[Mapping[str, Any], Ma
     texts = sweep.cells[place_of(sweep.best)]["examples"]
     if not texts or not sweep.examples:
         raise Missing("needs a sweep that keeps examples; run it again, in another folder")
-    return texts[pair], texts[len(texts) // 2 + pair]
+    return texts[0], texts[len(texts) // 2]
 
 
 def _cut(values: list[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ from interp.cli import slug
 from interp.markup import MINUS
 from interp.pictures import Picture, at, points, told_apart, width_of
 from interp.stats import Correlation, correlate, mean_correlation
+from interp.store import StoreError
 from interp.sweep_run import RATINGS, SweepRun, place_of
 from interp.words import MEASURED, Route
 from training.compare import words_correlation, words_of
@@ -106,10 +107,12 @@ def shown_words(runs: Runs) -> Words:
 def _of_sweep(sweep: SweepRun) -> Words:
     known = sweep.cells[place_of(sweep.best)]["words"]
     words = list(known["full"])
-    if not (sweep.folder.path / RATINGS).is_file():
-        raise Missing(f"needs {RATINGS} in '{sweep.folder.path}'; this adds it: {sweep.manifest.get('command', '')}")
+    try:
+        rated = sweep.ratings
+    except StoreError as error:
+        raise Missing(f"needs {RATINGS}: {error}") from error
     ratings = {
-        norm: [table.get(word, math.nan) for word in words] for norm, table in sweep.ratings.items()
+        norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()
     }  # fmt: skip
     layer, size, seed = place_of(sweep.best)
     return Words(

@@ -108,14 +108,11 @@ def _rows(grids: Mapping[str, Grid], across: int) -> list[list[str]]:
 
 def _one_scale(grids: Mapping[str, Grid]) -> dict[str, Grid]:
     """The same colours for the same value in all heatmaps of a kind."""
-    reach: dict[tuple[str, ...], float] = {}
+    out = {}
     for measure, one in grids.items():
-        reach[_kind(measure)] = max(one.bounds[1], reach.get(_kind(measure), 0.0))
-    return {
-        measure: replace(one, bounds=(-top if one.bounds[0] < 0 else one.bounds[0], top))
-        for measure, one in grids.items()
-        if (top := reach[_kind(measure)])
-    }
+        low, top = one.bounds[0], max(other.bounds[1] for name, other in grids.items() if _kind(name) == _kind(measure))
+        out[measure] = replace(one, bounds=(-top if low < 0 else low, top))
+    return out
 
 
 def _kind(measure: str) -> tuple[str, ...]:

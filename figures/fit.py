@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from interp.stats import resamples
+
 
 @dataclass(frozen=True, eq=False)
 class Line:
@@ -32,10 +34,10 @@ def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, see
     a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
     kept = np.isfinite(a) & np.isfinite(b)
     a, b = a[kept], b[kept]
-    if len(a) < 3 or np.ptp(a) == 0:
+    times = resamples(np.arange(len(a)), draws, seed)
+    if times is None or np.ptp(a) == 0:
         return None
     at = np.linspace(a.min(), a.max(), places)
-    times = np.random.default_rng(seed).multinomial(len(a), np.full(len(a), 1 / len(a)), size=draws).astype(float)
     lines = _lines(a, b, np.vstack([np.ones(len(a)), times]), at)
     sampled = lines[1:][np.isfinite(lines[1:]).all(1)]
     low, high = np.percentile(sampled, [2.5, 97.5], axis=0)

@@ -57,9 +57,9 @@ class Picture(Figure):
 
 
 @lru_cache(maxsize=4096)
-def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",), weight: str = "normal") -> float:
+def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",)) -> float:
     """How wide a text is, in points."""
-    font = FontProperties(family=list(family), size=size, weight=weight)
+    font = FontProperties(family=list(family), size=size)
     with warnings.catch_warnings():  # of letters that no font has, which are said again when they are drawn
         warnings.simplefilter("ignore")
         return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])

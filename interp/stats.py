@@ -102,7 +102,7 @@ def correlate(
     (a, b, *rest), groups = _units(columns, clusters, method)
     c = rest[0] if rest else None
     r = _once(a, b, c)
-    times = _resamples(groups, draws, seed)
+    times = resamples(groups, draws, seed)
     if times is None or math.isnan(r):
         return Correlation(r, len(a), math.nan, math.nan)
     return Correlation(r, len(a), *_interval(_weighted(a, b, c, times)))
@@ -137,7 +137,7 @@ def difference(
     (a, o, b, *rest), groups = _units(columns, clusters, method)
     c = rest[0] if rest else None
     value = _once(a, b, c) - _once(o, b, c)
-    times = _resamples(groups, draws, seed)
+    times = resamples(groups, draws, seed)
     if times is None or math.isnan(value):
         return Difference(value, len(a), math.nan, math.nan)
     return Difference(value, len(a), *_interval(_weighted(a, b, c, times) - _weighted(o, b, c, times)))
@@ -155,7 +155,7 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
         The mean, the n that was used, and a percentile bootstrap interval.
     """
     (b, *rest), groups = _units({"y": y} | {f"x{i}": x for i, x in enumerate(xs)}, None, "pearson")
-    mean, times = float(np.mean([pearson(a, b) for a in rest])), _resamples(groups, draws, seed)
+    mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)
     if times is None or math.isnan(mean):
         return Correlation(mean, len(b), math.nan, math.nan)
     return Correlation(mean, len(b), *_interval(np.mean([_weighted(a, b, None, times) for a in rest], axis=0)))
@@ -180,7 +180,7 @@ def _units(
     return values, np.unique(groups[kept], return_inverse=True)[1]
 
 
-def _resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64] | None:
+def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64] | None:
     """How often each unit is in each sample, shape (draws, n); None with fewer than three clusters."""
     count = int(groups.max()) + 1 if len(groups) else 0
     if count < 3:

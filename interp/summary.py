@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from interp.heatmaps import heatmaps
 from interp.report import write_report
-from interp.results import TUNED, read_cells, results, terminal_table, tuned_table
+from interp.results import TUNED, terminal_table, tuned_table
 from interp.store import RunFolder, write_table
+from interp.sweep_run import load_sweep
 
 
-def finish(folder: RunFolder, norms: Sequence[str]) -> None:
+def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
-    frame = results(read_cells(folder))
+    sweep = load_sweep(folder.path)
+    frame, norms = sweep.frame, sweep.norms
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, norms)
     print(terminal_table(frame, norms))
     if TUNED in frame:
         print(f"\n{tuned_table(frame, norms)}")
-    page = write_report(folder)
+    page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")
     print(f"         {folder.path / 'results.csv'}  (or .parquet): every measure, with intervals")

@@ -160,7 +160,7 @@ def sweep(config: SweepConfig) -> int:
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
         keep_ratings(folder, norms)
-        finish(folder, [norm.name for norm in norms])
+        finish(folder)
     if missing:
         print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
     return 0

@@ -92,6 +92,7 @@ def write_evaluation(
     draw = np.random.default_rng([seed, *label.encode()])
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
+    about |= {} if label == "base" or label.startswith("scores of ") else {"objective": label.partition(",")[0]}
     write_atomic(folder.manifest_path, to_json({"settings": {"kind": "evaluation"}, "about": about, "finished": "now"}))
     ids = write_pictures(path, texts, np.random.default_rng(5))
     shown = [{"id": one, **dict(zip(("description", "caption"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}

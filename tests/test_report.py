@@ -209,7 +209,7 @@ def test_undefined_numbers_are_dashes(copy: Path):
     data = json.loads(next(document.iter("script")).text)
     assert all(cell[0]["through"][0] is None for cell in data["cells"].values())
     assert not re.search(r"\bnan\b", words_of(document), re.IGNORECASE)
-    finish(folder, ["imageability", "concreteness"])
+    finish(folder)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Evaluation:
     @property
     def given(self) -> bool:
         """Whether it is of scores that were given, instead of a model."""
-        return self.about["label"].startswith("scores of ")
+        return self.about["label"] != "base" and "objective" not in self.about
 
 
 Column = Callable[[Evaluation], float]
@@ -120,7 +120,7 @@ def tables(found: Sequence[Evaluation]) -> list[Table]:
 def check_alike(found: Sequence[Evaluation]) -> None:
     """Raise `UserError` if models have different bases, or a task was not the same for all: other pairs, prompts or
     options give other numbers. What given scores were computed with is not known, so it is not asked for."""
-    bases = {one.about["base"] for one in found if one.about["label"] == "base" or "objective" in one.about}
+    bases = {one.about["base"] for one in found if not one.given}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
     for task in TASKS:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interp.store import RunFolder, write_atomic
+from interp.store import write_atomic
+
+if TYPE_CHECKING:
+    from interp.sweep_run import SweepRun
 
 
-def write_report(folder: RunFolder, out: Path | None = None) -> Path:
+def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
     """Write the page of a sweep, by default into its folder; returns the file.
 
     Raises:
-        StoreError: the folder holds no run, a cell is damaged, or the page cannot be written.
-        UserError: the run is no sweep, or has no cell yet.
+        StoreError: the page cannot be written.
     """
     from interp.report.page import page
-    from interp.sweep_run import load_sweep
 
-    sweep = load_sweep(folder.path)
-    path = out or folder.path / "report.html"
+    path = out or sweep.folder.path / "report.html"
     write_atomic(path, page(sweep))
     return path

@@ -10,7 +10,6 @@ from pathlib import Path
 from interp import cli
 from interp.cli import argument, option
 from interp.report import write_report
-from interp.store import RunFolder
 
 PROG = "python -m interp.report"
 DESCRIPTION = """\
@@ -39,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(config: ReportConfig) -> int:
-    path = write_report(RunFolder(Path(config.run)), None if config.out is None else Path(config.out))
+    from interp.sweep_run import load_sweep
+
+    path = write_report(load_sweep(config.run), None if config.out is None else Path(config.out))
     print(f"look at  {path}  in a browser")
     return 0
 
