@@ -19,12 +19,12 @@ from torch.nn import functional
 
 from benchmarks.material import CONTEXT, random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
-from interp.attribution import MediatedIntegratedGradients, assemble, default_baselines, integrate
-from interp.models import Clip, Tokens
-from interp.rotation import Rotation, random_basis
-from interp.sites import Site
+from interp.attribution.mediated import MediatedIntegratedGradients, assemble, default_baselines, integrate
+from interp.attribution.result import Route
+from interp.clip.model import Clip, Tokens
+from interp.clip.sites import Site
+from interp.interventions.rotation import Rotation, random_basis
 from interp.tensors import Tensor
-from interp.words import Route
 
 LAYER, LENGTH, STEPS = 11, 20, 50
 SIZES = (16, 32, 64, 128, 256)

@@ -20,10 +20,11 @@ from torch.nn.utils import parametrize
 
 from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
-from interp.das import DASConfig, PairRun, clean_scores, counterfactual_loss, das_loss
-from interp.interchange import clean_texts, interchange
-from interp.models import Clip
-from interp.rotation import Rotation, orthonormal, random_basis, swap_span
+from interp.clip.model import Clip
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.interchange import interchange
+from interp.interventions.rotation import Rotation, orthonormal, random_basis, swap_span
+from interp.methods.das import DASConfig, PairRun, clean_scores, counterfactual_loss, das_loss
 from interp.tensors import Tensor
 
 BATCH, SIZE = 32, 256

@@ -12,10 +12,10 @@ import torch
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, Tokens
 from interp.data import toy
 from interp.data.concadia import load_concadia
-from interp.loading import load_clip
-from interp.models import Clip, Tokens
 from interp.tensors import Embeddings, Tensor
 
 CONTEXT = 77

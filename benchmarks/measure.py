@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from interp.models import Clip
+from interp.clip.model import Clip
 
 FLOAT = 4  # bytes
 

@@ -17,7 +17,7 @@ from benchmarks.material import concadia_lengths, typical_lengths
 from benchmarks.measure import Machine, Result, describe, measure_machine
 from interp import cli
 from interp.errors import UserError
-from interp.store import now, to_json, write_atomic
+from interp.runs.folder import now, to_json, write_atomic
 
 PROG = "python -m benchmarks.run"
 DESCRIPTION = """\

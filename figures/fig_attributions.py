@@ -9,10 +9,11 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, PAGE, SIZE, photo, picture
-from interp.examples import picture_path
-from interp.pictures import Picture, draw_words, points, value_text, words_height
-from interp.results import written
-from interp.sweep_run import SweepRun, place_of
+from interp.results.sweep_run import SweepRun
+from interp.results.tables import written
+from interp.runs.examples import picture_path
+from interp.runs.place import Place
+from interp.show.pictures import Picture, draw_words, points, value_text, words_height
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
@@ -52,7 +53,7 @@ def draw(runs: Runs) -> Picture:
             page.text(IMAGE + 12, y + 0.95 * SIZE, ROUTES[route], style="italic")
             draw_words(page, _cut(text["words"]), _cut(text[route]), reach, top=y, left=left, width=width, size=SIZE,
                        family=FONT)  # fmt: skip
-    layer, size, _ = place_of(sweep.best)
+    layer, size, _ = Place.of(sweep.best)
     note = (
         "below: what a word adds to the score; solid, blue: raises it; dashed, orange: lowers it; Z: "
         f"size {size} at layer {layer}; the rest of full bypasses it"
@@ -69,7 +70,7 @@ def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]
     Raises:
         Missing: the sweep keeps none.
     """
-    texts = sweep.cells[place_of(sweep.best)]["examples"]
+    texts = sweep.cells[Place.of(sweep.best)]["examples"]
     if not texts or not sweep.examples:
         raise Missing("needs a sweep that keeps examples; run it again, in another folder")
     return texts[0], texts[len(texts) // 2]

@@ -12,10 +12,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from figures.fig_attributions import example_texts
 from figures.runs import Runs
 from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
-from interp.examples import picture_path
-from interp.pictures import Picture, points, wrapped
-from interp.results import written
-from interp.sweep_run import place_of
+from interp.results.tables import written
+from interp.runs.examples import picture_path
+from interp.runs.place import Place
+from interp.show.pictures import Picture, points, wrapped
 
 TALL = 182.0  # points
 SOURCE, BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins
@@ -32,7 +32,7 @@ def draw(runs: Runs) -> Picture:
     """
     sweep = runs.sweep
     _, caption = example_texts(sweep)
-    swap, (layer, size, _) = caption["swap"], place_of(sweep.best)
+    swap, (layer, size, _) = caption["swap"], Place.of(sweep.best)
     paired = sweep.manifest["settings"].get("sources") == "paired"
     whose = "of the same image" if paired else "of another image"
     figure = picture(TALL / 72)

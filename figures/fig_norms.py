@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from figures.fit import line
 from figures.runs import Missing, Runs
 from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
+from interp.attribution.result import MEASURED, Route
 from interp.cli import slug
-from interp.markup import MINUS
-from interp.pictures import Picture, at, points, told_apart, width_of
+from interp.results.sweep_run import RATINGS, SweepRun
+from interp.runs.folder import StoreError
+from interp.runs.place import Place
+from interp.show.markup import MINUS
+from interp.show.pictures import Picture, at, points, told_apart, width_of
 from interp.stats import Correlation, correlate, mean_correlation
-from interp.store import StoreError
-from interp.sweep_run import RATINGS, SweepRun, place_of
-from interp.words import MEASURED, Route
-from training.compare import words_correlation, words_of
+from training.evaluation.compare import words_correlation, words_of
 
 ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
 LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
@@ -105,7 +106,7 @@ def shown_words(runs: Runs) -> Words:
 
 
 def _of_sweep(sweep: SweepRun) -> Words:
-    known = sweep.cells[place_of(sweep.best)]["words"]
+    known = sweep.cells[Place.of(sweep.best)]["words"]
     words = list(known["full"])
     try:
         rated = sweep.ratings
@@ -114,7 +115,7 @@ def _of_sweep(sweep: SweepRun) -> Words:
     ratings = {
         norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()
     }  # fmt: skip
-    layer, size, seed = place_of(sweep.best)
+    layer, size, seed = Place.of(sweep.best)
     return Words(
         f"{slug(sweep.manifest['arguments']['model'])}, layer {layer}, size {size}", f", seed {seed}", ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},

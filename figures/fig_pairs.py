@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 
 from figures.runs import Missing, Runs
 from figures.style import CAPTION, DESCRIPTION, FONT, GREY, PAGE, SIZE, photo, picture
-from interp.examples import Example, picture_path, read_examples
-from interp.pictures import Picture, at, points, told_apart, value_text, width_of, wrapped
-from interp.store import RunFolder
-from training.compare import Evaluation
+from interp.runs.examples import Example, picture_path, read_examples
+from interp.runs.folder import RunFolder
+from interp.show.pictures import Picture, at, points, told_apart, value_text, width_of, wrapped
+from training.evaluation.compare import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
 LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all

@@ -10,9 +10,9 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
-from interp.heatmaps import Grid, draw_grid, grid, heatmap_titles
-from interp.markup import MINUS
-from interp.pictures import Picture, at, width_of
+from interp.results.heatmaps import Grid, draw_grid, grid, heatmap_titles
+from interp.show.markup import MINUS
+from interp.show.pictures import Picture, at, width_of
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows

@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 
 from figures.runs import Missing, Runs, Tuning
 from figures.style import FONT, PAGE, SIZE, look, picture
-from interp.markup import plural
-from interp.pictures import Picture, at, told_apart, width_of
-from training.compare import groups_of
+from interp.show.markup import plural
+from interp.show.pictures import Picture, at, told_apart, width_of
+from training.evaluation.compare import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
 LEGEND_LINE, HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label

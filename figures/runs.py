@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from interp.errors import UserError
-from interp.store import RunFolder, StoreError
-from interp.sweep_run import SweepRun, load_sweep
-from training.compare import Evaluation, check_alike, groups_of, read, tables
-from training.rendering import Table
-from training.subject import Subject
+from interp.results.sweep_run import SweepRun, load_sweep
+from interp.runs.folder import RunFolder, StoreError
+from training.evaluation.compare import Evaluation, check_alike, groups_of, read, tables
+from training.evaluation.evaluated_model import Subject
+from training.evaluation.rendering import Table
 
 HISTORY = "history.csv"
 

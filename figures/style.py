@@ -13,8 +13,8 @@ import matplotlib
 from PIL import Image
 
 from figures.runs import Missing
-from interp.pictures import UNHINTED, Picture, at
-from interp.store import write_atomic
+from interp.runs.folder import write_atomic
+from interp.show.pictures import UNHINTED, Picture, at
 
 PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its height (24.7 cm)
 SIZE = 8.0  # of every letter, in points

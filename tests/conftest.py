@@ -16,9 +16,9 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from interp.loading import load_clip  # noqa: E402
-from interp.models import Clip  # noqa: E402
-from tests.reference import random_clip  # noqa: E402
+from interp.clip.loading import load_clip  # noqa: E402
+from interp.clip.model import Clip  # noqa: E402
+from tests.oracles.plain_forward import random_clip  # noqa: E402
 
 # In the background of a shell Ctrl-C is switched off, and the processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

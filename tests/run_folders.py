@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from interp.store import RunFolder, to_json, write_atomic
-from interp.sweep_run import RATINGS, cell_name
-from interp.words import MEASURED
+from interp.attribution.result import MEASURED
+from interp.results.sweep_run import RATINGS
+from interp.runs.folder import RunFolder, to_json, write_atomic
+from interp.runs.place import Place
 
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
@@ -52,7 +53,7 @@ def write_sweep(
             words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
             cell = {"cell": place, "measures": _measures(draw, tuned, norms), "words": words,
                     "examples": [*_examples(texts, 0, draw), *_examples(texts, 1, draw)]}  # fmt: skip
-            folder.write(cell_name(layer, size, 0), cell)
+            folder.write(Place(layer, size, 0).name, cell)
     return path
 
 

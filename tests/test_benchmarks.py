@@ -19,10 +19,10 @@ from benchmarks import attributions, growth, run
 from benchmarks.material import concadia_lengths, random_tokens, typical_lengths, vit_b32, write_concadia
 from benchmarks.measure import Result
 from benchmarks.whole_sweep import memory
+from interp.clip.image_features import image_features
+from interp.clip.loading import load_clip
 from interp.data import load_pairs
-from interp.features import image_features
-from interp.loading import load_clip
-from tests.reference import one_line
+from tests.oracles.plain_forward import one_line
 
 
 @pytest.fixture(autouse=True)

@@ -22,5 +22,5 @@ def test_importing_costs_nothing():
 
 
 def test_unknown_names():
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="No interp attribute nonsense"):
         _ = interp.nonsense

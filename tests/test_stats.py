@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import stats as scipy_stats
 
 from interp import stats
-from tests.reference import copied_correlations, macro_f1_by_loop, percentiles, residuals
+from tests.oracles.plain_forward import copied_correlations, macro_f1_by_loop, percentiles, residuals
 
 numbers = arrays.arrays(np.float64, st.integers(3, 30), elements=st.integers(-50, 50).map(float))
 

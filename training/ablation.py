@@ -10,23 +10,23 @@ from typing import Any
 
 import torch
 
-from interp.cells import CellKey
+from interp.clip.image_features import ImageFeatures, image_features
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.data.norms import Norm
 from interp.data.pairs import Pair
 from interp.data.transfer import load_transfer
-from interp.features import ImageFeatures, image_features
-from interp.loading import load_clip
-from interp.models import Clip
-from interp.rotation import Rotation
+from interp.interventions.rotation import Rotation
+from interp.runs.place import Place
 from interp.tensors import Embeddings
-from training import tasks
 from training.config import FinetuneConfig
+from training.evaluation import tasks
+from training.evaluation.measures import Measure
 from training.loop import ROTATION
-from training.measures import Measure
 from training.run import tune
 
-# measure of a cell -> the measures of `training.tasks` whose drop it is the mean of
+# measure of a cell -> the measures of `training.evaluation.tasks` whose drop it is the mean of
 ABILITIES = {
     "tuned_transfer_drop": ("accuracy",),
     "tuned_retrieval_drop": ("retrieval description", "retrieval caption"),
@@ -56,7 +56,7 @@ class Ablation:
     base: Mapping[tuple[str, str], float]
     folder: Path
 
-    def __call__(self, key: CellKey) -> dict[str, Any]:
+    def __call__(self, key: Place) -> dict[str, Any]:
         """Fine-tune, or go on, and measure on the test pairs."""
         from accelerate import Accelerator
 

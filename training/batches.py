@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from interp.clip.image_features import ImageFeatures
+from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
 from interp.data.pairs import Pair, PairSet
-from interp.features import ImageFeatures
-from interp.models import Clip, Tokens, embed_images, pixel_values, tokenize
 from interp.tensors import Embeddings, Int, Tensor
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ def evaluate(config: EvaluateConfig) -> int:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
     if config.compare is not None:
-        from training.compare import compare
+        from training.evaluation.compare import compare
 
         print(compare([Path(run) for run in config.compare], Path(config.out) if config.out else None))
         return 0
@@ -58,11 +58,11 @@ def evaluate(config: EvaluateConfig) -> int:
     cli.require_positive(config, "seed", least=0)
     tasks = _tasks(config)
     if config.scores is not None:
-        from training.evaluation import of_scores as prepare
+        from training.evaluation.plan import of_scores as prepare
     else:
-        from training.evaluation import of_model as prepare
-    from training.evaluation import carry_out
-    from training.measures import terminal_table
+        from training.evaluation.plan import of_model as prepare
+    from training.evaluation.measures import terminal_table
+    from training.evaluation.plan import carry_out
 
     plan = prepare(config, tasks)
     rows, notes = carry_out(plan, arguments=asdict(config), command=cli.command_line(PROG, config))

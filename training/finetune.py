@@ -54,10 +54,10 @@ def finetune(config: FinetuneConfig) -> int:
     from accelerate import Accelerator
     from tqdm import tqdm
 
+    from interp.clip.image_features import features_of_splits
+    from interp.clip.loading import load_clip
     from interp.data import load_pairs
-    from interp.features import features_of_splits
-    from interp.loading import load_clip
-    from interp.store import check_folder
+    from interp.runs.folder import check_folder
     from training.loop import total_steps
     from training.run import check_site, tune
 

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from interp.das import DIRECTIONS, PairRun, clean_scores, counterfactual_loss, draw_sources, evaluate
+from interp.clip.model import Clip
+from interp.clip.sites import Site
 from interp.errors import UserError
-from interp.interchange import clean_texts
-from interp.models import Clip
-from interp.rotation import Rotation, orthonormal
-from interp.sites import Site
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.rotation import Rotation, orthonormal
+from interp.methods.das import DIRECTIONS, PairRun, clean_scores, counterfactual_loss, draw_sources, evaluate
+from interp.runs.folder import write_atomic
 from interp.stats import preference
-from interp.store import write_atomic
 from training.batches import Examples, Order, generator
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig

@@ -1,6 +1,6 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is `interp.das.das_loss`, the same as on a frozen model; here its runs keep their graph.
+The IIT-DAS loss is `interp.methods.das.das_loss`, the same as on a frozen model; here its runs keep their graph.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from interp.das import PairRun, das_loss
-from interp.live import live_texts
-from interp.models import Clip
-from interp.rotation import swap_span
+from interp.clip.model import Clip
+from interp.interventions.rotation import swap_span
+from interp.interventions.trainable_run import live_texts
+from interp.methods.das import PairRun, das_loss
 from interp.tensors import Embeddings, Float, Int, Tensor
 
 Objective = Literal["behavioral", "iit-das", "joint"]

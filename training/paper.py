@@ -84,7 +84,7 @@ def paper(config: PaperConfig) -> int:
     import torch
     from tqdm import tqdm
 
-    from training.compare import compare
+    from training.evaluation.compare import compare
 
     cli.require_positive(config, "jobs", "max_steps")
     seeds = cli.parse_ints(config.seeds, "--seeds")

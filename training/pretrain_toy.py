@@ -27,7 +27,7 @@ from interp import cli
 from interp.data import toy
 from interp.data.toy_pictures import SIZE, Scene, render
 from interp.errors import UserError
-from interp.store import check_folder, to_json, write_atomic
+from interp.runs.folder import check_folder, to_json, write_atomic
 
 BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
 CONTEXT = 77

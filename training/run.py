@@ -9,13 +9,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.clip.image_features import ImageFeatures
+from interp.clip.model import Clip
+from interp.clip.sites import Site, SiteMismatch
 from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
-from interp.features import ImageFeatures
-from interp.models import Clip
-from interp.rotation import Rotation, random_basis
-from interp.sites import Site, SiteMismatch
-from interp.store import RunFolder, locked, now, open_run, update_manifest
+from interp.interventions.rotation import Rotation, random_basis
+from interp.runs.folder import RunFolder, locked, now, open_run, update_manifest
 from interp.tensors import Float, Tensor
 from training.batches import examples, generator
 from training.config import FinetuneConfig

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from interp.clip.loading import ADAPTER_WEIGHTS
+from interp.clip.model import Clip
 from interp.errors import UserError
-from interp.loading import ADAPTER_WEIGHTS
-from interp.models import Clip
-from interp.store import write_atomic
+from interp.runs.folder import write_atomic
 from training.config import FinetuneConfig
 
 PARTS = {"text": ("text_model", "text_projection"), "vision": ("vision_model", "visual_projection")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.store import write_atomic
+from interp.runs.folder import write_atomic
 
 if TYPE_CHECKING:
-    from interp.sweep_run import SweepRun
+    from interp.results.sweep_run import SweepRun
 
 
 def write_report(sweep: SweepRun, out: Path | None = None) -> Path:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.colours import as_hex, ink_on
-from interp.heatmaps import Grid, grid, heatmap_titles
-from interp.markup import escape, signed, table
+from interp.attribution.result import MEASURED
 from interp.report.naming import CHOSEN, percent, place, scroll
-from interp.results import correlation
-from interp.sweep_run import SweepRun
-from interp.words import MEASURED
+from interp.results.heatmaps import Grid, grid, heatmap_titles
+from interp.results.sweep_run import SweepRun
+from interp.results.tables import correlation
+from interp.show.colours import as_hex, ink_on
+from interp.show.markup import escape, signed, table
 
 if TYPE_CHECKING:
     import pandas as pd

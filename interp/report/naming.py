@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.markup import escape
-from interp.results import written
-from interp.sweep_run import SweepRun
+from interp.results.sweep_run import SweepRun
+from interp.results.tables import written
+from interp.show.markup import escape
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 
-from interp.markup import escape, plural
 from interp.report.evidence import evidence, heatmaps
 from interp.report.naming import argument_of, paired, percent, place
 from interp.report.tables import cells, words
 from interp.report.texts import examples
-from interp.sweep_run import SweepRun
+from interp.results.sweep_run import SweepRun
+from interp.show.markup import escape, plural
 
 FACTS = ' class="facts"'
 UNCONVERGED = 0.01  # of a cosine: above it a sum of attributions is visibly not the difference of scores

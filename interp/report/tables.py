@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from interp.markup import escape, signed
+from interp.attribution.result import MEASURED
 from interp.report.naming import CHOSEN, scroll
-from interp.results import TUNED, Column, cell_columns, is_cell, tuned_best, tuned_columns
-from interp.sweep_run import SweepRun, place_of
-from interp.words import MEASURED
+from interp.results.sweep_run import SweepRun
+from interp.results.tables import TUNED, Column, cell_columns, is_cell, tuned_best, tuned_columns
+from interp.runs.place import Place
+from interp.show.markup import escape, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def _sortable(frame: pd.DataFrame, columns: Sequence[Column], best: pd.Series, n
 
 def words(sweep: SweepRun) -> str:
     """The word types that act most through Z in the chosen cell, at both ends."""
-    known = sweep.cells[place_of(sweep.best)]["words"]
+    known = sweep.cells[Place.of(sweep.best)]["words"]
     means = {route: {word: value[0] for word, value in known[route].items()} for route in MEASURED}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
     shown = order if len(order) <= 2 * WORDS_SHOWN else [*order[:WORDS_SHOWN], *order[-WORDS_SHOWN:]]

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from interp.colours import NEGATIVE, POSITIVE
-from interp.examples import picture_path
-from interp.markup import escape, shaded, signed
+from interp.attribution.result import MEASURED
 from interp.report.naming import paired
-from interp.results import INDEX
-from interp.sweep_run import Place, SweepRun, place_of
-from interp.words import MEASURED
+from interp.results.sweep_run import SweepRun
+from interp.runs.examples import picture_path
+from interp.runs.place import Place
+from interp.show.colours import NEGATIVE, POSITIVE
+from interp.show.markup import escape, shaded, signed
 
 
 def examples(sweep: SweepRun) -> str:
     with_examples = {where: cell["examples"] for where, cell in sweep.cells.items() if cell.get("examples")}
     if not sweep.examples or not with_examples:
         return "<p>The run folder holds no example texts; a new run keeps them.</p>"
-    best = place_of(sweep.best)
+    best = Place.of(sweep.best)
     shown_key = best if best in with_examples else next(iter(with_examples))
     shown = with_examples[shown_key]
     sizes = [abs(value) for texts in with_examples.values() for text in texts for value in text["full"]]
@@ -57,13 +57,12 @@ def _json(value: float) -> float | None:
 
 
 def _named(where: Place) -> str:
-    layer, size, seed = where
-    return f"Layer {layer} (block {layer - 1}), size {size}, seed {seed}"
+    return f"Layer {where.layer} (block {where.block}), size {where.size}, seed {where.seed}"
 
 
 def _picker(cells: Mapping[Place, object], chosen: Place) -> str:
     selects = []
-    for axis, name in enumerate(INDEX):
+    for axis, name in enumerate(Place._fields):
         options = "".join(
             f"<option{' selected' if value == chosen[axis] else ''}>{value}</option>"
             for value in sorted({there[axis] for there in cells})

@@ -1,0 +1,151 @@
+"""The path integral of texts, run once: from it the attributions of any subspace at any layer are a matrix product.
+
+`interp.attribution.mediated` pulls gradients back from one site, at a price that grows with layers and subspaces.
+Here each word's movement is pushed forward to EOT at every layer, at a price of about half a forward pass for each of
+its tokens. Both give the same numbers. For a single cell the other way is cheaper, but a sweep always takes this one,
+so that no attribution through a subspace depends on which others are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from interp.attribution.mediated import Shared, default_baselines, path_rule, path_scores
+from interp.clip.blocks import blocks, embed_ids, finish, step_block
+from interp.clip.forward_mode import Moves, move_tokens
+from interp.clip.model import Clip, Tokens
+from interp.clip.packing import group
+from interp.tensors import Basis, Embeddings, Float, Tensor
+
+ROWS_AT_ONCE = 2048  # of positions x moved tokens: what the caches hold
+
+
+@dataclass(frozen=True, eq=False)
+class TextPath:
+    """What the integral of one text over s points needs, for its w tokens that are neither BOS nor EOT.
+
+    Attributes:
+        moves: layer -> derivative of EOT's stream as each token moves, shape (w, s, d).
+        slopes: layer -> gradient of the score with respect to EOT's stream, times the rule's weight, shape (s, d).
+        full: attributions by every path, float64, shape (w,).
+        score, baseline_score: of the text and of its baseline.
+    """
+
+    moves: dict[int, Float[Tensor, "w s d"]]
+    slopes: dict[int, Float[Tensor, "s d"]]
+    full: np.ndarray
+    score: float
+    baseline_score: float
+
+    def through(self, layer: int, basis: Basis | None) -> np.ndarray:
+        """Attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,)."""
+        # Copied, since the last bits of a matrix product depend on where in memory its operands lie, and those that
+        # are mapped from a file lie elsewhere.
+        parts = [self.moves[layer].clone(), self.slopes[layer].clone()]
+        moves, slopes = parts if basis is None else [part @ basis.to(part) for part in parts]
+        return (moves.double() * slopes.double()).sum((1, 2)).cpu().numpy()
+
+    def save(self, path: Path) -> None:
+        """Write all to one safetensors file, from which `load` maps it into memory."""
+        from safetensors.torch import save_file
+
+        flat = {f"moves.{layer}": part.cpu() for layer, part in self.moves.items()}
+        flat |= {f"slopes.{layer}": part.cpu() for layer, part in self.slopes.items()}
+        scores = torch.tensor([self.score, self.baseline_score], dtype=torch.float64)
+        save_file(flat | {"full": torch.from_numpy(self.full), "scores": scores}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> TextPath:
+        """Read what `save` wrote; on the CPU."""
+        from safetensors.torch import load_file
+
+        flat = load_file(path)
+        moves, slopes = (
+            {int(key.partition(".")[2]): part for key, part in flat.items() if key.startswith(name)}
+            for name in ("moves.", "slopes.")
+        )
+        return cls(moves, slopes, flat["full"].numpy(), *flat["scores"].tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class PathRun:
+    """The paths of n texts.
+
+    Attributes:
+        tokens: of the texts, padded to t.
+    """
+
+    tokens: Tokens
+    texts: Sequence[TextPath]
+
+    def through(self, layer: int, basis: Basis | None) -> np.ndarray:
+        """Attributions through a subspace at a layer, or through the whole stream there, float64, shape (n, t)."""
+        return self._table([text.through(layer, basis) for text in self.texts])
+
+    def shared(self, layer: int) -> Shared:
+        """Attributions through the whole stream at a layer, and in full."""
+        full = self._table([text.full for text in self.texts])
+        score = np.array([text.score for text in self.texts])
+        baseline = np.array([text.baseline_score for text in self.texts])
+        return Shared(self.through(layer, None), full, score, baseline)
+
+    def _table(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        out = np.zeros(tuple(self.tokens.ids.shape))
+        for place, row in zip(out, rows, strict=True):
+            place[1 : len(row) + 1] = row
+        return out
+
+
+def run_path(
+    clip: Clip,
+    tokens: Tokens,
+    image: Embeddings,
+    layers: Iterable[int],
+    *,
+    n_steps: int,
+    method: str = "gausslegendre",
+) -> TextPath:
+    """Move a text from its default baseline, and keep what attributions at `layers` need.
+
+    Args:
+        tokens: of the one text.
+        image: its unit-norm embedding, shape (1, embed).
+    """
+    points, weights = path_rule(n_steps, method)
+    depth, device, dtype = clip.depth("text"), clip.device, clip.model.dtype
+    image, words = image.to(device, dtype), int(tokens.eot) - 1
+    with torch.no_grad():
+        ends = [embed_ids(clip, ids.to(device)) for ids in (tokens.ids, default_baselines(clip, tokens))]
+        score, baseline = path_scores(clip, torch.cat(ends), tokens.eot.repeat(2), image).tolist()
+    delta = (ends[0] - ends[1])[0]
+    kept, full, width = sorted(set(layers)), np.zeros(words), clip.width("text")
+    moves = {layer: torch.empty(words, n_steps, width, device=device, dtype=dtype) for layer in kept}
+    slopes = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
+    pairs = words * (words + 3) // 2
+    for steps in torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs))):
+        path = ends[1] + points[steps].to(delta)[:, None, None] * delta
+        states = list(move_tokens(clip, path, delta[1 : words + 1]))
+        slope = [part * weights[steps].to(delta)[:, None] for part in _slopes(clip, states, image)]
+        for layer in kept:
+            moves[layer][:, steps] = states[layer - 1].end.transpose(0, 1)
+            slopes[layer][steps] = slope[layer - 1]
+        # Past the last layer nothing bypasses EOT.
+        ends_moved = states[depth - 1].end.double() * slope[depth - 1].double()[:, None]
+        full += ends_moved.sum((0, 2)).cpu().numpy()
+    return TextPath(moves, slopes, full, score, baseline)
+
+
+def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
+    """Gradients of the scores with respect to EOT's stream at every layer; of all, so that no bit depends on which
+    are asked for."""
+    copies, length = states[0].keys.shape[:2]
+    earlier = group(torch.arange(copies) * length, torch.full((copies,), length - 1), image.device)
+    streams = [states[0].hidden[:, -1].clone().requires_grad_()]
+    for block, state in zip(blocks(clip, "text")[1:], states[1:], strict=True):
+        streams.append(step_block(block, streams[-1], state.keys.flatten(0, 1), state.values.flatten(0, 1), earlier))
+    return list(torch.autograd.grad((finish(clip, "text", streams[-1]) @ image.T).sum(), streams))

@@ -1,0 +1,136 @@
+"""What attributions are: a number for each token of each text and route, and the ways to look at them. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from interp.show.markup import escape, shaded, signed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.show.pictures import Picture
+
+Route = Literal["through", "around", "bypass", "full"]
+ROUTES: tuple[Route, ...] = get_args(Route)
+MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
+SHOWN = 8  # texts that a notebook shows at once
+
+
+@dataclass(frozen=True, repr=False)
+class Attributions:
+    """What each token of each text adds to its score, by route.
+
+    Attributes:
+        words: of each text, in order, lower case.
+        word_of: token -> word of its text, -1 for BOS, EOT and padding; shape (n, t).
+        tokens: route -> attributions, float64, shape (n, t); zero for BOS, EOT and padding.
+        score, baseline_score: of each text and of its baseline.
+    """
+
+    words: tuple[tuple[str, ...], ...]
+    word_of: np.ndarray
+    tokens: Mapping[Route, np.ndarray]
+    score: np.ndarray
+    baseline_score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __repr__(self) -> str:
+        return f"Attributions({len(self)} texts, {sum(map(len, self.words))} words, routes {', '.join(self.tokens)})"
+
+    def by_word(self, route: Route) -> list[np.ndarray]:
+        """Attributions summed over the pieces of each word: one array per text, as long as its words."""
+        out = []
+        for words, owners, values in zip(self.words, self.word_of, self.tokens[route], strict=True):
+            inside = owners >= 0
+            out.append(np.bincount(owners[inside], values[inside], minlength=len(words)))
+        return out
+
+    def by_type(self, route: Route) -> dict[str, tuple[float, int]]:
+        """Word type -> mean attribution over all its occurrences, and their number; sorted by word."""
+        seen: dict[str, list[float]] = {}
+        for words, values in zip(self.words, self.by_word(route), strict=True):
+            for word, value in zip(words, values, strict=True):
+                seen.setdefault(word, []).append(float(value))
+        return {word: (float(np.mean(values)), len(values)) for word, values in sorted(seen.items())}
+
+    @property
+    def delta(self) -> np.ndarray:
+        """Convergence: sum of the full attributions minus (score - baseline score), per text.
+
+        Raises:
+            KeyError: neither `full`, nor all three other routes were asked for.
+        """
+        routes: tuple[Route, ...] = ("full",) if "full" in self.tokens else ("through", "around", "bypass")
+        return sum(self.tokens[route].sum(1) for route in routes) - (self.score - self.baseline_score)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each word of each text: `text`, `place`, `word`, and a column for each route."""
+        import pandas as pd
+
+        table: dict[str, list[object]] = {"text": [], "place": [], "word": []}
+        for text, words in enumerate(self.words):
+            table["text"] += [text] * len(words)
+            table["place"] += range(len(words))
+            table["word"] += words
+        frame = pd.DataFrame(table)
+        for route in self.tokens:
+            frame[route] = np.concatenate([np.zeros(0), *self.by_word(route)])
+        return frame
+
+    def plot(self, text: int = 0) -> Picture:
+        """The words of a text on colours by sign and size, a block for each route, with their values below them.
+
+        Args:
+            text: its number.
+
+        Raises:
+            IndexError: there is no such text.
+        """
+        from interp.show.pictures import Picture, draw_words, points, value_text, words_height
+
+        words, size, left, width = self.words[text], 9.0, 48.0, 400.0
+        rows = {route: self.by_word(route)[text].tolist() for route in self.tokens}
+        reach = max((abs(value) for values in rows.values() for value in values), default=0.0)
+        tops, top = {}, 20.0
+        for route, values in rows.items():
+            tops[route] = top
+            top += words_height(words, values, width, size) + 6
+        picture = Picture((left + width + 8) / 72, top / 72)
+        axes = points(picture)
+        title = f"score {self.score[text]:+.3f}, baseline {self.baseline_score[text]:+.3f}"
+        axes.text(4, 12, title, fontsize=size)
+        said = []
+        for route, values in rows.items():
+            axes.text(4, tops[route] + 0.95 * size, route, fontsize=size)
+            draw_words(axes, words, values, reach, top=tops[route], left=left, width=width, size=size)
+            pairs = zip(words, values, strict=True)
+            said.append(f"{route}: " + ", ".join(f"{word} {value_text(value)}" for word, value in pairs))
+        picture.alt = f"What each word adds to the score. {title}. {'. '.join(said)}."
+        return picture
+
+    def _repr_html_(self) -> str:
+        """For notebooks: words on colours by sign and size, with their values as text, a line for each route."""
+        by_word = {route: self.by_word(route)[:SHOWN] for route in self.tokens}
+        reach = max(
+            (float(np.abs(values).max(initial=0.0)) for each in by_word.values() for values in each), default=0.0
+        )
+        parts = []
+        for number, words in enumerate(self.words[:SHOWN]):
+            rows = "".join(
+                f'<tr><th scope="row" style="text-align:left">{route}</th>'
+                f'<td style="text-align:left">{shaded(words, each[number].tolist(), reach)}</td></tr>'
+                for route, each in by_word.items()
+            )
+            title = f"text {number}: score {signed(self.score[number])}, baseline {signed(self.baseline_score[number])}"
+            parts.append(
+                f'<table><caption style="text-align:left">{escape(title)}</caption><tbody>{rows}</tbody></table>'
+            )
+        more = len(self) - len(parts)
+        return "".join(parts) + (f"<p>and {more} more texts: see to_frame()</p>" if more > 0 else "")

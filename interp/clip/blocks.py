@@ -1,0 +1,167 @@
+"""The arithmetic of CLIP's towers, block by block: what the cached engine and the attributor are made of.
+
+Every block is pre-norm: h + attention(LN(h)), then + MLP(LN(.)). A residual stream at layer l is the hidden state
+after block l, counted from 1; layer 0 is the embedding output. Adapted projections (LoRA) work as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers.activations import QuickGELUActivation
+
+from interp.clip.model import Clip, Tower
+from interp.clip.packing import Group, Packed, in_order
+from interp.tensors import Float, Int, Pixels, Streams, Tensor
+
+QUICK = 1.702  # in the activation of CLIP's blocks
+
+
+def blocks(clip: Clip, tower: Tower) -> nn.ModuleList:
+    """The blocks of a tower; `blocks[l - 1]` ends in layer l."""
+    return getattr(clip.model, f"{tower}_model").encoder.layers
+
+
+def embed_ids(clip: Clip, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
+    """Layer 0 of the text tower: token embeddings plus position embeddings."""
+    return clip.model.text_model.embeddings(input_ids=ids)
+
+
+def embed_patches(clip: Clip, pixels: Pixels) -> Float[Tensor, "n p d"]:
+    """Layer 0 of the vision tower: CLS and patches with their positions, normalized."""
+    vision = clip.model.vision_model
+    return vision.pre_layrnorm(vision.embeddings(pixels))
+
+
+def _heads(block: Any, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n heads t head"]:
+    return x.unflatten(-1, (block.self_attn.num_heads, block.self_attn.head_dim)).transpose(1, 2)
+
+
+def _add(block: Any, hidden: Float[Tensor, "*n d"], attended: Float[Tensor, "*n heads head"]) -> Float[Tensor, "*n d"]:
+    hidden = hidden + block.self_attn.out_proj(attended.flatten(-2))
+    return hidden + _mlp(block.mlp, block.layer_norm2(hidden))
+
+
+def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+    """fc2(activation(fc1(x))). CLIP's own activation, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: its factors are
+    taken along in the products, and the wide stream between them is passed once, not three times, each way."""
+    inner, outer = mlp.fc1, mlp.fc2
+    if not (type(mlp.activation_fn) is QuickGELUActivation and type(inner) is type(outer) is nn.Linear):
+        return mlp(x)
+    wide = torch.addmm(inner.bias, x.flatten(0, -2), inner.weight.T, beta=QUICK, alpha=QUICK)
+    return torch.addmm(outer.bias, functional.silu(wide), outer.weight.T, alpha=1 / QUICK).view_as(x)
+
+
+def run_block(
+    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool
+) -> tuple[Float[Tensor, "n t d"], Float[Tensor, "n t d"], Float[Tensor, "n t d"]]:
+    """One block at every position. Returns the new stream, and the keys and values it used."""
+    normed = block.layer_norm1(hidden)
+    q, k, v = (proj(normed) for proj in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj))
+    attended = functional.scaled_dot_product_attention(
+        _heads(block, q), _heads(block, k), _heads(block, v), is_causal=causal, scale=block.self_attn.scale
+    )
+    return _add(block, hidden, attended.transpose(1, 2)), k, v
+
+
+def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
+    """What a block lets later positions see of some."""
+    normed = block.layer_norm1(hidden)
+    return block.self_attn.k_proj(normed), block.self_attn.v_proj(normed)
+
+
+def run_packed(
+    block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group]
+) -> tuple[Float[Tensor, "total d"], Float[Tensor, "total d"], Float[Tensor, "total d"]]:
+    """One block at every position of packed texts, causally. Returns the new stream, and its keys and values.
+
+    Args:
+        groups: of all tokens of the texts, which lie in this order.
+    """
+    attention = block.self_attn
+    normed = block.layer_norm1(hidden)
+    qkv = [proj(normed) for proj in (attention.q_proj, attention.k_proj, attention.v_proj)]
+    parts = []
+    for some in groups:
+        q, k, v = (_heads(block, x.index_select(0, some.index.flatten()).view(*some.index.shape, -1)) for x in qkv)
+        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scale)
+        parts.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
+    return _add(block, hidden, torch.cat(parts)), qkv[1], qkv[2]
+
+
+def step_block(
+    block: Any,
+    h: Float[Tensor, "n *c d"],
+    keys: Float[Tensor, "total d"],
+    values: Float[Tensor, "total d"],
+    groups: Sequence[Group],
+) -> Float[Tensor, "n *c d"]:
+    """One block at one position of each text, which attends to itself and to earlier positions.
+
+    Args:
+        h: a stream for each text, or c of them: (n, c, d).
+        keys, values: of many positions, packed.
+        groups: the earlier positions of each text among them.
+    """
+    if h.ndim == 2:
+        return step_block(block, h[:, None], keys, values, groups)[:, 0]
+    attention = block.self_attn
+    normed = block.layer_norm1(h)
+    split = (attention.num_heads, attention.head_dim)
+    q, k, v = (proj(normed).unflatten(-1, split) for proj in (attention.q_proj, attention.k_proj, attention.v_proj))
+    # Own and earlier keys apart: joining them would copy the cache, and backward would compute its gradients.
+    own = (q * k).sum(-1)
+    parts = []
+    for some in groups:
+        shape, index = (*some.index.shape, *split), some.index.flatten()
+        earlier = _dots(q[some.rows], keys.index_select(0, index).view(shape))
+        earlier = earlier.masked_fill(~some.seen[:, None, :, None], -torch.inf)
+        logits = torch.cat([earlier, own[some.rows][:, :, None]], dim=2)
+        weights = (logits * attention.scale).softmax(2)
+        mixed = _mix(weights[:, :, :-1], values.index_select(0, index).view(shape))
+        parts.append(mixed + weights[:, :, -1, :, None] * v[some.rows])
+    return _add(block, h, torch.cat(parts)[in_order(groups)])
+
+
+def _dots(q: Float[Tensor, "m c heads head"], keys: Float[Tensor, "m t heads head"]) -> Float[Tensor, "m c t heads"]:
+    if q.shape[1] == 1:  # a product and a sum are several times faster on CPUs than a matrix product of one column
+        return (keys * q).sum(-1)[:, None]
+    return (keys.transpose(1, 2) @ q.permute(0, 2, 3, 1)).permute(0, 3, 2, 1)
+
+
+def _mix(
+    weights: Float[Tensor, "m c t heads"], values: Float[Tensor, "m t heads head"]
+) -> Float[Tensor, "m c heads head"]:
+    if weights.shape[1] == 1:
+        return (weights[:, 0, ..., None] * values).sum(1)[:, None]
+    return (weights.permute(0, 3, 1, 2) @ values.transpose(1, 2)).transpose(1, 2)
+
+
+def run_texts(
+    clip: Clip, ids: Int[Tensor, "n t"], layout: Packed
+) -> Iterator[tuple[Streams, Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
+    """Run packed texts, the last block at EOT only, since nothing else is read after it.
+
+    Yields:
+        After each block the stream at EOT, and the keys and values that the block used of all tokens.
+    """
+    *below, last = blocks(clip, "text")
+    hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
+    for block in below:
+        hidden, k, v = run_packed(block, hidden, layout.groups)
+        yield hidden[layout.ends], k, v
+    k, v = keys_and_values(last, hidden)
+    yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
+
+
+def finish(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:
+    """From the last layer at EOT or CLS to the unit-norm embedding: final layer norm, projection, normalization."""
+    if tower == "text":
+        projected = clip.model.text_projection(clip.model.text_model.final_layer_norm(h))
+    else:
+        projected = clip.model.visual_projection(clip.model.vision_model.post_layernorm(h))
+    return functional.normalize(projected, dim=-1)

@@ -1,0 +1,132 @@
+"""How the text tower's streams move when one token's embedding moves: forward-mode derivatives, block by block.
+
+A token moves only itself and what follows, so of T tokens there are T (T + 1) / 2 pairs (position, moved token) to
+carry. They pass the linear layers as so many rows; one pass serves every layer, where backward passes would be needed
+for each layer and each subspace anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from interp.clip.blocks import blocks
+from interp.clip.model import Clip
+from interp.tensors import Float, Int, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """State after a block, of s copies of a text that differ in their embeddings.
+
+    Attributes:
+        hidden: the streams, shape (s, t, d); after the last block at EOT only, shape (s, 1, d).
+        end: derivative of EOT's stream by each of w moved tokens, shape (s, w, d).
+        keys, values: that the block used, shape (s, t, d).
+    """
+
+    hidden: Float[Tensor, "s p d"]
+    end: Float[Tensor, "s w d"]
+    keys: Float[Tensor, "s t d"]
+    values: Float[Tensor, "s t d"]
+
+
+@torch.no_grad()
+def move_tokens(clip: Clip, hidden: Float[Tensor, "s t d"], delta: Float[Tensor, "w d"]) -> Iterator[Moves]:
+    """Run s versions of a text, and the derivative of each in the direction of each token's own change.
+
+    Args:
+        hidden: layer 0, BOS first and EOT last.
+        delta: by how much tokens 1 ... w = t - 2 are moved, BOS and EOT being held.
+
+    Yields:
+        The state after each block, from the first.
+    """
+    copies, length = hidden.shape[:2]
+    position, token = (part.to(hidden.device) for part in _pairs(length))
+    own = (position == token)[:, None]
+    change = torch.where(own, delta[token - 1], 0.0).expand(copies, -1, -1)
+    tower = blocks(clip, "text")
+    for number, block in enumerate(tower):
+        hidden, change, keys, values = _block(block, hidden, change, position, token, number + 1 == len(tower))
+        yield Moves(hidden, change[:, -len(delta) :], keys, values)
+
+
+def _pairs(length: int) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
+    """Positions and moved tokens that can matter to them, in order of position; those at EOT come last."""
+    position, token = torch.meshgrid(torch.arange(length), torch.arange(1, length - 1), indexing="ij")
+    inside = token <= position
+    return position[inside], token[inside]
+
+
+def _block(
+    block: Any, hidden: Tensor, change: Tensor, position: Tensor, token: Tensor, last: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One block and its derivative, for rows (position, token); of the last block only what EOT needs."""
+    attention, words = block.self_attn, hidden.shape[1] - 2
+    normed, moved = _layer_norm(block.layer_norm1, hidden, change, position)
+    k, v = attention.k_proj(normed), attention.v_proj(normed)
+    slots = position * words + token - 1
+    dk, dv = (_grid(_linear(proj, moved), slots, k, words) for proj in (attention.k_proj, attention.v_proj))
+    first = 0
+    if last:
+        first, hidden, normed = hidden.shape[1] - 1, hidden[:, -1:], normed[:, -1:]
+        change, moved, position = change[:, -words:], moved[:, -words:], position[-words:] - first
+        slots = slots[-words:] - first * words
+    q = attention.q_proj(normed)
+    dq = _grid(_linear(attention.q_proj, moved), slots, q, words)
+    attended, turned = _attend(attention, (q, k, v), (dq, dk, dv), first)
+    hidden = hidden + attention.out_proj(attended)
+    change = change + _linear(attention.out_proj, turned.flatten(1, 2).index_select(1, slots))
+    normed, moved = _layer_norm(block.layer_norm2, hidden, change, position)
+    inner, activation = block.mlp.fc1(normed), block.mlp.activation_fn
+    slope = torch.func.jvp(activation, (inner,), (torch.ones_like(inner),))[1]
+    grown = _linear(block.mlp.fc1, moved) * slope.index_select(1, position)
+    return hidden + block.mlp.fc2(activation(inner)), change + _linear(block.mlp.fc2, grown), k, v
+
+
+def _linear(module: nn.Module, change: Tensor) -> Tensor:
+    """Derivative of an affine layer, adapted (LoRA) or not."""
+    if type(module) is nn.Linear:
+        return functional.linear(change, module.weight)
+    return module(change) - module(torch.zeros_like(change[:1, :1]))
+
+
+def _layer_norm(norm: nn.LayerNorm, x: Tensor, change: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+    """A layer norm and its derivative. Before its weights the Jacobian is symmetric: torch's backward pass gives it."""
+    with torch.enable_grad():
+        rows = x.index_select(1, position).requires_grad_()
+        plain = functional.layer_norm(rows, norm.normalized_shape, eps=norm.eps)
+        (moved,) = torch.autograd.grad(plain, rows, change)
+    return norm(x), moved * norm.weight
+
+
+def _grid(rows: Tensor, slots: Tensor, like: Tensor, words: int) -> Float[Tensor, "s p w d"]:
+    """Rows at their places in a full table of positions and moved tokens, zero elsewhere."""
+    s, p, d = like.shape
+    return rows.new_zeros(s, p * words, d).index_copy_(1, slots, rows).view(s, p, words, d)
+
+
+def _attend(
+    attention: Any, qkv: tuple[Tensor, Tensor, Tensor], moved: tuple[Tensor, Tensor, Tensor], first: int
+) -> tuple[Float[Tensor, "s p d"], Float[Tensor, "s p w d"]]:
+    """Causal attention of the positions from `first` on, and its derivative."""
+    split = (attention.num_heads, attention.head_dim)
+    q, k, v = (x.unflatten(-1, split).transpose(1, 2) for x in qkv)  # (s, heads, p or t, head)
+    dq, dk, dv = (x.unflatten(-1, split).permute(0, 3, 1, 2, 4) for x in moved)  # (s, heads, p or t, w, head)
+    positions, length, words = q.shape[2], k.shape[2], dk.shape[3]
+    later = torch.ones(positions, length, dtype=torch.bool, device=q.device).triu(first + 1)
+    logits = (q @ k.transpose(-1, -2) * attention.scale).masked_fill(later, -torch.inf)
+    weights = logits.softmax(-1)
+    by_query = (dq.flatten(2, 3) @ k.transpose(-1, -2)).unflatten(2, (positions, words))
+    by_key = (q @ dk.flatten(2, 3).transpose(-1, -2)).unflatten(3, (length, words)).transpose(-1, -2)
+    slope = (by_query + by_key) * attention.scale * weights[:, :, :, None]
+    slope = slope - weights[:, :, :, None] * slope.sum(-1, keepdim=True)
+    turned = (slope.flatten(2, 3) @ v).unflatten(2, (positions, words))
+    turned = turned + (weights @ dv.flatten(3, 4)).unflatten(3, (words, split[1]))
+    return (weights @ v).transpose(1, 2).flatten(2), turned.permute(0, 2, 3, 1, 4).flatten(3)

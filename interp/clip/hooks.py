@@ -1,0 +1,65 @@
+"""Look into a forward pass, or change it: context managers that remove their own hooks, and no others.
+
+These are the slow, plain way to intervene, for questions the cached engine does not answer and for its tests.
+Beware of pyvene: each of its forward passes strips *all* hooks of a model, these too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from interp.clip.model import Clip
+from interp.clip.sites import Site
+from interp.tensors import Float, Int, Streams, Tensor
+
+
+@contextmanager
+def capture(clip: Clip, sites: list[Site]) -> Iterator[dict[Site, Float[Tensor, "n t d"]]]:
+    """Record the residual stream, all positions, at each site during the forward passes of the body.
+
+    Yields:
+        A dictionary that each forward pass fills anew; tensors keep their graph.
+    """
+    seen: dict[Site, Tensor] = {}
+
+    def recorder(site: Site) -> Callable[..., None]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            seen[site] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = []
+    try:
+        for site in sites:
+            handles.append(site.module(clip).register_forward_hook(recorder(site)))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def patch(clip: Clip, site: Site, index: Int[Tensor, " n"], change: Callable[[Streams], Streams]) -> Iterator[None]:
+    """Replace the stream at a site during the forward passes of the body.
+
+    Args:
+        index: position of the stream in each input of the batch (see `Site.index`).
+        change: gets the stream, shape (n, d), and returns what to put in its place.
+    """
+
+    def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output
+        rows = torch.arange(len(hidden), device=hidden.device)
+        where = index.to(hidden.device)
+        changed = hidden.index_put((rows, where), change(hidden[rows, where]))
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    handle = site.module(clip).register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

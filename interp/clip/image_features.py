@@ -1,0 +1,157 @@
+"""Image features: computed once for each vision tower and data set, and kept on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interp.clip.model import Clip, embed_images
+from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
+from interp.runs.folder import StoreError, write_atomic
+from interp.tensors import Embeddings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def cache_folder() -> Path:
+    """Where image features are kept between runs: `$CLIP_DESCRIPTIONS_CACHE`, or a folder in the user's cache."""
+    given = os.environ.get("CLIP_DESCRIPTIONS_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else base / "clip-descriptions"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """Unit-norm embeddings of the images of some pairs, in their order.
+
+    Attributes:
+        embeddings: shape (n, embed), of the pairs in `pairs`: those whose image could be read.
+        notes: sentences the user should read, one of them about images that were left out.
+    """
+
+    pairs: tuple[Pair, ...]
+    embeddings: Embeddings
+    notes: tuple[str, ...] = ()
+
+
+def image_features(
+    clip: Clip, pairs: PairSet, *, skip_bad: bool = False, on_image: Callable[[], object] = lambda: None
+) -> ImageFeatures:
+    """Embed the images of all pairs, or read what an earlier call with the same model and images left.
+
+    Args:
+        skip_bad: leave out pairs whose image cannot be read, instead of raising.
+        on_image: called after each image, for a progress bar.
+
+    Raises:
+        DataError: images cannot be read; the message counts them and names the first three.
+    """
+    path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
+    if (known := _read(path)) is not None:
+        return ImageFeatures(pairs.pairs, known.to(clip.device))
+    kept: list[Pair] = []
+    bad: list[str] = []
+
+    def images() -> Iterator[Image]:
+        for pair in pairs.pairs:
+            try:
+                picture = pairs.open_image(pair)
+            except DataError as error:
+                bad.append(str(error))
+            else:
+                kept.append(pair)
+                yield picture
+            on_image()
+
+    embeddings = embed_images(clip, images())
+    if bad and not skip_bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise DataError(
+            f"{len(bad)} of {len(pairs)} images cannot be used: {'; '.join(bad[:3])}{more}; "
+            "mend them, or leave them out with --skip-bad-images"
+        )
+    if not kept:
+        raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
+    # a file that may yet be mended must not be remembered as missing
+    notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings)
+    return ImageFeatures(tuple(kept), embeddings.to(clip.device), notes)
+
+
+def features_of_splits(
+    clip: Clip, pairs: PairSet, *, skip_bad: bool = False, quiet: bool | None = None
+) -> ImageFeatures:
+    """`image_features` behind a progress bar, with the assurance that each split has pairs left.
+
+    Args:
+        quiet: shows no bar; by default only where there is no terminal.
+
+    Raises:
+        DataError: images cannot be read, or a split has fewer than two pairs.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=quiet) as bar:
+        features = image_features(clip, pairs, skip_bad=skip_bad, on_image=bar.update)
+    for name in SPLITS:
+        count = sum(pair.split == name for pair in features.pairs)
+        if count < 2:
+            raise DataError(f"{name} has {count} pairs, at least 2 are needed; raise --limit or mend the images")
+    return features
+
+
+def embed_cached(
+    clip: Clip,
+    keys: Sequence[str],
+    open_image: Callable[[int], Image],
+    *,
+    on_image: Callable[[], object] = lambda: None,
+) -> tuple[Embeddings, tuple[str, ...]]:
+    """Embed numbered images, or read what an earlier call with the same vision tower and images left.
+
+    Args:
+        keys: for each image what changes with its content.
+        open_image: gives an image by its number; may raise `DataError`.
+
+    Returns:
+        Unit-norm embeddings, shape (n, embed), and sentences the user should read.
+    """
+    path = _path(clip, keys)
+    if (known := _read(path)) is not None:
+        return known.to(clip.device), ()
+
+    def images() -> Iterator[Image]:
+        for number in range(len(keys)):
+            yield open_image(number)
+            on_image()
+
+    embeddings = embed_images(clip, images())
+    return embeddings.to(clip.device), _write(path, embeddings)
+
+
+def _path(clip: Clip, keys: Sequence[str]) -> Path:
+    key = digest([clip.image_fingerprint, str(clip.model.dtype), clip.device.type, *keys])
+    return cache_folder() / f"images-{key}.safetensors"
+
+
+def _read(path: Path) -> Embeddings | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)["embeddings"]
+    except (OSError, SafetensorError, KeyError):
+        return None  # not there, or not to be used: computed anew
+
+
+def _write(path: Path, embeddings: Embeddings) -> tuple[str, ...]:
+    from safetensors.torch import save
+
+    try:
+        write_atomic(path, save({"embeddings": embeddings.contiguous()}))
+    except StoreError:
+        return (f"image features cannot be kept in '{path.parent}'; set CLIP_DESCRIPTIONS_CACHE to a folder",)
+    return ()

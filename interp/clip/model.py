@@ -1,0 +1,204 @@
+"""A CLIP and what one embeds with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from interp.errors import UserError
+from interp.tensors import Embeddings, Float, Int, Pixels, Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from transformers import CLIPModel
+
+Tower = Literal["text", "vision"]
+
+
+class ModelError(UserError):
+    """The model cannot be loaded or used as asked; the message is one line with the mend."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A CLIP ready to use.
+
+    Attributes:
+        name: as the user wrote it.
+        model: a `transformers.CLIPModel` in evaluation mode, frozen.
+        tokenizer, processor: transformers' own; the processor makes pixel values of PIL images.
+        eot: id of the end-of-text token.
+        fingerprint: changes with the weights, the tokenizer or the image processing.
+        image_fingerprint: changes with what images are embedded by; that of the base where only texts were trained.
+        notes: sentences the user should read (preprocessing that was assumed).
+    """
+
+    name: str
+    model: CLIPModel
+    tokenizer: Any
+    processor: Any
+    eot: int
+    fingerprint: str
+    image_fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def logit_scale(self) -> float:
+        """exp(logit_scale), by which a score is multiplied to give a logit."""
+        return float(self.model.logit_scale.detach().exp())
+
+    def depth(self, tower: Tower) -> int:
+        """Number of blocks of a tower, which is its last layer."""
+        return int(self._config(tower).num_hidden_layers)
+
+    def width(self, tower: Tower) -> int:
+        """Width d of a tower's residual stream."""
+        return int(self._config(tower).hidden_size)
+
+    @property
+    def context(self) -> int:
+        """Longest text in tokens, BOS and EOT included."""
+        return int(self._config("text").max_position_embeddings)
+
+    @property
+    def embed_dim(self) -> int:
+        """Width of the space that images and texts share."""
+        return int(self.model.text_projection.out_features)
+
+    def _config(self, tower: Tower) -> Any:
+        return getattr(self.model.config, f"{tower}_config")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenized texts.
+
+    Attributes:
+        ids: token ids, padded with EOT behind each text's own EOT.
+        eot: index of each text's first end-of-text token.
+        words: the words of each text, lower case, in order.
+        word_of: for each token the index of its word in `words`, -1 for BOS, EOT and padding.
+        truncated: how many texts were cut to the model's context.
+    """
+
+    ids: Int[Tensor, "n t"]
+    eot: Int[Tensor, " n"]
+    words: tuple[tuple[str, ...], ...]
+    word_of: Int[Tensor, "n t"]
+    truncated: int
+
+    def __len__(self) -> int:
+        return len(self.eot)
+
+    def take(self, rows: Int[Tensor, " m"]) -> Tokens:
+        """The texts of some rows, padded no further than the longest of them."""
+        longest = int(self.eot[rows].max()) + 1 if len(rows) else 0
+        words = tuple(self.words[i] for i in rows.tolist())
+        return Tokens(self.ids[rows, :longest], self.eot[rows], words, self.word_of[rows, :longest], self.truncated)
+
+
+def tokenize(clip: Clip, texts: Sequence[str]) -> Tokens:
+    """Tokenize texts, cut to the model's context with EOT kept, and find EOT strictly.
+
+    Raises:
+        ModelError: a text has no end-of-text token.
+    """
+    if not texts:
+        empty = torch.zeros(0, 0, dtype=torch.long)
+        return Tokens(empty, torch.zeros(0, dtype=torch.long), (), empty, 0)
+    encoded = clip.tokenizer(list(texts), return_offsets_mapping=True, verbose=False)
+    ids: list[list[int]] = []
+    word_of: list[list[int]] = []
+    words: list[tuple[str, ...]] = []
+    truncated = 0
+    for i, (text, row, offsets) in enumerate(zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)):
+        tail = [clip.eot] if len(row) > clip.context else []
+        truncated += bool(tail)
+        row = row[: clip.context - 1] + tail if tail else row
+        if clip.eot not in row:
+            raise ModelError(f"text {i} has no end-of-text token after tokenization: {text[:60]!r}")
+        end = row.index(clip.eot)
+        spans: dict[int, tuple[int, int]] = {}
+        owner = []
+        for position, word in enumerate(encoded.word_ids(i)[:end]):
+            if word is None:
+                owner.append(-1)
+                continue
+            start, stop = offsets[position]
+            first, last = spans.get(word, (start, stop))
+            spans[word] = (min(first, start), max(last, stop))
+            owner.append(list(spans).index(word))
+        ids.append(row[: end + 1])
+        word_of.append([*owner, -1])
+        words.append(tuple(text[start:stop].lower() for start, stop in spans.values()))
+    return Tokens(
+        _pad(ids, clip.eot), torch.tensor([len(row) - 1 for row in ids]), tuple(words), _pad(word_of, -1), truncated
+    )
+
+
+def _pad(rows: list[list[int]], value: int) -> Tensor:
+    out = torch.full((len(rows), max(map(len, rows))), value)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = torch.tensor(row)
+    return out
+
+
+def length_batches(eot: Int[Tensor, " n"], size: int) -> list[Tensor]:
+    """Rows in batches of at most `size` texts of similar length, so that little padding is computed."""
+    return list(torch.argsort(eot, stable=True).split(size))
+
+
+def pixel_values(clip: Clip, images: Sequence[Image]) -> Pixels:
+    """What the vision tower takes, for PIL images; on the model's device."""
+    batch = clip.processor([image.convert("RGB") for image in images], return_tensors="pt")
+    return batch["pixel_values"].to(clip.device, clip.model.dtype)
+
+
+@torch.inference_mode()
+def embed_texts(clip: Clip, texts: Sequence[str], *, batch_size: int = 128) -> Embeddings:
+    """Unit-norm text embeddings, shape (n, embed), by transformers' own forward pass."""
+    tokens = tokenize(clip, texts)
+    out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
+    for rows in length_batches(tokens.eot, batch_size):
+        ids = tokens.take(rows).ids.to(clip.device)
+        out[rows] = functional.normalize(clip.model.get_text_features(input_ids=ids).pooler_output, dim=-1)
+    return out
+
+
+@torch.inference_mode()
+def embed_images(clip: Clip, images: Iterable[Image], *, batch_size: int = 32) -> Embeddings:
+    """Unit-norm image embeddings, shape (n, embed), on the CPU; images are opened a batch at a time."""
+    parts: list[Tensor] = []
+    batch: list[Image] = []
+
+    def flush() -> None:
+        if batch:
+            features = clip.model.get_image_features(pixel_values=pixel_values(clip, batch)).pooler_output
+            parts.append(functional.normalize(features, dim=-1).cpu())
+            batch.clear()
+
+    for image in images:
+        batch.append(image)
+        if len(batch) == batch_size:
+            flush()
+    flush()
+    return torch.cat(parts) if parts else torch.empty(0, clip.embed_dim)
+
+
+def scores(images: Embeddings, texts: Embeddings) -> Float[Tensor, " n"]:
+    """Cosine of each image with the text of the same row, both unit-norm."""
+    return (images * texts).sum(-1)
+
+
+def clipscore(cosines: np.ndarray | Tensor) -> Any:
+    """2.5 x max(score, 0) (Hessel et al. 2021, eq. 1)."""
+    return 2.5 * cosines.clip(min=0)

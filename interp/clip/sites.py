@@ -1,0 +1,87 @@
+"""Where in CLIP to look: tower, layer and position, and the module and token that these name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from torch import nn
+
+from interp.clip.blocks import blocks
+from interp.clip.model import Clip, Tokens, Tower
+from interp.errors import UserError
+from interp.tensors import Int, Tensor
+
+POSITIONS: dict[Tower, str] = {"text": "eot", "vision": "cls"}
+
+
+class SiteError(UserError):
+    """There is no such place in the model."""
+
+
+class SiteMismatch(UserError):
+    """Two things that must belong to one site do not."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a residual stream: after block `layer` (counted from 1) of a tower, at EOT or CLS."""
+
+    tower: Tower
+    layer: int
+
+    def __post_init__(self) -> None:
+        if self.tower not in get_args(Tower):
+            raise SiteError(f"tower '{self.tower}' does not exist; expected text or vision")
+        if self.layer < 1:
+            raise SiteError(f"layer {self.layer} does not exist: layers are counted from 1")
+
+    @property
+    def position(self) -> str:
+        return POSITIONS[self.tower]
+
+    @property
+    def block(self) -> int:
+        """The block whose output this is, counted from 0 as the authors' code does: layer - 1."""
+        return self.layer - 1
+
+    @property
+    def label(self) -> str:
+        """For example ``text.11.eot``."""
+        return f"{self.tower}.{self.layer}.{self.position}"
+
+    @classmethod
+    def parse(cls, label: str) -> Site:
+        """Read a label.
+
+        >>> Site.parse("text.11.eot")
+        Site(tower='text', layer=11)
+        """
+        tower, _, rest = label.partition(".")
+        layer, _, position = rest.partition(".")
+        if tower not in POSITIONS or not layer.isdigit() or position != POSITIONS[tower]:
+            raise SiteError(f"'{label}' is not a site; expected text.LAYER.eot or vision.LAYER.cls")
+        return cls(tower, int(layer))
+
+    def check(self, clip: Clip) -> None:
+        """Raise `SiteError` unless the model has this layer."""
+        depth = clip.depth(self.tower)
+        if self.layer > depth:
+            raise SiteError(
+                f"layer {self.layer} does not exist: the {self.tower} tower of {clip.name} has layers 1 to {depth}"
+            )
+
+    def module(self, clip: Clip) -> nn.Module:
+        """The block whose output is this stream."""
+        self.check(clip)
+        return blocks(clip, self.tower)[self.block]
+
+    def index(self, tokens: Tokens | None, n: int) -> Int[Tensor, " n"]:
+        """The position of each of n inputs: EOT of each text, or 0 (CLS)."""
+        import torch
+
+        if self.tower == "vision":
+            return torch.zeros(n, dtype=torch.long)
+        if tokens is None:
+            raise SiteError("a site in the text tower needs the tokens to find EOT")
+        return tokens.eot

@@ -1,0 +1,46 @@
+"""The interchange intervention on clean runs: exact, and cheap, since only the changed position runs again."""
+
+from __future__ import annotations
+
+import torch
+
+from interp.clip.sites import Site, SiteMismatch
+from interp.interventions.clean_run import Run
+from interp.interventions.rotation import Rotation, swap
+from interp.tensors import Embeddings, Tensor
+
+
+@torch.inference_mode()
+def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int = 128) -> Embeddings:
+    """Embed each base input with its subspace *Z* set to the value it takes in the source input.
+
+    h <- h_base + R R' (h_source - h_base) at the rotation's site (Geiger et al. 2024, eq. 3).
+
+    Args:
+        base, source: clean runs of n inputs each, with the rotation's layer kept; same tower.
+        rotation: orthonormal basis R, shape (d, k), and its site.
+
+    Returns:
+        Unit-norm embeddings, shape (n, embed).
+
+    Raises:
+        SiteMismatch: runs and rotation are of different towers, layers, widths or lengths.
+    """
+    site = Site.parse(rotation.site)
+    if not base.tower == source.tower == site.tower:
+        raise SiteMismatch(f"a rotation at {site.label} needs {site.tower} runs, got {base.tower} and {source.tower}")
+    if len(base) != len(source):
+        raise SiteMismatch(f"as many base as source inputs are needed, got {len(base)} and {len(source)}")
+    if rotation.width != base.clip.width(site.tower):
+        raise SiteMismatch(
+            f"the rotation is for width {rotation.width}, the {site.tower} tower of {base.clip.name} "
+            f"has {base.clip.width(site.tower)}"
+        )
+    out: Tensor | None = None
+    for rows in base.batches(batch_size):
+        some, other = base.take(rows), source.take(rows)
+        h = swap(some.stream(site.layer), other.stream(site.layer), rotation.basis)
+        pushed = some.push(site.layer, h)
+        out = torch.empty(len(base), pushed.shape[1], dtype=pushed.dtype, device=pushed.device) if out is None else out
+        out[rows] = pushed
+    return torch.empty(0, base.clip.embed_dim) if out is None else out

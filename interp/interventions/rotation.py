@@ -1,0 +1,174 @@
+"""A rotation: an orthonormal basis of the subspace Z of a residual stream, and the file it is kept in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from interp.errors import UserError
+from interp.runs.folder import to_json, write_atomic
+from interp.show.markup import table
+from interp.tensors import Basis, Float, Streams, Tensor
+
+
+class RotationError(UserError):
+    """Not an orthonormal basis, or a file that does not hold one."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rotation:
+    """An orthonormal basis R of k directions in a d-dimensional residual stream.
+
+    Attributes:
+        basis: shape (d, k), columns orthonormal; k may be 0 (the empty subspace) up to d (all of the stream).
+        site: where it belongs, as `Site.label` writes it, for example ``text.11.eot``.
+        facts: anything worth keeping with it (how it was trained); must be JSON.
+
+    Raises:
+        RotationError: the columns are not orthonormal to 1e-4.
+    """
+
+    basis: Basis
+    site: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.basis.ndim != 2 or self.basis.shape[1] > self.basis.shape[0]:
+            raise RotationError(f"a rotation has shape (d, k) with k <= d, got {tuple(self.basis.shape)}")
+        exact = self.basis.double()
+        error = float((exact.T @ exact - torch.eye(self.size, dtype=torch.float64, device=exact.device)).abs().sum())
+        if not error <= 1e-4 * max(1, self.size):
+            raise RotationError(f"the columns are not orthonormal (|R'R - I| sums to {error:.2g}); use orthonormal()")
+
+    @property
+    def size(self) -> int:
+        """k, the number of directions."""
+        return self.basis.shape[1]
+
+    @property
+    def width(self) -> int:
+        """d, the width of the stream."""
+        return self.basis.shape[0]
+
+    def __repr__(self) -> str:
+        return f"Rotation({self.size} of {self.width} directions at {self.site})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it belongs, its size, and how it was found."""
+        facts = {name: value for name, value in self.facts.items() if name != "history"}
+        rows = [["site", self.site], ["directions", f"{self.size} of {self.width}"]]
+        return table(["rotation", ""], [*rows, *([name, str(value)] for name, value in facts.items())])
+
+    def save(self, path: Path | str) -> None:
+        """Write `path` (.safetensors) with the basis, and a .json of the same name with site and facts."""
+        from safetensors.torch import save
+
+        path = Path(path)
+        write_atomic(path, save({"basis": self.basis.detach().cpu().contiguous()}))
+        write_atomic(path.with_suffix(".json"), to_json({"site": self.site, "facts": self.facts}))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Rotation:
+        """Read what `save` wrote.
+
+        Raises:
+            RotationError: a file is missing or damaged.
+        """
+        from safetensors.torch import load_file
+
+        path = Path(path)
+        try:
+            basis = load_file(path)["basis"]
+            rest = json.loads(path.with_suffix(".json").read_text())
+            return cls(basis, rest["site"], rest["facts"])
+        except RotationError:
+            raise
+        except Exception as error:
+            raise RotationError(f"cannot read a rotation from '{path}': {error}") from error
+
+
+def swap(base: Streams, source: Streams, basis: Basis) -> Streams:
+    """Give the base stream the value that Z has in the source stream.
+
+    h <- h_base + R R' (h_source - h_base) (Geiger et al. 2024, eq. 3). The basis is cast to the stream's dtype, and
+    autocast, which would round it to half precision, is kept out.
+    """
+    basis = basis.to(base)
+    with torch.autocast(base.device.type, enabled=False):
+        return base + ((source - base) @ basis) @ basis.T
+
+
+def swap_span(base: Streams, source: Streams, free: Float[Tensor, "d k"]) -> Streams:
+    """`swap` in the span of a free matrix's columns: as with its orthonormal basis, differentiable in all three.
+
+    Its backward pass costs a few products with the streams, where that of QR takes products of d x k matrices.
+    """
+    with torch.autocast(base.device.type, enabled=False):
+        return _SwapSpan.apply(base, source, free)
+
+
+class _SwapSpan(torch.autograd.Function):
+    """h = base + P delta, with delta = source - base, and P = X (X'X)^-1 X' = Q Q', where X = Q R.
+
+    With P' = P and dP = (1 - P) dX R^-1 Q' + its transpose, a gradient g of h gives
+    dL/dX = (1 - P) (g (Q' delta)' + delta (Q' g)') R^-T, of rank no larger than twice the number of streams.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, base: Streams, source: Streams, free: Tensor) -> Streams:
+        q, r = torch.linalg.qr(free)
+        delta = (source - base).to(q)
+        inside = delta @ q
+        ctx.save_for_backward(q, r, delta, inside)
+        return base + (inside @ q.T).to(base)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, r, delta, inside = ctx.saved_tensors
+        wide = grad.to(q)
+        turned = wide @ q
+        along = turned @ q.T
+        outside = torch.cat([wide - along, delta - inside @ q.T])
+        other = torch.linalg.solve_triangular(r.T, torch.cat([inside, turned]), upper=False, left=False)
+        return (grad - along).to(grad), along.to(grad), outside.T @ other
+
+
+def orthonormal(free: Float[Tensor, "d k"]) -> Basis:
+    """The orthonormal basis of the columns of a free matrix, by QR; differentiable, unique (positive diagonal)."""
+    q, r = torch.linalg.qr(free)
+    return q * torch.where(r.diagonal() < 0, -1.0, 1.0).to(q)
+
+
+def random_basis(width: int, size: int, generator: torch.Generator) -> Basis:
+    """A uniformly random orthonormal basis, shape (width, size)."""
+    return orthonormal(torch.randn(width, size, generator=generator, dtype=torch.float64)).float()
+
+
+def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[Tensor, " m"]:
+    """The principal angles between two subspaces, in degrees, ascending; as many as the smaller one has directions.
+
+    The first is that of the two directions, one in each, that are closest; and so on across (Bjorck & Golub 1973).
+    """
+    if a.shape[0] != b.shape[0]:
+        raise RotationError(f"angles are between subspaces of one stream, got widths {a.shape[0]} and {b.shape[0]}")
+    cosines = torch.linalg.svdvals(a.double().T @ b.double())
+    return torch.rad2deg(torch.arccos(cosines.clamp(max=1.0)))
+
+
+def largest_angle(a: Basis, b: Basis) -> float:
+    """The largest principal angle between two subspaces of the same size, in degrees.
+
+    It is 0 if they are the same, and 90 as soon as one direction of the one is across all of the other.
+    """
+    if a.shape != b.shape:
+        raise RotationError(f"angles are between subspaces of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
+    # sin of the angle is the norm of what of b lies outside of a: precise for small angles, where cos is not.
+    a, b = a.double(), b.double()
+    outside = torch.linalg.matrix_norm(b - a @ (a.T @ b), ord=2).clamp(max=1.0)
+    return float(torch.rad2deg(torch.arcsin(outside)))

@@ -1,0 +1,91 @@
+"""A run of texts that keeps its graph, for training the model together with a rotation.
+
+A batch's clean runs leave the keys and values that its counterfactuals attend to, so that an IIT-DAS step costs
+little more than running the texts at all; see `interp.interventions.clean_run` for why this is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from interp.clip.blocks import blocks, finish, run_texts, step_block
+from interp.clip.model import Clip
+from interp.clip.packing import group, pack
+from interp.clip.sites import Site, SiteMismatch
+from interp.tensors import Float, Int, Streams, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LiveRun:
+    """A clean run of one batch of texts, in which everything can be differentiated.
+
+    Attributes:
+        layer: of the site.
+        embeddings: unit-norm, of all texts, shape (all, embed).
+        streams: at EOT after `layer`, of all texts, shape (all, d).
+        keys, values: of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
+        starts, eot: where each text begins in the packed tensors, and its length without EOT; on the CPU.
+        rows: the texts that this view holds.
+    """
+
+    clip: Clip
+    layer: int
+    embeddings: Float[Tensor, "all embed"]
+    streams: Float[Tensor, "all d"]
+    keys: tuple[Float[Tensor, "total d"], ...]
+    values: tuple[Float[Tensor, "total d"], ...]
+    starts: Int[Tensor, " all"]
+    eot: Int[Tensor, " all"]
+    rows: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Int[Tensor, " m"]) -> LiveRun:
+        return replace(self, rows=self.rows[rows.to(self.rows.device)])
+
+    def stream(self, layer: int) -> Streams:
+        self._check(layer)
+        return self.streams[self.rows]
+
+    def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+        self._check(layer)
+        groups = group(self.starts[self.rows.cpu()], self.eot[self.rows.cpu()], h.device)
+        for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):
+            h = step_block(block, h, keys, values, groups)
+        return finish(self.clip, "text", h)
+
+    def batches(self, size: int) -> list[Tensor]:
+        return list(torch.arange(len(self)).split(size))
+
+    def _check(self, layer: int) -> None:
+        if layer != self.layer:
+            raise SiteMismatch(f"this run kept layer {self.layer}, not {layer}")
+
+
+def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int) -> LiveRun:
+    """Run a batch of texts, and keep what interventions at EOT after `layer` need.
+
+    Args:
+        ids: token ids on the model's device, padded behind each text's EOT.
+        eot: where each text ends, on the same device.
+
+    Raises:
+        SiteError: the text tower has no such layer.
+    """
+    Site("text", layer).check(clip)
+    layout = pack(eot, ids.shape[1], ids.device)
+    streams, keys, values = [], [], []
+    for number, (end, k, v) in enumerate(run_texts(clip, ids, layout)):
+        streams.append(end)
+        if number >= layer:
+            keys.append(k)
+            values.append(v)
+    each = torch.arange(len(ids), device=ids.device)
+    embeddings = finish(clip, "text", streams[-1])
+    return LiveRun(
+        clip, layer, embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.starts, eot.cpu(),
+        each,
+    )  # fmt: skip

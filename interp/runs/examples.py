@@ -1,0 +1,61 @@
+"""A few test pairs of a sweep as people see them: texts and small pictures, kept in the run folder. No torch."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interp.runs.folder import RunFolder, to_json, write_atomic
+
+if TYPE_CHECKING:
+    from interp.data.pairs import Pair, PairSet
+
+EXAMPLES = 8  # pairs of which a cell keeps the attribution of each word
+PIXELS = 192  # of a picture's longer side
+FILE = "examples.json"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair that is shown.
+
+    Attributes:
+        image: name of its picture in the folder `examples` of the run folder.
+    """
+
+    id: str
+    description: str
+    caption: str
+    image: str
+
+
+def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> None:
+    """Write the texts and small pictures of some pairs to a run folder."""
+    kept = []
+    for number, pair in enumerate(chosen):
+        example = Example(pair.id, pair.description, pair.caption, f"{number}.jpg")
+        picture = pairs.open_image(pair)
+        picture.thumbnail((PIXELS, PIXELS))
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, format="JPEG", quality=92, subsampling=0)
+        write_atomic(picture_path(folder, example), buffer.getvalue())
+        kept.append(example)
+    write_atomic(folder.path / FILE, to_json([asdict(example) for example in kept]))
+
+
+def picture_path(folder: RunFolder, example: Example) -> Path:
+    """Where its picture lies; whatever the file of examples says, inside of the run folder."""
+    return folder.path / "examples" / Path(example.image).name
+
+
+def read_examples(folder: RunFolder) -> list[Example]:
+    """What `keep_examples` wrote; none, if it is missing or damaged."""
+    try:
+        content = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
+        return [Example(**one) for one in content]
+    except (OSError, ValueError, TypeError):
+        return []

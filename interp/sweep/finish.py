@@ -1,0 +1,25 @@
+"""What is left of a sweep when it ends: a table in the terminal, results.csv and .parquet, heatmaps, and a page."""
+
+from __future__ import annotations
+
+from interp.report import write_report
+from interp.results.heatmaps import heatmaps
+from interp.results.sweep_run import load_sweep
+from interp.results.tables import TUNED, terminal_table, tuned_table
+from interp.runs.folder import RunFolder, write_table
+
+
+def finish(folder: RunFolder) -> None:
+    """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
+    sweep = load_sweep(folder.path)
+    frame, norms = sweep.frame, sweep.norms
+    write_table(frame, folder.path, "results")
+    pictures = heatmaps(frame, folder.path, norms)
+    print(terminal_table(frame, norms))
+    if TUNED in frame:
+        print(f"\n{tuned_table(frame, norms)}")
+    page = write_report(sweep)
+    print(f"\nlook at  {page}  in a browser")
+    print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")
+    print(f"         {folder.path / 'results.csv'}  (or .parquet): every measure, with intervals")
+    print(f"         {folder.path / 'cells'}  each cell, with the attribution of every word type")

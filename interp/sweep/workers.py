@@ -1,0 +1,286 @@
+"""Compute the cells of a sweep, here or in several processes; the numbers are the same.
+
+Each process computes with one thread, also where there is only one process, so that no sum is taken in another order.
+What is computed once for all cells lies on disk, and is mapped into the memory of all processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from multiprocessing.connection import wait as wait_for_connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from tqdm import tqdm
+
+from interp.attribution.all_layers import PathRun, TextPath, run_path
+from interp.cli import cores
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, Tokens
+from interp.data.norms import Norm
+from interp.errors import UserError
+from interp.interventions.clean_run import TextRun
+from interp.methods.das import DASConfig, PairRun, Sources
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+from interp.sweep.cell import Bench, compute_layer, search_layer
+from interp.tensors import Embeddings, Tensor
+
+MOST_JOBS = 8  # by default: each process holds a model of its own
+CLEAN, PATHS = "clean-run.safetensors", "paths"  # in the cache, the second with a file for each text
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a process needs to know to compute cells; small enough to be sent to each, `more` too."""
+
+    model: str
+    tokenizer: str | None
+    device: str
+    fingerprint: str
+    images: Embeddings
+    splits: Mapping[str, Sequence[int]]
+    groups: tuple[str, ...]
+    norms: tuple[Norm, ...]
+    sources: Sources
+    layers: tuple[int, ...]
+    attributed: int
+    n_steps: int
+    max_steps: int
+    folder: Path
+    more: Callable[[Place], Mapping[str, Any]] | None = None
+
+    @property
+    def cache(self) -> Path:
+        """Where on disk lies what the cells share, while they are computed."""
+        return self.folder / "cache"
+
+    @property
+    def attributed_texts(self) -> Tensor:
+        """Rows in the clean run of the texts that are attributed: descriptions of test pairs, then their captions."""
+        pairs = torch.tensor(self.splits["test"][: self.attributed])
+        return torch.cat([pairs, pairs + len(self.images)])
+
+
+def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[Place], *, jobs: int | None) -> None:
+    """Compute cells and write them to the run folder, showing progress.
+
+    Args:
+        prepare: runs the texts; where there are several processes its result is kept on disk, and not here.
+        jobs: processes; by default one for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
+
+    Raises:
+        UserError: a process died; finished cells are kept.
+    """
+    wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
+    processes = min(wanted, max(len(keys), len(work.attributed_texts)))
+    try:
+        with _on_disk(work):
+            (work.cache / PATHS).mkdir(parents=True)
+        if processes > 1:
+            rows = _save(work, prepare())
+            _in_processes(work, rows, processes, keys)
+        else:
+            run = prepare()
+            with _one_thread():
+                with _paths_bar(work) as bar:
+                    for row in _longest_first(work, run.tokens):
+                        _keep_path(work, clip, run.tokens, row)
+                        bar.update()
+                with _cells_bar(keys) as bar:
+                    bench = _bench(work, clip, run)
+                    for cells in _tasks(keys, 1)[1]:
+                        compute_layer(bench, RunFolder(work.folder), cells, bar.update)
+    finally:
+        shutil.rmtree(work.cache, ignore_errors=True)
+
+
+def _save(work: Work, run: TextRun) -> list[int]:
+    with _on_disk(work):
+        run.save(work.cache / CLEAN)
+    return _longest_first(work, run.tokens)
+
+
+def _longest_first(work: Work, tokens: Tokens) -> list[int]:
+    """Numbers of the texts that are attributed, those that take most work first."""
+    return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
+
+
+def _keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
+    row = work.attributed_texts[number : number + 1]
+    image = work.images[row % len(work.images)]
+    path = run_path(clip, tokens.take(row), image, work.layers, n_steps=work.n_steps)
+    with _on_disk(work):
+        path.save(_path_file(work, number))
+
+
+def _path_file(work: Work, number: int) -> Path:
+    return work.cache / PATHS / f"{number}.safetensors"
+
+
+@contextmanager
+def _on_disk(work: Work) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot keep what the cells share in '{work.cache}': {error}; choose another --out") from error
+
+
+def _cells_bar(keys: Sequence[Place]) -> tqdm:
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    return tqdm(total=2 * len(keys), desc="cells", bar_format=form, disable=None)
+
+
+def _paths_bar(work: Work) -> tqdm:
+    return tqdm(total=len(work.attributed_texts), desc="attributions", unit="text", leave=False, disable=None)
+
+
+def _tasks(keys: Sequence[Place], processes: int) -> tuple[list[list[Place]], list[list[Place]]]:
+    """Cells whose rotations are searched first, and then the cells to compute together, early layers, which take
+    longest, in front.
+
+    A layer's cells share work, so they stay together if there are layers enough for all processes; else those of a
+    layer and seed, which are always searched together; else each cell is for itself, once its rotation is there.
+    """
+    ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
+    groups: list[list[Place]] = []
+    for alike in (lambda key: key.layer, lambda key: (key.layer, key.seed)):
+        groups = [list(cells) for _, cells in groupby(ordered, key=alike)]
+        if len(groups) >= processes:
+            return [], groups
+    return groups, [[key] for key in ordered]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
+    splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
+    pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
+    das = DASConfig(sources=work.sources, max_steps=work.max_steps)
+    texts = work.attributed_texts
+    paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
+    return Bench(clip, pairs, run.tokens.words, splits, paths, work.norms, das, more=work.more)
+
+
+def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:
+    context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(work,))
+    try:
+        with _paths_bar(work) as bar:
+            _run_all(pool, _path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
+        with _cells_bar(keys) as bar:
+            for task, items in zip((_search_task, _cells_task), _tasks(keys, processes), strict=True):
+                _run_all(pool, task, items, lambda: bar.update(_steps_done(work.folder, keys) - bar.n))
+        pool.shutdown()
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise UserError(
+                "a process died, perhaps for want of memory; finished cells are kept: "
+                "run the same command again, with --jobs 1 or a smaller --limit"
+            ) from error
+        raise
+
+
+def _run_all(
+    pool: ProcessPoolExecutor, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]
+) -> None:
+    """Have the processes do a task for all items, looking now and then how far they are."""
+    with _deaf_to_ctrl_c():
+        pending = {pool.submit(task, item) for item in items}
+    while pending:
+        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+        look()
+        for future in done:
+            future.result()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started in here ignore Ctrl-C from their first moment: it is the parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _paths_done(work: Work) -> int:
+    return sum(1 for _ in (work.cache / PATHS).iterdir())
+
+
+def _steps_done(folder: Path, keys: Sequence[Place]) -> int:
+    """Rotations found plus cells finished, as the files tell."""
+    run = RunFolder(folder)
+    found = sum(key.rotation_file(folder).with_suffix(".json").is_file() for key in keys)
+    return found + sum(run.cell_path(key.name).is_file() for key in keys)
+
+
+_here: tuple[Work, Clip, TextRun] | None = None  # of this worker process, set once when it starts
+
+
+def _start(work: Work) -> None:
+    """Prepare a worker process."""
+    global _here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    clip = load_clip(work.model, tokenizer=work.tokenizer, device=work.device)
+    if clip.fingerprint != work.fingerprint:
+        raise UserError(f"the model '{work.model}' has changed since the sweep began; run it again")
+    _here = work, clip, TextRun.load(clip, work.cache / CLEAN)
+
+
+def _end_with_parent() -> None:
+    """A killed sweep must not leave processes that write beside its successor's."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for_connection([parent.sentinel])
+        os._exit(1)
+
+
+def _prepared() -> tuple[Work, Clip, TextRun]:
+    if _here is None:
+        raise RuntimeError("the worker process was not prepared")
+    return _here
+
+
+def _path_task(number: int) -> None:
+    work, clip, run = _prepared()
+    _keep_path(work, clip, run.tokens, number)
+
+
+def _search_task(keys: list[Place]) -> None:
+    work, clip, run = _prepared()
+    search_layer(_bench(work, clip, run), RunFolder(work.folder), keys)
+
+
+def _cells_task(keys: list[Place]) -> None:
+    work, clip, run = _prepared()
+    compute_layer(_bench(work, clip, run), RunFolder(work.folder), keys)

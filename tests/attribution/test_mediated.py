@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import LayerIntegratedGradients, NeuronConductance
+from html5lib import HTMLParser
+from torch import Tensor, nn
+from torch.nn import functional
+
+from interp.attribution.mediated import MediatedIntegratedGradients, default_baselines, integrate, path_rule
+from interp.attribution.result import ROUTES, Attributions
+from interp.clip.model import Clip, embed_texts, tokenize
+from interp.clip.sites import Site, SiteError, SiteMismatch
+from interp.interventions.rotation import Rotation, orthonormal, random_basis
+from interp.show.markup import signed
+from tests.oracles.plain_forward import random_texts
+
+STEPS = 12
+
+
+def an_image(n: int, seed: int = 0) -> Tensor:
+    return functional.normalize(torch.randn(n, 16, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def score_of_ids(clip: Clip, images: Tensor):
+    def forward(ids: Tensor) -> Tensor:
+        features = clip.model.get_text_features(input_ids=ids).pooler_output
+        return (functional.normalize(features, dim=-1) * images.repeat(len(ids) // len(images), 1)).sum(-1)
+
+    return forward
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("method", ["gausslegendre", "riemann_trapezoid"])
+def test_full_is_captums_layer_integrated_gradients(small: Clip, seed: int, method: str):
+    texts, images = random_texts(1, seed), an_image(1, seed)
+    tokens = tokenize(small, texts)
+    attributor = MediatedIntegratedGradients(small)
+    captum = LayerIntegratedGradients(score_of_ids(small, images), small.model.text_model.embeddings.token_embedding)
+    padded = default_baselines(small, tokens)
+    unknown = torch.where(padded == small.eot, 0, padded)
+    unknown[0, -1] = small.eot
+    for baselines in (padded, unknown):
+        ours = attributor.attribute(texts, images, baselines=baselines, n_steps=STEPS, method=method)
+        theirs, delta = captum.attribute(
+            tokens.ids, baselines=baselines, n_steps=STEPS, method=method, return_convergence_delta=True
+        )
+        expected = theirs.sum(-1).detach().numpy()
+        np.testing.assert_allclose(ours.tokens["full"], expected, atol=1e-5 * np.abs(expected).max())
+        assert np.abs(expected).max() > 1e-3
+    # Only here: where padding is EOT, captum scores the baseline at its first padding, not where the text ends.
+    np.testing.assert_allclose(ours.delta, delta.detach().numpy(), atol=1e-5)
+
+
+class FromEmbeddings(nn.Module):
+    """The score as a function of token embeddings, with the site's stream passing through a module of its own, in
+    rotated coordinates: what captum needs to see neurons where the rotation has directions."""
+
+    def __init__(self, clip: Clip, site: Site, basis: Tensor, ids: Tensor, eot: int, image: Tensor) -> None:
+        super().__init__()
+        self.clip, self.site, self.ids, self.eot, self.image = clip, site, ids, eot, image
+        torch.manual_seed(0)
+        every = torch.cat([basis, torch.randn(len(basis), len(basis) - basis.shape[1])], dim=1)
+        self.rotate = nn.Linear(len(basis), len(basis), bias=False)
+        self.rotate.weight.data = orthonormal(every).T.contiguous()
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        def give_embeddings(_module, _inputs, _output):
+            return embeddings
+
+        def through_rotation(_module, _inputs, hidden):
+            rotated = self.rotate(hidden[:, self.eot])
+            return torch.cat(
+                [hidden[:, : self.eot], (rotated @ self.rotate.weight)[:, None], hidden[:, self.eot + 1 :]], 1
+            )
+
+        handles = [
+            self.clip.model.text_model.embeddings.token_embedding.register_forward_hook(give_embeddings),
+            self.site.module(self.clip).register_forward_hook(through_rotation),
+        ]
+        try:
+            features = self.clip.model.get_text_features(input_ids=self.ids.repeat(len(embeddings), 1)).pooler_output
+        finally:
+            for handle in handles:
+                handle.remove()
+        return functional.normalize(features, dim=-1) @ self.image
+
+
+@pytest.mark.parametrize(("layer", "size", "seed"), [(1, 3, 0), (3, 5, 1), (5, 4, 2)])
+def test_through_is_captums_conductance_summed_over_the_rotated_directions(
+    small: Clip, layer: int, size: int, seed: int
+):
+    texts, image = random_texts(1, seed), an_image(1, seed)
+    basis = random_basis(24, size, torch.Generator().manual_seed(seed))
+    site = Site("text", layer)
+    ours = MediatedIntegratedGradients(small, Rotation(basis, site.label)).attribute(texts, image, n_steps=STEPS)
+    tokens = tokenize(small, texts)
+    table = small.model.text_model.embeddings.token_embedding
+    wrapped = FromEmbeddings(small, site, basis, tokens.ids, int(tokens.eot[0]), image[0])
+    conductance = NeuronConductance(wrapped, wrapped.rotate)
+    end, start = table(tokens.ids), table(default_baselines(small, tokens))
+    parts = {
+        "through": range(size),
+        "around": range(size, 24),
+    }
+    for route, directions in parts.items():
+        found = sum(
+            conductance.attribute(end, j, baselines=start, n_steps=STEPS, method="gausslegendre").sum(-1).detach()
+            for j in directions
+        ).numpy()
+        np.testing.assert_allclose(ours.tokens[route], found, atol=2e-5 * np.abs(ours.tokens["full"]).max())
+    assert np.abs(ours.tokens["through"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("layer", [1, 3, 5])
+def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip, layer: int):
+    """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""
+    texts, images = random_texts(7, layer), an_image(7, layer)
+    turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), f"text.{layer}.eot")
+    ours = MediatedIntegratedGradients(small, turn).attribute(
+        texts, images, n_steps=STEPS, routes=("bypass",), internal_batch_size=30
+    )
+    largest = 0.0
+    for row, (text, image) in enumerate(zip(texts, images, strict=True)):
+        expected = bypass_by_hook(small, text, image, layer)
+        np.testing.assert_allclose(ours.tokens["bypass"][row, : len(expected)], expected, atol=1e-6)
+        largest = max(largest, np.abs(expected).max())
+    # Past the last layer nothing can be bypassed; before it something is.
+    assert (largest > 1e-3) == (layer < 5)
+
+
+def bypass_by_hook(small: Clip, text: str, image: Tensor, layer: int) -> np.ndarray:
+    tokens = tokenize(small, [text])
+    eot, table = int(tokens.eot[0]), small.model.text_model.embeddings.token_embedding
+    end, start = table(tokens.ids).detach(), table(default_baselines(small, tokens)).detach()
+    points, weights = path_rule(STEPS, "gausslegendre")
+    path = (start + points.to(end)[:, None, None] * (end - start)).requires_grad_()
+    handles = [
+        table.register_forward_hook(lambda _module, _inputs, _output: path),
+        turn_off(Site("text", layer).module(small), eot),
+    ]
+    try:
+        features = small.model.get_text_features(input_ids=tokens.ids.repeat(STEPS, 1)).pooler_output
+        scores = functional.normalize(features, dim=-1) @ image
+        (grad,) = torch.autograd.grad(scores.sum(), path)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return ((grad * (end - start)).sum(-1) * weights.to(end)[:, None]).sum(0).numpy()
+
+
+def turn_off(module: nn.Module, position: int):
+    """Let no gradient through a position of a block's output."""
+
+    def hold(_module, _inputs, hidden):
+        return torch.cat(
+            [hidden[:, :position], hidden[:, position : position + 1].detach(), hidden[:, position + 1 :]], 1
+        )
+
+    return module.register_forward_hook(hold)
+
+
+def test_the_complement_swaps_through_and_around(small: Clip):
+    texts, images = random_texts(4, 0), an_image(4)
+    every = random_basis(24, 24, torch.Generator().manual_seed(0))
+    halves = [
+        MediatedIntegratedGradients(small, Rotation(basis, "text.3.eot")).attribute(texts, images, n_steps=STEPS)
+        for basis in (every[:, :7], every[:, 7:])
+    ]
+    largest = np.abs(halves[0].tokens["full"]).max()
+    np.testing.assert_allclose(halves[0].tokens["through"], halves[1].tokens["around"], atol=1e-5 * largest)
+    assert np.abs(halves[0].tokens["through"] - halves[1].tokens["through"]).max() > 1e-2 * largest
+
+
+def test_an_empty_mediator_carries_nothing_and_a_whole_one_goes_around_nothing(small: Clip):
+    texts, images = random_texts(3, 1), an_image(3)
+    empty, whole = (
+        MediatedIntegratedGradients(small, Rotation(basis, "text.3.eot")).attribute(texts, images, n_steps=STEPS)
+        for basis in (torch.zeros(24, 0), torch.eye(24))
+    )
+    assert not empty.tokens["through"].any()
+    assert np.abs(whole.tokens["around"]).max() < 1e-6
+    np.testing.assert_allclose(empty.tokens["around"], whole.tokens["through"], atol=1e-6)
+
+
+def test_attributions_converge_to_the_difference_of_scores(small: Clip):
+    texts, images = random_texts(5, 2), an_image(5)
+    attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), "text.2.eot"))
+    coarse, fine = (attributor.attribute(texts, images, n_steps=n) for n in (2, 200))
+    assert np.abs(fine.delta).max() < 1e-3 < np.abs(coarse.delta).max()
+    np.testing.assert_allclose(fine.score, (embed_texts(small, texts) * images).sum(-1).numpy(), atol=1e-6)
+    found, delta = attributor.attribute(texts, images, n_steps=2, return_convergence_delta=True)
+    np.testing.assert_array_equal(delta, coarse.delta)
+    np.testing.assert_array_equal(found.tokens["full"], coarse.tokens["full"])
+
+
+def test_batching_does_not_matter(small: Clip):
+    texts, images = random_texts(6, 3), an_image(6)
+    attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), "text.2.eot"))
+    results = [attributor.attribute(texts, images, n_steps=5, internal_batch_size=size) for size in (1, 7, 12, None)]
+    alone = [attributor.attribute([text], images[i : i + 1], n_steps=5) for i, text in enumerate(texts)]
+    for route in ROUTES:
+        for other in results[1:]:
+            np.testing.assert_allclose(other.tokens[route], results[0].tokens[route], atol=1e-6)
+        for i, one in enumerate(alone):
+            np.testing.assert_allclose(one.by_word(route)[0], results[0].by_word(route)[i], atol=1e-6)
+
+
+def test_several_subspaces_at_once_are_those_of_each_alone(small: Clip):
+    tokens, images = tokenize(small, random_texts(5, 4)), an_image(5)
+    bases = {str(k): random_basis(24, k, torch.Generator().manual_seed(k)) for k in (1, 4, 9)}
+    shared, through = integrate(small, tokens, images, 3, bases, n_steps=4)
+    for name, basis in bases.items():
+        alone, only = integrate(small, tokens, images, 3, {name: basis}, n_steps=4)
+        # To the bit: a sweep's cells must not depend on which of them are computed together.
+        np.testing.assert_array_equal(through[name], only[name])
+        np.testing.assert_array_equal(shared.stream, alone.stream)
+
+
+def test_words_are_sums_of_pieces_and_types_are_means(small: Clip):
+    texts = ["the star , the", "a quokka"]
+    found = MediatedIntegratedGradients(small).attribute(texts, an_image(2), n_steps=4)
+    assert found.words == (("the", "star", ",", "the"), ("a", "quokka"))
+    first = found.by_word("full")[0]
+    np.testing.assert_allclose(first, found.tokens["full"][0, 1:5])
+    assert found.tokens["full"][0, 0] == found.tokens["full"][0, 5] == 0  # BOS and EOT are the same in the baseline
+    mean, count = found.by_type("full")["the"]
+    assert count == 2
+    assert mean == pytest.approx((first[0] + first[3]) / 2)
+
+
+def test_pieces_of_a_word_are_summed():
+    owners = np.array([[-1, 0, 0, 1, -1]])
+    found = Attributions(
+        (("star", "dust"),), owners, {"full": np.array([[9.0, 1.0, 2.0, 4.0, 9.0]])}, np.zeros(1), np.zeros(1)
+    )
+    np.testing.assert_array_equal(found.by_word("full")[0], [3.0, 4.0])
+
+
+def test_a_table_of_words(small: Clip):
+    found = MediatedIntegratedGradients(small).attribute(["a red star", "", "a quokka"], an_image(3), n_steps=4)
+    assert isinstance(found, Attributions)
+    frame = found.to_frame()
+    assert list(frame.columns) == ["text", "place", "word", "full"]
+    assert frame["word"].tolist() == ["a", "red", "star", "a", "quokka"]
+    assert frame["text"].tolist() == [0, 0, 0, 2, 2]
+    assert frame["place"].tolist() == [0, 1, 2, 0, 1]
+    np.testing.assert_array_equal(frame["full"], np.concatenate(found.by_word("full")))
+
+
+def test_notebooks_show_words_with_their_values(small: Clip, generator):
+    rotation = Rotation(
+        random_basis(24, 3, generator), "text.2.eot", {"method": "das", "steps": 3, "history": [[1, 0.5]]}
+    )
+    texts = ["a <b>red</b> star", *["a moon"] * 9]
+    found = MediatedIntegratedGradients(small, rotation).attribute(texts, an_image(10), n_steps=4)
+    assert isinstance(found, Attributions)
+    page = found._repr_html_()
+    assert "<b>" not in page
+    assert "&lt;" in page
+    for route in ROUTES:
+        assert signed(found.by_word(route)[1][1]) in page
+    assert "and 2 more texts" in page
+    HTMLParser(strict=True).parseFragment(page)
+    about = rotation._repr_html_()
+    assert "text.2.eot" in about
+    assert "3 of 24" in about
+    assert "history" not in about
+    HTMLParser(strict=True).parseFragment(about)
+    nothing = MediatedIntegratedGradients(small).attribute([""], an_image(1), n_steps=2)
+    assert isinstance(nothing, Attributions)
+    assert "text 0" in nothing._repr_html_()
+
+
+def test_baselines_of_ones_own(small: Clip):
+    texts, images = random_texts(2, 5), an_image(2)
+    tokens = tokenize(small, texts)
+    attributor = MediatedIntegratedGradients(small)
+    given = attributor.attribute(texts, images, baselines=default_baselines(small, tokens), n_steps=4)
+    np.testing.assert_array_equal(given.tokens["full"], attributor.attribute(texts, images, n_steps=4).tokens["full"])
+    same = attributor.attribute(texts, images, baselines=tokens.ids, n_steps=4)
+    assert not same.tokens["full"].any()
+
+
+def test_what_cannot_be_asked(small: Clip):
+    with pytest.raises(SiteError, match="must be in the text tower"):
+        MediatedIntegratedGradients(small, Rotation(torch.eye(32), "vision.1.cls"))
+    with pytest.raises(SiteError, match="layer 9 does not exist"):
+        MediatedIntegratedGradients(small, Rotation(torch.eye(24), "text.9.eot"))
+    with pytest.raises(SiteMismatch, match="width 32"):
+        MediatedIntegratedGradients(small, Rotation(torch.eye(32), "text.1.eot"))
+    attributor = MediatedIntegratedGradients(small)
+    with pytest.raises(ValueError, match="without a rotation"):
+        attributor.attribute(["a star"], an_image(1), routes=("through",))
+    with pytest.raises(ValueError, match="one image for each text"):
+        attributor.attribute(["a star", "a moon"], an_image(1))
+    with pytest.raises(ValueError, match="n_steps"):
+        attributor.attribute(["a star"], an_image(1), n_steps=0)

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import CLIPModel
+
+from interp.clip.image_features import image_features
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, ModelError, clipscore, embed_images, length_batches, scores, tokenize
+from interp.data import load_pairs
+from interp.data.pairs import DataError, PairSet
+
+
+def test_eot_is_found_in_every_text(small: Clip):
+    tokens = tokenize(small, ["a star", "", "the harbour", "<|endoftext|> a moon"])
+    assert tokens.eot.tolist() == [3, 1, 3, 1]
+    for row, end in zip(tokens.ids, tokens.eot, strict=True):
+        assert row[end] == small.eot
+        assert (row[:end] != small.eot).all()
+
+
+def test_a_text_without_eot_is_an_error(small: Clip):
+    class Careless:
+        def __call__(self, *args, **kwargs):
+            out = small.tokenizer(*args, **kwargs)
+            out["input_ids"][1] = out["input_ids"][1][:-1]
+            return out
+
+    broken = replace(small, tokenizer=Careless())
+    with pytest.raises(ModelError, match=r"text 1 has no end-of-text token .*'the harbour'"):
+        tokenize(broken, ["a star", "the harbour"])
+
+
+def test_long_texts_are_cut_with_eot_kept_and_counted(small: Clip):
+    tokens = tokenize(small, ["star " * 100, "star " * 38, "star"])
+    assert tokens.truncated == 1
+    assert tokens.ids.shape == (3, 40)
+    assert tokens.eot.tolist() == [39, 39, 2]
+    assert len(tokens.words[0]) == 38
+
+
+def test_unknown_words_become_the_unknown_token(toy: Clip):
+    tokens = tokenize(toy, ["A Quokka's  HARBOUR, 19"])
+    unknown = toy.tokenizer.unk_token_id
+    assert unknown != toy.eot
+    assert tokens.words[0] == ("a", "quokka", "'s", "harbour", ",", "1", "9")
+    harbour = toy.tokenizer.convert_tokens_to_ids("harbour")
+    assert [i for i in tokens.ids[0].tolist() if i not in (unknown,)][2] == harbour
+    assert tokens.ids[0].tolist().count(unknown) == 4
+
+
+def test_no_texts(small: Clip):
+    assert len(tokenize(small, [])) == 0
+
+
+def test_batches_hold_every_row_once_by_length():
+    eot = torch.tensor([5, 1, 9, 1, 7])
+    batches = length_batches(eot, 2)
+    assert [batch.tolist() for batch in batches] == [[1, 3], [0, 4], [2]]
+
+
+def test_scores_and_clipscores():
+    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    images = torch.tensor([[0.6, 0.8], [0.6, -0.8]])
+    found = scores(images, texts)
+    torch.testing.assert_close(found, torch.tensor([0.6, -0.8]))
+    np.testing.assert_allclose(clipscore(found.numpy()), [1.5, 0.0])
+
+
+def test_the_frozen_model_is_frozen(toy: Clip):
+    assert not toy.model.training
+    assert not any(weight.requires_grad for weight in toy.model.parameters())
+    assert (toy.depth("text"), toy.width("text"), toy.context) == (12, 128, 77)
+
+
+def test_fingerprints_tell_models_apart(small: Clip, toy: Clip, tmp_path: Path):
+    folder = Path(small.name)
+    assert load_clip(small.name).fingerprint == small.fingerprint != toy.fingerprint
+    other = shutil.copytree(folder, tmp_path / "other")
+    settings = json.loads((other / "preprocessor_config.json").read_text())
+    (other / "preprocessor_config.json").write_text(json.dumps(settings | {"image_mean": [0.4] * 3}))
+    assert load_clip(str(other)).fingerprint != small.fingerprint
+
+
+def spoil_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def only_pickle(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def drop_a_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["text_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def another_model(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "holds no config.json"),
+        (lambda f: (f / "config.json").write_text("{"), "cannot load the model"),
+        (another_model, "is not a CLIP"),
+        (spoil_weights, "cannot load the model"),
+        (drop_a_weight, "1 are missing, the first is text_projection.weight"),
+        (only_pickle, "cannot load the model"),
+        (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer; .*--tokenizer"),
+        (lambda f: (f / "tokenizer.json").write_text("{"), "cannot load the tokenizer"),
+    ],
+)
+def test_models_that_cannot_be_loaded(small: Clip, tmp_path: Path, spoil, message: str):
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_clip(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_no_models():
+    for name in ("nowhere", "a/b/c", "./nothing", "/nothing"):
+        with pytest.raises(ModelError, match="neither 'toy', nor a folder, nor a hub id"):
+            load_clip(name)
+
+
+def test_another_tokenizer_must_be_asked_for(small: Clip, tmp_path: Path):
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["eos_token_id"] = 7
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="pools at token 7, its tokenizer ends texts with 111"):
+        load_clip(str(folder))
+    clip = load_clip(str(folder), tokenizer="toy")
+    assert "the model was told so" in clip.notes[0]
+    assert isinstance(clip.model, CLIPModel)
+    assert clip.model.text_model.eos_token_id == 111
+
+
+def test_missing_preprocessing_is_clips_own_and_said(small: Clip, tmp_path: Path):
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    (folder / "preprocessor_config.json").unlink()
+    clip = load_clip(str(folder))
+    assert "CLIP's own preprocessing at 64 pixels" in clip.notes[0]
+    assert clip.processor.crop_size["height"] == 64
+
+
+def test_preprocessing_that_does_not_fit_the_vision_tower(small: Clip, tmp_path: Path):
+    folder = Path(shutil.copytree(small.name, tmp_path / "model"))
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    other = {"crop_size": {"height": 96, "width": 96}, "size": {"shortest_edge": 96}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings | other))
+    with pytest.raises(
+        ModelError, match=r"gives 96 x 96 pixels, its vision tower takes 64 x 64; set size and crop_size"
+    ):
+        load_clip(str(folder))
+
+
+def test_image_features_are_computed_once(small: Clip, monkeypatch: pytest.MonkeyPatch):
+    pairs = load_pairs("toy", limit=12)
+    first = image_features(small, pairs)
+    expected = embed_images(small, [pairs.open_image(pair) for pair in pairs.pairs])
+    assert torch.equal(first.embeddings, expected)
+    monkeypatch.setattr("interp.clip.image_features.embed_images", lambda *_args: pytest.fail("computed again"))
+    assert torch.equal(image_features(small, pairs).embeddings, expected)
+
+
+def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
+    pairs = load_pairs("toy", limit=12)
+
+    def some_bad(pair):
+        if pair.id.endswith(("1", "3")):
+            raise DataError(f"cannot read the image '{pair.id}': it is gone")
+        return pairs.open_image(pair)
+
+    spoiled = PairSet("spoiled", pairs.pairs, some_bad, pairs.image_key)
+    bad = [pair for pair in pairs.pairs if pair.id.endswith(("1", "3"))]
+    assert bad
+    with pytest.raises(
+        DataError, match=rf"{len(bad)} of {len(pairs)} images cannot be used: .*{bad[0].id}.*--skip-bad-images"
+    ):
+        image_features(small, spoiled)
+    kept = image_features(small, spoiled, skip_bad=True)
+    assert len(kept.pairs) == len(kept.embeddings) == len(pairs) - len(bad)
+    (note,) = kept.notes
+    assert note.startswith(f"{len(bad)} images left out: ")
+    assert all(pair.id in note for pair in bad)
+    rest = [pair for pair in pairs.pairs if pair not in bad]
+    torch.testing.assert_close(kept.embeddings, embed_images(small, [pairs.open_image(pair) for pair in rest]))
+    mended = image_features(small, PairSet("mended", pairs.pairs, pairs.open_image, pairs.image_key))
+    assert len(mended.pairs) == len(pairs)

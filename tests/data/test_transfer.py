@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import datasets
+import huggingface_hub
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from interp.clip.model import Clip, embed_images, embed_texts
+from interp.data.pairs import DataError
+from interp.data.toy import load_distinct
+from interp.data.transfer import LabelledImages, load_transfer
+from tests.oracles.plain_forward import embed_one_by_one
+from training.evaluation.zeroshot import retrieval, zero_shot
+
+FEATURES = {"img": datasets.Image(), "fine_label": datasets.ClassLabel(names=["maple_tree", "sea", "train"])}
+
+
+@pytest.fixture(autouse=True)
+def own_datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The copies that `datasets` makes of parquet files go, and its settings are as they were."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    level = datasets.logging.get_verbosity()
+    yield
+    datasets.logging.set_verbosity(level)
+
+
+def picture(i: int) -> Image.Image:
+    return Image.new("RGB", (12, 10), (20 * i, 0, 255 - 20 * i))
+
+
+def write_parquet(path: Path, labels: list[int], features: dict = FEATURES, **more: list) -> Path:
+    """A parquet file as `datasets` writes it; picture(i) is the image of row i."""
+    image, label, *_ = features
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {image: [picture(i) for i in range(len(labels))], label: labels, **more}
+    datasets.Dataset.from_dict(content, features=datasets.Features(features)).to_parquet(path)
+    return path
+
+
+def write_folders(path: Path, classes: dict[str, int]) -> Path:
+    """One folder of images for each class; picture(i) is the i-th of all."""
+    for name, n in classes.items():
+        (path / name).mkdir(parents=True)
+        for i in range(n):
+            picture(i).save(path / name / f"{i}.png")
+    return path
+
+
+def load_one(spec: str, **options) -> LabelledImages:
+    (task,) = load_transfer(spec, **options)
+    return task
+
+
+def assert_error(message: str, spec: str, **options) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        load_transfer(spec, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_of_ones_own(tmp_path: Path):
+    where = write_parquet(tmp_path / "a [b] *" / "mine.parquet", [2, 0, 0, 1])
+    task = load_one(f"mine={where}")
+    assert (task.name, len(task), task.notes) == ("mine", 4, ())
+    assert task.classes == ("maple tree", "sea", "train")
+    assert task.texts == (("A picture of maple tree",), ("A picture of sea",), ("A picture of train",))
+    assert task.labels == (2, 0, 0, 1)
+    image = task.open_image(3)
+    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (12, 10), (60, 0, 195))
+
+
+def test_known_sets_keep_their_prompts_and_names_wherever_they_come_from(tmp_path: Path):
+    coarse = {"img": datasets.Image(), "coarse_label": datasets.ClassLabel(names=["x"]), **FEATURES}
+    one = write_parquet(tmp_path / "c.parquet", [0, 0], coarse, fine_label=[1, 0])
+    labels = datasets.ClassLabel(names=["tench, Tinca tinca", "crane", "crane, heron"])
+    two = write_parquet(tmp_path / "i.parquet", [2, 0], {"image": datasets.Image(), "label": labels})
+    cifar, food, imagenet = load_transfer(f"cifar100={one}, food101={two},imagenet={two}")
+    assert (cifar.name, cifar.labels) == ("CIFAR-100", (1, 0))
+    assert cifar.texts[0] == ("a photo of a maple tree",)
+    assert (food.name, food.texts[0]) == ("Food101", ("A picture of tench, Tinca tinca",))
+    assert (imagenet.name, imagenet.texts[0]) == ("ImageNet", ("A picture of tench",))
+    assert imagenet.classes == ("tench", "crane", "crane")
+    assert imagenet.notes == ("ImageNet: more than one class is called crane; prompts cannot tell them apart",)
+
+
+def test_of_a_folder_of_parquet_files_the_split_is_taken(tmp_path: Path):
+    """As the hub has them: test, else validation, else all; ImageNet's own is validation, its test has no labels."""
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
+    for split, labels in (("train", [0]), ("validation", [1, 1])):
+        write_parquet(tmp_path / "data" / f"{split}-00000-of-00001.parquet", labels, features)
+    assert load_one(f"x={tmp_path}").labels == (1, 1)
+    write_parquet(tmp_path / "test" / "0000.parquet", [0, 1, 0], features)
+    assert load_one(f"x={tmp_path}").labels == (0, 1, 0)
+    assert load_one(f"imagenet={tmp_path}").labels == (1, 1)
+    for number, labels in enumerate(([0], [1, 1])):
+        write_parquet(tmp_path / "all" / f"part{number}.parquet", labels, features)
+    assert load_one(f"x={tmp_path / 'all'}").labels == (0, 1, 1)
+    (tmp_path / "data" / "validation-00000-of-00001.parquet").rename(
+        tmp_path / "data/validation-00000-of-00002.parquet"
+    )
+    assert_error("has 1 of 2 parquet files, as their names say", f"food101={tmp_path}")
+
+
+def test_a_folder_of_images_for_each_class(tmp_path: Path):
+    """A class may be called after a split; what is no image or hidden is passed over."""
+    write_folders(tmp_path, {"train": 2, "sea_side": 1, "test": 1})
+    (tmp_path / "sea_side" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "train" / "._0.png").write_bytes(b"x")
+    task = load_one(f"mine={tmp_path}")
+    assert task.classes == ("sea side", "test", "train")
+    assert task.labels == (0, 1, 2, 2)
+    assert task.open_image(3).getpixel((0, 0)) == (20, 0, 235)
+    (tmp_path / "classes.txt").write_text("shore\nexam\n\nlocomotive\n")
+    assert load_one(f"mine={tmp_path}").classes == ("shore", "exam", "locomotive")
+
+
+def test_numbers_need_names(tmp_path: Path):
+    features = {"image": datasets.Image(), "label": datasets.Value("int64")}
+    where = write_parquet(tmp_path / "x.parquet", [1, 0], features)
+    assert_error(
+        r"numbers for classes, without their names; put classes.txt beside it \('.*/classes.txt'\)", f"x={where}"
+    )
+    (tmp_path / "classes.txt").write_text("only\n")
+    assert_error("has images labelled 1, but names for 1 classes", f"x={where}")
+    (tmp_path / "classes.txt").write_text("first\nsecond\n")
+    task = load_one(f"x={where}")
+    assert (task.classes, task.labels) == (("first", "second"), (1, 0))
+
+
+def test_plain_structs_of_bytes_are_images(tmp_path: Path):
+    """Parquet files written by others than `datasets` say nothing of images."""
+    import io
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    buffer = io.BytesIO()
+    picture(5).save(buffer, "PNG")
+    content = pa.table({"image": [{"bytes": buffer.getvalue(), "path": None}], "label": [0]})
+    parquet.write_table(content, tmp_path / "x.parquet")
+    (tmp_path / "classes.txt").write_text("first\n")
+    assert load_one(f"x={tmp_path / 'x.parquet'}").open_image(0).getpixel((0, 0)) == (100, 0, 155)
+
+
+def test_templates_replace_prompts(tmp_path: Path):
+    where = write_folders(tmp_path / "images", {"a_b": 1, "{}": 1})
+    path = tmp_path / "t.txt"
+    path.write_text("# comment\n\na {} here\n  the {}, {{big}}  \n".replace("{{big}}", "{big}"), encoding="utf-8")
+    toy, mine = load_transfer(f"toy,mine={where}", templates=path)[2:]
+    assert mine.texts == (("a a b here", "the a b, {big}"), ("a {} here", "the {}, {big}"))
+    assert toy.texts == load_transfer("toy")[2].texts
+    for text, message in (("a {}\nno place", "exactly one {} for the class; this one differs: no place"),
+                          ("{} or {}", "differs: {} or {}"), ("# nothing\n", "has no templates")):  # fmt: skip
+        path.write_text(text)
+        assert_error(message, f"mine={where}", templates=path)
+    path.write_bytes(b"\xff\xfe\xfa {}")
+    assert_error("t.txt' is not a text file in UTF-8", f"mine={where}", templates=path)
+    assert_error("cannot read '.*no.txt': No such file", f"mine={where}", templates=tmp_path / "no.txt")
+
+
+def test_what_cannot_be_used_is_named(tmp_path: Path):
+    for spec in ("cifar10", "", "x=", "=y", "x=hub:", "toy,", "imagenet="):
+        assert_error("unknown classification set '.*'; known: toy, cifar100, food101, imagenet, NAME=PATH", spec)
+    assert_error("x: no file or folder '/nowhere'", "x=/nowhere")
+    assert_error("no file or folder", "x=" + "y" * 300)
+    assert_error("with one name: arrangement, colour, place; name each differently", "toy,toy")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("no picture")
+    for path in (tmp_path / "empty", tmp_path / "text.txt"):
+        assert_error("is neither a parquet file, nor a folder of them, nor a folder with one folder", f"x={path}")
+    (tmp_path / "bad.parquet").write_bytes(b"no parquet")
+    assert_error("cannot read the parquet files of '.*bad.parquet': ", f"x={tmp_path / 'bad.parquet'}")
+    write_parquet(tmp_path / "none.parquet", [])
+    assert_error("'.*none.parquet' hold no images", f"x={tmp_path / 'none.parquet'}")
+    number = datasets.Value("int64")
+    write_parquet(tmp_path / "unnamed.parquet", [1], {"image": datasets.Image(), "n": number})
+    assert_error(r"no column of labels \(ClassLabel, .*\); its columns: image, n", f"x={tmp_path / 'unnamed.parquet'}")
+    assert_error(r"no column of labels \('fine_label'\)", f"cifar100={tmp_path / 'unnamed.parquet'}")
+    datasets.Dataset.from_dict({"n": [1], "label": [0]}).to_parquet(tmp_path / "blind.parquet")
+    assert_error("has no column of images; its columns: n, label", f"x={tmp_path / 'blind.parquet'}")
+    write_parquet(tmp_path / "hidden.parquet", [-1, 0])
+    assert_error("has images labelled -1, but names for 3 classes", f"x={tmp_path / 'hidden.parquet'}")
+    write_folders(tmp_path / "ids", {"n01440764": 1, "n01443537": 1})
+    assert_error("classes of ImageNet are WordNet ids such as n01440764", f"imagenet={tmp_path / 'ids'}")
+
+
+def test_images_that_cannot_be_read(tmp_path: Path):
+    write_folders(tmp_path / "images", {"a": 2})
+    (tmp_path / "images/a/0.png").write_bytes(b"no picture")
+    task = load_one(f"x={tmp_path / 'images'}")
+    (tmp_path / "images/a/1.png").unlink()
+    for i, why in enumerate(("not an image that can be decoded", "it is not there")):
+        with pytest.raises(DataError, match=rf"cannot read the image '.*/images/a/{i}.png': {why}"):
+            task.open_image(i)
+    assert task.image_key(1) == "unreadable"
+
+
+def test_the_fingerprint_follows_prompts_labels_and_images(tmp_path: Path):
+    def fingerprint(**options) -> str:
+        return load_one(f"x={tmp_path / 'x'}", **options).fingerprint
+
+    write_folders(tmp_path / "x", {"a": 2, "b": 2})
+    (tmp_path / "t.txt").write_text("the {}")
+    seen = {fingerprint(), fingerprint(templates=tmp_path / "t.txt"), fingerprint(limit=2)}
+    assert fingerprint() in seen
+    picture(9).save(tmp_path / "x/b/1.png")
+    seen.add(fingerprint())
+    (tmp_path / "x/b/1.png").rename(tmp_path / "x/a/2.png")
+    assert len({*seen, fingerprint()}) == 5
+    where = write_parquet(tmp_path / "x.parquet", [0, 1])
+    keys = [load_one(f"x={where}").image_key(i) for i in range(2)]
+    assert keys[0] != keys[1]
+    write_parquet(where, [0, 1, 1])  # a file by the same name, made anew
+    assert [load_one(f"x={where}").image_key(i) for i in range(3)][:2] == keys
+
+
+@given(st.integers(1, 30), st.integers(0, 100))
+def test_limits_keep_the_proportions_of_the_classes(limit: int, seed: int):
+    from interp.data.transfer import _draw
+
+    labels = [0, 1] * 5 + [2] * 10
+    rows, notes = _draw("x", labels, limit, seed)
+    assert rows == sorted(set(rows)) == _draw("x", labels, limit, seed)[0]
+    assert len(rows) == min(limit, 20)
+    counts = Counter(labels[row] for row in rows)
+    for label, share in ((0, 0.25), (1, 0.25), (2, 0.5)):
+        assert abs(counts[label] - share * min(limit, 20)) <= 1
+    assert notes == ((f"{limit} of the 20 images of x are used",) if limit < 20 else ())
+
+
+def test_limited_images_keep_their_labels(tmp_path: Path):
+    where = write_parquet(tmp_path / "x.parquet", [0, 1, 2, 0, 1, 2, 0, 1])
+    whole, part = load_one(f"x={where}"), load_one(f"x={where}", limit=3, seed=4)
+    keys = [whole.image_key(i) for i in range(8)]
+    rows = [keys.index(part.image_key(i)) for i in range(3)]
+    assert rows == sorted(rows)
+    assert part.labels == tuple(whole.labels[row] for row in rows)
+    assert [part.open_image(i).tobytes() for i in range(3)] == [whole.open_image(row).tobytes() for row in rows]
+    assert part.notes == ("3 of the 8 images of x are used",)
+
+
+def test_the_toy_tasks_share_their_images():
+    colour, arrangement, place = load_transfer("toy", limit=20)
+    assert [task.name for task in (colour, arrangement, place)] == ["colour", "arrangement", "place"]
+    assert [len(task.classes) for task in (colour, arrangement, place)] == [8, 4, 10]
+    assert len({tuple(task.image_key(i) for i in range(20)) for task in (colour, arrangement, place)}) == 1
+    assert len({colour.image_key(i) for i in range(20)}) == 20
+    assert len({colour.fingerprint, arrangement.fingerprint, place.fingerprint}) == 3
+    assert colour.open_image(3).tobytes() == place.open_image(3).tobytes()
+    assert "picture of the port" in place.texts[0]
+    assert load_transfer("toy", limit=20)[0].labels == colour.labels
+    assert load_transfer("toy", limit=20, seed=1)[0].labels != colour.labels
+
+
+def hub(folder: Path, asked: list) -> object:
+    """What `snapshot_download` does, without a network: the folder, where everything is already."""
+
+    def snapshot_download(repo: str, **options) -> str:
+        asked.append((repo, options))
+        return str(folder)
+
+    return snapshot_download
+
+
+def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list = []
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
+    (tmp_path / "cifar100").mkdir()
+    (tmp_path / "cifar100" / "train-00000-of-00001.parquet").write_bytes(b"never read")
+    write_parquet(tmp_path / "cifar100" / "test-00000-of-00001.parquet", [0, 2])
+    task = load_one("cifar100")
+    assert (task.name, task.labels) == ("CIFAR-100", (0, 2))
+    patterns = ["test[-_./]*parquet", "*/test[-_./]*parquet"]
+    assert asked == [("uoft-cs/cifar100", {"repo_type": "dataset", "allow_patterns": patterns})]
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
+    for name, repo in (("food101", "ethz/food101"), ("imagenet", "ILSVRC/imagenet-1k")):
+        write_parquet(tmp_path / name / "data" / "validation-00000-of-00001.parquet", [1], features)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path / name, asked))
+        assert load_one(name).labels == (1,)
+        assert asked[-1][0] == repo
+        assert asked[-1][1]["allow_patterns"][0] == "validation[-_./]*parquet"
+
+
+def test_other_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list = []
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
+    assert_error("'me/mine' of the hub has no parquet files; .* give it as mine=PATH", "mine=hub:me/mine")
+    assert [options["allow_patterns"][0] for _, options in asked] == [
+        "test[-_./]*parquet", "validation[-_./]*parquet", "val[-_./]*parquet", "*.parquet",
+    ]  # fmt: skip
+    write_parquet(tmp_path / "data" / "val.parquet", [0, 1, 1])
+    task = load_one("mine=hub:me/mine")
+    assert (task.name, task.labels, asked[-1][0]) == ("mine", (0, 1, 1), "me/mine")
+
+
+def test_datasets_is_asked_for_parquet_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No hub id reaches it, so no code of others can run, whatever its version."""
+    asked: list = []
+
+    def load_dataset(*args, **options):
+        asked.append((args, options))
+        return datasets.Dataset.from_dict(
+            {"img": [picture(1)], "fine_label": [2]}, features=datasets.Features(FEATURES)
+        )
+
+    where = write_parquet(tmp_path / "x.parquet", [0])
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert load_one(f"x={where}").labels == (2,)
+    assert asked == [(("parquet",), {"data_files": [str(where)], "split": "train"})]
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    assert_error(
+        r"cannot fetch the data set 'uoft-cs/cifar100' from the hub \(.+\); download it elsewhere and give it as "
+        "cifar100=PATH",
+        "cifar100",
+    )
+    assert_error(
+        r"'ILSVRC/imagenet-1k' from the hub \(.+\); accept its terms at https://huggingface.co/datasets/ILSVRC/"
+        "imagenet-1k and run `hf auth login`, or download it elsewhere and give it as imagenet=PATH",
+        "imagenet",
+    )
+    assert_error("cannot fetch the data set 'no such' from the hub", "mine=hub:no such")
+
+
+def test_images_need_no_torch():
+    code = "import sys; from interp.data import transfer; transfer.load_transfer('toy'); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_toy_model_does_as_its_report_says(toy: Clip):
+    report = json.loads(files("interp.data").joinpath("assets", "toy-clip", "pretraining.json").read_text())["test"]
+    tasks = load_transfer("toy")
+    images = embed_images(toy, (tasks[0].open_image(i) for i in range(len(tasks[0]))))
+    for task in tasks:
+        accuracy = (zero_shot(toy, task, images) == task.labels).mean()
+        assert accuracy == pytest.approx(report[f"zeroshot_{task.name}"], abs=0.03), task.name
+
+
+def test_zero_shot_is_the_naive_loop(small: Clip):
+    for task in load_transfer("toy", limit=30):
+        images = embed_images(small, (task.open_image(i) for i in range(30)))
+        classes = [embed_one_by_one(small, list(texts[:5])).mean(0) for texts in task.texts]
+        expected = [
+            int(torch.stack([torch.cosine_similarity(image, mean, dim=0) for mean in classes]).argmax())
+            for image in images
+        ]
+        few = LabelledImages(
+            task.name, tuple(texts[:5] for texts in task.texts), task.classes, task.labels, task.open_image,
+            task.image_key,
+        )  # fmt: skip
+        guessed = zero_shot(small, few, images)
+        np.testing.assert_array_equal(guessed, expected)
+        assert len(set(guessed.tolist())) > 1
+
+
+def test_classes_with_unequal_numbers_of_prompts(small: Clip):
+    task = LabelledImages("x", (("red",), ("a blue star", "the blue"), ("war",) * 3), tuple("abc"), (), picture, str)
+    texts = [embed_texts(small, list(each)).mean(0) for each in task.texts]
+    guessed = zero_shot(small, task, torch.nn.functional.normalize(torch.stack(texts), dim=-1))
+    assert guessed.tolist() == [0, 1, 2]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 1000))
+def test_retrieval_is_the_naive_loop(groups: list[str], seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    images, texts = (torch.randint(-1, 2, (len(groups), 3), generator=generator).float() for _ in range(2))  # many ties
+    expected = [
+        float(
+            all(
+                images[i] @ texts[i] > images[i] @ texts[j]
+                for j in range(len(groups))
+                if j != i and groups[i] == groups[j]
+            )
+        )
+        for i in range(len(groups))
+    ]
+    assert retrieval(images, texts, groups).tolist() == expected
+
+
+def test_the_toy_model_finds_texts_of_distinct_scenes(toy: Clip):
+    pairs = load_distinct(2, 64)
+    images = embed_images(toy, map(pairs.open_image, pairs.pairs))
+    groups = [pair.group for pair in pairs.pairs]
+    for kind in ("description", "caption"):
+        texts = embed_texts(toy, [getattr(pair, kind) for pair in pairs.pairs])
+        assert retrieval(images, texts, groups).mean() > 0.9, kind
+        assert retrieval(images, texts.roll(1, 0), groups).mean() < 0.1, kind

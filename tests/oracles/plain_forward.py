@@ -1,0 +1,131 @@
+"""Slow, naive, obvious versions of what the package does fast, and small models to try both on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers import CLIPConfig, CLIPModel
+
+from interp.clip.hooks import capture, patch
+from interp.clip.model import Clip, tokenize
+from interp.clip.sites import Site
+from interp.data import toy
+from training.pretrain_toy import build_tokenizer, write_image_settings
+
+
+def random_clip(
+    folder: Path, *, text_layers: int = 5, vision_layers: int = 3, seed: int = 0, gain: float = 4.0
+) -> Path:
+    """Save a CLIP with random weights and the toy tokenizer; `gain` makes attention and MLPs matter."""
+    tokenizer = build_tokenizer()
+    text = {
+        "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": text_layers, "num_attention_heads": 3,
+        "vocab_size": len(tokenizer), "max_position_embeddings": 40, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": vision_layers, "num_attention_heads": 4,
+        "image_size": 64, "patch_size": 32,
+    }  # fmt: skip
+    torch.manual_seed(seed)
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.mul_(gain)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_image_settings(folder)
+    return folder
+
+
+def random_texts(n: int, seed: int) -> list[str]:
+    """Texts of 1 to 30 words of the toy world, and words it does not know."""
+    rng = np.random.default_rng(seed)
+    words = [*toy.vocabulary(), "zürich", "quokka"]
+    return [" ".join(rng.choice(words, size=rng.integers(1, 31))) for _ in range(n)]
+
+
+@torch.no_grad()
+def embed_one_by_one(clip: Clip, texts: list[str]) -> Tensor:
+    """transformers' own forward pass, each text alone, without padding."""
+    out = []
+    for text in texts:
+        ids = clip.tokenizer(text, return_tensors="pt")["input_ids"]
+        features = clip.model.get_text_features(input_ids=ids).pooler_output
+        out.append(features / features.norm(dim=-1, keepdim=True))
+    return torch.cat(out)
+
+
+@torch.no_grad()
+def interchange_by_hook(clip: Clip, base: list[str], source: list[str], site: Site, basis: Tensor) -> Tensor:
+    """Full forward passes in transformers, one pair of texts at a time, with a plain hook."""
+    out = []
+    for base_text, source_text in zip(base, source, strict=True):
+        b, s = tokenize(clip, [base_text]), tokenize(clip, [source_text])
+        with capture(clip, [site]) as seen:
+            clip.model.get_text_features(input_ids=s.ids)
+        h_source = seen[site][0, s.eot[0]]
+
+        def change(h: Tensor, h_source: Tensor = h_source) -> Tensor:
+            projector = basis @ basis.T
+            return h - h @ projector + h_source @ projector
+
+        with patch(clip, site, b.eot, change):
+            features = clip.model.get_text_features(input_ids=b.ids).pooler_output
+        out.append(features / features.norm(dim=-1, keepdim=True))
+    return torch.cat(out)
+
+
+def residuals(x: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """What a least squares line in `given` leaves of x."""
+    design = np.column_stack([np.ones(len(given)), given])
+    return x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
+
+
+def copied_correlations(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, draws: int, seed: int, given: np.ndarray | None = None
+) -> np.ndarray:
+    """The correlation, partial if asked, in each sample of a cluster bootstrap that copies every sample out."""
+    rng = np.random.default_rng(seed)
+    names = np.unique(groups)
+    values = []
+    for counts in rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws):
+        rows = np.concatenate(
+            [np.tile(np.flatnonzero(groups == g), c) for g, c in zip(names, counts, strict=True)]
+        ).astype(int)
+        a, b = x[rows], y[rows]
+        if given is not None:
+            a, b = residuals(a, given[rows]), residuals(b, given[rows])
+        values.append(np.corrcoef(a, b)[0, 1] if min(a.std(), b.std()) > 1e-9 else np.nan)
+    return np.array(values)
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """A 95 % interval."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def macro_f1_by_loop(truth: list[int], guess: list[int], classes: int) -> float:
+    """Precision and recall of one class after another."""
+    scores = []
+    for name in range(classes):
+        both = sum(t == name and g == name for t, g in zip(truth, guess, strict=True))
+        if name in truth or name in guess:
+            precision = both / guess.count(name) if name in guess else 0.0
+            recall = both / truth.count(name) if name in truth else 0.0
+            scores.append(2 * precision * recall / (precision + recall) if both else 0.0)
+    return sum(scores) / len(scores)
+
+
+def one_line(captured: pytest.CaptureFixture[str]) -> str:
+    """What a command that failed has said, which must be one line."""
+    error = captured.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error

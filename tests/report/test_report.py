@@ -1,0 +1,325 @@
+"""The page of a sweep, as a browser reads it; what is asserted by keyboard and by axe needs Chromium and its driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from html5lib import HTMLParser, treebuilders
+from PIL import Image
+
+from figures import make
+from interp.attribution.mediated import MediatedIntegratedGradients
+from interp.attribution.result import MEASURED, Attributions
+from interp.clip.image_features import image_features
+from interp.clip.model import Clip
+from interp.data import load_pairs
+from interp.interventions.rotation import Rotation
+from interp.report import __main__ as command
+from interp.runs.examples import read_examples
+from interp.runs.folder import RunFolder, update_manifest
+from interp.sweep import __main__ as sweep
+from interp.sweep.finish import finish
+from tests.oracles.plain_forward import one_line
+
+HOSTILE = ("<script>window.broken=1</script>", '"><img src=x onerror="window.broken=1">', "</script><b>&amp;")
+OPTIONS = ["--layers", "4-5", "--sizes", "2,6", "--attributed", "5", "--n-steps", "3", "--max-steps", "10"]
+
+
+@pytest.fixture(scope="module")
+def done(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of texts that try to be more than text."""
+    folder = tmp_path_factory.mktemp("hostile")
+    write_pairs(folder / "data")
+    arguments = ["--model", small.name, "--data", f"concadia:{folder / 'data'}", "--jobs", "1"]
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(folder / "cache"))
+        assert sweep.main([*OPTIONS, *arguments, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+def write_pairs(folder: Path) -> None:
+    draw = np.random.default_rng(0)
+    (folder / "resized").mkdir(parents=True)
+    items = []
+    for number in range(40):
+        name = f"{number}.png"
+        colour = tuple(int(part) for part in draw.integers(0, 255, 3))
+        Image.new("RGB", (300, 200), colour).save(folder / "resized" / name)
+        texts = {
+            "description": f"a red circle {HOSTILE[number % 3]} left",
+            "caption": f"{HOSTILE[number % 3]} a harbour",
+        }
+        split = "train" if number < 24 else "val" if number < 32 else "test"
+        raw = {kind: {"raw": text} for kind, text in texts.items()}
+        items.append({"article_id": str(number), "filename": name, "split": split, **raw})
+    (folder / "wiki_split.json").write_text(json.dumps({"images": items}))
+
+
+def test_such_a_sweep_can_be_drawn(done: Path, tmp_path: Path, capsys):
+    assert make.main(["--run", str(done), "--out", str(tmp_path)]) == 0
+    for name in ("fig_method", "fig_sweep", "fig_attributions", "fig_norms"):
+        assert (tmp_path / f"{name}.pdf").is_file()
+    assert "note:" not in capsys.readouterr().out
+    assert "script" in (tmp_path / "fig_attributions.alt.txt").read_text()
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(done, tmp_path / "run"))
+
+
+def parsed(path: Path) -> Any:
+    """The document, if it is valid: the parser raises at the first error."""
+    parser = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), strict=True, namespaceHTMLElements=False)
+    return parser.parse(path.read_text(encoding="utf-8"))
+
+
+def remade(path: Path) -> Any:
+    assert command.main([str(path)]) == 0
+    return parsed(path / "report.html")
+
+
+def words_of(document: Any) -> str:
+    """What a reader sees."""
+    for parent in list(document.iter()):
+        for child in [one for one in parent if one.tag in ("script", "style")]:
+            parent.remove(child)
+    return " ".join("".join(document.itertext()).split())
+
+
+def test_texts_from_data_stay_text(done: Path):
+    document = parsed(done / "report.html")
+    scripts = list(document.iter("script"))
+    assert [script.get("type") for script in scripts] == ["application/json", None]
+    assert all(image.get("onerror") is None and image.get("src").startswith("data:") for image in document.iter("img"))
+    assert {image.get("alt") for image in document.iter("img")} == {
+        one.description for one in read_examples(RunFolder(done))
+    }
+    shown = {span.text for span in document.iter("span")}
+    assert shown & {"<script>window.broken=1</script>", "<"}
+    for word in ("<", ">", "script", "onerror"):
+        assert any(word in (text or "") for text in shown)
+
+
+def test_nothing_is_fetched(done: Path):
+    document = parsed(done / "report.html")
+    for element in document.iter():
+        for name in ("src", "href"):
+            assert (element.get(name) or "#").startswith(("#", "data:"))
+    assert "url(" not in (done / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_the_files_say(done: Path):
+    document = parsed(done / "report.html")
+    folder = RunFolder(done)
+    cells = [folder.read(name) for name in folder.names()]
+    (table,) = (one for one in document.iter("table") if one.get("class") == "sortable")
+    rows = list(table.find("tbody").iter("tr"))
+    assert len(rows) == len(cells) == 4
+    titles = ["".join(head.itertext()) for head in table.find("thead").iter("th")]
+    column = titles.index("IIA")
+    shown = sorted(float(list(row)[column].get("data-value")) for row in rows)
+    assert [next(iter(row)).tag for row in rows] == ["th"] * 4
+    assert sum("(chosen)" in "".join(row.itertext()) for row in rows) == 1
+    assert len(set(titles)) == len(titles)
+    np.testing.assert_allclose(shown, sorted(100 * cell["measures"]["iia"] for cell in cells), rtol=1e-8)
+    data = json.loads(next(document.iter("script")).text)
+    example = cells[0]["examples"][0]
+    place = "/".join(str(cells[0]["cell"][name]) for name in ("layer", "size", "seed"))
+    np.testing.assert_allclose(data["cells"][place][0]["through"], example["through"], atol=1e-5)
+    assert data["cells"][place][0]["swap"]["source"] == example["swap"]["source"]
+    assert folder.manifest()["command"] in words_of(document)
+
+
+def test_examples_are_those_of_the_first_test_pairs(done: Path, small: Clip):
+    """Attributions are those that the attributor finds, and Z is that of a text of the other kind."""
+    folder = RunFolder(done)
+    pairs = load_pairs(f"concadia:{done.parent / 'data'}").split("test")
+    images = image_features(small, pairs).embeddings[:5]
+    said = [getattr(pair, kind) for kind in ("description", "caption") for pair in pairs.pairs[:5]]
+    examples = read_examples(folder)
+    assert [one.id for one in examples] == [f"{number}.png" for number in range(32, 37)]
+    for name in folder.names():
+        cell = folder.read(name)
+        assert cell is not None
+        texts = cell["examples"]
+        assert [text["kind"] for text in texts] == ["description"] * 5 + ["caption"] * 5
+        rotation = Rotation.load(folder.path / "rotations" / f"{name}.safetensors")
+        found = MediatedIntegratedGradients(small, rotation).attribute(said, images.repeat(2, 1), n_steps=3)
+        assert isinstance(found, Attributions)
+        for number, text in enumerate(texts):
+            assert tuple(text["words"]) == found.words[number]
+            for route in MEASURED:
+                np.testing.assert_allclose(text[route], found.by_word(route)[number], atol=1e-5)
+            # the score by the cached engine is that by a whole pass
+            assert text["swap"]["base"] == pytest.approx(text["score"], abs=1e-5)
+            assert text["swap"]["counterfactual"] != text["swap"]["base"]
+            assert text["swap"]["source_pair"] != number % 5
+            assert ("harbour" in text["swap"]["source"]) == (text["kind"] == "description")
+
+
+def test_warnings(copy: Path):
+    assert "not there" not in words_of(parsed(copy / "report.html"))
+    RunFolder(copy).cell_path("layer04-size002-seed0").unlink()
+    update_manifest(
+        RunFolder(copy), truncated="3 of 80 texts were cut to the model's 77 tokens", notes=["<i>a note</i>"]
+    )
+    said = words_of(remade(copy))
+    assert "1 cell that the last command asked for is not there: layer04-size002-seed0; the command" in said
+    assert "3 of 80 texts were cut" in said
+    assert "<i>a note</i>." in said
+
+
+def test_a_run_without_examples_has_a_page_too(copy: Path):
+    (copy / "examples.json").write_text("{damaged")
+    assert "holds no example texts" in words_of(remade(copy))
+
+
+def test_what_is_missing_of_an_example_is_said(copy: Path):
+    (copy / "examples" / "0.jpg").unlink()
+    content = json.loads((copy / "examples.json").read_text())
+    content[1]["image"] = "../manifest.json"  # nothing from outside of the folder of pictures is shown
+    (copy / "examples.json").write_text(json.dumps(content))
+    document = remade(copy)
+    assert "The picture 0.jpg is missing" in words_of(document)
+    assert len(list(document.iter("img"))) == 3
+
+
+def test_undefined_numbers_are_dashes(copy: Path):
+    folder = RunFolder(copy)
+    for name in folder.names():
+        cell = folder.read(name)
+        assert cell is not None
+        for end in ("", "_low", "_high"):
+            cell["measures"][f"r_imageability_through{end}"] = float("nan")
+        cell["examples"][0]["through"][0] = cell["examples"][1]["swap"]["base"] = float("nan")
+        word = next(iter(cell["words"]["through"]))
+        cell["words"]["through"][word][0] = float("nan")
+        folder.write(name, cell)
+    document = remade(copy)
+    data = json.loads(next(document.iter("script")).text)
+    assert all(cell[0]["through"][0] is None for cell in data["cells"].values())
+    assert not re.search(r"\bnan\b", words_of(document), re.IGNORECASE)
+    finish(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: (run / "manifest.json").unlink(), "is not a run folder"),
+        (lambda run: shutil.rmtree(run / "cells"), "has no cell yet; run the sweep again: "),
+        (lambda run: (run / "cells" / "layer04-size002-seed0.json").write_text("{"), "layer04-size002-seed0 in"),
+        (lambda run: update_manifest(RunFolder(run), settings={"kind": "finetune"}), "run of another kind (finetune)"),
+    ],
+)
+def test_runs_that_have_no_page(copy: Path, capsys, spoil, message: str):
+    before = (copy / "report.html").read_bytes()
+    spoil(copy)
+    assert command.main([str(copy)]) == 2
+    assert message in one_line(capsys)
+    assert (copy / "report.html").read_bytes() == before
+
+
+def test_another_file(done: Path, tmp_path: Path, capsys):
+    assert command.main([str(done), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_bytes() == (done / "report.html").read_bytes()
+    assert command.main([str(done), "--out", "/proc/nowhere/page.html"]) == 2
+    assert "cannot write" in one_line(capsys)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; without it tests are skipped, but not where CI says that they must run."""
+    there = shutil.which("chromedriver") and find_spec("selenium") and find_spec("axe_core_python")
+    if not there and not os.environ.get("CI"):
+        pytest.skip("needs chromium, chromedriver, and the packages of the extra 'test'")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    switches = ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
+                "disable-background-networking", "disable-component-update", "window-size=1280,900")  # fmt: skip
+    for switch in switches:
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def opened(browser: Any, run: Path, *, width: int = 1280, dark: bool = False) -> Any:
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get((run / "report.html").absolute().as_uri())
+    return browser
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
+def test_it_opens_cleanly_and_can_be_used_by_all(browser, done: Path, width: int, dark: bool):
+    page = opened(browser, done, width=width, dark=dark)
+    assert page.get_log("browser") == []
+    assert page.execute_script("return window.broken") is None
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    folder = Path(str(find_spec("axe_core_python").submodule_search_locations[0]))  # type: ignore[union-attr, index]
+    page.execute_script((folder / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+    assert len(found["passes"]) > 20
+    violations = {one["id"]: [node["html"] for node in one["nodes"]] for one in found["violations"]}
+    assert violations == {}
+
+
+def test_tables_are_sorted_by_keyboard(browser, done: Path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    page = opened(browser, done)
+
+    def sizes() -> list[int]:
+        rows = page.find_elements(By.CSS_SELECTOR, "#cells ~ .scroll table.sortable tbody tr")
+        return [int(row.find_elements(By.TAG_NAME, "td")[1].text) for row in rows]
+
+    assert sizes() == [2, 6, 2, 6]
+    head = page.find_elements(By.CSS_SELECTOR, "#cells ~ .scroll thead th")[2]
+    button = head.find_element(By.TAG_NAME, "button")
+    page.execute_script("arguments[0].focus()", button)
+    for order, expected in (("ascending", [2, 2, 6, 6]), ("descending", [6, 6, 2, 2])):
+        page.switch_to.active_element.send_keys(Keys.ENTER)
+        assert head.get_attribute("aria-sort") == order
+        assert sizes() == expected
+
+
+def test_the_picker_shows_another_cell_by_keyboard(browser, done: Path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    page = opened(browser, done)
+    cell = RunFolder(done).read("layer05-size006-seed0")
+    assert cell is not None
+
+    def shown() -> list[float]:
+        below = page.find_elements(By.CSS_SELECTOR, "[data-text='0'] rt")
+        return [float(one.get_attribute("textContent").replace("\u2212", "-")) for one in below]
+
+    for name, value in (("layer", "5"), ("size", "6")):
+        page.find_element(By.NAME, name).send_keys(value)
+    status = page.find_element(By.ID, "picked")
+    assert status.text == "Layer 5 (block 4), size 6, seed 0, through"
+    np.testing.assert_allclose(shown(), cell["examples"][0]["through"], atol=6e-4)
+    page.find_element(By.CSS_SELECTOR, "input[value=through]").send_keys(Keys.ARROW_RIGHT)
+    assert status.text.endswith("around")
+    np.testing.assert_allclose(shown(), cell["examples"][0]["around"], atol=6e-4)
+    assert not np.allclose(cell["examples"][0]["around"], cell["examples"][0]["through"], atol=1e-3)
+    after = page.find_element(By.CSS_SELECTOR, "[data-swap='0'] .after").text.replace("\u2212", "-")
+    assert float(after) == pytest.approx(cell["examples"][0]["swap"]["counterfactual"], abs=6e-4)

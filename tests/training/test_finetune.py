@@ -1,0 +1,340 @@
+"""Fine-tuning as a user meets it: small, but through the command line, killed and resumed for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from interp import cli
+from interp.clip.loading import load_clip
+from interp.clip.model import embed_texts
+from interp.interventions.rotation import Rotation, random_basis
+from interp.runs.folder import RunFolder, locked
+from tests.oracles.plain_forward import one_line
+from training import finetune, loop
+from training.batches import Order
+from training.config import FinetuneConfig, preset
+
+SMALL = ["--limit", "60", "--layer", "4", "--size", "6", "--batch-size", "8", "--lora-rank", "2", "--cpu"]
+TEXTS = ["a large red circle on the left side", "the wedding at the harbour"]
+
+
+def run(*arguments: str) -> int:
+    return finetune.main([*SMALL, *arguments])
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "training.finetune", *SMALL, *arguments]
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    names = ("adapter_model.safetensors", "model.safetensors", "rotation.safetensors", "history.csv")
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+
+
+@pytest.fixture(autouse=True)
+def a_new_start() -> None:
+    """accelerate keeps the precision that a process first asked for."""
+    AcceleratorState._reset_state(True)
+
+
+@pytest.fixture(scope="module")
+def model(small) -> str:
+    return small.name
+
+
+@pytest.fixture(scope="module")
+def done(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished IIT-DAS run of 12 steps."""
+    out = tmp_path_factory.mktemp("finetune") / "run"
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
+        assert run("--model", model, "--out", str(out), "--max-steps", "12", "--look-every", "4") == 0
+    return out
+
+
+def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
+    base, tuned = load_clip(model), load_clip(str(done))
+    assert tuned.fingerprint != base.fingerprint
+    assert (embed_texts(tuned, TEXTS) - embed_texts(base, TEXTS)).abs().max() > 1e-3
+    rotation = Rotation.load(done / "rotation.safetensors")
+    assert (rotation.size, rotation.site, rotation.facts["method"]) == (6, "text.4.eot", "iit-das")
+    assert rotation.basis.dtype == torch.float32
+    history = pd.read_csv(done / "history.csv")
+    assert history["step"].tolist() == [0, 4, 8, 12]
+    assert history["val_loss"].min() < history["val_loss"][0]
+    manifest = json.loads((done / "manifest.json").read_text())
+    best = history.loc[history["val_loss"].idxmin()]
+    assert manifest["result"]["kept_step"] == best["step"] == rotation.facts["step"]
+    assert manifest["result"]["val_loss"] == best["val_loss"]
+    assert manifest["settings"]["base"] == base.fingerprint
+    again = cli.parse(FinetuneConfig, "", "", "", shlex.split(manifest["command"])[3:], preset)
+    assert json.loads(json.dumps(asdict(again))) == manifest["arguments"]
+    assert not (done / loop.CHECKPOINT).exists()
+    assert list(done.glob("logs/**/events*"))
+
+
+@pytest.mark.parametrize("objective", ["behavioral", "joint"])
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_training_lowers_the_loss_and_raises_the_preference(model: str, tmp_path: Path, objective: str, tuning: str):
+    arguments = ["--objective", objective, "--tuning", tuning, "--max-steps", "40", "--look-every", "10"]
+    assert run("--model", model, "--out", str(tmp_path / "run"), *arguments, "--lr", "1e-2") == 0
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    kept = history["val_loss"].idxmin()
+    assert history["val_loss"][kept] < 0.8 * history["val_loss"][0]
+    assert history["preference"][kept] > history["preference"][0]
+    assert (tmp_path / "run" / "rotation.safetensors").is_file() == (objective == "joint")
+    load_clip(str(tmp_path / "run"))
+
+
+def test_what_is_kept_is_what_was_measured(done: Path):
+    """The weights on disk give the history's numbers again: nothing is lost in merging, nothing is of another step."""
+    from interp.clip.image_features import image_features
+    from interp.data import load_pairs
+    from interp.interventions.clean_run import clean_texts
+    from interp.methods.das import DIRECTIONS, PairRun, evaluate
+
+    clip, rotation = load_clip(str(done)), Rotation.load(done / "rotation.safetensors")
+    val = load_pairs("toy", limit=60).split("val")
+    texts = [pair.description for pair in val.pairs] + [pair.caption for pair in val.pairs]
+    pairs = PairRun(clean_texts(clip, texts, [4]), image_features(clip, val).embeddings, clip.logit_scale)
+    outcomes = evaluate(pairs, 4, rotation.basis, draws=1)
+    result = json.loads((done / "manifest.json").read_text())["result"]
+    for direction, name in zip(DIRECTIONS, ("iia_c2d", "iia_d2c"), strict=True):
+        assert outcomes.iia(direction) == pytest.approx(result[name])
+    n = len(val)
+    descriptions, captions = (outcomes.base[direction][:n] for direction in reversed(DIRECTIONS))
+    assert (descriptions > captions).mean() == pytest.approx(result["preference"])
+
+
+def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
+    """The issue's bound: the same final weights, bit for bit, in float32 on a CPU."""
+    long = ["--model", model, "--max-steps", "90", "--look-every", "30", "--checkpoint-every", "7", "--patience", "99"]
+    assert run(*long, "--out", str(tmp_path / "whole")) == 0
+    out = tmp_path / "killed"
+    process = subprocess.Popen(command(*long, "--out", str(out)), stderr=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while not (out / loop.CHECKPOINT).exists() and process.poll() is None and time.time() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3)  # into the steps between two checkpoints
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert "result" not in json.loads((out / "manifest.json").read_text())
+    left = len(pd.read_csv(out / "history.csv"))
+    assert run(*long, "--out", str(out), "--resume") == 0
+    assert len(pd.read_csv(out / "history.csv")) > left
+    assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_seeds_matter(done: Path, model: str, tmp_path: Path):
+    arguments = ["--model", model, "--max-steps", "12", "--look-every", "4"]
+    assert run(*arguments, "--out", str(tmp_path / "again")) == 0
+    assert weights(tmp_path / "again") == weights(done)
+    assert run(*arguments, "--out", str(tmp_path / "other"), "--seed", "1") == 0
+    assert weights(tmp_path / "other") != weights(done)
+
+
+def test_a_finished_run_is_not_trained_again(done: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    before = weights(done)
+    arguments = ["--model", model, "--out", str(done), "--max-steps", "12", "--look-every", "4"]
+    assert run(*arguments) == 2
+    assert "holds a run already; add --resume" in one_line(capsys)
+    assert run(*arguments, "--resume") == 0
+    assert "kept the weights of step" in capsys.readouterr().out
+    assert weights(done) == before
+
+
+def test_half_precision_leaves_the_rotation_alone(model: str, tmp_path: Path):
+    arguments = ["--model", model, "--max-steps", "20", "--look-every", "10", "--lr", "1e-2"]
+    assert run(*arguments, "--out", str(tmp_path / "half"), "--mixed-precision", "bf16") == 0
+    AcceleratorState._reset_state(True)
+    assert run(*arguments, "--out", str(tmp_path / "whole")) == 0
+    half, whole = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("half", "whole"))
+    assert {tensor.dtype for tensor in half.values()} == {torch.float32}
+    assert max(float((half[key] - whole[key]).abs().max()) for key in half) > 0
+    rotation = Rotation.load(tmp_path / "half" / "rotation.safetensors")
+    torch.testing.assert_close(rotation.basis.T @ rotation.basis, torch.eye(6), atol=1e-6, rtol=0)
+
+
+def test_the_vision_tower_can_be_trained_too(model: str, tmp_path: Path):
+    arguments = ["--tower", "both", "--max-steps", "4", "--look-every", "2", "--limit", "40"]
+    assert run("--model", model, "--out", str(tmp_path / "run"), *arguments) == 0
+    base, tuned = load_clip(model), load_clip(str(tmp_path / "run"))
+    assert tuned.image_fingerprint != base.image_fingerprint
+    adapters = load_file(tmp_path / "run" / "adapter_model.safetensors")
+    assert {key.split(".")[2] for key in adapters} == {"text_model", "vision_model"}
+
+
+def test_training_starts_from_a_given_rotation(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    given = random_basis(24, 6, torch.Generator().manual_seed(3))
+    Rotation(given, "text.4.eot").save(tmp_path / "given.safetensors")
+    arguments = ["--model", model, "--max-steps", "1", "--rotation", str(tmp_path / "given.safetensors")]
+    tiny = ["--rotation-lr", "1e-9", "--lr", "1e-3"]
+    assert run(*arguments, *tiny, "--out", str(tmp_path / "run")) == 0
+    torch.testing.assert_close(Rotation.load(tmp_path / "run" / "rotation.safetensors").basis, given)
+    capsys.readouterr()
+    assert run(*arguments, "--out", str(tmp_path / "x"), "--layer", "3") == 2
+    assert "is of size 6 at text.4.eot, asked for is size 6 at text.3.eot" in one_line(capsys)
+    Rotation(random_basis(20, 6, torch.Generator()), "text.4.eot").save(tmp_path / "narrow.safetensors")
+    assert run("--model", model, "--out", str(tmp_path / "x"), "--rotation", str(tmp_path / "narrow.safetensors")) == 2
+    assert "is for width 20, the text tower of" in one_line(capsys)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_what_was_good(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    good = loop._step
+
+    def bad(task, learner, optimizer, accelerator, rows, step):
+        if step == 5:
+            with torch.no_grad():
+                learner.free.fill_(float("nan"))
+        return good(task, learner, optimizer, accelerator, rows, step)
+
+    monkeypatch.setattr(loop, "_step", bad)
+    assert run("--model", model, "--out", str(tmp_path / "run"), "--max-steps", "12", "--look-every", "4") == 2
+    assert "the loss is not a number at step 6; the best weights, of step 4" in one_line(capsys)
+    load_clip(str(tmp_path / "run"))
+    assert np.isfinite(Rotation.load(tmp_path / "run" / "rotation.safetensors").basis.numpy()).all()
+
+
+def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["--objective", "behavioral", "--tuning", "full", "--lr", "1e30", "--max-steps", "9"]
+    assert run("--model", model, "--out", str(tmp_path / "run"), *arguments) == 2
+    assert "not a number" in one_line(capsys)
+    assert load_clip(str(tmp_path / "run")).fingerprint == load_clip(model).fingerprint  # of step 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layer", "6"], "layer 6 does not exist: the text tower of"),
+        (["--size", "25"], "size 25 does not fit"),
+        (["--size", "0"], "--size must be at least 1"),
+        (["--lr", "0"], "--lr must be above 0"),
+        (["--lr", "nan"], "--lr must be above 0"),
+        (["--joint-weight", "1.5"], "--joint-weight must be from 0 to 1"),
+        (["--batch-size", "1"], "a step has 1 of 32 pairs; it needs an equal share of 2 or more"),
+        (["--samples", "1"], "a step has 1 of 32 pairs"),
+        (["--objective", "behavioral", "--rotation", "x.safetensors"], "--rotation is of no use"),
+        (["--lora-targets", "q_proj,w_proj"], "no linear layer 'w_proj'; known: "),
+        (["--model", "nowhere"], "no model 'nowhere'"),
+        (["--data", "concadia:/nowhere"], "no folder '/nowhere'"),
+        (["--rotation", "/nowhere.safetensors"], "cannot read a rotation"),
+        (["--objective", "iit"], "invalid choice: 'iit'"),
+        (["--epochs", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+):
+    try:
+        status = run("--model", model, "--out", str(tmp_path / "out"), *arguments)
+    except SystemExit as stop:  # argparse
+        status = int(str(stop.code))
+    assert status == 2
+    assert message in one_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_another_base_or_with_other_settings_is_not_gone_on_with(
+    done: Path, model: str, capsys: pytest.CaptureFixture[str]
+):
+    before = weights(done)
+    arguments = ["--out", str(done), "--max-steps", "12", "--look-every", "4", "--resume"]
+    assert run(*arguments, "--model", "toy", "--layer", "4") == 2
+    assert "holds a run with base = " in one_line(capsys)
+    assert run(*arguments, "--model", model, "--lr", "0.5") == 2
+    assert "holds a run with lr = 0.001, not 0.5" in one_line(capsys)
+    with locked(RunFolder(done)):
+        assert run(*arguments, "--model", model) == 2
+    assert "another process is at work" in one_line(capsys)
+    assert weights(done) == before
+
+
+def test_a_checkpoint_that_is_cut_short_is_said(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["--model", model, "--out", str(tmp_path / "run"), "--max-steps", "12", "--look-every", "4"]
+    assert run(*arguments) == 0
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    del manifest["result"]
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "run" / loop.CHECKPOINT).write_bytes(b"cut sho")
+    capsys.readouterr()
+    assert run(*arguments, "--resume") == 2
+    assert "cannot go on from" in one_line(capsys)
+
+
+def test_ctrl_c_says_how_to_go_on(model: str, tmp_path: Path):
+    out = tmp_path / "run"
+    long = command("--model", model, "--out", str(out), "--epochs", "5000", "--patience", "5000", "--look-every", "5")
+    process = subprocess.Popen(long, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 120
+    while not (out / loop.CHECKPOINT).exists() and process.poll() is None and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "the same command goes on from the last checkpoint with --resume" in error
+    assert "Traceback" not in error
+
+
+def test_two_processes_share_a_step(model: str, tmp_path: Path):
+    """accelerate launch: the gradient of two halves is that of the whole batch, so the weights agree closely."""
+    arguments = ["--model", model, "--objective", "behavioral", "--max-steps", "4", "--look-every", "2"]
+    assert run(*arguments, "--out", str(tmp_path / "one")) == 0
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m"]
+    both = [sys.executable, *launch, *command(*arguments, "--out", str(tmp_path / "two"))[2:]]
+    finished = subprocess.run(both, capture_output=True, text=True, check=False, env={**os.environ, "CI": "1"})
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("kept the weights") == 1
+    one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("one", "two"))
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, atol=1e-4, rtol=1e-2)
+    steps = [pd.read_csv(tmp_path / name / "history.csv") for name in ("one", "two")]
+    np.testing.assert_allclose(steps[0]["val_loss"], steps[1]["val_loss"], rtol=1e-4)
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    once = Order(n=20, batch_size=6, samples=None, seed=0)
+    assert once.per_epoch == 3
+    rows = torch.cat(once.epoch(4))
+    assert len(set(rows.tolist())) == 18
+    assert torch.equal(rows, torch.cat(once.epoch(4)))
+    assert not torch.equal(rows, torch.cat(once.epoch(5)))
+    assert not torch.equal(rows, torch.cat(Order(20, 6, None, 1).epoch(4)))
+    drawn = Order(n=20, batch_size=6, samples=60, seed=0)
+    assert drawn.per_epoch == 10
+    assert len(set(torch.cat(drawn.epoch(0)).tolist())) < 60
+    few = Order(n=4, batch_size=6, samples=None, seed=0)
+    assert [len(batch) for batch in few.epoch(0)] == [4]
+
+
+def test_the_preset_of_the_paper_is_the_authors():
+    """DESIGN.md, "The authors' settings"."""
+    wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000}
+    for objective, tuning, rank, lr in (
+        ("behavioral", "full", 128, 5e-6), ("behavioral", "lora", 128, 1e-5),
+        ("iit-das", "lora", 64, 1e-5), ("iit-das", "full", 64, 1e-5), ("joint", "lora", 64, 1e-5),
+    ):  # fmt: skip
+        found = preset(FinetuneConfig(preset="paper", objective=objective, tuning=tuning))
+        assert found.items() >= wanted.items()
+        assert (found["lora_rank"], found["lr"]) == (rank, lr)
+    assert FinetuneConfig().val_samples == 5_000
+    assert found["model"] == "openai/clip-vit-base-patch32"
+    assert found["sources"] == "paired"

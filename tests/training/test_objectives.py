@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from interp.clip.hooks import capture, patch
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, tokenize
+from interp.clip.sites import Site
+from interp.interventions.rotation import random_basis
+from tests.oracles.plain_forward import random_clip, random_texts
+from training.config import FinetuneConfig
+from training.objectives import Learner, behavioral_loss, joint_loss
+from training.tuning import prepare
+
+PAIRS, LAYER = 4, 3
+
+
+@pytest.fixture
+def precise(tmp_path: Path) -> Clip:
+    """In float64, so that gradients can be compared closely."""
+    return load_clip(str(random_clip(tmp_path / "clip")), dtype=torch.float64)
+
+
+def embed(clip: Clip, text: str, site: Site, donor: str | None = None, basis: Tensor | None = None) -> Tensor:
+    """One text through transformers, if asked with Z from another, with its graph."""
+    tokens = tokenize(clip, [text])
+
+    def change(h: Tensor) -> Tensor:
+        if donor is None or basis is None:
+            return h
+        return h - h @ basis @ basis.T + from_donor @ basis @ basis.T
+
+    if donor is not None:
+        given = tokenize(clip, [donor])
+        with capture(clip, [site]) as seen:
+            clip.model.get_text_features(input_ids=given.ids)
+        from_donor = seen[site][:, given.eot[0]]
+    with patch(clip, site, tokens.eot, change):
+        return functional.normalize(clip.model.get_text_features(input_ids=tokens.ids).pooler_output[0], dim=-1)
+
+
+def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, free: Tensor, objective: str) -> Tensor:
+    """DESIGN's objectives word for word: two logits and a target at a time, the basis by Gram-Schmidt."""
+    site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
+    columns: list[Tensor] = []
+    for column in free.T:
+        for other in columns:
+            column = column - (column @ other) * other
+        columns.append(column / column.norm())
+    basis = torch.stack(columns, dim=1)
+    behavioral, iit = [], []
+    for i, image in enumerate(images):
+        description, caption, j = texts[i], texts[PAIRS + i], int(source[i])
+        plain = [embed(clip, text, site) @ image * scale for text in (caption, description)]
+        behavioral.append(functional.cross_entropy(torch.stack(plain)[None], torch.tensor([1])))
+        raised = embed(clip, caption, site, texts[j], basis) @ image * scale
+        lowered = embed(clip, description, site, texts[PAIRS + j], basis) @ image * scale
+        iit.append(functional.cross_entropy(torch.stack([plain[0], raised])[None], torch.tensor([1])))
+        iit.append(functional.cross_entropy(torch.stack([plain[1], lowered])[None], torch.tensor([0])))
+    losses = {"behavioral": torch.stack(behavioral).mean(), "iit-das": torch.stack(iit).mean()}
+    losses["joint"] = 0.3 * losses["iit-das"] + 0.7 * losses["behavioral"]
+    return losses[objective]
+
+
+@pytest.mark.parametrize("objective", ["behavioral", "iit-das", "joint"])
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
+    precise: Clip, objective: str, tuning: str, generator: torch.Generator
+):
+    prepare(precise, FinetuneConfig(tuning=tuning, lora_rank=2))
+    with torch.no_grad():
+        for name, parameter in precise.model.named_parameters():
+            if "lora_B" in name:  # zero at first, which would hide the gradients of the other factor
+                parameter.normal_(0, 0.1, generator=generator)
+    texts = random_texts(2 * PAIRS, 5)
+    images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
+    source = torch.tensor([2, 0, 3, 1])
+    free = random_basis(24, 5, generator).double() if objective != "behavioral" else None
+    learner = Learner(precise, objective, LAYER, free, 0.3)
+    tokens = tokenize(precise, texts)
+    weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
+    assert len(weights) > 10
+    loss = learner(tokens.ids, tokens.eot, images, source)
+    got = torch.autograd.grad(loss, list(weights.values()))
+    start = learner.free if learner.free is not None else torch.eye(24, 5, dtype=torch.float64)
+    expected_loss = by_the_book(precise, texts, images, source, start, objective)
+    expected = torch.autograd.grad(expected_loss, list(weights.values()))
+    torch.testing.assert_close(loss, expected_loss)
+    for name, mine, theirs in zip(weights, got, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, msg=lambda text, name=name: f"{name}: {text}")
+    assert max(float(gradient.abs().max()) for gradient in got) > 1e-3
+    if objective != "behavioral":
+        other = learner(tokens.ids, tokens.eot, images, torch.tensor([1, 2, 3, 0]))
+        assert abs(float((other - loss).detach())) > 1e-6
+
+
+@pytest.mark.parametrize("towers", ["vision", "both"])
+def test_images_are_embedded_with_their_graph_where_their_tower_is_trained(precise: Clip, towers: str, generator):
+    prepare(precise, FinetuneConfig(tuning="lora", tower=towers, lora_rank=2))
+    tokens = tokenize(precise, random_texts(2 * PAIRS, 6))
+    pixels = torch.rand(PAIRS, 3, 64, 64, generator=generator, dtype=torch.float64)
+    learner = Learner(precise, "behavioral", LAYER, None, 0.5)
+    loss = learner(tokens.ids, tokens.eot, pixels, torch.arange(PAIRS))
+    features = functional.normalize(precise.model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
+    frozen = learner(tokens.ids, tokens.eot, features.detach(), torch.arange(PAIRS))
+    torch.testing.assert_close(loss, frozen)
+    loss.backward()
+    trained = {name.split(".")[1] for name, p in learner.named_parameters() if p.grad is not None}
+    assert trained == ({"vision_model"} if towers == "vision" else {"vision_model", "text_model"})
+
+
+def test_losses_of_known_logits():
+    even = behavioral_loss(torch.zeros(3), torch.zeros(3))
+    torch.testing.assert_close(even, torch.tensor(2.0).log())
+    right = behavioral_loss(torch.tensor([9.0]), torch.tensor([0.0]))
+    wrong = behavioral_loss(torch.tensor([0.0]), torch.tensor([9.0]))
+    assert float(right) < 1e-3 < 8 < float(wrong)
+    assert joint_loss(torch.tensor(1.0), torch.tensor(3.0), 0.25).item() == 1.5
+
+
+def test_what_is_trained_is_what_was_asked_for(small: Clip, tmp_path: Path):
+    clip = load_clip(small.name)
+    prepare(clip, replace(FinetuneConfig(), tuning="full", tower="both"))
+    left = {name for name, p in clip.model.named_parameters() if not p.requires_grad}
+    assert left == {"logit_scale"}
+    clip = load_clip(small.name)
+    prepare(clip, replace(FinetuneConfig(), lora_targets="fc1,q_proj", lora_rank=3))
+    trained = [name for name, p in clip.model.named_parameters() if p.requires_grad]
+    assert len(trained) == 5 * 2 * 2  # blocks, targets, factors
+    assert all(name.startswith("text_model") and ("fc1" in name or "q_proj" in name) for name in trained)

@@ -1,0 +1,242 @@
+"""All experiments in one command: small, and without the seconds that processes of their own take to start."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from subprocess import STDOUT
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from accelerate.state import AcceleratorState
+from PIL import Image
+
+from interp.clip.model import Clip
+from interp.data.blv import QUESTIONS
+from tests.oracles.plain_forward import one_line, random_texts
+from training import paper
+from training.paper import PaperConfig, missing
+
+LABELS = ["base", "behavioral, full", "behavioral, LoRA", "IIT-DAS, LoRA", "joint, LoRA"]
+
+
+@pytest.fixture(autouse=True)
+def small_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site that the small model has."""
+    for name, options in paper.RECIPES.items():
+        monkeypatch.setitem(paper.RECIPES, name, (*options, "--layer", "4", "--size", "6"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Options that name pairs, ratings and classes: noise with texts of the toy world."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+
+    def picture(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(path)
+
+    items = []
+    for i, (one, other) in enumerate(zip(random_texts(40, seed=1), random_texts(40, seed=2), strict=True)):
+        picture(folder / "pairs" / "resized" / f"{i}.jpg")
+        texts = {"description": {"raw": one}, "caption": {"raw": other}}
+        items.append({"article_id": f"A{i // 2}", "filename": f"{i}.jpg", "split": "val", **texts})
+    (folder / "pairs" / "wiki_split.json").write_text(json.dumps({"images": items}))
+    rows = [["context", "description", "imgstem", *QUESTIONS.values()]]
+    for i, text in enumerate(random_texts(8, seed=3)):
+        picture(folder / "blv" / "images" / f"{i % 4}.png")
+        rows.append(["Article", f"{i}: {text}", str(i % 4), *map(str, rng.integers(1, 6, 4))])
+    with (folder / "blv" / "blv_ratings.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    for name in ("star", "harbour"):
+        for i in range(3):
+            picture(folder / "classes" / name / f"{i}.png")
+    pairs, classes = f"concadia:{folder / 'pairs'}", f"mine={folder / 'classes'}"
+    return {"--data": pairs, "--blv": str(folder / "blv"), "--transfer": classes}
+
+
+def arguments(small: Clip, data: dict[str, str], out: Path, /, **options: str) -> list[str]:
+    given = {"--model": small.name, **data, "--out": str(out), "--max-steps": "2", "--jobs": "1", "--seeds": "0"}
+    given |= {f"--{name}": value for name, value in options.items()}
+    return [word for pair in given.items() for word in pair]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Run our commands in this process instead of in new ones; what was called."""
+    seen: list[list[str]] = []
+
+    class InProcess:
+        def __init__(self, command: list[str], *, stdout: Any, stderr: int, env: dict[str, str]) -> None:
+            assert stderr == STDOUT
+            AcceleratorState._reset_state(True)
+            seen.append(command[2:])
+            text = io.StringIO()
+            with redirect_stdout(text), redirect_stderr(text):
+                self.status = importlib.import_module(command[2]).main(command[3:])
+            stdout.write(text.getvalue().encode())
+
+        def wait(self) -> int:
+            return self.status
+
+        def terminate(self) -> None:
+            pass
+
+    monkeypatch.setattr(paper, "subprocess", SimpleNamespace(Popen=InProcess, STDOUT=STDOUT))
+    return seen
+
+
+def times(out: Path) -> dict[str, int]:
+    """When whatever took time to compute was written."""
+    kept = [path for kind in ("cells/*.json", "history.csv", "*model.safetensors") for path in out.rglob(kind)]
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in kept}
+
+
+def models(shown: str, name: str = "table1") -> list[str]:
+    """The first cell of each row of a table."""
+    (block,) = [block for block in f"\n\n{shown}".split("\n\ntable") if block.startswith(name[5:])]
+    return [line.split("  ")[0] for line in block.partition("\n\nlook at")[0].splitlines()[2:] if line][1:]
+
+
+def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Path, capsys, monkeypatch):
+    out = tmp_path / "paper"
+    assert paper.main(arguments(small, data, out)) == 0
+    shown = capsys.readouterr().out
+    titles = ["base", *(f"{name}-seed0" for name in paper.RECIPES)]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*titles, "logs", "tables"])
+    assert models(shown) == models(shown, "table2") == models(shown, "table3") == [f"{each} (n = 1)" for each in LABELS]
+    assert {path.name for path in (out / "tables").iterdir()} == {
+        f"table{number}.{kind}" for number in (1, 2, 3) for kind in ("csv", "md", "tex")
+    }
+    commands = [f"{title}-finetune" for title in titles[1:]] + [f"{title}-evaluate" for title in titles]
+    assert sorted(path.stem for path in (out / "logs").iterdir()) == sorted(commands)
+    assert len(calls) == 9
+    for title in titles[1:]:
+        manifest = json.loads((out / title / "manifest.json").read_text())
+        assert manifest["result"]["steps"] == 2
+        objective, _, tuning = title.removesuffix("-seed0").rpartition("-")
+        assert (manifest["settings"]["objective"], manifest["settings"]["tuning"]) == (objective, tuning)
+        assert "kept the weights of step" in (out / "logs" / f"{title}-finetune.log").read_text()
+    first = pd.read_csv(out / "tables" / "table1.csv").set_index("model")
+    assert first["mine"].notna().all()
+    assert first["IIA c>d n"].tolist() == [0, 0, 0, 1, 1]
+    assert first["transfer drop"].notna().tolist() == [False, True, True, True, True]
+
+    # again, with another seed, of one model alone for time: what is done is not done anew
+    before = times(out)
+    assert len(before) == 5 * 4 + 4 * 2
+    for name in ("behavioral-full", "behavioral-lora", "joint-lora"):
+        monkeypatch.delitem(paper.RECIPES, name)
+    calls.clear()
+    assert paper.main(arguments(small, data, out, seeds="0,1")) == 0
+    after = times(out)
+    assert {name: when for name, when in after.items() if name in before} == before
+    assert {name.partition("/")[0] for name in after if name not in before} == {"iit-das-lora-seed1"}
+    assert models(capsys.readouterr().out) == ["base (n = 1)", "IIT-DAS, LoRA (n = 2)"]
+    assert [call[0] for call in calls] == ["training.evaluate", *["training.finetune", "training.evaluate"] * 2]
+    seeds = [call[call.index("--seed") + 1] for call in calls if call[0] == "training.finetune"]
+    assert seeds == ["0", "1"]
+
+
+def test_a_run_that_fails_is_named_with_its_log(small: Clip, data, calls, tmp_path: Path, capsys, monkeypatch):
+    out = tmp_path / "paper"
+    right = paper.RECIPES["joint-lora"]
+    for name in list(paper.RECIPES):
+        monkeypatch.delitem(paper.RECIPES, name)
+    monkeypatch.setitem(paper.RECIPES, "joint-lora", (*right, "--size", "99"))
+    assert paper.main(arguments(small, data, out)) == 2
+    error = one_line(capsys)
+    log = out / "logs" / "joint-lora-seed0-finetune.log"
+    assert error.startswith("error: joint-lora-seed0: size 99 does not fit: the text tower of ")
+    assert f"(all it said: {log}); mend that, then the same command goes on" in error
+    assert "error: size 99 does not fit" in log.read_text()
+    assert not (out / "joint-lora-seed0").exists()
+    assert not (out / "tables").exists()
+    before = times(out)
+    assert {name.partition("/")[0] for name in before} == {"base"}
+    monkeypatch.setitem(paper.RECIPES, "joint-lora", right)
+    assert paper.main(arguments(small, data, out)) == 0
+    assert {name: when for name, when in times(out).items() if name in before} == before
+    assert models(capsys.readouterr().out) == ["base (n = 1)", "joint, LoRA (n = 1)"]
+
+
+def test_processes_of_their_own(small: Clip, data, tmp_path: Path, capsys, monkeypatch):
+    """The base alone, for time; the commands of the other models are run above."""
+    for name in list(paper.RECIPES):
+        monkeypatch.delitem(paper.RECIPES, name)
+    out = tmp_path / "paper"
+    assert paper.main(arguments(small, data, out, jobs="2")) == 0
+    shown = capsys.readouterr()
+    assert models(shown.out) == ["base (n = 1)"]
+    assert shown.err == ""
+    log = (out / "logs" / "base-evaluate.log").read_text()
+    assert "concadia  test" in log
+    assert "retrieval is among" in log
+    assert "Traceback" not in log
+
+
+def test_the_preset_names_all_that_is_missing_at_once(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paper, "_unreachable", lambda repo, kind: f"no way to {kind} {repo}")
+    assert paper.main(["--preset", "paper"]) == 2
+    error = one_line(capsys)
+    for number, part in enumerate(
+        [
+            "no folder 'data/concadia'; Concadia's folder holds wiki_split.json",
+            "no folder 'data/blv'; ",
+            "the model openai/clip-vit-base-patch32 cannot be fetched (no way to model openai/clip-vit-base-patch32)",
+            "the data set uoft-cs/cifar100 cannot be fetched (no way to dataset uoft-cs/cifar100)",
+            "the data set ethz/food101 cannot be fetched",
+            "the data set ILSVRC/imagenet-1k cannot be fetched",
+        ],
+        start=1,
+    ):
+        assert f"({number}) {part}" in error
+    assert "(7)" not in error
+    assert "--transfer imagenet=PATH" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_missing(small: Clip, data, tmp_path: Path, monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr(paper, "_unreachable", lambda repo, _: asked.append(repo))
+    given = {name.removeprefix("--"): value for name, value in data.items()}
+    assert missing(PaperConfig()) == missing(PaperConfig(model=small.name, **given)) == []
+    assert asked == []
+    assert missing(PaperConfig(model="a/b", **(given | {"transfer": "toy,food101,x=hub:c/d"}))) == []
+    assert asked == ["a/b", "ethz/food101", "c/d"]
+    asked.clear()
+    # other data than the toy's are evaluated on the three sets of the paper
+    assert missing(PaperConfig(data=data["--data"])) == []
+    assert asked == ["uoft-cs/cifar100", "ethz/food101", "ILSVRC/imagenet-1k"]
+    (gone,) = missing(PaperConfig(transfer="mine=/nowhere,toy"))
+    assert gone == "there is no '/nowhere', which --transfer names"
+    (unknown,) = missing(PaperConfig(data=data["--data"], split="dev", transfer="toy"))
+    assert "has no split 'dev'" in unknown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": "two"}, "--seeds two: 'two' is neither a number nor a range"),
+        ({"jobs": "0"}, "--jobs must be at least 1"),
+        ({"max-steps": "0"}, "--max-steps must be at least 1"),
+        ({"data": "flickr"}, "cannot run: (1) unknown data 'flickr'"),
+        ({"out": "FILE"}, "cannot write 'FILE'"),
+        ({"out": "FILE/paper"}, "cannot write 'FILE/paper'"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(small, data, calls, tmp_path, capsys, monkeypatch, options, message):
+    (tmp_path / "FILE").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert paper.main(arguments(small, data, Path("out"), **options)) == 2
+    assert message in one_line(capsys)
+    assert calls == []
+    assert [path.name for path in tmp_path.iterdir()] == ["FILE"]

@@ -1,0 +1,274 @@
+"""Tables of several evaluations side by side: mean and standard deviation over seeds. No torch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import pandas as pd
+
+from interp.data.blv import QUESTIONS
+from interp.errors import UserError
+from interp.runs.folder import RunFolder, StoreError, defined
+from interp.stats import Correlation, mean_correlation
+from training.config import TASKS
+from training.evaluation.rendering import Entry, Table, terminal, write_tables
+
+Key = tuple[str, str, str]  # task, of, measure
+FREE = ("rotation", "against", "device", "examples")  # settings of a task in which evaluations may differ
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluated model, read from its folder.
+
+    Attributes:
+        about: name, label, base, group (what seeds have in common) and seed.
+        values: of each measure.
+        settings: task -> what its numbers depend on, besides the model.
+        words: route -> word type -> mean attribution; empty where norms were not evaluated.
+        ratings: norm -> word type -> rating.
+        shown: of the pairs that the folder keeps as examples: id, and score of description and caption.
+    """
+
+    about: dict[str, Any]
+    values: dict[Key, float]
+    folder: RunFolder
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    shown: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether it is of scores that were given, instead of a model."""
+        return self.about["label"] != "base" and "objective" not in self.about
+
+
+Column = Callable[[Evaluation], float]
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What knows which model and seed it is of."""
+
+    @property
+    def about(self) -> dict[str, Any]: ...
+
+
+One = TypeVar("One", bound=Described)
+
+
+def read(path: Path) -> Evaluation:
+    """Read an evaluation, or that of a fine-tuned run.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+    """
+    inside = RunFolder(path / "evaluation")
+    folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
+    manifest = folder.manifest()
+    if manifest.get("settings", {}).get("kind") != "evaluation":
+        raise StoreError(f"'{path}' has not been evaluated; run: python -m training.evaluate --model {path}")
+    try:
+        frame = pd.read_csv(folder.path / "results.csv")
+        rows = zip(frame["task"], frame["of"], frame["measure"], frame["value"], strict=True)
+        values = {(task, of, measure): float(value) for task, of, measure, value in rows}
+        cells = {task: cell for task in TASKS if (cell := folder.read(task)) is not None}
+        settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
+        details = defined(cells.get("norms", {}).get("details", {}))
+        words, ratings = details.get("words", {}), details.get("ratings", {})
+        shown = defined(cells.get("concadia", {}).get("details", {}).get("examples", []))
+        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown)
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(
+            f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
+        ) from error
+
+
+def compare(paths: Sequence[Path], out: Path | None) -> str:
+    """The paper's tables over runs or evaluations, as text; as files too, if a folder is given.
+
+    Raises:
+        UserError: a folder is no evaluation, or the models have different bases or were evaluated otherwise.
+    """
+    made = tables([read(path) for path in paths])
+    if out is not None:
+        write_tables(made, out)
+    texts = [terminal(table) for table in made]
+    return "\n\n".join([*texts, *([f"look at  {out}: the same as .csv, .md and .tex"] if out is not None else [])])
+
+
+def tables(found: Sequence[Evaluation]) -> list[Table]:
+    """Table 1 is what the models prefer and can still do, table 2 how they agree with readers, table 3 how their word
+    attributions follow norms; those that anything is known for.
+
+    Drops are the base's value minus the model's, mean over tasks or kinds of text.
+
+    Raises:
+        UserError: the models have different bases or were evaluated otherwise, or two have one seed.
+    """
+    check_alike(found)
+    return [table for table in (preferences_table(found), readers_table(found), norms_table(found)) if table.columns]
+
+
+def check_alike(found: Sequence[Evaluation]) -> None:
+    """Raise `UserError` if models have different bases, or a task was not the same for all: other pairs, prompts or
+    options give other numbers. What given scores were computed with is not known, so it is not asked for."""
+    bases = {one.about["base"] for one in found if not one.given}
+    if len(bases) > 1:
+        raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
+    for task in TASKS:
+        those = [one for one in found if task in one.settings]
+        for one in those[1:]:
+            sides = set(one.settings[task]), set(those[0].settings[task])
+            known = set.intersection(*sides) if one.given or those[0].given else set.union(*sides)
+            for key in sorted(known):
+                if key not in FREE and one.settings[task].get(key) != those[0].settings[task].get(key):
+                    raise UserError(
+                        f"the task {task} was not the same for '{those[0].about['name']}' and '{one.about['name']}': "
+                        f"they differ in {key}; evaluate both with the same options"
+                    )
+
+
+def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
+    """Evaluations or runs by what they have in common but the seed, under names that tell them apart.
+
+    Raises:
+        UserError: two have one seed.
+    """
+    groups: dict[str, list[One]] = {}
+    for one in found:
+        groups.setdefault(one.about["group"], []).append(one)
+    for members in groups.values():
+        label, seeds = members[0].about["label"], [one.about["seed"] for one in members]
+        if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            names = " and ".join(f"'{one.about['name']}'" for one in members if one.about["seed"] == twice[0])
+            raise UserError(f"more than one of the runs is {label} with seed {twice[0]}: {names}; name one")
+    return dict(zip(_labels([members[0].about for members in groups.values()]), groups.values(), strict=True))
+
+
+def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What models are called: their label, and as much else as it takes to tell those of one label apart."""
+    labels = [about["label"] for about in abouts]
+    for tell in (
+        lambda about: f"layer {about['layer']}, size {about['size']}" if "layer" in about else Path(about["name"]).name,
+        lambda about: Path(about["name"]).name,
+        lambda about: about["name"],
+        lambda about: about["group"],
+    ):
+        labels = [
+            f"{about['label']} ({tell(about)})" if labels.count(label) > 1 else label
+            for about, label in zip(abouts, labels, strict=True)
+        ]
+    return labels
+
+
+def _table(
+    name: str, title: str, found: Sequence[Evaluation], columns: Mapping[str, Column], *, share: bool,
+    interval: Callable[[Sequence[Evaluation], str], tuple[float, float]] = lambda *_: (math.nan, math.nan),
+) -> Table:  # fmt: skip
+    """A table of the columns that at least one model has a number for.
+
+    Args:
+        interval: of the mean of some evaluations in a column.
+    """
+    groups = groups_of(found)
+    values = {
+        column: [
+            tuple(value for one in members if not math.isnan(value := compute(one))) for members in groups.values()
+        ]
+        for column, compute in columns.items()
+    }
+    kept = tuple(column for column, each in values.items() if any(each))
+    cells = tuple(
+        tuple(Entry(values[column][i], *interval(members, column), of=len(members)) for column in kept)
+        for i, members in enumerate(groups.values())
+    )
+    rows = tuple(f"{label} (n = {len(members)})" for label, members in groups.items())
+    return Table(name, title, kept, rows, cells, share)
+
+
+def preferences_table(found: Sequence[Evaluation]) -> Table:
+    """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
+    base = next((one for one in found if one.about["label"] == "base"), None)
+    sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
+    transfer: list[Key] = [("transfer", of, "accuracy") for of in sets]
+    retrieval: list[Key] = [("transfer", "retrieval", f"retrieval {kind}") for kind in ("description", "caption")]
+
+    def preferred(one: Evaluation) -> float:
+        splits = [of for of in ("test", "all", "val") if ("concadia", of, "preference") in one.values]
+        return one.values["concadia", splits[0], "preference"] if splits else math.nan
+
+    def drop(keys: list[Key]) -> Column:
+        def lost(one: Evaluation) -> float:
+            if base is None or one is base or not keys:
+                return math.nan
+            return fmean(base.values.get(key, math.nan) - one.values.get(key, math.nan) for key in keys)
+
+        return lost
+
+    columns: dict[str, Column] = {"preference": preferred}
+    for arrow, short in (("c>d", "c2d"), ("d>c", "d2c")):
+        columns[f"IIA {arrow}"] = _value(("concadia", "test", f"iia {short}"))
+    for of in sets:
+        columns[of] = _value(("transfer", of, "accuracy"))
+        columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
+    columns |= {key[2]: _value(key) for key in retrieval}
+    columns |= {"transfer drop": drop(transfer), "retrieval drop": drop(retrieval)}
+    title = "Preference for descriptions, and the abilities that are left (%)"
+    return _table("table1", title, found, columns, share=True)
+
+
+def _value(key: Key) -> Column:
+    return lambda one: one.values.get(key, math.nan)
+
+
+def readers_table(found: Sequence[Evaluation]) -> Table:
+    """Pearson's r of scores with ratings by blind and low-vision readers, as it is and given text length."""
+    columns = {question: _value(("blv", question, "pearson")) for question in QUESTIONS}
+    columns |= {
+        f"{question}, given length": _value(("blv", question, "pearson given length")) for question in QUESTIONS
+    }
+    title = "Correlation with ratings by blind and low-vision readers (Pearson's r)"
+    return _table("table2", title, found, columns, share=False)
+
+
+def norms_table(found: Sequence[Evaluation]) -> Table:
+    """Pearson's r of word attributions with norms, by route: mean over seeds, with an interval that resamples words."""
+    keys = {key for one in found for key in one.values if key[0] == "norms" and key[2].startswith("pearson ")}
+    sites = {f"{norm} {measure.removeprefix('pearson ')}": (norm, measure) for _, norm, measure in sorted(keys)}
+
+    def interval(members: Sequence[Evaluation], column: str) -> tuple[float, float]:
+        norm, measure = sites[column]
+        mean = words_correlation(members, norm, measure.removeprefix("pearson "))
+        return mean.low, mean.high
+
+    columns = {name: _value(("norms", norm, measure)) for name, (norm, measure) in sites.items()}
+    title = "Correlation of word attributions with norms, by route (Pearson's r); [95 % interval over words]"
+    return _table("table3", title, found, columns, share=False, interval=interval)
+
+
+def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Correlation:
+    """Of the mean attribution of word types with a norm: the mean over seeds, with an interval that resamples words.
+
+    All is NaN where no member knows the words.
+    """
+    words, attributions, ratings = words_of(members, norm, route)
+    return mean_correlation(attributions, ratings) if words else Correlation(math.nan, 0, math.nan, math.nan)
+
+
+def words_of(members: Sequence[Evaluation], norm: str, route: str) -> tuple[list[str], list[list[float]], list[float]]:
+    """The word types that all members know, each member's attributions of them, and their ratings (or NaN)."""
+    knowing = [one for one in members if route in one.words and norm in one.ratings]
+    if not knowing:
+        return [], [], []
+    words = sorted(set.intersection(*(set(one.words[route]) for one in knowing)))
+    ratings = knowing[0].ratings[norm]
+    attributions = [[one.words[route][word] for word in words] for one in knowing]
+    return words, attributions, [ratings.get(word, math.nan) for word in words]

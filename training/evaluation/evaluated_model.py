@@ -1,0 +1,70 @@
+"""Who is evaluated: a base, or a run that fine-tuned one. No torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interp.data.pairs import digest
+from interp.runs.folder import RunFolder, StoreError
+
+NEEDED = {"base", "seed", "objective", "tuning", "layer", "size", "sources"}  # settings of every run
+LABELS = {"behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model by name, and what its manifest says if it is a fine-tuned run.
+
+    Attributes:
+        arguments, settings: of the fine-tuning; empty for a base.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def is_run(self) -> bool:
+        return bool(self.settings)
+
+    @property
+    def base_name(self) -> str | None:
+        """The model that was fine-tuned, None for a base."""
+        return self.arguments.get("model")
+
+    def about(self, fingerprint: str) -> dict[str, Any]:
+        """What tables that compare need to know.
+
+        Args:
+            fingerprint: of the model itself, which is its own base if it is no run.
+        """
+        if not self.is_run:
+            return {"name": self.name, "label": "base", "base": fingerprint, "group": fingerprint, "seed": 0}
+        tuning = "LoRA" if self.settings["tuning"] == "lora" else "full"
+        alike = {key: value for key, value in self.settings.items() if key not in ("seed", "rotation")}
+        return {
+            "name": self.name, "label": f"{LABELS[self.settings['objective']]}, {tuning}",
+            "base": self.settings["base"], "group": digest(f"{key}={value!r}" for key, value in sorted(alike.items())),
+            "seed": self.settings["seed"],
+            **{key: self.settings[key] for key in ("objective", "tuning", "layer", "size", "sources")},
+        }  # fmt: skip
+
+
+def subject(name: str) -> Subject:
+    """Look at what a model's name stands for.
+
+    Raises:
+        StoreError: a manifest is damaged.
+    """
+    folder = RunFolder(Path(name))
+    there = name != "toy" and os.path.isfile(folder.manifest_path)  # unlike Path.is_file, never raises
+    manifest = folder.manifest() if there else {}
+    settings = manifest.get("settings")
+    if not isinstance(settings, dict) or settings.get("kind") != "finetune":
+        return Subject(name, {}, {})
+    if not isinstance(manifest.get("arguments"), dict) or NEEDED - settings.keys():
+        raise StoreError(f"'{folder.manifest_path}' is damaged: it lacks arguments or settings; fine-tune again")
+    return Subject(name, manifest["arguments"], settings)

@@ -1,0 +1,49 @@
+"""What a model can still do: zero-shot classification and retrieval within groups (Radford et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from interp.clip.model import Clip, embed_texts
+from interp.data.transfer import LabelledImages
+from interp.tensors import Embeddings
+
+
+def zero_shot(clip: Clip, task: LabelledImages, images: Embeddings) -> np.ndarray:
+    """The class whose embedding scores highest with each image; a class's is the mean over its prompts, unit-norm.
+
+    Args:
+        images: unit-norm, in the order of the task's labels, shape (n, embed).
+
+    Returns:
+        An index into the task's classes for each image, shape (n,).
+    """
+    texts = embed_texts(clip, [text for texts in task.texts for text in texts])
+    means = torch.stack([part.mean(0) for part in texts.split([len(texts) for texts in task.texts])])
+    classes = functional.normalize(means, dim=-1)
+    return (images.to(classes) @ classes.T).argmax(1).cpu().numpy()
+
+
+def retrieval(images: Embeddings, texts: Embeddings, groups: Sequence[str]) -> np.ndarray:
+    """Whether an image's own text scores highest among the texts of its group; ties are misses.
+
+    Args:
+        images, texts: unit-norm, row by row of one pair, shape (n, embed).
+        groups: of each pair.
+
+    Returns:
+        1.0 or 0.0 for each pair, shape (n,).
+    """
+    rows: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows.setdefault(group, []).append(row)
+    hits = np.zeros(len(groups))
+    for members in rows.values():
+        scores = images[members] @ texts[members].T
+        own = scores.diagonal().clone()
+        hits[members] = (own > scores.fill_diagonal_(-torch.inf).amax(1)).cpu().numpy()
+    return hits
