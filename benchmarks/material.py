@@ -34,7 +34,7 @@ def vit_b32() -> Clip:
 def concadia_lengths(folder: Path) -> list[int]:
     """Tokens of the texts of Concadia or a sample of it, BOS and EOT included, estimated from their words."""
     pairs = load_concadia(folder).pairs
-    texts = [text for pair in pairs for text in (pair.description, pair.caption)]
+    texts = [text for pair in pairs for text in (pair.positive, pair.negative)]
     return [min(CONTEXT, 2 + round(PIECES * len(text.split()))) for text in texts]
 
 

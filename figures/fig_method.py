@@ -37,7 +37,7 @@ def draw(runs: Runs) -> Picture:
     whose = "of the same image" if paired else "of another image"
     figure = picture(TALL / 72)
     page = points(figure)
-    base, source = sweep.examples[caption["pair"]].caption, _joined(swap["source"])
+    base, source = sweep.examples[caption["pair"]].negative, _joined(swap["source"])
     for x, title, text in ((SOURCE, f"source: a description {whose}", source), (BASE, "base: the caption", base)):
         _lane(page, x, title, text, layer)
     page.add_patch(_box(BASE - WIDE / 2, ABOVE, WIDE, BLOCK))

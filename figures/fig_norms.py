@@ -19,7 +19,7 @@ from interp.runs.folder import StoreError
 from interp.runs.place import Place
 from interp.show.markup import MINUS
 from interp.show.pictures import Picture, at, points, told_apart, width_of
-from interp.stats import Correlation, correlate, mean_correlation
+from interp.stats import Estimate, correlate, mean_correlation
 from training.evaluation.compare import words_correlation, words_of
 
 ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
@@ -29,7 +29,7 @@ ROW, FOOT, NAME = 10.5, 25.0, 130.0
 PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
 
 
-Row = tuple[str, Route, dict[str, Correlation]]  # model, route, and the correlation with each norm
+Row = tuple[str, Route, dict[str, Estimate]]  # model, route, and the correlation with each norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
     for label, members in (runs.models if runs.evaluations else {}).items():
         for route in MEASURED:
             found = {norm: words_correlation(members, norm, route) for norm in norms}
-            if any(not math.isnan(one.r) for one in found.values()):
+            if any(not math.isnan(one.value) for one in found.values()):
                 out.append((label, route, found))
     if runs.sweeps:
         own = _of_sweep(runs.sweep)
@@ -167,10 +167,10 @@ def _dots(axes: Axes, norm: str, names: Sequence[str], models: Sequence[Row], *,
         colour, mark = LOOKS[route]
         if i and model != models[i - 1][0]:
             axes.axhline(i - 0.5, color="0.85", linewidth=0.4)
-        if norm in found and not math.isnan(found[norm].r):
+        if norm in found and not math.isnan(found[norm].value):
             one = found[norm]
             axes.plot([one.low, one.high], [i, i], color=colour, linewidth=1.2)
-            axes.plot([one.r], [i], marker=mark, color=colour, markersize=4)
+            axes.plot([one.value], [i], marker=mark, color=colour, markersize=4)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(-1, 1)
     axes.set_xticks([-0.5, 0, 0.5])
@@ -181,11 +181,11 @@ def _dots(axes: Axes, norm: str, names: Sequence[str], models: Sequence[Row], *,
         axes.set_xlabel("Pearson's r, 95 % interval over word types", loc="left")
 
 
-def _said(found: Correlation) -> str:
-    if math.isnan(found.r):
+def _said(found: Estimate) -> str:
+    if math.isnan(found.value):
         return "r is not defined"
     interval = "" if math.isnan(found.low) else f" [{found.low:+.2f}, {found.high:+.2f}]"
-    return f"r = {found.r:+.2f}{interval}".replace("-", MINUS)
+    return f"r = {found.value:+.2f}{interval}".replace("-", MINUS)
 
 
 def _alt(words: Words, models: Sequence[Row]) -> str:

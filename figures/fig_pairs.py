@@ -91,7 +91,7 @@ def scored(runs: Runs) -> list[Scored]:
         raise Missing("needs the evaluation of the base and of a model that was fine-tuned from it")
     kept = {example.id: example for example in read_examples(first.folder)}
     tables = [
-        {one["id"] for one in member.shown if not math.isnan(one["description"] + one["caption"])}
+        {one["id"] for one in member.shown if not math.isnan(one["positive"] + one["negative"])}
         for members in models.values() for member in members
     ]  # fmt: skip
     common = [name for name in kept if tables and all(name in table for table in tables)]
@@ -104,12 +104,12 @@ def _means(name: str, models: dict[str, list[Evaluation]]) -> dict[str, tuple[fl
     out = {}
     for label, members in models.items():
         found = [one for member in members for one in member.shown if one["id"] == name]
-        out[label] = (fmean(one["description"] for one in found), fmean(one["caption"] for one in found))
+        out[label] = (fmean(one["positive"] for one in found), fmean(one["negative"] for one in found))
     return out
 
 
 def _texts(pair: Scored) -> tuple[str, str]:
-    return pair.example.description, pair.example.caption
+    return pair.example.positive, pair.example.negative
 
 
 def _scores(axes: Axes, pair: Scored, *, last: bool) -> None:

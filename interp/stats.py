@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -15,41 +14,19 @@ Method = Literal["pearson", "spearman"]
 
 
 @dataclass(frozen=True)
-class Correlation:
-    """A correlation over n units, with a 95 % interval; NaN where it is undefined."""
+class Estimate:
+    """A number computed from a sample, with a 95 % interval; NaN where it, or its interval, is undefined.
 
-    r: float
-    n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much the correlation of one variable exceeds that of another, over n units, with a 95 % interval."""
+    Attributes:
+        value: a correlation, a difference, or a share from 0 to 1.
+        n: units that it was computed from.
+        low, high: ends of the interval.
+    """
 
     value: float
     n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Share:
-    """A proportion of n, with a 95 % interval."""
-
-    share: float
-    n: int
-    low: float
-    high: float
-
-
-def ranks(x: ArrayLike) -> NDArray[np.float64]:
-    """Ranks from 1; ties share their mean rank."""
-    values = np.asarray(x, dtype=np.float64)
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return ((last - counts + 1 + last) / 2)[inverse]
+    low: float = math.nan
+    high: float = math.nan
 
 
 def pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -80,7 +57,7 @@ def correlate(
     method: Method = "pearson",
     draws: int = 2000,
     seed: int = 0,
-) -> Correlation:
+) -> Estimate:
     """A correlation with a percentile bootstrap interval that resamples whole clusters.
 
     Args:
@@ -104,8 +81,8 @@ def correlate(
     r = _once(a, b, c)
     times = resamples(groups, draws, seed)
     if times is None or math.isnan(r):
-        return Correlation(r, len(a), math.nan, math.nan)
-    return Correlation(r, len(a), *_interval(_weighted(a, b, c, times)))
+        return Estimate(r, len(a))
+    return Estimate(r, len(a), *_interval(_weighted(a, b, c, times)))
 
 
 def difference(
@@ -118,7 +95,7 @@ def difference(
     method: Method = "pearson",
     draws: int = 2000,
     seed: int = 0,
-) -> Difference:
+) -> Estimate:
     """r(x, y) - r(other, y) with a paired bootstrap interval: both are taken in the same resampled clusters.
 
     Args:
@@ -139,11 +116,11 @@ def difference(
     value = _once(a, b, c) - _once(o, b, c)
     times = resamples(groups, draws, seed)
     if times is None or math.isnan(value):
-        return Difference(value, len(a), math.nan, math.nan)
-    return Difference(value, len(a), *_interval(_weighted(a, b, c, times) - _weighted(o, b, c, times)))
+        return Estimate(value, len(a))
+    return Estimate(value, len(a), *_interval(_weighted(a, b, c, times) - _weighted(o, b, c, times)))
 
 
-def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Correlation:
+def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
     """The mean of Pearson's r(x, y) over several x, as of models that differ in their seed.
 
     Args:
@@ -157,8 +134,8 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
     (b, *rest), groups = _units({"y": y} | {f"x{i}": x for i, x in enumerate(xs)}, None, "pearson")
     mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)
     if times is None or math.isnan(mean):
-        return Correlation(mean, len(b), math.nan, math.nan)
-    return Correlation(mean, len(b), *_interval(np.mean([_weighted(a, b, None, times) for a in rest], axis=0)))
+        return Estimate(mean, len(b))
+    return Estimate(mean, len(b), *_interval(np.mean([_weighted(a, b, None, times) for a in rest], axis=0)))
 
 
 def _units(
@@ -176,7 +153,7 @@ def _units(
     if method not in ("pearson", "spearman"):
         raise ValueError(f"unknown method '{method}'; known: pearson, spearman")
     kept = np.logical_and.reduce([np.isfinite(value) for value in values])
-    values = [ranks(value[kept]) if method == "spearman" else value[kept] for value in values]
+    values = [_ranks(value[kept]) if method == "spearman" else value[kept] for value in values]
     return values, np.unique(groups[kept], return_inverse=True)[1]
 
 
@@ -187,6 +164,12 @@ def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.fl
         return None
     times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
     return times[:, groups].astype(np.float64)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata  # slow to import
+
+    return rankdata(values).astype(np.float64)
 
 
 def _interval(sampled: NDArray[np.float64]) -> tuple[float, float]:
@@ -227,7 +210,7 @@ def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (values - values.mean()) / (values.std() or 1.0)
 
 
-def wilson(hits: int, n: int) -> Share:
+def wilson(hits: int, n: int) -> Estimate:
     """The share of hits among n independent trials, with the 95 % score interval of Wilson (1927).
 
     Unlike a bootstrap it has a width even where every trial is a hit, or none is. Of no trials, all is NaN.
@@ -241,15 +224,14 @@ def wilson(hits: int, n: int) -> Share:
     if not 0 <= hits <= n:
         raise ValueError(f"hits must be from 0 to n, got {hits} of {n}")
     if n == 0:
-        return Share(math.nan, 0, math.nan, math.nan)
-    share, z = hits / n, NormalDist().inv_cdf(0.975)
-    centre = share + z**2 / (2 * n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    return Share(share, n, 0.0 if hits == 0 else low, 1.0 if hits == n else high)
+        return Estimate(math.nan, 0)
+    from scipy.stats import binomtest  # slow to import
+
+    interval = binomtest(hits, n).proportion_ci(method="wilson")
+    return Estimate(hits / n, n, float(interval.low), float(interval.high))
 
 
-def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Share:
+def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
     """A mean of outcomes (0, 1/2 or 1) with a percentile bootstrap interval that resamples whole clusters.
 
     Args:
@@ -259,18 +241,18 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, 
     values = np.asarray(hits, np.float64)
     groups = np.unique(np.asarray(clusters), return_inverse=True)[1]
     if len(values) == 0:
-        return Share(math.nan, 0, math.nan, math.nan)
+        return Estimate(math.nan, 0)
     sums, counts = np.bincount(groups, values), np.bincount(groups)
     if len(sums) < 3:
-        return Share(float(values.mean()), len(values), math.nan, math.nan)
+        return Estimate(float(values.mean()), len(values))
     times = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
     low, high = np.percentile((times @ sums) / (times @ counts), [2.5, 97.5])
-    return Share(float(values.mean()), len(values), float(low), float(high))
+    return Estimate(float(values.mean()), len(values), float(low), float(high))
 
 
-def preference(descriptions: ArrayLike, captions: ArrayLike) -> NDArray[np.float64]:
-    """For each pair 1 if the description scores higher than the caption, else 0. Its mean is preference accuracy."""
-    return (np.asarray(descriptions) > np.asarray(captions)).astype(np.float64)
+def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:
+    """For each pair 1 if the positive text scores higher than the negative one, else 0; its mean is the accuracy."""
+    return (np.asarray(positive) > np.asarray(negative)).astype(np.float64)
 
 
 def iia_outcomes(

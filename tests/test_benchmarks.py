@@ -80,7 +80,7 @@ def test_texts_are_as_long_as_asked(tmp_path):
     write_concadia(tmp_path, 30, [5, 9], draw)
     pairs = load_pairs(f"concadia:{tmp_path}")
     assert sorted({pair.split for pair in pairs.pairs}) == ["test", "train", "val"]
-    assert {len(text.split()) for pair in pairs.pairs for text in (pair.description, pair.caption)} == {3, 7}
+    assert {len(text.split()) for pair in pairs.pairs for text in (pair.positive, pair.negative)} == {3, 7}
     assert len(image_features(load_clip("toy"), pairs).embeddings) == 30
     assert all(2 < n <= 77 for n in concadia_lengths(tmp_path))
 

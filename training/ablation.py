@@ -14,12 +14,11 @@ from interp.clip.image_features import ImageFeatures, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.data import load_pairs
+from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
-from interp.data.pairs import Pair
 from interp.data.transfer import load_transfer
 from interp.interventions.rotation import Rotation
 from interp.runs.place import Place
-from interp.tensors import Embeddings
 from training.config import FinetuneConfig
 from training.evaluation import tasks
 from training.evaluation.measures import Measure
@@ -29,7 +28,7 @@ from training.run import tune
 # measure of a cell -> the measures of `training.evaluation.tasks` whose drop it is the mean of
 ABILITIES = {
     "tuned_transfer_drop": ("accuracy",),
-    "tuned_retrieval_drop": ("retrieval description", "retrieval caption"),
+    "tuned_retrieval_drop": ("retrieval",),
 }
 
 
@@ -71,37 +70,46 @@ class Ablation:
         accelerator.free_memory()
         tuned = self._load(str(out))
         rotation = Rotation.load(out / ROTATION)
-        test, images = held_out(features)
+        test = held_out(features)
         few = slice(0, self.attributed)
-        rows, _ = tasks.concadia(tuned, test, images, rotation, config.sources, key.seed)
-        rows += tasks.norms(tuned, test[few], images[few], rotation, self.norms, n_steps=self.n_steps)[0]
+        rows, _ = tasks.concadia(tuned, test, rotation, config.sources, key.seed)
+        rows += tasks.norms(tuned, test.pairs[few], test.embeddings[few], rotation, self.norms, n_steps=self.n_steps)[0]
         able = abilities(tuned, self.transfer, config.data, features)
         drops = {
-            name: fmean(self.base[of, measure] - share for (of, measure), share in able.items() if measure in measures)
+            name: fmean(
+                self.base[of, measure] - share
+                for (of, measure), share in able.items()
+                if measure.split(" ")[0] in measures
+            )
             for name, measures in ABILITIES.items()
         }
         flat = _flat(rows)
-        both = fmean([flat["tuned_iia_c2d"], flat["tuned_iia_d2c"]])
+        both = fmean(flat[f"tuned_iia_{test.contrast.short(direction)}"] for direction in DIRECTIONS)
         return {"tuned_val_loss": result["val_loss"], **flat, "tuned_iia": both, **drops}
 
     def _load(self, name: str) -> Clip:
         return load_clip(name, tokenizer=self.config.tokenizer, device=self.device)
 
 
-def held_out(features: ImageFeatures) -> tuple[list[Pair], Embeddings]:
-    """The test pairs, and their images."""
+def held_out(features: ImageFeatures) -> ImageFeatures:
+    """The test pairs."""
     rows = [i for i, pair in enumerate(features.pairs) if pair.split == "test"]
-    return [features.pairs[i] for i in rows], features.embeddings[torch.tensor(rows)]
+    return replace(
+        features,
+        pairs=tuple(features.pairs[i] for i in rows),
+        embeddings=features.embeddings[torch.tensor(rows)],
+    )
 
 
 def abilities(
     clip: Clip, transfer: str, data: str, features: ImageFeatures, on_image: Callable[[], object] = lambda: None
 ) -> dict[tuple[str, str], float]:
     """Accuracy on each classification set, and retrieval among test pairs: (set, measure) -> share."""
+    held = held_out(features)
     classified, _ = tasks.transfer(clip, load_transfer(transfer), on_image)
-    retrieved, _ = tasks.retrievals(clip, data, *held_out(features), seed=0)
+    retrieved, _ = tasks.retrievals(clip, data, held.pairs, held.embeddings, held.contrast, seed=0)
     known = {measure for measures in ABILITIES.values() for measure in measures}
-    return {(row.of, row.measure): row.value for row in classified + retrieved if row.measure in known}
+    return {(row.of, row.measure): row.value for row in classified + retrieved if row.measure.split(" ")[0] in known}
 
 
 def _flat(rows: list[Measure]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import torch
 
 from interp.clip.image_features import ImageFeatures
 from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
-from interp.data.pairs import Pair, PairSet
+from interp.data.contrast import PAPER, Contrast
+from interp.data.pairs import Pair, PairSet, texts_of
 from interp.tensors import Embeddings, Int, Tensor
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Examples:
     """Pairs of one split.
 
     Attributes:
-        tokens: of all descriptions, then all captions.
+        tokens: of all positive texts, then all negative ones.
         embeddings: of the images, unit-norm, shape (n, embed); None if they change while the vision tower is trained.
     """
 
@@ -31,6 +32,7 @@ class Examples:
     tokens: Tokens
     embeddings: Embeddings | None
     open_image: Callable[[Pair], Image]
+    contrast: Contrast = PAPER
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -62,9 +64,9 @@ def examples(
     if most is not None and most < len(rows):
         rows = np.random.default_rng(0).permutation(rows)[:most].tolist()
     chosen = tuple(features.pairs[i] for i in rows)
-    texts = [pair.description for pair in chosen] + [pair.caption for pair in chosen]
+    texts = texts_of(chosen)
     embeddings = features.embeddings[torch.tensor(rows)] if frozen else None
-    return Examples(chosen, tokenize(clip, texts), embeddings, pairs.open_image)
+    return Examples(chosen, tokenize(clip, texts), embeddings, pairs.open_image, pairs.contrast)
 
 
 def generator(*numbers: int) -> torch.Generator:

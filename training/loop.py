@@ -14,10 +14,11 @@ import torch
 
 from interp.clip.model import Clip
 from interp.clip.sites import Site
+from interp.data.contrast import DIRECTIONS
 from interp.errors import UserError
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation, orthonormal
-from interp.methods.das import DIRECTIONS, PairRun, clean_scores, counterfactual_loss, draw_sources, evaluate
+from interp.methods.das import PairRun, clean_scores, counterfactual_loss, draw_sources, evaluate
 from interp.runs.folder import write_atomic
 from interp.stats import preference
 from training.batches import Examples, Order, generator
@@ -178,9 +179,9 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     n, scale = len(val), learner.clip.logit_scale
     pairs = PairRun(clean_texts(clip, val.tokens, [layer]), val.all_embeddings(clip), scale)
     clean = clean_scores(pairs, layer)
-    captions, descriptions = clean[:n], clean[n:]
-    behavioral = behavioral_loss(descriptions * scale, captions * scale)
-    out = {"preference": float(preference(descriptions.cpu(), captions.cpu()).mean())}
+    negative, positive = clean[:n], clean[n:]
+    behavioral = behavioral_loss(positive * scale, negative * scale)
+    out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}
     if learner.free is None:
         return {"val_loss": float(behavioral), **out}
     outcomes = evaluate(pairs, layer, orthonormal(learner.free), sources=config.sources, draws=1, seed=config.seed)
@@ -190,5 +191,5 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     )
     iit_das = counterfactual_loss(base, changed)
     loss = iit_das if config.objective == "iit-das" else joint_loss(behavioral.cpu(), iit_das, config.joint_weight)
-    iia = {"iia_c2d": outcomes.iia(DIRECTIONS[0]), "iia_d2c": outcomes.iia(DIRECTIONS[1])}
+    iia = {f"iia_{val.contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
     return {"val_loss": float(loss), **out, **iia}

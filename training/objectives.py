@@ -21,9 +21,9 @@ Objective = Literal["behavioral", "iit-das", "joint"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
-def behavioral_loss(descriptions: Float[Tensor, " n"], captions: Float[Tensor, " n"]) -> Tensor:
-    """Cross-entropy over [caption, description] of each pair's logits, target description; the mean."""
-    return functional.softplus(captions - descriptions).mean()
+def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:
+    """Cross-entropy over [negative, positive] of each pair's logits, target positive; the mean."""
+    return functional.softplus(negative - positive).mean()
 
 
 def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
@@ -52,7 +52,7 @@ class Learner(nn.Module):
         """The mean loss of n pairs.
 
         Args:
-            ids, eot: descriptions, then captions; m = 2 n.
+            ids, eot: positive texts, then negative ones; m = 2 n.
             images: unit-norm embeddings, shape (n, embed), or pixel values, if the vision tower is trained.
             source: for each pair the one that its source text comes from, shape (n,).
         """

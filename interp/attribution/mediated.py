@@ -37,7 +37,7 @@ class MediatedIntegratedGradients:
     >>> clip, pairs = load_clip("toy"), load_toy()
     >>> pair = pairs.pairs[0]
     >>> image = embed_images(clip, [pairs.open_image(pair)])
-    >>> attributions = MediatedIntegratedGradients(clip).attribute([pair.description], image, routes=("full",))
+    >>> attributions = MediatedIntegratedGradients(clip).attribute([pair.positive], image, routes=("full",))
     >>> len(attributions.by_word("full")[0]) == len(attributions.words[0])
     True
 

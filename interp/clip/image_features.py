@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.clip.model import Clip, embed_images
+from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
 from interp.runs.folder import StoreError, write_atomic
 from interp.tensors import Embeddings
@@ -31,11 +32,13 @@ class ImageFeatures:
     Attributes:
         embeddings: shape (n, embed), of the pairs in `pairs`: those whose image could be read.
         notes: sentences the user should read, one of them about images that were left out.
+        contrast: what the two kinds of text are called.
     """
 
     pairs: tuple[Pair, ...]
     embeddings: Embeddings
     notes: tuple[str, ...] = ()
+    contrast: Contrast = PAPER
 
 
 def image_features(
@@ -52,7 +55,7 @@ def image_features(
     """
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
     if (known := _read(path)) is not None:
-        return ImageFeatures(pairs.pairs, known.to(clip.device))
+        return ImageFeatures(pairs.pairs, known.to(clip.device), (), pairs.contrast)
     kept: list[Pair] = []
     bad: list[str] = []
 
@@ -78,7 +81,7 @@ def image_features(
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
     # a file that may yet be mended must not be remembered as missing
     notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings)
-    return ImageFeatures(tuple(kept), embeddings.to(clip.device), notes)
+    return ImageFeatures(tuple(kept), embeddings.to(clip.device), notes, pairs.contrast)
 
 
 def features_of_splits(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,19 +26,18 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class Pair:
-    """One image with its description and its caption.
+    """One image with a text of each kind.
 
     Attributes:
         id: unique in its data set (a file name, a scene number).
-        description: alt text that replaces the image.
-        caption: text that complements the image.
+        positive, negative: its texts, of the kinds that the contrast of its `PairSet` names.
         split: ``train``, ``val`` or ``test``.
         group: what must not be divided between splits, and what bootstraps resample (an article).
     """
 
     id: str
-    description: str
-    caption: str
+    positive: str
+    negative: str
     split: str
     group: str
 
@@ -52,6 +52,7 @@ class PairSet:
         open_image: gives the RGB image of a pair; raises `DataError` where it cannot be read.
         image_key: changes with the content of a pair's image; cheaper than opening it.
         notes: sentences the user should read (a split that was divided, images skipped).
+        contrast: what the two kinds of text are called.
     """
 
     name: str
@@ -59,9 +60,15 @@ class PairSet:
     open_image: Callable[[Pair], Image]
     image_key: Callable[[Pair], str]
     notes: tuple[str, ...] = ()
+    contrast: Contrast = PAPER
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def texts(self) -> list[str]:
+        """All positive texts, then all negative ones."""
+        return texts_of(self.pairs)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -69,7 +76,7 @@ class PairSet:
         return digest(
             part
             for pair in self.pairs
-            for part in (pair.id, pair.description, pair.caption, pair.split, pair.group, self.image_key(pair))
+            for part in (pair.id, pair.positive, pair.negative, pair.split, pair.group, self.image_key(pair))
         )
 
     def split(self, name: str) -> PairSet:
@@ -84,6 +91,11 @@ class PairSet:
             there = ", ".join(f"{split} ({n})" for split, n in counts.items()) or "none"
             raise DataError(f"{self.name} has no split '{name}'; splits that are there: {there}")
         return replace(self, pairs=kept)
+
+
+def texts_of(pairs: Sequence[Pair]) -> list[str]:
+    """The positive texts of some pairs, then the negative ones."""
+    return [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
 
 
 def digest(parts: Iterable[str]) -> str:

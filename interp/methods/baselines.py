@@ -17,7 +17,7 @@ def baseline_basis(kind: str, train: PairRun, layer: int, size: int, *, seed: in
 
     Args:
         kind: ``pca`` (principal components of all train streams at the site), ``means`` (the difference of the mean
-            description and the mean caption, completed by the principal components of what is left), or ``random``.
+            positive and the mean negative text, completed by the principal components of what is left), or ``random``.
 
     Raises:
         ValueError: unknown kind.

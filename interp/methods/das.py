@@ -1,7 +1,7 @@
-"""Distributed alignment search: find the rotation whose subspace Z carries "this is a description".
+"""Distributed alignment search: find the rotation whose subspace Z carries which kind of text it is.
 
-The outcome is the IIT-DAS one, on a frozen model (Zur et al. 2024, section 3.2; Geiger et al. 2024): a caption that
-is given Z from a description must score higher than it did, a description that is given Z from a caption lower.
+The outcome is the IIT-DAS one, on a frozen model (Zur et al. 2024, section 3.2; Geiger et al. 2024): a negative text
+(a caption) given Z of a positive one (a description) must score higher than it did; the reverse must score lower.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from interp.data.contrast import DIRECTIONS, Direction
 from interp.errors import UserError
 from interp.interventions.clean_run import CleanRun
 from interp.interventions.rotation import Rotation, orthonormal, random_basis, swap, swap_span
@@ -23,16 +24,14 @@ from interp.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
 
 Sources = Literal["random", "paired"]
 Swap = Callable[[Streams, Streams, Basis], Streams]
-Direction = Literal["caption->description", "description->caption"]  # base -> source
-DIRECTIONS: tuple[Direction, ...] = ("caption->description", "description->caption")
 
 
 @dataclass(frozen=True, eq=False)
 class PairRun:
-    """The clean run of pairs: all descriptions, then all captions, and their images.
+    """The clean run of pairs: all positive texts, then all negative ones, and their images.
 
     Attributes:
-        run: clean run of 2 n texts; row i is a description, row n + i the caption of the same image.
+        run: clean run of 2 n texts; row i is a positive text, row n + i the negative one of the same image.
         images: unit-norm image embeddings, shape (n, embed).
         logit_scale: factor from score to logit.
         groups: for each pair what bootstraps must resample together; by default each on its own.
@@ -88,7 +87,7 @@ class Outcomes:
     def hits(self, direction: Direction) -> np.ndarray:
         """1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
         winner: Literal["base", "counterfactual"]
-        winner = "counterfactual" if direction == "caption->description" else "base"
+        winner = "counterfactual" if direction == "up" else "base"
         return iia_outcomes(self.base[direction], self.counterfactual[direction], winner=winner)
 
     def iia(self, direction: Direction | None = None) -> float:
@@ -122,14 +121,14 @@ def draw_sources(n: int, sources: Sources, generator: torch.Generator) -> Int[Te
 
 
 def _interventions(rows: Int[Tensor, " m"], source: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-    """Rows of base and source texts in a run of 2 n: captions given a description's Z, then the reverse."""
+    """Rows of base and source texts in a run of 2 n: negative texts given Z of positive ones, then the reverse."""
     n = len(source)
     return torch.cat([rows + n, rows]), torch.cat([source[rows], source[rows] + n])
 
 
 @torch.inference_mode()
 def clean_scores(pairs: PairRun, layer: int) -> Float[Tensor, " m"]:
-    """Scores of the unchanged captions, then descriptions: pushed from `layer` exactly as counterfactuals are."""
+    """Scores of the unchanged negative texts, then positive ones: pushed from `layer` as counterfactuals are."""
     run = pairs.run.take(_interventions(torch.arange(len(pairs)), torch.arange(len(pairs)))[0])
     return _push_scores(run, pairs.images.repeat(2, 1), layer, run.stream(layer))
 
@@ -319,7 +318,7 @@ def das_losses(
 
     Args:
         source: for each of all n pairs the one that its source text comes from.
-        base_logits: clean ones of all captions, then of all descriptions, length 2 n.
+        base_logits: clean ones of all negative texts, then of all positive ones, length 2 n.
         rows: the pairs to take.
         swapped: `swap`, or `swap_span`, if the bases are free matrices.
     """

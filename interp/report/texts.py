@@ -81,7 +81,7 @@ def _example(sweep: SweepRun, number: int, shown: Sequence[Mapping[str, Any]], r
     texts = []
     for row in (number, half + number):
         text = shown[row]
-        other = "caption" if text["kind"] == "description" else "description"
+        other = sweep.contrast.other(text["kind"])
         swap = text["swap"]
         whose = "its own" if paired(sweep) else "another image's"
         texts.append(
@@ -93,7 +93,7 @@ def _example(sweep: SweepRun, number: int, shown: Sequence[Mapping[str, Any]], r
         )
     try:
         picture = base64.b64encode(picture_path(sweep.folder, example).read_bytes()).decode()
-        image = f'<img src="data:image/jpeg;base64,{picture}" alt="{escape(example.description)}">'
+        image = f'<img src="data:image/jpeg;base64,{picture}" alt="{escape(example.positive)}">'
     except OSError:
         image = f"<p>The picture {escape(example.image)} is missing.</p>"
     return f"<article>{image}<div>{''.join(texts)}</div></article>"

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 from interp.results.heatmaps import heatmap, heatmap_titles
 from interp.results.tables import (
@@ -60,6 +61,11 @@ class SweepRun:
 
     def __repr__(self) -> str:
         return f"SweepRun({len(self.frame)} cells in '{self.folder.path}')"
+
+    @cached_property
+    def contrast(self) -> Contrast:
+        """What the two kinds of text are called; a run of version 0.1 has descriptions and captions."""
+        return Contrast(*self.manifest["settings"].get("contrast", PAPER.kinds))
 
     @cached_property
     def best(self) -> pd.Series:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = 8  # pairs of which a cell keeps the attribution of each word
 PIXELS = 192  # of a picture's longer side
 FILE = "examples.json"
+OLD = {"description": "positive", "caption": "negative"}  # names of fields in folders of version 0.1
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Example:
     """
 
     id: str
-    description: str
-    caption: str
+    positive: str
+    negative: str
     image: str
 
 
@@ -37,7 +38,7 @@ def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> 
     """Write the texts and small pictures of some pairs to a run folder."""
     kept = []
     for number, pair in enumerate(chosen):
-        example = Example(pair.id, pair.description, pair.caption, f"{number}.jpg")
+        example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg")
         picture = pairs.open_image(pair)
         picture.thumbnail((PIXELS, PIXELS))
         buffer = io.BytesIO()
@@ -56,6 +57,6 @@ def read_examples(folder: RunFolder) -> list[Example]:
     """What `keep_examples` wrote; none, if it is missing or damaged."""
     try:
         content = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
-        return [Example(**one) for one in content]
+        return [Example(**{OLD.get(name, name): value for name, value in one.items()}) for one in content]
     except (OSError, ValueError, TypeError):
         return []

@@ -218,6 +218,7 @@ def _open(
 
     settings = {
         "kind": "sweep", "search": SEARCH, "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
+        "contrast": list(pairs.contrast.kinds),
         "sources": config.sources, "norms": {norm.name: norm.fingerprint for norm in norms},
         "attributed": config.attributed, "n_steps": config.n_steps, "max_steps": config.max_steps,
         "device": config.device, **tuned,
@@ -235,6 +236,7 @@ def _compute(
     """Run the texts once, then compute the missing cells, in processes if asked."""
     from tqdm import tqdm
 
+    from interp.data.pairs import texts_of
     from interp.interventions.clean_run import clean_texts
     from interp.runs.examples import EXAMPLES, keep_examples
     from interp.runs.folder import update_manifest
@@ -246,6 +248,7 @@ def _compute(
     work = Work(
         model=config.model, tokenizer=config.tokenizer, device=config.device, fingerprint=clip.fingerprint,
         images=features.embeddings.cpu(), splits=splits, groups=tuple(pair.group for pair in pairs),
+        contrast=features.contrast,
         norms=tuple(norms), sources=config.sources, layers=tuple(sorted({key.layer for key in missing})),
         attributed=config.attributed, n_steps=config.n_steps, max_steps=config.max_steps, folder=folder.path,
         more=more,
@@ -253,7 +256,7 @@ def _compute(
     keep_examples(folder, given, [pairs[i] for i in splits["test"][: min(EXAMPLES, config.attributed)]])
 
     def prepare() -> TextRun:
-        texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
+        texts = texts_of(pairs)
         with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
             run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
         if run.tokens.truncated:

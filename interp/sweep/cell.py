@@ -17,11 +17,11 @@ from interp.attribution.mediated import Shared, assemble
 from interp.attribution.result import MEASURED, Attributions
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
+from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.norms import Norm
 from interp.interventions.rotation import Rotation, RotationError
 from interp.methods.baselines import BASELINES, baseline_basis
 from interp.methods.das import (
-    DIRECTIONS,
     DASConfig,
     Outcomes,
     PairRun,
@@ -35,7 +35,6 @@ from interp.runs.place import Place
 from interp.stats import clustered_share, correlate, preference
 from interp.tensors import Basis, Tensor
 
-SHORT = {"caption->description": "c2d", "description->caption": "d2c"}
 RANDOM_BASES = 3  # the random control is the mean over this many subspaces
 
 
@@ -44,7 +43,8 @@ class Bench:
     """What every cell of a sweep is computed from.
 
     Attributes:
-        pairs: clean run of the descriptions, then the captions, of all pairs.
+        pairs: clean run of the positive texts, then the negative ones, of all pairs.
+        contrast: what the two kinds of text are called.
         words: of all these texts.
         splits: train, val, test -> rows of pairs.
         paths: of the texts that are attributed.
@@ -55,6 +55,7 @@ class Bench:
 
     clip: Clip
     pairs: PairRun
+    contrast: Contrast
     words: Sequence[tuple[str, ...]]
     splits: Mapping[str, Tensor]
     paths: PathRun
@@ -91,7 +92,7 @@ def compute_layer(
     ceilings = {
         f"iia_{name}{suffix}": value
         for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width)))
-        for suffix, value in _iias(_evaluate(bench, parts["test"], basis, 0)).items()
+        for suffix, value in _iias(bench, _evaluate(bench, parts["test"], basis, 0)).items()
     }
     shared = bench.paths.shared(layer)
     for cells in _by_seed(keys):
@@ -167,8 +168,8 @@ def _evaluate(bench: Bench, part: Part, basis: Basis, seed: int) -> Outcomes:
     return evaluate(part.pairs, part.layer, basis, sources=sources, draws=draws, seed=seed, clean=part.clean)
 
 
-def _iias(outcomes: Outcomes) -> dict[str, float]:
-    return {"": outcomes.iia()} | {f"_{SHORT[d]}": outcomes.iia(d) for d in DIRECTIONS}
+def _iias(bench: Bench, outcomes: Outcomes) -> dict[str, float]:
+    return {"": outcomes.iia()} | {f"_{bench.contrast.short(d)}": outcomes.iia(d) for d in DIRECTIONS}
 
 
 def _alignment(
@@ -180,34 +181,34 @@ def _alignment(
     measures: dict[str, Any] = {"test_pairs": len(test.pairs)}
     hits = {direction: outcomes.hits(direction) for direction in DIRECTIONS}
     both = np.mean([hits[direction] for direction in DIRECTIONS], axis=0)
-    for suffix, values in {"": both, **{f"_{SHORT[d]}": hits[d] for d in DIRECTIONS}}.items():
+    for suffix, values in {"": both, **{f"_{bench.contrast.short(d)}": hits[d] for d in DIRECTIONS}}.items():
         share = clustered_share(values, outcomes.groups)
-        measures |= {f"iia{suffix}": share.share, f"iia{suffix}_low": share.low, f"iia{suffix}_high": share.high}
-    measures |= {f"shift_{SHORT[d]}": outcomes.shift(d) for d in DIRECTIONS}
+        measures |= {f"iia{suffix}": share.value, f"iia{suffix}_low": share.low, f"iia{suffix}_high": share.high}
+    measures |= {f"shift_{bench.contrast.short(d)}": outcomes.shift(d) for d in DIRECTIONS}
     measures["iia_val"] = _evaluate(bench, parts["val"], rotation.basis, key.seed).iia()
     for kind in BASELINES:
         seeds = [key.seed * RANDOM_BASES + i for i in range(RANDOM_BASES if kind == "random" else 1)]
         bases = [baseline_basis(kind, train, layer, key.size, seed=seed) for seed in seeds]
-        each = [_iias(_evaluate(bench, test, basis, key.seed)) for basis in bases]
+        each = [_iias(bench, _evaluate(bench, test, basis, key.seed)) for basis in bases]
         measures |= {f"iia_{kind}{name}": float(np.mean([one[name] for one in each])) for name in each[0]}
     clean = outcomes.base
     n = len(test.pairs)
-    preferred = preference(clean["description->caption"][:n], clean["caption->description"][:n])
+    preferred = preference(clean["down"][:n], clean["up"][:n])
     share = clustered_share(preferred, outcomes.groups[:n])
-    measures |= {"preference": share.share, "preference_low": share.low, "preference_high": share.high}
+    measures |= {"preference": share.value, "preference_low": share.low, "preference_high": share.high}
     facts = rotation.facts
     return measures | {"das_steps": facts.get("steps"), "das_val_loss": facts.get("val_loss")}
 
 
 def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
-    """The texts of the first test pairs, descriptions and then captions: each word's attribution by route, and what
+    """The texts of the first test pairs, positive and then negative ones: each word's attribution by route, and what
     the score becomes when Z is taken from a text of the other kind."""
     count = len(attributions) // 2
     chosen = range(min(EXAMPLES, count))
     by_word = {route: attributions.by_word(route) for route in MEASURED}
     test = bench.splits["test"].tolist()
     out = []
-    for number, kind in enumerate(("description", "caption")):
+    for number, kind in enumerate(bench.contrast.kinds):
         direction = DIRECTIONS[1 - number]
         for pair in chosen:
             row, source = number * count + pair, int(outcomes.sources[pair])
@@ -232,6 +233,6 @@ def correlations(attributions: Attributions, norms: Sequence[Norm]) -> dict[str,
             values = [mean for mean, _ in table.values()]
             found = correlate(values, norm.of(table))
             stem = f"{norm.name}_{route}"
-            out |= {f"r_{stem}": found.r, f"r_{stem}_low": found.low, f"r_{stem}_high": found.high}
+            out |= {f"r_{stem}": found.value, f"r_{stem}_low": found.low, f"r_{stem}_high": found.high}
             out[f"n_{norm.name}"] = found.n
     return out

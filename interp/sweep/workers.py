@@ -29,6 +29,7 @@ from interp.attribution.all_layers import PathRun, TextPath, run_path
 from interp.cli import cores
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
+from interp.data.contrast import Contrast
 from interp.data.norms import Norm
 from interp.errors import UserError
 from interp.interventions.clean_run import TextRun
@@ -53,6 +54,7 @@ class Work:
     images: Embeddings
     splits: Mapping[str, Sequence[int]]
     groups: tuple[str, ...]
+    contrast: Contrast
     norms: tuple[Norm, ...]
     sources: Sources
     layers: tuple[int, ...]
@@ -69,7 +71,7 @@ class Work:
 
     @property
     def attributed_texts(self) -> Tensor:
-        """Rows in the clean run of the texts that are attributed: descriptions of test pairs, then their captions."""
+        """Rows in the clean run of the texts that are attributed: of test pairs the positive texts, then the others."""
         pairs = torch.tensor(self.splits["test"][: self.attributed])
         return torch.cat([pairs, pairs + len(self.images)])
 
@@ -179,7 +181,7 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     das = DASConfig(sources=work.sources, max_steps=work.max_steps)
     texts = work.attributed_texts
     paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
-    return Bench(clip, pairs, run.tokens.words, splits, paths, work.norms, das, more=work.more)
+    return Bench(clip, pairs, work.contrast, run.tokens.words, splits, paths, work.norms, das, more=work.more)
 
 
 def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:

@@ -178,7 +178,7 @@ def test_the_published_sample(published: Path):
     assert len(pairs) == 200
     counts = Counter(pair.split for pair in pairs.pairs)
     assert abs(counts["train"] - 120) <= 3
-    assert pairs.pairs[0].description == "Wooded riverbank at twilight"
+    assert pairs.pairs[0].positive == "Wooded riverbank at twilight"
     picture = np.asarray(pairs.open_image(pairs.pairs[0]))
     assert picture.ndim == 3
     assert isinstance(pairs, PairSet)

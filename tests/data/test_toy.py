@@ -108,7 +108,7 @@ def test_sets_for_retrieval():
     assert len({pair.id for pair in pairs.pairs}) == 60
     for group in "012":
         chosen = [pair for pair in pairs.pairs if pair.group == group]
-        assert len({pair.description for pair in chosen}) == len({pair.caption for pair in chosen}) == 20
+        assert len({pair.positive for pair in chosen}) == len({pair.negative for pair in chosen}) == 20
     again, other = toy.load_distinct(3, 20, seed=1), toy.load_distinct(3, 20, seed=2)
     assert again.pairs == pairs.pairs
     assert again.fingerprint == pairs.fingerprint != other.fingerprint

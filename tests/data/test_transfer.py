@@ -395,7 +395,7 @@ def test_the_toy_model_finds_texts_of_distinct_scenes(toy: Clip):
     pairs = load_distinct(2, 64)
     images = embed_images(toy, map(pairs.open_image, pairs.pairs))
     groups = [pair.group for pair in pairs.pairs]
-    for kind in ("description", "caption"):
+    for kind in ("positive", "negative"):
         texts = embed_texts(toy, [getattr(pair, kind) for pair in pairs.pairs])
         assert retrieval(images, texts, groups).mean() > 0.9, kind
         assert retrieval(images, texts.roll(1, 0), groups).mean() < 0.1, kind

@@ -162,7 +162,7 @@ def test_pairs_show_texts_and_mean_scores(made: runs.Runs):
     shown, said = figure("fig_pairs", made), texts(figure("fig_pairs", made))
     scores: dict[str, list[list[tuple[float, float]]]] = {}
     for one in made.evaluations:
-        both = [(pair["description"], pair["caption"]) for pair in one.shown]
+        both = [(pair["positive"], pair["negative"]) for pair in one.shown]
         scores.setdefault(one.about["label"], []).append(both)
     assert len(scores) == 3
     assert "the wedding at the harbour" in said

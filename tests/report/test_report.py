@@ -24,7 +24,7 @@ from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation
 from interp.report import __main__ as command
-from interp.runs.examples import read_examples
+from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, update_manifest
 from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
@@ -102,7 +102,7 @@ def test_texts_from_data_stay_text(done: Path):
     assert [script.get("type") for script in scripts] == ["application/json", None]
     assert all(image.get("onerror") is None and image.get("src").startswith("data:") for image in document.iter("img"))
     assert {image.get("alt") for image in document.iter("img")} == {
-        one.description for one in read_examples(RunFolder(done))
+        one.positive for one in read_examples(RunFolder(done))
     }
     shown = {span.text for span in document.iter("span")}
     assert shown & {"<script>window.broken=1</script>", "<"}
@@ -145,7 +145,7 @@ def test_examples_are_those_of_the_first_test_pairs(done: Path, small: Clip):
     folder = RunFolder(done)
     pairs = load_pairs(f"concadia:{done.parent / 'data'}").split("test")
     images = image_features(small, pairs).embeddings[:5]
-    said = [getattr(pair, kind) for kind in ("description", "caption") for pair in pairs.pairs[:5]]
+    said = [getattr(pair, OLD[kind]) for kind in ("description", "caption") for pair in pairs.pairs[:5]]
     examples = read_examples(folder)
     assert [one.id for one in examples] == [f"{number}.png" for number in range(32, 37)]
     for name in folder.names():

@@ -24,6 +24,7 @@ from interp.clip.model import embed_texts
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation
 from interp.results.tables import best_cell
+from interp.runs.examples import OLD
 from interp.runs.folder import RunFolder, locked
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
@@ -352,7 +353,7 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert (rotation.site, rotation.size) == ("text.5.eot", 6)
     test = load_pairs("toy", limit=60).split("test")
     images = image_features(clip, test).embeddings
-    both = [embed_texts(clip, [getattr(pair, kind) for pair in test.pairs]) for kind in ("description", "caption")]
+    both = [embed_texts(clip, [getattr(pair, OLD[kind]) for pair in test.pairs]) for kind in ("description", "caption")]
     better = (images * both[0]).sum(-1) > (images * both[1]).sum(-1)
     assert row["tuned_preference"] == pytest.approx(float(better.float().mean()))
     assert clip.fingerprint != load_clip(model).fingerprint

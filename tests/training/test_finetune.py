@@ -110,7 +110,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
 
     clip, rotation = load_clip(str(done)), Rotation.load(done / "rotation.safetensors")
     val = load_pairs("toy", limit=60).split("val")
-    texts = [pair.description for pair in val.pairs] + [pair.caption for pair in val.pairs]
+    texts = [pair.positive for pair in val.pairs] + [pair.negative for pair in val.pairs]
     pairs = PairRun(clean_texts(clip, texts, [4]), image_features(clip, val).embeddings, clip.logit_scale)
     outcomes = evaluate(pairs, 4, rotation.basis, draws=1)
     result = json.loads((done / "manifest.json").read_text())["result"]

@@ -13,9 +13,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import pandas as pd
 
 from interp.data.blv import QUESTIONS
+from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
+from interp.runs.examples import OLD
 from interp.runs.folder import RunFolder, StoreError, defined
-from interp.stats import Correlation, mean_correlation
+from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
 from training.evaluation.rendering import Entry, Table, terminal, write_tables
 
@@ -33,7 +35,8 @@ class Evaluation:
         settings: task -> what its numbers depend on, besides the model.
         words: route -> word type -> mean attribution; empty where norms were not evaluated.
         ratings: norm -> word type -> rating.
-        shown: of the pairs that the folder keeps as examples: id, and score of description and caption.
+        shown: of the pairs that the folder keeps as examples: id, and score of the positive and the negative text.
+        contrast: what the two kinds of text are called.
     """
 
     about: dict[str, Any]
@@ -43,6 +46,7 @@ class Evaluation:
     words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shown: Sequence[Mapping[str, Any]] = ()
+    contrast: Contrast = PAPER
 
     @property
     def given(self) -> bool:
@@ -84,7 +88,9 @@ def read(path: Path) -> Evaluation:
         details = defined(cells.get("norms", {}).get("details", {}))
         words, ratings = details.get("words", {}), details.get("ratings", {})
         shown = defined(cells.get("concadia", {}).get("details", {}).get("examples", []))
-        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown)
+        shown = [{OLD.get(name, name): value for name, value in one.items()} for one in shown]
+        kinds = next((own["contrast"] for own in settings.values() if "contrast" in own), PAPER.kinds)
+        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown, Contrast(*kinds))
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
             f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
@@ -197,9 +203,10 @@ def _table(
 def preferences_table(found: Sequence[Evaluation]) -> Table:
     """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
     base = next((one for one in found if one.about["label"] == "base"), None)
+    contrast = next((one.contrast for one in found), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
     transfer: list[Key] = [("transfer", of, "accuracy") for of in sets]
-    retrieval: list[Key] = [("transfer", "retrieval", f"retrieval {kind}") for kind in ("description", "caption")]
+    retrieval: list[Key] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
 
     def preferred(one: Evaluation) -> float:
         splits = [of for of in ("test", "all", "val") if ("concadia", of, "preference") in one.values]
@@ -214,14 +221,14 @@ def preferences_table(found: Sequence[Evaluation]) -> Table:
         return lost
 
     columns: dict[str, Column] = {"preference": preferred}
-    for arrow, short in (("c>d", "c2d"), ("d>c", "d2c")):
-        columns[f"IIA {arrow}"] = _value(("concadia", "test", f"iia {short}"))
+    for direction in DIRECTIONS:
+        columns[f"IIA {contrast.arrow(direction)}"] = _value(("concadia", "test", f"iia {contrast.short(direction)}"))
     for of in sets:
         columns[of] = _value(("transfer", of, "accuracy"))
         columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
     columns |= {key[2]: _value(key) for key in retrieval}
     columns |= {"transfer drop": drop(transfer), "retrieval drop": drop(retrieval)}
-    title = "Preference for descriptions, and the abilities that are left (%)"
+    title = f"Preference for the {contrast.positive}, and the abilities that are left (%)"
     return _table("table1", title, found, columns, share=True)
 
 
@@ -254,13 +261,13 @@ def norms_table(found: Sequence[Evaluation]) -> Table:
     return _table("table3", title, found, columns, share=False, interval=interval)
 
 
-def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Correlation:
+def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Estimate:
     """Of the mean attribution of word types with a norm: the mean over seeds, with an interval that resamples words.
 
     All is NaN where no member knows the words.
     """
     words, attributions, ratings = words_of(members, norm, route)
-    return mean_correlation(attributions, ratings) if words else Correlation(math.nan, 0, math.nan, math.nan)
+    return mean_correlation(attributions, ratings) if words else Estimate(math.nan, 0, math.nan, math.nan)
 
 
 def words_of(members: Sequence[Evaluation], norm: str, route: str) -> tuple[list[str], list[list[float]], list[float]]:

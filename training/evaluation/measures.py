@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from interp.cli import aligned
-from interp.stats import Correlation, Difference, Share
+from interp.stats import Estimate
 
 COLUMNS = ("task", "of", "measure", "value", "low", "high", "n")
 
@@ -39,10 +39,9 @@ class Measure:
         return {column: values[column] for column in COLUMNS}
 
 
-def measured(task: str, of: str, measure: str, found: Correlation | Difference | Share) -> Measure:
-    """What `interp.stats` returns, as a `Measure`."""
-    value = found.share if isinstance(found, Share) else found.r if isinstance(found, Correlation) else found.value
-    return Measure(task, of, measure, value, found.n, found.low, found.high)
+def measured(task: str, of: str, measure: str, found: Estimate) -> Measure:
+    """An estimate as a `Measure`."""
+    return Measure(task, of, measure, found.value, found.n, found.low, found.high)
 
 
 def is_share(measure: str) -> bool:

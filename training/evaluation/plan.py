@@ -21,6 +21,7 @@ from interp.clip.model import Clip, ModelError
 from interp.clip.sites import Site, SiteMismatch
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
+from interp.data.contrast import PAPER
 from interp.data.norms import Norm, load_norms
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
 from interp.data.scores import read_pair_scores, read_text_scores
@@ -134,6 +135,7 @@ def _pair_jobs(
     z = None if rotation is None else digest([rotation.site, rotation.basis.double().numpy().tobytes().hex()])
     shared = {
         "data": pairs.fingerprint,
+        "contrast": list(pairs.contrast.kinds),
         "pairs": len(kept),
         "rotation": z,
         "seed": config.seed,
@@ -142,9 +144,9 @@ def _pair_jobs(
     jobs: dict[str, Job] = {}
 
     def concadia() -> Found:
-        rows, both = measure.concadia(clip, kept, features.embeddings, rotation, config.sources, config.seed)
+        rows, both = measure.concadia(clip, features, rotation, config.sources, config.seed)
         shown = [
-            {"id": kept[i].id, "description": float(both[0, i]), "caption": float(both[1, i])}
+            {"id": kept[i].id, "positive": float(both[0, i]), "negative": float(both[1, i])}
             for i in held_out[:EXAMPLES]
         ]
         return Found(rows, details={"examples": shown})
@@ -168,7 +170,7 @@ def _pair_jobs(
         with tqdm(total=total, desc="transfer", unit="image", leave=False, disable=None) as bar:
             rows, notes = measure.transfer(clip, classified, bar.update)
         chosen, images = [kept[i] for i in held_out], features.embeddings[torch.tensor(held_out)]
-        found, said = measure.retrievals(clip, data, chosen, images, seed=config.seed)
+        found, said = measure.retrievals(clip, data, chosen, images, features.contrast, seed=config.seed)
         return Found(rows + found, [*notes, *said])
 
     jobs["transfer"] = Job(
@@ -241,7 +243,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
         if config.data is None:
             both = np.array(list(table.values()))
-            job = Job("concadia", {}, lambda: Found(measure.given_preferences(both[:, 0], both[:, 1])))
+            job = Job("concadia", {}, lambda: Found(measure.given_preferences(PAPER, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
             pairs = load_pairs(config.data, split=config.split, limit=config.limit, as_published=True)
@@ -253,7 +255,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
                 "concadia", {"data": pairs.fingerprint},
-                lambda: Found(measure.preferences(pairs.pairs, scored[:, 0], scored[:, 1])),
+                lambda: Found(measure.preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )  # fmt: skip
             notes = pairs.notes
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}

@@ -11,20 +11,21 @@ import torch
 
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.result import Attributions, Route
-from interp.clip.image_features import embed_cached, image_features
+from interp.clip.image_features import ImageFeatures, embed_cached, image_features
 from interp.clip.model import Clip, embed_texts, scores
 from interp.clip.sites import Site
 from interp.data.blv import QUESTIONS, RatedTexts
+from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.norms import Norm
-from interp.data.pairs import Pair
+from interp.data.pairs import Pair, texts_of
 from interp.data.toy import load_distinct
 from interp.data.transfer import LabelledImages
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation
 from interp.methods.baselines import baseline_basis
-from interp.methods.das import DIRECTIONS, PairRun, Sources, clean_scores, evaluate
+from interp.methods.das import PairRun, Sources, clean_scores, evaluate
 from interp.stats import Method, clustered_share, correlate, difference, macro_f1, preference, wilson
-from interp.sweep.cell import RANDOM_BASES, SHORT, correlations
+from interp.sweep.cell import RANDOM_BASES, correlations
 from interp.tensors import Basis, Embeddings
 from training.evaluation.measures import Measure, measured
 from training.evaluation.zeroshot import retrieval, zero_shot
@@ -33,75 +34,82 @@ METHODS: tuple[Method, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
 
 
-def preferences(pairs: Sequence[Pair], descriptions: np.ndarray, captions: np.ndarray) -> list[Measure]:
+def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Measure]:
     """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
 
     A model that merely likes long texts does well on one half of that control and badly on the other.
 
     Args:
-        descriptions, captions: scores of each pair's texts.
+        positive, negative: scores of each pair's texts.
     """
     splits = np.array([pair.split for pair in pairs])
-    longer = np.sign([len(pair.description) - len(pair.caption) for pair in pairs])
-    hits = preference(descriptions, captions)
+    longer = np.sign([len(pair.positive) - len(pair.negative) for pair in pairs])
+    hits = preference(positive, negative)
     names = list(dict.fromkeys(splits.tolist()))
     out = []
     for name in [*names, "all"] if len(names) > 1 else names:
         rows = np.full(len(pairs), True) if name == "all" else splits == name
         parts = {
             "preference": rows,
-            "preference, description longer": rows & (longer > 0),
-            "preference, caption longer": rows & (longer < 0),
+            f"preference, {contrast.positive} longer": rows & (longer > 0),
+            f"preference, {contrast.negative} longer": rows & (longer < 0),
         }
         for title, chosen in parts.items():
             out.append(measured("concadia", name, title, wilson(int(hits[chosen].sum()), int(chosen.sum()))))
-        for title, values in (("description score", descriptions), ("caption score", captions)):
-            out.append(Measure("concadia", name, f"mean {title}", float(values[rows].mean()), int(rows.sum())))
+        for kind, values in zip(contrast.kinds, (positive, negative), strict=True):
+            out.append(Measure("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
     return out
 
 
-def given_preferences(descriptions: np.ndarray, captions: np.ndarray) -> list[Measure]:
+def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Measure]:
     """Preference accuracy of scores alone, of which nothing else is known."""
-    hits = preference(descriptions, captions)
+    hits = preference(positive, negative)
     found = measured("concadia", "all", "preference", wilson(int(hits.sum()), len(hits)))
-    means = (("description score", descriptions), ("caption score", captions))
-    return [found, *(Measure("concadia", "all", f"mean {name}", float(v.mean()), len(hits)) for name, v in means)]
+    means = zip(contrast.kinds, (positive, negative), strict=True)
+    return [found, *(Measure("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
 
 
 def concadia(
-    clip: Clip, pairs: Sequence[Pair], images: Embeddings, rotation: Rotation | None, sources: Sources, seed: int
+    clip: Clip, features: ImageFeatures, rotation: Rotation | None, sources: Sources, seed: int
 ) -> tuple[list[Measure], np.ndarray]:
     """Preferences of a model; with a rotation also its IIA on each split, beside that of random subspaces.
 
     Args:
-        images: of the pairs, unit-norm.
         sources: of the interventions.
 
     Returns:
-        The measures; and the scores of each pair's description and caption, shape (2, pairs).
+        The measures; and the scores of each pair's positive and negative text, shape (2, pairs).
     """
+    pairs, images, contrast = features.pairs, features.embeddings, features.contrast
     if rotation is None:
-        texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
+        texts = texts_of(pairs)
         both = scores(images.repeat(2, 1), embed_texts(clip, texts)).cpu().numpy().reshape(2, -1)
-        return preferences(pairs, *both), both
+        return preferences(pairs, contrast, *both), both
     layer = Site.parse(rotation.site).layer
     both = np.zeros((2, len(pairs)))
     iias: list[Measure] = []
     for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
-        texts = [pairs[i].description for i in rows] + [pairs[i].caption for i in rows]
+        texts = texts_of([pairs[i] for i in rows])
         groups = tuple(pairs[i].group for i in rows)
         run = PairRun(clean_texts(clip, texts, [layer]), images[rows], clip.logit_scale, groups)
-        captions, descriptions = clean_scores(run, layer).cpu().numpy().reshape(2, -1)
-        both[:, rows] = descriptions, captions
-        iias += _iia(run, layer, split, "iia", [rotation.basis.to(images)], sources, seed)
+        negative, positive = clean_scores(run, layer).cpu().numpy().reshape(2, -1)
+        both[:, rows] = positive, negative
+        iias += _iia(run, layer, contrast, split, "iia", [rotation.basis.to(images)], sources, seed)
         bases = [baseline_basis("random", run, layer, rotation.size, seed=i) for i in range(RANDOM_BASES)]
-        iias += _iia(run, layer, split, "iia, random subspace", bases, sources, seed)
-    return [*preferences(pairs, *both), *iias], both
+        iias += _iia(run, layer, contrast, split, "iia, random subspace", bases, sources, seed)
+    return [*preferences(pairs, contrast, *both), *iias], both
 
 
 def _iia(
-    pairs: PairRun, layer: int, split: str, name: str, bases: Sequence[Basis], sources: Sources, seed: int
+    pairs: PairRun,
+    layer: int,
+    contrast: Contrast,
+    split: str,
+    name: str,
+    bases: Sequence[Basis],
+    sources: Sources,
+    seed: int,
 ) -> list[Measure]:
     """IIA in each direction, the mean over bases, and the mean change of the score; n is the number of pairs."""
     found = [evaluate(pairs, layer, basis, sources=sources, seed=seed) for basis in bases]
@@ -109,11 +117,11 @@ def _iia(
     for direction in DIRECTIONS:
         hits = np.mean([one.hits(direction) for one in found], axis=0)
         share = replace(clustered_share(hits, found[0].groups), n=len(pairs))
-        out.append(measured("concadia", split, f"{name} {SHORT[direction]}", share))
+        out.append(measured("concadia", split, f"{name} {contrast.short(direction)}", share))
     if len(bases) == 1:
         for direction in DIRECTIONS:
             shift = found[0].shift(direction)
-            out.append(Measure("concadia", split, f"shift {SHORT[direction]}", shift, len(pairs)))
+            out.append(Measure("concadia", split, f"shift {contrast.short(direction)}", shift, len(pairs)))
     return out
 
 
@@ -132,7 +140,7 @@ def transfer(
 
 
 def retrievals(
-    clip: Clip, data: str, pairs: Sequence[Pair], images: Embeddings, *, seed: int
+    clip: Clip, data: str, pairs: Sequence[Pair], images: Embeddings, contrast: Contrast, *, seed: int
 ) -> tuple[list[Measure], list[str]]:
     """How often an image's own text scores highest among those of its set, for each kind of text; and notes.
 
@@ -154,7 +162,7 @@ def retrievals(
         groups = [str(i // RETRIEVED_AMONG) for i in range(len(order))]
         if len(order) < RETRIEVED_AMONG:
             notes.append(f"retrieval is among {len(order)} pairs, all that were held out")
-    kinds = {"description": [pair.description for pair in pairs], "caption": [pair.caption for pair in pairs]}
+    kinds = {contrast.positive: [pair.positive for pair in pairs], contrast.negative: [pair.negative for pair in pairs]}
     out = []
     for kind, texts in kinds.items():
         share = clustered_share(retrieval(images, embed_texts(clip, texts), groups), groups)
@@ -211,7 +219,7 @@ def norms(
         The measures; and route -> word type -> mean attribution.
     """
     routes: tuple[Route, ...] = ("full",) if rotation is None else ("through", "around", "full")
-    texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
+    texts = texts_of(pairs)
     attributor = MediatedIntegratedGradients(clip, rotation)
     found = cast(Attributions, attributor.attribute(texts, images.repeat(2, 1), routes=routes, n_steps=n_steps))
     table = correlations(found, chosen)

@@ -22,18 +22,19 @@ from scipy import stats as scipy_stats
 
 from interp import cli
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.clip.image_features import image_features
+from interp.clip.image_features import ImageFeatures, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.blv import QUESTIONS, RatedTexts, load_blv
+from interp.data.contrast import PAPER
 from interp.data.norms import load_norms
 from interp.data.pairs import Pair
 from interp.data.toy import load_distinct
 from interp.data.transfer import load_transfer
 from interp.interventions.rotation import Rotation, random_basis
-from interp.runs.examples import EXAMPLES, picture_path, read_examples
+from interp.runs.examples import EXAMPLES, OLD, picture_path, read_examples
 from interp.runs.folder import RunFolder
 from tests.oracles.plain_forward import (
     embed_one_by_one,
@@ -291,14 +292,14 @@ def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, don
     folder = RunFolder(done)
     shown = read_examples(folder)
     test = load_pairs("toy", limit=60).split("test").pairs[:EXAMPLES]
-    assert [(one.id, one.caption) for one in shown] == [(pair.id, pair.caption) for pair in test]
+    assert [(one.id, one.negative) for one in shown] == [(pair.id, pair.negative) for pair in test]
     kept = folder.read("concadia")["details"]["examples"]
     assert [one["id"] for one in kept] == [pair.id for pair in test]
     tuned = load_clip(str(lora))
     images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
     for kind in ("description", "caption"):
-        expected = (images * embed_one_by_one(tuned, [getattr(pair, kind) for pair in test])).sum(-1)
-        np.testing.assert_allclose([one[kind] for one in kept], expected.numpy(), atol=1e-5)
+        expected = (images * embed_one_by_one(tuned, [getattr(pair, OLD[kind]) for pair in test])).sum(-1)
+        np.testing.assert_allclose([one[OLD[kind]] for one in kept], expected.numpy(), atol=1e-5)
     pictures = [Image.open(io.BytesIO(picture_path(folder, one).read_bytes())) for one in shown]
     assert [picture.size for picture in pictures] == [(64, 64)] * EXAMPLES
 
@@ -471,7 +472,7 @@ def test_given_scores_of_pairs_by_hand(concadia: Path, tmp_path: Path, capsys):
     arguments = ["--data", f"concadia:{concadia}", "--tasks", "concadia"]
     scores = write([*reversed(values), "another.jpg"])
     assert run(*arguments, "--scores", scores, "--out", str(tmp_path / "out")) == 0
-    longer = [pair for pair in pairs if len(pair.caption) > len(pair.description)]
+    longer = [pair for pair in pairs if len(pair.negative) > len(pair.positive)]
     hits = [values[pair.id][0] > values[pair.id][1] for pair in longer]
     row = table(tmp_path / "out").loc["concadia", "val", "preference, caption longer"]
     assert (row["value"], row["n"]) == (sum(hits) / len(hits), len(longer))
@@ -613,11 +614,11 @@ def some_pairs(n: int, splits: tuple[str, ...], seed: int = 0) -> list[Pair]:
 @pytest.mark.parametrize("splits", [("test",), ("val", "test"), ("val", "test", "train")])
 def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
     pairs = some_pairs(31, splits)
-    pairs[4] = replace(pairs[4], caption=pairs[4].description)  # neither is longer
+    pairs[4] = replace(pairs[4], negative=pairs[4].positive)  # neither is longer
     descriptions, captions = np.random.default_rng(0).normal(size=(2, 31)).round(1)
     captions[5] = descriptions[5]  # a tie is no preference
     captions[6], captions[7] = descriptions[6] - 0.1, descriptions[7] + 0.1
-    found = by_key(tasks.preferences(pairs, descriptions, captions))
+    found = by_key(tasks.preferences(pairs, PAPER, descriptions, captions))
     names = [*splits, "all"] if len(splits) > 1 else list(splits)
     assert [key[1] for key in found][:: len(found) // len(names)] == names
     for name in names:
@@ -626,8 +627,8 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
         for pair, description, caption in zip(pairs, descriptions, captions, strict=True):
             if name in (pair.split, "all"):
                 kinds = [""]
-                kinds += [", description longer"] if len(pair.description) > len(pair.caption) else []
-                kinds += [", caption longer"] if len(pair.caption) > len(pair.description) else []
+                kinds += [", description longer"] if len(pair.positive) > len(pair.negative) else []
+                kinds += [", caption longer"] if len(pair.negative) > len(pair.positive) else []
                 for kind in kinds:
                     counts[kind][0] += description > caption
                     counts[kind][1] += 1
@@ -640,7 +641,7 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
             row = found["concadia", name, f"mean {kind} score"]
             assert row.value == pytest.approx(total / counts[""][1], abs=1e-12)
             assert row.n == counts[""][1]
-    alone = by_key(tasks.given_preferences(descriptions, captions))
+    alone = by_key(tasks.given_preferences(PAPER, descriptions, captions))
     whole = names[-1]
     for measure in ("preference", "mean description score", "mean caption score"):
         assert alone["concadia", "all", measure] == replace(found["concadia", whole, measure], of="all")
@@ -648,8 +649,8 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
 
 def test_a_tie_is_no_preference():
     pairs = some_pairs(3, ("test",))
-    ties = by_key(tasks.preferences(pairs, np.ones(3), np.ones(3)))["concadia", "test", "preference"]
-    wins = by_key(tasks.preferences(pairs, np.ones(3) + 1e-6, np.ones(3)))["concadia", "test", "preference"]
+    ties = by_key(tasks.preferences(pairs, PAPER, np.ones(3), np.ones(3)))["concadia", "test", "preference"]
+    wins = by_key(tasks.preferences(pairs, PAPER, np.ones(3) + 1e-6, np.ones(3)))["concadia", "test", "preference"]
     assert (ties.value, ties.low) == (0.0, 0.0)
     assert (wins.value, wins.high) == (1.0, 1.0)
 
@@ -666,21 +667,21 @@ def world(small: Clip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     pairs, images = world
-    texts = {kind: [getattr(pair, kind) for pair in pairs] for kind in ("description", "caption")}
+    texts = {kind: [getattr(pair, OLD[kind]) for pair in pairs] for kind in ("description", "caption")}
     one, other = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
     assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
-    expected = by_key(tasks.preferences(pairs, one, other))
+    expected = by_key(tasks.preferences(pairs, PAPER, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
     for chosen in (None, rotation):
-        rows, both = tasks.concadia(small, pairs, images, chosen, "random", 0)
+        rows, both = tasks.concadia(small, ImageFeatures(tuple(pairs), images), chosen, "random", 0)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
             assert found[key].value == pytest.approx(row.value, abs=1e-5, nan_ok=row.n == 0)
             assert found[key].n == row.n
         assert (len(found) == len(expected)) == (chosen is None)
-    swapped = [replace(pair, description=pair.caption, caption=pair.description) for pair in pairs]
-    reverse = by_key(tasks.concadia(small, swapped, images, None, "random", 0)[0])
+    swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
+    reverse = by_key(tasks.concadia(small, ImageFeatures(tuple(swapped), images), None, "random", 0)[0])
     key = ("concadia", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
@@ -689,11 +690,11 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
-    found = by_key(tasks.concadia(small, pairs, images, rotation, "paired", 0)[0])
-    assert found != by_key(tasks.concadia(small, pairs, images, rotation, "random", 0)[0])
+    found = by_key(tasks.concadia(small, ImageFeatures(tuple(pairs), images), rotation, "paired", 0)[0])
+    assert found != by_key(tasks.concadia(small, ImageFeatures(tuple(pairs), images), rotation, "random", 0)[0])
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
-        descriptions, captions = ([getattr(pairs[i], kind) for i in rows] for kind in ("description", "caption"))
+        descriptions, captions = ([getattr(pairs[i], OLD[kind]) for i in rows] for kind in ("description", "caption"))
         for short, base, source in (("c2d", captions, descriptions), ("d2c", descriptions, captions)):
             clean = (images[rows] * embed_one_by_one(small, base)).sum(-1)
             swapped = interchange_by_hook(small, base, source, Site("text", 3), rotation.basis)
@@ -740,13 +741,13 @@ def best_of_its_set(images: torch.Tensor, texts: torch.Tensor, sets: list[list[i
 
 def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
     pairs, images = world
-    rows, notes = tasks.retrievals(small, "toy", pairs, images, seed=0)
+    rows, notes = tasks.retrievals(small, "toy", pairs, images, PAPER, seed=0)
     drawn = load_distinct(of=64, seed=0)
     seen = image_features(small, drawn).embeddings
     sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
     assert {len(members) for members in sets} == {64}
     for kind in ("description", "caption"):
-        texts = embed_texts(small, [getattr(pair, kind) for pair in drawn.pairs])
+        texts = embed_texts(small, [getattr(pair, OLD[kind]) for pair in drawn.pairs])
         row = by_key(rows)["transfer", "retrieval", f"retrieval {kind}"]
         assert (row.value, row.n) == (pytest.approx(best_of_its_set(seen, texts, sets)), 1024)
         assert 0 < row.low < row.value < row.high
@@ -757,10 +758,11 @@ def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
 @pytest.mark.parametrize(("count", "used"), [(130, 128), (64, 64), (40, 40)])
 def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, used: int):
     pairs = some_pairs(count, ("test",), seed=5)
-    texts = {kind: embed_texts(small, [getattr(pair, kind) for pair in pairs]) for kind in ("description", "caption")}
+    kinds = ("description", "caption")
+    texts = {kind: embed_texts(small, [getattr(pair, OLD[kind]) for pair in pairs]) for kind in kinds}
     noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.normalize(texts["description"] + 0.02 * noise, dim=-1)
-    rows, notes = tasks.retrievals(small, "concadia:x", pairs, images, seed=2)
+    rows, notes = tasks.retrievals(small, "concadia:x", pairs, images, PAPER, seed=2)
     order = np.random.default_rng(2).permutation(count)[:used].tolist()
     sets = [order[start : start + 64] for start in range(0, used, 64)]
     found = by_key(rows)
@@ -829,7 +831,7 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     pairs, images = world[0][:6], world[1][:6]
     chosen = load_norms("imageability,concreteness")
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
-    texts = [pair.description for pair in pairs] + [pair.caption for pair in pairs]
+    texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
     both = torch.cat([images, images])
     plain = by_key(tasks.norms(small, pairs, images, None, chosen, n_steps=3)[0])
     rows, means = tasks.norms(small, pairs, images, rotation, chosen, n_steps=3)

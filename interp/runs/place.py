@@ -1,0 +1,41 @@
+"""A cell's place in the grid of a sweep, and the names of its files. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Place(NamedTuple):
+    """Where a cell stands in the grid of a sweep.
+
+    >>> Place(6, 16, 0).name, Place(6, 16, 0).block
+    ('layer06-size016-seed0', 5)
+    """
+
+    layer: int
+    size: int
+    seed: int
+
+    @property
+    def block(self) -> int:
+        """The block whose output is the layer, counted from 0 as the authors' code does: layer - 1."""
+        return self.layer - 1
+
+    @property
+    def name(self) -> str:
+        """Of the cell's files, without suffix."""
+        return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
+
+    def rotation_file(self, folder: Path) -> Path:
+        """Where in a run folder the cell's rotation is kept."""
+        return folder / "rotations" / f"{self.name}.safetensors"
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any] | pd.Series) -> Place:
+        """The place that a row of a table, or the head of a cell's file, names."""
+        return cls(*(int(row[name]) for name in cls._fields))
