@@ -38,7 +38,7 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
     bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
     one = bases["64"]
-    attributor = MediatedIntegratedGradients(clip, Rotation(one, Site("text", LAYER).label))
+    attributor = MediatedIntegratedGradients(clip, Rotation(one, Site("text", LAYER)))
 
     def ours_one() -> np.ndarray:
         found = attributor.attribute(tokens, image, routes=("through",), n_steps=STEPS)

@@ -21,10 +21,12 @@ from torch.nn.utils import parametrize
 from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
 from interp.clip.model import Clip
+from interp.clip.sites import Site
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, orthonormal, random_basis, swap_span
-from interp.methods.das import DASConfig, PairRun, clean_scores, counterfactual_loss, das_loss
+from interp.methods.pairs import PairRun, clean_scores
+from interp.methods.search import SearchConfig, counterfactual_loss, das_losses
 from interp.tensors import Tensor
 
 BATCH, SIZE = 32, 256
@@ -47,7 +49,7 @@ def scores(
     draw = np.random.default_rng(0)
     base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
     images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
-    rotation = Rotation(basis, f"text.{layer}.eot")
+    rotation = Rotation(basis, Site("text", layer))
     runs = [clean_texts(clip, tokens, [layer]) for tokens in (base, source)]
     model, _ = intervenable(clip, layer, basis, trained=False)
     where = {"sources->base": length - 1}
@@ -86,7 +88,7 @@ def das_step(
     draw, n = np.random.default_rng(0), BATCH // 2
     tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
     pairs = PairRun(clean_texts(clip, tokens, [layer]), images, clip.logit_scale)
-    base_logits = clean_scores(pairs, layer) * pairs.logit_scale
+    base_logits = clean_scores(pairs, Site("text", layer)) * pairs.logit_scale
     rows, source = torch.arange(n), torch.arange(n).roll(1)
     free = random_basis(clip.width("text"), SIZE, torch.Generator().manual_seed(0)).contiguous()
     model, turn = intervenable(clip, layer, free, trained=True)
@@ -102,7 +104,8 @@ def das_step(
     own = torch.nn.Parameter(free.clone())
 
     def own_loss() -> Tensor:
-        return das_loss(pairs, layer, own, source, base_logits, rows, swap_span)
+        swaps = [lambda base, other: swap_span(base, other, own)]
+        return das_losses(pairs, Site("text", layer), swaps, source, base_logits, rows)[0]
 
     torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
     _check_gradients(own, own_loss, turn, peer_loss)
@@ -147,7 +150,7 @@ def _check_gradients(
 
 
 def _stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor]) -> Callable[[], float]:
-    optimizer = torch.optim.Adam(parameters, lr=DASConfig().lr)
+    optimizer = torch.optim.Adam(parameters, lr=SearchConfig().lr)
 
     def step() -> float:
         loss = loss_of()

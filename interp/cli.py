@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import os
 import shlex
 import sys
@@ -42,24 +43,31 @@ def parse(
 ) -> Config:  # fmt: skip
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
 
+    Options that are inherited stand in the help under the first sentence of the docstring of the class that declares
+    them.
+
     Args:
         preset: says which defaults follow from the options that were given; those that were given stay.
     """
     parser = Parser(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+    groups: dict[type, argparse._ArgumentGroup] = {}
+    for owner, field in _fields(config):
+        if owner not in groups:
+            groups[owner] = parser.add_argument_group((owner.__doc__ or "").partition(".")[0].lower())
+        group = groups[owner]
         if field.metadata.get("place"):
-            parser.add_argument(field.name, help=field.metadata["help"], metavar=field.metadata["metavar"])
+            group.add_argument(field.name, help=field.metadata["help"], metavar=field.metadata["metavar"])
             continue
         flag = f"--{field.name.replace('_', '-')}"
         text, default = field.metadata["help"], field.default
         if isinstance(default, bool):
-            parser.add_argument(flag, action="store_true", help=text)
+            group.add_argument(flag, action="store_true", help=text)
             continue
         shown = f"{text} (default: {default})" if default is not None else text
         kind = {"int": int, "float": float}.get(str(field.type).partition(" ")[0], str)
-        parser.add_argument(
+        group.add_argument(
             flag, default=default, type=kind, help=shown.replace("%", "%%"), metavar=field.metadata["metavar"],
             choices=field.metadata["choices"], nargs=field.metadata["nargs"],
         )  # fmt: skip
@@ -73,10 +81,19 @@ def parse(
     return read()
 
 
+def _fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
+    """The class that declares each field first, and the field as it is now; own ones come before inherited ones."""
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    owners: dict[str, type] = {}
+    for base in config.__mro__:  # the last one to declare a field is where it belongs
+        owners |= {name: base for name in inspect.get_annotations(base) if name in fields}
+    return [(base, fields[name]) for base in config.__mro__ for name, owner in owners.items() if owner is base]
+
+
 def command_line(prog: str, config: Any) -> str:
     """The command that gives these options, for a shell; what is as by default is left out."""
     words = []
-    for field in dataclasses.fields(config):
+    for _, field in _fields(type(config)):
         value = getattr(config, field.name)
         if field.metadata.get("place"):
             words.append(str(value))

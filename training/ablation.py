@@ -1,129 +1,130 @@
-"""Fine-tune at every cell of a sweep: preference, IIA of the trained alignment, and what of the abilities is lost."""
+"""The sweep's objective `iit-das`: fine-tune at every cell, and measure what that gives and what abilities it costs.
+
+An entry point of the package (`clip_descriptions.objectives`) names this module; `interp.sweep.objectives` says how.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
-from interp.clip.image_features import ImageFeatures, image_features
+from interp.attribution.norms import correlations
+from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
-from interp.data.transfer import load_transfer
+from interp.data.transfer import default_sets, load_transfer
 from interp.interventions.rotation import Rotation
+from interp.methods.outcomes import align, mean_iia
+from interp.methods.pairs import PairsAtSite, pair_run
 from interp.runs.place import Place
-from training.config import FinetuneConfig
+from interp.stats import Estimate
+from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
+from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
-from training.evaluation.measures import Measure
 from training.loop import ROTATION
 from training.run import tune
 
-# measure of a cell -> the measures of `training.evaluation.tasks` whose drop it is the mean of
-ABILITIES = {
-    "tuned_transfer_drop": ("accuracy",),
-    "tuned_retrieval_drop": ("retrieval",),
-}
+# measure of a cell -> the kind of ability whose drop it is the mean of
+ABILITIES = {"tuned_transfer_drop": "accuracy", "tuned_retrieval_drop": "retrieval"}
+Able = Mapping[tuple[str, str], float]  # (kind of ability, which) -> share
+
+
+def settings(config: SweepConfig) -> dict[str, Any]:
+    """Whatever the measures of fine-tuned cells depend on, besides the settings of every sweep."""
+    sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
+    return {"tune_steps": config.tune_steps, "preset": _tuning(config).preset, "transfer": sets}
+
+
+def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm]) -> FineTunedCells:
+    """Measure what the base can do."""
+    with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
+        base = abilities(clip, config, features, bar.update)
+    return FineTunedCells(config, _tuning(config), tuple(norms), base)
+
+
+def _tuning(config: SweepConfig) -> FinetuneConfig:
+    """How each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
+    given = FinetuneConfig(preset="toy" if config.data == "toy" else "paper")
+    shared = ("model", "tokenizer", "data", "kinds", "split", "sources", "skip_bad_images")
+    own = {name: getattr(config, name) for name in shared}
+    own |= {"limit": config.limit or DEFAULT_LIMIT, "max_steps": config.tune_steps}
+    return replace(given, **{**preset(given), **own})
+
+
+def _transfer(config: SweepConfig) -> str:
+    return config.transfer or default_sets(config.data)
 
 
 @dataclass(frozen=True)
-class Ablation:
+class FineTunedCells:
     """Measures of a fine-tuned cell, by its place in the grid; can be sent to other processes.
 
     Attributes:
-        config: of the fine-tunings, each of which has its own layer, size and seed.
-        device: as torch names it, of the measures.
-        transfer: classification sets.
-        norms: that attributions are compared with.
-        attributed, n_steps: test pairs and points of their path integral.
-        base: what the base can do: (data set or retrieval, measure) -> share.
-        folder: of the sweep; runs are kept in `tuned/` there.
+        config: of the sweep.
+        tuning: of the fine-tunings, each of which has its own layer, size and seed.
+        base: what the base can do.
     """
 
-    config: FinetuneConfig
-    device: str
-    transfer: str
+    config: SweepConfig
+    tuning: FinetuneConfig
     norms: tuple[Norm, ...]
-    attributed: int
-    n_steps: int
-    base: Mapping[tuple[str, str], float]
-    folder: Path
+    base: Able
 
-    def __call__(self, key: Place) -> dict[str, Any]:
+    def __call__(self, place: Place) -> dict[str, Any]:
         """Fine-tune, or go on, and measure on the test pairs."""
         from accelerate import Accelerator
 
-        out = self.folder / "tuned" / key.name
-        config = replace(self.config, layer=key.layer, size=key.size, seed=key.seed, out=str(out), resume=True)
-        pairs, clip = load_pairs(config.data, split=config.split, limit=config.limit), self._load(config.model)
-        features = image_features(clip, pairs, skip_bad=config.skip_bad_images)
-        if self.device.startswith("cuda:"):
-            torch.cuda.set_device(self.device)  # accelerate takes the current one
-        accelerator = Accelerator(cpu=self.device == "cpu")
-        result = tune(config, clip, pairs, features, out, accelerator)
+        device, out = self.config.device, self.config.folder / "tuned" / place.name
+        tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed, out=str(out), resume=True)
+        pairs = load_pairs(tuning.data, kinds=tuning.kinds, split=tuning.split, limit=tuning.limit)
+        clip = self._load(tuning.model)
+        features = image_features(clip, pairs, skip_bad=tuning.skip_bad_images)
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)  # accelerate takes the current one
+        accelerator = Accelerator(cpu=device == "cpu")
+        result = tune(tuning, clip, pairs, features, out, accelerator)
         accelerator.free_memory()
-        tuned = self._load(str(out))
-        rotation = Rotation.load(out / ROTATION)
-        test = held_out(features)
-        few = slice(0, self.attributed)
-        rows, _ = tasks.concadia(tuned, test, rotation, config.sources, key.seed)
-        rows += tasks.norms(tuned, test.pairs[few], test.embeddings[few], rotation, self.norms, n_steps=self.n_steps)[0]
-        able = abilities(tuned, self.transfer, config.data, features)
-        drops = {
-            name: fmean(
-                self.base[of, measure] - share
-                for (of, measure), share in able.items()
-                if measure.split(" ")[0] in measures
-            )
-            for name, measures in ABILITIES.items()
-        }
-        flat = _flat(rows)
-        both = fmean(flat[f"tuned_iia_{test.contrast.short(direction)}"] for direction in DIRECTIONS)
-        return {"tuned_val_loss": result["val_loss"], **flat, "tuned_iia": both, **drops}
+        found = self._measures(self._load(str(out)), features, Rotation.load(out / ROTATION), place)
+        return {"tuned_val_loss": result["val_loss"], **{f"tuned_{key}": value for key, value in found.items()}}
+
+    def _measures(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> dict[str, Any]:
+        test, short = features.take(features.rows("test")), features.contrast.short
+        part = PairsAtSite(pair_run(tuned, test, [rotation.site.layer]), rotation.site)
+        found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
+        out = _keyed("preference", found.preference()) | _keyed("iia", mean_iia([found]))
+        for direction in DIRECTIONS:
+            out |= _keyed(f"iia_{short(direction)}", mean_iia([found], direction))
+            out[f"shift_{short(direction)}"] = found.shift(direction)
+        few = test.take(range(min(self.config.attributed, len(test))))
+        words = tasks.word_attributions(tuned, few, rotation, n_steps=self.config.n_steps)
+        out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
+        able = abilities(tuned, self.config, features)
+        for name, kind in ABILITIES.items():
+            out[name.removeprefix("tuned_")] = fmean(self.base[key] - able[key] for key in able if key[0] == kind)
+        return out
 
     def _load(self, name: str) -> Clip:
-        return load_clip(name, tokenizer=self.config.tokenizer, device=self.device)
+        return load_clip(name, tokenizer=self.tuning.tokenizer, device=self.config.device)
 
 
-def held_out(features: ImageFeatures) -> ImageFeatures:
-    """The test pairs."""
-    rows = [i for i, pair in enumerate(features.pairs) if pair.split == "test"]
-    return replace(
-        features,
-        pairs=tuple(features.pairs[i] for i in rows),
-        embeddings=features.embeddings[torch.tensor(rows)],
-    )
+def _keyed(key: str, found: Estimate) -> dict[str, float]:
+    return {key: found.value, f"{key}_low": found.low, f"{key}_high": found.high}
 
 
 def abilities(
-    clip: Clip, transfer: str, data: str, features: ImageFeatures, on_image: Callable[[], object] = lambda: None
-) -> dict[tuple[str, str], float]:
-    """Accuracy on each classification set, and retrieval among test pairs: (set, measure) -> share."""
-    held = held_out(features)
-    classified, _ = tasks.transfer(clip, load_transfer(transfer), on_image)
-    retrieved, _ = tasks.retrievals(clip, data, held.pairs, held.embeddings, held.contrast, seed=0)
-    known = {measure for measures in ABILITIES.values() for measure in measures}
-    return {(row.of, row.measure): row.value for row in classified + retrieved if row.measure.split(" ")[0] in known}
-
-
-def _flat(rows: list[Measure]) -> dict[str, Any]:
-    """The measures that a sweep's table shows, by its names."""
-    out: dict[str, Any] = {}
-    for row in rows:
-        words = row.measure.split(" ")
-        if row.measure == "preference":
-            name = "preference"
-        elif words[0] in ("iia", "shift") and len(words) == 2:
-            name = f"{words[0]}_{words[1]}"
-        elif words[0] == "pearson":
-            name = f"r_{row.of}_{words[1]}"
-        else:
-            continue
-        out |= {f"tuned_{name}": row.value, f"tuned_{name}_low": row.low, f"tuned_{name}_high": row.high}
-    return out
+    clip: Clip, config: SweepConfig, features: EmbeddedPairs, on_image: Callable[[], object] = lambda: None
+) -> Able:
+    """Accuracy on each classification set, and retrieval of each kind of text among test pairs."""
+    accuracy = tasks.accuracies(clip, load_transfer(_transfer(config)), on_image)
+    test = features.take(features.rows("test"))
+    retrieved, _ = tasks.retrieved(clip, config.data, test, seed=0)
+    out = {("accuracy", name): share.value for name, share in accuracy.items()}
+    return out | {("retrieval", kind): share.value for kind, share in retrieved.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from interp.clip.image_features import ImageFeatures
+from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet, texts_of
@@ -51,7 +51,7 @@ class Examples:
 
 
 def examples(
-    clip: Clip, pairs: PairSet, features: ImageFeatures, split: str, *, frozen: bool, most: int | None = None
+    clip: Clip, pairs: PairSet, features: EmbeddedPairs, split: str, *, frozen: bool, most: int | None = None
 ) -> Examples:
     """The pairs of a split.
 
@@ -60,7 +60,7 @@ def examples(
         frozen: the vision tower is not trained, so the features stay as they are.
         most: no more than the first so many pairs of a fixed random order.
     """
-    rows = [i for i, pair in enumerate(features.pairs) if pair.split == split]
+    rows = features.rows(split)
     if most is not None and most < len(rows):
         rows = np.random.default_rng(0).permutation(rows)[:most].tolist()
     chosen = tuple(features.pairs[i] for i in rows)

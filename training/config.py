@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from interp.cli import option, require_positive
 from interp.errors import UserError
+from interp.options import AttributionOptions, DataOptions, DeviceOptions, ModelOptions, SourceOptions, TransferOptions
 
 TASKS = ("concadia", "transfer", "blv", "norms")
 
 
 @dataclass(frozen=True)
-class FinetuneConfig:
-    """The options of `training.finetune`, and part of its manifest."""
+class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
+    """The fine-tuning."""
 
     objective: Literal["behavioral", "iit-das", "joint"] = option(
         "iit-das", "what is trained for", choices=("behavioral", "iit-das", "joint")
@@ -24,17 +25,8 @@ class FinetuneConfig:
         "toy", "defaults of the options below: minutes on the toy, or the authors' settings", choices=("toy", "paper")
     )
     model: str = option("toy", "the base: 'toy', a local folder, a hub id, or a fine-tuned run")
-    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
-    data: str = option("toy", "'toy' or concadia:FOLDER")
-    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
-    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
     layer: int = option(11, "of the site in the text tower, counted from 1")
     size: int = option(64, "directions of the subspace Z")
-    sources: Literal["random", "paired"] = option(
-        "random",
-        "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
-        choices=("random", "paired"),
-    )
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one")
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
     tower: Literal["text", "vision", "both"] = option(
@@ -61,7 +53,6 @@ class FinetuneConfig:
     seed: int = option(0, "of adapters, rotation, order and sources")
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED")
     resume: bool = option(False, "go on with the run that is in the folder")
-    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
 
 
 def preset(given: FinetuneConfig) -> Mapping[str, Any]:
@@ -97,26 +88,18 @@ def check(config: FinetuneConfig) -> None:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-    """The options of the command, and part of the manifest."""
+class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOptions, DataOptions, DeviceOptions):
+    """The evaluation."""
 
     model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run")
-    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
     tasks: str | None = option(
         None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST"
     )
-    data: str | None = option(None, "'toy' or concadia:FOLDER; by default what the run was trained on, or toy")
-    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
-    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
+    data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
+        None, "'toy', concadia:FOLDER or csv:FILE; by default what the run was trained on, or toy"
+    )
     splits: str = option("val,test", "splits to report on")
     rotation: str | None = option(None, "subspace Z (.safetensors); by default the one beside the run's weights")
-    sources: Literal["random", "paired"] = option(
-        "random", "text that Z is taken from in interventions", choices=("random", "paired")
-    )
-    transfer: str | None = option(
-        None, "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
-        "by default toy for the toy's data, else the three of the paper", metavar="LIST",
-    )  # fmt: skip
     transfer_limit: int | None = option(None, "most images of each classification set; by default all")
     templates: str | None = option(None, "text file with prompts, one a line, {} for the class; several are ensembled")
     blv: str | None = option(None, "folder with blv_ratings.csv and images/")
@@ -125,13 +108,8 @@ class EvaluateConfig:
     against: str | None = option(
         None, "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run"
     )
-    norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
-    attributed: int = option(64, "test pairs whose two texts are attributed")
-    n_steps: int = option(20, "points of the path integral of the attributions")
-    device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
     seed: int = option(0, "of sources, retrieval sets and bootstraps")
     out: str | None = option(None, "output folder; by default RUN/evaluation or runs/evaluate-MODEL")
     compare: tuple[str, ...] | None = option(
         None, "print the tables of these runs or evaluations", metavar="RUN", many=True
     )
-    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")

@@ -70,7 +70,7 @@ def finetune(config: FinetuneConfig) -> int:
         )
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
-    pairs = load_pairs(config.data, split=config.split, limit=config.limit)
+    pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=str(accelerator.device))
     check_site(config, clip)
     quiet = None if accelerator.is_main_process else True

@@ -18,7 +18,9 @@ from interp.data.contrast import DIRECTIONS
 from interp.errors import UserError
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation, orthonormal
-from interp.methods.das import PairRun, clean_scores, counterfactual_loss, draw_sources, evaluate
+from interp.methods.outcomes import align
+from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
+from interp.methods.search import counterfactual_loss
 from interp.runs.folder import write_atomic
 from interp.stats import preference
 from training.batches import Examples, Order, generator
@@ -168,7 +170,7 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
         if learner.free is not None:
             facts = {"method": task.config.objective, "step": progress.step, **measures}
             basis = orthonormal(learner.free.detach()).cpu()
-            Rotation(basis, Site("text", task.config.layer).label, facts).save(task.folder / ROTATION)
+            Rotation(basis, Site("text", task.config.layer), facts).save(task.folder / ROTATION)
     write_atomic(task.folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
 
 
@@ -177,14 +179,15 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     """The objective's loss, preference accuracy, and IIA in both directions, of the model as it is now."""
     clip, layer = learner.clip, learner.layer
     n, scale = len(val), learner.clip.logit_scale
-    pairs = PairRun(clean_texts(clip, val.tokens, [layer]), val.all_embeddings(clip), scale)
-    clean = clean_scores(pairs, layer)
-    negative, positive = clean[:n], clean[n:]
+    groups = tuple(pair.group for pair in val.pairs)
+    pairs = PairRun(clean_texts(clip, val.tokens, [layer]), val.all_embeddings(clip), scale, groups)
+    part = PairsAtSite(pairs, Site("text", layer))
+    negative, positive = part.clean[:n], part.clean[n:]
     behavioral = behavioral_loss(positive * scale, negative * scale)
     out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}
     if learner.free is None:
         return {"val_loss": float(behavioral), **out}
-    outcomes = evaluate(pairs, layer, orthonormal(learner.free), sources=config.sources, draws=1, seed=config.seed)
+    outcomes = align(part, orthonormal(learner.free), sources=config.sources, seed=config.seed)
     base, changed = (
         torch.from_numpy(np.concatenate([table[direction] for direction in DIRECTIONS])) * scale
         for table in (outcomes.base, outcomes.counterfactual)

@@ -1,6 +1,6 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is `interp.methods.das.das_loss`, the same as on a frozen model; here its runs keep their graph.
+The IIT-DAS loss is `interp.methods.search.das_losses`, the same as on a frozen model; here its runs keep their graph.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from torch import nn
 from torch.nn import functional
 
 from interp.clip.model import Clip
+from interp.clip.sites import Site
 from interp.interventions.rotation import swap_span
 from interp.interventions.trainable_run import live_texts
-from interp.methods.das import PairRun, das_loss
+from interp.methods.pairs import PairRun
+from interp.methods.search import das_losses
 from interp.tensors import Embeddings, Float, Int, Tensor
 
 Objective = Literal["behavioral", "iit-das", "joint"]
@@ -64,7 +66,9 @@ class Learner(nn.Module):
             return behavioral
         pairs = PairRun(run, embedded, scale)
         rows = torch.arange(n, device=ids.device)
-        iit_das = das_loss(pairs, self.layer, self.free, source, logits.roll(n), rows, swap_span)
+        site, free = Site("text", self.layer), self.free
+        swaps = [lambda base, other: swap_span(base, other, free)]
+        iit_das = das_losses(pairs, site, swaps, source, logits.roll(n), rows)[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)
 
     def _embed(self, pixels: Tensor) -> Embeddings:

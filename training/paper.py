@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from interp import cli
 from interp.cli import option
 from interp.data.pairs import DataError
 from interp.errors import UserError
+from interp.options import DataOptions, ModelOptions, TransferOptions
 
 PROG = "python -m training.paper"
 DESCRIPTION = """\
@@ -42,20 +43,14 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class PaperConfig:
-    """The options of the command."""
+class PaperConfig(TransferOptions, ModelOptions, DataOptions):
+    """The experiments."""
 
     preset: Literal["toy", "paper"] = option("toy", "settings of the fine-tunings", choices=("toy", "paper"))
-    model: str = option("toy", "the base: 'toy', a local folder or a hub id")
-    data: str = option("toy", "'toy' or concadia:FOLDER")
-    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
     blv: str | None = option(None, "folder with blv_ratings.csv and images/")
-    transfer: str | None = option(None, "classification sets, as in training.evaluate", metavar="LIST")
     seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2")
-    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
     max_steps: int | None = option(None, "most optimizer steps of each run")
     jobs: int | None = option(None, "runs at a time; by default one for each core, at most 4, or one on a GPU")
-    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
     out: str = option("runs/paper-toy", "folder for runs, evaluations and tables")
 
 
@@ -139,8 +134,8 @@ class Run:
     def carry_out(self, *, threads: int | None) -> None:
         """Run both commands, or go on with them; what is done already costs a few seconds."""
         config, own = self.config, ["--model", self.config.model, "--data", self.config.data]
-        for name in ("split", "tokenizer"):
-            own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
+        for name in ("kinds", "split", "limit", "tokenizer"):
+            own += [f"--{name}", str(value)] if (value := getattr(config, name)) is not None else []
         bad = ["--skip-bad-images"] if config.skip_bad_images else []
         if self.seed is not None:
             most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
@@ -185,7 +180,10 @@ def missing(config: PaperConfig) -> list[str]:
     from interp.data.transfer import KNOWN, default_sets
 
     out = []
-    for load in (lambda: load_pairs(config.data, split=config.split), lambda: config.blv and load_blv(config.blv)):
+    loads: list[Callable[[], object]] = [lambda: load_pairs(config.data, kinds=config.kinds, split=config.split)]
+    if config.blv is not None:
+        loads.append(lambda: load_blv(config.blv or ""))
+    for load in loads:
         try:
             load()
         except DataError as error:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.clip.image_features import ImageFeatures
+from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.data.pairs import PairSet, digest
@@ -25,10 +25,11 @@ from training.tuning import prepare, save_settings
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+VERSION = 2  # of run folders; raised whenever the same settings come to give other numbers
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
-    "preset", "model", "tokenizer", "data", "split", "limit", "rotation", "checkpoint_every", "cpu", "out", "resume",
-    "skip_bad_images",
+    "preset", "model", "tokenizer", "data", "kinds", "split", "limit", "rotation", "checkpoint_every", "cpu", "out",
+    "resume",    "skip_bad_images",
 )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] |
     """
     if config.objective == "behavioral":
         return None
-    width, label = clip.width("text"), Site("text", config.layer).label
+    width, site = clip.width("text"), Site("text", config.layer)
     if config.rotation is None:
         return random_basis(width, config.size, generator(config.seed, 2)).contiguous()
     given = Rotation.load(config.rotation)
@@ -74,16 +75,16 @@ def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] |
         raise SiteMismatch(
             f"the rotation '{config.rotation}' is for width {given.width}, the text tower of {clip.name} has {width}"
         )
-    if (given.site, given.size) != (label, config.size):
+    if (given.site, given.size) != (site, config.size):
         raise SiteMismatch(
             f"the rotation '{config.rotation}' is of size {given.size} at {given.site}, "
-            f"asked for is size {config.size} at {label}; name its --layer and --size"
+            f"asked for is size {config.size} at {site}; name its --layer and --size"
         )
     return given.basis.float().contiguous()
 
 
 def tune(
-    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: ImageFeatures, out: Path, accelerator: Accelerator,
+    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, out: Path, accelerator: Accelerator,
     *, on_step: Callable[[int, float], None] = lambda *_: None, **facts: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Fine-tune a model and leave the best weights in a run folder, or go on with the run that is there.
@@ -102,7 +103,7 @@ def tune(
     """
     folder, main = RunFolder(out), accelerator.is_main_process
     free = first_rotation(config, clip)
-    check_batches(config, sum(pair.split == "train" for pair in features.pairs), accelerator.num_processes)
+    check_batches(config, len(features.rows("train")), accelerator.num_processes)
     prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
@@ -131,10 +132,18 @@ def tune(
 
 
 def _settings(
-    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: ImageFeatures, free: Tensor | None
+    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, free: Tensor | None
 ) -> dict[str, Any]:
     """Whatever the weights depend on."""
     chosen = {key: value for key, value in asdict(config).items() if key not in NOT_SETTINGS}
     kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
     start = None if free is None else digest([free.double().numpy().tobytes().hex()])
-    return {"kind": "finetune", "base": clip.fingerprint, "data": kept.fingerprint, "rotation": start, **chosen}
+    return {
+        "kind": "finetune",
+        "version": VERSION,
+        "base": clip.fingerprint,
+        "data": kept.fingerprint,
+        "contrast": list(pairs.contrast.kinds),
+        "rotation": start,
+        **chosen,
+    }

@@ -20,7 +20,7 @@ from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.blocks import blocks, embed_ids, finish, keys_and_values, run_block, step_block
 from interp.clip.model import Clip, Tokens, length_batches, tokenize
 from interp.clip.packing import group
-from interp.clip.sites import Site, SiteError, SiteMismatch
+from interp.clip.sites import SiteError, SiteMismatch
 from interp.interventions.rotation import Rotation
 from interp.tensors import Basis, Embeddings, Float, Int, Tensor
 
@@ -54,7 +54,7 @@ class MediatedIntegratedGradients:
         self.clip, self.rotation = clip, rotation
         self.layer = 0
         if rotation is not None:
-            site = Site.parse(rotation.site)
+            site = rotation.site
             if site.tower != "text":
                 raise SiteError(f"attributions are of words: the site must be in the text tower, got {site.label}")
             site.check(clip)

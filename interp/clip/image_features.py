@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from interp.clip.model import Clip, embed_images
 from interp.data.contrast import PAPER, Contrast
-from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
+from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest, texts_of
 from interp.runs.folder import StoreError, write_atomic
 from interp.tensors import Embeddings
 
@@ -26,11 +28,12 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFeatures:
-    """Unit-norm embeddings of the images of some pairs, in their order.
+class EmbeddedPairs:
+    """Pairs, and the unit-norm embeddings of their images in the same order.
 
     Attributes:
-        embeddings: shape (n, embed), of the pairs in `pairs`: those whose image could be read.
+        pairs: those whose image could be read.
+        embeddings: shape (n, embed).
         notes: sentences the user should read, one of them about images that were left out.
         contrast: what the two kinds of text are called.
     """
@@ -40,10 +43,32 @@ class ImageFeatures:
     notes: tuple[str, ...] = ()
     contrast: Contrast = PAPER
 
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def texts(self) -> list[str]:
+        """The positive texts of all pairs, then the negative ones."""
+        return texts_of(self.pairs)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Of each pair: what bootstraps resample."""
+        return tuple(pair.group for pair in self.pairs)
+
+    def rows(self, split: str) -> list[int]:
+        """The pairs of a split, by number."""
+        return [i for i, pair in enumerate(self.pairs) if pair.split == split]
+
+    def take(self, rows: Sequence[int]) -> EmbeddedPairs:
+        """Some of the pairs, in the order given."""
+        index = torch.tensor(rows, dtype=torch.long)
+        return replace(self, pairs=tuple(self.pairs[i] for i in rows), embeddings=self.embeddings[index])
+
 
 def image_features(
     clip: Clip, pairs: PairSet, *, skip_bad: bool = False, on_image: Callable[[], object] = lambda: None
-) -> ImageFeatures:
+) -> EmbeddedPairs:
     """Embed the images of all pairs, or read what an earlier call with the same model and images left.
 
     Args:
@@ -55,7 +80,7 @@ def image_features(
     """
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
     if (known := _read(path)) is not None:
-        return ImageFeatures(pairs.pairs, known.to(clip.device), (), pairs.contrast)
+        return EmbeddedPairs(pairs.pairs, known.to(clip.device), (), pairs.contrast)
     kept: list[Pair] = []
     bad: list[str] = []
 
@@ -81,12 +106,12 @@ def image_features(
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
     # a file that may yet be mended must not be remembered as missing
     notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings)
-    return ImageFeatures(tuple(kept), embeddings.to(clip.device), notes, pairs.contrast)
+    return EmbeddedPairs(tuple(kept), embeddings.to(clip.device), notes, pairs.contrast)
 
 
 def features_of_splits(
     clip: Clip, pairs: PairSet, *, skip_bad: bool = False, quiet: bool | None = None
-) -> ImageFeatures:
+) -> EmbeddedPairs:
     """`image_features` behind a progress bar, with the assurance that each split has pairs left.
 
     Args:
@@ -100,7 +125,7 @@ def features_of_splits(
     with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=quiet) as bar:
         features = image_features(clip, pairs, skip_bad=skip_bad, on_image=bar.update)
     for name in SPLITS:
-        count = sum(pair.split == name for pair in features.pairs)
+        count = len(features.rows(name))
         if count < 2:
             raise DataError(f"{name} has {count} pairs, at least 2 are needed; raise --limit or mend the images")
     return features

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, cast, get_args
 
 from torch import nn
 
@@ -12,7 +12,9 @@ from interp.clip.model import Clip, Tokens, Tower
 from interp.errors import UserError
 from interp.tensors import Int, Tensor
 
-POSITIONS: dict[Tower, str] = {"text": "eot", "vision": "cls"}
+Position = Literal["eot", "cls"]
+_OF_THE_TOWER = cast(Position, None)  # a default that is filled in
+POSITIONS: dict[Tower, Position] = {"text": "eot", "vision": "cls"}
 
 
 class SiteError(UserError):
@@ -25,20 +27,30 @@ class SiteMismatch(UserError):
 
 @dataclass(frozen=True)
 class Site:
-    """A place in a residual stream: after block `layer` (counted from 1) of a tower, at EOT or CLS."""
+    """A place in a residual stream: after block `layer` of a tower, at EOT or CLS.
+
+    Attributes:
+        tower: ``text`` or ``vision``.
+        layer: counted from 1; the hidden state after that many blocks.
+        position: ``eot`` in the text tower, ``cls`` in the vision tower; by default the tower's.
+
+    Raises:
+        SiteError: there is no such tower, layer or position in any CLIP.
+    """
 
     tower: Tower
     layer: int
+    position: Position = _OF_THE_TOWER
 
     def __post_init__(self) -> None:
         if self.tower not in get_args(Tower):
             raise SiteError(f"tower '{self.tower}' does not exist; expected text or vision")
+        if self.position is None:
+            object.__setattr__(self, "position", POSITIONS[self.tower])
+        if self.position != POSITIONS[self.tower]:
+            raise SiteError(f"the {self.tower} tower is read at {POSITIONS[self.tower]}, not at '{self.position}'")
         if self.layer < 1:
             raise SiteError(f"layer {self.layer} does not exist: layers are counted from 1")
-
-    @property
-    def position(self) -> str:
-        return POSITIONS[self.tower]
 
     @property
     def block(self) -> int:
@@ -47,15 +59,18 @@ class Site:
 
     @property
     def label(self) -> str:
-        """For example ``text.11.eot``."""
+        """For files and people, for example ``text.11.eot``."""
         return f"{self.tower}.{self.layer}.{self.position}"
+
+    def __str__(self) -> str:
+        return self.label
 
     @classmethod
     def parse(cls, label: str) -> Site:
         """Read a label.
 
         >>> Site.parse("text.11.eot")
-        Site(tower='text', layer=11)
+        Site(tower='text', layer=11, position='eot')
         """
         tower, _, rest = label.partition(".")
         layer, _, position = rest.partition(".")

@@ -12,7 +12,13 @@ __all__ = ["DataError", "Pair", "PairSet", "load_pairs"]
 
 
 def load_pairs(
-    spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0, as_published: bool = False
+    spec: str,
+    *,
+    kinds: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    as_published: bool = False,
 ) -> PairSet:
     """Load a data set by name, with splits train, val and test. Data of one split are divided, with a note.
 
@@ -37,6 +43,8 @@ def load_pairs(
         pairs = load_concadia(where)
     else:
         raise DataError(f"unknown data '{spec}'; known: toy, concadia:FOLDER")
+    if kinds is not None:
+        raise DataError("kinds are those of a CSV file")
     notes = list(pairs.notes)
     there = sorted({pair.split for pair in pairs.pairs})
     if split is None and len(there) == 1 and not as_published:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from interp.clip.sites import Site, SiteMismatch
+from interp.clip.sites import SiteMismatch
 from interp.interventions.clean_run import Run
 from interp.interventions.rotation import Rotation, swap
 from interp.tensors import Embeddings, Tensor
@@ -26,7 +26,7 @@ def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int =
     Raises:
         SiteMismatch: runs and rotation are of different towers, layers, widths or lengths.
     """
-    site = Site.parse(rotation.site)
+    site = rotation.site
     if not base.tower == source.tower == site.tower:
         raise SiteMismatch(f"a rotation at {site.label} needs {site.tower} runs, got {base.tower} and {source.tower}")
     if len(base) != len(source):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from interp.clip.sites import Site
 from interp.errors import UserError
 from interp.runs.folder import to_json, write_atomic
 from interp.show.markup import table
@@ -26,7 +27,7 @@ class Rotation:
 
     Attributes:
         basis: shape (d, k), columns orthonormal; k may be 0 (the empty subspace) up to d (all of the stream).
-        site: where it belongs, as `Site.label` writes it, for example ``text.11.eot``.
+        site: where it belongs.
         facts: anything worth keeping with it (how it was trained); must be JSON.
 
     Raises:
@@ -34,7 +35,7 @@ class Rotation:
     """
 
     basis: Basis
-    site: str
+    site: Site
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,7 +62,7 @@ class Rotation:
     def _repr_html_(self) -> str:
         """For notebooks: where it belongs, its size, and how it was found."""
         facts = {name: value for name, value in self.facts.items() if name != "history"}
-        rows = [["site", self.site], ["directions", f"{self.size} of {self.width}"]]
+        rows = [["site", self.site.label], ["directions", f"{self.size} of {self.width}"]]
         return table(["rotation", ""], [*rows, *([name, str(value)] for name, value in facts.items())])
 
     def save(self, path: Path | str) -> None:
@@ -70,7 +71,7 @@ class Rotation:
 
         path = Path(path)
         write_atomic(path, save({"basis": self.basis.detach().cpu().contiguous()}))
-        write_atomic(path.with_suffix(".json"), to_json({"site": self.site, "facts": self.facts}))
+        write_atomic(path.with_suffix(".json"), to_json({"site": self.site.label, "facts": self.facts}))
 
     @classmethod
     def load(cls, path: Path | str) -> Rotation:
@@ -85,7 +86,7 @@ class Rotation:
         try:
             basis = load_file(path)["basis"]
             rest = json.loads(path.with_suffix(".json").read_text())
-            return cls(basis, rest["site"], rest["facts"])
+            return cls(basis, Site.parse(rest["site"]), rest["facts"])
         except RotationError:
             raise
         except Exception as error:

@@ -7,24 +7,22 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from interp import cli
-from interp.cli import option
 from interp.errors import UserError
+from interp.sweep.config import DEFAULT_LIMIT, VERSION, SweepConfig
 
 if TYPE_CHECKING:
-    from interp.clip.image_features import ImageFeatures
+    from interp.clip.image_features import EmbeddedPairs
     from interp.clip.model import Clip
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
     from interp.interventions.clean_run import TextRun
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
-    from training.ablation import Ablation
-    from training.config import FinetuneConfig
+    from interp.sweep.objectives import Objective
 
 PROG = "python -m interp.sweep"
 DESCRIPTION = """\
@@ -65,57 +63,6 @@ files in the run folder:
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
 
 
-@dataclass(frozen=True)
-class SweepConfig:
-    """What a sweep is asked for; the options of the command, and part of the manifest."""
-
-    layers: str = option("6-12", "layers of the text tower, counted from 1: a range or a list", metavar="6-12")
-    sizes: str | None = option(
-        None,
-        "subspace sizes, a list; by default d/32, d/16, d/8, d/4 and d/2 of the stream's width d",
-        metavar="4,8,16",
-    )
-    model: str = option("toy", "'toy', a local folder, a fine-tuned run, or a hub id (owner/name, owner/name@revision)")
-    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
-    data: str = option("toy", "'toy' or concadia:FOLDER")
-    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
-    sources: Literal["random", "paired"] = option(
-        "random",
-        "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
-        choices=("random", "paired"),
-    )
-    objective: Literal["das", "iit-das"] = option(
-        "das",
-        "das: search on the frozen model; iit-das: at each cell also fine-tune (LoRA), reported as 'trained'",
-        choices=("das", "iit-das"),
-    )
-    tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
-    transfer: str | None = option(
-        None,
-        "classification sets by which lost abilities are measured, as in training.evaluate; of other data than toy "
-        "by default CIFAR-100, Food101 and ImageNet from the hub",
-        metavar="LIST",
-    )
-    norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
-    seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
-    jobs: int | None = option(
-        None, "processes, by default one for each core, at most 8; the numbers do not depend on it"
-    )
-    out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA")
-    device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
-    limit: int | None = option(
-        None, "use about this many pairs, drawn in the proportions of the splits; by default 4000"
-    )
-    attributed: int = option(32, "test pairs whose two texts are attributed")
-    n_steps: int = option(20, "points of the path integral of the attributions")
-    max_steps: int = option(300, "most optimizer steps of a search")
-    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
-
-
-DEFAULT_LIMIT = 4000
-SEARCH = 2  # raised whenever the same settings come to search in another way, so that no run mixes both
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv)
@@ -135,28 +82,28 @@ def sweep(config: SweepConfig) -> int:
     from interp.results.sweep_run import keep_ratings
     from interp.runs.folder import check_folder, locked, now, update_manifest
     from interp.sweep.finish import finish
+    from interp.sweep.objectives import find_objective
 
-    layers, seeds = cli.parse_ints(config.layers, "--layers", low=1), cli.parse_ints(config.seeds, "--seeds")
-    sizes = cli.parse_ints(config.sizes, "--sizes", low=1) if config.sizes is not None else None
-    cli.require_positive(config, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")
-    out = Path(config.out or f"runs/sweep-{cli.slug(config.model)}-{cli.slug(config.data)}")
-    check_folder(out)
+    config.check()
+    check_folder(config.folder)
+    objective = find_objective(config.objective)
     norms = load_norms(config.norms)
-    pairs = load_pairs(config.data, split=config.split, limit=config.limit or DEFAULT_LIMIT)
+    pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit or DEFAULT_LIMIT)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
-    keys = _grid(clip, layers, sizes, seeds)
-    tuned = _tuned_settings(config)
+    places = _grid(clip, config)
+    settings = _settings(config, clip, norms, objective)
     started = time.perf_counter()
     features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
     notes = [*clip.notes, *pairs.notes, *features.notes]
     print("".join(f"note: {note}\n" for note in notes), end="")
-    folder = _open(out, config, clip, replace(pairs, pairs=features.pairs), norms, notes, tuned, keys)
+    folder = _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places)
     with locked(folder):
-        shutil.rmtree(out / "cache", ignore_errors=True)  # of a run that was killed
-        missing = [key for key in keys if folder.read(key.name) is None]
-        print(f"{len(keys)} cells, {len(keys) - len(missing)} done before; results go to {out}")
+        shutil.rmtree(folder.path / "cache", ignore_errors=True)  # of a run that was killed
+        missing = [place for place in places if folder.read(place.name) is None]
+        print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         if missing:
-            _compute(config, folder, clip, pairs, features, norms, missing)
+            _keep_examples(config, folder, pairs, features)
+            _compute(config, folder, clip, features, norms, missing, objective)
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
         keep_ratings(folder, norms)
@@ -166,97 +113,72 @@ def sweep(config: SweepConfig) -> int:
     return 0
 
 
-def _grid(clip: Clip, layers: list[int], sizes: list[int] | None, seeds: list[int]) -> list[Place]:
+def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
     from interp.clip.sites import Site
     from interp.runs.place import Place
 
-    width = clip.width("text")
+    width, layers = clip.width("text"), config.layer_list
     for layer in layers:
         Site("text", layer).check(clip)
-    chosen = sizes if sizes is not None else [width // part for part in (32, 16, 8, 4, 2)]
-    for size in chosen:
+    sizes = config.size_list or [width // part for part in (32, 16, 8, 4, 2)]
+    for size in sizes:
         if size > width:
             raise UserError(f"size {size} does not fit: the text tower of {clip.name} has width {width}")
-    return [Place(layer, size, seed) for layer in layers for size in chosen for seed in seeds]
+    return [Place(layer, size, seed) for layer in layers for size in sizes for seed in config.seed_list]
 
 
-def _tuned_settings(config: SweepConfig) -> dict[str, Any]:
-    """What the fine-tuned measures depend on, if they are asked for."""
-    if config.objective == "das":
-        return {}
-    from interp.data.transfer import load_transfer
+def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Objective | None) -> dict[str, Any]:
+    """Whatever the numbers depend on, but for the data, which are known when all images have been read."""
+    from interp.methods import find_methods
 
-    sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
-    preset = _tuning(config).preset
-    return {"objective": config.objective, "tune_steps": config.tune_steps, "preset": preset, "transfer": sets}
-
-
-def _tuning(config: SweepConfig) -> FinetuneConfig:
-    """How each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
-    from training.config import FinetuneConfig, preset
-
-    given = FinetuneConfig(preset="toy" if config.data == "toy" else "paper")
     own = {
-        "model": config.model, "tokenizer": config.tokenizer, "data": config.data, "split": config.split,
-        "limit": config.limit or DEFAULT_LIMIT, "sources": config.sources, "max_steps": config.tune_steps,
-        "skip_bad_images": config.skip_bad_images,
+        "kind": "sweep", "version": VERSION, "model": clip.fingerprint, "sources": config.sources,
+        "methods": [list(method.name) for method in find_methods(config.methods)],
+        "norms": {norm.name: norm.fingerprint for norm in norms}, "attributed": config.attributed,
+        "n_steps": config.n_steps, "max_steps": config.max_steps, "device": config.device,
     }  # fmt: skip
-    return replace(given, **{**preset(given), **own})
-
-
-def _transfer(config: SweepConfig) -> str:
-    from interp.data.transfer import default_sets
-
-    return config.transfer or default_sets(config.data)
+    return own if objective is None else own | {"objective": config.objective, **objective.settings(config)}
 
 
 def _open(
-    out: Path, config: SweepConfig, clip: Clip, pairs: PairSet, norms: list[Norm], notes: list[str],
-    tuned: dict[str, Any], keys: list[Place],
+    config: SweepConfig, settings: dict[str, Any], pairs: PairSet, norms: list[Norm], notes: list[str],
+    places: list[Place],
 ) -> RunFolder:  # fmt: skip
     from interp.runs.folder import open_run
 
-    settings = {
-        "kind": "sweep", "search": SEARCH, "model": clip.fingerprint, "data": pairs.fingerprint, "pairs": len(pairs),
-        "contrast": list(pairs.contrast.kinds),
-        "sources": config.sources, "norms": {norm.name: norm.fingerprint for norm in norms},
-        "attributed": config.attributed, "n_steps": config.n_steps, "max_steps": config.max_steps,
-        "device": config.device, **tuned,
-    }  # fmt: skip
+    own = {"data": pairs.fingerprint, "pairs": len(pairs), "contrast": list(pairs.contrast.kinds)}
     return open_run(
-        out, settings, arguments=dataclasses.asdict(config), command=cli.command_line(PROG, config),
-        cells=[key.name for key in keys], notes=notes, norm_sources={norm.name: norm.source for norm in norms},
+        config.folder, settings | own, arguments=dataclasses.asdict(config), command=cli.command_line(PROG, config),
+        cells=[place.name for place in places], notes=notes, norm_sources={norm.name: norm.source for norm in norms},
     )  # fmt: skip
 
 
+def _keep_examples(config: SweepConfig, folder: RunFolder, pairs: PairSet, features: EmbeddedPairs) -> None:
+    from interp.runs.examples import EXAMPLES, keep_examples
+
+    shown = features.rows("test")[: min(EXAMPLES, config.attributed)]
+    keep_examples(folder, pairs, [features.pairs[row] for row in shown])
+
+
 def _compute(
-    config: SweepConfig, folder: RunFolder, clip: Clip, given: PairSet, features: ImageFeatures, norms: list[Norm],
-    missing: list[Place],
+    config: SweepConfig, folder: RunFolder, clip: Clip, features: EmbeddedPairs, norms: list[Norm],
+    missing: list[Place], objective: Objective | None,
 ) -> None:  # fmt: skip
     """Run the texts once, then compute the missing cells, in processes if asked."""
     from tqdm import tqdm
 
-    from interp.data.pairs import texts_of
     from interp.interventions.clean_run import clean_texts
-    from interp.runs.examples import EXAMPLES, keep_examples
     from interp.runs.folder import update_manifest
     from interp.sweep.workers import Work, compute
 
-    pairs = features.pairs
-    more = _ablation(config, folder, clip, features, norms) if config.objective == "iit-das" else None
-    splits = {name: [i for i, pair in enumerate(pairs) if pair.split == name] for name in ("train", "val", "test")}
     work = Work(
-        model=config.model, tokenizer=config.tokenizer, device=config.device, fingerprint=clip.fingerprint,
-        images=features.embeddings.cpu(), splits=splits, groups=tuple(pair.group for pair in pairs),
-        contrast=features.contrast,
-        norms=tuple(norms), sources=config.sources, layers=tuple(sorted({key.layer for key in missing})),
-        attributed=config.attributed, n_steps=config.n_steps, max_steps=config.max_steps, folder=folder.path,
-        more=more,
+        config, clip.fingerprint, replace(features, embeddings=features.embeddings.cpu()), tuple(norms),
+        tuple(sorted({place.layer for place in missing})), folder.path,
+        None if objective is None else objective.prepare(config, clip, features, norms),
     )  # fmt: skip
-    keep_examples(folder, given, [pairs[i] for i in splits["test"][: min(EXAMPLES, config.attributed)]])
 
     def prepare() -> TextRun:
-        texts = texts_of(pairs)
+        texts = features.texts
         with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
             run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
         if run.tokens.truncated:
@@ -265,28 +187,7 @@ def _compute(
             print(f"note: {cut}")
         return run
 
-    compute(work, clip, prepare, missing, jobs=config.jobs)
-
-
-def _ablation(
-    config: SweepConfig, folder: RunFolder, clip: Clip, features: ImageFeatures, norms: list[Norm]
-) -> Ablation:
-    from tqdm import tqdm
-
-    from training.ablation import Ablation, abilities
-
-    with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
-        base = abilities(clip, _transfer(config), config.data, features, bar.update)
-    return Ablation(
-        _tuning(config),
-        config.device,
-        _transfer(config),
-        tuple(norms),
-        config.attributed,
-        config.n_steps,
-        base,
-        folder.path,
-    )
+    compute(work, clip, prepare, missing)
 
 
 if __name__ == "__main__":

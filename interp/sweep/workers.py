@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -27,17 +27,19 @@ from tqdm import tqdm
 
 from interp.attribution.all_layers import PathRun, TextPath, run_path
 from interp.cli import cores
+from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
-from interp.data.contrast import Contrast
 from interp.data.norms import Norm
 from interp.errors import UserError
 from interp.interventions.clean_run import TextRun
-from interp.methods.das import DASConfig, PairRun, Sources
+from interp.methods.pairs import PairRun
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep.cell import Bench, compute_layer, search_layer
-from interp.tensors import Embeddings, Tensor
+from interp.sweep.config import SweepConfig
+from interp.sweep.objectives import CellMeasures
+from interp.tensors import Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
 CLEAN, PATHS = "clean-run.safetensors", "paths"  # in the cache, the second with a file for each text
@@ -45,24 +47,23 @@ CLEAN, PATHS = "clean-run.safetensors", "paths"  # in the cache, the second with
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a process needs to know to compute cells; small enough to be sent to each, `more` too."""
+    """What a process needs to know to compute cells; small enough to be sent to each, `more` too.
 
-    model: str
-    tokenizer: str | None
-    device: str
+    Attributes:
+        fingerprint: of the model, which must not change while cells are computed.
+        features: all pairs, with their images, on the CPU.
+        layers: of the cells.
+        folder: of the run.
+        more: further measures of a cell, if any are wanted.
+    """
+
+    config: SweepConfig
     fingerprint: str
-    images: Embeddings
-    splits: Mapping[str, Sequence[int]]
-    groups: tuple[str, ...]
-    contrast: Contrast
+    features: EmbeddedPairs
     norms: tuple[Norm, ...]
-    sources: Sources
     layers: tuple[int, ...]
-    attributed: int
-    n_steps: int
-    max_steps: int
     folder: Path
-    more: Callable[[Place], Mapping[str, Any]] | None = None
+    more: CellMeasures | None = None
 
     @property
     def cache(self) -> Path:
@@ -72,21 +73,22 @@ class Work:
     @property
     def attributed_texts(self) -> Tensor:
         """Rows in the clean run of the texts that are attributed: of test pairs the positive texts, then the others."""
-        pairs = torch.tensor(self.splits["test"][: self.attributed])
-        return torch.cat([pairs, pairs + len(self.images)])
+        pairs = torch.tensor(self.features.rows("test")[: self.config.attributed])
+        return torch.cat([pairs, pairs + len(self.features)])
 
 
-def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[Place], *, jobs: int | None) -> None:
+def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[Place]) -> None:
     """Compute cells and write them to the run folder, showing progress.
+
+    By default there is a process for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
 
     Args:
         prepare: runs the texts; where there are several processes its result is kept on disk, and not here.
-        jobs: processes; by default one for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
 
     Raises:
         UserError: a process died; finished cells are kept.
     """
-    wanted = jobs or (min(cores(), MOST_JOBS) if work.device == "cpu" else 1)
+    wanted = work.config.jobs or (min(cores(), MOST_JOBS) if work.config.device == "cpu" else 1)
     processes = min(wanted, max(len(keys), len(work.attributed_texts)))
     try:
         with _on_disk(work):
@@ -122,8 +124,8 @@ def _longest_first(work: Work, tokens: Tokens) -> list[int]:
 
 def _keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
     row = work.attributed_texts[number : number + 1]
-    image = work.images[row % len(work.images)]
-    path = run_path(clip, tokens.take(row), image, work.layers, n_steps=work.n_steps)
+    image = work.features.embeddings[row % len(work.features)]
+    path = run_path(clip, tokens.take(row), image, work.layers, n_steps=work.config.n_steps)
     with _on_disk(work):
         path.save(_path_file(work, number))
 
@@ -176,12 +178,11 @@ def _one_thread() -> Iterator[None]:
 
 
 def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
-    splits = {name: torch.tensor(rows) for name, rows in work.splits.items()}
-    pairs = PairRun(run, work.images.to(clip.device), clip.logit_scale, work.groups)
-    das = DASConfig(sources=work.sources, max_steps=work.max_steps)
+    features = work.features
+    pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = work.attributed_texts
     paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
-    return Bench(clip, pairs, work.contrast, run.tokens.words, splits, paths, work.norms, das, more=work.more)
+    return Bench(work.config, clip, features, pairs, run.tokens.words, paths, work.norms, work.more)
 
 
 def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:
@@ -253,9 +254,9 @@ def _start(work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    clip = load_clip(work.model, tokenizer=work.tokenizer, device=work.device)
+    clip = load_clip(work.config.model, tokenizer=work.config.tokenizer, device=work.config.device)
     if clip.fingerprint != work.fingerprint:
-        raise UserError(f"the model '{work.model}' has changed since the sweep began; run it again")
+        raise UserError(f"the model '{work.config.model}' has changed since the sweep began; run it again")
     _here = work, clip, TextRun.load(clip, work.cache / CLEAN)
 
 

@@ -94,7 +94,7 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
     texts, image = random_texts(1, seed), an_image(1, seed)
     basis = random_basis(24, size, torch.Generator().manual_seed(seed))
     site = Site("text", layer)
-    ours = MediatedIntegratedGradients(small, Rotation(basis, site.label)).attribute(texts, image, n_steps=STEPS)
+    ours = MediatedIntegratedGradients(small, Rotation(basis, site)).attribute(texts, image, n_steps=STEPS)
     tokens = tokenize(small, texts)
     table = small.model.text_model.embeddings.token_embedding
     wrapped = FromEmbeddings(small, site, basis, tokens.ids, int(tokens.eot[0]), image[0])
@@ -117,7 +117,7 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
 def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip, layer: int):
     """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""
     texts, images = random_texts(7, layer), an_image(7, layer)
-    turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), f"text.{layer}.eot")
+    turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), Site("text", layer))
     ours = MediatedIntegratedGradients(small, turn).attribute(
         texts, images, n_steps=STEPS, routes=("bypass",), internal_batch_size=30
     )
@@ -165,7 +165,7 @@ def test_the_complement_swaps_through_and_around(small: Clip):
     texts, images = random_texts(4, 0), an_image(4)
     every = random_basis(24, 24, torch.Generator().manual_seed(0))
     halves = [
-        MediatedIntegratedGradients(small, Rotation(basis, "text.3.eot")).attribute(texts, images, n_steps=STEPS)
+        MediatedIntegratedGradients(small, Rotation(basis, Site("text", 3))).attribute(texts, images, n_steps=STEPS)
         for basis in (every[:, :7], every[:, 7:])
     ]
     largest = np.abs(halves[0].tokens["full"]).max()
@@ -176,7 +176,7 @@ def test_the_complement_swaps_through_and_around(small: Clip):
 def test_an_empty_mediator_carries_nothing_and_a_whole_one_goes_around_nothing(small: Clip):
     texts, images = random_texts(3, 1), an_image(3)
     empty, whole = (
-        MediatedIntegratedGradients(small, Rotation(basis, "text.3.eot")).attribute(texts, images, n_steps=STEPS)
+        MediatedIntegratedGradients(small, Rotation(basis, Site("text", 3))).attribute(texts, images, n_steps=STEPS)
         for basis in (torch.zeros(24, 0), torch.eye(24))
     )
     assert not empty.tokens["through"].any()
@@ -186,7 +186,7 @@ def test_an_empty_mediator_carries_nothing_and_a_whole_one_goes_around_nothing(s
 
 def test_attributions_converge_to_the_difference_of_scores(small: Clip):
     texts, images = random_texts(5, 2), an_image(5)
-    attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), "text.2.eot"))
+    attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), Site("text", 2)))
     coarse, fine = (attributor.attribute(texts, images, n_steps=n) for n in (2, 200))
     assert np.abs(fine.delta).max() < 1e-3 < np.abs(coarse.delta).max()
     np.testing.assert_allclose(fine.score, (embed_texts(small, texts) * images).sum(-1).numpy(), atol=1e-6)
@@ -197,7 +197,7 @@ def test_attributions_converge_to_the_difference_of_scores(small: Clip):
 
 def test_batching_does_not_matter(small: Clip):
     texts, images = random_texts(6, 3), an_image(6)
-    attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), "text.2.eot"))
+    attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), Site("text", 2)))
     results = [attributor.attribute(texts, images, n_steps=5, internal_batch_size=size) for size in (1, 7, 12, None)]
     alone = [attributor.attribute([text], images[i : i + 1], n_steps=5) for i, text in enumerate(texts)]
     for route in ROUTES:
@@ -251,7 +251,7 @@ def test_a_table_of_words(small: Clip):
 
 def test_notebooks_show_words_with_their_values(small: Clip, generator):
     rotation = Rotation(
-        random_basis(24, 3, generator), "text.2.eot", {"method": "das", "steps": 3, "history": [[1, 0.5]]}
+        random_basis(24, 3, generator), Site("text", 2), {"method": "das", "steps": 3, "history": [[1, 0.5]]}
     )
     texts = ["a <b>red</b> star", *["a moon"] * 9]
     found = MediatedIntegratedGradients(small, rotation).attribute(texts, an_image(10), n_steps=4)
@@ -285,11 +285,11 @@ def test_baselines_of_ones_own(small: Clip):
 
 def test_what_cannot_be_asked(small: Clip):
     with pytest.raises(SiteError, match="must be in the text tower"):
-        MediatedIntegratedGradients(small, Rotation(torch.eye(32), "vision.1.cls"))
+        MediatedIntegratedGradients(small, Rotation(torch.eye(32), Site("vision", 1)))
     with pytest.raises(SiteError, match="layer 9 does not exist"):
-        MediatedIntegratedGradients(small, Rotation(torch.eye(24), "text.9.eot"))
+        MediatedIntegratedGradients(small, Rotation(torch.eye(24), Site("text", 9)))
     with pytest.raises(SiteMismatch, match="width 32"):
-        MediatedIntegratedGradients(small, Rotation(torch.eye(32), "text.1.eot"))
+        MediatedIntegratedGradients(small, Rotation(torch.eye(32), Site("text", 1)))
     attributor = MediatedIntegratedGradients(small)
     with pytest.raises(ValueError, match="without a rotation"):
         attributor.attribute(["a star"], an_image(1), routes=("through",))

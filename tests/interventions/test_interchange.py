@@ -20,7 +20,7 @@ CLOSE = {"atol": 1e-5, "rtol": 0.0}  # unit-norm embeddings in float32: the issu
 
 def rotation(clip: Clip, layer: int, size: int, seed: int = 0, tower: str = "text") -> Rotation:
     site = Site(tower, layer)
-    return Rotation(random_basis(clip.width(tower), size, torch.Generator().manual_seed(seed)), site.label)
+    return Rotation(random_basis(clip.width(tower), size, torch.Generator().manual_seed(seed)), site)
 
 
 def test_embeddings_are_those_of_transformers(small: Clip):
@@ -75,9 +75,9 @@ def test_double_precision_agrees_with_single(small: Clip):
 def test_itself_as_source_changes_nothing_and_the_whole_space_at_the_last_layer_everything(small: Clip):
     base, source = random_texts(5, 7), random_texts(5, 8)
     runs = [clean_texts(small, texts, [5]) for texts in (base, source)]
-    whole = Rotation(torch.eye(24), "text.5.eot")
+    whole = Rotation(torch.eye(24), Site("text", 5))
     assert torch.equal(
-        interchange(runs[0], runs[0], whole), interchange(*runs, Rotation(torch.zeros(24, 0), "text.5.eot"))
+        interchange(runs[0], runs[0], whole), interchange(*runs, Rotation(torch.zeros(24, 0), Site("text", 5)))
     )
     torch.testing.assert_close(interchange(*runs, whole), embed_one_by_one(small, source), **CLOSE)
 
@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused(small: Clip):
     with pytest.raises(SiteMismatch, match="kept layers 2, not 3"):
         interchange(run, run, rotation(small, 3, 2))
     with pytest.raises(SiteMismatch, match="width 23"):
-        interchange(run, run, Rotation(torch.eye(23), "text.2.eot"))
+        interchange(run, run, Rotation(torch.eye(23), Site("text", 2)))
     with pytest.raises(SiteMismatch, match="as many"):
         interchange(run, run.take(torch.tensor([0])), rotation(small, 2, 2))
     with pytest.raises(SiteMismatch, match="needs vision runs"):

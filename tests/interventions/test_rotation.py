@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.linalg import subspace_angles as scipy_angles
 
+from interp.clip.sites import Site
 from interp.interventions.rotation import (
     Rotation,
     RotationError,
@@ -116,18 +117,18 @@ def test_gradient_of_orthonormal():
 
 
 def test_saved_and_loaded(tmp_path: Path):
-    rotation = Rotation(random_basis(8, 3, torch.Generator().manual_seed(1)), "text.2.eot", {"steps": 3})
+    rotation = Rotation(random_basis(8, 3, torch.Generator().manual_seed(1)), Site("text", 2), {"steps": 3})
     rotation.save(tmp_path / "r.safetensors")
     again = Rotation.load(tmp_path / "r.safetensors")
     assert torch.equal(again.basis, rotation.basis)
-    assert (again.site, again.facts, again.size, again.width) == ("text.2.eot", {"steps": 3}, 3, 8)
+    assert (again.site, again.facts, again.size, again.width) == (Site("text", 2), {"steps": 3}, 3, 8)
 
 
 def test_damaged_files_are_named(tmp_path: Path):
     path = tmp_path / "r.safetensors"
     with pytest.raises(RotationError, match="cannot read a rotation"):
         Rotation.load(path)
-    Rotation(random_basis(8, 3, torch.Generator()), "text.2.eot").save(path)
+    Rotation(random_basis(8, 3, torch.Generator()), Site("text", 2)).save(path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(RotationError, match="cannot read a rotation"):
         Rotation.load(path)
@@ -135,7 +136,7 @@ def test_damaged_files_are_named(tmp_path: Path):
 
 def test_a_half_saved_rotation_is_none(tmp_path: Path):
     path = tmp_path / "r.safetensors"
-    Rotation(random_basis(8, 3, torch.Generator()), "text.2.eot").save(path)
+    Rotation(random_basis(8, 3, torch.Generator()), Site("text", 2)).save(path)
     assert json.loads(path.with_suffix(".json").read_text())["site"] == "text.2.eot"
     path.with_suffix(".json").unlink()
     with pytest.raises(RotationError):
@@ -145,7 +146,7 @@ def test_a_half_saved_rotation_is_none(tmp_path: Path):
 @pytest.mark.parametrize("basis", [torch.ones(4, 2), torch.eye(3)[:2].T.repeat(1, 2), torch.full((4, 1), torch.nan)])
 def test_only_orthonormal_bases(basis: torch.Tensor):
     with pytest.raises(RotationError):
-        Rotation(basis, "text.1.eot")
+        Rotation(basis, Site("text", 1))
 
 
 @given(st.integers(2, 12), st.integers(0, 2**31), st.data())

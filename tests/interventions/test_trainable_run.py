@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interp.clip.model import Clip, embed_texts, tokenize
-from interp.clip.sites import SiteError, SiteMismatch
+from interp.clip.sites import Site, SiteError, SiteMismatch
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, random_basis, swap
@@ -27,7 +27,7 @@ def test_a_live_run_is_a_clean_run_with_a_graph(small: Clip, layer: int, generat
     basis = random_basis(24, 5, generator)
     base = live.take(rows)
     pushed = base.push(layer, swap(base.stream(layer), live.take(source).stream(layer), basis))
-    expected = interchange(clean.take(rows), clean.take(source), Rotation(basis, f"text.{layer}.eot"))
+    expected = interchange(clean.take(rows), clean.take(source), Rotation(basis, Site("text", layer)))
     torch.testing.assert_close(pushed, expected)
     assert (pushed - live.embeddings[rows]).abs().max() > 1e-3
 

@@ -11,23 +11,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from interp.clip.model import Clip
+from interp.clip.sites import Site
+from interp.data.contrast import DIRECTIONS
+from interp.errors import UserError
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, largest_angle, orthonormal, random_basis
-from interp.methods.baselines import BASELINES, baseline_basis
-from interp.methods.das import (
-    DIRECTIONS,
-    DASConfig,
-    PairRun,
-    clean_scores,
-    counterfactual_loss,
-    das_loss,
-    das_losses,
-    draw_sources,
-    evaluate,
-    train_das,
-    train_das_sizes,
-)
+from interp.methods import METHODS, find_methods, fit_rotation
+from interp.methods.das import fit, train_das
+from interp.methods.method import repeat_seed
+from interp.methods.outcomes import evaluate
+from interp.methods.pairs import PairRun, PairsAtSite, clean_scores, draw_sources
+from interp.methods.search import SearchConfig, counterfactual_loss, das_losses, swap_in
 from tests.oracles.plain_forward import random_texts
 
 
@@ -77,11 +72,11 @@ def planted_pairs(n: int, d: int, k: int, seed: int) -> tuple[PairRun, Tensor]:
 def test_a_planted_subspace_is_found():
     """The issue's bounds: largest principal angle below 5 degrees, held-out IIA above 99 %."""
     (train, planted), (val, _), (test, _) = (planted_pairs(n, 24, 4, seed) for seed, n in enumerate((600, 200, 400)))
-    found = train_das(train, val, "text.1.eot", 1, 4, DASConfig(max_steps=1500, min_gain=0.0, patience=20))
+    found = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500, min_gain=0.0, patience=20))
     assert largest_angle(found.basis, planted) < 5
-    outcomes = evaluate(test, 1, found.basis)
+    outcomes = evaluate(test, Site("text", 1), found.basis)
     assert min(outcomes.iia(direction) for direction in DIRECTIONS) > 0.99
-    other = evaluate(test, 1, random_basis(24, 4, torch.Generator().manual_seed(9)))
+    other = evaluate(test, Site("text", 1), random_basis(24, 4, torch.Generator().manual_seed(9)))
     assert other.iia() < 0.8
     assert largest_angle(random_basis(24, 4, torch.Generator().manual_seed(9)), planted) > 45
 
@@ -113,9 +108,9 @@ def test_loss_is_the_cross_entropy_of_the_design(pairs: PairRun, generator):
         draw_sources(20, "random", generator),
         torch.tensor([3, 11, 0]),
     )
-    base = clean_scores(pairs, 2) * pairs.logit_scale
-    got = das_loss(pairs, 2, basis, source, base, rows)
-    turn, losses = Rotation(basis, "text.2.eot"), []
+    base = clean_scores(pairs, Site("text", 2)) * pairs.logit_scale
+    got = das_losses(pairs, Site("text", 2), [swap_in(basis)], source, base, rows)[0]
+    turn, losses = Rotation(basis, Site("text", 2)), []
     for i in rows.tolist():
         j, x = int(source[i]), pairs.images[i]
         for own, other, target in ((20 + i, j, 1), (i, 20 + j, 0)):  # caption with a description's Z, then the reverse
@@ -136,14 +131,14 @@ def test_losses_of_known_logits():
 
 
 def test_an_intervention_that_changes_nothing_ties(pairs: PairRun):
-    nothing = evaluate(pairs, 2, torch.zeros(24, 0))
+    nothing = evaluate(pairs, Site("text", 2), torch.zeros(24, 0))
     assert [nothing.iia(direction) for direction in DIRECTIONS] == [0.5, 0.5]
 
 
 def test_outcomes_are_those_of_single_interventions(pairs: PairRun, generator):
     basis = random_basis(24, 8, generator)
-    outcomes = evaluate(pairs, 5, basis, sources="paired")
-    turn = Rotation(basis, "text.5.eot")
+    outcomes = evaluate(pairs, Site("text", 5), basis, sources="paired")
+    turn = Rotation(basis, Site("text", 5))
     hits = {direction: [] for direction in DIRECTIONS}
     for i in range(20):
         for direction, own, other in ((DIRECTIONS[0], 20 + i, i), (DIRECTIONS[1], i, 20 + i)):
@@ -157,22 +152,22 @@ def test_outcomes_are_those_of_single_interventions(pairs: PairRun, generator):
 
 
 def test_same_seed_same_rotation_other_seed_another(pairs: PairRun):
-    config = DASConfig(max_steps=6, look_every=3, batch_size=8)
-    first, again = (train_das(pairs, pairs, "text.2.eot", 2, 3, config) for _ in range(2))
+    config = SearchConfig(max_steps=6, look_every=3, batch_size=8)
+    first, again = (train_das(pairs, pairs, Site("text", 2), 3, config) for _ in range(2))
     assert torch.equal(first.basis, again.basis)
-    other = train_das(pairs, pairs, "text.2.eot", 2, 3, replace(config, seed=1))
+    other = train_das(pairs, pairs, Site("text", 2), 3, replace(config, seed=1))
     assert largest_angle(first.basis, other.basis) > 1
 
 
 def test_search_lowers_the_loss_and_keeps_the_best(pairs: PairRun):
-    found = train_das(pairs, pairs, "text.2.eot", 2, 6, DASConfig(max_steps=60, look_every=5, patience=99))
+    found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=60, look_every=5, patience=99))
     looks = [loss for _, loss in found.facts["history"]]
     assert found.facts["val_loss"] == min(looks) < looks[0]
     torch.testing.assert_close(found.basis.T @ found.basis, torch.eye(6), atol=1e-5, rtol=0)
 
 
 def test_patience_ends_the_search(pairs: PairRun):
-    found = train_das(pairs, pairs, "text.2.eot", 2, 6, DASConfig(max_steps=500, look_every=1, patience=2, lr=1.0))
+    found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=500, look_every=1, patience=2, lr=1.0))
     assert found.facts["steps"] < 500
 
 
@@ -180,12 +175,12 @@ def test_patience_ends_the_search(pairs: PairRun):
 def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[int, ...], generator):
     free = [random_basis(24, size, generator).requires_grad_() for size in sizes]
     source, rows = draw_sources(20, "random", generator), torch.tensor([3, 11, 0, 19])
-    base = clean_scores(pairs, 2) * pairs.logit_scale
-    losses = das_losses(pairs, 2, free, source, base, rows)
+    base = clean_scores(pairs, Site("text", 2)) * pairs.logit_scale
+    losses = das_losses(pairs, Site("text", 2), [swap_in(basis) for basis in free], source, base, rows)
     assert losses.shape == (len(sizes),)
     together = torch.autograd.grad(losses.sum(), free)
     for basis, loss, gradient in zip(free, losses, together, strict=True):
-        alone = das_loss(pairs, 2, basis, source, base, rows)
+        alone = das_losses(pairs, Site("text", 2), [swap_in(basis)], source, base, rows)[0]
         torch.testing.assert_close(loss, alone)
         torch.testing.assert_close(gradient, torch.autograd.grad(alone, basis)[0], atol=1e-6, rtol=1e-4)
         assert gradient.abs().max() > 1e-3
@@ -193,42 +188,62 @@ def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[
 
 def test_sizes_searched_together_are_those_searched_alone(pairs: PairRun):
     """But for rounding, although their searches end at different steps."""
-    config = DASConfig(max_steps=30, look_every=2, patience=2, batch_size=8, min_gain=1e-2)
+    config = SearchConfig(max_steps=30, look_every=2, patience=2, batch_size=8, min_gain=1e-2)
     sizes = (2, 0, 9, 16)
-    found = train_das_sizes(pairs, pairs, "text.2.eot", 2, sizes, config)
+    found = fit(PairsAtSite(pairs, Site("text", 2)), PairsAtSite(pairs, Site("text", 2)), sizes, config)
     assert len({rotation.facts["steps"] for rotation in found}) > 2
     for size, rotation in zip(sizes, found, strict=True):
-        alone = train_das(pairs, pairs, "text.2.eot", 2, size, config)
+        alone = train_das(pairs, pairs, Site("text", 2), size, config)
         assert rotation.size == alone.size == size
         assert rotation.facts["steps"] == alone.facts["steps"]
         torch.testing.assert_close(rotation.basis, alone.basis, atol=1e-3, rtol=0)
 
 
 def test_sizes_that_cannot_be(pairs: PairRun):
-    assert train_das(pairs, pairs, "text.2.eot", 2, 0).size == 0
+    assert train_das(pairs, pairs, Site("text", 2), 0).size == 0
     with pytest.raises(ValueError, match="size 25 does not fit"):
-        train_das(pairs, pairs, "text.2.eot", 2, 25)
+        train_das(pairs, pairs, Site("text", 2), 25)
 
 
-@pytest.mark.parametrize("kind", BASELINES)
+def found_by(method: str, pairs: PairRun, size: int, seed: int = 0) -> Tensor:
+    config = SearchConfig(seed=seed, max_steps=3)
+    return fit_rotation(method, pairs, pairs, Site("text", 2), size, config).basis
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [0, 1, 7, 24])
-def test_baselines_are_orthonormal(pairs: PairRun, kind: str, size: int):
-    basis = baseline_basis(kind, pairs, 2, size, seed=3)
-    assert basis.shape == (24, size)
-    torch.testing.assert_close(basis.T @ basis, torch.eye(size), atol=1e-5, rtol=0)
+def test_every_method_gives_an_orthonormal_basis(pairs: PairRun, method: str, size: int):
+    basis = found_by(method, pairs, size, seed=3)
+    assert basis.shape[0] == 24
+    assert basis.shape[1] <= size
+    torch.testing.assert_close(basis.T @ basis, torch.eye(basis.shape[1]), atol=1e-5, rtol=0)
 
 
-def test_baselines_are_what_they_say(pairs: PairRun):
+def test_methods_without_a_search_are_what_they_say(pairs: PairRun):
     streams = pairs.run.stream(2)
     centred = streams - streams.mean(0)
     _, _, right = torch.linalg.svd(centred, full_matrices=False)
-    assert largest_angle(baseline_basis("pca", pairs, 2, 3), orthonormal(right[:3].T)) < 0.1
+    assert largest_angle(found_by("pca", pairs, 3), orthonormal(right[:3].T)) < 0.1
     difference = functional.normalize(streams[:20].mean(0) - streams[20:].mean(0), dim=0)
-    assert largest_angle(baseline_basis("means", pairs, 2, 1), difference[:, None]) < 0.1
-    assert abs(float(baseline_basis("means", pairs, 2, 5)[:, 0] @ difference)) == pytest.approx(1, abs=1e-5)
-    assert (
-        largest_angle(baseline_basis("random", pairs, 2, 3, seed=0), baseline_basis("random", pairs, 2, 3, seed=1)) > 1
-    )
+    assert largest_angle(found_by("means", pairs, 1), difference[:, None]) < 0.1
+    assert abs(float(found_by("means", pairs, 5)[:, 0] @ difference)) == pytest.approx(1, abs=1e-5)
+    assert largest_angle(found_by("random", pairs, 3, seed=0), found_by("random", pairs, 3, seed=1)) > 1
+
+
+def test_a_control_never_draws_from_the_stream_of_a_search():
+    """A random subspace with the search's own seed would be the very start of the search."""
+    searches = set(range(10_000))
+    controls = [repeat_seed(seed, number) for seed in range(100) for number in range(3)]
+    assert len(set(controls)) == 300
+    assert not searches & set(controls)
+
+
+def test_unknown_methods_are_named():
+    assert [method.name.key for method in find_methods("pca, das")] == ["pca", "das"]
+    with pytest.raises(UserError, match="there is no method 'dsa'; known: das, "):
+        find_methods("das,dsa")
+    with pytest.raises(UserError, match="'pca' is named twice"):
+        find_methods("pca,das,pca")
 
 
 def test_texts_and_images_must_match(pairs: PairRun):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from interp.clip.blocks import finish
-from interp.clip.sites import Site
 from interp.interventions.rotation import Rotation
 from interp.tensors import Embeddings, Tensor
 
@@ -30,7 +29,7 @@ def intervenable(clip: Any, rotation: Rotation) -> Any:
 
     if rotation.size == 0:
         raise ValueError("pyvene has no intervention on a subspace of size 0")
-    site = Site.parse(rotation.site)
+    site = rotation.site
     intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=rotation.width, low_rank_dimension=rotation.size)
     # The parametrization would only reach some bases; the plain weight is the basis itself.
     parametrize.remove_parametrizations(intervention.rotate_layer, "weight")
@@ -47,7 +46,7 @@ def interchange_pyvene(
     base: TextRun | VisionRun, source: TextRun | VisionRun, rotation: Rotation, *, batch_size: int = 128
 ) -> Embeddings:
     """What `interp.interchange` computes, by full forward passes."""
-    clip, site = base.clip, Site.parse(rotation.site)
+    clip, site = base.clip, rotation.site
     model = intervenable(clip, rotation)
     out = []
     for rows in torch.arange(len(base)).split(batch_size):

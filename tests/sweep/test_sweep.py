@@ -21,6 +21,7 @@ from interp import cli
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
+from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation
 from interp.results.tables import best_cell
@@ -28,8 +29,10 @@ from interp.runs.examples import OLD
 from interp.runs.folder import RunFolder, locked
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
+from interp.sweep.config import SweepConfig
 from interp.sweep.workers import _tasks
 from tests.oracles.plain_forward import one_line
+from training.ablation import _tuning
 
 SMALL = [
     "--limit",
@@ -101,7 +104,7 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
     assert manifest["settings"]["norms"].keys() == {"imageability", "concreteness"}
     for key in (Place(4, 2, 0), Place(5, 6, 0)):
         rotation = Rotation.load(done / "rotations" / f"{key.name}.safetensors")
-        assert (rotation.size, rotation.site) == (key.size, f"text.{key.layer}.eot")
+        assert (rotation.size, rotation.site) == (key.size, Site("text", key.layer))
         words = json.loads((done / "cells" / f"{key.name}.json").read_text())["words"]
         assert words["through"].keys() == words["full"].keys() > {"the"}
     pictures = sorted(path.name for path in done.glob("heatmap-*.png"))
@@ -111,7 +114,7 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
             assert min(picture.size) > 200
     assert not (done / "cache").exists()
     assert manifest["cells"] == [Place(layer, size, 0).name for layer in (4, 5) for size in (2, 6)]
-    command_of_it = f"python -m interp.sweep --layers 4-5 --sizes 2,6 --model {manifest['arguments']['model']}"
+    command_of_it = "python -m interp.sweep --layers 4-5 --sizes 2,6 --max-steps 10 --jobs 1"
     assert manifest["command"].startswith(command_of_it)
     assert manifest["command"].endswith("--n-steps 3 --max-steps 10")
     assert (done / "report.html").stat().st_size > 10_000
@@ -350,7 +353,7 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     row = frame.iloc[0]
     folder = out / "tuned" / "layer05-size006-seed0"
     rotation, clip = Rotation.load(folder / "rotation.safetensors"), load_clip(str(folder))
-    assert (rotation.site, rotation.size) == ("text.5.eot", 6)
+    assert (rotation.site, rotation.size) == (Site("text", 5), 6)
     test = load_pairs("toy", limit=60).split("test")
     images = image_features(clip, test).embeddings
     both = [embed_texts(clip, [getattr(pair, OLD[kind]) for pair in test.pairs]) for kind in ("description", "caption")]
@@ -370,8 +373,8 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
 
 def test_cells_are_fine_tuned_as_their_data_ask():
     """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
-    toy = sweep._tuning(sweep.SweepConfig(objective="iit-das", tune_steps=7))
-    real = sweep._tuning(sweep.SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9))
+    toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7))
+    real = _tuning(SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9))
     assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (1e-3, 32, 7, "toy")
     assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
     assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")

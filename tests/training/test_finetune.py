@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from interp import cli
 from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
+from interp.clip.sites import Site
 from interp.interventions.rotation import Rotation, random_basis
 from interp.runs.folder import RunFolder, locked
 from tests.oracles.plain_forward import one_line
@@ -72,7 +73,7 @@ def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
     assert tuned.fingerprint != base.fingerprint
     assert (embed_texts(tuned, TEXTS) - embed_texts(base, TEXTS)).abs().max() > 1e-3
     rotation = Rotation.load(done / "rotation.safetensors")
-    assert (rotation.size, rotation.site, rotation.facts["method"]) == (6, "text.4.eot", "iit-das")
+    assert (rotation.size, rotation.site, rotation.facts["method"]) == (6, Site("text", 4), "iit-das")
     assert rotation.basis.dtype == torch.float32
     history = pd.read_csv(done / "history.csv")
     assert history["step"].tolist() == [0, 4, 8, 12]
@@ -105,14 +106,16 @@ def test_what_is_kept_is_what_was_measured(done: Path):
     """The weights on disk give the history's numbers again: nothing is lost in merging, nothing is of another step."""
     from interp.clip.image_features import image_features
     from interp.data import load_pairs
+    from interp.data.contrast import DIRECTIONS
     from interp.interventions.clean_run import clean_texts
-    from interp.methods.das import DIRECTIONS, PairRun, evaluate
+    from interp.methods.outcomes import evaluate
+    from interp.methods.pairs import PairRun
 
     clip, rotation = load_clip(str(done)), Rotation.load(done / "rotation.safetensors")
     val = load_pairs("toy", limit=60).split("val")
     texts = [pair.positive for pair in val.pairs] + [pair.negative for pair in val.pairs]
     pairs = PairRun(clean_texts(clip, texts, [4]), image_features(clip, val).embeddings, clip.logit_scale)
-    outcomes = evaluate(pairs, 4, rotation.basis, draws=1)
+    outcomes = evaluate(pairs, Site("text", 4), rotation.basis)
     result = json.loads((done / "manifest.json").read_text())["result"]
     for direction, name in zip(DIRECTIONS, ("iia_c2d", "iia_d2c"), strict=True):
         assert outcomes.iia(direction) == pytest.approx(result[name])
@@ -123,7 +126,8 @@ def test_what_is_kept_is_what_was_measured(done: Path):
 
 def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
     """The issue's bound: the same final weights, bit for bit, in float32 on a CPU."""
-    long = ["--model", model, "--max-steps", "90", "--look-every", "30", "--checkpoint-every", "7", "--patience", "99"]
+    long = ["--model", model, "--max-steps", "600", "--epochs", "200", "--look-every", "100"]
+    long += ["--checkpoint-every", "7", "--patience", "99"]
     assert run(*long, "--out", str(tmp_path / "whole")) == 0
     out = tmp_path / "killed"
     process = subprocess.Popen(command(*long, "--out", str(out)), stderr=subprocess.DEVNULL)
@@ -181,7 +185,7 @@ def test_the_vision_tower_can_be_trained_too(model: str, tmp_path: Path):
 
 def test_training_starts_from_a_given_rotation(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     given = random_basis(24, 6, torch.Generator().manual_seed(3))
-    Rotation(given, "text.4.eot").save(tmp_path / "given.safetensors")
+    Rotation(given, Site("text", 4)).save(tmp_path / "given.safetensors")
     arguments = ["--model", model, "--max-steps", "1", "--rotation", str(tmp_path / "given.safetensors")]
     tiny = ["--rotation-lr", "1e-9", "--lr", "1e-3"]
     assert run(*arguments, *tiny, "--out", str(tmp_path / "run")) == 0
@@ -189,7 +193,7 @@ def test_training_starts_from_a_given_rotation(model: str, tmp_path: Path, capsy
     capsys.readouterr()
     assert run(*arguments, "--out", str(tmp_path / "x"), "--layer", "3") == 2
     assert "is of size 6 at text.4.eot, asked for is size 6 at text.3.eot" in one_line(capsys)
-    Rotation(random_basis(20, 6, torch.Generator()), "text.4.eot").save(tmp_path / "narrow.safetensors")
+    Rotation(random_basis(20, 6, torch.Generator()), Site("text", 4)).save(tmp_path / "narrow.safetensors")
     assert run("--model", model, "--out", str(tmp_path / "x"), "--rotation", str(tmp_path / "narrow.safetensors")) == 2
     assert "is for width 20, the text tower of" in one_line(capsys)
     assert not (tmp_path / "x").exists()

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from interp.cli import slug
-from interp.clip.image_features import ImageFeatures, image_features
+from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, ModelError
-from interp.clip.sites import Site, SiteMismatch
+from interp.clip.sites import SiteMismatch
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER
@@ -111,28 +110,30 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
 def _pairs(config: EvaluateConfig, who: Subject, data: str) -> PairSet:
     """The pairs to evaluate on; those of a run are the ones that it was not trained on."""
     own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
-    split, limit = (own.get(name) if (given := getattr(config, name)) is None else given for name in ("split", "limit"))
-    pairs = load_pairs(data, split=split, limit=limit)
+    kinds, split, limit = (
+        own.get(name) if (given := getattr(config, name)) is None else given for name in ("kinds", "split", "limit")
+    )
+    pairs = load_pairs(data, kinds=kinds, split=split, limit=limit)
     chosen = [name.strip() for name in config.splits.split(",")]
     for name in chosen:
         pairs.split(name)  # raises where there are none
     return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in chosen))
 
 
-def _check_sources(config: EvaluateConfig, features: ImageFeatures) -> None:
+def _check_sources(config: EvaluateConfig, features: EmbeddedPairs) -> None:
     counts = Counter(pair.split for pair in features.pairs)
     if config.sources == "random" and (few := [name for name, count in counts.items() if count < 2]):
         raise DataError(f"{few[0]} has 1 pair, random sources need 2; raise --limit, or choose --sources paired")
 
 
 def _pair_jobs(
-    config: EvaluateConfig, clip: Clip, data: str, pairs: PairSet, features: ImageFeatures,
+    config: EvaluateConfig, clip: Clip, data: str, pairs: PairSet, features: EmbeddedPairs,
     rotation: Rotation | None, known_norms: Sequence[Norm], classified: Sequence[LabelledImages],
 ) -> dict[str, Job]:  # fmt: skip
     """The tasks that need pairs."""
     kept = features.pairs
     held_out = _held_out(kept)
-    z = None if rotation is None else digest([rotation.site, rotation.basis.double().numpy().tobytes().hex()])
+    z = None if rotation is None else digest([rotation.site.label, rotation.basis.double().numpy().tobytes().hex()])
     shared = {
         "data": pairs.fingerprint,
         "contrast": list(pairs.contrast.kinds),
@@ -155,8 +156,7 @@ def _pair_jobs(
 
     def norms() -> Found:
         rows = held_out[: config.attributed]
-        chosen, images = [kept[i] for i in rows], features.embeddings[torch.tensor(rows)]
-        found, words = measure.norms(clip, chosen, images, rotation, known_norms, n_steps=config.n_steps)
+        found, words = measure.norms(clip, features.take(rows), rotation, known_norms, n_steps=config.n_steps)
         known = words["full"]
         ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in known_norms}
         return Found(found, details={"words": words, "ratings": ratings})
@@ -169,8 +169,7 @@ def _pair_jobs(
         total = sum(map(len, classified))
         with tqdm(total=total, desc="transfer", unit="image", leave=False, disable=None) as bar:
             rows, notes = measure.transfer(clip, classified, bar.update)
-        chosen, images = [kept[i] for i in held_out], features.embeddings[torch.tensor(held_out)]
-        found, said = measure.retrievals(clip, data, chosen, images, features.contrast, seed=config.seed)
+        found, said = measure.retrievals(clip, data, features.take(held_out), seed=config.seed)
         return Found(rows + found, [*notes, *said])
 
     jobs["transfer"] = Job(
@@ -192,7 +191,7 @@ def _rotation(config: EvaluateConfig, clip: Clip, who: Subject) -> Rotation | No
     if path is None:
         return None
     rotation = Rotation.load(path)
-    site = Site.parse(rotation.site)
+    site = rotation.site
     site.check(clip)
     if site.tower != "text" or rotation.width != clip.width("text"):
         raise SiteMismatch(
@@ -246,7 +245,9 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             job = Job("concadia", {}, lambda: Found(measure.given_preferences(PAPER, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
-            pairs = load_pairs(config.data, split=config.split, limit=config.limit, as_published=True)
+            pairs = load_pairs(
+                config.data, kinds=config.kinds, split=config.split, limit=config.limit, as_published=True
+            )
             if absent := [pair.id for pair in pairs.pairs if pair.id not in table]:
                 raise DataError(
                     f"'{path}' has no scores for {len(absent)} of the {len(pairs)} pairs of {config.data}, "

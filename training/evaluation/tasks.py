@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
-import torch
 
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.attribution.result import Attributions, Route
-from interp.clip.image_features import ImageFeatures, embed_cached, image_features
+from interp.attribution.norms import correlations
+from interp.attribution.result import MEASURED, Attributions, Route
+from interp.clip.image_features import EmbeddedPairs, embed_cached, image_features
 from interp.clip.model import Clip, embed_texts, scores
-from interp.clip.sites import Site
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.norms import Norm
-from interp.data.pairs import Pair, texts_of
+from interp.data.pairs import Pair
 from interp.data.toy import load_distinct
 from interp.data.transfer import LabelledImages
-from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation
-from interp.methods.baselines import baseline_basis
-from interp.methods.das import PairRun, Sources, clean_scores, evaluate
-from interp.stats import Method, clustered_share, correlate, difference, macro_f1, preference, wilson
-from interp.sweep.cell import RANDOM_BASES, correlations
-from interp.tensors import Basis, Embeddings
+from interp.methods import METHODS
+from interp.methods.method import repeat_seed
+from interp.methods.outcomes import Outcomes, align, mean_iia
+from interp.methods.pairs import PairsAtSite, Sources, pair_run
+from interp.methods.search import SearchConfig
+from interp.stats import Estimate, Method, clustered_share, correlate, difference, macro_f1, preference, wilson
 from training.evaluation.measures import Measure, measured
 from training.evaluation.zeroshot import retrieval, zero_shot
 
-METHODS: tuple[Method, ...] = ("pearson", "spearman")
+CORRELATIONS: tuple[Method, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
 
 
 def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Measure]:
     """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
 
-    A model that merely likes long texts does well on one half of that control and badly on the other.
+    A model that merely likes long texts does well on one half of that control and badly on the other. Intervals
+    resample groups of pairs (articles).
 
     Args:
         positive, negative: scores of each pair's texts.
     """
     splits = np.array([pair.split for pair in pairs])
     longer = np.sign([len(pair.positive) - len(pair.negative) for pair in pairs])
-    hits = preference(positive, negative)
+    hits, groups = preference(positive, negative), np.array([pair.group for pair in pairs])
     names = list(dict.fromkeys(splits.tolist()))
     out = []
     for name in [*names, "all"] if len(names) > 1 else names:
@@ -55,7 +54,7 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
             f"preference, {contrast.negative} longer": rows & (longer < 0),
         }
         for title, chosen in parts.items():
-            out.append(measured("concadia", name, title, wilson(int(hits[chosen].sum()), int(chosen.sum()))))
+            out.append(measured("concadia", name, title, clustered_share(hits[chosen], groups[chosen])))
         for kind, values in zip(contrast.kinds, (positive, negative), strict=True):
             out.append(Measure("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
     return out
@@ -70,7 +69,7 @@ def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.nda
 
 
 def concadia(
-    clip: Clip, features: ImageFeatures, rotation: Rotation | None, sources: Sources, seed: int
+    clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, sources: Sources, seed: int
 ) -> tuple[list[Measure], np.ndarray]:
     """Preferences of a model; with a rotation also its IIA on each split, beside that of random subspaces.
 
@@ -82,46 +81,40 @@ def concadia(
     """
     pairs, images, contrast = features.pairs, features.embeddings, features.contrast
     if rotation is None:
-        texts = texts_of(pairs)
-        both = scores(images.repeat(2, 1), embed_texts(clip, texts)).cpu().numpy().reshape(2, -1)
+        both = scores(images.repeat(2, 1), embed_texts(clip, features.texts)).cpu().numpy().reshape(2, -1)
         return preferences(pairs, contrast, *both), both
-    layer = Site.parse(rotation.site).layer
     both = np.zeros((2, len(pairs)))
-    iias: list[Measure] = []
+    out: list[Measure] = []
     for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
-        rows = [i for i, pair in enumerate(pairs) if pair.split == split]
-        texts = texts_of([pairs[i] for i in rows])
-        groups = tuple(pairs[i].group for i in rows)
-        run = PairRun(clean_texts(clip, texts, [layer]), images[rows], clip.logit_scale, groups)
-        negative, positive = clean_scores(run, layer).cpu().numpy().reshape(2, -1)
+        rows = features.rows(split)
+        part = PairsAtSite(pair_run(clip, features.take(rows), [rotation.site.layer]), rotation.site)
+        negative, positive = part.clean.cpu().numpy().reshape(2, -1)
         both[:, rows] = positive, negative
-        iias += _iia(run, layer, contrast, split, "iia", [rotation.basis.to(images)], sources, seed)
-        bases = [baseline_basis("random", run, layer, rotation.size, seed=i) for i in range(RANDOM_BASES)]
-        iias += _iia(run, layer, contrast, split, "iia, random subspace", bases, sources, seed)
-    return [*preferences(pairs, contrast, *both), *iias], both
-
-
-def _iia(
-    pairs: PairRun,
-    layer: int,
-    contrast: Contrast,
-    split: str,
-    name: str,
-    bases: Sequence[Basis],
-    sources: Sources,
-    seed: int,
-) -> list[Measure]:
-    """IIA in each direction, the mean over bases, and the mean change of the score; n is the number of pairs."""
-    found = [evaluate(pairs, layer, basis, sources=sources, seed=seed) for basis in bases]
-    out = []
-    for direction in DIRECTIONS:
-        hits = np.mean([one.hits(direction) for one in found], axis=0)
-        share = replace(clustered_share(hits, found[0].groups), n=len(pairs))
-        out.append(measured("concadia", split, f"{name} {contrast.short(direction)}", share))
-    if len(bases) == 1:
+        found = align(part, rotation.basis, sources=sources, seed=seed)
+        out += _iias("iia", split, contrast, [found])
         for direction in DIRECTIONS:
-            shift = found[0].shift(direction)
-            out.append(Measure("concadia", split, f"shift {contrast.short(direction)}", shift, len(pairs)))
+            name = f"shift {contrast.short(direction)}"
+            out.append(Measure("concadia", split, name, found.shift(direction), found.pairs))
+        out += _iias("iia, random subspace", split, contrast, _random(part, rotation.size, sources, seed))
+    return [*preferences(pairs, contrast, *both), *out], both
+
+
+def _iias(name: str, split: str, contrast: Contrast, found: Sequence[Outcomes]) -> list[Measure]:
+    """IIA in each direction, the mean over subspaces."""
+    return [
+        measured("concadia", split, f"{name} {contrast.short(direction)}", mean_iia(found, direction))
+        for direction in DIRECTIONS
+    ]
+
+
+def _random(part: PairsAtSite, size: int, sources: Sources, seed: int) -> list[Outcomes]:
+    """Outcomes of random subspaces, the same ones as in a sweep's cell of that seed."""
+    control = METHODS["random"]
+    out = []
+    for number in range(control.repeats):
+        config = SearchConfig(seed=repeat_seed(seed, number))
+        (rotation,) = control.fit(part, part, [size], config)
+        out.append(align(part, rotation.basis, sources=sources, seed=seed))
     return out
 
 
@@ -131,43 +124,63 @@ def transfer(
     """Zero-shot accuracy and macro-F1 on each task; and sentences the user should read."""
     out, notes = [], []
     for task in tasks:
-        images, some = embed_cached(clip, task.keys, task.open_image, on_image=on_image)
-        guess, labels = zero_shot(clip, task, images), np.array(task.labels)
-        out.append(measured("transfer", task.name, "accuracy", wilson(int((guess == labels).sum()), len(labels))))
+        guess, labels, some = _classified(clip, task, on_image)
+        out.append(measured("transfer", task.name, "accuracy", _accuracy(guess, labels)))
         out.append(Measure("transfer", task.name, "macro_f1", macro_f1(labels, guess, len(task.classes)), len(labels)))
         notes += [*task.notes, *some]
     return out, notes
 
 
-def retrievals(
-    clip: Clip, data: str, pairs: Sequence[Pair], images: Embeddings, contrast: Contrast, *, seed: int
-) -> tuple[list[Measure], list[str]]:
-    """How often an image's own text scores highest among those of its set, for each kind of text; and notes.
+def accuracies(
+    clip: Clip, tasks: Sequence[LabelledImages], on_image: Callable[[], object] = lambda: None
+) -> dict[str, Estimate]:
+    """Zero-shot accuracy by the name of the task."""
+    return {task.name: _accuracy(*_classified(clip, task, on_image)[:2]) for task in tasks}
+
+
+def _classified(
+    clip: Clip, task: LabelledImages, on_image: Callable[[], object]
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    images, notes = embed_cached(clip, task.keys, task.open_image, on_image=on_image)
+    return zero_shot(clip, task, images), np.array(task.labels), notes
+
+
+def _accuracy(guess: np.ndarray, labels: np.ndarray) -> Estimate:
+    return wilson(int((guess == labels).sum()), len(labels))
+
+
+def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[dict[str, Estimate], list[str]]:
+    """How often an image's own text scores highest among those of its set, by kind of text; and notes.
 
     The toy world draws sets of scenes that no text confuses; of other data, the pairs are put into sets at random.
 
     Args:
         data: by its name.
-        pairs, images: held-out pairs, and their images, unit-norm.
+        features: held-out pairs, with their images.
     """
     notes = []
     if data == "toy":
-        sets = load_distinct(of=RETRIEVED_AMONG, seed=seed)
-        pairs, images = sets.pairs, image_features(clip, sets).embeddings
-        groups = [pair.group for pair in pairs]
+        sets = image_features(clip, load_distinct(of=RETRIEVED_AMONG, seed=seed))
+        groups: Sequence[str] = sets.groups
     else:
-        order = np.random.default_rng(seed).permutation(len(pairs))
+        order = np.random.default_rng(seed).permutation(len(features))
         order = order[: max(1, len(order) // RETRIEVED_AMONG) * RETRIEVED_AMONG]
-        pairs, images = [pairs[i] for i in order], images[torch.from_numpy(order)]
+        sets = features.take(order.tolist())
         groups = [str(i // RETRIEVED_AMONG) for i in range(len(order))]
         if len(order) < RETRIEVED_AMONG:
             notes.append(f"retrieval is among {len(order)} pairs, all that were held out")
-    kinds = {contrast.positive: [pair.positive for pair in pairs], contrast.negative: [pair.negative for pair in pairs]}
-    out = []
-    for kind, texts in kinds.items():
-        share = clustered_share(retrieval(images, embed_texts(clip, texts), groups), groups)
-        out.append(measured("transfer", "retrieval", f"retrieval {kind}", share))
+    out = {}
+    for number, kind in enumerate(features.contrast.kinds):
+        texts = sets.texts[number * len(sets) : (number + 1) * len(sets)]
+        hits = retrieval(sets.embeddings, embed_texts(clip, texts), groups)
+        out[kind] = clustered_share(hits, np.asarray(groups))
     return out, notes
+
+
+def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[list[Measure], list[str]]:
+    """`retrieved` as measures; and notes."""
+    found, notes = retrieved(clip, data, features, seed=seed)
+    return [measured("transfer", "retrieval", f"retrieval {kind}", share) for kind, share in found.items()], notes
 
 
 def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
@@ -175,7 +188,7 @@ def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
     names = sorted({text.image for text in rated.texts})
     keys = [rated.image_key(name) for name in names]
     images, _ = embed_cached(clip, keys, lambda i: rated.open_image(names[i]))
-    rows = torch.tensor([names.index(text.image) for text in rated.texts])
+    rows = [names.index(text.image) for text in rated.texts]
     found = scores(images[rows], embed_texts(clip, [prefix + text.description for text in rated.texts]))
     return found.double().cpu().numpy()
 
@@ -192,41 +205,50 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
     out = []
     for question in QUESTIONS:
         ratings = [text.ratings[question] for text in rated.texts]
-        for method in METHODS:
+        for method in CORRELATIONS:
             out.append(measured("blv", question, method, correlate(found, ratings, images, method=method)))
-        for method in METHODS:
+        for method in CORRELATIONS:
             given = correlate(found, ratings, images, given=length, method=method)
             out.append(measured("blv", question, f"{method} given length", given))
         out.append(measured("blv", question, "pearson of length", correlate(length, ratings, images)))
         if other is not None:
-            for method in METHODS:
+            for method in CORRELATIONS:
                 more = difference(found, other, ratings, images, method=method)
                 out.append(measured("blv", question, f"{method} more than the other", more))
     return out
 
 
+def word_attributions(clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, *, n_steps: int) -> Attributions:
+    """Attributions of both texts of some pairs: in full, and with a rotation by route.
+
+    Args:
+        n_steps: points of the path integral.
+    """
+    routes: tuple[Route, ...] = ("full",) if rotation is None else MEASURED
+    attributor = MediatedIntegratedGradients(clip, rotation)
+    images = features.embeddings.repeat(2, 1)
+    return cast(Attributions, attributor.attribute(features.texts, images, routes=routes, n_steps=n_steps))
+
+
 def norms(
-    clip: Clip, pairs: Sequence[Pair], images: Embeddings, rotation: Rotation | None, chosen: Sequence[Norm],
-    *, n_steps: int,
-) -> tuple[list[Measure], dict[str, dict[str, float]]]:  # fmt: skip
+    clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, chosen: Sequence[Norm], *, n_steps: int
+) -> tuple[list[Measure], dict[Route, dict[str, float]]]:
     """Correlation over word types of mean attribution with each norm: in full, and with a rotation by route.
 
     Args:
-        images: of the pairs, unit-norm.
         n_steps: points of the path integral.
 
     Returns:
         The measures; and route -> word type -> mean attribution.
     """
-    routes: tuple[Route, ...] = ("full",) if rotation is None else ("through", "around", "full")
-    texts = texts_of(pairs)
-    attributor = MediatedIntegratedGradients(clip, rotation)
-    found = cast(Attributions, attributor.attribute(texts, images.repeat(2, 1), routes=routes, n_steps=n_steps))
+    found = word_attributions(clip, features, rotation, n_steps=n_steps)
     table = correlations(found, chosen)
     out = []
     for norm in chosen:
-        for route in routes:
+        for route in found.tokens:
             value, low, high = (table[f"r_{norm.name}_{route}{end}"] for end in ("", "_low", "_high"))
             out.append(Measure("norms", norm.name, f"pearson {route}", value, table[f"n_{norm.name}"], low, high))
-    out.append(Measure("norms", "attributions", "largest delta", float(np.abs(found.delta).max()), len(texts)))
-    return out, {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in routes}
+    largest = float(np.abs(found.delta).max())
+    out.append(Measure("norms", "attributions", "largest delta", largest, len(found)))
+    words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
+    return out, words

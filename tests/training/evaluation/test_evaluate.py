@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
 
-from interp import cli
+from interp import cli, stats
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.clip.image_features import ImageFeatures, image_features
+from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.sites import Site
@@ -395,7 +396,7 @@ def test_a_rotation_for_a_base(model: str, tmp_path: Path):
     found = {}
     for name, seed, layer in (("first", 0, 3), ("other", 1, 4)):
         basis = random_basis(24, 7, torch.Generator().manual_seed(seed))
-        Rotation(basis, f"text.{layer}.eot").save(tmp_path / f"{name}.safetensors")
+        Rotation(basis, Site("text", layer)).save(tmp_path / f"{name}.safetensors")
         arguments = ["--model", model, "--tasks", "concadia,norms", "--limit", "60", "--out", str(tmp_path / name)]
         assert run(*arguments, "--rotation", str(tmp_path / f"{name}.safetensors")) == 0
         found[name] = table(tmp_path / name)
@@ -488,9 +489,13 @@ def test_given_scores_of_pairs_by_hand(concadia: Path, tmp_path: Path, capsys):
 @pytest.fixture(scope="module")
 def rotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, draw = tmp_path_factory.mktemp("rotations"), torch.Generator().manual_seed(0)
-    for name, width, site in (("wide", 32, "text.3.eot"), ("deep", 24, "text.9.eot"), ("seen", 32, "vision.2.cls")):
+    for name, width, site in (
+        ("wide", 32, Site("text", 3)),
+        ("deep", 24, Site("text", 9)),
+        ("seen", 32, Site("vision", 2)),
+    ):
         Rotation(random_basis(width, 4, draw), site).save(folder / f"{name}.safetensors")
-    Rotation(random_basis(24, 4, draw), "text.3.eot").save(folder / "right.safetensors")
+    Rotation(random_basis(24, 4, draw), Site("text", 3)).save(folder / "right.safetensors")
     return folder
 
 
@@ -622,7 +627,8 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
     names = [*splits, "all"] if len(splits) > 1 else list(splits)
     assert [key[1] for key in found][:: len(found) // len(names)] == names
     for name in names:
-        counts = {"": [0, 0], ", description longer": [0, 0], ", caption longer": [0, 0]}
+        counts: dict[str, list[float]] = {"": [], ", description longer": [], ", caption longer": []}
+        groups: dict[str, list[str]] = {kind: [] for kind in counts}
         sums = [0.0, 0.0]
         for pair, description, caption in zip(pairs, descriptions, captions, strict=True):
             if name in (pair.split, "all"):
@@ -630,27 +636,31 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
                 kinds += [", description longer"] if len(pair.positive) > len(pair.negative) else []
                 kinds += [", caption longer"] if len(pair.negative) > len(pair.positive) else []
                 for kind in kinds:
-                    counts[kind][0] += description > caption
-                    counts[kind][1] += 1
+                    counts[kind].append(float(description > caption))
+                    groups[kind].append(pair.group)
                 sums = [sums[0] + description, sums[1] + caption]
-        for kind, (hits, n) in counts.items():
+        for kind, hits in counts.items():
             row = found["concadia", name, f"preference{kind}"]
-            assert (row.value, row.n) == (hits / n, n)
-            assert row.low < row.value <= row.high
+            assert (row.value, row.n) == (pytest.approx(fmean(hits)), len(hits))
+            clustered, alone = (stats.clustered_share(hits, each) for each in (groups[kind], range(len(hits))))
+            assert (row.low, row.high) == (clustered.low, clustered.high) != (alone.low, alone.high)
         for kind, total in zip(("description", "caption"), sums, strict=True):
             row = found["concadia", name, f"mean {kind} score"]
-            assert row.value == pytest.approx(total / counts[""][1], abs=1e-12)
-            assert row.n == counts[""][1]
+            assert row.value == pytest.approx(total / len(counts[""]), abs=1e-12)
+            assert row.n == len(counts[""])
     alone = by_key(tasks.given_preferences(PAPER, descriptions, captions))
     whole = names[-1]
     for measure in ("preference", "mean description score", "mean caption score"):
-        assert alone["concadia", "all", measure] == replace(found["concadia", whole, measure], of="all")
+        known = found["concadia", whole, measure]
+        if measure == "preference":  # of which articles are not known
+            known = replace(known, **{end: getattr(alone["concadia", "all", measure], end) for end in ("low", "high")})
+        assert alone["concadia", "all", measure] == replace(known, of="all")
 
 
 def test_a_tie_is_no_preference():
-    pairs = some_pairs(3, ("test",))
-    ties = by_key(tasks.preferences(pairs, PAPER, np.ones(3), np.ones(3)))["concadia", "test", "preference"]
-    wins = by_key(tasks.preferences(pairs, PAPER, np.ones(3) + 1e-6, np.ones(3)))["concadia", "test", "preference"]
+    pairs = some_pairs(9, ("test",))
+    ties = by_key(tasks.preferences(pairs, PAPER, np.ones(9), np.ones(9)))["concadia", "test", "preference"]
+    wins = by_key(tasks.preferences(pairs, PAPER, np.ones(9) + 1e-6, np.ones(9)))["concadia", "test", "preference"]
     assert (ties.value, ties.low) == (0.0, 0.0)
     assert (wins.value, wins.high) == (1.0, 1.0)
 
@@ -671,9 +681,9 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     one, other = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
     assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
     expected = by_key(tasks.preferences(pairs, PAPER, one, other))
-    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
+    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     for chosen in (None, rotation):
-        rows, both = tasks.concadia(small, ImageFeatures(tuple(pairs), images), chosen, "random", 0)
+        rows, both = tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), chosen, "random", 0)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
@@ -681,7 +691,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
             assert found[key].n == row.n
         assert (len(found) == len(expected)) == (chosen is None)
     swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
-    reverse = by_key(tasks.concadia(small, ImageFeatures(tuple(swapped), images), None, "random", 0)[0])
+    reverse = by_key(tasks.concadia(small, EmbeddedPairs(tuple(swapped), images), None, "random", 0)[0])
     key = ("concadia", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
@@ -689,9 +699,9 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
-    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
-    found = by_key(tasks.concadia(small, ImageFeatures(tuple(pairs), images), rotation, "paired", 0)[0])
-    assert found != by_key(tasks.concadia(small, ImageFeatures(tuple(pairs), images), rotation, "random", 0)[0])
+    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
+    found = by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), rotation, "paired", 0)[0])
+    assert found != by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), rotation, "random", 0)[0])
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = ([getattr(pairs[i], OLD[kind]) for i in rows] for kind in ("description", "caption"))
@@ -741,7 +751,7 @@ def best_of_its_set(images: torch.Tensor, texts: torch.Tensor, sets: list[list[i
 
 def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
     pairs, images = world
-    rows, notes = tasks.retrievals(small, "toy", pairs, images, PAPER, seed=0)
+    rows, notes = tasks.retrievals(small, "toy", EmbeddedPairs(tuple(pairs), images), seed=0)
     drawn = load_distinct(of=64, seed=0)
     seen = image_features(small, drawn).embeddings
     sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
@@ -762,7 +772,7 @@ def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, 
     texts = {kind: embed_texts(small, [getattr(pair, OLD[kind]) for pair in pairs]) for kind in kinds}
     noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.normalize(texts["description"] + 0.02 * noise, dim=-1)
-    rows, notes = tasks.retrievals(small, "concadia:x", pairs, images, PAPER, seed=2)
+    rows, notes = tasks.retrievals(small, "concadia:x", EmbeddedPairs(tuple(pairs), images), seed=2)
     order = np.random.default_rng(2).permutation(count)[:used].tolist()
     sets = [order[start : start + 64] for start in range(0, used, 64)]
     found = by_key(rows)
@@ -830,11 +840,11 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
 def test_norms_are_correlated_over_word_types(small: Clip, world):
     pairs, images = world[0][:6], world[1][:6]
     chosen = load_norms("imageability,concreteness")
-    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), "text.3.eot")
+    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
     both = torch.cat([images, images])
-    plain = by_key(tasks.norms(small, pairs, images, None, chosen, n_steps=3)[0])
-    rows, means = tasks.norms(small, pairs, images, rotation, chosen, n_steps=3)
+    plain = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
+    rows, means = tasks.norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
     routed = by_key(rows)
     assert {key[2] for key in plain} == {"pearson full", "largest delta"}
     assert {key[2] for key in routed} == {"pearson through", "pearson around", "pearson full", "largest delta"}
@@ -862,7 +872,7 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     delta = np.abs(seen.tokens["full"].sum(1) - (seen.score - seen.baseline_score)).max()
     row = routed["norms", "attributions", "largest delta"]
     assert (row.value, row.n) == (pytest.approx(delta), 12)
-    finer = by_key(tasks.norms(small, pairs, images, None, chosen, n_steps=30)[0])
+    finer = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=30)[0])
     assert finer["norms", "attributions", "largest delta"].value < delta
 
 

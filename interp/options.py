@@ -1,0 +1,67 @@
+"""Options that several commands share: declared once, in groups that their configurations inherit. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from interp.cli import option
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model."""
+
+    model: str = option("toy", "'toy', a local folder, a fine-tuned run, or a hub id (owner/name, owner/name@revision)")
+    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """The device."""
+
+    device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The data."""
+
+    data: str = option("toy", "'toy', concadia:FOLDER or csv:FILE")
+    kinds: str | None = option(
+        None, "columns of a CSV file with the two kinds of text, the one to be preferred first; "
+        "by default description,caption", metavar="KIND,KIND",
+    )  # fmt: skip
+    split: str | None = option(None, "use this split alone, divided by article into train, val and test")
+    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
+    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Interventions."""
+
+    sources: Literal["random", "paired"] = option(
+        "random",
+        "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
+        choices=("random", "paired"),
+    )
+
+
+@dataclass(frozen=True)
+class AttributionOptions:
+    """Attributions."""
+
+    norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
+    attributed: int = option(64, "test pairs whose two texts are attributed")
+    n_steps: int = option(20, "points of the path integral of the attributions")
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """Abilities."""
+
+    transfer: str | None = option(
+        None, "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
+        "by default toy for the toy's data, else the three of the paper", metavar="LIST",
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""What a sweep can do at each cell besides the search, such as fine-tune a model there.
+
+Such objectives are found by name among the entry points of installed packages (group `clip_descriptions.objectives`),
+so that this package needs none that stands on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from interp.errors import UserError
+from interp.sweep.config import FROZEN, SweepConfig
+
+if TYPE_CHECKING:
+    from interp.clip.image_features import EmbeddedPairs
+    from interp.clip.model import Clip
+    from interp.data.norms import Norm
+    from interp.runs.place import Place
+
+GROUP = "clip_descriptions.objectives"
+
+
+@runtime_checkable
+class CellMeasures(Protocol):
+    """Further measures of a cell; can be sent to other processes."""
+
+    def __call__(self, place: Place) -> Mapping[str, Any]:
+        """Key -> value, for each key of the schema that the objective adds."""
+        ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What an entry point names: a module, or anything else that has these two functions."""
+
+    def settings(self, config: SweepConfig) -> dict[str, Any]:
+        """Whatever the measures depend on besides the settings of every sweep; JSON, kept in the manifest."""
+        ...
+
+    def prepare(self, config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm]) -> CellMeasures:
+        """Compute what all cells share."""
+        ...
+
+
+def find_objective(name: str) -> Objective | None:
+    """The objective of that name; None for the search on the frozen model alone.
+
+    Raises:
+        UserError: no installed package offers one of that name.
+    """
+    if name == FROZEN:
+        return None
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in known:
+        raise UserError(
+            f"there is no objective '{name}'; known: {', '.join((FROZEN, *known))}"
+            + ("" if known else "; others come with the package when it is installed: pip install -e .")
+        )
+    found: Objective = known[name].load()
+    return found
