@@ -116,7 +116,7 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
     assert manifest["cells"] == [Place(layer, size, 0).name for layer in (4, 5) for size in (2, 6)]
     command_of_it = "python -m interp.sweep --layers 4-5 --sizes 2,6 --max-steps 10 --jobs 1"
     assert manifest["command"].startswith(command_of_it)
-    assert manifest["command"].endswith("--n-steps 3 --max-steps 10")
+    assert manifest["command"].endswith("--limit 60")
     assert (done / "report.html").stat().st_size > 10_000
 
 
