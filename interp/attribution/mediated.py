@@ -215,13 +215,30 @@ def integrate(
     return shared, {name: sums[f"z.{name}"] for name in bases}
 
 
-def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
-    """Points and weights of the integral over [0, 1], from captum."""
-    from captum.attr._utils.approximation_methods import approximation_parameters
+RIEMANN = ("left", "right", "middle", "trapezoid")
 
-    step_sizes, alphas = approximation_parameters(method)
-    points, weights = (torch.tensor(list(rule(n_steps)), dtype=torch.float64) for rule in (alphas, step_sizes))
-    return points, weights
+
+def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
+    """Points and weights of the integral over [0, 1], float64; those of captum's rule of the same name.
+
+    Raises:
+        ValueError: unknown rule.
+    """
+    kind = method.removeprefix("riemann_")
+    if method == "gausslegendre":
+        points, weights = np.polynomial.legendre.leggauss(n_steps)
+        return torch.from_numpy(0.5 * (1 + points)), torch.from_numpy(0.5 * weights)
+    if kind == method or kind not in RIEMANN:
+        known = ", ".join(f"riemann_{name}" for name in RIEMANN)
+        raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {known}")
+    step = 1 / n_steps
+    first, last = {
+        "left": (0.0, 1 - step), "right": (step, 1.0), "middle": (step / 2, 1 - step / 2), "trapezoid": (0.0, 1.0),
+    }[kind]  # fmt: skip
+    found = torch.full((n_steps,), step, dtype=torch.float64)
+    if kind == "trapezoid":  # as captum has it: the ends weigh half, and all sum to 1 - 1 / n
+        found[[0, -1]] /= 2
+    return torch.linspace(first, last, n_steps, dtype=torch.float64), found
 
 
 def path_scores(

@@ -100,7 +100,7 @@ def image_features(
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise DataError(
             f"{len(bad)} of {len(pairs)} images cannot be used: {'; '.join(bad[:3])}{more}; "
-            "mend them, or leave them out with --skip-bad-images"
+            "mend them, or leave them out (skip_bad_images)"
         )
     if not kept:
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
@@ -127,7 +127,7 @@ def features_of_splits(
     for name in SPLITS:
         count = len(features.rows(name))
         if count < 2:
-            raise DataError(f"{name} has {count} pairs, at least 2 are needed; raise --limit or mend the images")
+            raise DataError(f"{name} has {count} pairs, at least 2 are needed; take more pairs, or mend the images")
     return features
 
 

@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from interp.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,9 +50,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise StoreError(
-            f"cannot write '{path}': {error.strerror or error}; choose another folder with --out"
-        ) from error
+        raise StoreError(f"cannot write '{path}': {error.strerror or error}; choose another folder") from error
 
 
 def to_json(value: Any) -> str:
@@ -142,7 +142,7 @@ def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> RunFolder
             if old != new:
                 raise StoreError(
                     f"'{path}' holds a run with {key} = {_short(old)}, not {_short(new)}; "
-                    "remove it, or choose another folder with --out"
+                    "remove it, or choose another folder"
                 )
         update_manifest(folder, resumed=[*before.get("resumed", []), {"at": now(), **environment()}], **facts)
     else:
@@ -155,14 +155,14 @@ def check_folder(path: Path) -> None:
     """Raise `StoreError` if a run cannot be kept in a folder; nothing is written."""
     try:
         if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
-            raise StoreError(f"'{path}' is not empty and is no run folder; choose another one with --out")
+            raise StoreError(f"'{path}' is not empty and is no run folder; choose another one")
         if path.exists() and not path.is_dir():
-            raise StoreError(f"'{path}' is a file; choose a folder with --out")
+            raise StoreError(f"'{path}' is a file; choose a folder")
         there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     except OSError as error:
-        raise StoreError(f"cannot use '{path}': {error.strerror or error}; choose another folder with --out") from error
+        raise StoreError(f"cannot use '{path}': {error.strerror or error}; choose another folder") from error
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise StoreError(f"cannot write '{path}': '{there}' cannot be written to; choose another folder with --out")
+        raise StoreError(f"cannot write '{path}': '{there}' cannot be written to; choose another folder")
 
 
 @contextmanager
@@ -172,17 +172,17 @@ def locked(folder: RunFolder) -> Iterator[None]:
     Raises:
         StoreError: another process works there.
     """
+    lock = FileLock(folder.path / ".lock", timeout=0)
     try:
-        import fcntl
-    except ImportError:  # Windows has no such locks
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            f"another process is at work in '{folder.path}'; wait for it, or choose another folder"
+        ) from error
+    try:
         yield
-        return
-    with (folder.path / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"another process is at work in '{folder.path}'; wait for it, or choose --out") from error
-        yield
+    finally:
+        lock.release()
 
 
 def _short(value: Any) -> str:

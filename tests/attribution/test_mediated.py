@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerIntegratedGradients, NeuronConductance
+from captum.attr._utils.approximation_methods import SUPPORTED_METHODS, approximation_parameters
 from html5lib import HTMLParser
 from torch import Tensor, nn
 from torch.nn import functional
@@ -297,3 +298,20 @@ def test_what_cannot_be_asked(small: Clip):
         attributor.attribute(["a star", "a moon"], an_image(1))
     with pytest.raises(ValueError, match="n_steps"):
         attributor.attribute(["a star"], an_image(1), n_steps=0)
+
+
+@pytest.mark.parametrize("n_steps", [2, 5, 20, 50])
+@pytest.mark.parametrize("method", SUPPORTED_METHODS)
+def test_rules_of_integration_are_captums(method: str, n_steps: int):
+    """Gauss-Legendre to the last bit; captum takes its Riemann points in float32."""
+    sizes, alphas = (torch.tensor(rule(n_steps), dtype=torch.float64) for rule in approximation_parameters(method))
+    close = {"atol": 0.0 if method == "gausslegendre" else 1e-7, "rtol": 0.0}
+    points, weights = path_rule(n_steps, method)
+    torch.testing.assert_close(points, alphas, **close)
+    torch.testing.assert_close(weights, sizes, **close)
+    assert points.diff().min() > 0
+
+
+def test_unknown_rules_are_named():
+    with pytest.raises(ValueError, match="unknown rule 'simpson'; known: gausslegendre, riemann_left, riemann_right"):
+        path_rule(5, "simpson")

@@ -188,7 +188,7 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
     bad = [pair for pair in pairs.pairs if pair.id.endswith(("1", "3"))]
     assert bad
     with pytest.raises(
-        DataError, match=rf"{len(bad)} of {len(pairs)} images cannot be used: .*{bad[0].id}.*--skip-bad-images"
+        DataError, match=rf"{len(bad)} of {len(pairs)} images cannot be used: .*{bad[0].id}.*skip_bad_images"
     ):
         image_features(small, spoiled)
     kept = image_features(small, spoiled, skip_bad=True)

@@ -36,7 +36,7 @@ def test_foreign_folders_are_left_alone(tmp_path: Path):
         open_run(tmp_path, {})
     with pytest.raises(StoreError, match="is a file"):
         open_run(tmp_path / "thesis.txt", {})
-    with pytest.raises(StoreError, match="choose another folder with --out"):
+    with pytest.raises(StoreError, match="choose another folder"):
         open_run(tmp_path / "thesis.txt" / "run", {})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
