@@ -19,7 +19,13 @@ from torch.nn import functional
 
 from benchmarks.material import CONTEXT, random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
-from interp.attribution.mediated import MediatedIntegratedGradients, assemble, default_baselines, integrate
+from interp.attribution.mediated import (
+    MediatedIntegratedGradients,
+    PathSettings,
+    assemble,
+    default_baselines,
+    integrate,
+)
 from interp.attribution.result import Route
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
@@ -38,14 +44,14 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
     bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
     one = bases["64"]
-    attributor = MediatedIntegratedGradients(clip, Rotation(one, Site("text", LAYER)))
+    attributor = MediatedIntegratedGradients(clip, Rotation(one, Site("text", LAYER)), routes=("through",))
 
     def ours_one() -> np.ndarray:
-        found = attributor.attribute(tokens, image, routes=("through",), n_steps=STEPS)
+        found = attributor.attribute(tokens, image, n_steps=STEPS)
         return found.tokens["through"]  # type: ignore[union-attr]
 
     def ours_all() -> dict[str, np.ndarray]:
-        shared, through = integrate(clip, tokens, image, LAYER, bases, n_steps=STEPS, routes=ROUTES)
+        shared, through = integrate(clip, tokens, image, LAYER, bases, PathSettings(STEPS, routes=ROUTES))
         full = {"full": assemble(shared, None, ("full",))["full"]}
         parts = {f"{name} {route}": values for name in bases
                  for route, values in assemble(shared, through[name], ("through", "around")).items()}  # fmt: skip
@@ -64,14 +70,14 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     for width, name, barred in lengths if whole else lengths[:1]:
         check({"z": ours_one()}, {"z": captum(clip, tokens, image, width, one, "through")})
         yield side_by_side(
-            f"{title}, one subspace", name,
+            (f"{title}, one subspace", name),
             partial(captum, clip, tokens, image, width, one, "through"), ours_one,
             goal=(">=", 4.0) if barred else None, repeats=repeats, inner=2, least=least[0] if barred else None,
         )  # fmt: skip
     for width, name, barred in lengths if whole else ():
         check(ours_all(), peer_all(width))
         yield side_by_side(
-            f"{title}, {len(SIZES)} sizes x {len(ROUTES)} routes", f"{name}, one at a time",
+            (f"{title}, {len(SIZES)} sizes x {len(ROUTES)} routes", f"{name}, one at a time"),
             partial(peer_all, width), ours_all, goal=(">=", 10.0) if barred else None,
             repeats=max(2, repeats // 5), least=least[1] if barred else None,
         )  # fmt: skip

@@ -66,7 +66,7 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
 
     settings = f"layer {LAYER}, k = {SIZE}, rank {RANK}, {PAIRS} pairs"
     found = side_by_side(
-        f"IIT-DAS LoRA step, {settings}", "ours, behavioral", own(behavioral), own(iit_das), goal=None,
+        (f"IIT-DAS LoRA step, {settings}", "ours, behavioral"), own(behavioral), own(iit_das), goal=None,
         repeats=repeats, least=least,
     )  # fmt: skip
     # The bar is on how much dearer the step is: ours to the behavioral one.
@@ -75,7 +75,7 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
         high=1 / found.low, goal=("<=", 1.25),
     )  # fmt: skip
     yield side_by_side(
-        f"IIT-DAS LoRA step, {settings}", "pyvene in the same loop", stepping(parameters, peer_loss), own(iit_das),
+        (f"IIT-DAS LoRA step, {settings}", "pyvene in the same loop"), stepping(parameters, peer_loss), own(iit_das),
         goal=(">=", 2.5), repeats=repeats, least=least,
     )  # fmt: skip
 

@@ -70,14 +70,14 @@ def scores(
     least = machine.seconds(push_work(clip, layer, length, backward=False))
     name = f"counterfactual scores, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
     yield side_by_side(
-        name, "pyvene", peer, ours, goal=(">=", goal), repeats=repeats, inner=10, least=least
+        (name, "pyvene"), peer, ours, goal=(">=", goal), repeats=repeats, inner=10, least=least
     )  # fmt: skip
     if not whole:
         return
     known = runs[1].stream(layer)[:, None]
     torch.testing.assert_close(peer(known), peer(), atol=CLOSE, rtol=0)
     yield side_by_side(
-        f"{name}", "pyvene, given the sources' streams", lambda: peer(known), ours, goal=None, repeats=repeats, inner=10
+        (name, "pyvene, given the sources' streams"), lambda: peer(known), ours, goal=None, repeats=repeats, inner=10
     )
 
 
@@ -117,7 +117,7 @@ def das_step(
     for peer, loss in list(peers.items())[: 2 if whole else 1]:
         plain = peer == "pyvene"
         yield side_by_side(
-            name, peer, _stepper(list(turn.parameters()), loss), step, goal=(">=", goal) if plain else None,
+            (name, peer), _stepper(list(turn.parameters()), loss), step, goal=(">=", goal) if plain else None,
             repeats=repeats, inner=10, least=least if plain else None,
         )  # fmt: skip
 

@@ -76,8 +76,7 @@ class Result:
 
 
 def side_by_side(
-    name: str,
-    peer_name: str,
+    names: tuple[str, str],
     peer: Callable[[], object],
     ours: Callable[[], object],
     *,
@@ -89,6 +88,7 @@ def side_by_side(
     """Time two ways to do the same in turn; the ratio, theirs to ours, is taken of each neighbouring two.
 
     Args:
+        names: of what is done, and of the peer.
         inner: how often ours runs for each run of the peer, so that short times are measured well.
         least: seconds in which ours could be done at the machine's limit.
     """
@@ -110,7 +110,7 @@ def side_by_side(
     low, value, high = np.percentile(both[:, 0] / both[:, 1], [25, 50, 75])
     mine = float(np.median(both[:, 1]))
     return Result(
-        name, peer_name, "x", float(value), float(low), float(high), repeats, goal,
+        *names, "x", float(value), float(low), float(high), repeats, goal,
         None if least is None else least / mine,
     )  # fmt: skip
 

@@ -94,7 +94,6 @@ def difference(
     given: ArrayLike | None = None,
     method: Method = "pearson",
     draws: int = 2000,
-    seed: int = 0,
 ) -> Estimate:
     """r(x, y) - r(other, y) with a paired bootstrap interval: both are taken in the same resampled clusters.
 
@@ -114,7 +113,7 @@ def difference(
     (a, o, b, *rest), groups = _units(columns, clusters, method)
     c = rest[0] if rest else None
     value = _once(a, b, c) - _once(o, b, c)
-    times = resamples(groups, draws, seed)
+    times = resamples(groups, draws, 0)
     if times is None or math.isnan(value):
         return Estimate(value, len(a))
     return Estimate(value, len(a), *_interval(_weighted(a, b, c, times) - _weighted(o, b, c, times)))

@@ -37,22 +37,30 @@ class MediatedIntegratedGradients:
     >>> clip, pairs = load_clip("toy"), load_toy()
     >>> pair = pairs.pairs[0]
     >>> image = embed_images(clip, [pairs.open_image(pair)])
-    >>> attributions = MediatedIntegratedGradients(clip).attribute([pair.positive], image, routes=("full",))
+    >>> attributions = MediatedIntegratedGradients(clip).attribute([pair.positive], image)
     >>> len(attributions.by_word("full")[0]) == len(attributions.words[0])
     True
 
     Args:
         clip: the model.
         rotation: of the subspace Z, at a site in the text tower; without one only `full` can be asked for.
+        routes: those to compute; by default all four with a rotation, else `full`.
 
     Raises:
+        ValueError: an unknown route, or one that needs a rotation.
         SiteError: the site is in the vision tower or not in this model.
         SiteMismatch: the rotation is of another width.
     """
 
-    def __init__(self, clip: Clip, rotation: Rotation | None = None) -> None:
+    def __init__(self, clip: Clip, rotation: Rotation | None = None, *, routes: Sequence[Route] | None = None) -> None:
+        """Check that rotation, model and routes go together."""
         self.clip, self.rotation = clip, rotation
         self.layer = 0
+        self.routes = tuple(routes) if routes is not None else (ROUTES if rotation is not None else ("full",))
+        if unknown := set(self.routes) - set(ROUTES):
+            raise ValueError(f"unknown route '{unknown.pop()}'; known: {', '.join(ROUTES)}")
+        if rotation is None and set(self.routes) != {"full"}:
+            raise ValueError("without a rotation there is no site: only the route 'full' is defined")
         if rotation is not None:
             site = rotation.site
             if site.tower != "text":
@@ -70,7 +78,6 @@ class MediatedIntegratedGradients:
         images: Embeddings,
         *,
         baselines: Int[Tensor, "n t"] | None = None,
-        routes: Sequence[Route] | None = None,
         n_steps: int = 50,
         method: str = "gausslegendre",
         internal_batch_size: int | None = None,
@@ -82,7 +89,6 @@ class MediatedIntegratedGradients:
             inputs: n texts, or their tokens.
             images: unit-norm embeddings, shape (n, embed).
             baselines: token ids to start from, shape (n, t); by default BOS, padding, EOT.
-            routes: by default all four with a rotation, else `full`.
             n_steps: points of the path integral.
             method: captum's name of the rule: ``gausslegendre``, ``riemann_trapezoid``, ``riemann_middle``, ...
             internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
@@ -92,24 +98,37 @@ class MediatedIntegratedGradients:
             `Attributions`, or with `return_convergence_delta` a tuple of them and `Attributions.delta`.
 
         Raises:
-            ValueError: counts that differ, an unknown route, or a route that needs a rotation.
+            ValueError: counts that differ, or an unknown rule.
         """
         tokens = inputs if isinstance(inputs, Tokens) else tokenize(self.clip, inputs)
-        chosen = tuple(routes) if routes is not None else (ROUTES if self.rotation is not None else ("full",))
-        unknown = set(chosen) - set(ROUTES)
-        if unknown:
-            raise ValueError(f"unknown route '{unknown.pop()}'; known: {', '.join(ROUTES)}")
-        if self.rotation is None and set(chosen) != {"full"}:
-            raise ValueError("without a rotation there is no site: only the route 'full' is defined")
-        needed = {"through", "around"} & set(chosen)
+        needed = {"through", "around"} & set(self.routes)
         bases = {"z": self.rotation.basis} if self.rotation is not None and needed else {}
         shared, through = integrate(
-            self.clip, tokens, images, self.layer, bases, baselines=baselines, n_steps=n_steps, method=method,
-            internal_batch_size=internal_batch_size, routes=chosen,
+            self.clip, tokens, images, self.layer, bases,
+            PathSettings(n_steps, method, internal_batch_size, baselines, self.routes),
         )  # fmt: skip
-        values = assemble(shared, through["z"] if through else None, chosen)
+        values = assemble(shared, through["z"] if through else None, self.routes)
         found = Attributions(tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score)
         return (found, found.delta) if return_convergence_delta else found
+
+
+@dataclass(frozen=True, eq=False)
+class PathSettings:
+    """How a path integral is taken.
+
+    Attributes:
+        n_steps: its points.
+        method: of the rule, see `path_rule`.
+        internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
+        baselines: token ids to start from, shape (n, t); by default `default_baselines`.
+        routes: those that will be assembled; nothing is computed that they do not need.
+    """
+
+    n_steps: int = 50
+    method: str = "gausslegendre"
+    internal_batch_size: int | None = None
+    baselines: Int[Tensor, "n t"] | None = None
+    routes: Sequence[Route] = ROUTES
 
 
 @dataclass(frozen=True)
@@ -160,35 +179,34 @@ def integrate(
     images: Embeddings,
     layer: int,
     bases: Mapping[str, Basis],
-    *,
-    baselines: Int[Tensor, "n t"] | None = None,
-    n_steps: int = 50,
-    method: str = "gausslegendre",
-    internal_batch_size: int | None = None,
-    routes: Sequence[Route] = ROUTES,
+    settings: PathSettings | None = None,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
     """The path integrals of several subspaces at one layer, at the price of one forward pass.
 
     Args:
         layer: of the site; 0 if there is none.
         bases: name -> orthonormal basis, shape (d, k).
-        routes: those that will be assembled; nothing is computed that they do not need.
 
     Returns:
         What all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
+
+    Raises:
+        ValueError: counts or shapes that differ, no steps, or an unknown rule.
     """
+    settings = settings or PathSettings()
+    n_steps = settings.n_steps
     if len(images) != len(tokens):
         raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(tokens)} texts")
     if n_steps < 1:
         raise ValueError(f"n_steps must be at least 1, got {n_steps}")
-    given = baselines if baselines is not None else default_baselines(clip, tokens)
+    given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     if given.shape != tokens.ids.shape:
         raise ValueError(
             f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
         )
-    alphas, weights = path_rule(n_steps, method)
+    alphas, weights = path_rule(n_steps, settings.method)
     whole = [name for name, users in (("stream", {"around", "bypass"}), ("full", {"full", "bypass"}))
-             if users & set(routes)]  # fmt: skip
+             if users & set(settings.routes)]  # fmt: skip
     sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in [*whole, *(f"z.{name}" for name in bases)]}
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
     moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
@@ -202,7 +220,7 @@ def integrate(
             both = path_scores(clip, torch.cat([end, start]), some.eot.repeat(2), target.repeat(2, 1)).double().cpu()
             score[rows.numpy()], baseline_score[rows.numpy()] = both.numpy().reshape(2, -1)
         steps = torch.arange(len(rows) * n_steps)
-        for chunk in steps.split(internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
+        for chunk in steps.split(settings.internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
             text, step = chunk // n_steps, chunk % n_steps
             delta = (end - start)[text]
             path = (start[text] + alphas[step].to(end)[:, None, None] * delta).requires_grad_()

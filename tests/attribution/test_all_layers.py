@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from interp.attribution.all_layers import PathRun, TextPath, run_path
-from interp.attribution.mediated import integrate
+from interp.attribution.mediated import PathSettings, integrate
 from interp.clip.blocks import blocks, embed_ids, run_block
 from interp.clip.forward_mode import move_tokens
 from interp.clip.loading import load_clip
@@ -92,7 +92,7 @@ def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int)
     run = run_paths(small, tokens, images(4), range(1, 6))
     basis = random_basis(24, size, torch.Generator().manual_seed(seed))
     for layer in range(1, 6):
-        shared, through = integrate(small, tokens, images(4), layer, {"z": basis}, n_steps=STEPS)
+        shared, through = integrate(small, tokens, images(4), layer, {"z": basis}, PathSettings(STEPS))
         ours = run.shared(layer)
         assert shared.full is not None
         largest = np.abs(shared.full).max()

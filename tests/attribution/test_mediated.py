@@ -9,7 +9,13 @@ from html5lib import HTMLParser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interp.attribution.mediated import MediatedIntegratedGradients, default_baselines, integrate, path_rule
+from interp.attribution.mediated import (
+    MediatedIntegratedGradients,
+    PathSettings,
+    default_baselines,
+    integrate,
+    path_rule,
+)
 from interp.attribution.result import ROUTES, Attributions
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site, SiteError, SiteMismatch
@@ -119,9 +125,8 @@ def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip
     """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""
     texts, images = random_texts(7, layer), an_image(7, layer)
     turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), Site("text", layer))
-    ours = MediatedIntegratedGradients(small, turn).attribute(
-        texts, images, n_steps=STEPS, routes=("bypass",), internal_batch_size=30
-    )
+    attributor = MediatedIntegratedGradients(small, turn, routes=("bypass",))
+    ours = attributor.attribute(texts, images, n_steps=STEPS, internal_batch_size=30)
     largest = 0.0
     for row, (text, image) in enumerate(zip(texts, images, strict=True)):
         expected = bypass_by_hook(small, text, image, layer)
@@ -211,9 +216,9 @@ def test_batching_does_not_matter(small: Clip):
 def test_several_subspaces_at_once_are_those_of_each_alone(small: Clip):
     tokens, images = tokenize(small, random_texts(5, 4)), an_image(5)
     bases = {str(k): random_basis(24, k, torch.Generator().manual_seed(k)) for k in (1, 4, 9)}
-    shared, through = integrate(small, tokens, images, 3, bases, n_steps=4)
+    shared, through = integrate(small, tokens, images, 3, bases, PathSettings(4))
     for name, basis in bases.items():
-        alone, only = integrate(small, tokens, images, 3, {name: basis}, n_steps=4)
+        alone, only = integrate(small, tokens, images, 3, {name: basis}, PathSettings(4))
         # To the bit: a sweep's cells must not depend on which of them are computed together.
         np.testing.assert_array_equal(through[name], only[name])
         np.testing.assert_array_equal(shared.stream, alone.stream)
@@ -291,9 +296,9 @@ def test_what_cannot_be_asked(small: Clip):
         MediatedIntegratedGradients(small, Rotation(torch.eye(24), Site("text", 9)))
     with pytest.raises(SiteMismatch, match="width 32"):
         MediatedIntegratedGradients(small, Rotation(torch.eye(32), Site("text", 1)))
-    attributor = MediatedIntegratedGradients(small)
     with pytest.raises(ValueError, match="without a rotation"):
-        attributor.attribute(["a star"], an_image(1), routes=("through",))
+        MediatedIntegratedGradients(small, routes=("through",))
+    attributor = MediatedIntegratedGradients(small)
     with pytest.raises(ValueError, match="one image for each text"):
         attributor.attribute(["a star", "a moon"], an_image(1))
     with pytest.raises(ValueError, match="n_steps"):

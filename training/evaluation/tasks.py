@@ -225,9 +225,9 @@ def word_attributions(clip: Clip, features: EmbeddedPairs, rotation: Rotation | 
         n_steps: points of the path integral.
     """
     routes: tuple[Route, ...] = ("full",) if rotation is None else MEASURED
-    attributor = MediatedIntegratedGradients(clip, rotation)
+    attributor = MediatedIntegratedGradients(clip, rotation, routes=routes)
     images = features.embeddings.repeat(2, 1)
-    return cast(Attributions, attributor.attribute(features.texts, images, routes=routes, n_steps=n_steps))
+    return cast(Attributions, attributor.attribute(features.texts, images, n_steps=n_steps))
 
 
 def norms(

@@ -848,9 +848,8 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     routed = by_key(rows)
     assert {key[2] for key in plain} == {"pearson full", "largest delta"}
     assert {key[2] for key in routed} == {"pearson through", "pearson around", "pearson full", "largest delta"}
-    seen = MediatedIntegratedGradients(small, rotation).attribute(
-        texts, both, routes=("through", "around", "full"), n_steps=3
-    )
+    attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
+    seen = attributor.attribute(texts, both, n_steps=3)
     for route in ("through", "around", "full"):
         values: dict[str, list[float]] = {}
         for words, owners, tokens in zip(seen.words, seen.word_of, seen.tokens[route], strict=True):
