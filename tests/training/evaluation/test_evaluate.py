@@ -644,7 +644,7 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
             assert (row.value, row.n) == (pytest.approx(fmean(hits)), len(hits))
             clustered, alone = (stats.clustered_share(hits, each) for each in (groups[kind], range(len(hits))))
             assert (row.low, row.high) == pytest.approx((clustered.low, clustered.high), abs=0, nan_ok=True)
-            assert kind or (row.low, row.high) != (alone.low, alone.high)
+            assert kind or name != names[-1] or (row.low, row.high) != (alone.low, alone.high)
         for kind, total in zip(("description", "caption"), sums, strict=True):
             row = found["concadia", name, f"mean {kind} score"]
             assert row.value == pytest.approx(total / len(counts[""]), abs=1e-12)
@@ -659,9 +659,9 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
 
 
 def test_a_tie_is_no_preference():
-    pairs = some_pairs(9, ("test",))
-    ties = by_key(tasks.preferences(pairs, PAPER, np.ones(9), np.ones(9)))["concadia", "test", "preference"]
-    wins = by_key(tasks.preferences(pairs, PAPER, np.ones(9) + 1e-6, np.ones(9)))["concadia", "test", "preference"]
+    pairs = some_pairs(30, ("test",))
+    ties = by_key(tasks.preferences(pairs, PAPER, np.ones(30), np.ones(30)))["concadia", "test", "preference"]
+    wins = by_key(tasks.preferences(pairs, PAPER, np.ones(30) + 1e-6, np.ones(30)))["concadia", "test", "preference"]
     assert (ties.value, ties.low) == (0.0, 0.0)
     assert (wins.value, wins.high) == (1.0, 1.0)
 
