@@ -21,6 +21,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
+        """One line on standard error, exit status 2."""
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 

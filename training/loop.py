@@ -61,7 +61,7 @@ def total_steps(config: FinetuneConfig, pairs: int) -> int:
 def train(
     task: Task, accelerator: Accelerator, *, resume: bool, on_step: Callable[[int, float], None] = lambda *_: None
 ) -> Progress:
-    """Train until the steps are done or `val` has stopped to improve; the best weights are in the folder then.
+    """Train until the steps are done or the loss on `val` no longer falls; the best weights are in the folder then.
 
     Args:
         resume: go on from the folder's checkpoint, if it has one.

@@ -14,7 +14,7 @@ from torch.nn import functional
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.interventions.rotation import swap_span
-from interp.interventions.trainable_run import live_texts
+from interp.interventions.trainable_run import trainable_texts
 from interp.methods.pairs import PairRun
 from interp.methods.search import das_losses
 from interp.tensors import Embeddings, Float, Int, Tensor
@@ -59,7 +59,7 @@ class Learner(nn.Module):
             source: for each pair the one that its source text comes from, shape (n,).
         """
         embedded = images if images.ndim == 2 else self._embed(images)
-        run, n, scale = live_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
+        run, n, scale = trainable_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
         logits = (run.embeddings * embedded.repeat(2, 1)).sum(-1) * scale
         behavioral = behavioral_loss(logits[:n], logits[n:])
         if self.free is None:

@@ -125,10 +125,12 @@ class Run:
 
     @property
     def title(self) -> str:
+        """The recipe, and the seed if it has one."""
         return self.name if self.seed is None else f"{self.name}-seed{self.seed}"
 
     @property
     def folder(self) -> Path:
+        """Where the run is kept."""
         return Path(self.config.out) / self.title
 
     def carry_out(self, *, threads: int | None) -> None:
@@ -174,7 +176,7 @@ class Run:
 
 
 def missing(config: PaperConfig) -> list[str]:
-    """What cannot be had: one sentence for each thing, with the mend. Nothing large is downloaded."""
+    """What cannot be had: one sentence for each thing, which says how to mend it. Nothing large is downloaded."""
     from interp.data import load_pairs
     from interp.data.blv import load_blv
     from interp.data.transfer import KNOWN, default_sets

@@ -21,16 +21,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import CLIPModel, PreTrainedTokenizerFast
 
 from interp import cli
 from interp.data import toy
-from interp.data.toy_pictures import SIZE, Scene, render
+from interp.data.toy_pictures import Scene, render
 from interp.errors import UserError
 from interp.runs.folder import check_folder, to_json, write_atomic
-
-BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
-CONTEXT = 77
+from training.toy_model import build_model, build_tokenizer, save
 
 
 @dataclass(frozen=True)
@@ -69,46 +67,6 @@ class PretrainConfig:
     seed: int = 0
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """CLIP's text pipeline (lower case, CLIP's splitting, BOS and EOT) over whole words of the toy world.
-
-    Words that the world does not know become one unknown token each. EOT doubles as padding, as in OpenAI's CLIP.
-    """
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    vocabulary = {word: i for i, word in enumerate([UNK, BOS, *toy.vocabulary(), EOT])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    pattern = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
-    tokenizer.post_processor = processors.RobertaProcessing(
-        (EOT, vocabulary[EOT]), (BOS, vocabulary[BOS]), trim_offsets=False, add_prefix_space=False
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOT, pad_token=EOT, unk_token=UNK,
-        model_max_length=CONTEXT,
-    )  # fmt: skip
-
-
-def build_model(tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
-    """A CLIP of 3.2 M parameters: 12 text blocks and 4 vision blocks of width 128, 64-pixel images."""
-    special = {
-        "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
-    text = {
-        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 12, "num_attention_heads": 4,
-        "vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "projection_dim": 128, **special,
-    }  # fmt: skip
-    vision = {
-        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4,
-        "image_size": SIZE, "patch_size": 16, "projection_dim": 128,
-    }  # fmt: skip
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
-
-
 def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
     """Rendered scenes as the image processor would give them: float32, (n, 3, 64, 64), -1 to 1."""
     stacked = np.stack([render(scene, rng) for scene in scenes])
@@ -116,6 +74,7 @@ def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
 
 
 def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tensor:
+    """Unit-norm embeddings of texts, shape (n, embed), with their graph."""
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     # Causal tower, EOT last: what the pads hold cannot matter, so no mask.
     features = model.get_text_features(input_ids=batch["input_ids"]).pooler_output
@@ -123,6 +82,7 @@ def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, texts: lis
 
 
 def embed_pixels(model: CLIPModel, images: Tensor) -> Tensor:
+    """Unit-norm embeddings of pixel values, shape (n, embed), with their graph."""
     return functional.normalize(model.get_image_features(pixel_values=images).pooler_output, dim=-1)
 
 
@@ -130,7 +90,7 @@ def embed_pixels(model: CLIPModel, images: Tensor) -> Tensor:
 def measure(
     model: CLIPModel, tokenizer: PreTrainedTokenizerFast, split: str, *, n: int, rounds: int, seed: int
 ) -> dict[str, float]:
-    """What the issue of a base model is judged by, on scenes of one split.
+    """What a base model is judged by, on scenes of one split.
 
     Args:
         n: pairs for the preference and the zero-shot tasks.
@@ -278,25 +238,6 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     save(model, tokenizer, folder)
     write_atomic(folder / "pretraining.json", to_json(report))
     return report
-
-
-def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write weights (safetensors, half precision), configuration, tokenizer and image processor settings."""
-    model.half().save_pretrained(folder)
-    model.float()
-    tokenizer.save_pretrained(folder)
-    write_image_settings(folder)
-
-
-def write_image_settings(folder: Path) -> None:
-    """Write `preprocessor_config.json`: 64 pixels, values from -1 to 1."""
-    settings = {
-        "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": SIZE},
-        "do_center_crop": True, "crop_size": {"height": SIZE, "width": SIZE}, "resample": 3,
-        "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5] * 3,
-        "image_std": [0.5] * 3, "do_convert_rgb": True,
-    }  # fmt: skip
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def run_block(
 
 
 def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
-    """What a block lets later positions see of some."""
+    """Keys and values that a block exposes to later positions."""
     normed = block.layer_norm1(hidden)
     return block.self_attn.k_proj(normed), block.self_attn.v_proj(normed)
 

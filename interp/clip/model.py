@@ -21,7 +21,7 @@ Tower = Literal["text", "vision"]
 
 
 class ModelError(UserError):
-    """The model cannot be loaded or used as asked; the message is one line with the mend."""
+    """The model cannot be loaded or used as asked; the message is one line that says how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Clip:
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return self.model.device
 
     @property

@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 
 
 class DataError(UserError):
-    """The data cannot be used as asked; the message is one line that names the thing and the mend."""
+    """The data cannot be used as asked; the message is one line that names the thing and says how to mend it."""
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,15 @@ class TextRun:
         return len(self.rows)
 
     def take(self, rows: Int[Tensor, " m"]) -> TextRun:
+        """See `CleanRun.take`."""
         return replace(self, rows=self.rows[rows])
 
     def stream(self, layer: int) -> Streams:
+        """See `CleanRun.stream`; raises `SiteMismatch` if the run did not keep the layer."""
         return _at(self.streams, layer)[self.rows]
 
     def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+        """See `CleanRun.push`; raises `SiteMismatch` if the run did not keep the layer."""
         _at(self.streams, layer)
         groups = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
         for number in range(layer, self.clip.depth("text")):
@@ -89,6 +92,7 @@ class TextRun:
         return finish(self.clip, "text", h)
 
     def batches(self, size: int) -> list[Tensor]:
+        """Texts of similar length."""
         return length_batches(self.tokens.eot[self.rows], size)
 
     def save(self, path: Path) -> None:
@@ -103,6 +107,7 @@ class TextRun:
 
     @classmethod
     def load(cls, clip: Clip, path: Path) -> TextRun:
+        """Read what `save` wrote, for the same model."""
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
@@ -138,12 +143,15 @@ class VisionRun:
         return len(self.rows)
 
     def take(self, rows: Int[Tensor, " m"]) -> VisionRun:
+        """See `CleanRun.take`."""
         return replace(self, rows=self.rows[rows])
 
     def stream(self, layer: int) -> Streams:
+        """See `CleanRun.stream`; raises `SiteMismatch` if the run did not keep the layer."""
         return _at(self.grids, layer)[self.rows, 0]
 
     def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+        """See `CleanRun.push`; raises `SiteMismatch` if the run did not keep the layer."""
         if h.ndim == 3:
             return torch.stack([self.push(layer, part) for part in h.unbind(1)], dim=1)
         hidden = torch.cat([h[:, None], _at(self.grids, layer)[self.rows, 1:]], dim=1)
@@ -152,6 +160,7 @@ class VisionRun:
         return finish(self.clip, "vision", hidden[:, 0])
 
     def batches(self, size: int) -> list[Tensor]:
+        """Images in their order."""
         return list(torch.arange(len(self)).split(size))
 
 

@@ -18,7 +18,7 @@ from interp.tensors import Float, Int, Streams, Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class LiveRun:
+class TrainableRun:
     """A clean run of one batch of texts, in which everything can be differentiated.
 
     Attributes:
@@ -43,14 +43,17 @@ class LiveRun:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, rows: Int[Tensor, " m"]) -> LiveRun:
+    def take(self, rows: Int[Tensor, " m"]) -> TrainableRun:
+        """See `CleanRun.take`."""
         return replace(self, rows=self.rows[rows.to(self.rows.device)])
 
     def stream(self, layer: int) -> Streams:
+        """See `CleanRun.stream`; raises `SiteMismatch` for another layer than the site's."""
         self._check(layer)
         return self.streams[self.rows]
 
     def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+        """See `CleanRun.push`; differentiable in the model's weights too."""
         self._check(layer)
         groups = group(self.starts[self.rows.cpu()], self.eot[self.rows.cpu()], h.device)
         for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):
@@ -58,6 +61,7 @@ class LiveRun:
         return finish(self.clip, "text", h)
 
     def batches(self, size: int) -> list[Tensor]:
+        """Texts in their order."""
         return list(torch.arange(len(self)).split(size))
 
     def _check(self, layer: int) -> None:
@@ -65,7 +69,7 @@ class LiveRun:
             raise SiteMismatch(f"this run kept layer {self.layer}, not {layer}")
 
 
-def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int) -> LiveRun:
+def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int) -> TrainableRun:
     """Run a batch of texts, and keep what interventions at EOT after `layer` need.
 
     Args:
@@ -85,7 +89,7 @@ def live_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], laye
             values.append(v)
     each = torch.arange(len(ids), device=ids.device)
     embeddings = finish(clip, "text", streams[-1])
-    return LiveRun(
+    return TrainableRun(
         clip, layer, embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.starts, eot.cpu(),
         each,
     )  # fmt: skip

@@ -27,7 +27,7 @@ PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accel
 
 
 class StoreError(UserError):
-    """The run folder cannot be used; the message is one line with the mend."""
+    """The run folder cannot be used; the message is one line that says how to mend it."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -89,9 +89,11 @@ class RunFolder:
 
     @property
     def manifest_path(self) -> Path:
+        """Of the manifest, whether it is there or not."""
         return self.path / "manifest.json"
 
     def cell_path(self, name: str) -> Path:
+        """Of a cell's file, whether it is there or not."""
         return self.path / "cells" / f"{name}.json"
 
     def manifest(self) -> dict[str, Any]:
@@ -119,6 +121,7 @@ class RunFolder:
         return sorted(path.stem for path in self.path.glob("cells/*.json"))
 
     def write(self, name: str, cell: Mapping[str, Any]) -> None:
+        """Keep a finished cell, whole or not at all; raises `StoreError` if it cannot be written."""
         write_atomic(self.cell_path(name), to_json(cell))
 
 
@@ -196,6 +199,7 @@ def update_manifest(folder: RunFolder, **facts: Any) -> None:
 
 
 def now() -> str:
+    """The time in UTC, as ISO 8601 writes it, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -10,7 +10,7 @@ from interp.clip.sites import Site, SiteError, SiteMismatch
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, random_basis, swap
-from interp.interventions.trainable_run import live_texts
+from interp.interventions.trainable_run import trainable_texts
 from tests.oracles.plain_forward import random_texts
 
 
@@ -19,7 +19,7 @@ def test_a_live_run_is_a_clean_run_with_a_graph(small: Clip, layer: int, generat
     """The same embeddings, streams and counterfactuals as the cached engine, for texts of many lengths."""
     texts = random_texts(40, 3)  # several groups of lengths
     tokens = tokenize(small, texts)
-    live = live_texts(small, tokens.ids, tokens.eot, layer)
+    live = trainable_texts(small, tokens.ids, tokens.eot, layer)
     clean = clean_texts(small, texts, [layer])
     torch.testing.assert_close(live.embeddings, embed_texts(small, texts))
     torch.testing.assert_close(live.stream(layer), clean.stream(layer))
@@ -38,7 +38,7 @@ def test_gradients_reach_the_weights_through_streams_keys_and_values(small: Clip
     embeddings = small.model.text_model.embeddings.token_embedding.weight
     try:
         weight.requires_grad_(True)
-        live = live_texts(small, tokens.ids, tokens.eot, 3)
+        live = trainable_texts(small, tokens.ids, tokens.eot, 3)
         frozen = live.stream(3).detach()
         (through_keys,) = torch.autograd.grad(live.push(3, frozen)[:, 0].sum(), weight, retain_graph=True)
         assert through_keys.abs().max() > 1e-6  # by the earlier positions alone
@@ -52,8 +52,8 @@ def test_gradients_reach_the_weights_through_streams_keys_and_values(small: Clip
 def test_only_its_own_layer(small: Clip):
     tokens = tokenize(small, random_texts(2, 0))
     with pytest.raises(SiteError, match="layer 9 does not exist"):
-        live_texts(small, tokens.ids, tokens.eot, 9)
-    live = live_texts(small, tokens.ids, tokens.eot, 3)
+        trainable_texts(small, tokens.ids, tokens.eot, 9)
+    live = trainable_texts(small, tokens.ids, tokens.eot, 3)
     with pytest.raises(SiteMismatch, match="kept layer 3, not 2"):
         live.stream(2)
     assert replace(live, rows=live.rows[:1]).stream(3).shape == (1, 24)

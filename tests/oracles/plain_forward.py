@@ -14,7 +14,7 @@ from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.data import toy
-from training.pretrain_toy import build_tokenizer, write_image_settings
+from training.toy_model import build_tokenizer, write_image_settings
 
 
 def random_clip(

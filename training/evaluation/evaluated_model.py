@@ -28,6 +28,7 @@ class Subject:
 
     @property
     def is_run(self) -> bool:
+        """Whether the model was fine-tuned by this package, and left a manifest."""
         return bool(self.settings)
 
     @property
