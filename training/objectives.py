@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from interp.clip.model import Clip
+from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
 from interp.interventions.rotation import swap_span
 from interp.interventions.trainable_run import trainable_texts
 from interp.methods.pairs import PairRun
 from interp.methods.search import das_losses
-from interp.tensors import Embeddings, Float, Int, Tensor
+from interp.tensors import Float, Int, Tensor
 
 Objective = Literal["behavioral", "iit-das", "joint"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
@@ -58,7 +58,7 @@ class Learner(nn.Module):
             images: unit-norm embeddings, shape (n, embed), or pixel values, if the vision tower is trained.
             source: for each pair the one that its source text comes from, shape (n,).
         """
-        embedded = images if images.ndim == 2 else self._embed(images)
+        embedded = images if images.ndim == 2 else unit_images(self.model, images)
         run, n, scale = trainable_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
         logits = (run.embeddings * embedded.repeat(2, 1)).sum(-1) * scale
         behavioral = behavioral_loss(logits[:n], logits[n:])
@@ -70,6 +70,3 @@ class Learner(nn.Module):
         swaps = [lambda base, other: swap_span(base, other, free)]
         iit_das = das_losses(pairs, site, swaps, source, logits.roll(n), rows)[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)
-
-    def _embed(self, pixels: Tensor) -> Embeddings:
-        return functional.normalize(self.model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)

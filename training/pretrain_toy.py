@@ -24,11 +24,12 @@ from tqdm import tqdm
 from transformers import CLIPModel, PreTrainedTokenizerFast
 
 from interp import cli
+from interp.clip.model import unit_images, unit_texts
+from interp.clip.toy_model import build_model, build_tokenizer, save
 from interp.data import toy
 from interp.data.toy_pictures import Scene, render
 from interp.errors import UserError
 from interp.runs.folder import check_folder, to_json, write_atomic
-from training.toy_model import build_model, build_tokenizer, save
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,8 @@ def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
 
 def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tensor:
     """Unit-norm embeddings of texts, shape (n, embed), with their graph."""
-    batch = tokenizer(texts, padding=True, return_tensors="pt")
-    # Causal tower, EOT last: what the pads hold cannot matter, so no mask.
-    features = model.get_text_features(input_ids=batch["input_ids"]).pooler_output
-    return functional.normalize(features, dim=-1)
-
-
-def embed_pixels(model: CLIPModel, images: Tensor) -> Tensor:
-    """Unit-norm embeddings of pixel values, shape (n, embed), with their graph."""
-    return functional.normalize(model.get_image_features(pixel_values=images).pooler_output, dim=-1)
+    # The tower is causal and EOT comes last: what the padding holds cannot matter, so there is no mask.
+    return unit_texts(model, tokenizer(texts, padding=True, return_tensors="pt")["input_ids"])
 
 
 @torch.inference_mode()
@@ -102,7 +96,7 @@ def measure(
     model.eval()
     rng = np.random.default_rng([seed, 7])
     scenes = toy.sample_scenes(split, n, rng)
-    images = torch.cat([embed_pixels(model, pixels(scenes[i : i + 128], rng)) for i in range(0, n, 128)])
+    images = torch.cat([unit_images(model, pixels(scenes[i : i + 128], rng)) for i in range(0, n, 128)])
     kinds = {"description": toy.DESCRIPTIONS, "caption": toy.CAPTIONS}
     scores = {
         kind: (images * embed_texts(model, tokenizer, [toy.write(t, s, rng) for s in scenes])).sum(-1)
@@ -113,7 +107,7 @@ def measure(
     hits = dict.fromkeys(kinds, 0.0)
     for _ in range(rounds):
         chosen = toy.distinct_scenes(split, 64, rng)
-        image = embed_pixels(model, pixels(chosen, rng))
+        image = unit_images(model, pixels(chosen, rng))
         for kind, templates in kinds.items():
             text = embed_texts(model, tokenizer, [toy.write(templates, s, rng) for s in chosen])
             hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
@@ -161,7 +155,7 @@ def badness(looked: dict[str, float]) -> float:
 
 def contrastive_loss(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, images: Tensor, texts: list[str]) -> Tensor:
     """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
-    logits = embed_pixels(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
+    logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
     target = torch.arange(len(images))
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from interp.clip.loading import ADAPTER_WEIGHTS
-from interp.clip.model import Clip
+from interp.clip.model import Clip, Tower
+from interp.clip.parts import layers_pattern, linear_layers, tower_parts
 from interp.errors import UserError
 from interp.runs.folder import write_atomic
 from training.config import FinetuneConfig
 
-PARTS = {"text": ("text_model", "text_projection"), "vision": ("vision_model", "visual_projection")}
 FULL_WEIGHTS = "model.safetensors"
 
 
@@ -26,25 +25,24 @@ def prepare(clip: Clip, config: FinetuneConfig) -> None:
     Raises:
         UserError: a target of LoRA is not there.
     """
-    towers = ("text", "vision") if config.tower == "both" else (config.tower,)
+    towers: tuple[Tower, ...] = ("text", "vision") if config.tower == "both" else (config.tower,)
     if config.tuning == "full":
         for tower in towers:
-            for part in PARTS[tower]:
-                clip.model.get_submodule(part).requires_grad_(True)
+            for part in tower_parts(clip, tower):
+                part.requires_grad_(True)
         return
     from peft import LoraConfig, inject_adapter_in_model
 
     targets = [target.strip() for target in config.lora_targets.split(",")]
     for tower in towers:
-        modules = clip.model.get_submodule(f"{tower}_model.encoder.layers.0").named_modules()
-        known = [name.rpartition(".")[2] for name, module in modules if isinstance(module, nn.Linear)]
+        known = linear_layers(clip, tower)
         if unknown := [target for target in targets if target not in known]:
             raise UserError(
                 f"--lora-targets: CLIP's blocks have no linear layer '{unknown[0]}'; known: {', '.join(known)}"
             )
     adapters = LoraConfig(
         r=config.lora_rank, lora_alpha=config.lora_rank, lora_dropout=0.0,
-        target_modules=rf"({'|'.join(towers)})_model\.encoder\.layers\.\d+\.\w+\.({'|'.join(targets)})",
+        target_modules=layers_pattern(towers, targets),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # peft draws from the global generator

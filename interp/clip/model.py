@@ -164,6 +164,16 @@ def pixel_values(clip: Clip, images: Sequence[Image]) -> Pixels:
     return batch["pixel_values"].to(clip.device, clip.model.dtype)
 
 
+def unit_texts(model: CLIPModel, ids: Int[Tensor, "n t"]) -> Embeddings:
+    """Unit-norm embeddings of token ids by transformers' own forward pass, with their graph, shape (n, embed)."""
+    return functional.normalize(model.get_text_features(input_ids=ids).pooler_output, dim=-1)
+
+
+def unit_images(model: CLIPModel, pixels: Pixels) -> Embeddings:
+    """Unit-norm embeddings of pixel values by transformers' own forward pass, with their graph, shape (n, embed)."""
+    return functional.normalize(model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
+
+
 @torch.inference_mode()
 def embed_texts(clip: Clip, texts: Sequence[str], *, batch_size: int = 128) -> Embeddings:
     """Unit-norm text embeddings, shape (n, embed), by transformers' own forward pass."""
@@ -171,7 +181,7 @@ def embed_texts(clip: Clip, texts: Sequence[str], *, batch_size: int = 128) -> E
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     for rows in length_batches(tokens.eot, batch_size):
         ids = tokens.take(rows).ids.to(clip.device)
-        out[rows] = functional.normalize(clip.model.get_text_features(input_ids=ids).pooler_output, dim=-1)
+        out[rows] = unit_texts(clip.model, ids)
     return out
 
 
@@ -183,8 +193,7 @@ def embed_images(clip: Clip, images: Iterable[Image], *, batch_size: int = 32) -
 
     def flush() -> None:
         if batch:
-            features = clip.model.get_image_features(pixel_values=pixel_values(clip, batch)).pooler_output
-            parts.append(functional.normalize(features, dim=-1).cpu())
+            parts.append(unit_images(clip.model, pixel_values(clip, batch)).cpu())
             batch.clear()
 
     for image in images:

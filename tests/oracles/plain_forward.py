@@ -13,8 +13,8 @@ from transformers import CLIPConfig, CLIPModel
 from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
+from interp.clip.toy_model import build_tokenizer, write_image_settings
 from interp.data import toy
-from training.toy_model import build_tokenizer, write_image_settings
 
 
 def random_clip(
