@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from interp.interventions.rotation import Rotation
 from interp.measures import MethodName
 from interp.methods.pairs import PairsAtSite
@@ -30,7 +28,6 @@ class Method:
     fit: Fit
     repeats: int = 1
 
-
-def repeat_seed(seed: int, number: int) -> int:
-    """The seed of a repetition, from 0, of a control: of a stream of its own, which no search draws from."""
-    return int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0])
+    def seeds(self, seed: int) -> list[int]:
+        """The seed of each repetition in a cell of this seed; no two cells of different seeds share one."""
+        return [seed * self.repeats + number for number in range(self.repeats)]

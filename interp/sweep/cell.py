@@ -23,7 +23,7 @@ from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.interventions.rotation import Rotation, RotationError
 from interp.methods import find_methods
-from interp.methods.method import Method, repeat_seed
+from interp.methods.method import Method
 from interp.methods.outcomes import Outcomes, align, mean_iia
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import SearchConfig
@@ -185,8 +185,7 @@ def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, out
 def _control(bench: Bench, method: Method, parts: Parts, place: Place) -> dict[str, Any]:
     """IIA of subspaces of the cell's size that another method finds."""
     found = []
-    for number in range(method.repeats):
-        seed = repeat_seed(place.seed, number) if method.repeats > 1 else place.seed
+    for seed in method.seeds(place.seed):
         (rotation,) = method.fit(parts["train"], parts["val"], [place.size], bench.search_config(seed))
         found.append(_align(bench, parts["test"], rotation.basis, place.seed))
     return _iias(bench, method.name.key, found)

@@ -19,9 +19,9 @@ from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, largest_angle, orthonormal, random_basis
 from interp.methods import METHODS, find_methods, fit_rotation
 from interp.methods.das import fit, train_das
-from interp.methods.method import repeat_seed
 from interp.methods.outcomes import evaluate
 from interp.methods.pairs import PairRun, PairsAtSite, clean_scores, draw_sources
+from interp.methods.random import own_seed
 from interp.methods.search import SearchConfig, counterfactual_loss, das_losses, swap_in
 from tests.oracles.plain_forward import random_texts
 
@@ -233,7 +233,8 @@ def test_methods_without_a_search_are_what_they_say(pairs: PairRun):
 def test_a_control_never_draws_from_the_stream_of_a_search():
     """A random subspace with the search's own seed would be the very start of the search."""
     searches = set(range(10_000))
-    controls = [repeat_seed(seed, number) for seed in range(100) for number in range(3)]
+    control = METHODS["random"]
+    controls = [own_seed(one) for seed in range(100) for one in control.seeds(seed)]
     assert len(set(controls)) == 300
     assert not searches & set(controls)
 

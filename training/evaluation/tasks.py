@@ -20,7 +20,6 @@ from interp.data.toy import load_distinct
 from interp.data.transfer import LabelledImages
 from interp.interventions.rotation import Rotation
 from interp.methods import METHODS
-from interp.methods.method import repeat_seed
 from interp.methods.outcomes import Outcomes, align, mean_iia
 from interp.methods.pairs import PairsAtSite, Sources, pair_run
 from interp.methods.search import SearchConfig
@@ -111,9 +110,8 @@ def _random(part: PairsAtSite, size: int, sources: Sources, seed: int) -> list[O
     """Outcomes of random subspaces, the same ones as in a sweep's cell of that seed."""
     control = METHODS["random"]
     out = []
-    for number in range(control.repeats):
-        config = SearchConfig(seed=repeat_seed(seed, number))
-        (rotation,) = control.fit(part, part, [size], config)
+    for one in control.seeds(seed):
+        (rotation,) = control.fit(part, part, [size], SearchConfig(seed=one))
         out.append(align(part, rotation.basis, sources=sources, seed=seed))
     return out
 
