@@ -9,8 +9,8 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, PAGE, SIZE, photo, picture
+from interp.measures import written
 from interp.results.sweep_run import SweepRun
-from interp.results.tables import written
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
 from interp.show.pictures import Picture, draw_words, points, value_text, words_height
@@ -86,8 +86,9 @@ def _alt(texts: tuple[Mapping[str, Any], ...], layer: int, size: int) -> str:
         for route, name in ROUTES.items():
             words = ", ".join(f"{word} {value_text(v)}" for word, v in zip(text["words"], text[route], strict=True))
             parts.append(f"{text['kind'].capitalize()}, {name}: {words}.")
+    kinds = " and ".join(text["kind"] for text in texts)
     return (
-        f"What each word of an image's description and caption adds to its score (a cosine), in full; and of that, by "
-        f"way of layer {layer}, through a subspace Z of size {size} and around it. The rest bypasses the site. "
+        f"What each word of two texts of an image, {kinds}, adds to its score (a cosine), in full; and of that, by way "
+        f"of layer {layer}, through a subspace Z of size {size} and around it. The rest bypasses the site. "
         f"{' '.join(parts)}"
     )

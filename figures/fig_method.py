@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from figures.fig_attributions import example_texts
 from figures.runs import Runs
 from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
-from interp.results.tables import written
+from interp.measures import written
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
 from interp.show.pictures import Picture, points, wrapped
@@ -25,21 +25,22 @@ ABOVE, STREAM, BELOW, TEXTS = 14.0, 60.0, 106.0, 142.0  # from the top: blocks, 
 
 
 def draw(runs: Runs) -> Picture:
-    """A caption that is given Z of a description, at the cell that validation chooses.
+    """A negative text that is given Z of a positive one, at the cell that validation chooses.
 
     Raises:
         Missing: there is no sweep, or it keeps no examples.
     """
     sweep = runs.sweep
-    _, caption = example_texts(sweep)
-    swap, (layer, size, _) = caption["swap"], Place.of(sweep.best)
+    _, text = example_texts(sweep)
+    positive, negative = sweep.contrast.kinds
+    swap, (layer, size, _) = text["swap"], Place.of(sweep.best)
     paired = sweep.manifest["settings"].get("sources") == "paired"
     whose = "of the same image" if paired else "of another image"
     figure = picture(TALL / 72)
     page = points(figure)
-    base, source = sweep.examples[caption["pair"]].negative, _joined(swap["source"])
-    for x, title, text in ((SOURCE, f"source: a description {whose}", source), (BASE, "base: the caption", base)):
-        _lane(page, x, title, text, layer)
+    base, source = sweep.examples[text["pair"]].negative, _joined(swap["source"])
+    for x, title, said in ((SOURCE, f"source: {positive} {whose}", source), (BASE, f"base: {negative}", base)):
+        _lane(page, x, title, said, layer)
     page.add_patch(_box(BASE - WIDE / 2, ABOVE, WIDE, BLOCK))
     page.text(BASE, ABOVE + BLOCK / 2 + 2.7, "the rest of the text tower", ha="center")
     page.add_patch(_arrow((BASE, STREAM), (BASE, ABOVE + BLOCK)))
@@ -54,14 +55,14 @@ def draw(runs: Runs) -> Picture:
     page.text((SOURCE + BASE - WIDE + Z) / 2, STREAM - 31.4, "the source's value", ha="center")
     page.text(RIGHT, STREAM + 6, "residual stream at the text's last")
     page.text(RIGHT, STREAM + 15.6, f"token, layer {layer} (block {layer - 1})")
-    photo(figure, picture_path(sweep.folder, sweep.examples[caption["pair"]]), 72 * PAGE - IMAGE, 0, IMAGE)
+    photo(figure, picture_path(sweep.folder, sweep.examples[text["pair"]]), 72 * PAGE - IMAGE, 0, IMAGE)
     _outcome(page, swap)
     moved = swap["counterfactual"] - swap["base"]
     figure.alt = (
-        f"An interchange intervention. The base text is a caption: {base}. The source text is a "
-        f"description {whose}: {source}. Both are run through the text tower up to layer {layer}. There the "
+        f"An interchange intervention. The base text is of the kind {negative}: {base}. The source text is of the kind "
+        f"{positive}, {whose}: {source}. Both are run through the text tower up to layer {layer}. There the "
         f"subspace Z of {size} directions takes the value that it has in the source; the rest of the stream stays that "
-        f"of the base. Carried through the remaining blocks, the caption's score with its image, {swap['base']:.3f}, "
+        f"of the base. Carried through the remaining blocks, the base's score with its image, {swap['base']:.3f}, "
         f"becomes the counterfactual score {swap['counterfactual']:.3f}, a change of {moved:+.3f}."
     )
     return figure
@@ -93,7 +94,7 @@ def _subspace(page: Axes, x: float, y: float, colour: str) -> None:
 
 
 def _outcome(page: Axes, swap: Mapping[str, Any]) -> None:
-    """The caption's score before and after."""
+    """The base's score before and after."""
     page.add_patch(_arrow((BASE + WIDE / 2, ABOVE + BLOCK / 2), (RIGHT, ABOVE + BLOCK / 2)))
     page.text(RIGHT + 3, ABOVE - 2, "score with image")
     page.text(RIGHT + 3, ABOVE + 9, f"clean: {written(swap['base'], '.3f')}")

@@ -1,4 +1,4 @@
-"""`fig_pairs`: images with description and caption, and what models score them, before and after fine-tuning."""
+"""`fig_pairs`: images with both their texts, and what models score them, before and after fine-tuning."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from statistics import fmean
 from matplotlib.axes import Axes
 
 from figures.runs import Missing, Runs
-from figures.style import CAPTION, DESCRIPTION, FONT, GREY, PAGE, SIZE, photo, picture
+from figures.style import FONT, GREY, NEGATIVE, PAGE, POSITIVE, SIZE, photo, picture
+from interp.data.contrast import Contrast
 from interp.runs.examples import Example, picture_path, read_examples
 from interp.runs.folder import RunFolder
-from interp.show.pictures import Picture, at, points, told_apart, value_text, width_of, wrapped
+from interp.show.pictures import Picture, at, points, shortened, told_apart, value_text, width_of, wrapped
 from training.evaluation.compare import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
@@ -23,7 +24,7 @@ IMAGE, TEXT, NAME, DIFFERENCE = 58.0, 142.0, 130.0, 28.0  # points: widths
 
 @dataclass(frozen=True)
 class Scored:
-    """A pair with what each model scores its texts: label -> description and caption, means over seeds."""
+    """A pair with what each model scores its texts: label -> positive and negative text, means over seeds."""
 
     example: Example
     folder: RunFolder
@@ -36,7 +37,7 @@ def draw(runs: Runs) -> Picture:
     Raises:
         Missing: there is no base, no fine-tuned model, or their folders keep no common examples.
     """
-    pairs = scored(runs)[:PAIRS]
+    pairs, contrast = scored(runs)[:PAIRS], next(iter(runs.models.values()))[0].contrast
     models = told_apart(list(pairs[0].scores), NAME, SIZE, FONT)
     names = max(width_of(name, SIZE, FONT) for name in models.values()) + 6
     wide = TEXT - max(0.0, names - 86)  # long names take their room from the texts
@@ -50,16 +51,19 @@ def draw(runs: Runs) -> Picture:
     values = [score for pair in pairs for both in pair.scores.values() for score in both]
     room = 0.06 * (max(values) - min(values) or 1.0)
     page = points(figure)
-    for x, look, text in ((IMAGE + 13, DESCRIPTION, "description"), (IMAGE + 73, CAPTION, "caption")):
+    x = IMAGE + 13
+    for look, kind in zip((POSITIVE, NEGATIVE), contrast.kinds, strict=True):
+        shown = shortened(kind, wide / 2 - 12, SIZE, FONT)
         page.plot(x, 5.5, markersize=5, linestyle="", **look)
-        page.text(x + 7, 8, text, style="italic")
+        page.text(x + 7, 8, shown, style="italic")
+        x += max(60.0, width_of(shown, SIZE, FONT) + 16)
     page.text(plot_left - 6, 8, "model", style="italic", ha="right")
     page.text(plot_left + plot + DIFFERENCE + 4, 8, "difference", style="italic", ha="right")
     top = HEAD
     for number, (pair, both, height) in enumerate(zip(pairs, texts, heights, strict=True)):
         photo(figure, picture_path(pair.folder, pair.example), 0, top, IMAGE)
         y = top
-        for look, lines in zip((DESCRIPTION, CAPTION), both, strict=True):
+        for look, lines in zip((POSITIVE, NEGATIVE), both, strict=True):
             page.plot(IMAGE + 13, y + 5, markersize=5, linestyle="", **look)
             for text in lines:
                 page.text(IMAGE + 20, y + 7.5, text)
@@ -68,12 +72,12 @@ def draw(runs: Runs) -> Picture:
         axes = at(figure, plot_left, top, plot, height)
         _scores(axes, pair, last=number + 1 == len(pairs))
         axes.set_xlim(min(values) - room, max(values) + room)
-        for i, (name, (description, caption)) in enumerate(pair.scores.items()):
+        for i, (name, (positive, negative)) in enumerate(pair.scores.items()):
             y = top + height * (i + 0.5) / len(models) + 2.7
             page.text(plot_left - 6, y, models[name], ha="right")
-            page.text(plot_left + plot + DIFFERENCE + 4, y, value_text(description - caption), ha="right")
+            page.text(plot_left + plot + DIFFERENCE + 4, y, value_text(positive - negative), ha="right")
         top += height + GAP
-    figure.alt = _alt(pairs)
+    figure.alt = _alt(pairs, contrast)
     return figure
 
 
@@ -113,12 +117,12 @@ def _texts(pair: Scored) -> tuple[str, str]:
 
 
 def _scores(axes: Axes, pair: Scored, *, last: bool) -> None:
-    """A line for each model, from the caption's score to the description's."""
+    """A line for each model, from the negative text's score to the positive one's."""
     models = pair.scores.values()
-    for i, (description, caption) in enumerate(models):
-        axes.plot([caption, description], [i, i], color=GREY, linewidth=1.0, zorder=1)
-        axes.plot([caption], [i], linestyle="", zorder=2, **CAPTION)
-        axes.plot([description], [i], linestyle="", zorder=3, **DESCRIPTION)
+    for i, (positive, negative) in enumerate(models):
+        axes.plot([negative, positive], [i, i], color=GREY, linewidth=1.0, zorder=1)
+        axes.plot([negative], [i], linestyle="", zorder=2, **NEGATIVE)
+        axes.plot([positive], [i], linestyle="", zorder=3, **POSITIVE)
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -130,16 +134,18 @@ def _scores(axes: Axes, pair: Scored, *, last: bool) -> None:
         axes.tick_params(labelbottom=False)
 
 
-def _alt(pairs: Sequence[Scored]) -> str:
+def _alt(pairs: Sequence[Scored], contrast: Contrast) -> str:
+    one, other = contrast.kinds
     parts = []
     for number, pair in enumerate(pairs, start=1):
         scores = "; ".join(
-            f"{name}: description {description:.3f}, caption {caption:.3f}"
-            for name, (description, caption) in pair.scores.items()
+            f"{name}: {one} {positive:.3f}, {other} {negative:.3f}"
+            for name, (positive, negative) in pair.scores.items()
         )
-        description, caption = _texts(pair)
-        parts.append(f"Pair {number}. Description: {description}. Caption: {caption}. Scores by {scores}.")
+        texts = zip(contrast.kinds, _texts(pair), strict=True)
+        said = " ".join(f"{kind.capitalize()}: {text}." for kind, text in texts)
+        parts.append(f"Pair {number}. {said} Scores by {scores}.")
     return (
-        f"The first {len(pairs)} held-out pairs: an image, its description and caption, and the score of both with the "
-        f"image by each model, before (base) and after fine-tuning. {' '.join(parts)}"
+        f"The first {len(pairs)} held-out pairs: an image, its {one} and {other}, and the score of both with the image "
+        f"by each model, before (base) and after fine-tuning. {' '.join(parts)}"
     )

@@ -10,18 +10,15 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
-from interp.results.heatmaps import Grid, draw_grid, grid, heatmap_titles
+from interp.measures import Measure
+from interp.results.heatmaps import Grid, draw_grid, grid
+from interp.results.tables import arrows
 from interp.show.markup import MINUS
 from interp.show.pictures import Picture, at, width_of
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows
 LEAST = 24.0  # height of a heatmap, for the labels of its bar
-NAMES = {
-    "iia": "IIA", "iia_c2d": "IIA c>d", "iia_d2c": "IIA d>c", "iia_pca": "IIA, principal components",
-    "iia_means": "IIA, means", "iia_random": "IIA, random", "shift_c2d": "shift c>d", "shift_d2c": "shift d>c",
-    "preference": "preference", "transfer_drop": "transfer lost", "retrieval_drop": "retrieval lost",
-}  # fmt: skip
 
 
 def draw(runs: Runs) -> Picture:
@@ -31,8 +28,8 @@ def draw(runs: Runs) -> Picture:
         Missing: there is no sweep.
     """
     sweep = runs.sweep
-    titles = heatmap_titles(sweep.frame, sweep.norms)
-    grids = {measure: grid(sweep.frame, measure) for measure in titles}
+    shown_here = [measure for measure in sweep.schema.shown("figure") if measure.key in sweep.frame]
+    grids = {measure: grid(sweep.frame, measure) for measure in shown_here}
     grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
     if not grids:
         raise Missing("the sweep has no measure that is defined")
@@ -49,7 +46,7 @@ def draw(runs: Runs) -> Picture:
             shown = grids[measure]
             axes = at(figure, LEFT + j * (panel + GAP), top + TITLE, panel, tall)
             image = draw_grid(axes, shown, sweep.best, SIZE, partial(_text, shown) if numbers else None)
-            axes.set_title(_name(measure, shown), loc="left")
+            axes.set_title(_name(measure), loc="left")
             axes.spines[:].set_visible(False)
             axes.tick_params(length=0)
             below = number + 1 < len(rows) and j < len(rows[number + 1])
@@ -64,16 +61,14 @@ def draw(runs: Runs) -> Picture:
         bar.tick_params(length=1.5)
         bar.spines[:].set_visible(False)
         top += tall + TITLE + SPACE
-    note = (
-        "right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; c>d: captions given Z of "
-        "a description"
-    )
+    up = arrows(sweep.contrast).partition(",")[0]
+    note = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
     figure.text(LEFT / 72 / PAGE, 1.0 / 72 / figure.get_figheight(), note, va="bottom")
-    figure.alt = _alt(grids, titles, runs)
+    figure.alt = _alt(grids, runs)
     return figure
 
 
-def _fitting(grids: Mapping[str, Grid], layers: int, sizes: int) -> tuple[int, bool]:
+def _fitting(grids: Mapping[Measure, Grid], layers: int, sizes: int) -> tuple[int, bool]:
     """How many heatmaps go side by side, and whether their numbers can be printed: as many as leave room for these.
 
     Where the page would be too low, numbers are left out and colours must do.
@@ -93,12 +88,12 @@ def _tall(sizes: int) -> float:
     return max(LEAST, LINE * sizes)
 
 
-def _rows(grids: Mapping[str, Grid], across: int) -> list[list[str]]:
+def _rows(grids: Mapping[Measure, Grid], across: int) -> list[list[Measure]]:
     """Measures in rows; those of a row have one scale, and a new norm or kind begins a new row."""
-    rows: list[list[str]] = []
+    rows: list[list[Measure]] = []
     last = None
     for measure in grids:
-        kind = _kind(measure)
+        kind = measure.family
         if kind != last or len(rows[-1]) == across:
             rows.append([])
         rows[-1].append(measure)
@@ -106,32 +101,17 @@ def _rows(grids: Mapping[str, Grid], across: int) -> list[list[str]]:
     return rows
 
 
-def _one_scale(grids: Mapping[str, Grid]) -> dict[str, Grid]:
+def _one_scale(grids: Mapping[Measure, Grid]) -> dict[Measure, Grid]:
     """The same colours for the same value in all heatmaps of a kind."""
     out = {}
     for measure, one in grids.items():
-        low, top = one.bounds[0], max(other.bounds[1] for name, other in grids.items() if _kind(name) == _kind(measure))
+        low, top = one.bounds[0], max(other.bounds[1] for name, other in grids.items() if name.family == measure.family)
         out[measure] = replace(one, bounds=(-top if low < 0 else low, top))
     return out
 
 
-def _kind(measure: str) -> tuple[str, ...]:
-    own = measure.removeprefix("tuned_")
-    tuned = "tuned" if own != measure else ""
-    if own.startswith("r_"):
-        return (tuned, own.rpartition("_")[0]) if not tuned else (tuned, "r")
-    for kind in ("shift", "drop"):
-        if kind in own:
-            return tuned, kind
-    return tuned, "controls" if own in ("iia_pca", "iia_means", "iia_random") else "share"
-
-
-def _name(measure: str, shown: Grid) -> str:
-    own = measure.removeprefix("tuned_")
-    norm, _, route = own.removeprefix("r_").rpartition("_")
-    text = NAMES.get(own, f"r, {norm}, {route}")
-    percent = " (%)" if shown.form in (".0f", "+.1f") else ""
-    return f"{'trained: ' if own != measure else ''}{text}{percent}"
+def _name(measure: Measure) -> str:
+    return f"{measure.brief or measure.name}{f' ({measure.unit.sign})' if measure.unit.sign else ''}"
 
 
 def _text(shown: Grid, i: int, j: int) -> str:
@@ -145,9 +125,9 @@ def _short(number: str) -> str:
     return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)
 
 
-def _alt(grids: Mapping[str, Grid], titles: Mapping[str, str], runs: Runs) -> str:
+def _alt(grids: Mapping[Measure, Grid], runs: Runs) -> str:
     best = runs.sweep.best
-    parts = [f"{titles[measure]}: {one.in_words()}" for measure, one in grids.items()]
+    parts = [f"{measure.full_title}: {one.in_words()}" for measure, one in grids.items()]
     return (
         f"{len(grids)} heatmaps of a sweep over {len(runs.sweep.frame)} cells, layer to the right, size of the "
         f"subspace upwards. Validation chooses layer {int(best['layer'])}, size {int(best['size'])}, outlined. "

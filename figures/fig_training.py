@@ -13,12 +13,14 @@ from matplotlib.patches import Patch
 
 from figures.runs import Missing, Runs, Tuning
 from figures.style import FONT, PAGE, SIZE, look, picture
+from interp.data.contrast import DIRECTIONS
 from interp.show.markup import plural
 from interp.show.pictures import Picture, at, told_apart, width_of
 from training.evaluation.compare import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
 LEGEND_LINE, HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
+FILLS: tuple[dict[str, Any], ...] = ({}, {"markerfacecolor": "white"})  # of marks, for each direction
 DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
 
 
@@ -30,7 +32,8 @@ def draw(runs: Runs) -> Picture:
     """
     if not runs.tunings:
         raise Missing("needs fine-tuned runs: python -m training.finetune, or python -m training.paper")
-    models = groups_of(runs.tunings)
+    models, contrast = groups_of(runs.tunings), runs.tunings[0].contrast
+    measures = {direction: f"iia_{contrast.short(direction)}" for direction in DIRECTIONS}
     labels = told_apart(list(models), NAME, SIZE, FONT)
     widest = max(width_of(label, SIZE, FONT) for label in (*labels.values(), "range over seeds"))
     across = int(72 * PAGE // (widest + HANDLE))
@@ -47,9 +50,9 @@ def draw(runs: Runs) -> Picture:
         style, table = look(i), _aligned(members)
         _curve(panels[0], table, "val_loss", 1.0, labels[name], style)
         _curve(panels[1], table, "preference", 100.0, labels[name], style)
-        if "iia_c2d" in table:
-            _curve(panels[2], table, "iia_c2d", 100.0, f"{labels[name]}, c>d", style)
-            _curve(panels[2], table, "iia_d2c", 100.0, f"{labels[name]}, d>c", style | {"markerfacecolor": "white"})
+        for (direction, key), fill in zip(measures.items(), FILLS, strict=True):
+            if key in table:
+                _curve(panels[2], table, key, 100.0, f"{labels[name]}, {contrast.arrow(direction)}", style | fill)
     losses = pd.concat([one.history["val_loss"] for one in runs.tunings])
     if losses.min() > 0 and losses.max() / losses.min() > DECADES:
         panels[0].set_yscale("log")
@@ -61,8 +64,9 @@ def draw(runs: Runs) -> Picture:
         panels[2].text(0.5, 0.5, "no run has a subspace", transform=panels[2].transAxes, ha="center")
         panels[2].set(xticks=[], yticks=[])
     handles: list[Artist] = [*panels[0].lines]
-    handles += panels[2].plot([], [], color="black", marker="o", linestyle="", label="IIA c>d")
-    handles += panels[2].plot([], [], color="black", marker="o", markerfacecolor="white", linestyle="", label="IIA d>c")
+    for direction, fill in zip(DIRECTIONS, FILLS, strict=True):
+        label = f"IIA {contrast.arrow(direction)}"
+        handles += panels[2].plot([], [], color="black", marker="o", linestyle="", label=label, **fill)
     handles.append(Patch(color="0.8", label="range over seeds"))
     figure.legend(
         handles=handles, loc="lower left", ncols=across, bbox_to_anchor=(0, 0), borderaxespad=0.2, columnspacing=1.4,

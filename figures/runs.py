@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.runs.folder import RunFolder, StoreError
 from training.evaluation.compare import Evaluation, check_alike, groups_of, read, tables
-from training.evaluation.evaluated_model import Subject
+from training.evaluation.evaluated_model import EvaluatedModel
 from training.evaluation.rendering import Table
 
 HISTORY = "history.csv"
@@ -31,10 +32,12 @@ class Tuning:
     Attributes:
         about: label, group and seed, as of its evaluation.
         history: a row for each look at the validation pairs: step, losses, preference, IIA.
+        contrast: what the two kinds of text are called.
     """
 
     about: dict[str, Any]
     history: pd.DataFrame
+    contrast: Contrast = PAPER
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,8 @@ def _tuning(path: Path, manifest: Mapping[str, Any]) -> Tuning:
     try:
         history = pd.read_csv(path / HISTORY)
         history[["step", "val_loss", "preference"]].iloc[0]
-        who = Subject(str(path), manifest["arguments"], manifest["settings"])
-        return Tuning(who.about(who.settings["base"]), history)
+        who = EvaluatedModel(str(path), manifest["arguments"], manifest["settings"])
+        contrast = Contrast(*who.settings.get("contrast", PAPER.kinds))
+        return Tuning(who.about(who.settings["base"]), history, contrast)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise StoreError(f"'{path}' is damaged: {error} ({HISTORY}, manifest.json); fine-tune again") from error

@@ -33,8 +33,8 @@ RC: Any = {
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666",
 )  # fmt: skip
-DESCRIPTION: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
-CAPTION: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
+POSITIVE: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
+NEGATIVE: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))

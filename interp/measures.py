@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Where = Literal["table", "heatmap", "page", "figure"]
 ROUTES = ("through", "around", "full")  # of attributions, that are correlated with norms
@@ -42,7 +45,7 @@ class MethodName(NamedTuple):
 # of the search, and of what it is compared with; a run of version 0.1 does not say its methods
 PAPER_METHODS = (
     MethodName("das", "das", "found by the search"), MethodName("pca", "pca", "principal components"),
-    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random, mean of three"),
+    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces (mean of 3)"),
 )  # fmt: skip
 
 
@@ -145,11 +148,11 @@ class Measure:
         """Its columns."""
         return (self.key, f"{self.key}_low", f"{self.key}_high") if self.interval else (self.key,)
 
-    def value(self, row: Mapping[str, float]) -> float:
+    def value(self, row: Mapping[str, float] | pd.Series) -> float:
         """As tables show it, unrounded."""
         return (-1.0 if self.change else 1.0) * self.unit.factor * row[self.key]
 
-    def text(self, row: Mapping[str, float]) -> str:
+    def text(self, row: Mapping[str, float] | pd.Series) -> str:
         """As tables show it."""
         shown = written(self.value(row), self.unit.form)
         if not self.ends or shown == "-":
@@ -248,7 +251,7 @@ def _iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) 
 
 def _control(method: MethodName) -> Measure:
     return Measure(f"iia_{method.column}", f"IIA of {method.title}, same size", SHARE, method.heading,
-                   alone=f"IIA {method.heading}", brief=f"IIA, {method.title.partition(',')[0]}", family="controls",
+                   alone=f"IIA {method.heading}", family="controls",
                    interval=True, shown=EVERYWHERE, against=("iia",))  # fmt: skip
 
 

@@ -58,16 +58,16 @@ def evaluate(config: EvaluateConfig) -> int:
     cli.require_positive(config, "seed", least=0)
     tasks = _tasks(config)
     if config.scores is not None:
-        from training.evaluation.plan import of_scores as prepare
+        from training.evaluation.of_scores import of_scores as prepare
     else:
-        from training.evaluation.plan import of_model as prepare
+        from training.evaluation.of_model import of_model as prepare
+    from training.evaluation.jobs import carry_out
     from training.evaluation.measures import terminal_table
-    from training.evaluation.plan import carry_out
 
     plan = prepare(config, tasks)
     rows, notes = carry_out(plan, arguments=asdict(config), command=cli.command_line(PROG, config))
     print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
-    print(terminal_table(rows))
+    print(terminal_table(rows, plan.contrast))
     print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers, every digit")
     return 0
 

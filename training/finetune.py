@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from interp import cli
+from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
 from training.config import FinetuneConfig, check, preset
 
@@ -90,14 +91,15 @@ def finetune(config: FinetuneConfig) -> int:
         command = cli.command_line(PROG, config)
         result = tune(config, clip, pairs, features, out, accelerator, on_step=show, notes=notes, command=command)
     if accelerator.is_main_process:
-        print(_summary(result, out))
+        print(_summary(result, pairs.contrast, out))
     return 0
 
 
-def _summary(result: Mapping[str, Any], out: Path) -> str:
+def _summary(result: Mapping[str, Any], contrast: Contrast, out: Path) -> str:
     parts = [f"preference {100 * result['preference']:.1f} %"]
-    if "iia_c2d" in result:
-        parts.append(f"IIA {100 * result['iia_c2d']:.1f} % (c>d) and {100 * result['iia_d2c']:.1f} % (d>c)")
+    keys = {contrast.arrow(direction): f"iia_{contrast.short(direction)}" for direction in DIRECTIONS}
+    if result.keys() >= set(keys.values()):
+        parts.append(f"IIA {' and '.join(f'{100 * result[key]:.1f} % ({arrow})' for arrow, key in keys.items())}")
     return (
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA; or: tensorboard --logdir {out}\n"

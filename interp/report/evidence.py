@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from interp.attribution.result import MEASURED
 from interp.report.naming import CHOSEN, percent, place, scroll
-from interp.results.heatmaps import Grid, grid, heatmap_titles
+from interp.results.heatmaps import Grid, grid
 from interp.results.sweep_run import SweepRun
-from interp.results.tables import correlation
 from interp.show.colours import as_hex, ink_on
 from interp.show.markup import escape, signed, table
 
@@ -33,7 +33,7 @@ def evidence(sweep: SweepRun) -> str:
         f"{signed(best[f'shift_{short}'])} ({text})"
         for short, text in (("c2d", "a caption given Z of a description"), ("d2c", "the reverse"))
     )
-    norms = "".join(_norm_sentence(best, norm) for norm in sweep.norms)
+    norms = "".join(_norm_sentence(sweep, norm) for norm in sweep.norms)
     numbers = scroll(
         table(head, rows, caption="IIA (%) [95 % interval]", attributes=' class="wrap"'),
         "IIA of the chosen cell and its controls",
@@ -47,8 +47,10 @@ def evidence(sweep: SweepRun) -> str:
     )
 
 
-def _norm_sentence(row: pd.Series, norm: str) -> str:
-    parts = ", ".join(f"{route} {correlation(row, f'r_{norm}_{route}')}" for route in MEASURED)
+def _norm_sentence(sweep: SweepRun, norm: str) -> str:
+    row = sweep.best
+    measures = (replace(sweep.schema[f"r_{norm}_{route}"], ends=True) for route in MEASURED)
+    parts = ", ".join(f"{route} {one.text(row)}" for route, one in zip(MEASURED, measures, strict=True))
     return f" Attributions correlate with {escape(norm)} over {int(row[f'n_{norm}'])} word types: {escape(parts)}."
 
 
@@ -97,11 +99,10 @@ def _dots(row: pd.Series) -> str:
 
 
 def heatmaps(sweep: SweepRun) -> str:
-    titles = heatmap_titles(sweep.frame, sweep.norms)
     tables = [
-        scroll(_heatmap(grid(sweep.frame, measure), sweep.best, title), f"Heatmap: {title}")
-        for measure, title in titles.items()
-        if not sweep.frame[measure].isna().all()
+        scroll(_heatmap(grid(sweep.frame, measure), sweep.best, measure.full_title), f"Heatmap: {measure.full_title}")
+        for measure in sweep.schema.shown("heatmap")
+        if measure.key in sweep.frame and not sweep.frame[measure.key].isna().all()
     ]
     return (
         "<p>Sizes of the subspace downwards, layers to the right (the authors count blocks from 0: block = layer "

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.measures import written
 from interp.results.sweep_run import SweepRun
-from interp.results.tables import written
 from interp.show.markup import escape
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from interp.attribution.result import MEASURED
 from interp.report.naming import CHOSEN, scroll
 from interp.results.sweep_run import SweepRun
-from interp.results.tables import TUNED, Column, cell_columns, is_cell, tuned_best, tuned_columns
+from interp.results.tables import Column, cell_columns, is_cell, is_tuned, tuned_best
 from interp.runs.place import Place
 from interp.show.markup import escape, signed
 
@@ -25,14 +25,19 @@ def cells(sweep: SweepRun) -> str:
         "subspaces of the same size; shift: mean change of the score, a cosine; then correlations of word "
         "attributions with norms by route, [95 % interval]. The chosen cell is set in bold. <code>results.csv</code> "
         "in the run folder has every measure, with intervals and all digits. The table scrolls sideways.</p>",
-        _sortable(sweep.frame, cell_columns(sweep.norms), sweep.best, "Table of all cells"),
+        _sortable(sweep.frame, cell_columns(sweep.schema), sweep.best, "Table of all cells"),
     ]
-    if TUNED in sweep.frame:
+    if is_tuned(sweep.frame):
         parts.append(
             "<h3>Fine-tuned at each cell</h3><p>Models trained by IIT-DAS with the alignment at each cell; transfer "
             "and retrieval are changes against the base, in points. The lowest loss on validation pairs is set in "
             "bold.</p>"
-            + _sortable(sweep.frame, tuned_columns(sweep.norms), tuned_best(sweep.frame), "Table of fine-tuned models")
+            + _sortable(
+                sweep.frame,
+                cell_columns(sweep.schema, tuned=True),
+                tuned_best(sweep.frame),
+                "Table of fine-tuned models",
+            )
         )
     return "".join(parts)
 

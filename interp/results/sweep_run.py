@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
-from interp.results.heatmaps import heatmap, heatmap_titles
+from interp.measures import PAPER_METHODS, MethodName, Schema, sweep_schema
+from interp.results.heatmaps import heatmap
 from interp.results.tables import (
-    TUNED,
     Column,
     best_cell,
     cell_columns,
     damaged,
     is_cell,
+    is_tuned,
     read_cells,
     results,
     tuned_best,
-    tuned_columns,
 )
 from interp.runs.examples import Example, read_examples
 from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
@@ -68,6 +68,17 @@ class SweepRun:
         return Contrast(*self.manifest["settings"].get("contrast", PAPER.kinds))
 
     @cached_property
+    def methods(self) -> Sequence[MethodName]:
+        """How subspaces were found: the first one is that of each cell, the others are what it is compared with."""
+        given = self.manifest["settings"].get("methods")
+        return PAPER_METHODS if given is None else [MethodName(*map(str, one)) for one in given]
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What the columns of `frame` are."""
+        return sweep_schema(self.contrast, self.methods, self.norms, tuned=is_tuned(self.frame))
+
+    @cached_property
     def best(self) -> pd.Series:
         """The row of the cell that the validation pairs choose."""
         return best_cell(self.frame)
@@ -97,10 +108,10 @@ class SweepRun:
         Raises:
             UserError: there is no such measure.
         """
-        titles = heatmap_titles(self.frame, self.norms)
-        if measure not in titles:
-            raise UserError(f"there is no heatmap of '{measure}'; known: {', '.join(titles)}")
-        return heatmap(self.frame, measure, titles[measure])
+        found = self.schema[measure]
+        if found.key not in self.frame:
+            raise UserError(f"the run was made before '{measure}' was measured; run it again in another folder")
+        return heatmap(self.frame, found)
 
     def _repr_html_(self) -> str:
         """For notebooks: the tables that the terminal shows, of the first cells."""
@@ -109,11 +120,11 @@ class SweepRun:
             f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
             f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
         )
-        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.norms), best)}"]
-        if TUNED in self.frame:
+        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.schema), best)}"]
+        if is_tuned(self.frame):
             parts.append(
                 "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points; * lowest loss on "
-                f"val.</p>{self._table(tuned_columns(self.norms), tuned_best(self.frame))}"
+                f"val.</p>{self._table(cell_columns(self.schema, tuned=True), tuned_best(self.frame))}"
             )
         more = len(self.frame) - SHOWN
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.cli import aligned
+from interp.data.contrast import Contrast
+from interp.measures import SHARE, Schema
 from interp.runs.folder import RunFolder, StoreError, table
 from interp.runs.place import Place
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TUNED = "tuned_preference"  # a measure that only fine-tuned cells have
 
 
 def read_cells(folder: RunFolder) -> list[dict[str, Any]]:
@@ -69,71 +69,22 @@ class Column:
     above: str = ""
 
 
+def cell_columns(schema: Schema, *, tuned: bool = False) -> list[Column]:
+    """A cell's place, and what tables show of it; or of the model that was fine-tuned at it."""
+    measures = schema.shown("table", tuned=tuned)
+    return [
+        *(_place(name) for name in ("layer", "block", "size", "seed")),
+        *(Column(one.heading, one.name, one.text, one.value, one.above) for one in measures),
+    ]
+
+
 def _place(name: str) -> Column:
     return Column(name, name, lambda row: str(int(row[name])), lambda row: float(row[name]))
 
 
-def _number(head: str, measure: str, form: str, factor: float = 1.0, title: str = "") -> Column:
-    def value(row: pd.Series) -> float:
-        return factor * row[measure]
-
-    return Column(head, title or head, lambda row: written(value(row), form), value)
-
-
-def correlation(row: pd.Series, measure: str) -> str:
-    """A correlation with its interval."""
-    r, low, high = (row[f"{measure}{end}"] for end in ("", "_low", "_high"))
-    return "-" if np.isnan(r) else f"{r:+.2f} [{low:+.2f} {high:+.2f}]"
-
-
-def _through(norm: str, measure: str) -> Column:
-    return Column(
-        "through", f"{norm}, through", lambda row: correlation(row, measure), lambda row: row[measure], above=norm
-    )
-
-
-def written(value: float, form: str) -> str:
-    """A number as tables show it; what is not defined is a dash."""
-    return "-" if np.isnan(value) else f"{value:{form}}"
-
-
-def _places() -> list[Column]:
-    return [_place(name) for name in ("layer", "block", "size", "seed")]
-
-
-def cell_columns(norms: Sequence[str]) -> list[Column]:
-    """What is shown of a cell: its place, IIA beside controls (%), shifts, preference (%), correlations with norms."""
-    iias = {"IIA": "", "c>d": "_c2d", "d>c": "_d2c", "pca": "_pca", "means": "_means", "random": "_random"}
-    columns = _places()
-    for head, name in iias.items():
-        columns.append(_number(head, f"iia{name}", ".1f", 100.0, "IIA" if not name else f"IIA {head}"))
-    columns += _shifts("")
-    columns.append(_number("pref", "preference", ".1f", 100.0))
-    for norm in norms:
-        columns.append(_through(norm, f"r_{norm}_through"))
-        columns += [
-            _number(route, f"r_{norm}_{route}", "+.2f", 1.0, f"{norm}, {route}") for route in ("around", "full")
-        ]
-    return columns
-
-
-def _shifts(stem: str) -> list[Column]:
-    return [
-        _number("shift c>d", f"{stem}shift_c2d", "+.3f"),
-        _number("d>c", f"{stem}shift_d2c", "+.3f", title="shift d>c"),
-    ]
-
-
-def tuned_columns(norms: Sequence[str]) -> list[Column]:
-    """What is shown of the model that was fine-tuned at a cell."""
-    shares = {"pref": "preference", "IIA c>d": "iia_c2d", "IIA d>c": "iia_d2c"}
-    columns = [*_places(), *(_number(head, f"tuned_{name}", ".1f", 100.0) for head, name in shares.items())]
-    columns += _shifts("tuned_")
-    columns += [_number(name, f"tuned_{name}_drop", "+.1f", -100.0) for name in ("transfer", "retrieval")]
-    for norm in norms:
-        columns.append(_through(norm, f"tuned_r_{norm}_through"))
-        columns.append(_number("full", f"tuned_r_{norm}_full", "+.2f", 1.0, f"{norm}, full"))
-    return columns
+def is_tuned(frame: pd.DataFrame) -> bool:
+    """Whether a model was fine-tuned at each cell."""
+    return "tuned_val_loss" in frame
 
 
 def tuned_best(frame: pd.DataFrame) -> pd.Series:
@@ -154,27 +105,39 @@ def is_cell(row: pd.Series, other: pd.Series) -> bool:
     return Place.of(row) == Place.of(other)
 
 
-def terminal_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
+def terminal_table(frame: pd.DataFrame, schema: Schema, contrast: Contrast, norms: Sequence[str]) -> str:
     """Plain text, a line for each cell; the cell that `val` would choose is marked."""
     best = best_cell(frame)
     counts = ", ".join(f"n = {int(frame[f'n_{norm}'].max())} word types for {norm}" for norm in norms)
+    interval = " ".join(SHARE.text(best[f"iia_{end}"]) for end in ("low", "high"))
     legend = (
-        "IIA, controls, preference in % on held-out pairs; c>d: captions given Z of a description, d>c: the reverse.\n"
+        f"IIA, controls, preference in % on held-out pairs; {arrows(contrast)}.\n"
         "shift: by how much the intervention moves the score (a cosine) on average.\n"
         f"Then correlation of word attributions with norms by route, [95 % interval]; {counts}.\n"
-        f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}: IIA {100 * best['iia']:.1f} % "
-        f"[{100 * best['iia_low']:.1f} {100 * best['iia_high']:.1f}], "
-        f"random subspace {100 * best['iia_random']:.1f} %, whole stream {100 * best['iia_whole']:.1f} %, "
-        f"nothing {100 * best['iia_size0']:.1f} %."
+        f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
+        f"IIA {SHARE.text(best['iia'])} % "
+        f"[{interval}], {'; '.join(_beside(best, schema))}."
     )
-    return "\n".join([*_aligned(frame, cell_columns(norms), best), "", legend])
+    return "\n".join([*_aligned(frame, cell_columns(schema), best), "", legend])
 
 
-def tuned_table(frame: pd.DataFrame, norms: Sequence[str]) -> str:
+def arrows(contrast: Contrast) -> str:
+    """What the headings of both directions mean."""
+    up = contrast.swap("up")
+    return f"{contrast.arrow('up')}: {up}, {contrast.arrow('down')}: the reverse"
+
+
+def _beside(best: pd.Series, schema: Schema) -> list[str]:
+    """What the IIA of the chosen cell is compared with."""
+    known = (schema[key] for key in schema["iia"].against if key in best)
+    return [f"{one.name} {SHARE.text(best[one.key])} %" for one in known]
+
+
+def tuned_table(frame: pd.DataFrame, schema: Schema) -> str:
     """What the models that were fine-tuned at each cell do; of the trained alignment, not of a search."""
     legend = (
         "Trained: a model fine-tuned by IIT-DAS (LoRA) at each cell, with the alignment trained in it; test pairs.\n"
         "transfer, retrieval: change of zero-shot accuracy and of retrieval against the base, in points.\n"
         "* lowest loss on val."
     )
-    return "\n".join([*_aligned(frame, tuned_columns(norms), tuned_best(frame)), "", legend])
+    return "\n".join([*_aligned(frame, cell_columns(schema, tuned=True), tuned_best(frame)), "", legend])

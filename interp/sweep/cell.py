@@ -22,6 +22,7 @@ from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.interventions.rotation import Rotation, RotationError
+from interp.measures import Schema, sweep_schema
 from interp.methods import find_methods
 from interp.methods.method import Method
 from interp.methods.outcomes import Outcomes, align, mean_iia
@@ -57,6 +58,13 @@ class Bench:
     norms: Sequence[Norm]
     more: CellMeasures | None = None
 
+    @property
+    def schema(self) -> Schema:
+        """What cells hold: a measure that is not declared is an error before anything is written."""
+        names = [method.name for method in find_methods(self.config.methods)]
+        norms = [norm.name for norm in self.norms]
+        return sweep_schema(self.features.contrast, names, norms, tuned=self.more is not None)
+
     def search_config(self, seed: int) -> SearchConfig:
         """Settings of the searches of cells with this seed."""
         return SearchConfig(sources=self.config.sources, max_steps=self.config.max_steps, seed=seed)
@@ -77,13 +85,11 @@ def compute_layer(
     """
     layer, parts = _parts(bench, places)
     methods, width = find_methods(bench.config.methods), bench.clip.width("text")
-    ceilings = {
-        key: value
-        for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width)))
-        for key, value in _iias(bench, name, [_align(bench, parts["test"], basis, 0)]).items()
-    }
-    shared = bench.paths.shared(layer)
+    shared, schema = bench.paths.shared(layer), bench.schema
     for cells in _by_seed(places):
+        ceilings: dict[str, float] = {}
+        for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width))):
+            ceilings |= _iias(bench, name, [_align(bench, parts["test"], basis, cells[0].seed)])
         started = time.perf_counter()
         rotations = _rotations(bench, methods[0], parts, folder, cells)
         searching = (time.perf_counter() - started) / len(cells)
@@ -101,6 +107,7 @@ def compute_layer(
                 measures |= bench.more(place)
             measures["seconds"] = searching + time.perf_counter() - started
             words = {route: attributions.by_type(route) for route in MEASURED}
+            schema.check(measures)
             where = {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}
             examples = _examples(bench, attributions, outcomes)
             folder.write(place.name, {"cell": where, "measures": measures, "words": words, "examples": examples})

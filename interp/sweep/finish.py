@@ -5,19 +5,19 @@ from __future__ import annotations
 from interp.report import write_report
 from interp.results.heatmaps import heatmaps
 from interp.results.sweep_run import load_sweep
-from interp.results.tables import TUNED, terminal_table, tuned_table
+from interp.results.tables import is_tuned, terminal_table, tuned_table
 from interp.runs.folder import RunFolder, write_table
 
 
 def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
     sweep = load_sweep(folder.path)
-    frame, norms = sweep.frame, sweep.norms
+    frame, schema = sweep.frame, sweep.schema
     write_table(frame, folder.path, "results")
-    pictures = heatmaps(frame, folder.path, norms)
-    print(terminal_table(frame, norms))
-    if TUNED in frame:
-        print(f"\n{tuned_table(frame, norms)}")
+    pictures = heatmaps(frame, folder.path, schema)
+    print(terminal_table(frame, schema, sweep.contrast, sweep.norms))
+    if is_tuned(frame):
+        print(f"\n{tuned_table(frame, schema)}")
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

@@ -15,7 +15,7 @@ LABELS = {"behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint"}
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluatedModel:
     """A model by name, and what its manifest says if it is a fine-tuned run.
 
     Attributes:
@@ -54,7 +54,7 @@ class Subject:
         }  # fmt: skip
 
 
-def subject(name: str) -> Subject:
+def evaluated_model(name: str) -> EvaluatedModel:
     """Look at what a model's name stands for.
 
     Raises:
@@ -65,7 +65,7 @@ def subject(name: str) -> Subject:
     manifest = folder.manifest() if there else {}
     settings = manifest.get("settings")
     if not isinstance(settings, dict) or settings.get("kind") != "finetune":
-        return Subject(name, {}, {})
+        return EvaluatedModel(name, {}, {})
     if not isinstance(manifest.get("arguments"), dict) or NEEDED - settings.keys():
         raise StoreError(f"'{folder.manifest_path}' is damaged: it lacks arguments or settings; fine-tune again")
-    return Subject(name, manifest["arguments"], settings)
+    return EvaluatedModel(name, manifest["arguments"], settings)

@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from interp.cli import aligned
+from interp.data.contrast import Contrast
+from interp.measures import evaluation_schema
 from interp.stats import Estimate
 
 COLUMNS = ("task", "of", "measure", "value", "low", "high", "n")
 
 
 @dataclass(frozen=True)
-class Measure:
+class Number:
     """One number.
 
     Attributes:
@@ -39,27 +41,24 @@ class Measure:
         return {column: values[column] for column in COLUMNS}
 
 
-def measured(task: str, of: str, measure: str, found: Estimate) -> Measure:
-    """An estimate as a `Measure`."""
-    return Measure(task, of, measure, found.value, found.n, found.low, found.high)
+def measured(task: str, of: str, measure: str, found: Estimate) -> Number:
+    """An estimate as a number of an evaluation."""
+    return Number(task, of, measure, found.value, found.n, found.low, found.high)
 
 
-def is_share(measure: str) -> bool:
-    """Whether a measure is a share, to be shown in percent."""
-    return measure.startswith(("preference", "iia", "accuracy", "macro_f1", "retrieval"))
+def terminal_table(rows: Sequence[Number], contrast: Contrast) -> str:
+    """Plain text, a line for each number.
 
-
-def terminal_table(rows: Sequence[Measure]) -> str:
-    """Plain text, a line for each number."""
+    Raises:
+        UserError: a number is of no measure that the schema of evaluations knows.
+    """
+    schema = evaluation_schema(contrast)
     lines = [("task", "of", "measure", "value", "95 % interval", "n")]
     for row in rows:
-        if is_share(row.measure):
-            value, low, high = (f"{100 * number:.1f}" for number in (row.value, row.low, row.high))
-            value += " %"
-        else:
-            value, low, high = (f"{number:+.3f}" for number in (row.value, row.low, row.high))
-        if math.isnan(row.value):
-            value = "-"
+        unit = schema[row.measure].unit
+        value, low, high = (unit.text(number) for number in (row.value, row.low, row.high))
+        if unit.sign and not math.isnan(row.value):
+            value += f" {unit.sign}"
         interval = "" if math.isnan(row.low) else f"[{low} {high}]"
         lines.append((row.task, row.of, row.measure, value, interval, str(row.n)))
     return "\n".join(aligned(lines, left=3))

@@ -24,14 +24,14 @@ from interp.methods.outcomes import Outcomes, align, mean_iia
 from interp.methods.pairs import PairsAtSite, Sources, pair_run
 from interp.methods.search import SearchConfig
 from interp.stats import Estimate, Method, clustered_share, correlate, difference, macro_f1, preference, wilson
-from training.evaluation.measures import Measure, measured
+from training.evaluation.measures import Number, measured
 from training.evaluation.zeroshot import retrieval, zero_shot
 
 CORRELATIONS: tuple[Method, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
 
 
-def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Measure]:
+def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
     """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
 
     A model that merely likes long texts does well on one half of that control and badly on the other. Intervals
@@ -55,21 +55,21 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
         for title, chosen in parts.items():
             out.append(measured("concadia", name, title, clustered_share(hits[chosen], groups[chosen])))
         for kind, values in zip(contrast.kinds, (positive, negative), strict=True):
-            out.append(Measure("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
+            out.append(Number("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
     return out
 
 
-def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Measure]:
+def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
     """Preference accuracy of scores alone, of which nothing else is known."""
     hits = preference(positive, negative)
     found = measured("concadia", "all", "preference", wilson(int(hits.sum()), len(hits)))
     means = zip(contrast.kinds, (positive, negative), strict=True)
-    return [found, *(Measure("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
+    return [found, *(Number("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
 
 
 def concadia(
     clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, sources: Sources, seed: int
-) -> tuple[list[Measure], np.ndarray]:
+) -> tuple[list[Number], np.ndarray]:
     """Preferences of a model; with a rotation also its IIA on each split, beside that of random subspaces.
 
     Args:
@@ -83,7 +83,7 @@ def concadia(
         both = scores(images.repeat(2, 1), embed_texts(clip, features.texts)).cpu().numpy().reshape(2, -1)
         return preferences(pairs, contrast, *both), both
     both = np.zeros((2, len(pairs)))
-    out: list[Measure] = []
+    out: list[Number] = []
     for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
         rows = features.rows(split)
         part = PairsAtSite(pair_run(clip, features.take(rows), [rotation.site.layer]), rotation.site)
@@ -93,12 +93,12 @@ def concadia(
         out += _iias("iia", split, contrast, [found])
         for direction in DIRECTIONS:
             name = f"shift {contrast.short(direction)}"
-            out.append(Measure("concadia", split, name, found.shift(direction), found.pairs))
+            out.append(Number("concadia", split, name, found.shift(direction), found.pairs))
         out += _iias("iia, random subspace", split, contrast, _random(part, rotation.size, sources, seed))
     return [*preferences(pairs, contrast, *both), *out], both
 
 
-def _iias(name: str, split: str, contrast: Contrast, found: Sequence[Outcomes]) -> list[Measure]:
+def _iias(name: str, split: str, contrast: Contrast, found: Sequence[Outcomes]) -> list[Number]:
     """IIA in each direction, the mean over subspaces."""
     return [
         measured("concadia", split, f"{name} {contrast.short(direction)}", mean_iia(found, direction))
@@ -118,13 +118,13 @@ def _random(part: PairsAtSite, size: int, sources: Sources, seed: int) -> list[O
 
 def transfer(
     clip: Clip, tasks: Sequence[LabelledImages], on_image: Callable[[], object] = lambda: None
-) -> tuple[list[Measure], list[str]]:
+) -> tuple[list[Number], list[str]]:
     """Zero-shot accuracy and macro-F1 on each task; and sentences the user should read."""
     out, notes = [], []
     for task in tasks:
         guess, labels, some = _classified(clip, task, on_image)
         out.append(measured("transfer", task.name, "accuracy", _accuracy(guess, labels)))
-        out.append(Measure("transfer", task.name, "macro_f1", macro_f1(labels, guess, len(task.classes)), len(labels)))
+        out.append(Number("transfer", task.name, "macro_f1", macro_f1(labels, guess, len(task.classes)), len(labels)))
         notes += [*task.notes, *some]
     return out, notes
 
@@ -175,7 +175,7 @@ def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> t
     return out, notes
 
 
-def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[list[Measure], list[str]]:
+def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[list[Number], list[str]]:
     """`retrieved` as measures; and notes."""
     found, notes = retrieved(clip, data, features, seed=seed)
     return [measured("transfer", "retrieval", f"retrieval {kind}", share) for kind, share in found.items()], notes
@@ -191,7 +191,7 @@ def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
     return found.double().cpu().numpy()
 
 
-def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Measure]:
+def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Number]:
     """Correlation of scores with mean ratings; intervals resample images, of which each has several texts.
 
     Args:
@@ -230,7 +230,7 @@ def word_attributions(clip: Clip, features: EmbeddedPairs, rotation: Rotation | 
 
 def norms(
     clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, chosen: Sequence[Norm], *, n_steps: int
-) -> tuple[list[Measure], dict[Route, dict[str, float]]]:
+) -> tuple[list[Number], dict[Route, dict[str, float]]]:
     """Correlation over word types of mean attribution with each norm: in full, and with a rotation by route.
 
     Args:
@@ -245,8 +245,8 @@ def norms(
     for norm in chosen:
         for route in found.tokens:
             value, low, high = (table[f"r_{norm.name}_{route}{end}"] for end in ("", "_low", "_high"))
-            out.append(Measure("norms", norm.name, f"pearson {route}", value, table[f"n_{norm.name}"], low, high))
+            out.append(Number("norms", norm.name, f"pearson {route}", value, table[f"n_{norm.name}"], low, high))
     largest = float(np.abs(found.delta).max())
-    out.append(Measure("norms", "attributions", "largest delta", largest, len(found)))
+    out.append(Number("norms", "attributions", "largest delta", largest, len(found)))
     words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
     return out, words

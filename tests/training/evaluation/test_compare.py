@@ -20,8 +20,8 @@ from tests.oracles.plain_forward import copied_correlations, percentiles
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
-from training.evaluation.measures import Measure
-from training.evaluation.plan import Found, Job, Plan, carry_out
+from training.evaluation.jobs import Found, Job, Plan, carry_out
+from training.evaluation.measures import Number
 from training.evaluation.rendering import Entry, Table, latex
 
 PREFERENCE = ("concadia", "test", "preference")
@@ -35,7 +35,7 @@ def evaluated(
 ) -> Path:
     """An evaluation folder with these values, written by the code that writes all of them."""
     facts = {"name": str(folder), "label": "base", "base": "b", "group": "base", "seed": 0} | about
-    rows = [Measure(*key, value, 9) for key, value in values.items()]
+    rows = [Number(*key, value, 9) for key, value in values.items()]
     jobs = tuple(
         Job(name, {}, lambda name=name: Found([row for row in rows if row.task == name], details=details or {}))
         for name in dict.fromkeys(row.task for row in rows)

@@ -48,7 +48,7 @@ from tests.oracles.plain_forward import (
 from training import evaluate, finetune
 from training.config import EvaluateConfig
 from training.evaluation import tasks
-from training.evaluation.measures import Measure, terminal_table
+from training.evaluation.measures import Number, terminal_table
 
 SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]
 TUNING = ["--layer", "4", "--size", "6", "--max-steps", "2", "--lora-rank", "2", "--lr", "0.01", "--cpu"]
@@ -74,7 +74,7 @@ def table(folder: Path) -> pd.DataFrame:
     return frame.set_index(["task", "of", "measure"], verify_integrity=True).sort_index()
 
 
-def by_key(rows: list[Measure]) -> dict[Key, Measure]:
+def by_key(rows: list[Number]) -> dict[Key, Number]:
     found = {(row.task, row.of, row.measure): row for row in rows}
     assert len(found) == len(rows)
     return found
@@ -878,10 +878,10 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
 
 def test_the_table_of_the_terminal():
     rows = [
-        Measure("concadia", "test", "preference", 0.525, 40, 0.375, 0.671),
-        Measure("concadia", "test", "preference, caption longer", float("nan"), 0),
-        Measure("blv", "overall", "pearson", -0.0751, 68, -0.25, 0.125),
-        Measure("concadia", "test", "mean caption score", 0.5, 40),
+        Number("concadia", "test", "preference", 0.525, 40, 0.375, 0.671),
+        Number("concadia", "test", "preference, caption longer", float("nan"), 0),
+        Number("blv", "overall", "pearson", -0.0751, 68, -0.25, 0.125),
+        Number("concadia", "test", "mean caption score", 0.5, 40),
     ]
     lines = [line.split("  ") for line in terminal_table(rows).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]

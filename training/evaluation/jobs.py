@@ -1,0 +1,99 @@
+"""Tasks that are ready to be computed, and the folder that keeps what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from interp.data.contrast import PAPER, Contrast
+from interp.data.pairs import Pair, PairSet
+from interp.runs.examples import keep_examples
+from interp.runs.folder import locked, now, open_run, to_json, update_manifest, write_atomic, write_table
+from training.config import TASKS
+from training.evaluation.measures import COLUMNS, Number
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a task gave: its numbers, sentences the user should read, and what else is worth keeping (JSON)."""
+
+    rows: Sequence[Number]
+    notes: Sequence[str] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task that is ready: whatever its numbers depend on, and how to compute them, with notes for the user."""
+
+    name: str
+    settings: dict[str, Any]
+    compute: Callable[[], Found]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An evaluation that is ready.
+
+    Attributes:
+        settings: of the whole folder: what is evaluated.
+        about: who it is, for tables that compare.
+        contrast: what the two kinds of text are called.
+        shown: the pairs that are kept as examples, with the set they are of.
+    """
+
+    out: Path
+    settings: dict[str, Any]
+    about: dict[str, Any]
+    jobs: tuple[Job, ...]
+    notes: tuple[str, ...]
+    contrast: Contrast = PAPER
+    shown: tuple[PairSet, tuple[Pair, ...]] | None = None
+
+
+def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
+    """Run the jobs that are not done, and write the tables of all that the folder holds.
+
+    Returns:
+        Numbers and notes of this plan's jobs.
+    """
+    folder = open_run(plan.out, plan.settings, about=plan.about, **facts)
+    with locked(folder):
+        if plan.shown is not None:
+            keep_examples(folder, *plan.shown)
+        for job in tqdm(plan.jobs, desc="tasks", unit="task", leave=False, disable=None):
+            cell = folder.read(job.name)
+            if cell is None or cell.get("settings") != job.settings:
+                found = job.compute()
+                rows = [row.row() for row in found.rows]
+                folder.write(
+                    job.name, {"settings": job.settings, "rows": rows, "notes": found.notes, "details": found.details}
+                )
+        known = {key: value for job in plan.jobs for key, value in job.settings.items()}
+        own = {job.name for job in plan.jobs}
+        cells = {
+            name: cell for name in TASKS
+            if (cell := folder.read(name)) is not None and (name in own or _agrees(cell, known))
+        }  # fmt: skip
+        every = [row for cell in cells.values() for row in cell["rows"]]
+        write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")
+        write_atomic(plan.out / "results.json", to_json(every))
+        update_manifest(folder, finished=now())
+    asked = [cells[job.name] for job in plan.jobs]
+    measures = [Number(**_numbers(row)) for cell in asked for row in cell["rows"]]
+    return measures, [*plan.notes, *(note for cell in asked for note in cell["notes"])]
+
+
+def _agrees(cell: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether an earlier task was evaluated on the same things as those of this plan."""
+    return all(known.get(key, value) == value for key, value in cell.get("settings", {}).items())
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return {key: float("nan") if value is None else value for key, value in row.items()}

@@ -1,0 +1,214 @@
+"""The evaluation of a model: the model and all data that the tasks need are loaded, and the tasks made ready."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from interp.cli import slug
+from interp.clip.image_features import EmbeddedPairs, image_features
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, ModelError
+from interp.clip.sites import SiteMismatch
+from interp.data import load_pairs
+from interp.data.blv import RatedTexts, load_blv
+from interp.data.contrast import PAPER
+from interp.data.norms import Norm, load_norms
+from interp.data.pairs import SPLITS, DataError, PairSet, digest
+from interp.data.transfer import LabelledImages, default_sets, load_transfer
+from interp.interventions.rotation import Rotation
+from interp.runs.examples import EXAMPLES
+from interp.runs.folder import check_folder
+from training.config import EvaluateConfig
+from training.evaluation import tasks as measure
+from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
+from training.evaluation.jobs import Found, Job, Plan
+from training.evaluation.of_scores import text_scores
+from training.loop import ROTATION
+
+VERSION = 2  # of run folders; raised whenever the same settings come to give other numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What tasks on pairs are computed from.
+
+    Attributes:
+        data: by its name.
+        pairs: those whose image could be read.
+        features: the same, with their images.
+    """
+
+    config: EvaluateConfig
+    clip: Clip
+    data: str
+    pairs: PairSet
+    features: EmbeddedPairs
+    rotation: Rotation | None
+
+    @cached_property
+    def held_out(self) -> list[int]:
+        """The pairs of the split that is looked at last: test, if there is one."""
+        pairs = self.features.pairs
+        last = next(name for name in (*reversed(SPLITS), pairs[-1].split) if self.features.rows(name))
+        return self.features.rows(last)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What every task on pairs depends on."""
+        rotation = self.rotation
+        parts = None if rotation is None else [rotation.site.label, rotation.basis.double().numpy().tobytes().hex()]
+        return {
+            "data": self.pairs.fingerprint, "contrast": list(self.pairs.contrast.kinds), "pairs": len(self.pairs),
+            "rotation": None if parts is None else digest(parts), "seed": self.config.seed,
+            "device": self.config.device,
+        }  # fmt: skip
+
+
+def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
+    """Load the model and all the data that the tasks need.
+
+    Raises:
+        UserError: something is missing or does not fit; nothing has been written then.
+    """
+    who = evaluated_model(config.model)
+    beside = f"{config.model}/evaluation" if who.is_run else f"runs/evaluate-{slug(config.model)}"
+    out = Path(config.out or beside)
+    check_folder(out)
+    data = config.data or who.arguments.get("data", "toy")
+    known_norms = load_norms(config.norms) if "norms" in tasks else []
+    rated = load_blv(config.blv) if "blv" in tasks and config.blv else None
+    pairs = _pairs(config, who, data) if set(tasks) != {"blv"} else None
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
+    rotation = _rotation(config, clip, who)
+    classified = []
+    if "transfer" in tasks:  # last, for these may be large downloads
+        sets = config.transfer or default_sets(data)
+        templates = Path(config.templates) if config.templates else None
+        classified = load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)
+    jobs, notes, shown, contrast = {}, [*clip.notes], None, PAPER
+    if pairs is not None:
+        with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
+            features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
+        if rotation is not None and "concadia" in tasks:
+            _check_sources(config, features)
+        on = Subject(config, clip, data, replace(pairs, pairs=features.pairs), features, rotation)
+        ready = {
+            "concadia": lambda: _concadia(on), "norms": lambda: _norms(on, known_norms),
+            "transfer": lambda: _transfer(on, classified),
+        }  # fmt: skip
+        jobs = {task: prepare() for task, prepare in ready.items() if task in tasks}
+        if "concadia" in tasks:
+            shown = pairs, tuple(features.pairs[i] for i in on.held_out[:EXAMPLES])
+        notes += [*pairs.notes, *features.notes]
+        contrast = pairs.contrast
+    if rated is not None:
+        jobs["blv"] = _blv(config, clip, rated, who)
+    settings = {"kind": "evaluation", "version": VERSION, "model": clip.fingerprint}
+    ordered = tuple(jobs[task] for task in tasks)
+    return Plan(out, settings, who.about(clip.fingerprint), ordered, tuple(notes), contrast, shown)
+
+
+def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:
+    """The pairs to evaluate on; those of a run are the ones that it was not trained on."""
+    own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
+    kinds, split, limit = (
+        own.get(name) if (given := getattr(config, name)) is None else given for name in ("kinds", "split", "limit")
+    )
+    pairs = load_pairs(data, kinds=kinds, split=split, limit=limit)
+    chosen = [name.strip() for name in config.splits.split(",")]
+    for name in chosen:
+        pairs.split(name)  # raises where there are none
+    return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in chosen))
+
+
+def _check_sources(config: EvaluateConfig, features: EmbeddedPairs) -> None:
+    counts = Counter(pair.split for pair in features.pairs)
+    if config.sources == "random" and (few := [name for name, count in counts.items() if count < 2]):
+        raise DataError(f"{few[0]} has 1 pair, random sources need 2; raise --limit, or choose --sources paired")
+
+
+def _concadia(on: Subject) -> Job:
+    config = on.config
+
+    def compute() -> Found:
+        rows, both = measure.concadia(on.clip, on.features, on.rotation, config.sources, config.seed)
+        shown = [
+            {"id": on.features.pairs[i].id, "positive": float(both[0, i]), "negative": float(both[1, i])}
+            for i in on.held_out[:EXAMPLES]
+        ]
+        return Found(rows, details={"examples": shown})
+
+    return Job("concadia", {**on.settings, "sources": config.sources, "examples": EXAMPLES}, compute)
+
+
+def _norms(on: Subject, chosen: Sequence[Norm]) -> Job:
+    config = on.config
+
+    def compute() -> Found:
+        rows = on.features.take(on.held_out[: config.attributed])
+        found, words = measure.norms(on.clip, rows, on.rotation, chosen, n_steps=config.n_steps)
+        known = words["full"]
+        ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in chosen}
+        return Found(found, details={"words": words, "ratings": ratings})
+
+    numbers = {"attributed": config.attributed, "n_steps": config.n_steps}
+    return Job("norms", {**on.settings, "norms": {norm.name: norm.fingerprint for norm in chosen}, **numbers}, compute)
+
+
+def _transfer(on: Subject, classified: Sequence[LabelledImages]) -> Job:
+    def compute() -> Found:
+        total = sum(map(len, classified))
+        with tqdm(total=total, desc="transfer", unit="image", leave=False, disable=None) as bar:
+            rows, notes = measure.transfer(on.clip, classified, bar.update)
+        held_out = on.features.take(on.held_out)
+        found, said = measure.retrievals(on.clip, on.data, held_out, seed=on.config.seed)
+        return Found(rows + found, [*notes, *said])
+
+    return Job("transfer", {**on.settings, "sets": {each.name: each.fingerprint for each in classified}}, compute)
+
+
+def _rotation(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Rotation | None:
+    """The one that was named, or that lies beside the weights of a run; it must fit the model."""
+    beside = Path(config.model) / ROTATION
+    path = Path(config.rotation) if config.rotation else beside if who.is_run and beside.is_file() else None
+    if path is None:
+        return None
+    rotation = Rotation.load(path)
+    site = rotation.site
+    site.check(clip)
+    if site.tower != "text" or rotation.width != clip.width("text"):
+        raise SiteMismatch(
+            f"the rotation '{path}' is for width {rotation.width} of the {site.tower} tower, "
+            f"the text tower of {clip.name} has {clip.width('text')}"
+        )
+    return rotation
+
+
+def _blv(config: EvaluateConfig, clip: Clip, rated: RatedTexts, who: EvaluatedModel) -> Job:
+    against = config.against or who.base_name
+    known = text_scores(Path(against), rated) if against is not None and os.path.isfile(against) else None
+    other = None
+    if against is not None and known is None:
+        own = config.against is None
+        other = load_clip(against, tokenizer=who.arguments.get("tokenizer") if own else None, device=config.device)
+        if own and other.fingerprint != who.settings["base"]:
+            raise ModelError(
+                f"'{config.model}' was fine-tuned from another base: '{against}' now has the fingerprint "
+                f"{other.fingerprint}, it was {who.settings['base']}; bring back that model, or choose with --against"
+            )
+    name = None if against is None else digest(map(repr, known)) if known is not None else other and other.fingerprint
+
+    def blv() -> Found:
+        rival = known if other is None else measure.rated_scores(other, rated, config.prefix)
+        notes = [] if against is None else [f"'more than the other': than {against}"]
+        return Found(measure.blv(rated, measure.rated_scores(clip, rated, config.prefix), rival), notes)
+
+    return Job("blv", {"ratings": rated.fingerprint, "prefix": config.prefix, "against": name}, blv)

@@ -1,0 +1,74 @@
+"""The evaluation of scores that are given in a file, instead of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from interp.cli import slug
+from interp.data import load_pairs
+from interp.data.blv import RatedTexts, load_blv
+from interp.data.contrast import PAPER
+from interp.data.pairs import DataError, digest
+from interp.data.scores import read_pair_scores, read_text_scores
+from interp.runs.folder import check_folder
+from training.config import EvaluateConfig
+from training.evaluation import tasks as measure
+from training.evaluation.jobs import Found, Job, Plan
+
+
+def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
+    """Read given scores and the data that they are of.
+
+    Raises:
+        UserError: a file cannot be read, or lacks scores; nothing has been written then.
+    """
+    path = Path(config.scores or "")
+    out = Path(config.out or f"runs/evaluate-{slug(str(path.absolute().parent))}-{slug(path.stem)}")
+    check_folder(out)
+    (task,) = tasks
+    notes: tuple[str, ...] = ()
+    contrast = PAPER
+    if task == "blv":
+        rated = load_blv(config.blv or "")
+        found = text_scores(path, rated)
+        rival = None if config.against is None else text_scores(Path(config.against), rated)
+        settings = {"ratings": rated.fingerprint, "against": None if rival is None else digest(map(repr, rival))}
+        key = digest(map(repr, found))
+        job = Job("blv", settings, lambda: Found(measure.blv(rated, found, rival)))
+    else:
+        table = read_pair_scores(path)
+        key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
+        if config.data is None:
+            both = np.array(list(table.values()))
+            job = Job("concadia", {}, lambda: Found(measure.given_preferences(PAPER, both[:, 0], both[:, 1])))
+            notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
+        else:
+            pairs = load_pairs(
+                config.data, kinds=config.kinds, split=config.split, limit=config.limit, as_published=True
+            )
+            if absent := [pair.id for pair in pairs.pairs if pair.id not in table]:
+                raise DataError(
+                    f"'{path}' has no scores for {len(absent)} of the {len(pairs)} pairs of {config.data}, "
+                    f"the first is {absent[0]}"
+                )
+            scored = np.array([table[pair.id] for pair in pairs.pairs])
+            job = Job(
+                "concadia", {"data": pairs.fingerprint},
+                lambda: Found(measure.preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
+            )  # fmt: skip
+            notes, contrast = pairs.notes, pairs.contrast
+    about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}
+    return Plan(out, {"kind": "evaluation", "model": key}, about, (job,), notes, contrast)
+
+
+def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:
+    """Scores of the rated texts, from a file that may hold others too."""
+    table = read_text_scores(path)
+    if absent := [text.description for text in rated.texts if text.description not in table]:
+        raise DataError(
+            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, the first is: {absent[0]:.60}"
+        )
+    return np.array([table[text.description] for text in rated.texts])
