@@ -61,3 +61,10 @@ def test_errors_stay_short_and_on_one_line(tmp_path: Path):
         row.number_in(name.strip())
     assert "\n" not in str(caught.value)
     assert len(str(caught.value).removeprefix(f"'{path}'")) < 300
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str):
+    path = tmp_path / "table.csv"
+    path.write_bytes(end.join(["a,b", '1,"2\r\n3\r4"', "", "5,6"]).encode())
+    assert [(row.number, *row.cells) for row in read_table(path).rows] == [(2, "1", "2\r\n3\r4"), (4, "5", "6")]
