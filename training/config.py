@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from interp.cli import option, require_positive
+from interp.data import DATA_HELP
 from interp.errors import UserError
 from interp.options import AttributionOptions, DataOptions, DeviceOptions, ModelOptions, SourceOptions, TransferOptions
 
@@ -96,7 +97,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
         None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST"
     )
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
-        None, "'toy', concadia:FOLDER or csv:FILE; by default what the run was trained on, or toy"
+        None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy"
     )
     splits: str = option("val,test", "splits to report on")
     rotation: str | None = option(None, "subspace Z (.safetensors); by default the one beside the run's weights")

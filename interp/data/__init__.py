@@ -1,50 +1,74 @@
-"""Data sets and norms: everything becomes a `PairSet` or a `Norm`."""
+"""Data sets and norms: everything becomes a `PairSet` or a `Norm`. Importing this costs next to nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
+from interp.data.contrast import Contrast
+from interp.data.errors import DataError
+from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet, divide
 
-from interp.data.pairs import SPLITS, DataError, Pair, PairSet, divide
+__all__ = ["DATA_HELP", "DATA_SETS", "DataError", "Pair", "PairSet", "load_pairs"]
 
-__all__ = ["DataError", "Pair", "PairSet", "load_pairs"]
+Loader = Callable[[str, int, Contrast | None], PairSet]
+
+
+def _toy(_where: str, seed: int, _contrast: Contrast | None) -> PairSet:
+    from interp.data.toy import load_toy
+
+    return load_toy(seed=seed)
+
+
+def _concadia(where: str, _seed: int, _contrast: Contrast | None) -> PairSet:
+    from interp.data.concadia import load_concadia
+
+    return load_concadia(where)
+
+
+def _csv(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
+    from interp.data.csv_pairs import load_csv
+
+    return load_csv(where, contrast)
+
+
+# How a data set is named -> what loads it, given what stands after the colon, the seed, and the contrast that was
+# asked for. To add a data set, write its loader into a file of its own and name it here.
+DATA_SETS: dict[str, Loader] = {"toy": _toy, "concadia:FOLDER": _concadia, "csv:FILE": _csv}
+DATA_HELP = ", ".join(DATA_SETS)  # for the help texts of options
 
 
 def load_pairs(
     spec: str,
     *,
-    kinds: str | None = None,
     split: str | None = None,
     limit: int | None = None,
     seed: int = 0,
     as_published: bool = False,
+    kinds: str | None = None,
 ) -> PairSet:
-    """Load a data set by name, with splits train, val and test. Data of one split are divided, with a note.
+    """Load a data set by name, with splits train, val and test. Data of one split, or of none, are divided by group.
 
     Args:
-        spec: ``toy``, or ``concadia:FOLDER``.
-        split: use this split alone, divided anew by article into train, val and test.
-        as_published: divide nothing; there may then be only some of the splits, and `split` just selects.
+        spec: ``toy``; ``concadia:FOLDER``, see `interp.data.concadia`; or ``csv:FILE``, see `interp.data.csv_pairs`.
+        split: use this split alone, divided anew by group into train, val and test.
         limit: keep about this many pairs, drawn at random, in the proportions of the splits.
         seed: of the division, of the drawing, and of the toy world's scenes.
+        as_published: divide nothing; there may then be only some of the splits, and `split` just selects.
+        kinds: names of the two kinds of text, the one that should be preferred first, as in ``text_a,text_b``.
+            For ``csv:FILE``, they are two of its columns; the other data sets have kinds of their own.
+
+    Returns:
+        Pairs in the order of the data; a note says what was divided or left out.
 
     Raises:
-        DataError: unknown name, unusable data, or a split that is not there.
+        DataError: unknown name or kinds, unusable data, or a split that is not there.
     """
-    kind, _, where = spec.partition(":")
-    if spec == "toy":
-        from interp.data.toy import load_toy
-
-        pairs = load_toy(seed=seed)
-    elif kind == "concadia" and where:
-        from interp.data.concadia import load_concadia
-
-        pairs = load_concadia(where)
-    else:
-        raise DataError(f"unknown data '{spec}'; known: toy, concadia:FOLDER")
-    if kinds is not None:
-        raise DataError("kinds are those of a CSV file")
+    contrast = None if kinds is None else Contrast.parse(kinds)
+    load, where = _find(spec)
+    pairs = load(where, seed, contrast)
+    if contrast is not None and not contrast.agrees(pairs.contrast):
+        raise DataError(f"{spec} has texts of the kinds {pairs.contrast}, not {contrast}; leave kinds out")
     notes = list(pairs.notes)
     there = sorted({pair.split for pair in pairs.pairs})
     if split is None and len(there) == 1 and not as_published:
@@ -54,20 +78,34 @@ def load_pairs(
     elif not as_published and (missing := [name for name in SPLITS if name not in there]):
         raise DataError(
             f"{spec} has no split '{missing[0]}', only {', '.join(there)}; "
-            f"add --split {there[0]} to divide that one by article"
+            f"choose a split, such as '{there[0]}', which is then divided by group"
         )
     if split is not None and not as_published:
         pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)
-        notes.append(f"split '{split}' alone was divided by article: {counts}")
+        what = "the data have no splits and were" if split == WHOLE else f"split '{split}' alone was"
+        notes.append(f"{what} divided by group: {counts}")
     if limit is not None and limit < len(pairs):  # after the division, which must not depend on it
-        notes.append(f"{limit} of {len(pairs)} pairs are used (--limit)")
-        pairs = replace(pairs, pairs=_limit(pairs.pairs, limit, seed))
+        kept = _limit(pairs.pairs, limit, seed)
+        notes.append(f"{len(kept)} of {len(pairs)} pairs are used, drawn at random")
+        pairs = replace(pairs, pairs=kept)
     return replace(pairs, notes=tuple(notes))
+
+
+def _find(spec: str) -> tuple[Loader, str]:
+    """The loader of a data set, and what stands after the colon of its name."""
+    prefix, colon, where = spec.partition(":")
+    for form, load in DATA_SETS.items():
+        name, needs, _ = form.partition(":")
+        if (name, needs) == (prefix, colon) and bool(where) == bool(needs):
+            return load, where
+    raise DataError(f"unknown data '{spec}'; known: {DATA_HELP}")
 
 
 def _limit(pairs: tuple[Pair, ...], limit: int, seed: int) -> tuple[Pair, ...]:
     """About `limit` pairs, the same share of every split, in their old order."""
+    import numpy as np  # here, so that a command's help need not load it
+
     rng = np.random.default_rng(seed)
     kept: list[int] = []
     for name in dict.fromkeys(pair.split for pair in pairs):

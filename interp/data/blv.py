@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
-from interp.data.pairs import DataError, digest
-from interp.data.tables import brief, listed, read_table
+from interp.data.pairs import digest
+from interp.data.tables import Row, brief, read_table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,6 +108,7 @@ def load_blv(folder: Path | str) -> RatedTexts:
     )
 
     def read(image: str) -> bytes:
+        """The content of an image file."""
         return paths[image].read_bytes()
 
     return RatedTexts(f"blv:{folder}", texts, lambda image: open_rgb(image, read), lambda image: checksum(image, read))
@@ -116,31 +118,28 @@ def _answers(path: Path) -> dict[tuple[str, str, str], list[list[float]]]:
     """Description, context and image -> the ratings of each rater in the order of `QUESTIONS`."""
     if not os.path.isfile(path):
         raise DataError(f"'{path.parent}' has no {path.name}; download it with {_SOURCE}")
-    header, rows = read_table(path)
-    needed = (*_TEXT, *QUESTIONS.values())
-    if missing := [column for column in needed if column not in header]:
-        raise DataError(f"'{path}' has no column {missing[0]}; it needs {', '.join(needed)}, it has: {listed(header)}")
+    table = read_table(path)
+    table.require(*_TEXT, *QUESTIONS.values())
     answers: dict[tuple[str, str, str], list[list[float]]] = {}
-    for number, cells in rows:
-        description, context, image = (cells[column].strip() for column in _TEXT)
-        if not (description and context and image):
-            raise DataError(f"'{path}', row {number}, lacks one of {', '.join(_TEXT)}; fill it in")
-        ratings = [_rating(cells[column], f"'{path}', row {number}, {column}") for column in QUESTIONS.values()]
+    for row in table.rows:
+        description, context, image = (row.filled(column) for column in _TEXT)
+        ratings = [_rating(row, column) for column in QUESTIONS.values()]
         answers.setdefault((description, context, unicodedata.normalize("NFC", image)), []).append(ratings)
     if not answers:
         raise DataError(f"'{path}' holds no ratings; download it with {_SOURCE}")
     return answers
 
 
-def _rating(cell: str, where: str) -> float:
-    if cell.strip() in ("", "NA"):
+def _rating(row: Row, column: str) -> float:
+    cell = row[column]
+    if cell in ("", "NA"):
         return math.nan
     try:
         rating = float(cell)
     except ValueError:
         rating = math.nan
     if not 1 <= rating <= 5:
-        raise DataError(f"{where}: {brief(cell)} is not a rating from 1 to 5; leave it empty if there is none")
+        raise row.error(column, f"{brief(cell)} is not a rating from 1 to 5; leave it empty if there is none")
     return rating
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
-from interp.data.pairs import DataError, Pair, PairSet
+from interp.data.pairs import Pair, PairSet
 
 TEXTS = "wiki_split.json"
 

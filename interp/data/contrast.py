@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from interp.errors import UserError
+from interp.data.errors import DataError
 
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -23,10 +23,10 @@ class Contrast:
     ('c2d', 'd>c', 'blue given Z of red')
 
     Attributes:
-        positive, negative: what texts of each kind are called; by default those of Zur et al. 2024.
+        positive, negative: what texts of each kind are called, in any script; by default as in Zur et al. 2024.
 
     Raises:
-        UserError: a name is empty, or both are the same.
+        DataError: a name has neither letters nor digits, or the names do not differ in any of these.
     """
 
     positive: str = "description"
@@ -34,9 +34,38 @@ class Contrast:
 
     def __post_init__(self) -> None:
         if not all(_key(kind) for kind in self.kinds) or _key(self.positive) == _key(self.negative):
-            raise UserError(
+            raise DataError(
                 f"a contrast needs two kinds with different names, got '{self.positive}' and '{self.negative}'"
             )
+
+    @classmethod
+    def parse(cls, text: str) -> Contrast:
+        """Read a contrast from the names of its kinds, the positive one first.
+
+        >>> Contrast.parse("Alt text, caption")
+        Contrast(positive='Alt text', negative='caption')
+
+        Args:
+            text: two names with a comma between them; spaces around a name do not count.
+
+        Raises:
+            DataError: there are not exactly two names, or a contrast cannot have them.
+        """
+        names = [name.strip() for name in text.split(",")]
+        if len(names) != 2 or not all(names):
+            raise DataError(
+                f"kinds '{' '.join(text.split())}': name two kinds of text with a comma between them, "
+                f"the one that should be preferred first, as in '{PAPER}'"
+            )
+        return cls(*names)
+
+    def __str__(self) -> str:
+        """The names as `parse` reads them."""
+        return ",".join(self.kinds)
+
+    def agrees(self, other: Contrast) -> bool:
+        """Whether the other one names the same kinds in the same order; case and spaces around names do not count."""
+        return [kind.strip().lower() for kind in self.kinds] == [kind.strip().lower() for kind in other.kinds]
 
     @property
     def kinds(self) -> tuple[str, str]:

@@ -7,18 +7,21 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from interp.data.pairs import DataError
+from interp.data.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
-    """The RGB image of that name.
+    """Decode an image.
 
     Args:
         name: what `read` and the reader of a message know the image by.
         read: gives an image file's content by name.
+
+    Returns:
+        The image as RGB, whatever the file holds.
 
     Raises:
         DataError: the image is not there, or it cannot be decoded.
@@ -34,7 +37,14 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
 
 
 def checksum(name: str, read: Callable[[str], bytes]) -> str:
-    """Changes with the content of the image of that name; cheaper than opening it."""
+    """A key that changes with the content of an image file; cheaper than opening it.
+
+    Args:
+        name, read: as in `open_rgb`.
+
+    Returns:
+        CRC-32 in eight hexadecimal digits, or ``unreadable``; never raises.
+    """
     try:
         return f"{zlib.crc32(read(name)):08x}"
     except Exception:  # as above; what cannot be read is reported when it is opened

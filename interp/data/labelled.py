@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interp.data.pairs import DataError
+from interp.data.errors import DataError
 
 CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
 
@@ -43,7 +43,10 @@ def from_hub(name: str, repo: str, *, split: str | None = None, label: str | Non
         repo: owner/name on the hub.
         split: the first to be looked for; then test, validation, and whatever there is.
         label: the column of labels, if it must be this one.
-        terms: the hub asks to accept terms first.
+        terms: whether the hub asks its users to accept terms first.
+
+    Returns:
+        The images of the first split that is there, with their labels and the names of the classes.
 
     Raises:
         DataError: the hub cannot be reached or refuses, or the files cannot be used.
@@ -79,6 +82,9 @@ def from_disk(name: str, where: str, *, split: str | None = None, label: str | N
     Args:
         name, split, label: as in `from_hub`.
         where: the file or folder.
+
+    Returns:
+        The images, of the first split that is there if the files have splits, with labels and names of classes.
 
     Raises:
         DataError: it is not there, or it cannot be used.
@@ -174,6 +180,7 @@ def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str |
     images = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
 
     def read(i: int) -> bytes:
+        """The encoded bytes of an image."""
         item = images[i][image]
         return Path(item["path"]).read_bytes() if item["bytes"] is None else item["bytes"]
 

@@ -9,19 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from interp.data.contrast import PAPER, Contrast
-from interp.errors import UserError
+from interp.data.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SPLITS = ("train", "val", "test")
-
-
-class DataError(UserError):
-    """The data cannot be used as asked; the message is one line that names the thing and says how to mend it."""
+WHOLE = "all"  # the split of pairs whose data set has no splits, until they are divided
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Pair:
     Attributes:
         id: unique in its data set (a file name, a scene number).
         positive, negative: its texts, of the kinds that the contrast of its `PairSet` names.
-        split: ``train``, ``val`` or ``test``.
+        split: ``train``, ``val`` or ``test``; `WHOLE` if the data have no splits and were not divided.
         group: what must not be divided between splits, and what bootstraps resample (an article).
     """
 
@@ -94,12 +89,12 @@ class PairSet:
 
 
 def texts_of(pairs: Sequence[Pair]) -> list[str]:
-    """The positive texts of some pairs, then the negative ones."""
+    """2n texts of n pairs: all positive ones, then all negative ones, both in the order of the pairs."""
     return [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
 
 
 def digest(parts: Iterable[str]) -> str:
-    """A short, stable hash of strings, for fingerprints."""
+    """A hash of strings and of where one ends and the next begins: 16 hexadecimal digits, the same on any machine."""
     state = hashlib.sha256()
     for part in parts:
         state.update(part.encode("utf-8", "surrogatepass"))
@@ -112,7 +107,13 @@ def divide(
 ) -> tuple[Pair, ...]:
     """Divide pairs into train, val and test without dividing a group.
 
-    Groups are shuffled with `seed`, then dealt out until each split holds its share of the pairs.
+    Groups are shuffled, then dealt out, each to the split that is furthest below its share of the pairs. What a pair
+    gets depends on the order and the sizes of groups, not on their names.
+
+    Args:
+        pairs: in any order; their own splits do not count.
+        shares: of the pairs in train, val and test.
+        seed: of the shuffling.
 
     Returns:
         The same pairs in the same order, with `split` set anew.
@@ -120,10 +121,13 @@ def divide(
     Raises:
         DataError: there are fewer than three groups.
     """
+    import numpy as np  # here, so that a command's help need not load it
+
     sizes = Counter(pair.group for pair in pairs)
     groups = list(sizes)
     if len(groups) < 3:
-        raise DataError(f"{len(groups)} articles cannot be divided into train, val and test; at least 3 are needed")
+        count = f"{len(groups)} group{'s' * (len(groups) != 1)} of pairs"
+        raise DataError(f"{count} cannot be divided into train, val and test; at least 3 are needed")
     order = np.random.default_rng(seed).permutation(len(groups))
     held: dict[str, str] = {}
     counts = dict.fromkeys(SPLITS, 0)

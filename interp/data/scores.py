@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interp.data.pairs import DataError
-from interp.data.tables import brief, listed, read_table
+from interp.data.errors import DataError
+from interp.data.tables import brief, read_table
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class _Format:
     key: str
     forms: tuple[tuple[str, ...], ...]
 
-    def form(self, header: list[str]) -> tuple[str, ...] | None:
+    def form(self, header: Sequence[str]) -> tuple[str, ...] | None:
+        """The first of the forms whose columns are all there, if there is one."""
         return next((form for form in self.forms if {self.key, *form} <= set(header)), None)
 
     def __str__(self) -> str:
@@ -43,7 +44,7 @@ def read_pair_scores(path: Path | str) -> dict[str, tuple[float, float]]:
     The last two may be ``description_score`` and ``caption_score`` instead; other columns are ignored.
 
     Returns:
-        File name of the image -> scores of its description and of its caption.
+        File name of the image -> scores of its description and of its caption, on the scale of the file.
 
     Raises:
         DataError: the file is missing, damaged or of another format, a score is not a number, or an image has two.
@@ -55,7 +56,7 @@ def read_text_scores(path: Path | str) -> dict[str, float]:
     """Read a CSV with the columns ``description`` and ``clipscore``, or ``score``; other columns are ignored.
 
     Returns:
-        Description -> score.
+        Description -> score, on the scale of the file.
 
     Raises:
         DataError: the file is missing, damaged or of another format, a score is not a number, or a text has two.
@@ -64,29 +65,17 @@ def read_text_scores(path: Path | str) -> dict[str, float]:
 
 
 def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[float, ...]]:
-    header, rows = read_table(Path(path))
-    form = wanted.form(header)
+    table = read_table(path)
+    form = wanted.form(table.columns)
     if form is None:
-        kind = f"; these are scores of {other.what}, not of {wanted.what}" if other.form(header) else ""
-        raise DataError(f"'{path}' needs the columns {wanted}, it has: {listed(header)}{kind}")
+        kind = f"; these are scores of {other.what}, not of {wanted.what}" if other.form(table.columns) else ""
+        raise DataError(f"'{path}' needs the columns {wanted}, it has: {table.listed}{kind}")
     scores: dict[str, tuple[float, ...]] = {}
-    for number, cells in rows:
-        key = cells[wanted.key].strip()
-        if not key:
-            raise DataError(f"'{path}', row {number}, has no {wanted.key}; fill it in")
-        found = tuple(_number(cells[column], f"'{path}', row {number}, {column}") for column in form)
+    for row in table.rows:
+        key = row.filled(wanted.key)
+        found = tuple(row.number_in(column) for column in form)
         if scores.setdefault(key, found) != found:
-            raise DataError(f"'{path}', row {number}: {brief(key)} was scored otherwise before; keep one of the rows")
+            raise row.error(wanted.key, f"{brief(key)} was scored otherwise before; keep one of the rows")
     if not scores:
         raise DataError(f"'{path}' holds no scores, only the header")
     return scores
-
-
-def _number(cell: str, where: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{where}: {brief(cell)} is not a number; correct it or leave the row out")
-    return value

@@ -102,7 +102,7 @@ def vocabulary() -> list[str]:
 
 
 def write(templates: Sequence[str], scene: Scene, rng: np.random.Generator) -> str:
-    """One text about a scene: a template and a word for each attribute, drawn at random."""
+    """One text about a scene: a template and a word for each attribute, drawn at random with `rng`."""
     template = templates[int(rng.integers(len(templates)))]
     words = {}
     for name, table in WORDS.items():
@@ -122,7 +122,7 @@ def combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], .
 
 
 def sample_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
-    """Draw `n` scenes from the combinations of a split, with replacement."""
+    """Draw `n` scenes from the combinations of a split (``train``, ``val`` or ``test``), with replacement."""
     objects, cues = combinations(split, OBJECT_FIELDS), combinations(split, CUE_FIELDS)
     i, j = rng.integers(len(objects), size=n), rng.integers(len(cues), size=n)
     return [Scene(*objects[a], *cues[b]) for a, b in zip(i, j, strict=True)]
@@ -157,7 +157,11 @@ def _neighbours(split: str, names: tuple[str, ...]) -> dict[tuple[str, ...], lis
 
 
 def distinct_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
-    """Draw `n` scenes of which no two share their object attributes or their cues: each text fits just one."""
+    """Draw `n` scenes of which no two share their object attributes or their cues: each text fits just one.
+
+    Raises:
+        ValueError: the split has too few combinations.
+    """
     objects, cues = combinations(split, OBJECT_FIELDS), combinations(split, CUE_FIELDS)
     i, j = rng.permutation(len(objects))[:n], rng.permutation(len(cues))[:n]
     if len(i) < n or len(j) < n:
@@ -175,7 +179,15 @@ class ToySize:
 
 
 def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
-    """The toy world as a `PairSet`; the same seed gives the same scenes, texts and pixels."""
+    """The toy world as a `PairSet`.
+
+    Args:
+        size: how many pairs each split has.
+        seed: the same one gives the same scenes, texts and pixels.
+
+    Returns:
+        Pairs of train, val and test in this order; each is a group of its own.
+    """
     size = size or ToySize()
     drawn: list[tuple[Pair, Picture]] = []
     for number, field in enumerate(fields(size)):

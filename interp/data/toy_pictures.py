@@ -104,7 +104,15 @@ def _stripes() -> np.ndarray:
 
 
 def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """Draw a scene: uint8, shape (64, 64, 3). `rng` moves the object by a pixel and shades the light."""
+    """Draw a scene.
+
+    Args:
+        scene: what to draw.
+        rng: moves the object by at most `JITTER` pixels each way, and dims the light by at most 8 %.
+
+    Returns:
+        Colours from 0 to 255, uint8, shape (64, 64, 3).
+    """
     top, bottom = PLACE_RGB[scene.place]
     picture = np.empty((SIZE, SIZE, 3), np.float32)
     picture[:HORIZON], picture[HORIZON:] = top, bottom
@@ -134,6 +142,7 @@ class Picture:
     noise: int
 
     def open(self) -> Image:
+        """The picture as RGB, 64 x 64 pixels."""
         from PIL import Image
 
         return Image.fromarray(render(self.scene, np.random.default_rng(self.noise)))

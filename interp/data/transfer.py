@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
 from interp.data.labelled import CLASSES, Table, from_disk, from_hub, read_lines
-from interp.data.pairs import DataError, digest
+from interp.data.pairs import digest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,6 +100,9 @@ def load_transfer(
         limit: at most this many images of each, drawn in the proportions of the classes.
         seed: of that drawing.
 
+    Returns:
+        The sets in the order of the list; ``toy`` gives one for each of its tasks.
+
     Raises:
         DataError: unknown name, unusable data or templates, or a hub that cannot be reached.
     """
@@ -171,6 +175,7 @@ def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: i
     texts = tuple(tuple(template.replace("{}", each) for template in templates) for each in classes)
 
     def named(i: int) -> tuple[str, Callable[[str], bytes]]:
+        """An image's name in messages, and what reads its bytes."""
         return table.place(rows[i]), lambda _: table.read(rows[i])
 
     return LabelledImages(

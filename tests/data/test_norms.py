@@ -8,10 +8,19 @@ import pytest
 from interp.data.norms import SOURCES, load_norm, load_norms
 from interp.data.pairs import DataError
 
+FINGERPRINTS = {  # of the ratings as Python's own csv.DictReader reads them
+    "imageability": "57ef2f9cdfc65141",
+    "mrc-familiarity": "01e7edeaace2cec1",
+    "concreteness": "1148985e08017d15",
+    "glasgow-concreteness": "8908a1fd84b0a07e",
+    "mrc-concreteness": "217ad120e50b07a2",
+}
+
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_norms_that_come_with_the_package(name: str):
     norm = load_norm(name)
+    assert norm.fingerprint == FINGERPRINTS[name]
     assert len(norm.ratings) > 3000
     assert all(word == word.lower() for word in norm.ratings)
 
@@ -57,12 +66,17 @@ def test_the_glasgow_file_as_published(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("mine", "word,rating\na,1\n", "needs the columns word and value, it has: word, rating"),
-        ("mine", "word,value\na,high\n", "row 2: 'high' is not a number"),
-        ("mine", "word,value\na\n", "row 2, has 1 cells"),
-        ("mine", "", "needs the columns word and value, it has: nothing"),
+        ("mine", "word,rating\na,1\n", "has no column value; it needs word, value, it has: word, rating"),
+        ("mine", "word,value\na,high\n", "row 2, value: 'high' is not a number"),
+        ("mine", "word,value\na\n", "row 2, has 1 cell, expected 2: value is missing"),
+        ("mine", "", "is empty; its first row must name the columns"),
+        ("mine", "word,value\n,1\n", "row 2, word: is empty; fill it in"),
+        ("mine", "word,value\na,nan\n", "row 2, value: 'nan' is not a number"),
+        ("mine", "word;value\na;1\n", "it has: word;value .are its cells divided by semicolons"),
+        ("mine", "word,value,,\na,1\n", "row 2, has 2 cells, expected 4: column 3 is missing"),
+        ("mine", "word,value,\na,1,,\n", "row 2, has 4 cells, expected 3: something comes after column 3"),
         ("glasgow-imageability", "word,value\na,1\n", "is not the Glasgow norms file"),
-        ("glasgow-imageability", GLASGOW.replace("5.412", "x"), "row 3: 'x' is not a number"),
+        ("glasgow-imageability", GLASGOW.replace("5.412", "x"), "row 3, imag m: 'x' is not a number"),
     ],
 )
 def test_malformed_files_are_named(tmp_path: Path, name: str, content: str, message: str):
@@ -75,10 +89,10 @@ def test_malformed_files_are_named(tmp_path: Path, name: str, content: str, mess
 def test_names_and_files_that_are_not_there(tmp_path: Path):
     with pytest.raises(DataError, match="unknown norm 'valence'; known: imageability"):
         load_norm("valence")
-    with pytest.raises(DataError, match="cannot read the norm file"):
+    with pytest.raises(DataError, match=r"cannot read '.*none\.csv': No such file"):
         load_norm(f"mine={tmp_path}/none.csv")
     (tmp_path / "latin.csv").write_bytes(b"word,value\n\xff,1\n")
-    with pytest.raises(DataError, match="not a CSV file in UTF-8"):
+    with pytest.raises(DataError, match="row 2, word: is not text in UTF-8"):
         load_norm(f"mine={tmp_path}/latin.csv")
 
 
@@ -87,7 +101,7 @@ def test_names_of_norms(tmp_path: Path):
     path.write_text("word,value\na,1\n")
     assert [norm.name for norm in load_norms(f"imageability, x-1={path}")] == ["imageability", "x-1"]
     for spec in (f"a/b={path}", f"={path}"):
-        with pytest.raises(DataError, match="letters, digits"):
+        with pytest.raises(DataError, match="name it with letters, digits"):
             load_norms(spec)
     with pytest.raises(DataError, match="'mine' is used twice"):
         load_norms(f"mine={path},mine={path}")

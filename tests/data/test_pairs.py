@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -13,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from interp.data import load_pairs
+from interp.data import DATA_SETS, load_pairs
 from interp.data.concadia import load_concadia
 from interp.data.pairs import DataError, Pair, PairSet, divide
+from interp.data.toy import ToySize, load_toy
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -64,14 +69,14 @@ def test_zipped_images_are_read_in_place(folder: Path):
         load_concadia(folder)
 
 
-def test_one_split_is_divided_by_article_and_says_so(folder: Path):
-    with pytest.raises(DataError, match="has no split 'test', only train, val; add --split train"):
+def test_one_split_is_divided_by_group_and_says_so(folder: Path):
+    with pytest.raises(DataError, match="has no split 'test', only train, val; choose a split, such as 'train'"):
         load_pairs(f"concadia:{folder}")
     with pytest.raises(DataError, match=r"has no split 'dev'; splits that are there: train \(1\), val \(11\)"):
         load_pairs(f"concadia:{folder}", split="dev")
     pairs = load_pairs(f"concadia:{folder}", split="val")
     assert Counter(pair.split for pair in pairs.pairs).keys() == {"train", "val", "test"}
-    assert any("divided by article" in note for note in pairs.notes)
+    assert any("split 'val' alone was divided by group: " in note for note in pairs.notes)
 
 
 def test_a_limit_does_not_move_pairs_between_splits(published: Path):
@@ -90,7 +95,7 @@ def test_data_of_a_single_split_are_divided_unasked(folder: Path):
     alone, asked = load_pairs(f"concadia:{folder}"), load_pairs(f"concadia:{folder}", split="val")
     assert alone.pairs == asked.pairs
     assert {pair.split for pair in alone.pairs} == {"train", "val", "test"}
-    assert "split 'val' alone was divided by article" in alone.notes[0]
+    assert "split 'val' alone was divided by group" in alone.notes[0]
     published = load_pairs(f"concadia:{folder}", as_published=True)
     assert {pair.split for pair in published.pairs} == {"val"}
     assert published.notes == ()
@@ -149,13 +154,40 @@ def test_images_that_cannot_be_read(folder: Path):
 
 
 def test_unknown_data():
-    for spec in ("concadia", "concadia:", "coco:there"):
-        with pytest.raises(DataError, match="known: toy, concadia:FOLDER"):
+    for spec in ("concadia", "concadia:", "csv:", "toy:", "toy:x", "", "coco:there"):
+        with pytest.raises(DataError, match="known: toy, concadia:FOLDER, csv:FILE"):
             load_pairs(spec)
     with pytest.raises(DataError, match="no folder"):
         load_pairs("concadia:/nowhere")
     with pytest.raises(DataError, match="no folder"):
         load_pairs("concadia:" + "x" * 300)
+
+
+def test_data_with_kinds_of_their_own_have_no_others(folder: Path):
+    for spec in ("toy", f"concadia:{folder}"):
+        named = load_pairs(spec, kinds=" Description,caption", split="train", as_published=True)
+        assert named.pairs == load_pairs(spec, split="train", as_published=True).pairs
+        for kinds in ("alt,caption", "caption,description"):
+            with pytest.raises(DataError, match=f"has texts of the kinds description,caption, not {kinds}; leave"):
+                load_pairs(spec, kinds=kinds)
+        with pytest.raises(DataError, match=r"^kinds 'alt': name two kinds"):
+            load_pairs(spec, kinds="alt")
+
+
+def test_data_are_named_in_help_texts_without_loading_anything():
+    """A command's help must appear at once."""
+    code = "import sys, interp.data as d; print(d.DATA_HELP, *{'numpy', 'torch', 'PIL'} & set(sys.modules), sep='|')"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == "toy, concadia:FOLDER, csv:FILE\n"
+
+
+def test_another_data_set_is_one_line_in_the_registry(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(
+        DATA_SETS, "mine:NUMBER", lambda where, seed, _: load_toy(ToySize(*[int(where)] * 3), seed=seed)
+    )
+    assert len(load_pairs("mine:7")) == 21
+    with pytest.raises(DataError, match="unknown data 'mine:'"):
+        load_pairs("mine:")
 
 
 @given(st.lists(st.integers(0, 12), min_size=5, max_size=60), st.integers(0, 5))

@@ -13,7 +13,9 @@ from interp.data.scores import read_pair_scores, read_text_scores
 
 PAIRS = "filename,description_clipscore,caption_clipscore\n"
 TEXTS = "description,clipscore\n"
-keys = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).map(str.strip).filter(bool)
+keys = (
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).map(str.strip).filter(bool)
+)
 scores = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -54,17 +56,17 @@ def test_repeated_rows_must_agree(path: Path):
     path.write_text(f"{TEXTS}a text,0.5\nother,0.5\na text,0.50\n")
     assert read_text_scores(path) == {"a text": 0.5, "other": 0.5}
     path.write_text(f"{TEXTS}a text,0.5\na text,0.6\n")
-    with pytest.raises(DataError, match="row 3: 'a text' was scored otherwise before"):
+    with pytest.raises(DataError, match="row 3, description: 'a text' was scored otherwise before"):
         read_text_scores(path)
     path.write_text(f"{PAIRS}a.jpg,1,2\na.jpg,2,1\n")
-    with pytest.raises(DataError, match=r"row 3: 'a\.jpg' was scored otherwise before"):
+    with pytest.raises(DataError, match=r"row 3, filename: 'a\.jpg' was scored otherwise before"):
         read_pair_scores(path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "needs the columns description, clipscore, it has: nothing"),
+        (b"", "is empty; its first row must name the columns"),
         (b"text,clipscore\na,1\n", "needs the columns description, clipscore, it has: text, clipscore$"),
         (b"description\nwith\nmany lines\n", "needs the columns description, clipscore, it has: description$"),
         (PAIRS.encode() + b"a.jpg,1,2\n", "these are scores of pairs, not of single texts"),
@@ -74,11 +76,11 @@ def test_repeated_rows_must_agree(path: Path):
         (TEXTS.encode() + b"a,-inf\n", "row 2, clipscore: '-inf' is not a number"),
         (TEXTS.encode() + b"a,\n", "row 2, clipscore: '' is not a number"),
         (TEXTS.encode() + b'a,"1\n2"\n', "row 2, clipscore: '1 2' is not a number"),
-        (TEXTS.encode() + b" ,1\n", "row 2, has no description"),
-        (TEXTS.encode() + b"a\n", "row 2, has 1 cells, expected 2"),
+        (TEXTS.encode() + b" ,1\n", "row 2, description: is empty; fill it in"),
+        (TEXTS.encode() + b"a\n", "row 2, has 1 cell, expected 2: clipscore is missing"),
         (b"description,clipscore,clipscore\na,1,2\n", "has the column 'clipscore' twice"),
-        (TEXTS.encode() + b'a,"1', "is damaged, or not a CSV file in UTF-8"),
-        (TEXTS.encode() + b"\xff,1\n", "is damaged, or not a CSV file in UTF-8"),
+        (TEXTS.encode() + b'a,"1', "row 2: its quotes are damaged"),
+        (TEXTS.encode() + b"\xff,1\n", "row 2, description: is not text in UTF-8"),
         (b'"' + b"line\n" * 400 + b'"\n', "it has: line"),
     ],
 )

@@ -267,7 +267,7 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
     assert len({tuple(each.values()) for each in counts.values()}) == 3
     trained = {pair.id for pair in load_pairs(data, split="val", limit=30).split("train").pairs}
     assert trained.isdisjoint(pair.id for pair in load_pairs(data, split="val", limit=40).split("test").pairs)
-    assert "split 'val' alone was divided by article" in capsys.readouterr().out
+    assert "split 'val' alone was divided by group" in capsys.readouterr().out
     assert run("--model", str(own), "--tasks", "concadia", "--splits", "test", "--out", str(tmp_path / "test")) == 0
     alone = table(tmp_path / "test")
     assert set(alone.index.get_level_values("of")) == {"test"}

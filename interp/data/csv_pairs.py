@@ -1,0 +1,175 @@
+"""A question of one's own: pairs from a CSV file that lies beside its images.
+
+Each row is a pair. The file is in UTF-8, with or without a byte order mark, and has these columns in any order, in any
+case; others are ignored:
+
+=========== ========================================================================================================
+``image``   path of the image, relative to the folder of the file, without ``..``; links are followed
+two texts   columns of any name, such as ``text_a`` and ``text_b``; a contrast names them
+``split``   optional: ``train``, ``val`` or ``test``; without it, `interp.data.load_pairs` divides the pairs by group
+``group``   optional: what must stay in one split, such as an article; without it, each image is a group of its own
+``id``      optional: unique name of the pair; without it, the path of the image, numbered where that comes again
+=========== ========================================================================================================
+
+A text may hold commas, quotes and line breaks if it stands in quotes, with its own quotes twice, as every program that
+writes CSV does it. Spaces and line breaks around a cell do not count; those inside a text stay.
+
+Messages count rows as a spreadsheet shows them: the header is row 1, blank rows count, and a text with line breaks
+inside is still in one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from interp.data.contrast import PAPER, Contrast
+from interp.data.errors import DataError
+from interp.data.images import checksum, open_rgb
+from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
+from interp.data.tables import Row, Table, brief, read_table
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGE, SPLIT, GROUP, ID = "image", "split", "group", "id"
+
+
+def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
+    """Load all rows of a CSV file; images are opened when they are asked for.
+
+    Args:
+        path: the file, as the docstring of this module describes it.
+        contrast: names the two columns of texts, the positive one first; by default those of the paper.
+
+    Returns:
+        One pair for each row, in the order of the file. Where the file has no splits, they are all of `WHOLE`.
+
+    Raises:
+        DataError: the file is missing or damaged, lacks a column, or has no rows; or a cell is unusable.
+    """
+    table = read_table(path)
+    contrast = _contrast(table, contrast)
+    if not table.rows:
+        raise DataError(f"'{path}' holds no pairs, only the header; write a row for each pair")
+    images = [_image(row) for row in table.rows]
+    ids = _given_ids(table.rows) if ID in table.columns else _numbered(images)
+    groups = _given_groups(table.rows, images) if GROUP in table.columns else images
+    positive, negative = (_column(kind) for kind in contrast.kinds)
+    pairs = tuple(
+        Pair(name, row.filled(positive), row.filled(negative), _split(row), group)
+        for row, name, group in zip(table.rows, ids, groups, strict=True)
+    )
+    files = {pair.id: (row, image) for pair, row, image in zip(pairs, table.rows, images, strict=True)}
+    folder = Path(path).parent
+
+    def read(image: str) -> bytes:
+        """The content of an image file."""
+        return (folder / image).read_bytes()
+
+    def open_image(pair: Pair) -> Image:
+        row, image = files[pair.id]
+        try:
+            return open_rgb(image, read)
+        except DataError as error:
+            raise row.error(IMAGE, str(error)) from error
+
+    return PairSet(
+        f"csv:{path}", pairs, open_image, lambda pair: checksum(files[pair.id][1], read), _notes(pairs), contrast
+    )
+
+
+def _column(kind: str) -> str:
+    """The column that holds the texts of a kind."""
+    return kind.strip().lower()
+
+
+def _contrast(table: Table, contrast: Contrast | None) -> Contrast:
+    """The contrast, once it is clear that the table has its columns and that of images."""
+    example = "as in kinds='text_a,text_b', the one that should be preferred first"
+    if IMAGE not in table.columns:
+        raise DataError(f"'{table.file}' has no column {IMAGE} with the paths of images; it has: {table.listed}")
+    kinds = (contrast or PAPER).kinds
+    if missing := [kind for kind in kinds if _column(kind) not in table.columns]:
+        raise DataError(
+            f"'{table.file}' has no column {brief(missing[0])}; name two columns of texts with kinds, {example}; "
+            f"it has: {table.listed}"
+        )
+    if taken := [kind for kind in kinds if _column(kind) in (IMAGE, SPLIT, GROUP, ID)]:
+        raise DataError(
+            f"'{table.file}': the column {brief(taken[0])} does not hold texts; name two columns of texts with kinds"
+        )
+    return contrast or PAPER
+
+
+def _image(row: Row) -> str:
+    """The path of a row's image, always with the same spelling."""
+    given = row.filled(IMAGE)
+    windows = PureWindowsPath(given)  # splits at both kinds of slashes, and knows drives
+    if windows.anchor or ".." in windows.parts:
+        raise row.error(
+            IMAGE,
+            f"{brief(given)} leads out of the folder of the file; put the image into that folder, and write its path "
+            "from there, without '..'",
+        )
+    return str(PurePosixPath(given))
+
+
+def _given_ids(rows: Sequence[Row]) -> list[str]:
+    first: dict[str, Row] = {}
+    for row in rows:
+        other = first.setdefault(row.filled(ID), row)
+        if other is not row:
+            raise row.error(ID, f"{brief(row[ID])} is the id of row {other.number} too; give each row its own")
+    return list(first)
+
+
+def _numbered(images: Sequence[str]) -> list[str]:
+    """The images' paths, with a number from the second time on: "a.jpg", "a.jpg (2)"."""
+    met, used, names = set[str](), set(images), list[str]()
+    further = {image: count(2) for image in used}
+    for image in images:
+        name = image
+        if image in met:
+            name = next(name for n in further[image] if (name := f"{image} ({n})") not in used)
+        met.add(image)
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def _given_groups(rows: Sequence[Row], images: Sequence[str]) -> list[str]:
+    first: dict[str, Row] = {}
+    for row, image in zip(rows, images, strict=True):
+        other = first.setdefault(image, row)
+        if row.filled(GROUP) != other[GROUP]:
+            raise row.error(
+                GROUP,
+                f"{brief(row[GROUP])} differs from {brief(other[GROUP])} in row {other.number}, which has the same "
+                "image; give both rows one group",
+            )
+    return [row[GROUP] for row in rows]
+
+
+def _split(row: Row) -> str:
+    if SPLIT not in row.places:
+        return WHOLE
+    split = row.filled(SPLIT).lower()
+    if split not in SPLITS:
+        raise row.error(SPLIT, f"{brief(row[SPLIT])} is not a split; write {', '.join(SPLITS[:-1])} or {SPLITS[-1]}")
+    return split
+
+
+def _notes(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """What the user should know of groups that the file divides between splits."""
+    splits: dict[str, set[str]] = {}
+    for pair in pairs:
+        splits.setdefault(pair.group, set()).add(pair.split)
+    if not (torn := [group for group, names in splits.items() if len(names) > 1]):
+        return ()
+    return (
+        f"{len(torn)} of {len(splits)} groups have pairs in more than one split, the first is {brief(torn[0])}; "
+        "what is measured on held-out pairs may have been learned from others of their group",
+    )
