@@ -145,7 +145,7 @@ def test_heatmaps_show_every_measure_and_the_chosen_cell(made: runs.Runs, odd: r
     named = {axes.get_title(loc="left"): axes for axes in panels}
     for title, measure, form in (
         ("IIA c>d (%)", "iia_c2d", "{:.0f}"), ("r, imageability, around", "r_imageability_around", "{:+.2f}"),
-        ("IIA, random (%)", "iia_random", "{:.0f}"), ("shift d>c", "shift_d2c", "{:+.2f}"),
+        ("IIA random (%)", "iia_random", "{:.0f}"), ("shift d>c", "shift_d2c", "{:+.2f}"),
     ):  # fmt: skip
         factor = 100 if "f}" in form and "+" not in form else 1
         found = {text.get_position(): text.get_text() for text in named[title].texts}
@@ -577,7 +577,7 @@ def test_sweeps_show_themselves(tmp_path: Path):
     assert "imageability, attributions full" in shown.alt
     values = {text.get_text() for text in shown.axes[0].texts}
     assert values == {f"{value:+.2f}" for value in small.frame["r_imageability_full"]}
-    with pytest.raises(Exception, match="there is no heatmap of 'nonsense'; known: iia, "):
+    with pytest.raises(Exception, match="there is no measure 'nonsense'; known: iia, "):
         small.plot("nonsense")
     assert repr(small) == f"SweepRun(6 cells in '{tmp_path / 'small'}')"
     assert small.rotation_path((6, 4, 0)).name == "layer06-size004-seed0.safetensors"

@@ -220,7 +220,7 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     assert (known["value"] <= known["high"]).all()
     manifest = json.loads((done / "manifest.json").read_text())
     tuning = json.loads((lora / "manifest.json").read_text())
-    assert manifest["settings"] == {"kind": "evaluation", "model": load_clip(str(lora)).fingerprint}
+    assert manifest["settings"] == {"kind": "evaluation", "version": 2, "model": load_clip(str(lora)).fingerprint}
     assert manifest["about"]["base"] == tuning["settings"]["base"]
     assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 0)
     assert manifest["arguments"]["n_steps"] == 3
@@ -883,7 +883,7 @@ def test_the_table_of_the_terminal():
         Number("blv", "overall", "pearson", -0.0751, 68, -0.25, 0.125),
         Number("concadia", "test", "mean caption score", 0.5, 40),
     ]
-    lines = [line.split("  ") for line in terminal_table(rows).splitlines()]
+    lines = [line.split("  ") for line in terminal_table(rows, PAPER).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells[1:] == [
         ["concadia", "test", "preference", "52.5 %", "[37.5 67.1]", "40"],
