@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,9 +19,14 @@ def methods_of(sweep: SweepRun) -> Sequence[MethodName]:
     return getattr(sweep, "methods", PAPER_METHODS)
 
 
+def mapping_of(sweep: SweepRun, name: str) -> Mapping[str, Any]:
+    """A part of the manifest, empty if it is not there."""
+    return sweep.manifest.get(name) or {}
+
+
 def argument_of(sweep: SweepRun, name: str) -> str:
     """What the command was given, as text; a question mark if that is not known."""
-    return str(sweep.manifest.get("arguments", {}).get(name, "?"))
+    return str(mapping_of(sweep, "arguments").get(name, "?"))
 
 
 def whose(sweep: SweepRun) -> str:

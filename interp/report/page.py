@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from interp.report.checking import check_sweep
 from interp.report.evidence import evidence
 from interp.report.maps import heatmaps
-from interp.report.naming import argument_of, count, percent, place, whose
+from interp.report.naming import argument_of, count, mapping_of, percent, place, whose
 from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
@@ -21,7 +22,12 @@ SECTIONS = {
 
 
 def page(sweep: SweepRun) -> str:
-    """The whole page."""
+    """The whole page.
+
+    Raises:
+        StoreError: a file of the run folder holds something else than belongs there.
+    """
+    check_sweep(sweep)
     values = {
         "title": f"Sweep of {argument_of(sweep, 'model')} on {argument_of(sweep, 'data')}",
         "sections": SECTIONS,
@@ -54,10 +60,10 @@ def _summary(sweep: SweepRun) -> dict[str, str]:
 
 
 def _warnings(sweep: SweepRun) -> list[str]:
-    said = [*sweep.manifest.get("notes", [])]
-    said += [sweep.manifest["truncated"]] if "truncated" in sweep.manifest else []
+    said = [*(sweep.manifest.get("notes") or [])]
+    said += [sweep.manifest["truncated"]] if sweep.manifest.get("truncated") else []
     there = set(sweep.folder.names())
-    if missing := [name for name in sweep.manifest.get("cells", []) if name not in there]:
+    if missing := [name for name in (sweep.manifest.get("cells") or []) if name not in there]:
         more = " and more" if len(missing) > 8 else ""
         lack = f"{plural(len(missing), 'cell')} that the last command asked for {'is' if len(missing) == 1 else 'are'}"
         said.append(f"{lack} not there: {', '.join(missing[:8])}{more}; the command below goes on with them")
@@ -79,9 +85,9 @@ def _warnings(sweep: SweepRun) -> list[str]:
 
 def _run(sweep: SweepRun) -> dict[str, Any]:
     manifest, settings = sweep.manifest, sweep.manifest["settings"]
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.get("versions", {}).items() if version)
-    norms = "; ".join(f"{name}: {source}" for name, source in manifest.get("norm_sources", {}).items())
-    machine = manifest.get("machine", {})
+    versions = ", ".join(f"{name} {version}" for name, version in mapping_of(sweep, "versions").items() if version)
+    norms = "; ".join(f"{name}: {source}" for name, source in mapping_of(sweep, "norm_sources").items())
+    machine = mapping_of(sweep, "machine")
     facts = {
         "started": manifest.get("started"), "finished": manifest.get("finished"), "seconds": manifest.get("seconds"),
         "pairs": settings.get("pairs"), "model": f"{argument_of(sweep, 'model')}, fingerprint {settings.get('model')}",
@@ -90,9 +96,9 @@ def _run(sweep: SweepRun) -> dict[str, Any]:
         "machine": f"{machine.get('system')}, {machine.get('cpus')} cores, device {settings.get('device')}",
         "resumed": f"{len(manifest['resumed'])} times" if manifest.get("resumed") else None,
     }  # fmt: skip
-    chosen = {name: value for name, value in manifest.get("arguments", {}).items() if value not in (None, False)}
+    chosen = {name: value for name, value in mapping_of(sweep, "arguments").items() if value not in (None, False)}
     return {
-        "command": manifest.get("command", ""),
+        "command": manifest.get("command") or "",
         "facts": {name: value for name, value in facts.items() if value is not None},
         "options": {f"--{name.replace('_', '-')}": value for name, value in chosen.items()},
     }
