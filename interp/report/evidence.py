@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from interp.attribution.result import MEASURED
+from interp.data.contrast import DIRECTIONS
 from interp.report.naming import count, methods_of, percent, place
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import correlation
 
 LEFT, WIDTH, STEP, TOP = 215, 250, 26, 34  # of the picture, in its units
+LETTER = 6  # about as wide as a letter of its legend is
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,16 @@ class Picture:
 
     Attributes:
         said: what it shows, in a sentence.
+        way: the direction that is hard, in words, at the left of the legend.
+        left, reverse: where the scale, and the legend of the other direction, begin.
         ticks: each share with its x.
         rows: each title with its y and its marks.
     """
 
     said: str
+    way: str
     left: int
+    reverse: int
     top: int
     width: int
     height: int
@@ -86,11 +92,12 @@ class Evidence:
 def evidence(sweep: SweepRun) -> Evidence:
     """The chosen cell, its controls and its correlations."""
     best = sweep.best
+    up, down = (sweep.contrast.short(direction) for direction in DIRECTIONS)
     found, *controls = methods_of(sweep)
     titles = {"iia": found.title, **{f"iia_{control.column}": control.title for control in controls},
               "iia_whole": "the whole stream", "iia_size0": "nothing"}  # fmt: skip
     subspaces = [
-        Subspace(title, stem, *(percent(best, f"{stem}{end}") for end in ("", "_c2d", "_d2c")))
+        Subspace(title, stem, *(percent(best, f"{stem}{end}") for end in ("", f"_{up}", f"_{down}")))
         for stem, title in titles.items()
     ]
     norms = [
@@ -98,20 +105,30 @@ def evidence(sweep: SweepRun) -> Evidence:
         for norm in sweep.norms
     ]
     return Evidence(
-        place(best).capitalize(), best["shift_c2d"], best["shift_d2c"], norms, subspaces, _picture(best, subspaces)
+        place(best).capitalize(),
+        best[f"shift_{up}"],
+        best[f"shift_{down}"],
+        norms,
+        subspaces,
+        _picture(sweep, subspaces),
     )
 
 
-def _picture(best: pd.Series, subspaces: Sequence[Subspace]) -> Picture:
+def _picture(sweep: SweepRun, subspaces: Sequence[Subspace]) -> Picture:
+    best, contrast = sweep.best, sweep.contrast
+    up, down = (contrast.short(direction) for direction in DIRECTIONS)
     rows = []
     for number, one in enumerate(subspaces):
         y = TOP + STEP * number + 6
-        marks = [_mark(best, f"{one.stem}_d2c", y + 4, False), _mark(best, f"{one.stem}_c2d", y - 4, True)]
+        marks = [_mark(best, f"{one.stem}_{down}", y + 4, False), _mark(best, f"{one.stem}_{up}", y - 4, True)]
         rows.append((one.title, y, marks))
-    said = f"IIA of the chosen subspace, {percent(best, 'iia_c2d')} from caption to description, beside its controls"
+    way = f"{contrast.negative} to {contrast.positive}"
+    said = f"IIA of the chosen subspace, {percent(best, f'iia_{up}')} from {way}, beside its controls"
+    reverse = LEFT + 14 + LETTER * len(way)
+    width = max(LEFT + WIDTH + 20, reverse + 80)
     height = TOP + STEP * len(subspaces) + 22
     ticks = [(share, _x(share)) for share in (0.0, 0.5, 1.0)]
-    return Picture(said, LEFT, TOP, LEFT + WIDTH + 20, height, ticks, rows)
+    return Picture(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
 
 
 def _mark(best: pd.Series, measure: str, y: int, filled: bool) -> Mark:

@@ -7,7 +7,7 @@ from typing import Any
 from interp.report.checking import check_sweep
 from interp.report.evidence import evidence
 from interp.report.maps import heatmaps
-from interp.report.naming import argument_of, count, mapping_of, percent, place, whose
+from interp.report.naming import argument_of, count, mapping_of, methods_of, percent, place, whose
 from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
@@ -34,6 +34,8 @@ def page(sweep: SweepRun) -> str:
         "summary": _summary(sweep),
         "warnings": _warnings(sweep),
         "whose": whose(sweep),
+        "contrast": sweep.contrast,
+        "controls": methods_of(sweep)[1:],
         "evidence": evidence(sweep),
         "heatmaps": heatmaps(sweep),
         "cells": cells(sweep),
@@ -45,21 +47,23 @@ def page(sweep: SweepRun) -> str:
     return render("page.html.j2", values)
 
 
-def _summary(sweep: SweepRun) -> dict[str, str]:
+def _summary(sweep: SweepRun) -> dict[str, str | None]:
     best, frame = sweep.best, sweep.frame
     same = int((frame["iia_val"] == best["iia_val"]).sum())
+    random = any(method.key == "random" for method in methods_of(sweep)[1:])
     others = ""
     if same > 1:
         do = "does" if same == 2 else "do"
         others = f" {plural(same - 1, 'other cell')} {do} as well there; of equals the smallest and earliest is taken."
     return {
         "cells": plural(len(frame), "cell"), "place": place(best), "iia": percent(best, "iia"),
-        "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random"), "others": others,
-        "preference": percent(best, "preference"),
+        "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random") if random else None,
+        "others": others, "preference": percent(best, "preference"),
     }  # fmt: skip
 
 
 def _warnings(sweep: SweepRun) -> list[str]:
+    contrast = sweep.contrast
     said = [*(sweep.manifest.get("notes") or [])]
     said += [sweep.manifest["truncated"]] if sweep.manifest.get("truncated") else []
     there = set(sweep.folder.names())
@@ -75,10 +79,11 @@ def _warnings(sweep: SweepRun) -> list[str]:
         )
     if not sweep.examples:
         said.append("The run folder holds no example texts: it was made before they were kept")
-    if (sweep.frame["iia_c2d"] >= 0.99).all():
+    if (sweep.frame[f"iia_{contrast.short('up')}"] >= 0.99).all():
         said.append(
-            "Every cell reaches an IIA of 99 % from caption to description, so IIA does not tell the cells apart: "
-            "the score can be steered through each of these subspaces, which is not to say that the model uses them"
+            f"Every cell reaches an IIA of 99 % from {contrast.negative} to {contrast.positive}, so IIA does not tell "
+            "the cells apart: the score can be steered through each of these subspaces, which is not to say that the "
+            "model uses them"
         )
     return said
 
