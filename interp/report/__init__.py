@@ -15,7 +15,7 @@ def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
     """Write the page of a sweep, by default into its folder; returns the file.
 
     Raises:
-        StoreError: the page cannot be written.
+        StoreError: the page cannot be written, or a file of the folder holds something else than belongs there.
     """
     from interp.report.page import page
 

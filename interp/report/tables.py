@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interp.attribution.result import MEASURED
-from interp.report.naming import CHOSEN, scroll
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import Column, cell_columns, is_cell, is_tuned, tuned_best
 from interp.runs.place import Place
-from interp.show.markup import escape, signed
+from interp.show.markup import signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,68 +18,78 @@ if TYPE_CHECKING:
 WORDS_SHOWN = 15  # at each end of the list of words
 
 
-def cells(sweep: SweepRun) -> str:
-    parts = [
-        "<p>Press a title to sort. IIA, preference (pref) and IIA of the controls in %; c&gt;d: captions given Z of a "
-        "description, d&gt;c: the reverse; pca, means, random: principal components, difference in means and random "
-        "subspaces of the same size; shift: mean change of the score, a cosine; then correlations of word "
-        "attributions with norms by route, [95 % interval]. The chosen cell is set in bold. <code>results.csv</code> "
-        "in the run folder has every measure, with intervals and all digits. The table scrolls sideways.</p>",
-        _sortable(sweep.frame, cell_columns(sweep.schema), sweep.best, "Table of all cells"),
+@dataclass(frozen=True)
+class Entry:
+    """What is shown, and the number that it is sorted by, as text; None, if it is sorted by what is shown."""
+
+    text: str
+    sort: str | None
+
+
+@dataclass(frozen=True)
+class Sortable:
+    """A table whose rows are sorted by a press on a column's title.
+
+    Attributes:
+        name: for screen readers, unlike that of any other part of the page.
+        rows: whether it is the chosen cell, and the entries, of which the first one is the row's head.
+        words: whether the first column holds words.
+    """
+
+    name: str
+    titles: Sequence[str]
+    rows: Sequence[tuple[bool, Sequence[Entry]]]
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """The word types that act most through Z in the chosen cell, at both ends.
+
+    Attributes:
+        shown, known: how many are in the table, and how many there are.
+    """
+
+    table: Sortable
+    each_end: int
+    shown: int
+    known: int
+
+
+def cells(sweep: SweepRun) -> Sortable:
+    """All cells."""
+    return _sortable(sweep.frame, cell_columns(sweep.frame, sweep.schema), sweep.best, "Table of all cells")
+
+
+def tuned_cells(sweep: SweepRun) -> Sortable | None:
+    """The models that were fine-tuned at each cell; None, if there are none."""
+    if not is_tuned(sweep.frame):
+        return None
+    columns = cell_columns(sweep.frame, sweep.schema, tuned=True)
+    return _sortable(sweep.frame, columns, tuned_best(sweep.frame), "Table of fine-tuned models")
+
+
+def _sortable(frame: pd.DataFrame, columns: Sequence[Column], best: pd.Series, name: str) -> Sortable:
+    rows = [
+        (is_cell(row, best), [Entry(column.text(row), f"{column.value(row):.9g}") for column in columns])
+        for _, row in frame.iterrows()
     ]
-    if is_tuned(sweep.frame):
-        parts.append(
-            "<h3>Fine-tuned at each cell</h3><p>Models trained by IIT-DAS with the alignment at each cell; transfer "
-            "and retrieval are changes against the base, in points. The lowest loss on validation pairs is set in "
-            "bold.</p>"
-            + _sortable(
-                sweep.frame,
-                cell_columns(sweep.schema, tuned=True),
-                tuned_best(sweep.frame),
-                "Table of fine-tuned models",
-            )
-        )
-    return "".join(parts)
+    return Sortable(name, [column.title for column in columns], rows)
 
 
-def _sortable(frame: pd.DataFrame, columns: Sequence[Column], best: pd.Series, name: str) -> str:
-    head = "".join(f'<th scope="col"><button type="button">{escape(one.title)}</button></th>' for one in columns)
-    rows = []
-    for _, row in frame.iterrows():
-        chosen = is_cell(row, best)
-        first, *others = [
-            f'data-value="{column.value(row):.9g}">{escape(column.text(row))}{CHOSEN if chosen and i == 0 else ""}'
-            for i, column in enumerate(columns)
-        ]
-        cells = f'<th scope="row" {first}</th>' + "".join(f"<td {other}</td>" for other in others)
-        rows.append(f"<tr{' class=chosen' if chosen else ''}>{cells}</tr>")
-    content = f'<table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return scroll(content, name)
-
-
-def words(sweep: SweepRun) -> str:
-    """The word types that act most through Z in the chosen cell, at both ends."""
-    known = sweep.cells[Place.of(sweep.best)]["words"]
-    means = {route: {word: value[0] for word, value in known[route].items()} for route in MEASURED}
+def words(sweep: SweepRun) -> Words:
+    """The word types of the chosen cell, by what they do through Z."""
+    known: Mapping[str, Mapping[str, Sequence[float]]] = sweep.cells[Place.of(sweep.best)]["words"]
+    means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
+    counts = {word: str(int(value[1])) for word, value in known["full"].items()}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
     shown = order if len(order) <= 2 * WORDS_SHOWN else [*order[:WORDS_SHOWN], *order[-WORDS_SHOWN:]]
-    counts = {word: value[1] for word, value in known["full"].items()}
-    body = "".join(
-        f'<tr><th scope="row">{escape(word)}</th><td data-value="{counts[word]}">{counts[word]}</td>'
-        + "".join(
-            f'<td data-value="{means[route][word]:.9g}">{signed(means[route][word], 4)}</td>' for route in MEASURED
-        )
-        + "</tr>"
+    rows = [
+        (False, [
+            Entry(word, None), Entry(counts[word], counts[word]),
+            *(Entry(signed(means[route][word], 4), f"{means[route][word]:.9g}") for route in MEASURED),
+        ])
         for word in shown
-    )
-    head = '<th scope="col" data-words><button type="button">word</button></th>' + "".join(
-        f'<th scope="col"><button type="button">{title}</button></th>' for title in ("occurrences", *MEASURED)
-    )
-    which = "" if len(shown) == len(order) else f": the {WORDS_SHOWN} at each end of {len(order)}"
-    return (
-        f"<p>Mean attribution of word types in the chosen cell by route, by what they do through Z{which}.</p>"
-        + scroll(
-            f'<table class="sortable words"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>',
-            "Table of words",
-        )
-    )
+    ]  # fmt: skip
+    table = Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
+    return Words(table, WORDS_SHOWN, len(shown), len(order))

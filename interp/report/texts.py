@@ -3,97 +3,122 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from interp.attribution.result import MEASURED
-from interp.report.naming import paired
 from interp.results.sweep_run import SweepRun
-from interp.runs.examples import picture_path
+from interp.runs.examples import Example, picture_path
 from interp.runs.place import Place
-from interp.show.colours import NEGATIVE, POSITIVE
-from interp.show.markup import escape, shaded, signed
+from interp.show.colours import NEGATIVE, POSITIVE, as_hex, shade
 
 
-def examples(sweep: SweepRun) -> str:
-    with_examples = {where: cell["examples"] for where, cell in sweep.cells.items() if cell.get("examples")}
-    if not sweep.examples or not with_examples:
-        return "<p>The run folder holds no example texts; a new run keeps them.</p>"
+@dataclass(frozen=True)
+class Text:
+    """A text of an example.
+
+    Attributes:
+        row: its place among the texts of a cell.
+        kind, other: what it is, and what Z is taken from.
+        words: each with its attribution and the colour of that.
+        source: the text that Z is taken from; before, after: the score without and with it.
+    """
+
+    row: int
+    kind: str
+    other: str
+    score: float
+    words: Sequence[tuple[str, float, str]]
+    source: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A pair of texts with its picture.
+
+    Attributes:
+        picture: JPEG in base 64; None, if it is missing.
+        file: of the picture.
+    """
+
+    picture: str | None
+    file: str
+    alt: str
+    texts: Sequence[Text]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the section of example texts shows.
+
+    Attributes:
+        picked: the cell that is shown before another one is chosen.
+        axes: what can be chosen: the name of each axis, and its values.
+        data: what the script shows of the other cells.
+    """
+
+    picked: Place
+    axes: Sequence[tuple[str, Sequence[int]]]
+    routes: Sequence[str]
+    shown: Sequence[Shown]
+    data: Mapping[str, Any]
+
+
+def examples(sweep: SweepRun) -> Examples | None:
+    """The texts that each cell shows; None, if the run folder holds none."""
+    there = {where: cell["examples"] for where, cell in sweep.cells.items() if cell.get("examples")}
+    if not sweep.examples or not there:
+        return None
     best = Place.of(sweep.best)
-    shown_key = best if best in with_examples else next(iter(with_examples))
-    shown = with_examples[shown_key]
-    sizes = [abs(value) for texts in with_examples.values() for text in texts for value in text["full"]]
+    picked = best if best in there else next(iter(there))
+    sizes = [abs(value) for texts in there.values() for text in texts for value in text["full"]]
     reach = float(np.nan_to_num(np.nanquantile(sizes, 0.98))) if sizes else 1.0
-    slim = {
-        "/".join(map(str, where)): [
-            {**{route: [_json(value) for value in text[route]] for route in MEASURED},
-             "swap": {"source": text["swap"]["source"],
-                      **{name: _json(text["swap"][name]) for name in ("base", "counterfactual")}}}
-            for text in texts
-        ]
-        for where, texts in with_examples.items()
-    }  # fmt: skip
+    slim = {"/".join(map(str, where)): [_slim(text) for text in texts] for where, texts in there.items()}
+    texts = there[picked]
+    half = len(texts) // 2
+    shown = [
+        _shown(sweep, example, [_text(sweep, texts[row], row, reach) for row in (number, half + number)])
+        for number, example in enumerate(sweep.examples[:half])
+    ]
+    axes = [(name, sorted({where[axis] for where in there})) for axis, name in enumerate(Place._fields)]
     data = {"reach": reach, "positive": POSITIVE, "negative": NEGATIVE, "cells": slim}
-    # "<" would let a text end the script element.
-    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    articles = [_example(sweep, number, shown, reach) for number in range(min(len(sweep.examples), len(shown) // 2))]
-    return (
-        "<p>What each word adds to the score of its text with the image, a cosine: blue and + raise it, orange and − "
-        "lower it. <em>Through</em> counts only what acts by way of the subspace Z of the cell, <em>around</em> what "
-        "acts by the rest of the stream there, <em>full</em> everything. Below each text stands what becomes of its "
-        f"score when Z is taken from a text of the other kind.</p>{_picker(with_examples, shown_key)}"
-        f'<p id="picked" role="status" class="soft">{escape(_named(shown_key))}, through</p>'
-        f'<div id="examples">{"".join(articles)}</div><script type="application/json" id="attributions">{text}</script>'
-    )
+    return Examples(picked, axes, MEASURED, shown, data)
+
+
+def _slim(text: Mapping[str, Any]) -> dict[str, Any]:
+    swap = text["swap"]
+    return {
+        **{route: [_json(value) for value in text[route]] for route in MEASURED},
+        "swap": {"source": swap["source"], **{name: _json(swap[name]) for name in ("base", "counterfactual")}},
+    }
 
 
 def _json(value: float) -> float | None:
     """JSON has no NaN."""
-    return None if math.isnan(value) else round(value, 5)
+    return None if math.isnan(value) else round(float(value), 5)
 
 
-def _named(where: Place) -> str:
-    return f"Layer {where.layer} (block {where.block}), size {where.size}, seed {where.seed}"
+def _text(sweep: SweepRun, text: Mapping[str, Any], row: int, reach: float) -> Text:
+    swap = text["swap"]
+    words = [
+        (word, float(value), as_hex(shade(value, reach)))
+        for word, value in zip(text["words"], text["through"], strict=True)
+    ]
+    return Text(
+        row, text["kind"], sweep.contrast.other(text["kind"]), float(text["score"]), words,
+        swap["source"], float(swap["base"]), float(swap["counterfactual"]),
+    )  # fmt: skip
 
 
-def _picker(cells: Mapping[Place, object], chosen: Place) -> str:
-    selects = []
-    for axis, name in enumerate(Place._fields):
-        options = "".join(
-            f"<option{' selected' if value == chosen[axis] else ''}>{value}</option>"
-            for value in sorted({there[axis] for there in cells})
-        )
-        selects.append(f'<label>{name} <select name="{name}" autocomplete="off">{options}</select></label>')
-    routes = "".join(
-        f'<label><input type="radio" name="route" value="{route}" autocomplete="off"'
-        f"{' checked' if route == 'through' else ''}> {route}</label>"
-        for route in MEASURED
-    )
-    return f'<form id="picker">{"".join(selects)}<fieldset><legend>route</legend>{routes}</fieldset></form>'
-
-
-def _example(sweep: SweepRun, number: int, shown: Sequence[Mapping[str, Any]], reach: float) -> str:
-    example, half = sweep.examples[number], len(shown) // 2
-    texts = []
-    for row in (number, half + number):
-        text = shown[row]
-        other = sweep.contrast.other(text["kind"])
-        swap = text["swap"]
-        whose = "its own" if paired(sweep) else "another image's"
-        texts.append(
-            f"<h3>{escape(text['kind'].capitalize())}, score {signed(text['score'])}</h3>"
-            f'<p data-text="{row}">{shaded(text["words"], text["through"], reach)}</p>'
-            f'<p class="soft" data-swap="{row}">With Z from {whose} {other}, “<span class="source">'
-            f'{escape(swap["source"])}</span>”: <span class="before">{signed(swap["base"])}</span> becomes '
-            f'<span class="after">{signed(swap["counterfactual"])}</span></p>'
-        )
+def _shown(sweep: SweepRun, example: Example, texts: Sequence[Text]) -> Shown:
     try:
         picture = base64.b64encode(picture_path(sweep.folder, example).read_bytes()).decode()
-        image = f'<img src="data:image/jpeg;base64,{picture}" alt="{escape(example.positive)}">'
-    except OSError:
-        image = f"<p>The picture {escape(example.image)} is missing.</p>"
-    return f"<article>{image}<div>{''.join(texts)}</div></article>"
+    except (OSError, ValueError):  # no file has a name with a zero byte
+        picture = None
+    return Shown(picture, example.image, example.positive, texts)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
     """A picture layer x size for each measure that has one, the mean over seeds; returns the files."""
     out = []
-    for measure in schema.shown("heatmap"):
+    for measure in (one for one in schema.shown("heatmap") if one.key in frame):
         path = folder / f"heatmap-{measure.key.replace('_', '-')}.png"
         write_atomic(path, heatmap(frame, measure).png())
         out.append(path)

@@ -120,11 +120,11 @@ class SweepRun:
             f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
             f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
         )
-        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.schema), best)}"]
+        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.frame, self.schema), best)}"]
         if is_tuned(self.frame):
             parts.append(
                 "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points; * lowest loss on "
-                f"val.</p>{self._table(cell_columns(self.schema, tuned=True), tuned_best(self.frame))}"
+                f"val.</p>{self._table(cell_columns(self.frame, self.schema, tuned=True), tuned_best(self.frame))}"
             )
         more = len(self.frame) - SHOWN
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")

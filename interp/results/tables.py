@@ -69,9 +69,12 @@ class Column:
     above: str = ""
 
 
-def cell_columns(schema: Schema, *, tuned: bool = False) -> list[Column]:
-    """A cell's place, and what tables show of it; or of the model that was fine-tuned at it."""
-    measures = schema.shown("table", tuned=tuned)
+def cell_columns(frame: pd.DataFrame, schema: Schema, *, tuned: bool = False) -> list[Column]:
+    """A cell's place, and what tables show of it; or of the model that was fine-tuned at it.
+
+    What had no name yet when a run was made is left out.
+    """
+    measures = [one for one in schema.shown("table", tuned=tuned) if one.key in frame]
     return [
         *(_place(name) for name in ("layer", "block", "size", "seed")),
         *(Column(one.heading, one.name, one.text, one.value, one.above) for one in measures),
@@ -118,7 +121,7 @@ def terminal_table(frame: pd.DataFrame, schema: Schema, contrast: Contrast, norm
         f"IIA {SHARE.text(best['iia'])} % "
         f"[{interval}], {'; '.join(_beside(best, schema))}."
     )
-    return "\n".join([*_aligned(frame, cell_columns(schema), best), "", legend])
+    return "\n".join([*_aligned(frame, cell_columns(frame, schema), best), "", legend])
 
 
 def arrows(contrast: Contrast) -> str:
@@ -140,4 +143,4 @@ def tuned_table(frame: pd.DataFrame, schema: Schema) -> str:
         "transfer, retrieval: change of zero-shot accuracy and of retrieval against the base, in points.\n"
         "* lowest loss on val."
     )
-    return "\n".join([*_aligned(frame, cell_columns(schema, tuned=True), tuned_best(frame)), "", legend])
+    return "\n".join([*_aligned(frame, cell_columns(frame, schema, tuned=True), tuned_best(frame)), "", legend])

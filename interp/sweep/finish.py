@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from interp.report import write_report
+from interp.report.checking import load_checked
 from interp.results.heatmaps import heatmaps
-from interp.results.sweep_run import load_sweep
 from interp.results.tables import is_tuned, terminal_table, tuned_table
 from interp.runs.folder import RunFolder, write_table
 
 
 def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
-    sweep = load_sweep(folder.path)
+    sweep = load_checked(folder.path)
     frame, schema = sweep.frame, sweep.schema
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, schema)

@@ -1,0 +1,37 @@
+"""Templates of the page: they hold all markup, and escape whatever is put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from interp.show.markup import signed
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """A template of the folder `templates`, filled in; a value that it lacks is an error.
+
+    What UTF-8 cannot write, as half of a surrogate pair from a JSON file, becomes a question mark.
+    """
+    text = _environment().get_template(template).render(values, css=_asset("report.css"), js=_asset("report.js"))
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    out = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("interp.report"),
+    )  # fmt: skip
+    # tojson writes <, > and & as \uXXXX, so that no text ends the script element that holds it
+    out.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
+    out.filters["signed"] = signed
+    return out
+
+
+def _asset(name: str) -> str:
+    return (files("interp.report") / "assets" / name).read_text(encoding="utf-8")

@@ -1,0 +1,84 @@
+"""The page takes its words from the sweep: what the kinds of text and the methods are called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from html5lib import HTMLParser, treebuilders
+
+from interp.data.contrast import Contrast
+from interp.measures import MethodName
+from interp.report import evidence
+from interp.report.checking import load_checked
+from interp.report.page import page
+from interp.results.sweep_run import SweepRun
+from interp.runs.folder import StoreError
+from tests.report.test_hostile import fill
+from tests.run_folders import write_sweep
+
+COLOURS = Contrast("red", "blue")
+CITED = "Updating CLIP to Prefer Descriptions Over Captions"
+
+
+@pytest.fixture
+def coloured(tmp_path: Path) -> SweepRun:
+    """A sweep of red and blue texts."""
+    write_sweep(tmp_path / "run", layers=(6,), sizes=(4,))
+    fill(tmp_path / "run")
+    for path in (tmp_path / "run").rglob("*.json"):
+        text = path.read_text().replace("c2d", COLOURS.short("up")).replace("d2c", COLOURS.short("down"))
+        path.write_text(text.replace('"description"', '"red"').replace('"caption"', '"blue"'))
+    path = tmp_path / "run" / "examples.json"
+    path.write_text(path.read_text().replace('"red"', '"positive"').replace('"blue"', '"negative"'))
+    cell = next((tmp_path / "run" / "cells").iterdir())
+    content = json.loads(cell.read_text())
+    content["measures"]["iia_b2r"] = 1.0
+    cell.write_text(json.dumps(content))
+    return load_checked(tmp_path / "run")
+
+
+def words_of(text: str) -> str:
+    document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(text)
+    for parent in list(document.iter()):
+        for child in [one for one in parent if one.tag in ("script", "style")]:
+            parent.remove(child)
+    labels = [value for element in document.iter() for name, value in element.attrib.items() if name == "aria-label"]
+    return " ".join(" ".join([*document.itertext(), *labels]).split())
+
+
+def test_kinds_of_text_are_called_what_the_sweep_calls_them(coloured: SweepRun):
+    assert coloured.contrast == COLOURS
+    said = words_of(page(coloured))
+    assert "description" not in said.replace(CITED, "").lower()
+    assert "caption" not in said.replace(CITED, "").lower()
+    for text in (COLOURS.swap("up"), COLOURS.swap("down"), COLOURS.arrow("up"), "blue to red", "prefers the red in"):
+        assert text in said
+    assert "an IIA of 99 % from blue to red" in said
+    assert "100.0 % [40.0 60.0] from blue to red" in said
+
+
+def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
+    assert [one.title for one in evidence.evidence(coloured).subspaces] == [
+        "found by the search", "principal components", "difference in means", "random subspaces (mean of 3)",
+        "the whole stream", "nothing",
+    ]  # fmt: skip
+    methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))
+    monkeypatch.setattr(SweepRun, "methods", methods, raising=False)
+    shown = evidence.evidence(coloured)
+    assert [(one.title, one.stem) for one in shown.subspaces] == [
+        ("found by a probe", "iia"), ("<b>components</b>", "iia_pca"), ("the whole stream", "iia_whole"),
+        ("nothing", "iia_size0"),
+    ]  # fmt: skip
+    assert len(shown.picture.rows) == 4
+    text = page(coloured)
+    assert "<b>" not in text
+    assert "random" not in words_of(text).partition("What was run")[0]
+
+
+def test_a_measure_that_no_cell_has_is_one_line(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
+    methods = (MethodName("das", "das", "found"), MethodName("dii-probe", "probe", "found by a probe"))
+    monkeypatch.setattr(SweepRun, "methods", methods, raising=False)
+    with pytest.raises(StoreError, match='has the measure "iia_dii_probe"; mend'):
+        page(coloured)
