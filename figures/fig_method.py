@@ -15,7 +15,7 @@ from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo,
 from interp.measures import written
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
-from interp.show.pictures import Picture, points, wrapped
+from interp.show.pictures import Picture, points, shortened, wrapped
 
 TALL = 182.0  # points
 SOURCE, BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins
@@ -75,8 +75,8 @@ def _joined(words: str) -> str:
 
 def _lane(page: Axes, x: float, title: str, text: str, layer: int) -> None:
     """A text, the blocks that read it, and its stream, where Z is that of the source."""
-    lines = wrapped(text, WIDE + 10, SIZE, FONT, 3)
-    for number, line in enumerate([title, *lines]):
+    lines = [shortened(title, WIDE + 10, SIZE, FONT), *wrapped(text, WIDE + 10, SIZE, FONT, 3)]
+    for number, line in enumerate(lines):
         y = TEXTS + 8 + 9.6 * number
         page.text(x, y, line, ha="center", style="italic" if number == 0 else "normal")
     page.add_patch(_arrow((x, TEXTS), (x, BELOW + BLOCK)))

@@ -10,14 +10,16 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
+from interp.data.contrast import Contrast
 from interp.measures import Measure
 from interp.results.heatmaps import Grid, draw_grid, grid
 from interp.results.tables import arrows
 from interp.show.markup import MINUS
-from interp.show.pictures import Picture, at, width_of
+from interp.show.pictures import Picture, at, told_apart, width_of, wrapped
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows
+NOTE_LINES = 3  # at most, of the note below all
 LEAST = 24.0  # height of a heatmap, for the labels of its bar
 
 
@@ -35,18 +37,21 @@ def draw(runs: Runs) -> Picture:
         raise Missing("the sweep has no measure that is defined")
     grids = _one_scale(grids)
     one = next(iter(grids.values()))
-    across, numbers = _fitting(grids, len(one.layers), len(one.sizes))
+    note = _note(sweep.contrast)
+    foot = FOOT + LINE * (len(note) - 1)
+    across, numbers = _fitting(grids, len(one.layers), len(one.sizes), foot)
     rows = _rows(grids, across)
     panel = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across
     tall = _tall(len(one.sizes))
-    figure = picture((len(rows) * (tall + TITLE + SPACE) + FOOT) / 72)
+    names = told_apart([_name(measure) for measure in grids], panel, SIZE, FONT)
+    figure = picture((len(rows) * (tall + TITLE + SPACE) + foot) / 72)
     top = 0.0
     for number, row in enumerate(rows):
         for j, measure in enumerate(row):
             shown = grids[measure]
             axes = at(figure, LEFT + j * (panel + GAP), top + TITLE, panel, tall)
             image = draw_grid(axes, shown, sweep.best, SIZE, partial(_text, shown) if numbers else None)
-            axes.set_title(_name(measure), loc="left")
+            axes.set_title(names[_name(measure)], loc="left")
             axes.spines[:].set_visible(False)
             axes.tick_params(length=0)
             below = number + 1 < len(rows) and j < len(rows[number + 1])
@@ -61,14 +66,20 @@ def draw(runs: Runs) -> Picture:
         bar.tick_params(length=1.5)
         bar.spines[:].set_visible(False)
         top += tall + TITLE + SPACE
-    up = arrows(sweep.contrast).partition(",")[0]
-    note = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
-    figure.text(LEFT / 72 / PAGE, 1.0 / 72 / figure.get_figheight(), note, va="bottom")
+    place = LEFT / 72 / PAGE, 1.0 / 72 / figure.get_figheight()
+    figure.text(*place, "\n".join(note), va="bottom", linespacing=1.0)
     figure.alt = _alt(grids, runs)
     return figure
 
 
-def _fitting(grids: Mapping[Measure, Grid], layers: int, sizes: int) -> tuple[int, bool]:
+def _note(contrast: Contrast) -> list[str]:
+    """What is to be known to read the figure, in lines as wide as the page."""
+    up = arrows(contrast).partition(",")[0]
+    said = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
+    return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, NOTE_LINES)
+
+
+def _fitting(grids: Mapping[Measure, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
     """How many heatmaps go side by side, and whether their numbers can be printed: as many as leave room for these.
 
     Where the page would be too low, numbers are left out and colours must do.
@@ -78,7 +89,7 @@ def _fitting(grids: Mapping[Measure, Grid], layers: int, sizes: int) -> tuple[in
     )
     for across in (3, 2, 1):
         room = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across / layers
-        height = len(_rows(grids, across)) * (_tall(sizes) + TITLE + SPACE) + FOOT
+        height = len(_rows(grids, across)) * (_tall(sizes) + TITLE + SPACE) + foot
         if widest + 1 <= room and height <= 72 * HEIGHT:
             return across, True
     return 3, False

@@ -166,16 +166,18 @@ class Schema:
     """Measures in the order in which they are shown.
 
     Raises:
-        ValueError: two have one key.
+        ValueError: two have a column in common, be it the end of an interval.
     """
 
     measures: tuple[Measure, ...]
     _by_key: dict[str, Measure] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        seen: set[str] = set()
         for measure in self.measures:
-            if measure.key in self._by_key:
-                raise ValueError(f"two measures have the key '{measure.key}'")
+            if twice := seen.intersection(measure.keys):
+                raise ValueError(f"two measures have the column '{min(twice)}'")
+            seen.update(measure.keys)
             self._by_key[measure.key] = measure
 
     def __getitem__(self, key: str) -> Measure:
@@ -200,6 +202,11 @@ class Schema:
     def columns(self) -> frozenset[str]:
         """Every column, ends of intervals too."""
         return frozenset(key for measure in self.measures for key in measure.keys)
+
+    def among(self, columns: Iterable[str]) -> Schema:
+        """The measures that a table has, in the same order: a run may be older than some of them."""
+        there = set(columns)
+        return Schema(tuple(measure for measure in self.measures if measure.key in there))
 
     def check(self, columns: Iterable[str]) -> None:
         """Raise `ValueError` for a column that no measure declares."""

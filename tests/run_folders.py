@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from interp.attribution.result import MEASURED
+from interp.data.contrast import DIRECTIONS, PAPER, Contrast
+from interp.measures import PAPER_METHODS, MethodName
 from interp.results.sweep_run import RATINGS
 from interp.runs.folder import RunFolder, to_json, write_atomic
 from interp.runs.place import Place
@@ -19,6 +22,33 @@ from interp.runs.place import Place
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
 TEXTS = (("a red circle at the left", "the wedding at the harbour"), ("a blue star", "the star of freedom"))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a sweep asks, and with which methods; the default is a folder of version 0.1, which says neither."""
+
+    contrast: Contrast = PAPER
+    methods: Sequence[MethodName] = PAPER_METHODS
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        if self == PAPERS:
+            return {}
+        return {"contrast": list(self.contrast.kinds), "methods": [list(one) for one in self.methods]}
+
+    @property
+    def stems(self) -> list[str]:
+        """Of the measures of IIA: the cell's own, that of the methods it is compared with, and the ceilings."""
+        return ["iia", *(f"iia_{one.column}" for one in self.methods[1:]), "iia_whole", "iia_size0"]
+
+    def directed(self, stem: str) -> list[str]:
+        """The measures of a stem in each direction."""
+        return [f"{stem}_{self.contrast.short(direction)}" for direction in DIRECTIONS]
+
+
+PAPERS = Question()
 
 
 def write_pictures(folder: Path, texts: Sequence[tuple[str, str]], draw: np.random.Generator) -> list[str]:
@@ -37,11 +67,11 @@ def write_pictures(folder: Path, texts: Sequence[tuple[str, str]], draw: np.rand
 
 def write_sweep(
     path: Path, *, layers: Sequence[int] = (6, 7, 8), sizes: Sequence[int] = (4, 16), tuned: bool = False,
-    texts: Sequence[tuple[str, str]] = TEXTS, seed: int = 0, norms: Sequence[str] = NORMS,
+    texts: Sequence[tuple[str, str]] = TEXTS, norms: Sequence[str] = NORMS, question: Question = PAPERS,
 ) -> Path:  # fmt: skip
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     folder = RunFolder(path)
-    settings = {"kind": "sweep", "sources": "random"}
+    settings = {"kind": "sweep", "sources": "random", **question.settings}
     facts = {"norm_sources": dict.fromkeys(norms, "made up"), "arguments": {"model": "toy"}, "command": "a command"}
     write_atomic(folder.manifest_path, to_json({"settings": settings, **facts}))
     write_pictures(path, texts, draw)
@@ -51,38 +81,46 @@ def write_sweep(
         for size in sizes:
             place = {"layer": layer, "block": layer - 1, "size": size, "seed": 0}
             words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
-            cell = {"cell": place, "measures": _measures(draw, tuned, norms), "words": words,
-                    "examples": [*_examples(texts, 0, draw), *_examples(texts, 1, draw)]}  # fmt: skip
+            measures = _measures(draw, tuned, norms, question)
+            examples = [one for which in (0, 1) for one in _examples(texts, which, draw, question.contrast)]
+            cell = {"cell": place, "measures": measures, "words": words, "examples": examples}
             folder.write(Place(layer, size, 0).name, cell)
     return path
 
 
-def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str]) -> dict[str, float]:
-    names = [f"iia{end}" for end in ("", "_c2d", "_d2c", "_pca", "_means", "_random", "_whole", "_size0", "_val")]
-    names += ["preference"]
+def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str], question: Question) -> dict[str, float]:
+    own, *others = question.stems
+    names = [own, *question.directed(own), *others, "iia_val", "preference"]
     out = {name: float(draw.uniform(0.3, 1)) for name in names}
-    out |= {"shift_c2d": float(draw.uniform(0, 0.3)), "shift_d2c": float(draw.uniform(-0.3, 0))}
+    up, down = question.directed("shift")
+    out |= {up: float(draw.uniform(0, 0.3)), down: float(draw.uniform(-0.3, 0))}
     stems = [f"r_{norm}_{route}" for norm in norms for route in MEASURED]
     if tuned:
-        out |= {f"tuned_{name}": float(draw.uniform()) for name in ("preference", "iia_c2d", "iia_d2c", "val_loss")}
+        names = ["preference", *question.directed("iia"), "val_loss"]
+        out |= {f"tuned_{name}": float(draw.uniform()) for name in names}
         out |= {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
         stems += [f"tuned_r_{norm}_{route}" for norm in norms for route in ("through", "full")]
-        out |= {"tuned_shift_c2d": 0.1, "tuned_shift_d2c": -0.1}
+        out |= {f"tuned_{up}": 0.1, f"tuned_{down}": -0.1}
     for stem in stems:
         r = float(draw.uniform(-0.9, 0.9))
         out |= {stem: r, f"{stem}_low": r - 0.1, f"{stem}_high": r + 0.1}
+    out |= {name: out[stem] for stem in others for name in question.directed(stem)}
+    shares = [own, *question.directed(own), "preference"]
+    out |= {f"{name}{end}": out[name] + shift for name in shares for end, shift in (("_low", -0.05), ("_high", 0.05))}
+    out |= {"test_pairs": 9, "das_steps": 80, "das_val_loss": 0.003, "attribution_delta": 0.001, "seconds": 1.5}
     return out | {f"n_{norm}": len(WORDS) - 1 for norm in norms}
 
 
-def _examples(texts: Sequence[tuple[str, str]], which: int, draw: np.random.Generator) -> list[dict[str, Any]]:
+def _examples(
+    texts: Sequence[tuple[str, str]], which: int, draw: np.random.Generator, contrast: Contrast
+) -> list[dict[str, Any]]:
     out = []
     for pair, both in enumerate(texts):
         words = both[which].split()
         swap = {"source_pair": 0, "source": texts[0][1 - which], "base": 0.5, "counterfactual": 0.625}
         values = {route: [float(one) for one in draw.normal(0, 0.05, len(words))] for route in MEASURED}
-        kind = ("description", "caption")[which]
-        out.append({"kind": kind, "pair": pair, "words": words, "swap": swap, "score": 0.5, "baseline_score": 0.4,
-                    **values})  # fmt: skip
+        out.append({"kind": contrast.kinds[which], "pair": pair, "words": words, "swap": swap, "score": 0.5,
+                    "baseline_score": 0.4, **values})  # fmt: skip
     return out
 
 

@@ -64,19 +64,57 @@ class SweepRun:
 
     @cached_property
     def contrast(self) -> Contrast:
-        """What the two kinds of text are called; a run of version 0.1 has descriptions and captions."""
-        return Contrast(*self.manifest["settings"].get("contrast", PAPER.kinds))
+        """What the two kinds of text are called; a run of version 0.1 has descriptions and captions.
+
+        Raises:
+            StoreError: the manifest names something else than two kinds.
+        """
+        given = self._setting("contrast", PAPER.kinds)
+        try:
+            positive, negative = map(str, given)
+            return Contrast(positive, negative)
+        except ValueError as error:
+            raise self._spoiled("contrast", "two different names of kinds of text") from error
 
     @cached_property
     def methods(self) -> Sequence[MethodName]:
-        """How subspaces were found: the first one is that of each cell, the others are what it is compared with."""
-        given = self.manifest["settings"].get("methods")
-        return PAPER_METHODS if given is None else [MethodName(*map(str, one)) for one in given]
+        """How subspaces were found: the first one is that of each cell, the others are what it is compared with.
+
+        Raises:
+            StoreError: the manifest names something else than methods.
+        """
+        given = self._setting("methods", PAPER_METHODS)
+        if not given or not all(
+            isinstance(one, (list, tuple)) and len(one) == len(MethodName._fields) for one in given
+        ):
+            raise self._spoiled("methods", "a list of methods, each with key, heading and title")
+        return [MethodName(*map(str, one)) for one in given]
 
     @cached_property
     def schema(self) -> Schema:
-        """What the columns of `frame` are."""
-        return sweep_schema(self.contrast, self.methods, self.norms, tuned=is_tuned(self.frame))
+        """What the columns of `frame` are: those measures that were known when the run was made.
+
+        Raises:
+            StoreError: the manifest's contrast or methods are none, or cannot be told apart.
+        """
+        contrast, methods, tuned = self.contrast, self.methods, is_tuned(self.frame)
+        try:
+            return sweep_schema(contrast, methods, self.norms, tuned=tuned).among(self.frame.columns)
+        except ValueError as error:
+            raise self._spoiled("methods", f"a list without two of one name ({error})") from error
+
+    def _setting(self, name: str, default: Sequence[Any]) -> Sequence[Any]:
+        """A list in the manifest's settings, or what a run has that does not say."""
+        given = self.manifest["settings"].get(name)
+        if given is not None and not isinstance(given, list):
+            raise self._spoiled(name, "a list")
+        return default if given is None else given
+
+    def _spoiled(self, name: str, expected: str) -> StoreError:
+        return StoreError(
+            f"'{self.folder.manifest_path}' is damaged: its setting {name} is not {expected}; "
+            "run the sweep again in another folder"
+        )
 
     @cached_property
     def best(self) -> pd.Series:
@@ -106,12 +144,9 @@ class SweepRun:
         """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
 
         Raises:
-            UserError: there is no such measure.
+            UserError: there is no such measure, or the run was made before it was measured.
         """
-        found = self.schema[measure]
-        if found.key not in self.frame:
-            raise UserError(f"the run was made before '{measure}' was measured; run it again in another folder")
-        return heatmap(self.frame, found)
+        return heatmap(self.frame, self.schema[measure])
 
     def _repr_html_(self) -> str:
         """For notebooks: the tables that the terminal shows, of the first cells."""
