@@ -5,13 +5,14 @@ from __future__ import annotations
 from interp.clip.sites import Site
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation
-from interp.methods import das, mean_difference, pca, random
+from interp.methods import das, masked_das, mean_difference, pca, random
 from interp.methods.method import Method
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import SearchConfig
 
 _REGISTRY = (
     das,
+    masked_das,
     pca,
     mean_difference,
     random,

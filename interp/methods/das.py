@@ -24,8 +24,9 @@ class Span:
         self.free = start.clone().requires_grad_()
         self.parameters: Sequence[Tensor] = [self.free] if size else []
 
-    def at(self, progress: float) -> None:
-        """There is no schedule."""
+    def at(self, _progress: float) -> bool:
+        """There is no schedule: it has always ended."""
+        return True
 
     def swap(self, base: Streams, source: Streams) -> Streams:
         """The interchange in the span as it is now."""
@@ -37,6 +38,10 @@ class Span:
     def basis(self) -> Basis:
         """The orthonormal basis of the span."""
         return orthonormal(self.free.detach())
+
+    def cost(self) -> float:
+        """There is none."""
+        return 0.0
 
 
 def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:

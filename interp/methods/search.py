@@ -58,8 +58,12 @@ class Candidate(Protocol):
         """Leaves that Adam moves; none where nothing is to be searched."""
         ...
 
-    def at(self, progress: float) -> None:
-        """The schedule: told before each step and look which share of `max_steps` is behind, from 0 to 1."""
+    def at(self, progress: float, /) -> bool:
+        """The schedule: told before each step and look which share of `max_steps` is behind, from 0 to 1.
+
+        Returns:
+            Whether the schedule has ended. Until then the search goes on, whatever its patience.
+        """
         ...
 
     def swap(self, base: Streams, source: Streams) -> Streams:
@@ -74,6 +78,10 @@ class Candidate(Protocol):
         """The orthonormal basis as it is now, detached: what looks at val measure, and what is kept."""
         ...
 
+    def cost(self) -> float:
+        """The cost of `basis` as it is now, in nats, added to the loss wherever looks are compared; 0 for none."""
+        ...
+
 
 @dataclass(eq=False)
 class _Search:
@@ -82,16 +90,20 @@ class _Search:
     candidate: Candidate
     size: int
     best_basis: Basis
-    best: float = np.inf
-    counted: float = np.inf  # the last loss that was lower by enough
-    since: int = 0  # looks since then
+    best_loss: float = np.inf  # without the cost of its basis
+    best: float = np.inf  # with it
+    counted: float = np.inf  # the last loss, with cost, that was lower by enough
+    since: int = 0  # looks since then, or since the schedule ended
     history: list[tuple[int, float]] = field(default_factory=list)
 
-    def look(self, step: int, loss: float, basis: Basis, min_gain: float) -> None:
+    def look(self, step: int, loss: float, basis: Basis, min_gain: float, *, ended: bool) -> None:
         self.history.append((step, loss))
-        if loss < self.best:
-            self.best, self.best_basis = loss, basis
-        self.counted, self.since = (loss, 0) if loss < self.counted - min_gain else (self.counted, self.since + 1)
+        total = loss + self.candidate.cost()
+        if total < self.best:
+            self.best, self.best_loss, self.best_basis = total, loss, basis
+        gained = total < self.counted - min_gain
+        self.counted = total if gained else self.counted
+        self.since = 0 if gained or not ended else self.since + 1
 
 
 def search(
@@ -134,14 +146,13 @@ def search(
             optimizer.step()
             if step % config.look_every and step < config.max_steps:
                 continue
-            for one in going:
-                one.candidate.at(step / config.max_steps)
+            ended = [one.candidate.at(step / config.max_steps) for one in going]
             bases = [one.candidate.basis() for one in going]
             found_losses = _mean_losses(val.pairs, val.site, bases, val_source, val_logits)
-            for one, basis, loss in zip(going, bases, found_losses, strict=True):
+            for one, basis, loss, over in zip(going, bases, found_losses, ended, strict=True):
                 if not np.isfinite(loss):
                     raise UserError(f"the loss at {val.site}, size {one.size}, is not a number after {step} steps")
-                one.look(step, loss, basis, config.min_gain)
+                one.look(step, loss, basis, config.min_gain, ended=over)
                 if on_look is not None:
                     on_look(numbers[id(one)], step, loss)
             going = [one for one in going if one.since < config.patience]
@@ -151,7 +162,7 @@ def search(
 def _facts(name: str, one: _Search, config: SearchConfig) -> dict[str, Any]:
     if not one.history:
         return {"method": name, "steps": 0}
-    found = {"steps": one.history[-1][0], "val_loss": one.best, "history": one.history}
+    found = {"steps": one.history[-1][0], "val_loss": one.best_loss, "history": one.history}
     return {"method": name, **found, **vars(config)}
 
 
