@@ -140,7 +140,9 @@ def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> RunFolder
     check_folder(path)
     if folder.manifest_path.is_file():
         before = folder.manifest()
-        for key in sorted(set(wanted) | set(before.get("settings", {})), key=lambda name: (name not in ("kind", "version"), name)):
+        for key in sorted(
+            set(wanted) | set(before.get("settings", {})), key=lambda name: (name not in ("kind", "version"), name)
+        ):
             old, new = before.get("settings", {}).get(key), wanted.get(key)
             if old != new:
                 raise StoreError(
