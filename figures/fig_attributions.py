@@ -9,11 +9,11 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, PAGE, SIZE, photo, picture
-from interp.measures import written
 from interp.results.sweep_run import SweepRun
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
-from interp.show.pictures import Picture, draw_words, points, value_text, words_height
+from interp.schema import written
+from interp.show.pictures import Block, Picture, draw_words, points, value_text, words_height
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
@@ -38,7 +38,7 @@ def draw(runs: Runs) -> Picture:
         height += LINE + 2
         for route in ROUTES:
             rows[route] = height
-            height += words_height(_cut(text["words"]), _cut(text[route]), width, SIZE, FONT) + GAP
+            height += words_height(_cut(text["words"]), _cut(text[route]), Block(left, height, width, SIZE, FONT)) + GAP
         blocks.append(rows)
         height += 3
     foot = LINE - 2
@@ -51,8 +51,8 @@ def draw(runs: Runs) -> Picture:
         page.text(IMAGE + 12, rows["full"] - 5, title + (f"; {more} more words are not shown" if more else ""))
         for route, y in rows.items():
             page.text(IMAGE + 12, y + 0.95 * SIZE, ROUTES[route], style="italic")
-            draw_words(page, _cut(text["words"]), _cut(text[route]), reach, top=y, left=left, width=width, size=SIZE,
-                       family=FONT)  # fmt: skip
+            block = Block(left, y, width, SIZE, FONT)
+            draw_words(page, _cut(text["words"]), _cut(text[route]), reach, block)
     layer, size, _ = Place.of(sweep.best)
     note = (
         "below: what a word adds to the score; solid, blue: raises it; dashed, orange: lowers it; Z: "

@@ -12,9 +12,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from figures.fig_attributions import example_texts
 from figures.runs import Runs
 from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
-from interp.measures import written
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
+from interp.schema import written
 from interp.show.pictures import Picture, points, shortened, wrapped
 
 TALL = 182.0  # points

@@ -11,9 +11,9 @@ import numpy as np
 from figures.runs import Missing, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
 from interp.data.contrast import Contrast
-from interp.measures import Measure
 from interp.results.heatmaps import Grid, draw_grid, grid
 from interp.results.tables import arrows
+from interp.schema import Measure
 from interp.show.markup import MINUS
 from interp.show.pictures import Picture, at, told_apart, width_of, wrapped
 
@@ -30,8 +30,7 @@ def draw(runs: Runs) -> Picture:
         Missing: there is no sweep.
     """
     sweep = runs.sweep
-    shown_here = [measure for measure in sweep.schema.shown("figure") if measure.key in sweep.frame]
-    grids = {measure: grid(sweep.frame, measure) for measure in shown_here}
+    grids = {measure: grid(sweep.frame, measure) for measure in sweep.schema.shown("figure")}
     grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
     if not grids:
         raise Missing("the sweep has no measure that is defined")

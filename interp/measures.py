@@ -6,20 +6,13 @@ heatmaps, pages, figures and notebooks know a measure by this schema, and guess 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.errors import UserError
+from interp.schema import CORRELATION, COUNT, LOST, NATS, SCORE, SHARE, Measure, Schema, Unit, Where
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Where = Literal["table", "heatmap", "page", "figure"]
 ROUTES = ("through", "around", "full")  # of attributions, that are correlated with norms
 
 
@@ -47,171 +40,6 @@ PAPER_METHODS = (
     MethodName("das", "das", "found by the search"), MethodName("pca", "pca", "principal components"),
     MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces (mean of 3)"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Unit:
-    """How numbers of a kind are shown.
-
-    Attributes:
-        factor: from the value in a file to what is shown.
-        form, brief: of a number in a table, and in a heatmap.
-        sign: of what is shown, such as ``%``.
-        colours: of heatmaps, a map of matplotlib.
-        bounds: what the ends of the colours stand for; None for the largest size there is, and its negative.
-        least: the least that the end of the colours stands for, where `bounds` is None.
-    """
-
-    factor: float = 1.0
-    form: str = "+.3f"
-    brief: str = "+.2f"
-    sign: str = ""
-    colours: str = "RdBu"
-    bounds: tuple[float, float] | None = None
-    least: float = 1e-6
-
-    def text(self, value: float, form: str | None = None) -> str:
-        """A value as a table shows it; what is not defined is a dash.
-
-        >>> SHARE.text(0.5), CORRELATION.text(float("nan"))
-        ('50.0', '-')
-        """
-        return written(self.factor * value, form or self.form)
-
-    def reach(self, values: np.ndarray) -> tuple[float, float]:
-        """What the ends of the colours of a heatmap stand for, of values as they are shown."""
-        if self.bounds is not None:
-            return self.bounds
-        most = max(self.least, float(np.nanmax(np.abs(values), initial=0.0)))
-        return -most, most
-
-
-def written(value: float, form: str) -> str:
-    """A number in some form; what is not defined is a dash."""
-    return "-" if np.isnan(value) else f"{value:{form}}"
-
-
-SHARE = Unit(100.0, ".1f", ".0f", "%", "cividis", (0.0, 100.0))
-SCORE = Unit()  # a cosine
-CORRELATION = Unit(1.0, "+.2f", "+.2f", "", "RdBu", (-1.0, 1.0))
-LOST = Unit(100.0, "+.1f", "+.1f", "%", "RdBu_r", least=5.0)  # a loss of less than five points shall look small
-NATS = Unit(1.0, ".4f", ".2f", "", "cividis")
-COUNT = Unit(1.0, ".0f", ".0f", "", "cividis")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One number of a cell.
-
-    Attributes:
-        key: of the column.
-        title: in full, without the unit's sign.
-        heading: of a table's column; above: what it shares with its neighbours there.
-        alone: of a column that stands alone, as in a page; by default the heading.
-        brief: of a panel in a figure; by default `alone`.
-        family: measures of one family share the scale of their colours, and a row in figures.
-        interval: whether its ends are there too.
-        ends: whether tables show them.
-        shown: where it is shown.
-        tuned: whether it is of a model that was fine-tuned at the cell, not of the frozen one.
-        change: whether tables show its negative: a change, where the measure is a loss.
-        against: what it is to be compared with: keys, or in words.
-    """
-
-    key: str
-    title: str
-    unit: Unit
-    heading: str = ""
-    above: str = ""
-    alone: str = ""
-    brief: str = ""
-    family: str = ""
-    interval: bool = False
-    ends: bool = False
-    shown: frozenset[Where] = frozenset()
-    tuned: bool = False
-    change: bool = False
-    against: tuple[str, ...] = ()
-
-    @property
-    def full_title(self) -> str:
-        """The title with the unit's sign."""
-        return f"{self.title} ({self.unit.sign})" if self.unit.sign else self.title
-
-    @property
-    def name(self) -> str:
-        """What it is called where it stands alone."""
-        return self.alone or self.heading or self.title
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Its columns."""
-        return (self.key, f"{self.key}_low", f"{self.key}_high") if self.interval else (self.key,)
-
-    def value(self, row: Mapping[str, float] | pd.Series) -> float:
-        """As tables show it, unrounded."""
-        return (-1.0 if self.change else 1.0) * self.unit.factor * row[self.key]
-
-    def text(self, row: Mapping[str, float] | pd.Series) -> str:
-        """As tables show it."""
-        shown = written(self.value(row), self.unit.form)
-        if not self.ends or shown == "-":
-            return shown
-        low, high = (self.unit.text(row[key]) for key in self.keys[1:])
-        return f"{shown} [{low} {high}]"
-
-
-@dataclass(frozen=True)
-class Schema:
-    """Measures in the order in which they are shown.
-
-    Raises:
-        ValueError: two have a column in common, be it the end of an interval.
-    """
-
-    measures: tuple[Measure, ...]
-    _by_key: dict[str, Measure] = field(init=False, repr=False, compare=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        seen: set[str] = set()
-        for measure in self.measures:
-            if twice := seen.intersection(measure.keys):
-                raise ValueError(f"two measures have the column '{min(twice)}'")
-            seen.update(measure.keys)
-            self._by_key[measure.key] = measure
-
-    def __getitem__(self, key: str) -> Measure:
-        """The measure of a key.
-
-        Raises:
-            UserError: there is none; the message lists those that are shown somewhere.
-        """
-        if key not in self._by_key:
-            known = [measure.key for measure in self.measures if measure.shown]
-            raise UserError(f"there is no measure '{key}'; known: {', '.join(known)}")
-        return self._by_key[key]
-
-    def __iter__(self) -> Iterator[Measure]:
-        return iter(self.measures)
-
-    def shown(self, where: Where, *, tuned: bool | None = None) -> list[Measure]:
-        """What is shown somewhere, of fine-tuned cells only or of frozen ones only if asked."""
-        return [one for one in self.measures if where in one.shown and tuned in (None, one.tuned)]
-
-    @cached_property
-    def columns(self) -> frozenset[str]:
-        """Every column, ends of intervals too."""
-        return frozenset(key for measure in self.measures for key in measure.keys)
-
-    def among(self, columns: Iterable[str]) -> Schema:
-        """The measures that a table has, in the same order: a run may be older than some of them."""
-        there = set(columns)
-        return Schema(tuple(measure for measure in self.measures if measure.key in there))
-
-    def check(self, columns: Iterable[str]) -> None:
-        """Raise `ValueError` for a column that no measure declares."""
-        if unknown := sorted(set(columns) - self.columns):
-            raise ValueError(f"interp/measures.py does not declare {', '.join(unknown)}")
 
 
 TABLE: frozenset[Where] = frozenset({"table", "page"})

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
-from interp.measures import CORRELATION, PAPER_METHODS, SCORE, SHARE, Measure, MethodName, Schema, evaluation_schema
+from interp.measures import PAPER_METHODS, MethodName, evaluation_schema
 from interp.measures import sweep_schema as declare
 from interp.runs.folder import RunFolder
+from interp.schema import CORRELATION, SCORE, SHARE, Measure, Schema
 from tests.run_folders import NORMS, PAPERS, Question, write_evaluation, write_sweep
 from training.evaluation.compare import read
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -149,8 +150,9 @@ def test_missing_values_are_left_out_and_what_is_undefined_is_nan():
     assert stats.correlate([], []).n == 0
     with pytest.raises(ValueError, match="one length"):
         stats.correlate([1, 2], [1, 2, 3])
-    with pytest.raises((ValueError, TypeError), match="kendall"):
-        stats.correlate([1, 2], [1, 2], method="kendall")
+    unchecked = inspect.unwrap(stats.correlate)  # the message is ours, not that of the tests' type checker
+    with pytest.raises(ValueError, match="unknown method 'kendall'; known: pearson, spearman"):
+        unchecked([1, 2], [1, 2], method="kendall")
 
 
 def test_units_that_lack_any_value_are_left_out(clustered):
@@ -236,8 +238,9 @@ def test_preference_and_iia():
     np.testing.assert_array_equal(stats.preference([2, 1, 1], [1, 1, 2]), [1, 0, 0])
     np.testing.assert_array_equal(stats.iia_outcomes([2, 1, 1], [1, 1, 2], winner="counterfactual"), [0, 0.5, 1])
     np.testing.assert_array_equal(stats.iia_outcomes([2, 1, 1], [1, 1, 2], winner="base"), [1, 0.5, 0])
-    with pytest.raises((ValueError, TypeError), match="source"):
-        stats.iia_outcomes([1], [2], winner="source")
+    unchecked = inspect.unwrap(stats.iia_outcomes)
+    with pytest.raises(ValueError, match="source"):
+        unchecked([1], [2], winner="source")
 
 
 def test_the_published_clipscores_give_the_published_preference(published):

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from interp.attribution.mediated import Shared, default_baselines, path_rule, path_scores
+from interp.attribution.mediated import Shared, default_baselines, path_scores
+from interp.attribution.path_rule import path_rule
 from interp.clip.blocks import blocks, embed_ids, finish, step_block
 from interp.clip.forward_mode import Moves, move_tokens
 from interp.clip.model import Clip, Tokens

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from interp.attribution.path_rule import path_rule
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.blocks import blocks, embed_ids, finish, keys_and_values, run_block, step_block
 from interp.clip.model import Clip, Tokens, length_batches, tokenize
@@ -231,32 +232,6 @@ def integrate(
                 sums[name][rows.numpy(), :width] += per_text.numpy()
     shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score)
     return shared, {name: sums[f"z.{name}"] for name in bases}
-
-
-RIEMANN = ("left", "right", "middle", "trapezoid")
-
-
-def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
-    """Points and weights of the integral over [0, 1], float64; those of captum's rule of the same name.
-
-    Raises:
-        ValueError: unknown rule.
-    """
-    kind = method.removeprefix("riemann_")
-    if method == "gausslegendre":
-        points, weights = np.polynomial.legendre.leggauss(n_steps)
-        return torch.from_numpy(0.5 * (1 + points)), torch.from_numpy(0.5 * weights)
-    if kind == method or kind not in RIEMANN:
-        known = ", ".join(f"riemann_{name}" for name in RIEMANN)
-        raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {known}")
-    step = 1 / n_steps
-    first, last = {
-        "left": (0.0, 1 - step), "right": (step, 1.0), "middle": (step / 2, 1 - step / 2), "trapezoid": (0.0, 1.0),
-    }[kind]  # fmt: skip
-    found = torch.full((n_steps,), step, dtype=torch.float64)
-    if kind == "trapezoid":  # as captum has it: the ends weigh half, and all sum to 1 - 1 / n
-        found[[0, -1]] /= 2
-    return torch.linspace(first, last, n_steps, dtype=torch.float64), found
 
 
 def path_scores(

@@ -93,7 +93,7 @@ class Attributions:
         Raises:
             IndexError: there is no such text.
         """
-        from interp.show.pictures import Picture, draw_words, points, value_text, words_height
+        from interp.show.pictures import Block, Picture, draw_words, points, value_text, words_height
 
         words, size, left, width = self.words[text], 9.0, 48.0, 400.0
         rows = {route: self.by_word(route)[text].tolist() for route in self.tokens}
@@ -101,7 +101,7 @@ class Attributions:
         tops, top = {}, 20.0
         for route, values in rows.items():
             tops[route] = top
-            top += words_height(words, values, width, size) + 6
+            top += words_height(words, values, Block(left, top, width, size)) + 6
         picture = Picture((left + width + 8) / 72, top / 72)
         axes = points(picture)
         title = f"score {self.score[text]:+.3f}, baseline {self.baseline_score[text]:+.3f}"
@@ -109,7 +109,7 @@ class Attributions:
         said = []
         for route, values in rows.items():
             axes.text(4, tops[route] + 0.95 * size, route, fontsize=size)
-            draw_words(axes, words, values, reach, top=tops[route], left=left, width=width, size=size)
+            draw_words(axes, words, values, reach, Block(left, tops[route], width, size))
             pairs = zip(words, values, strict=True)
             said.append(f"{route}: " + ", ".join(f"{word} {value_text(value)}" for word, value in pairs))
         picture.alt = f"What each word adds to the score. {title}. {'. '.join(said)}."

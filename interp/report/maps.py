@@ -48,7 +48,7 @@ def heatmaps(sweep: SweepRun) -> list[Heatmap]:
     return [
         _heatmap(grid(sweep.frame, measure), sweep.best, measure.full_title)
         for measure in sweep.schema.shown("heatmap")
-        if measure.key in sweep.frame and not sweep.frame[measure.key].isna().all()
+        if not sweep.frame[measure.key].isna().all()
     ]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interp.measures import written
 from interp.results.sweep_run import SweepRun
+from interp.schema import written
 
 if TYPE_CHECKING:
     import pandas as pd

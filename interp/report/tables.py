@@ -58,14 +58,14 @@ class Words:
 
 def cells(sweep: SweepRun) -> Sortable:
     """All cells."""
-    return _sortable(sweep.frame, cell_columns(sweep.frame, sweep.schema), sweep.best, "Table of all cells")
+    return _sortable(sweep.frame, cell_columns(sweep.schema), sweep.best, "Table of all cells")
 
 
 def tuned_cells(sweep: SweepRun) -> Sortable | None:
     """The models that were fine-tuned at each cell; None, if there are none."""
     if not is_tuned(sweep.frame):
         return None
-    columns = cell_columns(sweep.frame, sweep.schema, tuned=True)
+    columns = cell_columns(sweep.schema, tuned=True)
     return _sortable(sweep.frame, columns, tuned_best(sweep.frame), "Table of fine-tuned models")
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.measures import Measure, Schema, written
 from interp.results.tables import best_cell
 from interp.runs.folder import write_atomic
+from interp.schema import Measure, Schema, written
 from interp.show.colours import ink_on
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
     """A picture layer x size for each measure that has one, the mean over seeds; returns the files."""
     out = []
-    for measure in (one for one in schema.shown("heatmap") if one.key in frame):
+    for measure in schema.shown("heatmap"):
         path = folder / f"heatmap-{measure.key.replace('_', '-')}.png"
         write_atomic(path, heatmap(frame, measure).png())
         out.append(path)

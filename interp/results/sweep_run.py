@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
-from interp.measures import PAPER_METHODS, MethodName, Schema, sweep_schema
+from interp.measures import PAPER_METHODS, MethodName, sweep_schema
 from interp.results.heatmaps import heatmap
 from interp.results.tables import (
     Column,
@@ -28,6 +28,7 @@ from interp.results.tables import (
 from interp.runs.examples import Example, read_examples
 from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
 from interp.runs.place import Place
+from interp.schema import Schema
 from interp.show.markup import escape, table
 
 if TYPE_CHECKING:
@@ -155,11 +156,11 @@ class SweepRun:
             f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
             f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
         )
-        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.frame, self.schema), best)}"]
+        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.schema), best)}"]
         if is_tuned(self.frame):
             parts.append(
                 "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points; * lowest loss on "
-                f"val.</p>{self._table(cell_columns(self.frame, self.schema, tuned=True), tuned_best(self.frame))}"
+                f"val.</p>{self._table(cell_columns(self.schema, tuned=True), tuned_best(self.frame))}"
             )
         more = len(self.frame) - SHOWN
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")

@@ -10,9 +10,9 @@ import numpy as np
 
 from interp.cli import aligned
 from interp.data.contrast import Contrast
-from interp.measures import SHARE, Schema
 from interp.runs.folder import RunFolder, StoreError, table
 from interp.runs.place import Place
+from interp.schema import SHARE, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,7 @@ def read_cells(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def damaged(folder: RunFolder, name: str) -> StoreError:
+    """The error of a cell whose file cannot be read."""
     return StoreError(f"the cell {name} in '{folder.path}' is damaged; run the sweep that made it again")
 
 
@@ -69,12 +70,9 @@ class Column:
     above: str = ""
 
 
-def cell_columns(frame: pd.DataFrame, schema: Schema, *, tuned: bool = False) -> list[Column]:
-    """A cell's place, and what tables show of it; or of the model that was fine-tuned at it.
-
-    What had no name yet when a run was made is left out.
-    """
-    measures = [one for one in schema.shown("table", tuned=tuned) if one.key in frame]
+def cell_columns(schema: Schema, *, tuned: bool = False) -> list[Column]:
+    """A cell's place, and what tables show of it; or of the model that was fine-tuned at it."""
+    measures = schema.shown("table", tuned=tuned)
     return [
         *(_place(name) for name in ("layer", "block", "size", "seed")),
         *(Column(one.heading, one.name, one.text, one.value, one.above) for one in measures),
@@ -121,7 +119,7 @@ def terminal_table(frame: pd.DataFrame, schema: Schema, contrast: Contrast, norm
         f"IIA {SHARE.text(best['iia'])} % "
         f"[{interval}], {'; '.join(_beside(best, schema))}."
     )
-    return "\n".join([*_aligned(frame, cell_columns(frame, schema), best), "", legend])
+    return "\n".join([*_aligned(frame, cell_columns(schema), best), "", legend])
 
 
 def arrows(contrast: Contrast) -> str:
@@ -143,4 +141,4 @@ def tuned_table(frame: pd.DataFrame, schema: Schema) -> str:
         "transfer, retrieval: change of zero-shot accuracy and of retrieval against the base, in points.\n"
         "* lowest loss on val."
     )
-    return "\n".join([*_aligned(frame, cell_columns(frame, schema, tuned=True), tuned_best(frame)), "", legend])
+    return "\n".join([*_aligned(frame, cell_columns(schema, tuned=True), tuned_best(frame)), "", legend])

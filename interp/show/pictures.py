@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -148,18 +149,24 @@ def value_text(value: float) -> str:
     return signed(value).replace("+0.", "+.").replace(f"{MINUS}0.", f"{MINUS}.")
 
 
-def words_height(
-    words: Sequence[str], values: Sequence[float], width: float, size: float, family: tuple[str, ...] = ("sans-serif",)
-) -> float:
-    """How high `draw_words` is, in points."""
-    lines = max((line for _, line, _ in _flow(words, values, width, size, family)), default=0) + 1
-    return lines * LINE * size
+@dataclass(frozen=True)
+class Block:
+    """Where words are drawn, and how: left upper corner, width and size of the letters, all in points."""
+
+    left: float
+    top: float
+    width: float
+    size: float
+    family: tuple[str, ...] = ("sans-serif",)
 
 
-def draw_words(
-    axes: Axes, words: Sequence[str], values: Sequence[float], reach: float, *, top: float, left: float, width: float,
-    size: float, family: tuple[str, ...] = ("sans-serif",),
-) -> None:  # fmt: skip
+def words_height(words: Sequence[str], values: Sequence[float], block: Block) -> float:
+    """How high `draw_words` is, in points, wherever the block begins."""
+    lines = max((line for _, line, _ in _flow(words, values, block)), default=0) + 1
+    return lines * LINE * block.size
+
+
+def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach: float, block: Block) -> None:
     """Words on colours by sign and size of a value, which stands below each; lines are broken where they must.
 
     A sign is also shown without colour: by the value's, and by the outline, dashed where it is negative.
@@ -167,30 +174,29 @@ def draw_words(
     Args:
         axes: made by `points`.
         reach: the size that has the full colour.
-        top, left, width: of the block, in points.
     """
+    size, family = block.size, block.family
     style: dict[str, Any] = {"fontsize": size, "family": list(family), "parse_math": False}
     style |= {"va": "baseline", "ha": "center", "color": "black"}
     for (word, value), (x, line, wide) in zip(
-        zip(words, values, strict=True), _flow(words, values, width, size, family), strict=True
+        zip(words, values, strict=True), _flow(words, values, block), strict=True
     ):
-        y = top + line * LINE * size
+        left, y = block.left + x, block.top + line * LINE * size
         box = FancyBboxPatch(
-            (left + x, y), wide, 1.25 * size, boxstyle="round,pad=0,rounding_size=1.5",
+            (left, y), wide, 1.25 * size, boxstyle="round,pad=0,rounding_size=1.5",
             facecolor=shade(value, reach), edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else UNKNOWN,
             linewidth=0.5, linestyle=(0, (2, 1.5)) if value < 0 else "solid",
         )  # fmt: skip
         axes.add_patch(box)
-        shown = shortened(word, width - 4, size, family)
-        axes.text(left + x + wide / 2, y + 0.95 * size, shown, **style)
-        axes.text(left + x + wide / 2, y + 2.1 * size, value_text(value), **style)
+        shown = shortened(word, block.width - 4, size, family)
+        axes.text(left + wide / 2, y + 0.95 * size, shown, **style)
+        axes.text(left + wide / 2, y + 2.1 * size, value_text(value), **style)
 
 
-def _flow(
-    words: Sequence[str], values: Sequence[float], width: float, size: float, family: tuple[str, ...]
-) -> list[tuple[float, int, float]]:
+def _flow(words: Sequence[str], values: Sequence[float], block: Block) -> list[tuple[float, int, float]]:
     """Where each word goes: x, line and width."""
     out, x, line = [], 0.0, 0
+    size, family, width = block.size, block.family, block.width
     for word, value in zip(words, values, strict=True):
         wide = max(width_of(word, size, family) + 4, width_of(value_text(value), size, family))
         wide = min(wide, width)

@@ -22,7 +22,7 @@ from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.interventions.rotation import Rotation, RotationError
-from interp.measures import Schema, sweep_schema
+from interp.measures import sweep_schema
 from interp.methods import find_methods
 from interp.methods.method import Method
 from interp.methods.outcomes import Outcomes, align, mean_iia
@@ -31,6 +31,7 @@ from interp.methods.search import SearchConfig
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.schema import Schema
 from interp.stats import Estimate
 from interp.sweep.config import SweepConfig
 from interp.sweep.objectives import CellMeasures
@@ -99,7 +100,7 @@ def compute_layer(
             outcomes = _align(bench, parts["test"], rotation.basis, place.seed)
             measures = _alignment(bench, parts, rotation, place, outcomes) | ceilings
             for method in methods[1:]:
-                measures |= _control(bench, method, parts, place)
+                measures |= _control(bench, method, parts, place._replace(size=rotation.size))
             attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
             measures |= correlations(attributions, bench.norms)
             measures["attribution_delta"] = float(np.abs(attributions.delta).max())
@@ -190,7 +191,7 @@ def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, out
 
 
 def _control(bench: Bench, method: Method, parts: Parts, place: Place) -> dict[str, Any]:
-    """IIA of subspaces of the cell's size that another method finds."""
+    """IIA of subspaces of a size that another method finds, under the seed of the cell."""
     found = []
     for seed in method.seeds(place.seed):
         (rotation,) = method.fit(parts["train"], parts["val"], [place.size], bench.search_config(seed))

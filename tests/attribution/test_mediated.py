@@ -9,13 +9,8 @@ from html5lib import HTMLParser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interp.attribution.mediated import (
-    MediatedIntegratedGradients,
-    PathSettings,
-    default_baselines,
-    integrate,
-    path_rule,
-)
+from interp.attribution.mediated import MediatedIntegratedGradients, PathSettings, default_baselines, integrate
+from interp.attribution.path_rule import path_rule
 from interp.attribution.result import ROUTES, Attributions
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site, SiteError, SiteMismatch

@@ -577,7 +577,7 @@ def test_sweeps_show_themselves(tmp_path: Path):
     assert "imageability, attributions full" in shown.alt
     values = {text.get_text() for text in shown.axes[0].texts}
     assert values == {f"{value:+.2f}" for value in small.frame["r_imageability_full"]}
-    with pytest.raises(Exception, match="there is no measure 'nonsense'; known: iia, "):
+    with pytest.raises(UserError, match="there is no measure 'nonsense'; known: iia, "):
         small.plot("nonsense")
     assert repr(small) == f"SweepRun(6 cells in '{tmp_path / 'small'}')"
     assert small.rotation_path((6, 4, 0)).name == "layer06-size004-seed0.safetensors"

@@ -65,7 +65,7 @@ def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, m
         "the whole stream", "nothing",
     ]  # fmt: skip
     methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))
-    monkeypatch.setattr(SweepRun, "methods", methods, raising=False)
+    monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
     shown = evidence.evidence(coloured)
     assert [(one.title, one.stem) for one in shown.subspaces] == [
         ("found by a probe", "iia"), ("<b>components</b>", "iia_pca"), ("the whole stream", "iia_whole"),
@@ -79,6 +79,6 @@ def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, m
 
 def test_a_measure_that_no_cell_has_is_one_line(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
     methods = (MethodName("das", "das", "found"), MethodName("dii-probe", "probe", "found by a probe"))
-    monkeypatch.setattr(SweepRun, "methods", methods, raising=False)
+    monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
     with pytest.raises(StoreError, match='has the measure "iia_dii_probe"; mend'):
         page(coloured)

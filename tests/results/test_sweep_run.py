@@ -12,12 +12,14 @@ import pytest
 from figures import make
 from interp import measures
 from interp.data.contrast import Contrast
-from interp.measures import PAPER_METHODS, SCORE, Measure, MethodName, Schema
+from interp.errors import UserError
+from interp.measures import PAPER_METHODS, MethodName
 from interp.results import sweep_run
 from interp.results.heatmaps import heatmaps
 from interp.results.sweep_run import load_sweep
 from interp.results.tables import terminal_table, tuned_table
 from interp.runs.folder import StoreError
+from interp.schema import SCORE, Measure, Schema
 from tests.oracles.plain_forward import one_line
 from tests.run_folders import Question, write_sweep
 
@@ -69,7 +71,7 @@ def test_a_measure_that_is_declared_is_shown_and_older_runs_are_read_as_before(t
     old = load_sweep(tmp_path / "sweep")
     assert (terminal_table(old.frame, old.schema, old.contrast, old.norms), old._repr_html_()) == before
     assert "heatmap-clean-gap.png" not in [path.name for path in heatmaps(old.frame, tmp_path, old.schema)]
-    with pytest.raises(Exception, match="there is no measure 'clean_gap'; known: iia, "):
+    with pytest.raises(UserError, match="there is no measure 'clean_gap'; known: iia, "):
         old.plot("clean_gap")
 
     new = replace(old, frame=old.frame.assign(clean_gap=0.125))

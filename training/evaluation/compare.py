@@ -62,7 +62,9 @@ class Described(Protocol):
     """What knows which model and seed it is of."""
 
     @property
-    def about(self) -> dict[str, Any]: ...
+    def about(self) -> dict[str, Any]:
+        """Name, label, base, group and seed."""
+        ...
 
 
 One = TypeVar("One", bound=Described)

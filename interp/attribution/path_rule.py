@@ -1,0 +1,33 @@
+"""Rules by which a path integral is taken: points and weights on [0, 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from interp.tensors import Float, Tensor
+
+RIEMANN = ("left", "right", "middle", "trapezoid")
+
+
+def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
+    """Points and weights of the integral over [0, 1], float64; those of captum's rule of the same name.
+
+    Raises:
+        ValueError: unknown rule.
+    """
+    kind = method.removeprefix("riemann_")
+    if method == "gausslegendre":
+        points, weights = np.polynomial.legendre.leggauss(n_steps)
+        return torch.from_numpy(0.5 * (1 + points)), torch.from_numpy(0.5 * weights)
+    if kind == method or kind not in RIEMANN:
+        known = ", ".join(f"riemann_{name}" for name in RIEMANN)
+        raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {known}")
+    step = 1 / n_steps
+    first, last = {
+        "left": (0.0, 1 - step), "right": (step, 1.0), "middle": (step / 2, 1 - step / 2), "trapezoid": (0.0, 1.0),
+    }[kind]  # fmt: skip
+    found = torch.full((n_steps,), step, dtype=torch.float64)
+    if kind == "trapezoid":  # as captum has it: the ends weigh half, and all sum to 1 - 1 / n
+        found[[0, -1]] /= 2
+    return torch.linspace(first, last, n_steps, dtype=torch.float64), found
