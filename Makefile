@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper figures notebooks bench test lint clean
+.PHONY: demo paper-toy paper figures notebooks bench test test-fast lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -34,8 +34,15 @@ paper: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+# A test uses one thread, and each core has a process of tests.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(TESTS)
+
+# All but what is marked slow: notebooks, benchmarks, whole commands, full-size models.
+test-fast: $(VENV)/.installed
+	$(TESTS) -m "not slow"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
