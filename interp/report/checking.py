@@ -10,14 +10,12 @@ from typing import Any
 from interp.attribution.result import MEASURED
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
-from interp.report.values import Found
 from interp.results.sweep_run import SweepRun, load_sweep
-from interp.results.tables import is_tuned
+from interp.results.tables import AGAIN, check_numbers, is_tuned
 from interp.runs.examples import FILE
 from interp.runs.folder import RunFolder, StoreError
-from interp.runs.place import Place
+from interp.runs.values import Found
 
-AGAIN = "remove the file and run the sweep that made it again"
 MANIFEST = "mend the file, or run the sweep again into another folder"
 PLAIN = "remove the file: the page does without it"
 
@@ -98,10 +96,7 @@ def check_manifest(manifest: Mapping[str, Any], folder: RunFolder) -> Contrast:
 def check_cell(cell: Mapping[str, Any] | None, path: Path, contrast: Contrast) -> None:
     """Raise `StoreError` for the first value of a cell that is not what belongs there."""
     whole = Found(cell, path, AGAIN)
-    for name in ("block", *Place._fields):
-        whole.need("cell").need(name).whole()
-    for _, found in (*whole.need("cell").items(), *whole.need("measures").items()):
-        found.number()
+    check_numbers(whole)
     words = whole.need("words")
     known = [word for word, _ in words.need("full").items()]
     for route in MEASURED:

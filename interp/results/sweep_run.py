@@ -28,6 +28,7 @@ from interp.results.tables import (
 from interp.runs.examples import Example, read_examples
 from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
 from interp.runs.place import Place
+from interp.runs.values import Found
 from interp.schema import Schema
 from interp.show.markup import escape, table
 
@@ -178,7 +179,7 @@ def load_sweep(path: str | Path) -> SweepRun:
     """Read the run folder of a sweep, also of one that is unfinished.
 
     Raises:
-        StoreError: the folder holds no run, or a cell is damaged.
+        StoreError: the folder holds no run, or a file in it is damaged.
         UserError: the run is no sweep, or has no cell yet.
     """
     folder = RunFolder(Path(path))
@@ -197,9 +198,9 @@ def load_sweep(path: str | Path) -> SweepRun:
         Place.of(cell["cell"]): cell | {name: defined(cell.get(name, [])) for name in ("words", "examples")}
         for cell in found
     }
-    return SweepRun(
-        folder, manifest, results(found), cells, list(manifest.get("norm_sources", {})), read_examples(folder)
-    )
+    mend = "mend the file, or run the sweep again in another folder"
+    norms = [norm for norm, _ in Found(manifest, folder.manifest_path, mend).get("norm_sources").items()]
+    return SweepRun(folder, manifest, results(found), cells, norms, read_examples(folder))
 
 
 def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:

@@ -12,25 +12,39 @@ from interp.cli import aligned
 from interp.data.contrast import Contrast
 from interp.runs.folder import RunFolder, StoreError, table
 from interp.runs.place import Place
+from interp.runs.values import Found
 from interp.schema import SHARE, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
+
+AGAIN = "remove the file and run the sweep that made it again"
 
 
 def read_cells(folder: RunFolder) -> list[dict[str, Any]]:
     """What the files of all cells hold.
 
     Raises:
-        StoreError: one is damaged.
+        StoreError: one is damaged, or holds something else where its place and its measures belong.
     """
     cells = []
     for name in folder.names():
         cell = folder.read(name)
         if cell is None:
             raise damaged(folder, name)
+        check_numbers(Found(cell, folder.cell_path(name), AGAIN))
         cells.append(cell)
     return cells
+
+
+def check_numbers(cell: Found) -> None:
+    """Raise `StoreError` for the first value of a cell's place or measures that is no number."""
+    for name in ("block", *Place._fields):
+        cell.need("cell").need(name).whole()
+    if (measures := cell.need("measures")).value is None:
+        raise measures.wrong("a mapping of names to values")
+    for _, found in (*cell.need("cell").items(), *measures.items()):
+        found.number()
 
 
 def damaged(folder: RunFolder, name: str) -> StoreError:
@@ -107,9 +121,13 @@ def is_cell(row: pd.Series, other: pd.Series) -> bool:
 
 
 def terminal_table(frame: pd.DataFrame, schema: Schema, contrast: Contrast, norms: Sequence[str]) -> str:
-    """Plain text, a line for each cell; the cell that `val` would choose is marked."""
+    """Plain text, a line for each cell; the cell that `val` would choose is marked.
+
+    Raises:
+        UserError: the run lacks a measure of a norm that its manifest names.
+    """
     best = best_cell(frame)
-    counts = ", ".join(f"n = {int(frame[f'n_{norm}'].max())} word types for {norm}" for norm in norms)
+    counts = ", ".join(f"n = {int(frame[schema[f'n_{norm}'].key].max())} word types for {norm}" for norm in norms)
     interval = " ".join(SHARE.text(best[f"iia_{end}"]) for end in ("low", "high"))
     legend = (
         f"IIA, controls, preference in % on held-out pairs; {arrows(contrast)}.\n"

@@ -119,3 +119,55 @@ def test_settings_that_are_none_are_one_line(setting: str, value: Any, message: 
     assert "run the sweep again in another folder" in str(caught.value)
     assert make.main(["--run", str(path), "--out", str(tmp_path / "out"), "--only", "fig_sweep"]) == 2
     assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize("value", ["</td><script>", [1], {"a": 1}, True, 1e400], ids=str)
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (("cell", "size"), "number"),
+        (("measures", "iia_pca"), "number"),
+        (("measures", "iia_val"), "number"),
+        (("cell",), "a mapping"),
+    ],
+)
+def test_what_is_no_number_in_a_cell_is_one_line(where: tuple[str, ...], message: str, value: Any, tmp_path, capsys):
+    """A notebook and a figure read the run as the page does; none of them shows what it finds there."""
+    path = write_sweep(tmp_path / "sweep")
+    file = path / "cells" / "layer07-size004-seed0.json"
+    there = cell = json.loads(file.read_text())
+    for key in where[:-1]:
+        there = there[key]
+    there[where[-1]] = value
+    file.write_text(json.dumps(cell))
+    with pytest.raises(StoreError, match=message) as caught:
+        load_sweep(path)
+    assert str(file) in str(caught.value)
+    assert "remove the file and run the sweep that made it again" in str(caught.value)
+    assert make.main(["--run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize("value", ["text", [1], True, None])
+def test_a_cell_without_measures_is_one_line(value: Any, tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep")
+    file = path / "cells" / "layer07-size004-seed0.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"measures": value}))
+    with pytest.raises(StoreError, match=r'\["measures"\] is .*, not a mapping of names to values; remove the file'):
+        load_sweep(path)
+
+
+@pytest.mark.parametrize("value", ["text", ["a"], 1])
+def test_norms_that_are_none_are_one_line(value: Any, tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep")
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert load_sweep(path).norms == ["imageability", "concreteness"]
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": value}))
+    with pytest.raises(StoreError, match=r'manifest\.json" \["norm_sources"\] is .*, not a mapping of names'):
+        load_sweep(path)
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {"nonsense": "made up"}}))
+    run = load_sweep(path)
+    with pytest.raises(UserError, match="there is no measure 'n_nonsense'"):
+        terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": None}))
+    assert load_sweep(path).norms == []
