@@ -16,7 +16,7 @@ from interp.results.sweep_run import SweepRun, load_sweep
 from interp.runs.folder import RunFolder, StoreError
 from training.evaluation.compare import Evaluation, check_alike, groups_of, read, tables
 from training.evaluation.evaluated_model import EvaluatedModel
-from training.evaluation.rendering import Table
+from training.evaluation.rendering import ResultTable
 
 HISTORY = "history.csv"
 
@@ -74,7 +74,7 @@ class Runs:
         return groups_of(sorted(self.evaluations, key=lambda one: one.about["label"] != "base"))
 
     @cached_property
-    def tables(self) -> dict[str, Table]:
+    def tables(self) -> dict[str, ResultTable]:
         """Those that the evaluations give, by name."""
         found = tables([one for members in self.models.values() for one in members])
         return {table.name: table for table in found}

@@ -49,7 +49,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Dots:
     """IIA of the subspaces as dots; the table beside it holds the same numbers.
 
     Attributes:
@@ -85,7 +85,7 @@ class Evidence:
     down: float
     norms: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
     subspaces: Sequence[Subspace]
-    picture: Picture
+    picture: Dots
 
 
 def evidence(sweep: SweepRun) -> Evidence:
@@ -118,7 +118,7 @@ def _correlation(sweep: SweepRun, norm: str, route: str) -> str:
     return replace(sweep.schema[f"r_{norm}_{route}"], ends=True).text(sweep.best)
 
 
-def _picture(sweep: SweepRun, subspaces: Sequence[Subspace]) -> Picture:
+def _picture(sweep: SweepRun, subspaces: Sequence[Subspace]) -> Dots:
     best, contrast = sweep.best, sweep.contrast
     up, down = (contrast.short(direction) for direction in DIRECTIONS)
     rows = []
@@ -132,7 +132,7 @@ def _picture(sweep: SweepRun, subspaces: Sequence[Subspace]) -> Picture:
     width = max(LEFT + WIDTH + 20, reverse + 80)
     height = TOP + STEP * len(subspaces) + 22
     ticks = [(share, _x(share)) for share in (0.0, 0.5, 1.0)]
-    return Picture(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
+    return Dots(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
 
 
 def _mark(best: pd.Series, measure: str, y: int, filled: bool) -> Mark:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from interp.attribution.result import MEASURED
 from interp.results.sweep_run import SweepRun
-from interp.results.tables import Column, cell_columns, is_cell, is_tuned, tuned_best
+from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned, tuned_best
 from interp.runs.place import Place
 from interp.show.markup import signed
 
@@ -69,7 +69,7 @@ def tuned_cells(sweep: SweepRun) -> Sortable | None:
     return _sortable(sweep.frame, columns, tuned_best(sweep.frame), "Table of fine-tuned models")
 
 
-def _sortable(frame: pd.DataFrame, columns: Sequence[Column], best: pd.Series, name: str) -> Sortable:
+def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> Sortable:
     rows = [
         (is_cell(row, best), [Entry(column.text(row), f"{column.value(row):.9g}") for column in columns])
         for _, row in frame.iterrows()

@@ -15,7 +15,7 @@ from interp.errors import UserError
 from interp.measures import PAPER_METHODS, MethodName, sweep_schema
 from interp.results.heatmaps import heatmap
 from interp.results.tables import (
-    Column,
+    CellColumn,
     best_cell,
     cell_columns,
     damaged,
@@ -166,7 +166,7 @@ class SweepRun:
         more = len(self.frame) - SHOWN
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
 
-    def _table(self, columns: Sequence[Column], best: pd.Series) -> str:
+    def _table(self, columns: Sequence[CellColumn], best: pd.Series) -> str:
         """One row for each of the first cells; the best one has a star."""
         rows = []
         for _, row in self.frame.head(SHOWN).iterrows():

@@ -68,7 +68,7 @@ def best_cell(frame: pd.DataFrame) -> pd.Series:
 
 
 @dataclass(frozen=True)
-class Column:
+class CellColumn:
     """A column of the tables of cells.
 
     Attributes:
@@ -84,17 +84,17 @@ class Column:
     above: str = ""
 
 
-def cell_columns(schema: Schema, *, tuned: bool = False) -> list[Column]:
+def cell_columns(schema: Schema, *, tuned: bool = False) -> list[CellColumn]:
     """A cell's place, and what tables show of it; or of the model that was fine-tuned at it."""
     measures = schema.shown("table", tuned=tuned)
     return [
         *(_place(name) for name in ("layer", "block", "size", "seed")),
-        *(Column(one.heading, one.name, one.text, one.value, one.above) for one in measures),
+        *(CellColumn(one.heading, one.name, one.text, one.value, one.above) for one in measures),
     ]
 
 
-def _place(name: str) -> Column:
-    return Column(name, name, lambda row: str(int(row[name])), lambda row: float(row[name]))
+def _place(name: str) -> CellColumn:
+    return CellColumn(name, name, lambda row: str(int(row[name])), lambda row: float(row[name]))
 
 
 def is_tuned(frame: pd.DataFrame) -> bool:
@@ -107,7 +107,7 @@ def tuned_best(frame: pd.DataFrame) -> pd.Series:
     return frame.loc[frame["tuned_val_loss"].idxmin()]
 
 
-def _aligned(frame: pd.DataFrame, columns: Sequence[Column], best: pd.Series) -> list[str]:
+def _aligned(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> list[str]:
     """A line for each cell, the best one marked."""
     lines = [["", *(column.above for column in columns)], ["", *(column.head for column in columns)]]
     for _, row in frame.iterrows():

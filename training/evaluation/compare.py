@@ -19,7 +19,7 @@ from interp.runs.examples import OLD
 from interp.runs.folder import RunFolder, StoreError, defined
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
-from training.evaluation.rendering import Entry, Table, terminal, write_tables
+from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
 FREE = ("rotation", "against", "device", "examples")  # settings of a task in which evaluations may differ
@@ -54,7 +54,7 @@ class Evaluation:
         return self.about["label"] != "base" and "objective" not in self.about
 
 
-Column = Callable[[Evaluation], float]
+Read = Callable[[Evaluation], float]  # of a column
 
 
 @runtime_checkable
@@ -112,7 +112,7 @@ def compare(paths: Sequence[Path], out: Path | None) -> str:
     return "\n\n".join([*texts, *([f"look at  {out}: the same as .csv, .md and .tex"] if out is not None else [])])
 
 
-def tables(found: Sequence[Evaluation]) -> list[Table]:
+def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
     """Table 1 is what the models prefer and can still do, table 2 how they agree with readers, table 3 how their word
     attributions follow norms; those that anything is known for.
 
@@ -178,9 +178,9 @@ def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _table(
-    name: str, title: str, found: Sequence[Evaluation], columns: Mapping[str, Column], *, share: bool,
+    name: str, title: str, found: Sequence[Evaluation], columns: Mapping[str, Read], *, share: bool,
     interval: Callable[[Sequence[Evaluation], str], tuple[float, float]] = lambda *_: (math.nan, math.nan),
-) -> Table:  # fmt: skip
+) -> ResultTable:  # fmt: skip
     """A table of the columns that at least one model has a number for.
 
     Args:
@@ -199,10 +199,10 @@ def _table(
         for i, members in enumerate(groups.values())
     )
     rows = tuple(f"{label} (n = {len(members)})" for label, members in groups.items())
-    return Table(name, title, kept, rows, cells, share)
+    return ResultTable(name, title, kept, rows, cells, share)
 
 
-def preferences_table(found: Sequence[Evaluation]) -> Table:
+def preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
     base = next((one for one in found if one.about["label"] == "base"), None)
     contrast = next((one.contrast for one in found), PAPER)
@@ -214,7 +214,7 @@ def preferences_table(found: Sequence[Evaluation]) -> Table:
         splits = [of for of in ("test", "all", "val") if ("concadia", of, "preference") in one.values]
         return one.values["concadia", splits[0], "preference"] if splits else math.nan
 
-    def drop(keys: list[Key]) -> Column:
+    def drop(keys: list[Key]) -> Read:
         def lost(one: Evaluation) -> float:
             if base is None or one is base or not keys:
                 return math.nan
@@ -222,7 +222,7 @@ def preferences_table(found: Sequence[Evaluation]) -> Table:
 
         return lost
 
-    columns: dict[str, Column] = {"preference": preferred}
+    columns: dict[str, Read] = {"preference": preferred}
     for direction in DIRECTIONS:
         columns[f"IIA {contrast.arrow(direction)}"] = _value(("concadia", "test", f"iia {contrast.short(direction)}"))
     for of in sets:
@@ -234,11 +234,11 @@ def preferences_table(found: Sequence[Evaluation]) -> Table:
     return _table("table1", title, found, columns, share=True)
 
 
-def _value(key: Key) -> Column:
+def _value(key: Key) -> Read:
     return lambda one: one.values.get(key, math.nan)
 
 
-def readers_table(found: Sequence[Evaluation]) -> Table:
+def readers_table(found: Sequence[Evaluation]) -> ResultTable:
     """Pearson's r of scores with ratings by blind and low-vision readers, as it is and given text length."""
     columns = {question: _value(("blv", question, "pearson")) for question in QUESTIONS}
     columns |= {
@@ -248,7 +248,7 @@ def readers_table(found: Sequence[Evaluation]) -> Table:
     return _table("table2", title, found, columns, share=False)
 
 
-def norms_table(found: Sequence[Evaluation]) -> Table:
+def norms_table(found: Sequence[Evaluation]) -> ResultTable:
     """Pearson's r of word attributions with norms, by route: mean over seeds, with an interval that resamples words."""
     keys = {key for one in found for key in one.values if key[0] == "norms" and key[2].startswith("pearson ")}
     sites = {f"{norm} {measure.removeprefix('pearson ')}": (norm, measure) for _, norm, measure in sorted(keys)}

@@ -38,7 +38,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """A table of numbers over models.
 
     Attributes:
@@ -55,7 +55,7 @@ class Table:
     share: bool
 
 
-def write_tables(tables: list[Table], out: Path) -> list[Path]:
+def write_tables(tables: list[ResultTable], out: Path) -> list[Path]:
     """Each as NAME.csv, .md and .tex; returns the files."""
     paths = []
     for table in tables:
@@ -82,7 +82,7 @@ def _interval(entry: Entry, share: bool) -> str:
     return f"[{factor * entry.low:{form}} {factor * entry.high:{form}}]"
 
 
-def _texts(table: Table) -> list[list[str]]:
+def _texts(table: ResultTable) -> list[list[str]]:
     body = [
         [name, *(f"{_mean(entry, table.share)} {_interval(entry, table.share)}".rstrip() for entry in cells)]
         for name, cells in zip(table.rows, table.cells, strict=True)
@@ -90,12 +90,12 @@ def _texts(table: Table) -> list[list[str]]:
     return [["model", *table.columns], *body]
 
 
-def terminal(table: Table) -> str:
+def terminal(table: ResultTable) -> str:
     """Plain text, a line for each model."""
     return "\n".join([f"{table.name}: {table.title}; mean ± SD over n seeds", "", *aligned(_texts(table), left=1)])
 
 
-def csv(table: Table) -> str:
+def csv(table: ResultTable) -> str:
     """Every digit: mean, SD, n and interval of each column."""
     head = ["model", *(f"{column}{part}" for column in table.columns for part in ("", " sd", " n", " low", " high"))]
     rows = []
@@ -109,7 +109,7 @@ def csv(table: Table) -> str:
     return pd.DataFrame(rows, columns=head).to_csv(index=False)
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ResultTable) -> str:
     """A line for each model."""
     head, *body = ([cell.replace("|", "\\|") for cell in line] for line in _texts(table))
     rule = ["---", *["---:"] * len(table.columns)]
@@ -117,7 +117,7 @@ def markdown(table: Table) -> str:
     return f"{table.title}; mean ± SD over n seeds\n\n{rows}"
 
 
-def latex(table: Table) -> str:
+def latex(table: ResultTable) -> str:
     """A float across both columns of a page: a line for each measure, a column for each model, five side by side."""
     parts = [_tabular(table, slice(i, i + ACROSS)) for i in range(0, len(table.rows), ACROSS)]
     return "\n".join([
@@ -129,7 +129,7 @@ def latex(table: Table) -> str:
     ])  # fmt: skip
 
 
-def _tabular(table: Table, models: slice) -> str:
+def _tabular(table: ResultTable, models: slice) -> str:
     """Some models of a table."""
     names, columns = table.rows[models], table.cells[models]
     head = " & ".join(["", *(_stacked(_short_lines(name), "c") for name in names)])
@@ -163,4 +163,4 @@ def _latex(text: str) -> str:
     return "".join(SPECIAL.get(letter, letter) for letter in text)
 
 
-RENDERED: dict[str, Callable[[Table], str]] = {"csv": csv, "md": markdown, "tex": latex}
+RENDERED: dict[str, Callable[[ResultTable], str]] = {"csv": csv, "md": markdown, "tex": latex}

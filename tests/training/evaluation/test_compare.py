@@ -22,7 +22,7 @@ from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
 from training.evaluation.jobs import Found, Job, Plan, carry_out
 from training.evaluation.measures import Number
-from training.evaluation.rendering import Entry, Table, latex
+from training.evaluation.rendering import Entry, ResultTable, latex
 
 PREFERENCE = ("concadia", "test", "preference")
 COLOUR, PLACE = ("transfer", "colour", "accuracy"), ("transfer", "place", "accuracy")
@@ -322,7 +322,7 @@ def test_latex_is_escaped_and_ruled(awkward: Path):
 def test_latex_writes_minus_signs_and_puts_intervals_below():
     entries = (Entry((-0.25, -0.35), -0.5, 0.125), Entry(()))
     text = latex(
-        Table(
+        ResultTable(
             "t", "A title", ("r",), ("base (n = 1)", "behavioral, LoRA (n = 2)"), ((entries[0],), (entries[1],)), False
         )
     )
@@ -333,7 +333,7 @@ def test_latex_writes_minus_signs_and_puts_intervals_below():
 
 def test_latex_sets_five_models_side_by_side():
     rows = tuple(f"IIT-DAS, LoRA (layer {i}, size 64) (n = 1)" for i in range(7))
-    text = latex(Table("t", "A title", ("r", "s"), rows, ((Entry((0.5,)), Entry((0.25,))),) * 7, False))
+    text = latex(ResultTable("t", "A title", ("r", "s"), rows, ((Entry((0.5,)), Entry((0.25,))),) * 7, False))
     assert re.findall(r"begin\{tabular\}\{(l\w+)\}", text) == ["lrrrrr", "lrr"]
     assert text.count("r & +0.500") == 2
     assert text.count("begin{table*}") == 1
