@@ -17,7 +17,7 @@ import torch
 
 from interp.attribution.mediated import Shared, default_baselines, path_scores
 from interp.attribution.path_rule import path_rule
-from interp.clip.blocks import blocks, embed_ids, finish, step_block
+from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
 from interp.clip.forward_mode import Moves, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.packing import group
@@ -149,4 +149,4 @@ def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
     streams = [states[0].hidden[:, -1].clone().requires_grad_()]
     for block, state in zip(blocks(clip, "text")[1:], states[1:], strict=True):
         streams.append(step_block(block, streams[-1], state.keys.flatten(0, 1), state.values.flatten(0, 1), earlier))
-    return list(torch.autograd.grad((finish(clip, "text", streams[-1]) @ image.T).sum(), streams))
+    return list(torch.autograd.grad((embed_stream(clip, "text", streams[-1]) @ image.T).sum(), streams))

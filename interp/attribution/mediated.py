@@ -18,7 +18,7 @@ from torch import nn
 
 from interp.attribution.path_rule import path_rule
 from interp.attribution.result import ROUTES, Attributions, Route
-from interp.clip.blocks import blocks, embed_ids, finish, keys_and_values, run_block, step_block
+from interp.clip.blocks import blocks, embed_ids, embed_stream, keys_and_values, run_block, step_block
 from interp.clip.model import Clip, Tokens, length_batches, tokenize
 from interp.clip.packing import group
 from interp.clip.sites import SiteError, SiteMismatch
@@ -241,7 +241,7 @@ def path_scores(
     hidden = embedded
     for block in blocks(clip, "text"):
         hidden, _, _ = run_block(block, hidden, causal=True)
-    return (finish(clip, "text", hidden[torch.arange(len(hidden)), eot]) * images).sum(-1)
+    return (embed_stream(clip, "text", hidden[torch.arange(len(hidden)), eot]) * images).sum(-1)
 
 
 def _gradients(
@@ -280,12 +280,12 @@ def _gradients(
         leaf = h = site.detach().requires_grad_()
         for each_block, k, v in above:
             h = step_block(each_block, h, k, v, earlier)
-        (at_site,) = torch.autograd.grad((finish(clip, "text", h) * images).sum(), leaf)
+        (at_site,) = torch.autograd.grad((embed_stream(clip, "text", h) * images).sum(), leaf)
         cut = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
         cut |= {"stream": at_site} if "stream" in whole else {}
         out = {
             name: torch.autograd.grad(site, path, cotangent, retain_graph=True)[0] for name, cotangent in cut.items()
         }
     if "full" in whole:
-        (out["full"],) = torch.autograd.grad((finish(clip, "text", end) * images).sum(), path)
+        (out["full"],) = torch.autograd.grad((embed_stream(clip, "text", end) * images).sum(), path)
     return out

@@ -158,7 +158,7 @@ def run_texts(
     yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
 
 
-def finish(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:
+def embed_stream(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:
     """From the last layer at EOT or CLS to the unit-norm embedding: final layer norm, projection, normalization."""
     if tower == "text":
         projected = clip.model.text_projection(clip.model.text_model.final_layer_norm(h))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from interp.clip.blocks import blocks, embed_patches, finish, run_block, run_texts, step_block
+from interp.clip.blocks import blocks, embed_patches, embed_stream, run_block, run_texts, step_block
 from interp.clip.model import Clip, Tokens, Tower, length_batches, pixel_values, tokenize
 from interp.clip.packing import group, pack
 from interp.clip.sites import Site, SiteMismatch
@@ -89,7 +89,7 @@ class TextRun:
         groups = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
         for number in range(layer, self.clip.depth("text")):
             h = step_block(blocks(self.clip, "text")[number], h, self.keys[number], self.values[number], groups)
-        return finish(self.clip, "text", h)
+        return embed_stream(self.clip, "text", h)
 
     def batches(self, size: int) -> list[Tensor]:
         """Texts of similar length."""
@@ -157,7 +157,7 @@ class VisionRun:
         hidden = torch.cat([h[:, None], _at(self.grids, layer)[self.rows, 1:]], dim=1)
         for number in range(layer, self.clip.depth("vision")):
             hidden, _, _ = run_block(blocks(self.clip, "vision")[number], hidden, causal=False)
-        return finish(self.clip, "vision", hidden[:, 0])
+        return embed_stream(self.clip, "vision", hidden[:, 0])
 
     def batches(self, size: int) -> list[Tensor]:
         """Images in their order."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from interp.clip.blocks import blocks, finish, run_texts, step_block
+from interp.clip.blocks import blocks, embed_stream, run_texts, step_block
 from interp.clip.model import Clip
 from interp.clip.packing import group, pack
 from interp.clip.sites import Site, SiteMismatch
@@ -58,7 +58,7 @@ class TrainableRun:
         groups = group(self.starts[self.rows.cpu()], self.eot[self.rows.cpu()], h.device)
         for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):
             h = step_block(block, h, keys, values, groups)
-        return finish(self.clip, "text", h)
+        return embed_stream(self.clip, "text", h)
 
     def batches(self, size: int) -> list[Tensor]:
         """Texts in their order."""
@@ -88,7 +88,7 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
             keys.append(k)
             values.append(v)
     each = torch.arange(len(ids), device=ids.device)
-    embeddings = finish(clip, "text", streams[-1])
+    embeddings = embed_stream(clip, "text", streams[-1])
     return TrainableRun(
         clip, layer, embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.starts, eot.cpu(),
         each,

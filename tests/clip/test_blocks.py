@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel
 
-from interp.clip.blocks import blocks, embed_ids, finish, run_block
+from interp.clip.blocks import blocks, embed_ids, embed_stream, run_block
 from interp.clip.model import Clip, tokenize
 from tests.oracles.plain_forward import random_texts
 
@@ -28,7 +28,7 @@ def test_blocks_are_those_of_transformers(small: Clip, activation: str, dtype: t
     hidden = embed_ids(clip, tokens.ids)
     for block in blocks(clip, "text"):
         hidden, _, _ = run_block(block, hidden, causal=True)
-    ours = finish(clip, "text", hidden[torch.arange(5), tokens.eot])
+    ours = embed_stream(clip, "text", hidden[torch.arange(5), tokens.eot])
     theirs = functional.normalize(model.get_text_features(input_ids=tokens.ids).pooler_output, dim=-1)
     torch.testing.assert_close(ours, theirs, **close)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from interp.clip.blocks import finish
+from interp.clip.blocks import embed_stream
 from interp.interventions.rotation import Rotation
 from interp.tensors import Embeddings, Tensor
 
@@ -60,7 +60,7 @@ def interchange_pyvene(
             projected = clip.model.text_projection(last)
             out.append(torch.nn.functional.normalize(projected, dim=-1))
         else:
-            out.append(finish(clip, "vision", last))
+            out.append(embed_stream(clip, "vision", last))
     return torch.cat(out)
 
 
