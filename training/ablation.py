@@ -30,7 +30,7 @@ from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
 from training.loop import ROTATION
-from training.run import tune
+from training.tune import tune
 
 # measure of a cell -> the kind of ability whose drop it is the mean of
 ABILITIES = {"tuned_transfer_drop": "accuracy", "tuned_retrieval_drop": "retrieval"}

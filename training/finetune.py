@@ -60,7 +60,7 @@ def finetune(config: FinetuneConfig) -> int:
     from interp.data import load_pairs
     from interp.runs.folder import check_folder
     from training.loop import total_steps
-    from training.run import check_site, tune
+    from training.tune import check_site, tune
 
     check(config)
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")

@@ -87,8 +87,8 @@ def paper(config: PaperConfig) -> int:
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
     gpu = torch.cuda.is_available()
     jobs = config.jobs or (1 if gpu else min(4, cli.cores()))
-    runs = [Run(config, "base", None, gpu)]
-    runs += [Run(config, name, seed, gpu) for seed in seeds for name in RECIPES]
+    runs = [Experiment(config, "base", None, gpu)]
+    runs += [Experiment(config, name, seed, gpu) for seed in seeds for name in RECIPES]
     out = Path(config.out)
     try:
         (out / "logs").mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def paper(config: PaperConfig) -> int:
 
 
 @dataclass
-class Run:
+class Experiment:
     """One model: fine-tuned, unless it is the base, and evaluated, in processes of its own.
 
     Attributes:
