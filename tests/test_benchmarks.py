@@ -24,6 +24,8 @@ from interp.clip.loading import load_clip
 from interp.data import load_pairs
 from tests.oracles.plain_forward import one_line
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:

@@ -13,6 +13,8 @@ from interp.clip.model import Clip
 from training import pretrain_toy
 from training.pretrain_toy import Phase, PretrainConfig, measure, pixels, pretrain
 
+pytestmark = pytest.mark.slow
+
 FOLDER = files("interp.data").joinpath("assets", "toy-clip")
 
 

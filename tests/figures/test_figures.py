@@ -45,6 +45,8 @@ from tests.oracles.plain_forward import one_line
 from tests.run_folders import NORMS, WORDS, write_evaluation, write_paper, write_sweep, write_tuning
 from training.evaluation.rendering import markdown
 
+pytestmark = pytest.mark.slow
+
 FONT = ("STIXGeneral",)
 KIND = '{"settings": {"kind": "odd"}}'
 LONG = " ".join(

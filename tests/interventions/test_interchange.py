@@ -159,6 +159,7 @@ def test_what_does_not_fit_is_refused(small: Clip):
         interchange(run, run, rotation(small, 2, 2, tower="vision"))
 
 
+@pytest.mark.slow
 def test_full_size_vit_b32(tmp_path):
     """The real shapes, random weights; a few texts, three engines."""
     from transformers import CLIPConfig, CLIPModel

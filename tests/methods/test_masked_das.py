@@ -302,12 +302,14 @@ def swept(folder: Path, methods: str) -> pd.Series:
     return pd.read_csv(folder / "results.csv").iloc[0]
 
 
+@pytest.mark.slow
 def test_a_sweep_reports_it_as_any_method(tmp_path: Path):
     row = swept(tmp_path / "run", "das,masked-das,pca,means,random")
     assert row["directions"] == 6
     assert row["iia_masked_das_low"] <= row["iia_masked_das"] <= row["iia_masked_das_high"]
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_where_no_direction_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(masked_das, "START", -0.2)
     row = swept(tmp_path / "run", "masked-das,pca,means,random")

@@ -20,6 +20,8 @@ from interp.results.sweep_run import RATINGS
 from interp.runs.folder import StoreError
 from tests.run_folders import write_sweep
 
+pytestmark = pytest.mark.slow
+
 MARKUP = "</td><script>alert(1)</script>"
 HOSTILE = {
     "markup": MARKUP, "attribute": '"><img src=x onerror="alert(1)" x="', "words": "a' onfocus=alert(1) autofocus b='",

@@ -30,6 +30,8 @@ from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
 from tests.oracles.plain_forward import one_line
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = ("<script>window.broken=1</script>", '"><img src=x onerror="window.broken=1">', "</script><b>&amp;")
 OPTIONS = ["--layers", "4-5", "--sizes", "2,6", "--attributed", "5", "--n-steps", "3", "--max-steps", "10"]
 

@@ -22,6 +22,8 @@ import interp
 from tests.oracles.plain_forward import random_clip
 from tests.oracles.small_sweep import World, load_world, measures
 
+pytestmark = pytest.mark.slow
+
 LAYERS, SIZES, SEEDS = (2, 4), (2, 6), (0, 1)
 # Long enough that some searches end for want of a gain, and some with the last step, where a look is due as well.
 MAX_STEPS, ATTRIBUTED, N_STEPS = 150, 4, 5

@@ -34,6 +34,8 @@ from interp.sweep.workers import _tasks
 from tests.oracles.plain_forward import one_line
 from training.ablation import _tuning
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "--limit",
     "60",

@@ -30,6 +30,8 @@ from training import finetune, loop
 from training.batches import Order
 from training.config import FinetuneConfig, preset
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--limit", "60", "--layer", "4", "--size", "6", "--batch-size", "8", "--lora-rank", "2", "--cpu"]
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour"]
 

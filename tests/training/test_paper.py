@@ -24,6 +24,8 @@ from tests.oracles.plain_forward import one_line, random_texts
 from training import paper
 from training.paper import PaperConfig, missing
 
+pytestmark = pytest.mark.slow
+
 LABELS = ["base", "behavioral, full", "behavioral, LoRA", "IIT-DAS, LoRA", "joint, LoRA"]
 
 

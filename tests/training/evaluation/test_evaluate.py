@@ -50,6 +50,8 @@ from training.config import EvaluateConfig
 from training.evaluation import tasks
 from training.evaluation.measures import Number, terminal_table
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]
 TUNING = ["--layer", "4", "--size", "6", "--max-steps", "2", "--lora-rank", "2", "--lr", "0.01", "--cpu"]
 ADAPTER = "adapter_model.safetensors"
