@@ -1,4 +1,4 @@
-"""`fig_attributions`: words of a description and a caption, shaded by what they add to the score, by route."""
+"""`fig_attributions`: words of a text of each kind, shaded by what they add to the score, by route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.results.sweep_run import SweepRun
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
 from interp.schema import written
-from interp.show.pictures import Block, Picture, draw_words, points, value_text, words_height
+from interp.show.pictures import Block, Picture, draw_words, points, titled, value_text, words_height
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
@@ -45,7 +45,7 @@ def draw(runs: Runs) -> Picture:
     figure = picture((max(height, IMAGE) + foot) / 72)
     page = points(figure)
     for text, rows in zip(texts, blocks, strict=True):
-        kind = text["kind"].capitalize()
+        kind = titled(text["kind"])
         more = len(text["words"]) - len(_cut(text["words"]))
         title = f"{kind}: score {written(text['score'], '.3f')}, baseline {written(text['baseline_score'], '.3f')}"
         page.text(IMAGE + 12, rows["full"] - 5, title + (f"; {more} more words are not shown" if more else ""))
@@ -53,7 +53,7 @@ def draw(runs: Runs) -> Picture:
             page.text(IMAGE + 12, y + 0.95 * SIZE, ROUTES[route], style="italic")
             block = Block(left, y, width, SIZE, FONT)
             draw_words(page, _cut(text["words"]), _cut(text[route]), reach, block)
-    layer, size, _ = Place.of(sweep.best)
+    layer, size = Place.of(sweep.best).layer, sweep.directions
     note = (
         "below: what a word adds to the score; solid, blue: raises it; dashed, orange: lowers it; Z: "
         f"size {size} at layer {layer}; the rest of full bypasses it"
@@ -65,7 +65,7 @@ def draw(runs: Runs) -> Picture:
 
 
 def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The description and the caption of the first example at the chosen cell.
+    """The positive and the negative text of the first example at the chosen cell.
 
     Raises:
         Missing: the sweep keeps none.
@@ -85,7 +85,7 @@ def _alt(texts: tuple[Mapping[str, Any], ...], layer: int, size: int) -> str:
     for text in texts:
         for route, name in ROUTES.items():
             words = ", ".join(f"{word} {value_text(v)}" for word, v in zip(text["words"], text[route], strict=True))
-            parts.append(f"{text['kind'].capitalize()}, {name}: {words}.")
+            parts.append(f"{titled(text['kind'])}, {name}: {words}.")
     kinds = " and ".join(text["kind"] for text in texts)
     return (
         f"What each word of two texts of an image, {kinds}, adds to its score (a cosine), in full; and of that, by way "

@@ -33,7 +33,7 @@ def draw(runs: Runs) -> Picture:
     sweep = runs.sweep
     _, text = example_texts(sweep)
     positive, negative = sweep.contrast.kinds
-    swap, (layer, size, _) = text["swap"], Place.of(sweep.best)
+    swap, layer, size = text["swap"], Place.of(sweep.best).layer, sweep.directions
     paired = sweep.manifest["settings"].get("sources") == "paired"
     whose = "of the same image" if paired else "of another image"
     figure = picture(TALL / 72)

@@ -14,7 +14,7 @@ from figures.style import FONT, GREY, NEGATIVE, PAGE, POSITIVE, SIZE, photo, pic
 from interp.data.contrast import Contrast
 from interp.runs.examples import Example, picture_path, read_examples
 from interp.runs.folder import RunFolder
-from interp.show.pictures import Picture, at, points, shortened, told_apart, value_text, width_of, wrapped
+from interp.show.pictures import Picture, at, points, shortened, titled, told_apart, value_text, width_of, wrapped
 from training.evaluation.compare import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
@@ -143,7 +143,7 @@ def _alt(pairs: Sequence[Scored], contrast: Contrast) -> str:
             for name, (positive, negative) in pair.scores.items()
         )
         texts = zip(contrast.kinds, _texts(pair), strict=True)
-        said = " ".join(f"{kind.capitalize()}: {text}." for kind, text in texts)
+        said = " ".join(f"{titled(kind)}: {text}." for kind, text in texts)
         parts.append(f"Pair {number}. {said} Scores by {scores}.")
     return (
         f"The first {len(pairs)} held-out pairs: an image, its {one} and {other}, and the score of both with the image "

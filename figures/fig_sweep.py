@@ -33,7 +33,7 @@ def draw(runs: Runs) -> Picture:
     grids = {measure: grid(sweep.frame, measure) for measure in sweep.schema.shown("figure")}
     grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
     if not grids:
-        raise Missing("the sweep has no measure that is defined")
+        raise Missing("needs a sweep with at least one defined measure")
     grids = _one_scale(grids)
     one = next(iter(grids.values()))
     note = _note(sweep.contrast)

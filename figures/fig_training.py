@@ -33,6 +33,8 @@ def draw(runs: Runs) -> Picture:
     if not runs.tunings:
         raise Missing("needs fine-tuned runs: python -m training.finetune, or python -m training.paper")
     models, contrast = groups_of(runs.tunings), runs.tunings[0].contrast
+    if any(one.contrast != contrast for one in runs.tunings):
+        raise Missing("needs fine-tuned runs that contrast the same two kinds of text")
     measures = {direction: f"iia_{contrast.short(direction)}" for direction in DIRECTIONS}
     labels = told_apart(list(models), NAME, SIZE, FONT)
     widest = max(width_of(label, SIZE, FONT) for label in (*labels.values(), "range over seeds"))

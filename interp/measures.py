@@ -37,14 +37,13 @@ class MethodName(NamedTuple):
 
 # of the search, and of what it is compared with; a run of version 0.1 does not say its methods
 PAPER_METHODS = (
-    MethodName("das", "das", "found by the search"), MethodName("pca", "pca", "principal components"),
-    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces (mean of 3)"),
+    MethodName("das", "das", "subspace found by DAS"), MethodName("pca", "pca", "principal components"),
+    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces"),
 )  # fmt: skip
 
 
 TABLE: frozenset[Where] = frozenset({"table", "page"})
 EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
-MAPS: frozenset[Where] = frozenset({"page", "heatmap", "figure"})
 
 
 def sweep_schema(
@@ -60,6 +59,7 @@ def sweep_schema(
     controls = methods[1:]
     against = tuple(f"iia_{method.column}" for method in controls)
     known = [
+        Measure("directions", "Directions that were found", COUNT, "found", shown=TABLE, against=("size",)),
         *_iia("iia", contrast, "mean of both directions", against=(*against, "iia_whole", "iia_size0")),
         *(_control(method) for method in controls),
         *_shifts(contrast),
@@ -143,7 +143,7 @@ def _lower(title: str) -> str:
 
 
 def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
-    """What is kept, but stands in no table: the page and the choice of a cell use some of it."""
+    """Measures that are stored but not tabulated; the page and the choice of a cell use some of them."""
     ceilings = {"whole": "the whole stream", "size0": "nothing"}
     names = {method.column: method.title for method in controls} | ceilings
     out = [Measure("iia_val", "IIA on validation pairs, which chooses the cell", SHARE)]
@@ -156,7 +156,6 @@ def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence
     return [
         *out,
         Measure("test_pairs", "pairs that are measured", COUNT),
-        Measure("directions", "directions of the subspace", COUNT, against=("size",)),
         Measure("das_steps", "steps of the search", COUNT),
         Measure("das_val_loss", "loss of the search on val", NATS),
         Measure("attribution_delta", "largest error of convergence", SCORE),

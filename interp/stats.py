@@ -28,6 +28,10 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
 
+    def columns(self, key: str) -> dict[str, float]:
+        """The value and the ends of its interval, under the names of their columns."""
+        return {key: self.value, f"{key}_low": self.low, f"{key}_high": self.high}
+
 
 def pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Pearson's r, weighted if asked; NaN if either side does not vary.

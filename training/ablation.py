@@ -25,7 +25,6 @@ from interp.interventions.rotation import Rotation
 from interp.methods.outcomes import align, mean_iia
 from interp.methods.pairs import PairsAtSite, pair_run
 from interp.runs.place import Place
-from interp.stats import Estimate
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
@@ -99,9 +98,9 @@ class FineTunedCells:
         test, short = features.take(features.rows("test")), features.contrast.short
         part = PairsAtSite(pair_run(tuned, test, [rotation.site.layer]), rotation.site)
         found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
-        out = _keyed("preference", found.preference()) | _keyed("iia", mean_iia([found]))
+        out = found.preference().columns("preference") | mean_iia([found]).columns("iia")
         for direction in DIRECTIONS:
-            out |= _keyed(f"iia_{short(direction)}", mean_iia([found], direction))
+            out |= mean_iia([found], direction).columns(f"iia_{short(direction)}")
             out[f"shift_{short(direction)}"] = found.shift(direction)
         few = test.take(range(min(self.config.attributed, len(test))))
         words = tasks.word_attributions(tuned, few, rotation, n_steps=self.config.n_steps)
@@ -113,10 +112,6 @@ class FineTunedCells:
 
     def _load(self, name: str) -> Clip:
         return load_clip(name, tokenizer=self.tuning.tokenizer, device=self.config.device)
-
-
-def _keyed(key: str, found: Estimate) -> dict[str, float]:
-    return {key: found.value, f"{key}_low": found.low, f"{key}_high": found.high}
 
 
 def abilities(

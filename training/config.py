@@ -73,7 +73,7 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
 
 
 def check(config: FinetuneConfig) -> None:
-    """Raise `UserError` for numbers that cannot be."""
+    """Raise `UserError` for values out of range."""
     require_positive(
         config, "layer", "size", "lora_rank", "batch_size", "epochs", "samples", "val_samples", "look_every",
         "patience", "checkpoint_every", "max_steps", "limit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,20 +92,23 @@ def finetune(config: FinetuneConfig) -> int:
         command = cli.command_line(PROG, config)
         result = tune(config, clip, pairs, features, out, accelerator, on_step=show, notes=notes, command=command)
     if accelerator.is_main_process:
-        print(_summary(result, pairs.contrast, out))
+        print(_summary(result, pairs.contrast, config, out))
     return 0
 
 
-def _summary(result: Mapping[str, Any], contrast: Contrast, out: Path) -> str:
+def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConfig, out: Path) -> str:
     parts = [f"preference {100 * result['preference']:.1f} %"]
     keys = {contrast.arrow(direction): f"iia_{contrast.short(direction)}" for direction in DIRECTIONS}
     if result.keys() >= set(keys.values()):
         parts.append(f"IIA {' and '.join(f'{100 * result[key]:.1f} % ({arrow})' for arrow, key in keys.items())}")
+    given = {name: getattr(config, name) for name in ("data", "kinds", "split")}
+    words = [word for name, value in given.items() if value not in (None, "toy") for word in (f"--{name}", value)]
+    own = f" {shlex.join(words)}" if words else ""
     return (
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA; or: tensorboard --logdir {out}\n"
         f"go on    python -m training.evaluate --model {out}\n"
-        f"         python -m interp.sweep --model {out}"
+        f"         python -m interp.sweep --model {out}{own}"
     )
 
 

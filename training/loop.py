@@ -108,7 +108,7 @@ def train(
         if not math.isfinite(loss):
             raise UserError(
                 f"the loss is not a number at step {progress.step + 1}; the best weights, of step "
-                f"{progress.best_step}, are kept in '{folder}'; start again with a lower --lr, in another folder"
+                f"{progress.best_step}, are kept in '{folder}'; start again with a lower learning rate, in another folder"
             )
         progress.step += 1
         progress.summed += loss
@@ -152,7 +152,9 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
         broadcast_object_list(found)
     measures = found[0]
     if not math.isfinite(measures["val_loss"]):
-        raise UserError(f"the loss on val is not a number at step {progress.step}; start again with a lower --lr")
+        raise UserError(
+            f"the loss on val is not a number at step {progress.step}; start again with a lower learning rate"
+        )
     steps = progress.step % every or every
     mean = progress.summed / steps if progress.step else math.nan
     progress.history.append({"step": progress.step, "train_loss": mean, **measures})

@@ -5,7 +5,7 @@ The IIT-DAS loss is `interp.methods.search.das_losses`, the same as on a frozen 
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import nn
@@ -20,7 +20,6 @@ from interp.methods.search import das_losses
 from interp.tensors import Float, Int, Tensor
 
 Objective = Literal["behavioral", "iit-das", "joint"]
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:

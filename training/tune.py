@@ -55,8 +55,10 @@ def check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     least = 2 if config.objective != "behavioral" and config.sources == "random" else 1
     if step % processes or step // processes < least:
         each = f"each of {processes} processes" if processes > 1 else "it"
-        why = f"{least} or more, or --sources paired" if least > 1 else "1 or more"
-        raise UserError(f"a step has {step} of {pairs} pairs; {each} needs an equal share of {why}: set --batch-size")
+        why = f"{least} or more, or paired sources" if least > 1 else "1 or more"
+        raise UserError(
+            f"a step has {step} of {pairs} pairs; {each} needs an equal share of {why}; choose another batch size"
+        )
 
 
 def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
@@ -107,7 +109,7 @@ def tune(
     prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
-            raise UserError(f"'{out}' holds a run already; add --resume to go on with it, or choose another --out")
+            raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
         settings = _settings(config, clip, pairs, features, free)
         settings |= {"processes": accelerator.num_processes, "mixed_precision": accelerator.mixed_precision}
         open_run(out, settings, arguments=asdict(config), **facts)

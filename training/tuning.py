@@ -37,9 +37,7 @@ def prepare(clip: Clip, config: FinetuneConfig) -> None:
     for tower in towers:
         known = linear_layers(clip, tower)
         if unknown := [target for target in targets if target not in known]:
-            raise UserError(
-                f"--lora-targets: CLIP's blocks have no linear layer '{unknown[0]}'; known: {', '.join(known)}"
-            )
+            raise UserError(f"CLIP's blocks have no linear layer '{unknown[0]}' for LoRA; known: {', '.join(known)}")
     adapters = LoraConfig(
         r=config.lora_rank, lora_alpha=config.lora_rank, lora_dropout=0.0,
         target_modules=layers_pattern(towers, targets),

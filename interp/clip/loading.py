@@ -167,7 +167,7 @@ def _load_tokenizer(name: str, chosen: str | None, where: str, revision: str) ->
         where, revision = _locate(chosen)
     if Path(where).is_dir() and not any((Path(where) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
         raise ModelError(
-            f"'{chosen or name}' has no tokenizer; copy one into its folder, or name one with --tokenizer "
+            f"'{chosen or name}' has no tokenizer; copy one into its folder, or name one as tokenizer "
             "(toy, a folder or a hub id)"
         )
     try:

@@ -85,4 +85,4 @@ def train_das(
     return search("das", PairsAtSite(train, site), PairsAtSite(val, site), [span], config, on_look=looked)[0]
 
 
-METHOD = Method(MethodName("das", "das", "found by the search"), fit)
+METHOD = Method(MethodName("das", "das", "subspace found by DAS"), fit)

@@ -103,4 +103,4 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
     ]
 
 
-METHOD = Method(MethodName("masked-das", "masked", "found by masked search"), fit)
+METHOD = Method(MethodName("masked-das", "masked", "subspace found by masked DAS"), fit)

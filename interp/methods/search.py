@@ -1,4 +1,4 @@
-"""The search that DAS and its kin share: Adam on minibatches of interventions, looks at val, the best basis is kept.
+"""The search that DAS and its variants share: Adam on minibatches; the basis with the lowest loss on val is kept.
 
 All sizes are searched side by side on the same minibatches, which pass the model in one product: that is faster by a
 quarter, and changes what is found only by rounding.

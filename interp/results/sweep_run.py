@@ -101,9 +101,16 @@ class SweepRun:
         """
         contrast, methods, tuned = self.contrast, self.methods, is_tuned(self.frame)
         try:
-            return sweep_schema(contrast, methods, self.norms, tuned=tuned).among(self.frame.columns)
+            return sweep_schema(contrast, methods, self.norms, tuned=tuned).among(self._told)
         except ValueError as error:
             raise self._spoiled("methods", f"a list without two of one name ({error})") from error
+
+    @property
+    def _told(self) -> set[str]:
+        """The columns; without that of directions where each cell has found as many as were asked for."""
+        frame = self.frame
+        same = "directions" in frame and bool((frame["directions"] == frame["size"]).all())
+        return set(frame.columns) - ({"directions"} if same else set())
 
     def _setting(self, name: str, default: Sequence[Any]) -> Sequence[Any]:
         """A list in the manifest's settings, or what a run has that does not say."""
@@ -117,6 +124,11 @@ class SweepRun:
             f"'{self.folder.manifest_path}' is damaged: its setting {name} is not {expected}; "
             "run the sweep again in another folder"
         )
+
+    @property
+    def directions(self) -> int:
+        """How many the subspace of the chosen cell has: its size, or fewer, if a mask was searched for."""
+        return int(self.best.get("directions", self.best["size"]))
 
     @cached_property
     def best(self) -> pd.Series:

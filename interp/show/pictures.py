@@ -140,6 +140,15 @@ def points(figure: Figure) -> Axes:
     return axes
 
 
+def titled(name: str) -> str:
+    """A name at the beginning of a sentence.
+
+    >>> titled("alt text"), titled("HTML alt")
+    ('Alt text', 'HTML alt')
+    """
+    return name[:1].upper() + name[1:]
+
+
 def value_text(value: float) -> str:
     """An attribution as it stands below a word: no zero before the point.
 

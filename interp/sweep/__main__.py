@@ -47,6 +47,8 @@ examples:
       the real thing: downloads the model, reads wiki_split.json and resized/ (or resized.zip)
   python -m interp.sweep --layers 10 --data concadia:sample --split val
       one split alone, divided by article into train, val and test
+  python -m interp.sweep --layers 10 --data csv:pairs.csv --kinds alt,caption
+      two other kinds of text, from a CSV file beside its images
   python -m interp.sweep --objective iit-das --layers 6,9,11 --sizes 16,64 --out runs/ablation
       also fine-tune at each of these six cells
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv

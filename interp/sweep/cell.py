@@ -32,7 +32,6 @@ from interp.runs.examples import EXAMPLES
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.schema import Schema
-from interp.stats import Estimate
 from interp.sweep.config import SweepConfig
 from interp.sweep.objectives import CellMeasures
 from interp.tensors import Basis
@@ -169,14 +168,10 @@ def _align(bench: Bench, part: PairsAtSite, basis: Basis, seed: int) -> Outcomes
 def _iias(bench: Bench, name: str, found: Sequence[Outcomes]) -> dict[str, float]:
     """IIA, the mean over some subspaces, of both directions and of each, with intervals."""
     stem = f"iia_{name.replace('-', '_')}" if name else "iia"
-    out = _keyed(stem, mean_iia(found))
+    out = mean_iia(found).columns(stem)
     for direction in DIRECTIONS:
-        out |= _keyed(f"{stem}_{bench.features.contrast.short(direction)}", mean_iia(found, direction))
+        out |= mean_iia(found, direction).columns(f"{stem}_{bench.features.contrast.short(direction)}")
     return out
-
-
-def _keyed(key: str, found: Estimate) -> dict[str, float]:
-    return {key: found.value, f"{key}_low": found.low, f"{key}_high": found.high}
 
 
 def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, outcomes: Outcomes) -> dict[str, Any]:
@@ -186,7 +181,7 @@ def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, out
     measures |= _iias(bench, "", [outcomes])
     measures |= {f"shift_{short(direction)}": outcomes.shift(direction) for direction in DIRECTIONS}
     measures["iia_val"] = _align(bench, parts["val"], rotation.basis, place.seed).iia()
-    measures |= _keyed("preference", outcomes.preference())
+    measures |= outcomes.preference().columns("preference")
     return measures | {"das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss")}
 
 

@@ -68,6 +68,6 @@ class SweepConfig(
         return cli.parse_ints(self.seeds, "--seeds")
 
     def check(self) -> None:
-        """Raise `UserError` for numbers that cannot be."""
+        """Raise `UserError` for values out of range."""
         _ = self.layer_list, self.size_list, self.seed_list
         cli.require_positive(self, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")

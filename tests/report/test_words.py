@@ -61,7 +61,7 @@ def test_kinds_of_text_are_called_what_the_sweep_calls_them(coloured: SweepRun):
 
 def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
     assert [one.title for one in evidence.evidence(coloured).subspaces] == [
-        "found by the search", "principal components", "difference in means", "random subspaces (mean of 3)",
+        "subspace found by DAS", "principal components", "difference in means", "random subspaces",
         "the whole stream", "nothing",
     ]  # fmt: skip
     methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))

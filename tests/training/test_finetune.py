@@ -158,7 +158,7 @@ def test_a_finished_run_is_not_trained_again(done: Path, model: str, capsys: pyt
     before = weights(done)
     arguments = ["--model", model, "--out", str(done), "--max-steps", "12", "--look-every", "4"]
     assert run(*arguments) == 2
-    assert "holds a run already; add --resume" in one_line(capsys)
+    assert "holds a run already; resume it" in one_line(capsys)
     assert run(*arguments, "--resume") == 0
     assert "kept the weights of step" in capsys.readouterr().out
     assert weights(done) == before
@@ -238,7 +238,7 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--batch-size", "1"], "a step has 1 of 32 pairs; it needs an equal share of 2 or more"),
         (["--samples", "1"], "a step has 1 of 32 pairs"),
         (["--objective", "behavioral", "--rotation", "x.safetensors"], "--rotation is of no use"),
-        (["--lora-targets", "q_proj,w_proj"], "no linear layer 'w_proj'; known: "),
+        (["--lora-targets", "q_proj,w_proj"], "no linear layer 'w_proj' for LoRA; known: "),
         (["--model", "nowhere"], "no model 'nowhere'"),
         (["--data", "concadia:/nowhere"], "no folder '/nowhere'"),
         (["--rotation", "/nowhere.safetensors"], "cannot read a rotation"),

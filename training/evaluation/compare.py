@@ -37,6 +37,7 @@ class Evaluation:
         ratings: norm -> word type -> rating.
         shown: of the pairs that the folder keeps as examples: id, and score of the positive and the negative text.
         contrast: what the two kinds of text are called.
+        version: of the folder.
     """
 
     about: dict[str, Any]
@@ -47,6 +48,7 @@ class Evaluation:
     ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shown: Sequence[Mapping[str, Any]] = ()
     contrast: Contrast = PAPER
+    version: int = 1
 
     @property
     def given(self) -> bool:
@@ -91,8 +93,9 @@ def read(path: Path) -> Evaluation:
         words, ratings = details.get("words", {}), details.get("ratings", {})
         shown = defined(cells.get("concadia", {}).get("details", {}).get("examples", []))
         shown = [{OLD.get(name, name): value for name, value in one.items()} for one in shown]
+        version = int(manifest["settings"].get("version", 1))
         kinds = next((own["contrast"] for own in settings.values() if "contrast" in own), PAPER.kinds)
-        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown, Contrast(*kinds))
+        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown, Contrast(*kinds), version)
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
             f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
@@ -131,6 +134,12 @@ def check_alike(found: Sequence[Evaluation]) -> None:
     bases = {one.about["base"] for one in found if not one.given}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
+    if len({one.version for one in found}) > 1:
+        old = min(found, key=lambda one: one.version)
+        raise UserError(
+            f"'{old.about['name']}' was evaluated by an earlier version, whose numbers differ; "
+            "evaluate it again in another folder"
+        )
     for task in TASKS:
         those = [one for one in found if task in one.settings]
         for one in those[1:]:
@@ -205,7 +214,7 @@ def _table(
 def preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
     base = next((one for one in found if one.about["label"] == "base"), None)
-    contrast = next((one.contrast for one in found), PAPER)
+    contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
     transfer: list[Key] = [("transfer", of, "accuracy") for of in sets]
     retrieval: list[Key] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
@@ -230,7 +239,7 @@ def preferences_table(found: Sequence[Evaluation]) -> ResultTable:
         columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
     columns |= {key[2]: _value(key) for key in retrieval}
     columns |= {"transfer drop": drop(transfer), "retrieval drop": drop(retrieval)}
-    title = f"Preference for the {contrast.positive}, and the abilities that are left (%)"
+    title = f"Preference for {contrast.positive} over {contrast.negative}, and the abilities that are left (%)"
     return _table("table1", title, found, columns, share=True)
 
 

@@ -29,11 +29,9 @@ from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
-from training.evaluation.jobs import Found, Job, Plan
+from training.evaluation.jobs import VERSION, Found, Job, Plan
 from training.evaluation.of_scores import text_scores
 from training.loop import ROTATION
-
-VERSION = 2  # of run folders; raised whenever the same settings come to give other numbers
 
 
 @dataclass(frozen=True, eq=False)

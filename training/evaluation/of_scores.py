@@ -10,13 +10,13 @@ import numpy as np
 from interp.cli import slug
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
-from interp.data.contrast import PAPER
+from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import DataError, digest
 from interp.data.scores import read_pair_scores, read_text_scores
 from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
-from training.evaluation.jobs import Found, Job, Plan
+from training.evaluation.jobs import VERSION, Found, Job, Plan
 
 
 def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
@@ -30,7 +30,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     check_folder(out)
     (task,) = tasks
     notes: tuple[str, ...] = ()
-    contrast = PAPER
+    contrast = Contrast.parse(config.kinds) if config.kinds else PAPER
     if task == "blv":
         rated = load_blv(config.blv or "")
         found = text_scores(path, rated)
@@ -43,7 +43,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
         if config.data is None:
             both = np.array(list(table.values()))
-            job = Job("concadia", {}, lambda: Found(measure.given_preferences(PAPER, both[:, 0], both[:, 1])))
+            job = Job("concadia", {}, lambda: Found(measure.given_preferences(contrast, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
             pairs = load_pairs(
@@ -56,12 +56,12 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
                 )
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
-                "concadia", {"data": pairs.fingerprint},
+                "concadia", {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
                 lambda: Found(measure.preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )  # fmt: skip
             notes, contrast = pairs.notes, pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}
-    return Plan(out, {"kind": "evaluation", "model": key}, about, (job,), notes, contrast)
+    return Plan(out, {"kind": "evaluation", "version": VERSION, "model": key}, about, (job,), notes, contrast)
 
 
 def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:
