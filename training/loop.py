@@ -108,7 +108,7 @@ def train(
         if not math.isfinite(loss):
             raise UserError(
                 f"the loss is not a number at step {progress.step + 1}; the best weights, of step "
-                f"{progress.best_step}, are kept in '{folder}'; start again with a lower learning rate, in another folder"
+                f"{progress.best_step}, are kept in '{folder}'; start again with a lower rate, in another folder"
             )
         progress.step += 1
         progress.summed += loss
