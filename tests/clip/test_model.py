@@ -117,7 +117,7 @@ def another_model(folder: Path) -> None:
         (spoil_weights, "cannot load the model"),
         (drop_a_weight, "1 are missing, the first is text_projection.weight"),
         (only_pickle, "cannot load the model"),
-        (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer; .*--tokenizer"),
+        (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer; .*as tokenizer"),
         (lambda f: (f / "tokenizer.json").write_text("{"), "cannot load the tokenizer"),
     ],
 )

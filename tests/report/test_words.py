@@ -53,7 +53,13 @@ def test_kinds_of_text_are_called_what_the_sweep_calls_them(coloured: SweepRun):
     said = words_of(page(coloured))
     assert "description" not in said.replace(CITED, "").lower()
     assert "caption" not in said.replace(CITED, "").lower()
-    for text in (COLOURS.swap("up"), COLOURS.swap("down"), COLOURS.arrow("up"), "blue to red", "scores red above blue in"):
+    for text in (
+        COLOURS.swap("up"),
+        COLOURS.swap("down"),
+        COLOURS.arrow("up"),
+        "blue to red",
+        "scores red above blue in",
+    ):
         assert text in said
     assert "an IIA of 99 % from blue to red" in said
     assert "100.0 % [40.0 60.0] from blue to red" in said

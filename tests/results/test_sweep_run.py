@@ -171,3 +171,15 @@ def test_norms_that_are_none_are_one_line(value: Any, tmp_path: Path):
         terminal_table(run.frame, run.schema, run.contrast, run.norms)
     (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": None}))
     assert load_sweep(path).norms == []
+
+
+@pytest.mark.parametrize("fewer", [False, True])
+def test_directions_are_told_where_fewer_were_found_than_asked_for(wines: Path, fewer: bool):
+    for path in sorted((wines / "cells").iterdir()):
+        cell = json.loads(path.read_text())
+        cell["measures"]["directions"] = 1 if fewer else cell["cell"]["size"]
+        path.write_text(json.dumps(cell))
+    run = load_sweep(wines)
+    heads = terminal_table(run.frame, run.schema, run.contrast, run.norms).splitlines()[1].split()
+    assert ("found" in heads) == fewer
+    assert run.directions == (1 if fewer else run.best["size"])
