@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Method = Literal["pearson", "spearman"]
+CorrelationMethod = Literal["pearson", "spearman"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def correlate(
     clusters: ArrayLike | None = None,
     *,
     given: ArrayLike | None = None,
-    method: Method = "pearson",
+    method: CorrelationMethod = "pearson",
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
@@ -96,7 +96,7 @@ def difference(
     clusters: ArrayLike | None = None,
     *,
     given: ArrayLike | None = None,
-    method: Method = "pearson",
+    method: CorrelationMethod = "pearson",
     draws: int = 2000,
 ) -> Estimate:
     """r(x, y) - r(other, y) with a paired bootstrap interval: both are taken in the same resampled clusters.

@@ -40,10 +40,10 @@ files in the output folder:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv)
-    return cli.run(lambda: evaluate(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
+    return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
 
 
-def evaluate(config: EvaluateConfig) -> int:
+def assess(config: EvaluateConfig) -> int:
     """Check what was asked for, evaluate or compare, print the table.
 
     Raises:

@@ -19,7 +19,7 @@ from itertools import product
 import numpy as np
 
 from interp.data.pairs import Pair, PairSet
-from interp.data.toy_pictures import Picture, Scene
+from interp.data.toy_pictures import Scene, ScenePicture
 
 # value -> the words for it; the first one names the value
 Table = dict[str, tuple[str, ...]]
@@ -189,7 +189,7 @@ def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
         Pairs of train, val and test in this order; each is a group of its own.
     """
     size = size or ToySize()
-    drawn: list[tuple[Pair, Picture]] = []
+    drawn: list[tuple[Pair, ScenePicture]] = []
     for number, field in enumerate(fields(size)):
         rng = np.random.default_rng([seed, number])
         for index, scene in enumerate(sample_scenes(field.name, getattr(size, field.name), rng)):
@@ -220,13 +220,13 @@ def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: in
     )
 
 
-def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Generator) -> tuple[Pair, Picture]:
+def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Generator) -> tuple[Pair, ScenePicture]:
     """A scene with one text of each kind, and its picture."""
     pair = Pair(name, write(DESCRIPTIONS, scene, rng), write(CAPTIONS, scene, rng), split, group)
-    return pair, Picture(scene, int(rng.integers(2**31)))
+    return pair, ScenePicture(scene, int(rng.integers(2**31)))
 
 
-def _pair_set(name: str, drawn: Iterable[tuple[Pair, Picture]]) -> PairSet:
+def _pair_set(name: str, drawn: Iterable[tuple[Pair, ScenePicture]]) -> PairSet:
     listed = list(drawn)
     pictures = {pair.id: picture for pair, picture in listed}
     pairs = tuple(pair for pair, _ in listed)

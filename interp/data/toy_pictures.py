@@ -135,7 +135,7 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ScenePicture:
     """One drawing of a scene; `noise` is the seed of its jitter and its light."""
 
     scene: Scene

@@ -136,11 +136,11 @@ def load_transfer(
 def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
     """Colour, arrangement and place of the same test scenes, so that their features are computed once."""
     from interp.data.toy import PROMPTS, WORDS, sample_scenes
-    from interp.data.toy_pictures import Picture
+    from interp.data.toy_pictures import ScenePicture
 
     rng = np.random.default_rng([20240610, 1])
     scenes = sample_scenes("test", TOY_IMAGES, rng)
-    every = [Picture(scene, int(rng.integers(2**31))) for scene in scenes]
+    every = [ScenePicture(scene, int(rng.integers(2**31))) for scene in scenes]
     rows, notes = _draw("toy", [0] * len(every), limit, seed)
     pictures = [every[row] for row in rows]
     tasks = []

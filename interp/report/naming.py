@@ -31,8 +31,10 @@ def whose(sweep: SweepRun) -> str:
 
 def place(row: pd.Series) -> str:
     """Where a cell stands in the grid."""
-    layer = int(row["layer"])
-    return f"layer {layer} (block {layer - 1} as the authors count), size {int(row['size'])}, seed {int(row['seed'])}"
+    layer, size = int(row["layer"]), int(row["size"])
+    found = int(row.get("directions", size))
+    kept = "" if found == size else f" (of which {found} {'was' if found == 1 else 'were'} found to be needed)"
+    return f"layer {layer} (block {layer - 1} as the authors count), size {size}{kept}, seed {int(row['seed'])}"
 
 
 def percent(row: pd.Series, measure: str) -> str:

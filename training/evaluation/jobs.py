@@ -21,7 +21,7 @@ VERSION = 2  # of run folders; raised whenever the same settings come to give ot
 
 
 @dataclass(frozen=True)
-class Found:
+class TaskResult:
     """What a task gave: its numbers, sentences the user should read, and what else is worth keeping (JSON)."""
 
     rows: Sequence[Number]
@@ -35,7 +35,7 @@ class Job:
 
     name: str
     settings: dict[str, Any]
-    compute: Callable[[], Found]
+    compute: Callable[[], TaskResult]
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,13 @@ from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
-from training.evaluation.jobs import VERSION, Found, Job, Plan
+from training.evaluation.jobs import VERSION, Job, Plan, TaskResult
 from training.evaluation.of_scores import text_scores
 from training.loop import ROTATION
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class EvaluatedPairs:
     """What tasks on pairs are computed from.
 
     Attributes:
@@ -97,7 +97,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
         if rotation is not None and "concadia" in tasks:
             _check_sources(config, features)
-        on = Subject(config, clip, data, replace(pairs, pairs=features.pairs), features, rotation)
+        on = EvaluatedPairs(config, clip, data, replace(pairs, pairs=features.pairs), features, rotation)
         ready = {
             "concadia": lambda: _concadia(on), "norms": lambda: _norms(on, known_norms),
             "transfer": lambda: _transfer(on, classified),
@@ -133,42 +133,42 @@ def _check_sources(config: EvaluateConfig, features: EmbeddedPairs) -> None:
         raise DataError(f"{few[0]} has 1 pair, random sources need 2; raise --limit, or choose --sources paired")
 
 
-def _concadia(on: Subject) -> Job:
+def _concadia(on: EvaluatedPairs) -> Job:
     config = on.config
 
-    def compute() -> Found:
+    def compute() -> TaskResult:
         rows, both = measure.concadia(on.clip, on.features, on.rotation, config.sources, config.seed)
         shown = [
             {"id": on.features.pairs[i].id, "positive": float(both[0, i]), "negative": float(both[1, i])}
             for i in on.held_out[:EXAMPLES]
         ]
-        return Found(rows, details={"examples": shown})
+        return TaskResult(rows, details={"examples": shown})
 
     return Job("concadia", {**on.settings, "sources": config.sources, "examples": EXAMPLES}, compute)
 
 
-def _norms(on: Subject, chosen: Sequence[Norm]) -> Job:
+def _norms(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
     config = on.config
 
-    def compute() -> Found:
+    def compute() -> TaskResult:
         rows = on.features.take(on.held_out[: config.attributed])
         found, words = measure.norms(on.clip, rows, on.rotation, chosen, n_steps=config.n_steps)
         known = words["full"]
         ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in chosen}
-        return Found(found, details={"words": words, "ratings": ratings})
+        return TaskResult(found, details={"words": words, "ratings": ratings})
 
     numbers = {"attributed": config.attributed, "n_steps": config.n_steps}
     return Job("norms", {**on.settings, "norms": {norm.name: norm.fingerprint for norm in chosen}, **numbers}, compute)
 
 
-def _transfer(on: Subject, classified: Sequence[LabelledImages]) -> Job:
-    def compute() -> Found:
+def _transfer(on: EvaluatedPairs, classified: Sequence[LabelledImages]) -> Job:
+    def compute() -> TaskResult:
         total = sum(map(len, classified))
         with tqdm(total=total, desc="transfer", unit="image", leave=False, disable=None) as bar:
             rows, notes = measure.transfer(on.clip, classified, bar.update)
         held_out = on.features.take(on.held_out)
         found, said = measure.retrievals(on.clip, on.data, held_out, seed=on.config.seed)
-        return Found(rows + found, [*notes, *said])
+        return TaskResult(rows + found, [*notes, *said])
 
     return Job("transfer", {**on.settings, "sets": {each.name: each.fingerprint for each in classified}}, compute)
 
@@ -204,9 +204,9 @@ def _blv(config: EvaluateConfig, clip: Clip, rated: RatedTexts, who: EvaluatedMo
             )
     name = None if against is None else digest(map(repr, known)) if known is not None else other and other.fingerprint
 
-    def blv() -> Found:
+    def blv() -> TaskResult:
         rival = known if other is None else measure.rated_scores(other, rated, config.prefix)
         notes = [] if against is None else [f"'more than the other': than {against}"]
-        return Found(measure.blv(rated, measure.rated_scores(clip, rated, config.prefix), rival), notes)
+        return TaskResult(measure.blv(rated, measure.rated_scores(clip, rated, config.prefix), rival), notes)
 
     return Job("blv", {"ratings": rated.fingerprint, "prefix": config.prefix, "against": name}, blv)

@@ -16,7 +16,7 @@ from interp.data.scores import read_pair_scores, read_text_scores
 from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
-from training.evaluation.jobs import VERSION, Found, Job, Plan
+from training.evaluation.jobs import VERSION, Job, Plan, TaskResult
 
 
 def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
@@ -37,13 +37,13 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         rival = None if config.against is None else text_scores(Path(config.against), rated)
         settings = {"ratings": rated.fingerprint, "against": None if rival is None else digest(map(repr, rival))}
         key = digest(map(repr, found))
-        job = Job("blv", settings, lambda: Found(measure.blv(rated, found, rival)))
+        job = Job("blv", settings, lambda: TaskResult(measure.blv(rated, found, rival)))
     else:
         table = read_pair_scores(path)
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
         if config.data is None:
             both = np.array(list(table.values()))
-            job = Job("concadia", {}, lambda: Found(measure.given_preferences(contrast, both[:, 0], both[:, 1])))
+            job = Job("concadia", {}, lambda: TaskResult(measure.given_preferences(contrast, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
             pairs = load_pairs(
@@ -57,7 +57,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
                 "concadia", {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
-                lambda: Found(measure.preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
+                lambda: TaskResult(measure.preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )  # fmt: skip
             notes, contrast = pairs.notes, pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}

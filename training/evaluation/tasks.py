@@ -23,11 +23,20 @@ from interp.methods import METHODS
 from interp.methods.outcomes import Outcomes, align, mean_iia
 from interp.methods.pairs import PairsAtSite, Sources, pair_run
 from interp.methods.search import SearchConfig
-from interp.stats import Estimate, Method, clustered_share, correlate, difference, macro_f1, preference, wilson
+from interp.stats import (
+    CorrelationMethod,
+    Estimate,
+    clustered_share,
+    correlate,
+    difference,
+    macro_f1,
+    preference,
+    wilson,
+)
 from training.evaluation.measures import Number, measured
 from training.evaluation.zeroshot import retrieval, zero_shot
 
-CORRELATIONS: tuple[Method, ...] = ("pearson", "spearman")
+CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
 
 

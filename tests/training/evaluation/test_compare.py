@@ -20,7 +20,7 @@ from tests.oracles.plain_forward import copied_correlations, percentiles
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
-from training.evaluation.jobs import Found, Job, Plan, carry_out
+from training.evaluation.jobs import Job, Plan, TaskResult, carry_out
 from training.evaluation.measures import Number
 from training.evaluation.rendering import Entry, ResultTable, latex
 
@@ -37,7 +37,7 @@ def evaluated(
     facts = {"name": str(folder), "label": "base", "base": "b", "group": "base", "seed": 0} | about
     rows = [Number(*key, value, 9) for key, value in values.items()]
     jobs = tuple(
-        Job(name, {}, lambda name=name: Found([row for row in rows if row.task == name], details=details or {}))
+        Job(name, {}, lambda name=name: TaskResult([row for row in rows if row.task == name], details=details or {}))
         for name in dict.fromkeys(row.task for row in rows)
     )
     carry_out(Plan(folder, {"kind": "evaluation", "model": str(folder)}, facts, jobs, ()))
@@ -242,7 +242,7 @@ def test_what_cannot_be_read_is_one_line_and_status_2(tmp_path: Path, capsys, sp
 
     def status(out: str) -> int:
         config = EvaluateConfig(compare=(str(folder),), out=str(tmp_path / out))
-        return cli.run(lambda: evaluate.evaluate(config), on_interrupt=str)
+        return cli.run(lambda: evaluate.assess(config), on_interrupt=str)
 
     assert status("out") == 0
     shown = capsys.readouterr()
