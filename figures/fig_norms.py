@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from figures.fit import line
 from figures.runs import Missing, Runs
 from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
-from interp.attribution.result import MEASURED, Route
+from interp.attribution.result import Route
 from interp.cli import slug
+from interp.measures import MEASURED
 from interp.results.sweep_run import RATINGS, SweepRun
 from interp.runs.folder import StoreError
 from interp.runs.place import Place

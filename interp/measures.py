@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.schema import CORRELATION, COUNT, LOST, NATS, SCORE, SHARE, Measure, Schema, Unit, Where
 
-ROUTES = ("through", "around", "full")  # of attributions, that are correlated with norms
+Route = Literal["through", "around", "bypass", "full"]  # of attributions
+MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
 
 
 class MethodName(NamedTuple):
@@ -59,7 +60,8 @@ def sweep_schema(
     controls = methods[1:]
     against = tuple(f"iia_{method.column}" for method in controls)
     known = [
-        Measure("directions", "Directions that were found", COUNT, "found", shown=TABLE, against=("size",)),
+        Measure("directions", "Directions that were found", COUNT, "found", shown=TABLE, against=("size",),
+                unless="size"),
         *_iia("iia", contrast, "mean of both directions", against=(*against, "iia_whole", "iia_size0")),
         *(_control(method) for method in controls),
         *_shifts(contrast),
@@ -102,9 +104,9 @@ def _shifts(contrast: Contrast) -> list[Measure]:
 def _norm(norm: str) -> list[Measure]:
     return [
         Measure(f"r_{norm}_{route}", f"Correlation with {norm}, attributions {route}", CORRELATION, route,
-                above=norm if route == ROUTES[0] else "", alone=f"{norm}, {route}", brief=f"r, {norm}, {route}",
-                family=f"r_{norm}", interval=True, ends=route == ROUTES[0], shown=EVERYWHERE)
-        for route in ROUTES
+                above=norm if route == MEASURED[0] else "", alone=f"{norm}, {route}", brief=f"r, {norm}, {route}",
+                family=f"r_{norm}", interval=True, ends=route == MEASURED[0], shown=EVERYWHERE)
+        for route in MEASURED
     ]  # fmt: skip
 
 
@@ -173,7 +175,7 @@ def evaluation_schema(contrast: Contrast) -> Schema:
         short = contrast.short(direction)
         shares += [f"iia {short}", f"iia, random subspace {short}"]
         scores.append(f"shift {short}")
-    related = [f"pearson {route}" for route in ROUTES] + ["pearson of length"]
+    related = [f"pearson {route}" for route in MEASURED] + ["pearson of length"]
     for method in ("pearson", "spearman"):
         related += [method, f"{method} given length", f"{method} more than the other"]
     units = {SHARE: shares, SCORE: scores, replace(CORRELATION, form="+.3f"): related}

@@ -84,6 +84,7 @@ class Measure:
         tuned: whether it is of a model that was fine-tuned at the cell, not of the frozen one.
         change: whether tables show its negative: a change, where the measure is a loss.
         against: what it is to be compared with: keys, or in words.
+        unless: a column that it is not shown beside where all cells have the same in both.
     """
 
     key: str
@@ -100,6 +101,7 @@ class Measure:
     tuned: bool = False
     change: bool = False
     against: tuple[str, ...] = ()
+    unless: str = ""
 
     @property
     def full_title(self) -> str:

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from interp.attribution.result import MEASURED
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
-from interp.measures import PAPER_METHODS, MethodName
+from interp.measures import MEASURED, PAPER_METHODS, MethodName
 from interp.results.sweep_run import RATINGS
 from interp.runs.folder import RunFolder, to_json, write_atomic
 from interp.runs.place import Place

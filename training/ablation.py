@@ -18,11 +18,10 @@ from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.data import load_pairs
-from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.transfer import default_sets, load_transfer
 from interp.interventions.rotation import Rotation
-from interp.methods.outcomes import align, mean_iia
+from interp.methods.outcomes import align, iia_columns, shift_columns
 from interp.methods.pairs import PairsAtSite, pair_run
 from interp.runs.place import Place
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
@@ -32,7 +31,7 @@ from training.loop import ROTATION
 from training.tune import tune
 
 # measure of a cell -> the kind of ability whose drop it is the mean of
-ABILITIES = {"tuned_transfer_drop": "accuracy", "tuned_retrieval_drop": "retrieval"}
+ABILITIES = {"transfer_drop": "accuracy", "retrieval_drop": "retrieval"}
 Able = Mapping[tuple[str, str], float]  # (kind of ability, which) -> share
 
 
@@ -95,19 +94,17 @@ class FineTunedCells:
         return {"tuned_val_loss": result["val_loss"], **{f"tuned_{key}": value for key, value in found.items()}}
 
     def _measures(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> dict[str, Any]:
-        test, short = features.take(features.rows("test")), features.contrast.short
+        test = features.split("test")
         part = PairsAtSite(pair_run(tuned, test, [rotation.site.layer]), rotation.site)
         found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
-        out = found.preference().columns("preference") | mean_iia([found]).columns("iia")
-        for direction in DIRECTIONS:
-            out |= mean_iia([found], direction).columns(f"iia_{short(direction)}")
-            out[f"shift_{short(direction)}"] = found.shift(direction)
+        out = found.preference().columns("preference")
+        out |= iia_columns("iia", [found], test.contrast) | shift_columns(found, test.contrast)
         few = test.take(range(min(self.config.attributed, len(test))))
         words = tasks.word_attributions(tuned, few, rotation, n_steps=self.config.n_steps)
         out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
         able = abilities(tuned, self.config, features)
         for name, kind in ABILITIES.items():
-            out[name.removeprefix("tuned_")] = fmean(self.base[key] - able[key] for key in able if key[0] == kind)
+            out[name] = fmean(self.base[key] - able[key] for key in able if key[0] == kind)
         return out
 
     def _load(self, name: str) -> Clip:
@@ -119,7 +116,7 @@ def abilities(
 ) -> Able:
     """Accuracy on each classification set, and retrieval of each kind of text among test pairs."""
     accuracy = tasks.accuracies(clip, load_transfer(_transfer(config)), on_image)
-    test = features.take(features.rows("test"))
+    test = features.split("test")
     retrieved, _ = tasks.retrieved(clip, config.data, test, seed=0)
     out = {("accuracy", name): share.value for name, share in accuracy.items()}
     return out | {("retrieval", kind): share.value for kind, share in retrieved.items()}

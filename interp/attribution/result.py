@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from interp.measures import Route
 from interp.show.markup import escape, shaded, signed
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
     from interp.show.pictures import Picture
 
-Route = Literal["through", "around", "bypass", "full"]
 ROUTES: tuple[Route, ...] = get_args(Route)
-MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
 SHOWN = 8  # texts that a notebook shows at once
 
 

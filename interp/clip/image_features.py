@@ -60,6 +60,10 @@ class EmbeddedPairs:
         """The pairs of a split, by number."""
         return [i for i, pair in enumerate(self.pairs) if pair.split == split]
 
+    def split(self, name: str) -> EmbeddedPairs:
+        """The pairs of a split; there may be none."""
+        return self.take(self.rows(name))
+
     def take(self, rows: Sequence[int]) -> EmbeddedPairs:
         """Some of the pairs, in the order given."""
         index = torch.tensor(rows, dtype=torch.long)

@@ -49,7 +49,6 @@ def fit_rotation(
         ValueError: the size does not fit the stream.
     """
     (found,) = find_methods(method)
-    width = train.run.stream(site.layer).shape[1]
-    if not 0 <= size <= width:
-        raise ValueError(f"size {size} does not fit: the stream at {site} has width {width}")
-    return found.fit(PairsAtSite(train, site), PairsAtSite(val, site), [size], config or SearchConfig())[0]
+    known = PairsAtSite(train, site)
+    known.check_size(size)
+    return found.fit(known, PairsAtSite(val, site), [size], config or SearchConfig())[0]

@@ -72,17 +72,15 @@ def train_das(
         ValueError: the size does not fit the stream.
         UserError: the loss is not a number.
     """
-    config = config or SearchConfig()
-    width = train.run.stream(site.layer).shape[1]
-    if not 0 <= size <= width:
-        raise ValueError(f"size {size} does not fit: the stream at {site} has width {width}")
+    config, known = config or SearchConfig(), PairsAtSite(train, site)
+    known.check_size(size)
 
     def looked(_number: int, step: int, loss: float) -> None:
         if on_look is not None:
             on_look(step, loss)
 
-    span = Span(width, size, config.seed, train.images.device)
-    return search("das", PairsAtSite(train, site), PairsAtSite(val, site), [span], config, on_look=looked)[0]
+    span = Span(known.streams.shape[1], size, config.seed, train.images.device)
+    return search("das", known, PairsAtSite(val, site), [span], config, on_look=looked)[0]
 
 
 METHOD = Method(MethodName("das", "das", "subspace found by DAS"), fit)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from interp.clip.sites import Site
-from interp.data.contrast import DIRECTIONS, Direction
+from interp.data.contrast import DIRECTIONS, Contrast, Direction
 from interp.interventions.rotation import swap
 from interp.methods.pairs import (
     PairRun,
@@ -121,3 +121,16 @@ def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> E
     chosen = DIRECTIONS if direction is None else (direction,)
     hits = np.mean([one.hits(each) for one in found for each in chosen], axis=0)
     return replace(clustered_share(hits, found[0].groups), n=found[0].pairs)
+
+
+def iia_columns(stem: str, found: Sequence[Outcomes], contrast: Contrast) -> dict[str, float]:
+    """IIA, the mean over some subspaces, of both directions and of each, with intervals, by column."""
+    out = mean_iia(found).columns(stem)
+    for direction in DIRECTIONS:
+        out |= mean_iia(found, direction).columns(f"{stem}_{contrast.short(direction)}")
+    return out
+
+
+def shift_columns(found: Outcomes, contrast: Contrast) -> dict[str, float]:
+    """Mean change of the score (a cosine) in each direction, by column."""
+    return {f"shift_{contrast.short(direction)}": found.shift(direction) for direction in DIRECTIONS}

@@ -74,6 +74,12 @@ class PairsAtSite:
         """At the site, of all positive texts, then of all negative ones; shape (2 n, d)."""
         return self.pairs.run.stream(self.site.layer)
 
+    def check_size(self, size: int) -> None:
+        """Raise `ValueError` unless a subspace of so many directions fits the stream."""
+        width = self.streams.shape[1]
+        if not 0 <= size <= width:
+            raise ValueError(f"size {size} does not fit: the stream at {self.site} has width {width}")
+
     @cached_property
     def clean(self) -> Float[Tensor, " m"]:
         """Scores of the unchanged negative texts, then positive ones: pushed from the site as counterfactuals are."""

@@ -87,6 +87,7 @@ class Candidate(Protocol):
 class _Search:
     """A candidate, and what the looks at it have found."""
 
+    number: int
     candidate: Candidate
     size: int
     best_basis: Basis
@@ -124,8 +125,10 @@ def search(
     Raises:
         UserError: a loss is not a number.
     """
-    searches = [_Search(one, one.basis().shape[1], one.basis()) for one in candidates]
-    numbers = {id(one): number for number, one in enumerate(searches)}
+    searches = [
+        _Search(number, one, start.shape[1], start)
+        for number, (one, start) in enumerate((one, one.basis()) for one in candidates)
+    ]
     going = [one for one in searches if one.candidate.parameters]
     if going:
         base_logits, val_logits = train.clean * train.pairs.logit_scale, val.clean * val.pairs.logit_scale
@@ -154,7 +157,7 @@ def search(
                     raise UserError(f"the loss at {val.site}, size {one.size}, is not a number after {step} steps")
                 one.look(step, loss, basis, config.min_gain, ended=over)
                 if on_look is not None:
-                    on_look(numbers[id(one)], step, loss)
+                    on_look(one.number, step, loss)
             going = [one for one in going if one.since < config.patience]
     return [Rotation(one.best_basis, train.site, _facts(name, one, config)) for one in searches]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from interp.attribution.result import MEASURED
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
+from interp.measures import MEASURED
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.results.tables import AGAIN, check_numbers, is_tuned
 from interp.runs.examples import FILE

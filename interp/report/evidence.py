@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from interp.attribution.result import MEASURED
 from interp.data.contrast import DIRECTIONS
+from interp.measures import MEASURED
 from interp.report.naming import count, percent, place
 from interp.results.sweep_run import SweepRun
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interp.attribution.result import MEASURED
+from interp.measures import MEASURED
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned, tuned_best
 from interp.runs.place import Place

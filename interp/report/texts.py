@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.attribution.result import MEASURED
+from interp.measures import MEASURED
 from interp.results.sweep_run import SweepRun
 from interp.runs.examples import Example, picture_path
 from interp.runs.place import Place

@@ -101,16 +101,16 @@ class SweepRun:
         """
         contrast, methods, tuned = self.contrast, self.methods, is_tuned(self.frame)
         try:
-            return sweep_schema(contrast, methods, self.norms, tuned=tuned).among(self._told)
+            known = sweep_schema(contrast, methods, self.norms, tuned=tuned)
         except ValueError as error:
             raise self._spoiled("methods", f"a list without two of one name ({error})") from error
-
-    @property
-    def _told(self) -> set[str]:
-        """The columns; without that of directions where each cell has found as many as were asked for."""
         frame = self.frame
-        same = "directions" in frame and bool((frame["directions"] == frame["size"]).all())
-        return set(frame.columns) - ({"directions"} if same else set())
+        same = {
+            one.key
+            for one in known
+            if one.unless and one.key in frame and bool((frame[one.key] == frame[one.unless]).all())
+        }
+        return known.among(set(frame.columns) - same)
 
     def _setting(self, name: str, default: Sequence[Any]) -> Sequence[Any]:
         """A list in the manifest's settings, or what a run has that does not say."""

@@ -86,12 +86,6 @@ class Found:
             raise self.wrong("a whole number")
         return int(number)
 
-    def scalar(self) -> object:
-        """A text, a number, yes or no, or nothing."""
-        if isinstance(self.value, (list, dict)):
-            raise self.wrong("a text or a number")
-        return self.value
-
     def _mapping(self) -> dict[str, Any]:
         if self.value is None:
             return {}

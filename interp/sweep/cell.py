@@ -14,7 +14,7 @@ import torch
 from interp.attribution.all_layers import PathRun
 from interp.attribution.mediated import Shared, assemble
 from interp.attribution.norms import correlations
-from interp.attribution.result import MEASURED, Attributions
+from interp.attribution.result import Attributions
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
@@ -22,10 +22,10 @@ from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.interventions.rotation import Rotation, RotationError
-from interp.measures import sweep_schema
+from interp.measures import MEASURED, sweep_schema
 from interp.methods import find_methods
 from interp.methods.method import Method
-from interp.methods.outcomes import Outcomes, align, mean_iia
+from interp.methods.outcomes import Outcomes, align, iia_columns, shift_columns
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import SearchConfig
 from interp.runs.examples import EXAMPLES
@@ -85,11 +85,12 @@ def compute_layer(
     """
     layer, parts = _parts(bench, places)
     methods, width = find_methods(bench.config.methods), bench.clip.width("text")
-    shared, schema = bench.paths.shared(layer), bench.schema
+    shared, schema, contrast = bench.paths.shared(layer), bench.schema, bench.features.contrast
     for cells in _by_seed(places):
         ceilings: dict[str, float] = {}
         for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width))):
-            ceilings |= _iias(bench, name, [_align(bench, parts["test"], basis, cells[0].seed)])
+            found = [_align(bench, parts["test"], basis, cells[0].seed)]
+            ceilings |= iia_columns(f"iia_{name}", found, contrast)
         started = time.perf_counter()
         rotations = _rotations(bench, methods[0], parts, folder, cells)
         searching = (time.perf_counter() - started) / len(cells)
@@ -165,21 +166,11 @@ def _align(bench: Bench, part: PairsAtSite, basis: Basis, seed: int) -> Outcomes
     return align(part, basis, sources=bench.config.sources, seed=seed)
 
 
-def _iias(bench: Bench, name: str, found: Sequence[Outcomes]) -> dict[str, float]:
-    """IIA, the mean over some subspaces, of both directions and of each, with intervals."""
-    stem = f"iia_{name.replace('-', '_')}" if name else "iia"
-    out = mean_iia(found).columns(stem)
-    for direction in DIRECTIONS:
-        out |= mean_iia(found, direction).columns(f"{stem}_{bench.features.contrast.short(direction)}")
-    return out
-
-
 def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, outcomes: Outcomes) -> dict[str, Any]:
     """What the rotation of a cell does, and the preference of the frozen model."""
-    short = bench.features.contrast.short
+    contrast = bench.features.contrast
     measures: dict[str, Any] = {"test_pairs": outcomes.pairs, "directions": rotation.size}
-    measures |= _iias(bench, "", [outcomes])
-    measures |= {f"shift_{short(direction)}": outcomes.shift(direction) for direction in DIRECTIONS}
+    measures |= iia_columns("iia", [outcomes], contrast) | shift_columns(outcomes, contrast)
     measures["iia_val"] = _align(bench, parts["val"], rotation.basis, place.seed).iia()
     measures |= outcomes.preference().columns("preference")
     return measures | {"das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss")}
@@ -191,7 +182,7 @@ def _control(bench: Bench, method: Method, parts: Parts, place: Place) -> dict[s
     for seed in method.seeds(place.seed):
         (rotation,) = method.fit(parts["train"], parts["val"], [place.size], bench.search_config(seed))
         found.append(_align(bench, parts["test"], rotation.basis, place.seed))
-    return _iias(bench, method.name.key, found)
+    return iia_columns(f"iia_{method.name.column}", found, bench.features.contrast)
 
 
 def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:

@@ -26,8 +26,9 @@ from figures.fit import line
 from figures.layout import problems, shown_texts
 from figures.names import FIGURES, TABLES
 from figures.style import BLUE, GREEN, HEIGHT, ORANGE, PAGE, SKY, VERMILION, drawn, look, picture
-from interp.attribution.result import MEASURED, Attributions
+from interp.attribution.result import Attributions
 from interp.errors import UserError
+from interp.measures import MEASURED
 from interp.results.sweep_run import load_sweep
 from interp.show.colours import contrast, shade
 from interp.show.pictures import (

@@ -18,11 +18,12 @@ from PIL import Image
 
 from figures import make
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.attribution.result import MEASURED, Attributions
+from interp.attribution.result import Attributions
 from interp.clip.image_features import image_features
 from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation
+from interp.measures import MEASURED
 from interp.report import __main__ as command
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, update_manifest

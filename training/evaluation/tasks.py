@@ -9,7 +9,7 @@ import numpy as np
 
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.norms import correlations
-from interp.attribution.result import MEASURED, Attributions, Route
+from interp.attribution.result import Attributions, Route
 from interp.clip.image_features import EmbeddedPairs, embed_cached, image_features
 from interp.clip.model import Clip, embed_texts, scores
 from interp.data.blv import QUESTIONS, RatedTexts
@@ -19,6 +19,7 @@ from interp.data.pairs import Pair
 from interp.data.toy import load_distinct
 from interp.data.transfer import LabelledImages
 from interp.interventions.rotation import Rotation
+from interp.measures import MEASURED
 from interp.methods import METHODS
 from interp.methods.outcomes import Outcomes, align, mean_iia
 from interp.methods.pairs import PairsAtSite, Sources, pair_run
@@ -94,10 +95,9 @@ def concadia(
     both = np.zeros((2, len(pairs)))
     out: list[Number] = []
     for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
-        rows = features.rows(split)
-        part = PairsAtSite(pair_run(clip, features.take(rows), [rotation.site.layer]), rotation.site)
+        part = PairsAtSite(pair_run(clip, features.split(split), [rotation.site.layer]), rotation.site)
         negative, positive = part.clean.cpu().numpy().reshape(2, -1)
-        both[:, rows] = positive, negative
+        both[:, features.rows(split)] = positive, negative
         found = align(part, rotation.basis, sources=sources, seed=seed)
         out += _iias("iia", split, contrast, [found])
         for direction in DIRECTIONS:
