@@ -92,13 +92,16 @@ def _fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
 
 
 def command_line(prog: str, config: Any) -> str:
-    """The command that gives these options, for a shell; what is as by default is left out."""
+    """The command that gives these options, for a shell; what is as by default is left out.
+
+    None in place of another default can only come from a preset, which is an option itself.
+    """
     words = []
     for _, field in _fields(type(config)):
         value = getattr(config, field.name)
         if field.metadata.get("place"):
             words.append(str(value))
-        elif value != field.default:
+        elif value is not None and value != field.default:
             flag = f"--{field.name.replace('_', '-')}"
             words += [flag] if value is True else [flag, *map(str, value if isinstance(value, tuple) else [value])]
     return f"{prog} {shlex.join(words)}".strip()

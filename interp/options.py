@@ -49,12 +49,15 @@ class SourceOptions:
     )
 
 
+PAPER_ATTRIBUTIONS = {"attributed": 100, "n_steps": 50}  # of Zur et al. 2024
+
+
 @dataclass(frozen=True)
 class AttributionOptions:
     """Attributions."""
 
     norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
-    attributed: int = option(64, "test pairs whose two texts are attributed")
+    attributed: int = option(64, "test pairs whose two texts are attributed, drawn from those with rated words in both")
     n_steps: int = option(20, "points of the path integral of the attributions")
 
 

@@ -41,11 +41,13 @@ def settings(config: SweepConfig) -> dict[str, Any]:
     return {"tune_steps": config.tune_steps, "preset": _tuning(config).preset, "transfer": sets}
 
 
-def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm]) -> FineTunedCells:
+def prepare(
+    config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
+) -> FineTunedCells:
     """Measure what the base can do."""
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         base = abilities(clip, config, features, bar.update)
-    return FineTunedCells(config, _tuning(config), tuple(norms), base)
+    return FineTunedCells(config, _tuning(config), tuple(norms), tuple(attributed), base)
 
 
 def _tuning(config: SweepConfig) -> FinetuneConfig:
@@ -68,12 +70,14 @@ class FineTunedCells:
     Attributes:
         config: of the sweep.
         tuning: of the fine-tunings, each of which has its own layer, size and seed.
+        attributed: the test pairs whose texts are attributed, by their number among these.
         base: what the base can do.
     """
 
     config: SweepConfig
     tuning: FinetuneConfig
     norms: tuple[Norm, ...]
+    attributed: tuple[int, ...]
     base: Able
 
     def __call__(self, place: Place) -> dict[str, Any]:
@@ -99,8 +103,7 @@ class FineTunedCells:
         found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
         out = found.preference().columns("preference")
         out |= iia_columns("iia", [found], test.contrast) | shift_columns(found, test.contrast)
-        few = test.take(range(min(self.config.attributed, len(test))))
-        words = tasks.word_attributions(tuned, few, rotation, n_steps=self.config.n_steps)
+        words = tasks.word_attributions(tuned, test.take(self.attributed), rotation, n_steps=self.config.n_steps)
         out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
         able = abilities(tuned, self.config, features)
         for name, kind in ABILITIES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet, texts_of
 from interp.tensors import Embeddings, Int, Tensor
+from training.config import FinetuneConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,25 +83,39 @@ class Order:
     Attributes:
         n: pairs there are.
         batch_size: pairs of a step; no more than there are.
-        samples: pairs drawn with replacement for an epoch; None to take each pair once. What does not fill a batch
-            is left for another epoch.
+        samples: pairs of the sample, which is drawn once for all epochs; None for each pair once. What does not fill
+            a batch is left for another epoch.
+        replace: whether the sample may hold a pair more than once; if not, it has no more pairs than there are.
     """
 
     n: int
     batch_size: int
     samples: int | None
     seed: int
+    replace: bool = True
+
+    @classmethod
+    def of(cls, config: FinetuneConfig, n: int) -> Order:
+        """The order of a run over n pairs."""
+        behavioral = config.objective == "behavioral"
+        return cls(n, config.pairs_per_step, config.sampled_pairs, config.seed, replace=not behavioral)
+
+    @cached_property
+    def sample(self) -> Int[Tensor, " s"]:
+        """The pairs that every epoch takes."""
+        if self.samples is None:
+            return torch.arange(self.n)
+        draw = generator(self.seed, 3)
+        if self.replace:
+            return torch.randint(self.n, (self.samples,), generator=draw)
+        return torch.randperm(self.n, generator=draw)[: self.samples]
 
     @property
     def per_epoch(self) -> int:
         """Steps of an epoch."""
-        return max(1, (self.samples or self.n) // min(self.batch_size, self.n))
+        return max(1, len(self.sample) // min(self.batch_size, self.n))
 
     def epoch(self, number: int) -> list[Tensor]:
-        """The rows of each step of an epoch, counted from 0."""
-        draw = generator(self.seed, 0, number)
-        if self.samples is None:
-            rows = torch.randperm(self.n, generator=draw)
-        else:
-            rows = torch.randint(self.n, (self.samples,), generator=draw)
+        """The pairs of each step of an epoch, counted from 0: the sample in an order of its own."""
+        rows = self.sample[torch.randperm(len(self.sample), generator=generator(self.seed, 0, number))]
         return list(rows.split(min(self.batch_size, self.n))[: self.per_epoch])

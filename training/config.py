@@ -9,9 +9,18 @@ from typing import Any, Literal
 from interp.cli import option, require_positive
 from interp.data import DATA_HELP
 from interp.errors import UserError
-from interp.options import AttributionOptions, DataOptions, DeviceOptions, ModelOptions, SourceOptions, TransferOptions
+from interp.options import (
+    PAPER_ATTRIBUTIONS,
+    AttributionOptions,
+    DataOptions,
+    DeviceOptions,
+    ModelOptions,
+    SourceOptions,
+    TransferOptions,
+)
 
 TASKS = ("concadia", "transfer", "blv", "norms")
+ROWS_OF_A_PAIR = 2  # of a batch or a sample
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,17 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
     lr: float = option(1e-3, "learning rate of the model's weights (Adam); 3e-5 for all weights of the toy")
     rotation_lr: float = option(1e-2, "learning rate of the rotation (Adam)")
-    batch_size: int = option(32, "pairs of an optimizer step, over all processes")
-    epochs: int = option(10, "passes over the training pairs")
-    samples: int | None = option(None, "pairs drawn with replacement for an epoch; by default each pair once")
+    batch_size: int = option(
+        64, "rows of an optimizer step, over all processes: interventions, or texts; each pair gives two"
+    )
+    epochs: int = option(10, "passes over the training sample")
+    samples: int | None = option(
+        None, "rows of the training sample, drawn once, pair by pair: with replacement, for the behavioral objective "
+        "without; by default those of each pair once",
+    )  # fmt: skip
     val_samples: int = option(5000, "most pairs of val that are looked at")
     look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
-    patience: int = option(10, "looks at val without a lower loss, then stop")
+    patience: int | None = option(10, "looks at val without a lower loss, then stop; the preset paper never does")
     checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look")
     max_steps: int | None = option(None, "most optimizer steps")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
@@ -55,11 +69,21 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED")
     resume: bool = option(False, "go on with the run that is in the folder")
 
+    @property
+    def pairs_per_step(self) -> int:
+        """Pairs of an optimizer step: each is intervened on in both directions, or gives both its texts."""
+        return self.batch_size // ROWS_OF_A_PAIR
+
+    @property
+    def sampled_pairs(self) -> int | None:
+        """Pairs of the training sample; None to take each one once."""
+        return None if self.samples is None else self.samples // ROWS_OF_A_PAIR
+
 
 def preset(given: FinetuneConfig) -> Mapping[str, Any]:
     """Defaults of a preset, which depend on objective and tuning.
 
-    `paper` is DESIGN's: the authors' model, site, ranks, rates and numbers of samples.
+    `paper` is DESIGN's: the authors' model, site, ranks, rates and numbers of samples; it takes all its steps.
     """
     if given.preset == "paper":
         behavioral = given.objective == "behavioral"
@@ -67,7 +91,7 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
         return {
             "model": "openai/clip-vit-base-patch32", "data": "concadia:data/concadia", "layer": 11, "size": 256,
             "sources": "paired", "lora_rank": 128 if behavioral else 64, "lr": lr, "rotation_lr": lr,
-            "batch_size": 12, "epochs": 10, "samples": 100_000,
+            "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None,
         }  # fmt: skip
     return {"lr": 3e-5} if given.tuning == "full" else {}
 
@@ -79,6 +103,10 @@ def check(config: FinetuneConfig) -> None:
         "patience", "checkpoint_every", "max_steps", "limit",
     )  # fmt: skip
     require_positive(config, "seed", least=0)
+    for name in ("batch_size", "samples"):
+        if (rows := getattr(config, name)) is not None and rows % ROWS_OF_A_PAIR:
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag} counts rows, two for each pair, so it must be even, not {rows}")
     for name in ("lr", "rotation_lr"):
         if not 0 < getattr(config, name) < float("inf"):
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
@@ -92,6 +120,9 @@ def check(config: FinetuneConfig) -> None:
 class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOptions, DataOptions, DeviceOptions):
     """The evaluation."""
 
+    preset: Literal["toy", "paper"] = option(
+        "toy", "defaults of --attributed and --n-steps; paper: the authors'", choices=("toy", "paper")
+    )
     model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run")
     tasks: str | None = option(
         None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST"
@@ -99,6 +130,10 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
         None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy"
     )
+    sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # nor what it was trained with
+        None, "text that Z is taken from, of another image or of the same one; by default as the rotation was trained",
+        choices=("random", "paired"),
+    )  # fmt: skip
     splits: str = option("val,test", "splits to report on")
     rotation: str | None = option(None, "subspace Z (.safetensors); by default the one beside the run's weights")
     transfer_limit: int | None = option(None, "most images of each classification set; by default all")
@@ -114,3 +149,8 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     compare: tuple[str, ...] | None = option(
         None, "print the tables of these runs or evaluations", metavar="RUN", many=True
     )
+
+
+def evaluation_preset(given: EvaluateConfig) -> Mapping[str, Any]:
+    """Defaults of a preset of `training.evaluate`."""
+    return PAPER_ATTRIBUTIONS if given.preset == "paper" else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from interp import cli
 from interp.errors import UserError
-from training.config import TASKS, EvaluateConfig
+from training.config import TASKS, EvaluateConfig, evaluation_preset
 
 PROG = "python -m training.evaluate"
 DESCRIPTION = """\
@@ -39,7 +39,7 @@ files in the output folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv)
+    config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset)
     return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
 
 

@@ -54,14 +54,16 @@ class Task:
 
 def total_steps(config: FinetuneConfig, pairs: int) -> int:
     """Optimizer steps of a whole run over so many training pairs."""
-    steps = config.epochs * Order(pairs, config.batch_size, config.samples, config.seed).per_epoch
+    steps = config.epochs * Order.of(config, pairs).per_epoch
     return min(steps, config.max_steps or steps)
 
 
 def train(
     task: Task, accelerator: Accelerator, *, resume: bool, on_step: Callable[[int, float], None] = lambda *_: None
 ) -> Progress:
-    """Train until the steps are done or the loss on `val` no longer falls; the best weights are in the folder then.
+    """Train until the steps are done, or the loss on `val` no longer falls and there is a patience to lose.
+
+    The best weights are in the folder then.
 
     Args:
         resume: go on from the folder's checkpoint, if it has one.
@@ -84,7 +86,7 @@ def train(
         if accelerator.scaler is not None and progress.scaler:
             accelerator.scaler.load_state_dict(progress.scaler)
     accelerator.init_trackers("", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})
-    order = Order(len(task.train), config.batch_size, config.samples, config.seed)
+    order = Order.of(config, len(task.train))
     every, steps = config.look_every or order.per_epoch, total_steps(config, len(task.train))
 
     def keep(*, looked: bool) -> None:
@@ -100,7 +102,7 @@ def train(
         keep(looked=True)
     on_step(progress.step, math.nan)
     batches: list[torch.Tensor] = []
-    while progress.step < steps and progress.since < config.patience:
+    while progress.step < steps and (config.patience is None or progress.since < config.patience):
         epoch, place = divmod(progress.step, order.per_epoch)
         if place == 0 or not batches:
             batches = order.epoch(epoch)

@@ -150,7 +150,16 @@ class Experiment:
             own += ["--out", str(self.folder)]
         for name in ("blv", "transfer"):
             own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
-        self._call("evaluate", *own, *bad, "--device", "cuda" if self.gpu else "cpu", threads=threads)
+        self._call(
+            "evaluate",
+            *own,
+            *bad,
+            "--preset",
+            config.preset,
+            "--device",
+            "cuda" if self.gpu else "cpu",
+            threads=threads,
+        )
 
     def stop(self) -> None:
         """End the command that is running, and start no other."""

@@ -25,7 +25,7 @@ from training.tuning import prepare, save_settings
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-VERSION = 2  # of run folders; raised whenever the same settings come to give other numbers
+VERSION = 3  # of run folders; raised whenever the same settings come to give other numbers
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
     "preset", "model", "tokenizer", "data", "kinds", "split", "limit", "rotation", "checkpoint_every", "cpu", "out",
@@ -51,7 +51,7 @@ def check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     Args:
         pairs: to train on.
     """
-    step = min(config.batch_size, pairs, config.samples or pairs)
+    step = min(config.pairs_per_step, pairs, config.sampled_pairs or pairs)
     least = 2 if config.objective != "behavioral" and config.sources == "random" else 1
     if step % processes or step // processes < least:
         each = f"each of {processes} processes" if processes > 1 else "it"

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from interp import cli
 from interp.errors import UserError
-from interp.sweep.config import DEFAULT_LIMIT, VERSION, SweepConfig
+from interp.sweep.config import DEFAULT_LIMIT, VERSION, SweepConfig, preset
 
 if TYPE_CHECKING:
-    from interp.clip.image_features import EmbeddedPairs
     from interp.clip.model import Clip
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
     from interp.sweep.objectives import Objective
+    from interp.sweep.workers import Work
 
 PROG = "python -m interp.sweep"
 DESCRIPTION = """\
@@ -67,7 +67,7 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv)
+    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
     return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
 
 
@@ -77,14 +77,17 @@ def sweep(config: SweepConfig) -> int:
     Raises:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
+    from interp.attribution.drawing import attributed_pairs
     from interp.clip.image_features import features_of_splits
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
     from interp.data.norms import load_norms
     from interp.results.sweep_run import keep_ratings
+    from interp.runs.examples import EXAMPLES, keep_examples
     from interp.runs.folder import check_folder, locked, now, update_manifest
     from interp.sweep.finish import finish
     from interp.sweep.objectives import find_objective
+    from interp.sweep.workers import Work
 
     config.check()
     check_folder(config.folder)
@@ -96,7 +99,8 @@ def sweep(config: SweepConfig) -> int:
     settings = _settings(config, clip, norms, objective)
     started = time.perf_counter()
     features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
-    notes = [*clip.notes, *pairs.notes, *features.notes]
+    attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
+    notes = [*clip.notes, *pairs.notes, *features.notes, *said]
     print("".join(f"note: {note}\n" for note in notes), end="")
     folder = _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places)
     with locked(folder):
@@ -104,8 +108,14 @@ def sweep(config: SweepConfig) -> int:
         missing = [place for place in places if folder.read(place.name) is None]
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         if missing:
-            _keep_examples(config, folder, pairs, features)
-            _compute(config, folder, clip, features, norms, missing, objective)
+            shown = features.split("test").take(attributed[:EXAMPLES])
+            keep_examples(folder, pairs, shown.pairs)
+            more = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
+            work = Work(
+                config, clip.fingerprint, replace(features, embeddings=features.embeddings.cpu()), tuple(norms),
+                tuple(sorted({place.layer for place in missing})), tuple(attributed), folder.path, more,
+            )  # fmt: skip
+            _compute(work, clip, missing)
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
         keep_ratings(folder, norms)
@@ -155,37 +165,21 @@ def _open(
     )  # fmt: skip
 
 
-def _keep_examples(config: SweepConfig, folder: RunFolder, pairs: PairSet, features: EmbeddedPairs) -> None:
-    from interp.runs.examples import EXAMPLES, keep_examples
-
-    shown = features.rows("test")[: min(EXAMPLES, config.attributed)]
-    keep_examples(folder, pairs, [features.pairs[row] for row in shown])
-
-
-def _compute(
-    config: SweepConfig, folder: RunFolder, clip: Clip, features: EmbeddedPairs, norms: list[Norm],
-    missing: list[Place], objective: Objective | None,
-) -> None:  # fmt: skip
+def _compute(work: Work, clip: Clip, missing: list[Place]) -> None:
     """Run the texts once, then compute the missing cells, in processes if asked."""
     from tqdm import tqdm
 
     from interp.interventions.clean_run import clean_texts
-    from interp.runs.folder import update_manifest
-    from interp.sweep.workers import Work, compute
-
-    work = Work(
-        config, clip.fingerprint, replace(features, embeddings=features.embeddings.cpu()), tuple(norms),
-        tuple(sorted({place.layer for place in missing})), folder.path,
-        None if objective is None else objective.prepare(config, clip, features, norms),
-    )  # fmt: skip
+    from interp.runs.folder import RunFolder, update_manifest
+    from interp.sweep.workers import compute
 
     def prepare() -> TextRun:
-        texts = features.texts
+        texts = work.features.texts
         with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
             run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
         if run.tokens.truncated:
             cut = f"{run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens"
-            update_manifest(folder, truncated=cut)
+            update_manifest(RunFolder(work.folder), truncated=cut)
             print(f"note: {cut}")
         return run
 

@@ -46,6 +46,7 @@ class Bench:
         run: clean run of their texts.
         words: of all these texts.
         paths: of the texts that are attributed.
+        attributed: the test pairs whose texts these are, by their number among these.
         more: further measures of a cell, if any are wanted.
     """
 
@@ -55,6 +56,7 @@ class Bench:
     run: PairRun
     words: Sequence[tuple[str, ...]]
     paths: PathRun
+    attributed: Sequence[int]
     norms: Sequence[Norm]
     more: CellMeasures | None = None
 
@@ -186,8 +188,8 @@ def _control(bench: Bench, method: Method, parts: Parts, place: Place) -> dict[s
 
 
 def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
-    """The texts of the first test pairs, positive and then negative ones: each word's attribution by route, and what
-    the score becomes when Z is taken from a text of the other kind."""
+    """The texts of the first attributed pairs, positive and then negative ones: each word's attribution by route, and
+    what the score becomes when Z is taken from a text of the other kind."""
     count = len(attributions) // 2
     chosen = range(min(EXAMPLES, count))
     by_word = {route: attributions.by_word(route) for route in MEASURED}
@@ -195,12 +197,13 @@ def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> l
     out = []
     for number, kind in enumerate(bench.features.contrast.kinds):
         direction = DIRECTIONS[1 - number]
-        for pair in chosen:
-            row, source = number * count + pair, int(outcomes.sources[pair])
+        for place in chosen:
+            row, pair = number * count + place, bench.attributed[place]
+            source = int(outcomes.sources[pair])
             said = bench.words[test[source] + (1 - number) * pairs]
             base, counterfactual = (float(table[direction][pair]) for table in (outcomes.base, outcomes.counterfactual))
             swap = {"source_pair": source, "source": " ".join(said), "base": base, "counterfactual": counterfactual}
-            example: dict[str, Any] = {"kind": kind, "pair": pair, "words": attributions.words[row], "swap": swap}
+            example: dict[str, Any] = {"kind": kind, "pair": place, "words": attributions.words[row], "swap": swap}
             example |= {"score": attributions.score[row], "baseline_score": attributions.baseline_score[row]}
             out.append(example | {route: by_word[route][row].tolist() for route in MEASURED})
     return out

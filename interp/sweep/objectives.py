@@ -39,8 +39,10 @@ class Objective(Protocol):
         """Whatever the measures depend on besides the settings of every sweep; JSON, kept in the manifest."""
         ...
 
-    def prepare(self, config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm]) -> CellMeasures:
-        """Compute what all cells share."""
+    def prepare(
+        self, config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
+    ) -> CellMeasures:
+        """Compute what all cells share; `attributed` are the test pairs whose texts are attributed, by number."""
         ...
 
 

@@ -53,6 +53,7 @@ class Work:
         fingerprint: of the model, which must not change while cells are computed.
         features: all pairs, with their images, on the CPU.
         layers: of the cells.
+        attributed: the test pairs whose texts are attributed, by their number among these.
         folder: of the run.
         more: further measures of a cell, if any are wanted.
     """
@@ -62,6 +63,7 @@ class Work:
     features: EmbeddedPairs
     norms: tuple[Norm, ...]
     layers: tuple[int, ...]
+    attributed: tuple[int, ...]
     folder: Path
     more: CellMeasures | None = None
 
@@ -73,7 +75,7 @@ class Work:
     @property
     def attributed_texts(self) -> Tensor:
         """Rows in the clean run of the texts that are attributed: of test pairs the positive texts, then the others."""
-        pairs = torch.tensor(self.features.rows("test")[: self.config.attributed])
+        pairs = torch.tensor(self.features.rows("test"))[list(self.attributed)]
         return torch.cat([pairs, pairs + len(self.features)])
 
 
@@ -182,7 +184,7 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = work.attributed_texts
     paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
-    return Bench(work.config, clip, features, pairs, run.tokens.words, paths, work.norms, work.more)
+    return Bench(work.config, clip, features, pairs, run.tokens.words, paths, work.attributed, work.norms, work.more)
 
 
 def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:

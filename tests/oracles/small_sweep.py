@@ -267,14 +267,23 @@ def attribute(
     return sums, float(sums["full"].sum()) - difference
 
 
+def drawn_pairs(world: World, count: int) -> list[int]:
+    """Test pairs drawn at random from those of which both texts hold a word that one of the norms rates."""
+    rated = {word for norm in NORMS for word in interp.load_norm(norm).ratings}
+    both = list(zip(world.all("test", "description"), world.all("test", "caption"), strict=True))
+    able = [i for i, texts in enumerate(both) if all(rated & set(text.split()) for text in texts)]
+    return sorted(np.random.default_rng(0).permutation(able)[:count].tolist())
+
+
 def attributions(
     world: World, layer: int, basis: Tensor, attributed: int, n_steps: int
 ) -> tuple[dict[str, dict[str, list[float]]], float]:
-    """By route, all that each word adds where it occurs in texts of the first test pairs; and the largest miss."""
+    """By route, all that each word adds where it occurs in texts of attributed test pairs; and the largest miss."""
     said: dict[str, dict[str, list[float]]] = {route: {} for route in ROUTES}
     misses = []
     for kind in ("description", "caption"):
-        for text, image in list(zip(world.all("test", kind), world.images["test"], strict=True))[:attributed]:
+        for i in drawn_pairs(world, attributed):
+            text, image = world.all("test", kind)[i], world.images["test"][i]
             values, miss = attribute(world, text, image, layer, basis, n_steps)
             misses.append(abs(miss))
             for route in ROUTES:

@@ -18,18 +18,23 @@ import pytest
 from PIL import Image
 
 from interp import cli
+from interp.attribution.drawing import attributed_pairs
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
+from interp.data.contrast import PAPER
+from interp.data.norms import load_norms
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation
 from interp.results.tables import best_cell
-from interp.runs.examples import OLD
+from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, locked
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
-from interp.sweep.config import SweepConfig
+from interp.sweep.config import SweepConfig, preset
 from interp.sweep.workers import _tasks
 from tests.oracles.plain_forward import one_line
 from training.ablation import _tuning
@@ -373,10 +378,51 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")} == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "attributed", "points"),
+    [
+        (["--objective", "iit-das", "--data", "concadia:x"], 100, 50),
+        (["--objective", "iit-das", "--data", "concadia:x", "--n-steps", "7"], 100, 7),
+        (["--objective", "iit-das"], 32, 20),
+        (["--objective", "das", "--data", "concadia:x"], 32, 20),
+    ],
+)
+def test_attributions_are_the_authors_where_models_are_fine_tuned_as_theirs(arguments, attributed: int, points: int):
+    config = cli.parse(SweepConfig, "", "", "", arguments, preset)
+    assert (config.attributed, config.n_steps) == (attributed, points)
+
+
+def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
+    """Their texts and scores, and what Z was taken from, recomputed text by text."""
+    clip, pairs = load_clip(model), load_pairs("toy", limit=60)
+    test = pairs.split("test")
+    features = image_features(clip, test)
+    drawn, _ = attributed_pairs(clip, features, load_norms("imageability,concreteness"), 4)
+    shown = read_examples(RunFolder(done))
+    assert [one.id for one in shown] == [test.pairs[i].id for i in drawn]
+    cell = RunFolder(done).read("layer04-size006-seed0")
+    rotation = Rotation.load(done / "rotations" / "layer04-size006-seed0.safetensors")
+    for text in cell["examples"]:
+        pair, swap = drawn[text["pair"]], text["swap"]
+        source = test.pairs[swap["source_pair"]]
+        own, other = (getattr(one, OLD[kind]) for one, kind in (
+            (test.pairs[pair], text["kind"]), (source, PAPER.other(text["kind"])),
+        ))  # fmt: skip
+        base, given = (clean_texts(clip, [said], [4]) for said in (own, other))
+        image = features.embeddings[[pair]]
+        for name, embedding in (
+            ("base", embed_texts(clip, [own])), ("counterfactual", interchange(base, given, rotation)),
+        ):  # fmt: skip
+            assert swap[name] == pytest.approx(float((embedding * image).sum()), abs=1e-5)
+        assert " ".join(text["words"]) == " ".join(base.tokens.words[0])
+        assert swap["source"] == " ".join(given.tokens.words[0])
+
+
 def test_cells_are_fine_tuned_as_their_data_ask():
     """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
     toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7))
     real = _tuning(SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9))
-    assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (1e-3, 32, 7, "toy")
+    assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (1e-3, 64, 7, "toy")
     assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
+    assert (toy.patience is None, real.patience) == (False, None)
     assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +18,28 @@ import pandas as pd
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from interp import cli
+from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
-from interp.clip.model import embed_texts
+from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site
+from interp.data import load_pairs
 from interp.interventions.rotation import Rotation, random_basis
+from interp.methods import search
 from interp.runs.folder import RunFolder, locked
 from tests.oracles.plain_forward import one_line
 from training import finetune, loop
-from training.batches import Order
-from training.config import FinetuneConfig, preset
+from training.batches import Order, examples
+from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
+from training.objectives import Learner
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--limit", "60", "--layer", "4", "--size", "6", "--batch-size", "8", "--lora-rank", "2", "--cpu"]
+SMALL = ["--limit", "60", "--layer", "4", "--size", "6", "--batch-size", "16", "--lora-rank", "2", "--cpu"]
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour"]
 
 
@@ -106,8 +113,6 @@ def test_training_lowers_the_loss_and_raises_the_preference(model: str, tmp_path
 
 def test_what_is_kept_is_what_was_measured(done: Path):
     """The weights on disk give the history's numbers again: nothing is lost in merging, nothing is of another step."""
-    from interp.clip.image_features import image_features
-    from interp.data import load_pairs
     from interp.data.contrast import DIRECTIONS
     from interp.interventions.clean_run import clean_texts
     from interp.methods.outcomes import evaluate
@@ -235,8 +240,11 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--lr", "0"], "--lr must be above 0"),
         (["--lr", "nan"], "--lr must be above 0"),
         (["--joint-weight", "1.5"], "--joint-weight must be from 0 to 1"),
-        (["--batch-size", "1"], "a step has 1 of 32 pairs; it needs an equal share of 2 or more"),
-        (["--samples", "1"], "a step has 1 of 32 pairs"),
+        (["--batch-size", "2"], "a step has 1 of 32 pairs; it needs an equal share of 2 or more"),
+        (["--batch-size", "7"], "--batch-size counts rows, two for each pair, so it must be even, not 7"),
+        (["--samples", "2"], "a step has 1 of 32 pairs"),
+        (["--samples", "5"], "--samples counts rows"),
+        (["--patience", "0"], "--patience must be at least 1"),
         (["--objective", "behavioral", "--rotation", "x.safetensors"], "--rotation is of no use"),
         (["--lora-targets", "q_proj,w_proj"], "no linear layer 'w_proj' for LoRA; known: "),
         (["--model", "nowhere"], "no model 'nowhere'"),
@@ -324,16 +332,77 @@ def test_order_is_a_function_of_seed_and_epoch():
     assert torch.equal(rows, torch.cat(once.epoch(4)))
     assert not torch.equal(rows, torch.cat(once.epoch(5)))
     assert not torch.equal(rows, torch.cat(Order(20, 6, None, 1).epoch(4)))
-    drawn = Order(n=20, batch_size=6, samples=60, seed=0)
-    assert drawn.per_epoch == 10
-    assert len(set(torch.cat(drawn.epoch(0)).tolist())) < 60
     few = Order(n=4, batch_size=6, samples=None, seed=0)
     assert [len(batch) for batch in few.epoch(0)] == [4]
 
 
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 9), st.integers(0, 3), st.booleans())
+def test_a_sample_is_drawn_once_for_all_epochs(n: int, samples: int, size: int, seed: int, replace: bool):
+    order = Order(n, size, samples, seed, replace=replace)
+    sample = order.sample.tolist()
+    assert len(sample) == (samples if replace else min(samples, n))  # without replacement no more than there are
+    assert set(sample) <= set(range(n))
+    if not replace:
+        assert len(set(sample)) == len(sample)
+    step = min(size, n)
+    for number in range(3):
+        batches = order.epoch(number)
+        assert len(batches) == order.per_epoch == max(1, len(sample) // step)
+        taken, left = Counter(torch.cat(batches).tolist()), Counter(sample)
+        assert taken <= left  # nothing that is not in the sample, and nothing more often
+        assert sum(taken.values()) == min(len(sample), order.per_epoch * step)
+
+
+def test_what_is_drawn_depends_on_the_objective_and_the_seed():
+    config = FinetuneConfig(batch_size=12, samples=80, seed=0)
+    drawn = Order.of(config, 30)
+    assert (drawn.batch_size, len(drawn.sample), drawn.per_epoch) == (6, 40, 6)  # two rows for each pair
+    assert max(Counter(drawn.sample.tolist()).values()) > 1
+    assert not torch.equal(torch.cat(drawn.epoch(0)), torch.cat(drawn.epoch(1)))
+    assert not torch.equal(drawn.sample, Order.of(replace(config, seed=1), 30).sample)
+    once = Order.of(replace(config, objective="behavioral"), 30)
+    assert sorted(once.sample.tolist()) == list(range(30))
+    assert sorted(Order.of(replace(config, samples=None), 30).sample.tolist()) == list(range(30))
+
+
+def test_a_step_takes_as_many_interventions_as_the_batch_has_rows(small: Clip, monkeypatch: pytest.MonkeyPatch):
+    """DESIGN.md: 12 interventions, or the 12 texts of 6 pairs; both directions, half each."""
+    config = FinetuneConfig(**preset(FinetuneConfig(preset="paper")))
+    pairs = load_pairs("toy", limit=60)
+    train = examples(small, pairs, image_features(small, pairs), "train", frozen=True)
+    (rows, *_) = Order.of(config, len(train)).epoch(0)
+    seen: list[int] = []
+    whole = search.counterfactual_loss
+
+    def counted(base: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
+        seen.append(len(changed))
+        return whole(base, changed)
+
+    monkeypatch.setattr(search, "counterfactual_loss", counted)
+    learner = Learner(small, "iit-das", 4, random_basis(24, 6, torch.Generator()), 0.5)
+    tokens = train.tokens.take(torch.cat([rows, rows + len(train)]))
+    assert len(tokens) == 12
+    learner(tokens.ids, tokens.eot, train.images(small, rows), torch.arange(len(rows)))
+    assert seen == [12]
+
+
+def test_without_patience_all_steps_are_taken(model: str, tmp_path: Path):
+    """The rate is so low that no look is better than the first ones."""
+    arguments = ["--model", model, "--max-steps", "12", "--look-every", "1", "--lr", "1e-12", "--rotation-lr", "1e-12"]
+    assert run(*arguments, "--patience", "2", "--out", str(tmp_path / "patient")) == 0
+    assert json.loads((tmp_path / "patient" / "manifest.json").read_text())["result"]["steps"] < 12
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setattr(finetune, "preset", lambda given: {"patience": None})
+        assert run(*arguments, "--out", str(tmp_path / "endless")) == 0
+    manifest = json.loads((tmp_path / "endless" / "manifest.json").read_text())
+    assert manifest["result"]["steps"] == 12
+    assert manifest["arguments"]["patience"] is None
+    assert "--patience" not in manifest["command"]
+
+
 def test_the_preset_of_the_paper_is_the_authors():
     """DESIGN.md, "The authors' settings"."""
-    wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000}
+    wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None}
     for objective, tuning, rank, lr in (
         ("behavioral", "full", 128, 5e-6), ("behavioral", "lora", 128, 1e-5),
         ("iit-das", "lora", 64, 1e-5), ("iit-das", "full", 64, 1e-5), ("joint", "lora", 64, 1e-5),
@@ -344,3 +413,6 @@ def test_the_preset_of_the_paper_is_the_authors():
     assert FinetuneConfig().val_samples == 5_000
     assert found["model"] == "openai/clip-vit-base-patch32"
     assert found["sources"] == "paired"
+    assert cli.parse(FinetuneConfig, "", "", "", ["--preset", "paper", "--patience", "3"], preset).patience == 3
+    for asked, wanted in ((EvaluateConfig(preset="paper"), {"attributed": 100, "n_steps": 50}), (EvaluateConfig(), {})):
+        assert evaluation_preset(asked) == wanted

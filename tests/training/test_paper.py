@@ -18,10 +18,12 @@ import pytest
 from accelerate.state import AcceleratorState
 from PIL import Image
 
+from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
 from tests.oracles.plain_forward import one_line, random_texts
 from training import paper
+from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 from training.paper import PaperConfig, missing
 
 pytestmark = pytest.mark.slow
@@ -143,6 +145,8 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     assert {name.partition("/")[0] for name in after if name not in before} == {"iit-das-lora-seed1"}
     assert models(capsys.readouterr().out) == ["base (n = 1)", "IIT-DAS, LoRA (n = 2)"]
     assert [call[0] for call in calls] == ["training.evaluate", *["training.finetune", "training.evaluate"] * 2]
+    presets = [call[call.index("--preset") + 1] for call in calls]
+    assert presets == ["toy"] * len(calls)
     seeds = [call[call.index("--seed") + 1] for call in calls if call[0] == "training.finetune"]
     assert seeds == ["0", "1"]
 
@@ -222,6 +226,24 @@ def test_what_is_there_is_not_missing(small: Clip, data, tmp_path: Path, monkeyp
     assert gone == "there is no '/nowhere', which --transfer names"
     (unknown,) = missing(PaperConfig(data=data["--data"], split="dev", transfer="toy"))
     assert "has no split 'dev'" in unknown
+
+
+def test_the_preset_of_the_paper_reaches_every_command(monkeypatch: pytest.MonkeyPatch):
+    """Fine-tunings and evaluations take the authors' settings from one word."""
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(paper.Experiment, "_call", lambda self, *words, threads: called.append(words))
+    config = cli.parse(PaperConfig, "", "", "", ["--preset", "paper"], paper.preset)
+    for seed in (None, 4):
+        paper.Experiment(config, "base" if seed is None else "iit-das-lora", seed, gpu=True).carry_out(threads=None)
+    assert [words[0] for words in called] == ["evaluate", "finetune", "evaluate"]
+    for command, *words in called:
+        taken = (FinetuneConfig, preset) if command == "finetune" else (EvaluateConfig, evaluation_preset)
+        parsed = cli.parse(taken[0], "", "", "", words, taken[1])
+        if command == "finetune":
+            found = (parsed.batch_size, parsed.samples, parsed.patience, parsed.sources, parsed.size)
+            assert found == (12, 100_000, None, "paired", 256 if parsed.layer == 11 else 6)
+        else:
+            assert (parsed.attributed, parsed.n_steps, parsed.sources) == (100, 50, None)
 
 
 @pytest.mark.parametrize(

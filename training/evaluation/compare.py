@@ -23,6 +23,7 @@ from training.evaluation.rendering import Entry, ResultTable, terminal, write_ta
 
 Key = tuple[str, str, str]  # task, of, measure
 FREE = ("rotation", "against", "device", "examples")  # settings of a task in which evaluations may differ
+OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
 
 
 @dataclass(frozen=True)
@@ -142,15 +143,23 @@ def check_alike(found: Sequence[Evaluation]) -> None:
         )
     for task in TASKS:
         those = [one for one in found if task in one.settings]
-        for one in those[1:]:
-            sides = set(one.settings[task]), set(those[0].settings[task])
-            known = set.intersection(*sides) if one.given or those[0].given else set.union(*sides)
-            for key in sorted(known):
-                if key not in FREE and one.settings[task].get(key) != those[0].settings[task].get(key):
-                    raise UserError(
-                        f"the task {task} was not the same for '{those[0].about['name']}' and '{one.about['name']}': "
-                        f"they differ in {key}; evaluate both with the same options"
-                    )
+        rotated = [one for one in those if one.settings[task].get("rotation") is not None]
+        for some, keys in ((those, None), (rotated, OF_ROTATIONS)):
+            for one in some[1:]:
+                _check_pair(task, some[0], one, keys)
+
+
+def _check_pair(task: str, first: Evaluation, other: Evaluation, keys: Sequence[str] | None) -> None:
+    """Raise `UserError` if a task was not the same for two models: in some settings, by default in all that count."""
+    ours, theirs = first.settings[task], other.settings[task]
+    sides = set(ours), set(theirs)
+    known = set.intersection(*sides) if first.given or other.given else set.union(*sides)
+    for key in sorted(known - {*FREE, *OF_ROTATIONS} if keys is None else known.intersection(keys)):
+        if ours.get(key) != theirs.get(key):
+            raise UserError(
+                f"the task {task} was not the same for '{first.about['name']}' and '{other.about['name']}': "
+                f"they differ in {key}; evaluate both with the same options"
+            )
 
 
 def groups_of(found: Sequence[One]) -> dict[str, list[One]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from interp.attribution.drawing import attributed_pairs
 from interp.cli import slug
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
@@ -24,6 +25,7 @@ from interp.data.norms import Norm, load_norms
 from interp.data.pairs import SPLITS, DataError, PairSet, digest
 from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from interp.interventions.rotation import Rotation
+from interp.methods.pairs import Sources
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
@@ -42,6 +44,7 @@ class EvaluatedPairs:
         data: by its name.
         pairs: those whose image could be read.
         features: the same, with their images.
+        sources: of the interventions, if there is a rotation.
     """
 
     config: EvaluateConfig
@@ -50,6 +53,7 @@ class EvaluatedPairs:
     pairs: PairSet
     features: EmbeddedPairs
     rotation: Rotation | None
+    sources: Sources
 
     @cached_property
     def held_out(self) -> list[int]:
@@ -86,6 +90,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     pairs = _pairs(config, who, data) if set(tasks) != {"blv"} else None
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
     rotation = _rotation(config, clip, who)
+    sources = _sources(config, who, rotation)
     classified = []
     if "transfer" in tasks:  # last, for these may be large downloads
         sets = config.transfer or default_sets(data)
@@ -96,8 +101,8 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
             features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
         if rotation is not None and "concadia" in tasks:
-            _check_sources(config, features)
-        on = EvaluatedPairs(config, clip, data, replace(pairs, pairs=features.pairs), features, rotation)
+            _check_sources(sources, features)
+        on = EvaluatedPairs(config, clip, data, replace(pairs, pairs=features.pairs), features, rotation, sources)
         ready = {
             "concadia": lambda: _concadia(on), "norms": lambda: _norms(on, known_norms),
             "transfer": lambda: _transfer(on, classified),
@@ -127,35 +132,43 @@ def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:
     return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in chosen))
 
 
-def _check_sources(config: EvaluateConfig, features: EmbeddedPairs) -> None:
+def _sources(config: EvaluateConfig, who: EvaluatedModel, rotation: Rotation | None) -> Sources:
+    """Those asked for, or those that the rotation was trained with: on its own, or with the run that it lies in."""
+    if config.sources is not None:
+        return config.sources
+    trained: Mapping[str, Any] = who.settings if rotation is None or config.rotation is None else rotation.facts
+    return "paired" if trained.get("sources") == "paired" else "random"
+
+
+def _check_sources(sources: Sources, features: EmbeddedPairs) -> None:
     counts = Counter(pair.split for pair in features.pairs)
-    if config.sources == "random" and (few := [name for name, count in counts.items() if count < 2]):
+    if sources == "random" and (few := [name for name, count in counts.items() if count < 2]):
         raise DataError(f"{few[0]} has 1 pair, random sources need 2; raise --limit, or choose --sources paired")
 
 
 def _concadia(on: EvaluatedPairs) -> Job:
-    config = on.config
-
     def compute() -> TaskResult:
-        rows, both = measure.concadia(on.clip, on.features, on.rotation, config.sources, config.seed)
+        rows, both = measure.concadia(on.clip, on.features, on.rotation, on.sources, on.config.seed)
         shown = [
             {"id": on.features.pairs[i].id, "positive": float(both[0, i]), "negative": float(both[1, i])}
             for i in on.held_out[:EXAMPLES]
         ]
         return TaskResult(rows, details={"examples": shown})
 
-    return Job("concadia", {**on.settings, "sources": config.sources, "examples": EXAMPLES}, compute)
+    sources = None if on.rotation is None else on.sources
+    return Job("concadia", {**on.settings, "sources": sources, "examples": EXAMPLES}, compute)
 
 
 def _norms(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
     config = on.config
 
     def compute() -> TaskResult:
-        rows = on.features.take(on.held_out[: config.attributed])
-        found, words = measure.norms(on.clip, rows, on.rotation, chosen, n_steps=config.n_steps)
+        held_out = on.features.take(on.held_out)
+        drawn, notes = attributed_pairs(on.clip, held_out, chosen, config.attributed, config.seed)
+        found, words = measure.norms(on.clip, held_out.take(drawn), on.rotation, chosen, n_steps=config.n_steps)
         known = words["full"]
         ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in chosen}
-        return TaskResult(found, details={"words": words, "ratings": ratings})
+        return TaskResult(found, notes, {"words": words, "ratings": ratings})
 
     numbers = {"attributed": config.attributed, "n_steps": config.n_steps}
     return Job("norms", {**on.settings, "norms": {norm.name: norm.fingerprint for norm in chosen}, **numbers}, compute)

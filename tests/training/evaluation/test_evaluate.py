@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
 
 from interp import cli, stats
+from interp.attribution.drawing import attributed_pairs
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
@@ -222,7 +223,7 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     assert (known["value"] <= known["high"]).all()
     manifest = json.loads((done / "manifest.json").read_text())
     tuning = json.loads((lora / "manifest.json").read_text())
-    assert manifest["settings"] == {"kind": "evaluation", "version": 2, "model": load_clip(str(lora)).fingerprint}
+    assert manifest["settings"] == {"kind": "evaluation", "version": 3, "model": load_clip(str(lora)).fingerprint}
     assert manifest["about"]["base"] == tuning["settings"]["base"]
     assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 0)
     assert manifest["arguments"]["n_steps"] == 3
@@ -277,6 +278,55 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
         alone.loc["concadia", "test", "preference"]["value"]
         == (table(tmp_path / "own").loc["concadia", "test", "preference"]["value"])
     )
+
+
+def test_interventions_have_the_sources_that_were_trained_with(model: str, lora: Path, rotations: Path, tmp_path: Path):
+    """Unless others are asked for: of a run its own, of a rotation that is named those that it says, else random."""
+    paired = tune(model, tmp_path / "paired", "--limit", "60", "--sources", "paired")
+    told = tmp_path / "told.safetensors"
+    basis = Rotation.load(rotations / "right.safetensors").basis
+    Rotation(basis, Site("text", 4), {"sources": "paired"}).save(told)
+    asked = {
+        "paired": (paired, [], "paired"), "lora": (lora, [], "random"), "asked": (paired, ["random"], "random"),
+        "told": (lora, ["--rotation", str(told)], "paired"), "base": (Path(model), [], None),
+    }  # fmt: skip
+    for name, (of, options, wanted) in asked.items():
+        more = ["--sources", *options] if options == ["random"] else options
+        limit = ["--limit", "60"] if name == "base" else []
+        assert run("--model", str(of), "--tasks", "concadia", *more, *limit, "--out", str(tmp_path / name / "out")) == 0
+        cell = RunFolder(tmp_path / name / "out").read("concadia")
+        assert cell["settings"]["sources"] == wanted
+    assert table(tmp_path / "paired" / "out").loc["concadia", "test", "iia c2d"]["value"] == (
+        by_key(tasks.concadia(load_clip(str(paired)), of_test(paired), run_rotation(paired), "paired", 0)[0])[
+            "concadia", "test", "iia c2d"
+        ].value
+    )
+    compared = [str(tmp_path / name / "out") for name in ("base", "paired")]
+    assert evaluate.main(["--compare", *compared]) == 0  # what sources a base would have had does not matter
+    assert evaluate.main(["--compare", *compared, str(tmp_path / "lora" / "out")]) == 2
+
+
+def of_test(run: Path) -> EmbeddedPairs:
+    """The test pairs of a run, with their images."""
+    return image_features(load_clip(str(run)), load_pairs("toy", limit=60).split("test"))
+
+
+def run_rotation(run: Path) -> Rotation:
+    """The rotation beside a run's weights."""
+    return Rotation.load(run / "rotation.safetensors")
+
+
+def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_path: Path):
+    """From those with rated words in both texts, by the seed; not the first ones."""
+    tuned, held_out, norms = load_clip(str(lora)), of_test(lora), load_norms("imageability,concreteness")
+    drawn, _ = attributed_pairs(tuned, held_out, norms, 4, 0)
+    assert drawn != list(range(4))
+    _, words = tasks.norms(tuned, held_out.take(drawn), run_rotation(lora), norms, n_steps=3)
+    kept = RunFolder(done).read("norms")["details"]["words"]
+    assert kept["full"].keys() == words["full"].keys()
+    assert kept["through"] == pytest.approx(words["through"], abs=1e-6)
+    assert run("--model", str(lora), "--tasks", "norms", "--seed", "1", "--out", str(tmp_path / "out")) == 0
+    assert RunFolder(tmp_path / "out").read("norms")["details"]["words"]["full"].keys() != words["full"].keys()
 
 
 def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, concadia: Path, tmp_path: Path):
