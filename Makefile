@@ -11,8 +11,10 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+# Fine-tune at each layer and subspace size, and show what that gives and costs beside a search on the frozen model;
+# the search alone: make demo ARGS='--objective das --out runs/frozen'
 demo: $(VENV)/.installed
-	$(BIN)/python -m interp.sweep --layers 6-12 --out runs/demo
+	$(BIN)/python -m interp.sweep --layers 6-12 --out runs/demo $(ARGS)
 
 paper-toy: $(VENV)/.installed
 	$(BIN)/python -m training.paper $(ARGS)

@@ -33,6 +33,7 @@ def sweep_cost(model: Path, data: Path, out: Path, cache: Path, options: Sequenc
         RuntimeError: it failed; the message is what it said.
     """
     command = [sys.executable, "-m", "interp.sweep", "--model", str(model), "--data", f"concadia:{data}"]
+    command += ["--objective", "das"]
     environment = os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(cache)}
     log, peak, started = out.with_suffix(".log"), 0, time.perf_counter()
     with log.open("w") as file:

@@ -12,7 +12,6 @@ from figures.runs import Missing, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
 from interp.data.contrast import Contrast
 from interp.results.heatmaps import Grid, draw_grid, grid
-from interp.results.tables import arrows
 from interp.schema import Measure
 from interp.show.markup import MINUS
 from interp.show.pictures import Picture, at, told_apart, width_of, wrapped
@@ -73,7 +72,7 @@ def draw(runs: Runs) -> Picture:
 
 def _note(contrast: Contrast) -> list[str]:
     """What is to be known to read the figure, in lines as wide as the page."""
-    up = arrows(contrast).partition(",")[0]
+    up = f"{contrast.arrow('up')}: {contrast.swap('up')}"
     said = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
     return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, NOTE_LINES)
 

@@ -8,6 +8,7 @@ import inspect
 import os
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 from interp.errors import UserError
 
 Config = TypeVar("Config")
+WIDTH = 140  # letters of the longest line of a table
 
 
 class Parser(argparse.ArgumentParser):
@@ -170,6 +172,41 @@ def aligned(lines: Sequence[Sequence[str]], *, left: int = 0) -> list[str]:
         ).rstrip()
         for line in lines
     ]
+
+
+def folded(lines: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
+    """`aligned` lines that are no wider than a terminal: columns that have no room go on below, with the first ones.
+
+    >>> folded([["a", "one", "two"], ["b", "1", "2"]], width=6)
+    ['a  one', 'b    1', '', 'a  two', 'b    2']
+
+    Args:
+        left: columns that are repeated, and flush left. A line of these and a single other one is cut to the width.
+    """
+    blocks: list[list[str]] = []
+    first = left
+    while first < len(lines[0]) or not blocks:
+        for last in range(len(lines[0]), first - 1, -1):
+            block = aligned([[*line[:left], *line[first:last]] for line in lines], left=left)
+            if last <= first + 1 or max(map(len, block)) <= width:
+                break
+        blocks.append([cut(line, width) for line in block])
+        first = max(last, first + 1)
+    return [line for number, block in enumerate(blocks) for line in ([""] if number else []) + block]
+
+
+def cut(text: str, width: int) -> str:
+    """A text of no more than so many letters.
+
+    >>> cut("imageability", 6)
+    'image…'
+    """
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def wrapped(text: str, width: int = WIDTH) -> str:
+    """Lines of prose that are no wider than a terminal."""
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.split("\n"))
 
 
 def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:

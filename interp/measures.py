@@ -43,6 +43,7 @@ PAPER_METHODS = (
 )  # fmt: skip
 
 
+PAGE: frozenset[Where] = frozenset({"page"})
 TABLE: frozenset[Where] = frozenset({"table", "page"})
 EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
 
@@ -67,7 +68,7 @@ def sweep_schema(
         *_shifts(contrast),
         Measure("preference", "Preference accuracy of the model", SHARE, "pref", brief="preference", family="share",
                 interval=True, shown=EVERYWHERE, against=("50 %",)),
-        *(one for norm in norms for one in _norm(norm)),
+        *(one for number, norm in enumerate(norms) for one in _norm(norm, number)),
     ]  # fmt: skip
     if tuned:
         known += _tuned(contrast, norms)
@@ -81,7 +82,8 @@ def _iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) 
         arrow = contrast.arrow(direction)
         out.append(Measure(
             f"{stem}_{contrast.short(direction)}", f"IIA, {contrast.swap(direction)}", SHARE, arrow,
-            alone=f"IIA {arrow}", family="share", interval=True, shown=EVERYWHERE, against=against,
+            narrow=contrast.narrow(direction), alone=f"IIA {arrow}", family="share", interval=True, shown=EVERYWHERE,
+            against=against,
         ))  # fmt: skip
     return out
 
@@ -95,39 +97,47 @@ def _control(method: MethodName) -> Measure:
 def _shifts(contrast: Contrast) -> list[Measure]:
     return [
         Measure(f"shift_{contrast.short(direction)}", f"Mean change of score, {contrast.swap(direction)}", SCORE,
-                f"shift {contrast.arrow(direction)}" if first else contrast.arrow(direction),
+                contrast.arrow(direction), narrow=contrast.narrow(direction), above="shift",
                 alone=f"shift {contrast.arrow(direction)}", family="shift", shown=EVERYWHERE)
-        for first, direction in zip((True, False), DIRECTIONS, strict=True)
+        for direction in DIRECTIONS
     ]  # fmt: skip
 
 
-def _norm(norm: str) -> list[Measure]:
+def _norm(norm: str, number: int) -> list[Measure]:
+    """Correlations with a norm; those with later norms, and by later routes, are spared first."""
     return [
         Measure(f"r_{norm}_{route}", f"Correlation with {norm}, attributions {route}", CORRELATION, route,
-                above=norm if route == MEASURED[0] else "", alone=f"{norm}, {route}", brief=f"r, {norm}, {route}",
+                above=norm, spare=number * len(MEASURED) + place, alone=f"{norm}, {route}", brief=f"r, {norm}, {route}",
                 family=f"r_{norm}", interval=True, ends=route == MEASURED[0], shown=EVERYWHERE)
-        for route in MEASURED
+        for place, route in enumerate(MEASURED)
     ]  # fmt: skip
 
 
 def _tuned(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
     """Of the model that is fine-tuned at a cell, with the alignment trained in it."""
     preference = Measure("preference", "preference accuracy", SHARE, "pref", brief="preference", family="share",
-                         interval=True, shown=EVERYWHERE)  # fmt: skip
-    iias = [replace(one, heading=one.name) for one in _iia("iia", contrast, "", against=())[1:]]
-    shifts = [replace(one, shown=TABLE) for one in _shifts(contrast)]
+                         interval=True, ends=True, shown=EVERYWHERE)  # fmt: skip
+    iias = [replace(one, above="IIA") for one in _iia("iia", contrast, "", against=())[1:]]
+    shifts = [replace(one, shown=PAGE) for one in _shifts(contrast)]
     lost = [
-        Measure("transfer_drop", "zero-shot accuracy lost against the base", LOST, "transfer", brief="transfer lost",
-                family="drop", shown=EVERYWHERE, change=True),
-        Measure("retrieval_drop", "retrieval lost against the base", LOST, "retrieval", brief="retrieval lost",
-                family="drop", shown=EVERYWHERE, change=True),
+        Measure("transfer_drop", "zero-shot accuracy lost against the base", LOST, "transfer", narrow="transf.",
+                above="change", brief="transfer lost", family="drop", shown=EVERYWHERE, change=True),
+        Measure("retrieval_drop", "retrieval lost against the base", LOST, "retrieval", narrow="retr.",
+                above="change", brief="retrieval lost", family="drop", shown=EVERYWHERE, change=True),
     ]  # fmt: skip
     words = []
-    for norm in norms:
-        through, around, full = _norm(norm)
-        words += [through, replace(around, shown=frozenset()), replace(full, shown=TABLE)]
-    rest = [Measure("val_loss", "loss on val", NATS), Measure("iia", "IIA, mean of both directions", SHARE,
-                                                              interval=True)]  # fmt: skip
+    for number, norm in enumerate(norms):
+        through, *others = _norm(norm, number)
+        words += [through, *(replace(one, shown=TABLE) for one in others)]
+    rest = [
+        Measure("preference_val", "preference accuracy on validation pairs", SHARE, "pref on val", shown=PAGE),
+        Measure("preference_val_se", "standard error of preference accuracy on validation pairs", SHARE, "its error",
+                shown=PAGE),
+        Measure("retrieval_rise_val", "rise of the cross-entropy of retrieval on validation pairs", NATS,
+                "retrieval on val, nats", shown=PAGE),
+        Measure("val_loss", "loss on val", NATS),
+        Measure("iia", "IIA, mean of both directions", SHARE, interval=True),
+    ]  # fmt: skip
     return [
         replace(
             one, key=f"tuned_{one.key}", title=f"Trained: {_lower(one.title)}",
@@ -145,10 +155,14 @@ def _lower(title: str) -> str:
 
 
 def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
-    """Measures that are stored but not tabulated; the page and the choice of a cell use some of them."""
+    """Measures that the terminal does not show; the page and the choice of a cell use some of them."""
     ceilings = {"whole": "the whole stream", "size0": "nothing"}
     names = {method.column: method.title for method in controls} | ceilings
-    out = [Measure("iia_val", "IIA on validation pairs, which chooses the cell", SHARE)]
+    out = [
+        Measure("iia_val", "IIA on validation pairs", SHARE, "IIA on val", shown=PAGE),
+        Measure("iia_val_se", "standard error of IIA on validation pairs", SHARE, "error of IIA on val", shown=PAGE),
+        Measure("das_val_loss", "loss of the search on val", NATS, "loss on val", shown=PAGE),
+    ]
     out += [Measure(f"iia_{key}", f"IIA of {title}", SHARE, interval=True) for key, title in ceilings.items()]
     for key, title in names.items():
         for direction in DIRECTIONS:
@@ -159,7 +173,6 @@ def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence
         *out,
         Measure("test_pairs", "pairs that are measured", COUNT),
         Measure("das_steps", "steps of the search", COUNT),
-        Measure("das_val_loss", "loss of the search on val", NATS),
         Measure("attribution_delta", "largest error of convergence", SCORE),
         Measure("seconds", "time", Unit(1.0, ".1f")),
     ]

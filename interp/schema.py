@@ -74,7 +74,8 @@ class Measure:
     Attributes:
         key: of the column.
         title: in full, without the unit's sign.
-        heading: of a table's column; above: what it shares with its neighbours there.
+        heading: of a table's column; narrow: the same where there is little room; above: what it shares with its
+            neighbours there.
         alone: of a column that stands alone, as in a page; by default the heading.
         brief: of a panel in a figure; by default `alone`.
         family: measures of one family share the scale of their colours, and a row in figures.
@@ -85,12 +86,14 @@ class Measure:
         change: whether tables show its negative: a change, where the measure is a loss.
         against: what it is to be compared with: keys, or in words.
         unless: a column that it is not shown beside where all cells have the same in both.
+        spare: a table that is too wide leaves out those with the highest number first, and never those with 0.
     """
 
     key: str
     title: str
     unit: Unit
     heading: str = ""
+    narrow: str = ""
     above: str = ""
     alone: str = ""
     brief: str = ""
@@ -102,6 +105,7 @@ class Measure:
     change: bool = False
     against: tuple[str, ...] = ()
     unless: str = ""
+    spare: int = 0
 
     @property
     def full_title(self) -> str:
@@ -122,10 +126,10 @@ class Measure:
         """As tables show it, unrounded."""
         return (-1.0 if self.change else 1.0) * self.unit.factor * row[self.key]
 
-    def text(self, row: Mapping[str, float] | pd.Series) -> str:
-        """As tables show it."""
+    def text(self, row: Mapping[str, float] | pd.Series, *, ends: bool = True) -> str:
+        """As tables show it; without the ends of its interval, if asked."""
         shown = written(self.value(row), self.unit.form)
-        if not self.ends or shown == "-":
+        if not (ends and self.ends) or shown == "-":
             return shown
         low, high = (self.unit.text(row[key]) for key in self.keys[1:])
         return f"{shown} [{low} {high}]"

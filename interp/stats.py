@@ -253,6 +253,27 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, 
     return Estimate(float(values.mean()), len(values), float(low), float(high))
 
 
+def standard_error(values: ArrayLike, clusters: ArrayLike) -> float:
+    """The standard error of a mean of values that come in clusters: by linearization (Cochran 1977, section 11.12).
+
+    √(G/(G − 1) · Σ_g (Σ_{i in g} (x_i − mean))²) / n over G clusters; NaN with fewer than two.
+
+    Args:
+        values: length n.
+        clusters: which image or article each one belongs to, length n.
+
+    >>> round(standard_error([1, 0, 1, 1], [0, 1, 2, 3]), 4)
+    0.25
+    """
+    x = np.asarray(values, np.float64)
+    groups = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    count = int(groups.max()) + 1 if len(x) else 0
+    if count < 2:
+        return math.nan
+    sums = np.bincount(groups, x - x.mean())
+    return float(np.sqrt(count / (count - 1) * (sums @ sums)) / len(x))
+
+
 def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:
     """For each pair 1 if the positive text scores higher than the negative one, else 0; its mean is the accuracy."""
     return (np.asarray(positive) > np.asarray(negative)).astype(np.float64)

@@ -100,13 +100,30 @@ def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str], ques
         out |= {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
         stems += [f"tuned_r_{norm}_{route}" for norm in norms for route in ("through", "full")]
         out |= {f"tuned_{up}": 0.1, f"tuned_{down}": -0.1}
+        # what is drawn above is in old pictures of figures, so the rest follows from it
+        out |= {"tuned_preference_val": out["iia_val"], "tuned_preference_val_se": 0.0}
+        out |= {"tuned_retrieval_rise_val": out["tuned_retrieval_drop"]}
     for stem in stems:
         r = float(draw.uniform(-0.9, 0.9))
         out |= {stem: r, f"{stem}_low": r - 0.1, f"{stem}_high": r + 0.1}
     out |= {name: out[stem] for stem in others for name in question.directed(stem)}
+    if tuned:
+        out |= {
+            f"tuned_r_{norm}_around{end}": -out[f"tuned_r_{norm}_full{other}"]
+            for norm in norms
+            for end, other in (("", ""), ("_low", "_high"), ("_high", "_low"))
+        }
     shares = [own, *question.directed(own), "preference"]
+    shares += [f"tuned_{name}" for name in ("preference", *question.directed("iia"))] if tuned else []
     out |= {f"{name}{end}": out[name] + shift for name in shares for end, shift in (("_low", -0.05), ("_high", 0.05))}
-    out |= {"test_pairs": 9, "das_steps": 80, "das_val_loss": 0.003, "attribution_delta": 0.001, "seconds": 1.5}
+    out |= {
+        "test_pairs": 9,
+        "das_steps": 80,
+        "das_val_loss": 0.003,
+        "iia_val_se": 0.0,
+        "attribution_delta": 0.001,
+        "seconds": 1.5,
+    }
     return out | {f"n_{norm}": len(WORDS) - 1 for norm in norms}
 
 

@@ -26,6 +26,21 @@ def test_correlations_are_scipys(x, seed):
     )
 
 
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 4)), min_size=1, max_size=30))
+def test_the_standard_error_of_a_clustered_mean_is_that_of_a_loop(rows: list[tuple[float, int]]):
+    values, clusters = (np.array(column) for column in zip(*rows, strict=True))
+    found, names = stats.standard_error(values, clusters), sorted(set(clusters.tolist()))
+    if len(names) < 2:
+        assert math.isnan(found)
+        return
+    mean, total = sum(values) / len(values), 0.0
+    for name in names:
+        total += sum(value - mean for value, cluster in rows if cluster == name) ** 2
+    assert found == pytest.approx(math.sqrt(len(names) / (len(names) - 1) * total) / len(values), abs=1e-12)
+    alone = stats.standard_error(values, np.arange(len(values)))  # then it is that of any mean
+    assert alone == pytest.approx(np.std(values, ddof=1) / math.sqrt(len(values)), abs=1e-12)
+
+
 def test_the_clustered_bootstrap_is_the_one_that_copies_samples_out():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(12), rng.integers(1, 5, 12))

@@ -27,7 +27,8 @@ from interp.runs.place import Place
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
-from training.loop import ROTATION
+from training.evaluation.choosing import RETRIEVAL, on_val
+from training.loop import ROTATION, total_steps
 from training.tune import tune
 
 # measure of a cell -> the kind of ability whose drop it is the mean of
@@ -41,13 +42,24 @@ def settings(config: SweepConfig) -> dict[str, Any]:
     return {"tune_steps": config.tune_steps, "preset": _tuning(config).preset, "transfer": sets}
 
 
+def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
+    """What is done at each cell, in words."""
+    steps = total_steps(_tuning(config), len(features.rows("train")))
+    stop = "" if _tuning(config).patience is None else "at most "
+    return (
+        f"fine-tune by IIT-DAS (LoRA, {stop}{steps} steps), and measure preference, IIA, zero-shot transfer, retrieval "
+        "and attributions of the trained model"
+    )
+
+
 def prepare(
     config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
 ) -> FineTunedCells:
     """Measure what the base can do."""
+    loss = on_val(clip, features.split("val"))[RETRIEVAL]
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         base = abilities(clip, config, features, bar.update)
-    return FineTunedCells(config, _tuning(config), tuple(norms), tuple(attributed), base)
+    return FineTunedCells(config, _tuning(config), tuple(norms), tuple(attributed), base, loss)
 
 
 def _tuning(config: SweepConfig) -> FinetuneConfig:
@@ -72,6 +84,7 @@ class FineTunedCells:
         tuning: of the fine-tunings, each of which has its own layer, size and seed.
         attributed: the test pairs whose texts are attributed, by their number among these.
         base: what the base can do.
+        base_loss: its cross-entropy of retrieval on val.
     """
 
     config: SweepConfig
@@ -79,6 +92,7 @@ class FineTunedCells:
     norms: tuple[Norm, ...]
     attributed: tuple[int, ...]
     base: Able
+    base_loss: float
 
     def __call__(self, place: Place) -> dict[str, Any]:
         """Fine-tune, or go on, and measure on the test pairs."""
@@ -101,7 +115,8 @@ class FineTunedCells:
         test = features.split("test")
         part = PairsAtSite(pair_run(tuned, test, [rotation.site.layer]), rotation.site)
         found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
-        out = found.preference().columns("preference")
+        out = found.preference().columns("preference") | on_val(tuned, features.split("val"))
+        out["retrieval_rise_val"] = out.pop(RETRIEVAL) - self.base_loss
         out |= iia_columns("iia", [found], test.contrast) | shift_columns(found, test.contrast)
         words = tasks.word_attributions(tuned, test.take(self.attributed), rotation, n_steps=self.config.n_steps)
         out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}

@@ -22,7 +22,7 @@ Fine-tune a CLIP to score the description of an image above its caption (Zur et 
     that is given Z of a caption lower; rotation and model are trained together;
   * joint: a weighted sum of both.
 The weights with the lowest loss on val are kept. The run folder can be used wherever a model is named, as in
-python -m interp.sweep --model RUN, and a run that was stopped goes on with --resume."""
+python -m interp.sweep --objective das --model RUN, and a run that was stopped goes on with --resume."""
 EPILOG = """\
 examples:
   python -m training.finetune --objective behavioral --out runs/behavioral
@@ -108,7 +108,7 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA; or: tensorboard --logdir {out}\n"
         f"go on    python -m training.evaluate --model {out}\n"
-        f"         python -m interp.sweep --model {out}{own}"
+        f"         python -m interp.sweep --objective das --model {out}{own}"
     )
 
 

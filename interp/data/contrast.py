@@ -10,6 +10,7 @@ from interp.data.errors import DataError
 
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+MOST_ALIKE = 3  # letters that two names begin with, so that a heading can tell them apart by what follows
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,21 @@ class Contrast:
     def arrow(self, direction: Direction) -> str:
         """Heading of a column, as in ``c>d``."""
         return ">".join(self._brief(direction))
+
+    def narrow(self, direction: Direction) -> str:
+        """Heading of a column where there is little room: names are cut where they first differ, if that tells them
+        apart.
+
+        >>> Contrast("white wine", "warm beer").narrow("up"), Contrast("text b", "text a").narrow("up")
+        ('war>whi', 'neg>pos')
+        """
+        base, source = self._brief(direction)
+        if len(base) == 1:
+            return self.arrow(direction)
+        same = next((i for i, (one, other) in enumerate(zip(base, source, strict=False)) if one != other), MOST_ALIKE)
+        if same >= MOST_ALIKE:
+            return "neg>pos" if direction == "up" else "pos>neg"
+        return f"{base[: same + 2]}>{source[: same + 2]}"
 
     def swap(self, direction: Direction) -> str:
         """The intervention in words, as in ``caption given Z of description``."""

@@ -21,7 +21,7 @@ from interp.methods.pairs import (
     interventions,
     push_scores,
 )
-from interp.stats import Estimate, clustered_share, iia_outcomes, preference
+from interp.stats import Estimate, clustered_share, iia_outcomes, preference, standard_error
 from interp.tensors import Basis, Float, Tensor
 
 DRAWS = 2  # random sources for each base text
@@ -57,6 +57,11 @@ class Outcomes:
     def shift(self, direction: Direction) -> float:
         """How much the intervention moves the score (a cosine) on average: counterfactual minus base."""
         return float((self.counterfactual[direction] - self.base[direction]).mean())
+
+    def iia_error(self) -> float:
+        """The standard error of IIA in both directions, whose hits come in groups."""
+        hits = np.mean([self.hits(one) for one in DIRECTIONS], axis=0)
+        return standard_error(hits, self.groups)
 
     def preference(self) -> Estimate:
         """Preference accuracy of the unchanged model, with an interval that resamples whole groups."""

@@ -142,8 +142,10 @@ def check_columns(sweep: SweepRun) -> None:
     needed += ["iia_val", "test_pairs", "attribution_delta", *(f"n_{norm}" for norm in sweep.norms)]
     needed += [f"r_{norm}_{route}{end}" for norm in sweep.norms for route in MEASURED for end in ("", "_low", "_high")]
     if is_tuned(sweep.frame):
-        needed += [f"tuned_r_{norm}_through{end}" for norm in sweep.norms for end in ("", "_low", "_high")]
-        needed.append("tuned_val_loss")
+        routes = [f"tuned_r_{norm}_{route}" for norm in sweep.norms for route in MEASURED]
+        shares = ["tuned_preference", *(f"tuned_iia_{contrast.short(one)}" for one in DIRECTIONS)]
+        needed += [f"{name}{end}" for name in (*shares, *routes) for end in ("", "_low", "_high")]
+        needed += ["tuned_transfer_drop", "tuned_retrieval_drop"]
     for name in needed:
-        if name not in sweep.frame or (name == "tuned_val_loss" and sweep.frame[name].isna().all()):
+        if name not in sweep.frame:
             raise StoreError(f"no cell in '{sweep.folder.path}' has the measure {json.dumps(name)}; {MANIFEST}")

@@ -76,11 +76,13 @@ class Evidence:
     """What the section on the chosen cell shows.
 
     Attributes:
+        trained: of the model that was fine-tuned there, each measure in full with its value; empty if there is none.
         up, down: mean change of the score in each direction.
         norms: name, number of word types, and the correlation by each route.
     """
 
     place: str
+    trained: Sequence[tuple[str, str]]
     up: float
     down: float
     norms: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
@@ -105,12 +107,25 @@ def evidence(sweep: SweepRun) -> Evidence:
     ]
     return Evidence(
         place(best).capitalize(),
+        _trained(sweep),
         best[f"shift_{up}"],
         best[f"shift_{down}"],
         norms,
         subspaces,
         _picture(sweep, subspaces),
     )
+
+
+def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
+    """What the fine-tuned model of the chosen cell does, and what it is chosen by; each value with its interval."""
+    out = []
+    for one in sweep.schema.shown("page", tuned=True):
+        value = replace(one, ends=one.interval).text(sweep.best)
+        title = one.title.removeprefix("Trained: ")
+        unit = f"\N{NO-BREAK SPACE}{one.unit.sign}" if one.unit.sign else ""
+        changed = title.replace("lost against", "changed against") if one.change else title
+        out.append((changed[0].upper() + changed[1:], value if value == "-" else f"{value}{unit}"))
+    return out
 
 
 def _correlation(sweep: SweepRun, norm: str, route: str) -> str:

@@ -44,10 +44,11 @@ class Heatmap:
 
 
 def heatmaps(sweep: SweepRun) -> list[Heatmap]:
-    """One for each measure that any cell has."""
+    """One for each measure that any cell has; those of fine-tuned models come first."""
+    shown = sorted(sweep.schema.shown("heatmap"), key=lambda measure: not measure.tuned)
     return [
         _heatmap(grid(sweep.frame, measure), sweep.best, measure.full_title)
-        for measure in sweep.schema.shown("heatmap")
+        for measure in shown
         if not sweep.frame[measure.key].isna().all()
     ]
 

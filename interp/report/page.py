@@ -11,7 +11,9 @@ from interp.report.naming import argument_of, count, mapping_of, percent, place,
 from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
+from interp.results.choice import as_good, rule_of
 from interp.results.sweep_run import SweepRun
+from interp.results.tables import is_tuned
 from interp.show.markup import plural
 
 UNCONVERGED = 0.01  # of a cosine: above it a sum of attributions is visibly not the difference of scores
@@ -49,16 +51,27 @@ def page(sweep: SweepRun) -> str:
 
 def _summary(sweep: SweepRun) -> dict[str, str | None]:
     best, frame = sweep.best, sweep.frame
-    same = int((frame["iia_val"] == best["iia_val"]).sum())
     random = any(method.key == "random" for method in sweep.methods[1:])
-    others = ""
-    if same > 1:
-        do = "does" if same == 2 else "do"
-        others = f" {plural(same - 1, 'other cell')} {do} as well there; of equals the smallest and earliest is taken."
+    tuned, rule = is_tuned(frame), rule_of(frame)
+    result = f"IIA {percent(best, 'iia')}"
+    if tuned:
+        lost = (sweep.schema[key] for key in ("tuned_transfer_drop", "tuned_retrieval_drop"))
+        changes = " and ".join(f"{one.text(best)} points in {one.heading}" for one in lost)
+        result = (
+            f"fine-tuned there, the model scores {sweep.contrast.positive} above {sweep.contrast.negative} in "
+            f"{percent(best, 'tuned_preference')} of pairs, and changes by {changes}; a search on the frozen model "
+            f"there has an {result}"
+        )
+    near = len(as_good(frame, rule))
+    many = (
+        f"{near} of {plural(len(frame), 'cell')} are as good as the highest there"
+        if near > 1
+        else "No other cell is as good"
+    )
     return {
-        "cells": plural(len(frame), "cell"), "place": place(best), "iia": percent(best, "iia"),
+        "cells": plural(len(frame), "cell"), "place": place(best), "result": result,
         "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random") if random else None,
-        "others": others, "preference": percent(best, "preference"),
+        "rule": f"It is chosen by a rule: {rule.said}. {many}.", "preference": percent(best, "preference"),
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from interp.measures import MEASURED
 from interp.results.sweep_run import SweepRun
-from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned, tuned_best
+from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned
 from interp.runs.place import Place
 from interp.show.markup import signed
 
@@ -58,15 +58,15 @@ class Words:
 
 def cells(sweep: SweepRun) -> Sortable:
     """All cells."""
-    return _sortable(sweep.frame, cell_columns(sweep.schema), sweep.best, "Table of all cells")
+    return _sortable(sweep.frame, cell_columns(sweep.schema, where="page"), sweep.best, "Table of all cells")
 
 
 def tuned_cells(sweep: SweepRun) -> Sortable | None:
     """The models that were fine-tuned at each cell; None, if there are none."""
     if not is_tuned(sweep.frame):
         return None
-    columns = cell_columns(sweep.schema, tuned=True)
-    return _sortable(sweep.frame, columns, tuned_best(sweep.frame), "Table of fine-tuned models")
+    columns = cell_columns(sweep.schema, tuned=True, where="page")
+    return _sortable(sweep.frame, columns, sweep.best, "Table of fine-tuned models")
 
 
 def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> Sortable:

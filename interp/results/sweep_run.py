@@ -13,18 +13,9 @@ from typing import TYPE_CHECKING, Any
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 from interp.measures import PAPER_METHODS, MethodName, sweep_schema
+from interp.results.choice import best_cell, rule_of
 from interp.results.heatmaps import heatmap
-from interp.results.tables import (
-    CellColumn,
-    best_cell,
-    cell_columns,
-    damaged,
-    is_cell,
-    is_tuned,
-    read_cells,
-    results,
-    tuned_best,
-)
+from interp.results.tables import CellColumn, cell_columns, damaged, is_cell, is_tuned, read_cells, results
 from interp.runs.examples import Example, read_examples
 from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
 from interp.runs.place import Place
@@ -167,14 +158,15 @@ class SweepRun:
         best = self.best
         said = (
             f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
-            f"size {int(best['size'])}, seed {int(best['seed'])}. IIA, controls and preference in %."
+            f"size {int(best['size'])}, seed {int(best['seed'])}: {rule_of(self.frame).said}."
         )
-        parts = [f"<p>{escape(said)}</p>{self._table(cell_columns(self.schema), best)}"]
+        parts = [f"<p>{escape(said)}</p>"]
         if is_tuned(self.frame):
             parts.append(
-                "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points; * lowest loss on "
-                f"val.</p>{self._table(cell_columns(self.schema, tuned=True), tuned_best(self.frame))}"
+                "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points.</p>"
+                f"{self._table(cell_columns(self.schema, tuned=True), best)}<p>A search on the frozen model:</p>"
             )
+        parts.append(f"{self._table(cell_columns(self.schema), best)}<p>IIA, controls and preference in %.</p>")
         more = len(self.frame) - SHOWN
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
 

@@ -11,10 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from interp import cli
+from interp.cli import wrapped
+from interp.data.pairs import SPLITS
 from interp.errors import UserError
-from interp.sweep.config import DEFAULT_LIMIT, VERSION, SweepConfig, preset
+from interp.sweep.config import DEFAULT_LIMIT, FROZEN, FROZEN_SIZES, TUNED_SIZES, VERSION, SweepConfig, preset
 
 if TYPE_CHECKING:
+    from interp.clip.image_features import EmbeddedPairs
     from interp.clip.model import Clip
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
@@ -28,29 +31,33 @@ PROG = "python -m interp.sweep"
 DESCRIPTION = """\
 Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
 
-For every layer and subspace size the sweep searches a rotation on the frozen model (DAS), and reports
-  * IIA, the interchange intervention accuracy on held-out pairs, in both directions. A caption that is given Z
-    from a description must score higher (c2d, the test); a description that is given Z from a caption must score
-    lower (d2c, easy); beside it the same for PCA, difference in means and random subspaces of the same size;
-  * preference accuracy of the model: how often the description scores higher than the caption;
+At every layer and subspace size the sweep fine-tunes a model by IIT-DAS (LoRA), and reports on held-out pairs
+  * preference accuracy: how often the description scores higher than the caption;
+  * IIA, the interchange intervention accuracy of the alignment that was trained, in both directions. A caption that is
+    given Z from a description must score higher (c>d, the test); a description that is given Z from a caption must
+    score lower (d>c, easy);
+  * what the model has lost against the base in zero-shot transfer and retrieval;
   * the correlation of word attributions with word norms: through Z, around it, and in full.
-With --objective iit-das each cell is also fine-tuned with LoRA for its subspace, and the table says what that gives:
-preference, IIA of the trained alignment, what is lost in transfer and retrieval. On other data than toy the settings
-are those of training.finetune --preset paper, which is long: see --tune-steps.
+Beside it stands a search for Z on the frozen base at the same place (DAS), with PCA, difference in means and random
+subspaces of the same size; --objective das makes that search alone, in a fraction of the time.
+A cell is chosen on validation pairs: of those whose preference there is within one standard error of the highest, the
+one whose model lost least of the base's retrieval; of a search alone, of those whose IIA is within one standard error
+of the highest, the one of the smallest size.
+On other data than toy the settings are those of training.finetune --preset paper, which is long: see --tune-steps.
 Cells are kept one file each; the same command goes on where an earlier one was stopped."""
 EPILOG = """\
 examples:
   python -m interp.sweep --layers 6-12
-      the embedded toy CLIP and its world; minutes on a laptop
+      the embedded toy CLIP and its world: 21 fine-tuned models; minutes on a laptop
+  python -m interp.sweep --layers 6-12 --objective das
+      the search on the frozen model alone, 35 cells
   python -m interp.sweep --layers 10,11 --sizes 64,256 --model openai/clip-vit-base-patch32 \\
-      --data concadia:data/concadia --device cuda --out runs/concadia
-      the real thing: downloads the model, reads wiki_split.json and resized/ (or resized.zip)
-  python -m interp.sweep --layers 10 --data concadia:sample --split val
+      --data concadia:data/concadia --device cuda --tune-steps 5000 --out runs/concadia
+      the real thing: downloads the model and the sets of transfer, reads wiki_split.json and resized/ (or resized.zip)
+  python -m interp.sweep --layers 10 --data concadia:sample --split val --objective das
       one split alone, divided by article into train, val and test
-  python -m interp.sweep --layers 10 --data csv:pairs.csv --kinds alt,caption
+  python -m interp.sweep --layers 10 --data csv:pairs.csv --kinds alt,caption --objective das
       two other kinds of text, from a CSV file beside its images
-  python -m interp.sweep --objective iit-das --layers 6,9,11 --sizes 16,64 --out runs/ablation
-      also fine-tune at each of these six cells
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
       other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
 
@@ -61,7 +68,7 @@ files in the run folder:
   cells/*.json                   each cell, with the attribution of every word type by route
   examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
-  tuned/*                        each cell's fine-tuned model, for load_clip (with --objective iit-das)
+  tuned/*                        each cell's fine-tuned model, for load_clip (not with --objective das)
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
 
 
@@ -108,6 +115,7 @@ def sweep(config: SweepConfig) -> int:
         missing = [place for place in places if folder.read(place.name) is None]
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         if missing:
+            print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
             shown = features.split("test").take(attributed[:EXAMPLES])
             keep_examples(folder, pairs, shown.pairs)
             more = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
@@ -132,11 +140,29 @@ def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
     width, layers = clip.width("text"), config.layer_list
     for layer in layers:
         Site("text", layer).check(clip)
-    sizes = config.size_list or [width // part for part in (32, 16, 8, 4, 2)]
+    parts = FROZEN_SIZES if config.objective == FROZEN else TUNED_SIZES
+    sizes = config.size_list or sorted({max(1, width // part) for part in parts})
     for size in sizes:
         if size > width:
             raise UserError(f"size {size} does not fit: the text tower of {clip.name} has width {width}")
     return [Place(layer, size, seed) for layer in layers for size in sizes for seed in config.seed_list]
+
+
+def _plan(
+    config: SweepConfig, clip: Clip, features: EmbeddedPairs, attributed: int, objective: Objective | None
+) -> str:
+    """What the sweep does, in words."""
+    from interp.methods import find_methods
+
+    first, *others = (method.name.key for method in find_methods(config.methods))
+    beside = f" beside {', '.join(others)}" if others else ""
+    search = (
+        f"look for Z on the frozen model ({first}, at most {config.max_steps} steps){beside}, attribute both texts of "
+        f"{attributed} pairs"
+    )
+    more = "" if objective is None else f"; and then {objective.plan(config, features)}"
+    counts = ", ".join(f"{len(features.rows(name))} {name}" for name in SPLITS)
+    return wrapped(f"{clip.name}, {counts} pairs. At each cell: {search}{more}.")
 
 
 def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Objective | None) -> dict[str, Any]:

@@ -173,7 +173,8 @@ def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, out
     contrast = bench.features.contrast
     measures: dict[str, Any] = {"test_pairs": outcomes.pairs, "directions": rotation.size}
     measures |= iia_columns("iia", [outcomes], contrast) | shift_columns(outcomes, contrast)
-    measures["iia_val"] = _align(bench, parts["val"], rotation.basis, place.seed).iia()
+    on_val = _align(bench, parts["val"], rotation.basis, place.seed)
+    measures |= {"iia_val": on_val.iia(), "iia_val_se": on_val.iia_error()}
     measures |= outcomes.preference().columns("preference")
     return measures | {"das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss")}
 

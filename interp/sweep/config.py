@@ -21,7 +21,8 @@ from interp.options import (
 
 VERSION = 3  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
-FROZEN = "das"  # the objective that trains no model
+FROZEN, TUNED = "das", "iit-das"  # the objective that trains no model, and the one that does by default
+FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # by default: the width of the stream divided by these
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class SweepConfig(
     layers: str = option("6-12", "layers of the text tower, counted from 1: a range or a list", metavar="6-12")
     sizes: str | None = option(
         None,
-        "subspace sizes, a list; by default d/32, d/16, d/8, d/4 and d/2 of the stream's width d",
+        "subspace sizes, a list; by default d/32, d/8 and d/2 of the stream's width d, for das also d/16 and d/4",
         metavar="4,8,16",
     )
     seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
@@ -44,7 +45,7 @@ class SweepConfig(
     )
     max_steps: int = option(300, "most optimizer steps of a search")
     objective: str = option(
-        FROZEN, "das: search on the frozen model; iit-das: at each cell also fine-tune (LoRA), reported as 'trained'",
+        TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; das: the search alone",
         metavar="NAME",
     )  # fmt: skip
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from interp.report import write_report
 from interp.report.checking import load_checked
 from interp.results.heatmaps import heatmaps
-from interp.results.tables import is_tuned, terminal_table, tuned_table
+from interp.results.terminal import terminal_table
 from interp.runs.folder import RunFolder, write_table
 
 
@@ -16,8 +16,6 @@ def finish(folder: RunFolder) -> None:
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, schema)
     print(terminal_table(frame, schema, sweep.contrast, sweep.norms))
-    if is_tuned(frame):
-        print(f"\n{tuned_table(frame, schema)}")
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

@@ -33,10 +33,14 @@ class CellMeasures(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """What an entry point names: a module, or anything else that has these two functions."""
+    """What an entry point names: a module, or anything else that has these functions."""
 
     def settings(self, config: SweepConfig) -> dict[str, Any]:
         """Whatever the measures depend on besides the settings of every sweep; JSON, kept in the manifest."""
+        ...
+
+    def plan(self, config: SweepConfig, features: EmbeddedPairs) -> str:
+        """What is done at each cell besides the search, in words that follow "and then"."""
         ...
 
     def prepare(

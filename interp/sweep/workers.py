@@ -39,6 +39,7 @@ from interp.runs.place import Place
 from interp.sweep.cell import Bench, compute_layer, search_layer
 from interp.sweep.config import SweepConfig
 from interp.sweep.objectives import CellMeasures
+from interp.sweep.progress import CellsProgress, rotations_found
 from interp.tensors import Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
@@ -105,10 +106,15 @@ def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequen
                     for row in _longest_first(work, run.tokens):
                         _keep_path(work, clip, run.tokens, row)
                         bar.update()
-                with _cells_bar(keys) as bar:
-                    bench = _bench(work, clip, run)
-                    for cells in _tasks(keys, 1)[1]:
-                        compute_layer(bench, RunFolder(work.folder), cells, bar.update)
+                bench, folder = _bench(work, clip, run), RunFolder(work.folder)
+                first, then = _tasks(keys, 1, alone=work.more is not None)
+                with _searches_bar(first) as searches:
+                    for cells in first:
+                        search_layer(bench, folder, cells)
+                        searches.update(len(cells))
+                with CellsProgress(work.folder, keys, at_once=1, searches=not first) as progress:
+                    for cells in then:
+                        compute_layer(bench, folder, cells, progress.look)
     finally:
         shutil.rmtree(work.cache, ignore_errors=True)
 
@@ -144,27 +150,31 @@ def _on_disk(work: Work) -> Iterator[None]:
         raise UserError(f"cannot keep what the cells share in '{work.cache}': {error}; choose another --out") from error
 
 
-def _cells_bar(keys: Sequence[Place]) -> tqdm:
-    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    return tqdm(total=2 * len(keys), desc="cells", bar_format=form, disable=None)
+def _searches_bar(groups: Sequence[Sequence[Place]]) -> tqdm:
+    return tqdm(total=sum(map(len, groups)), desc="searches", unit="Z", leave=False, disable=None if groups else True)
 
 
 def _paths_bar(work: Work) -> tqdm:
     return tqdm(total=len(work.attributed_texts), desc="attributions", unit="text", leave=False, disable=None)
 
 
-def _tasks(keys: Sequence[Place], processes: int) -> tuple[list[list[Place]], list[list[Place]]]:
+def _tasks(
+    keys: Sequence[Place], processes: int, *, alone: bool = False
+) -> tuple[list[list[Place]], list[list[Place]]]:
     """Cells whose rotations are searched first, and then the cells to compute together, early layers, which take
     longest, in front.
 
     A layer's cells share work, so they stay together if there are layers enough for all processes; else those of a
     layer and seed, which are always searched together; else each cell is for itself, once its rotation is there.
+
+    Args:
+        alone: each cell is for itself in any case: it takes so long that sharing would save little.
     """
     ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
     groups: list[list[Place]] = []
     for alike in (lambda key: key.layer, lambda key: (key.layer, key.seed)):
         groups = [list(cells) for _, cells in groupby(ordered, key=alike)]
-        if len(groups) >= processes:
+        if len(groups) >= processes and not alone:
             return [], groups
     return groups, [[key] for key in ordered]
 
@@ -194,9 +204,11 @@ def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequenc
     try:
         with _paths_bar(work) as bar:
             _run_all(pool, _path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
-        with _cells_bar(keys) as bar:
-            for task, items in zip((_search_task, _cells_task), _tasks(keys, processes), strict=True):
-                _run_all(pool, task, items, lambda: bar.update(_steps_done(work.folder, keys) - bar.n))
+        first, then = _tasks(keys, processes, alone=work.more is not None)
+        with _searches_bar(first) as bar:
+            _run_all(pool, _search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
+        with CellsProgress(work.folder, keys, at_once=processes, searches=not first) as progress:
+            _run_all(pool, _cells_task, then, progress.look)
         pool.shutdown()
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -238,13 +250,6 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 def _paths_done(work: Work) -> int:
     return sum(1 for _ in (work.cache / PATHS).iterdir())
-
-
-def _steps_done(folder: Path, keys: Sequence[Place]) -> int:
-    """Rotations found plus cells finished, as the files tell."""
-    run = RunFolder(folder)
-    found = sum(key.rotation_file(folder).with_suffix(".json").is_file() for key in keys)
-    return found + sum(run.cell_path(key.name).is_file() for key in keys)
 
 
 _here: tuple[Work, Clip, TextRun] | None = None  # of this worker process, set once when it starts

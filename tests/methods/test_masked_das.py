@@ -298,6 +298,7 @@ def test_with_a_boundary_for_a_mask_it_is_boundless_das(seed: int, temperature: 
 
 def swept(folder: Path, methods: str) -> pd.Series:
     asked = f"--limit 60 --attributed 4 --n-steps 3 --max-steps 10 --layers 5 --sizes 6 --methods {methods} --jobs 1"
+    asked += " --objective das"
     assert sweep.main([*asked.split(), "--out", str(folder)]) == 0
     return pd.read_csv(folder / "results.csv").iloc[0]
 

@@ -6,6 +6,7 @@ must be the same for two computations to agree (seeds, and how often something i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -135,6 +136,20 @@ def iias(
         rows = [row for one in found for kind in kinds for row in one[kind]]
         out[suffix] = share([hit for _, hit, _ in rows], [article for article, _, _ in rows])
     return out
+
+
+def iia_error(world: World, split: str, layer: int, basis: Tensor, seed: int) -> float:
+    """The standard error of the IIA of both directions."""
+    rows = [row for some in interventions(world, split, layer, basis, seed).values() for row in some]
+    return clustered_error([hit for _, hit, _ in rows], [article for article, _, _ in rows])
+
+
+def clustered_error(values: Sequence[float], articles: Sequence[str]) -> float:
+    """The standard error of a mean, articles being what varies."""
+    mean, names, total = sum(values) / len(values), sorted(set(articles)), 0.0
+    for name in names:
+        total += sum(value - mean for value, article in zip(values, articles, strict=True) if article == name) ** 2
+    return math.sqrt(len(names) / (len(names) - 1) * total) / len(values)
 
 
 def share(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
@@ -314,6 +329,7 @@ def measures(
     for kind, rows in done.items():
         out[f"shift_{SUFFIX[kind]}"] = sum(rise for _, _, rise in rows) / len(rows)
     out["iia_val"], out["directions"] = iias(world, "val", layer, [basis], seed)[""][0], float(basis.shape[1])
+    out["iia_val_se"] = iia_error(world, "val", layer, basis, seed)
     compared = {"": [basis]} | {f"_{name}": bases for name, bases in controls(world, layer, size, seed).items()}
     compared |= {"_size0": [torch.zeros(width, 0, dtype=torch.float64)], "_whole": [torch.eye(width).double()]}
     for name, bases in compared.items():

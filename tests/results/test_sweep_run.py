@@ -17,7 +17,7 @@ from interp.measures import PAPER_METHODS, MethodName
 from interp.results import sweep_run
 from interp.results.heatmaps import heatmaps
 from interp.results.sweep_run import load_sweep
-from interp.results.tables import terminal_table, tuned_table
+from interp.results.terminal import terminal_table
 from interp.runs.folder import StoreError
 from interp.schema import SCORE, Measure, Schema
 from tests.oracles.plain_forward import one_line
@@ -40,7 +40,7 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
     assert run.contrast == WINES.contrast
     assert tuple(run.methods) == WINES.methods
     text = terminal_table(run.frame, run.schema, run.contrast, run.norms)
-    text += tuned_table(run.frame, run.schema) + run._repr_html_()
+    text += run._repr_html_()
     for expected in ("warm_beer>white_wine", "warm beer given Z of white wine", "IIA pca", "IIA means"):
         assert expected in text.replace("&gt;", ">")
     pictures = [path.name for path in heatmaps(run.frame, tmp_path, run.schema)]

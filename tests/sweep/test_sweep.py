@@ -29,7 +29,7 @@ from interp.data.norms import load_norms
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation
-from interp.results.tables import best_cell
+from interp.results.choice import best_cell
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, locked
 from interp.runs.place import Place
@@ -55,14 +55,15 @@ SMALL = [
     "--sizes",
     "2,6",
 ]
+FROZEN = ["--objective", "das"]
 
 
 def run(*arguments: str) -> int:
-    return sweep.main([*SMALL, *arguments])
+    return sweep.main([*SMALL, *FROZEN, *arguments])
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "interp.sweep", *SMALL, *arguments]
+    return [sys.executable, "-m", "interp.sweep", *SMALL, *FROZEN, *arguments]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
             assert min(picture.size) > 200
     assert not (done / "cache").exists()
     assert manifest["cells"] == [Place(layer, size, 0).name for layer in (4, 5) for size in (2, 6)]
-    command_of_it = "python -m interp.sweep --layers 4-5 --sizes 2,6 --max-steps 10 --jobs 1"
+    command_of_it = "python -m interp.sweep --layers 4-5 --sizes 2,6 --max-steps 10 --objective das --jobs 1"
     assert manifest["command"].startswith(command_of_it)
     assert manifest["command"].endswith("--limit 60")
     assert (done / "report.html").stat().st_size > 10_000
@@ -210,7 +211,9 @@ def test_a_missing_cell_is_computed_again_from_its_rotation(done: Path, model: s
 
 def test_a_run_can_be_widened_but_not_bent(done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = shutil.copytree(done, tmp_path / "run")
-    assert sweep.main([*SMALL[:-2], "--sizes", "2,3,6", "--model", model, "--out", str(out), "--jobs", "1"]) == 0
+    assert (
+        sweep.main([*SMALL[:-2], *FROZEN, "--sizes", "2,3,6", "--model", model, "--out", str(out), "--jobs", "1"]) == 0
+    )
     assert json.loads((out / "manifest.json").read_text())["cells_computed"] == 2
     narrow, wide = pd.read_csv(done / "results.csv"), pd.read_csv(out / "results.csv")
     pd.testing.assert_frame_equal(wide[wide["size"] != 3].reset_index(drop=True), narrow)
@@ -263,7 +266,7 @@ def test_the_table_marks_the_cell_that_val_chooses(done: Path, model: str, capsy
 )
 def test_bad_arguments_are_one_line_and_status_2(tmp_path: Path, capsys, arguments: list[str], message: str):
     out = tmp_path / "run"
-    assert sweep.main([*SMALL, "--out", str(out), *arguments]) == 2
+    assert run("--out", str(out), *arguments) == 2
     assert message in one_line(capsys)
     assert not out.exists()
 
@@ -352,7 +355,9 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     tuned = ["--objective", "iit-das", "--tune-steps", "6", "--layers", "5", "--sizes", "6", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = capsys.readouterr().out
-    assert "Trained: a model fine-tuned by IIT-DAS (LoRA) at each cell" in shown
+    assert "1 cells, 0 done before" in shown
+    assert "and then fine-tune by IIT-DAS (LoRA, at most 6 steps)" in shown
+    assert "At each cell a model is fine-tuned by IIT-DAS (LoRA)" in shown
     frame = pd.read_csv(out / "results.csv")
     frozen = pd.read_csv(done / "results.csv").query("layer == 5 and size == 6").reset_index(drop=True)
     # In `done` the rotation was searched beside another size, which changes last digits.

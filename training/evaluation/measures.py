@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from interp.cli import aligned
+from interp.cli import cut, folded
 from interp.data.contrast import Contrast
 from interp.measures import evaluation_schema
 from interp.stats import Estimate
 
+LONGEST = 44  # letters of a cell: a third of a terminal
 COLUMNS = ("task", "of", "measure", "value", "low", "high", "n")
 
 
@@ -61,4 +62,4 @@ def terminal_table(rows: Sequence[Number], contrast: Contrast) -> str:
             value += f" {unit.sign}"
         interval = "" if math.isnan(row.low) else f"[{low} {high}]"
         lines.append((row.task, row.of, row.measure, value, interval, str(row.n)))
-    return "\n".join(aligned(lines, left=3))
+    return "\n".join(folded([[cut(cell, LONGEST) for cell in line] for line in lines], left=3))

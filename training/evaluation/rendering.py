@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from interp.cli import aligned
+from interp.cli import WIDTH, cut, folded, wrapped
 from interp.runs.folder import write_atomic
 
 PLUS_MINUS = " ± "
@@ -91,8 +91,9 @@ def _texts(table: ResultTable) -> list[list[str]]:
 
 
 def terminal(table: ResultTable) -> str:
-    """Plain text, a line for each model."""
-    return "\n".join([f"{table.name}: {table.title}; mean ± SD over n seeds", "", *aligned(_texts(table), left=1)])
+    """Plain text, a line for each model; columns that a terminal has no room for go on below."""
+    title = wrapped(f"{table.name}: {table.title}; mean ± SD over n seeds")
+    return "\n".join([title, "", *folded([[cut(name, WIDTH // 2), *cells] for name, *cells in _texts(table)])])
 
 
 def csv(table: ResultTable) -> str:

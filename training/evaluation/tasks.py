@@ -156,6 +156,12 @@ def _accuracy(guess: np.ndarray, labels: np.ndarray) -> Estimate:
     return wilson(int((guess == labels).sum()), len(labels))
 
 
+def random_sets(n: int, seed: int) -> tuple[list[int], list[str]]:
+    """Numbers of n pairs in random sets of `RETRIEVED_AMONG`, without those that fill none; and the set of each."""
+    order = np.random.default_rng(seed).permutation(n)[: max(1, n // RETRIEVED_AMONG) * RETRIEVED_AMONG].tolist()
+    return order, [str(i // RETRIEVED_AMONG) for i in range(len(order))]
+
+
 def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[dict[str, Estimate], list[str]]:
     """How often an image's own text scores highest among those of its set, by kind of text; and notes.
 
@@ -170,12 +176,10 @@ def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> t
         sets = image_features(clip, load_distinct(of=RETRIEVED_AMONG, seed=seed))
         groups: Sequence[str] = sets.groups
     else:
-        order = np.random.default_rng(seed).permutation(len(features))
-        order = order[: max(1, len(order) // RETRIEVED_AMONG) * RETRIEVED_AMONG]
-        sets = features.take(order.tolist())
-        groups = [str(i // RETRIEVED_AMONG) for i in range(len(order))]
-        if len(order) < RETRIEVED_AMONG:
-            notes.append(f"retrieval is among {len(order)} pairs, all that were held out")
+        rows, groups = random_sets(len(features), seed)
+        sets = features.take(rows)
+        if len(sets) < RETRIEVED_AMONG:
+            notes.append(f"retrieval is among {len(sets)} pairs, all that were held out")
     out = {}
     for number, kind in enumerate(features.contrast.kinds):
         texts = sets.texts[number * len(sets) : (number + 1) * len(sets)]

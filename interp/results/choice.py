@@ -1,0 +1,71 @@
+"""Which cell of a sweep is chosen: by validation pairs alone, by a rule that does not tie where shares are 100 %."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The one-standard-error rule (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3), and what decides after it.
+
+    A share of some hundred pairs that is a little higher than another one is so by chance, and many reach 100 %. So
+    every cell whose share is at most one standard error below the highest counts as good as the best, and of these the
+    one is chosen that comes first in other respects, in their order, less before more. Nothing is chosen on test pairs.
+
+    * Fine-tuned cells: preference on val; then what the model has lost of the base's retrieval on val, as the rise of
+      the cross-entropy of picking an image's own text among the candidates, in nats, the mean over both kinds of text;
+      then the smaller size, the earlier layer, the lower seed. The rise has no ceiling, so that it does not tie.
+    * Frozen search: IIA on val; then the smaller size, the lower loss of the search on val, the earlier layer, the
+      lower seed.
+
+    Attributes:
+        share: measured on val, the more the better; of several highest ones the largest standard error counts.
+        error: its standard error. A run that is older than this measure knows none: there only equals are as good.
+        then: what decides among those that are as good.
+        said: the rule in words.
+    """
+
+    share: str
+    error: str
+    then: tuple[str, ...]
+    said: str
+
+
+TUNED = Rule(
+    "tuned_preference_val", "tuned_preference_val_se", ("tuned_retrieval_rise_val", "size", "layer", "seed"),
+    "of the cells whose preference on val is within one standard error of the highest, the one whose model lost least "
+    "of the base's retrieval on val (rise of cross-entropy, nats); then the smaller size, the earlier layer, the lower "
+    "seed",
+)  # fmt: skip
+FROZEN = Rule(
+    "iia_val", "iia_val_se", ("size", "das_val_loss", "layer", "seed"),
+    "of the cells whose IIA on val is within one standard error of the highest, the one of the smallest size; then the "
+    "lowest loss of the search on val, the earlier layer, the lower seed",
+)  # fmt: skip
+
+
+def rule_of(frame: pd.DataFrame) -> Rule:
+    """The rule for a run's cells: that of fine-tuned ones where all that it needs was measured."""
+    return TUNED if {TUNED.share, TUNED.error, *TUNED.then} <= set(frame.columns) else FROZEN
+
+
+def as_good(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    """The cells that are within one standard error of the highest; a share that is not defined is below all others."""
+    share = frame[rule.share].fillna(-np.inf)
+    highest = share.max()
+    error = frame.loc[share == highest, rule.error].max() if rule.error in frame else 0.0
+    return frame[share >= highest - np.nan_to_num(error)]
+
+
+def best_cell(frame: pd.DataFrame) -> pd.Series:
+    """The cell that the validation pairs choose, by the rule that is for such a run."""
+    rule = rule_of(frame)
+    among = as_good(frame, rule)
+    return among.sort_values([key for key in rule.then if key in among], na_position="last").iloc[0]

@@ -1,0 +1,92 @@
+"""How far the cells of a sweep are: a bar, and once, when the first ones are done, how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+
+SHORT = 20.0  # seconds that are not worth a line
+
+
+@dataclass
+class Forecast:
+    """Says once how long the rest will take.
+
+    Attributes:
+        total: cells that are to be computed.
+        at_once: how many are at work at a time; before so many are done, little is known.
+        now: the time in seconds.
+        say: takes the line.
+    """
+
+    total: int
+    at_once: int
+    now: Callable[[], float] = time.monotonic
+    say: Callable[[str], object] = tqdm.write
+    started: float = field(init=False)
+    said: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.now()
+
+    def look(self, done: int) -> None:
+        """Speak, if it is time: as many cells as are at work at once have been finished, and some are missing."""
+        if self.said or done < self.at_once or done >= self.total:
+            return
+        self.said = True
+        passed = self.now() - self.started
+        left = passed / done * (self.total - done)
+        if left >= SHORT:
+            self.say(f"{done} of {self.total} cells took {duration(passed)}; the rest takes about {duration(left)}")
+
+
+def duration(seconds: float) -> str:
+    """As people say it.
+
+    >>> duration(41.2), duration(200), duration(20000)
+    ('41 seconds', '3.3 minutes', '5.6 hours')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
+class CellsProgress:
+    """A bar over cells as their files appear, and a `Forecast`; used in a with statement.
+
+    Args:
+        searches: rotations count too, each as much as a cell: they are searched beside the cells, not before them.
+    """
+
+    def __init__(self, folder: Path, keys: Sequence[Place], *, at_once: int, searches: bool) -> None:
+        self.folder, self.keys, self.searches = folder, keys, searches
+        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        total = len(keys) * (2 if searches else 1)
+        self.bar = tqdm(total=total, desc="cells", bar_format=form, disable=None)
+        self.forecast = Forecast(len(keys), at_once)
+
+    def __enter__(self) -> CellsProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def look(self) -> None:
+        """See which files are there."""
+        run = RunFolder(self.folder)
+        done = sum(run.cell_path(key.name).is_file() for key in self.keys)
+        found = rotations_found(self.folder, self.keys) if self.searches else 0
+        self.bar.update(done + found - self.bar.n)
+        self.forecast.look(done)
+
+
+def rotations_found(folder: Path, keys: Sequence[Place]) -> int:
+    """How many of the cells have a rotation."""
+    return sum(key.rotation_file(folder).with_suffix(".json").is_file() for key in keys)

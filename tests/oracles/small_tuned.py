@@ -1,0 +1,136 @@
+"""What a sweep says of the models that it has fine-tuned, recomputed as `small_sweep` does: plain passes in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+import interp
+from tests.oracles.small_sweep import (
+    NORMS,
+    ROUTES,
+    SOURCE_DRAWS,
+    SUFFIX,
+    World,
+    attributions,
+    clean,
+    clustered_error,
+    correlation,
+    draw_sources,
+    iias,
+    interventions,
+    loss,
+    share,
+)
+
+AMONG = 64  # candidates of retrieval
+
+
+def tuned_measures(
+    base: World, folder: Path, data: str, layer: int, seed: int, *, classes: Path, attributed: int, n_steps: int
+) -> dict[str, float]:
+    """All that a sweep says of the model in a run folder.
+
+    Args:
+        base: the model that was fine-tuned.
+        classes: a folder of images for each class, by which transfer is measured.
+    """
+    world = load_tuned(base, folder)
+    basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
+    out, shares = {"val_loss": mean_loss(world, layer, basis, seed)}, {}
+    hits = preferred(world, "test")
+    shares["preference"] = share(hits, world.all("test", "group"))
+    shares |= {f"iia{suffix}": each for suffix, each in iias(world, "test", layer, [basis], seed).items()}
+    for kind, rows in interventions(world, "test", layer, basis, seed).items():
+        out[f"shift_{SUFFIX[kind]}"] = sum(rise for _, _, rise in rows) / len(rows)
+    for name, each in shares.items():
+        out[name], out[f"{name}_low"], out[f"{name}_high"] = each
+    hits = preferred(world, "val")
+    out["preference_val"] = sum(hits) / len(hits)
+    out["preference_val_se"] = clustered_error(hits, world.all("val", "group"))
+    both = list(zip(retrieval(world, "val"), retrieval(base, "val"), strict=True))
+    out["retrieval_rise_val"] = sum(ours[1] - theirs[1] for ours, theirs in both) / 2
+    both = list(zip(retrieval(world, "test"), retrieval(base, "test"), strict=True))
+    out["retrieval_drop"] = sum(theirs[0] - ours[0] for ours, theirs in both) / 2
+    out["transfer_drop"] = accuracy(base, classes) - accuracy(world, classes)
+    said, _ = attributions(world, layer, basis, attributed, n_steps)
+    for norm in NORMS:
+        ratings = interp.load_norm(norm).ratings
+        rated = sorted(word for word in said["full"] if word in ratings)
+        for route in ROUTES:
+            means, stem = [np.mean(said[route][word]) for word in rated], f"r_{norm}_{route}"
+            out[stem], out[f"{stem}_low"], out[f"{stem}_high"] = correlation(means, [ratings[word] for word in rated])
+    return {f"tuned_{name}": value for name, value in out.items()}
+
+
+def load_tuned(base: World, folder: Path) -> World:
+    """A fine-tuned model with the pairs and images of its base, whose vision tower it has."""
+    return World(interp.load_clip(str(folder), dtype=torch.float64), base.pairs, base.images)
+
+
+def preferred(world: World, split: str) -> list[float]:
+    """For each pair of a split 1 if the description scores higher."""
+    layer = world.clip.depth("text")
+    described, captioned = (clean(world, split, kind, layer)[0].tolist() for kind in ("description", "caption"))
+    return [float(one > other) for one, other in zip(described, captioned, strict=True)]
+
+
+def mean_loss(world: World, layer: int, basis: torch.Tensor, seed: int) -> float:
+    """The IIT-DAS loss of all pairs of val, the mean over draws of sources."""
+    n, generator = len(world.pairs["val"]), torch.Generator().manual_seed(seed)
+    drawn = [draw_sources(n, generator) for _ in range(SOURCE_DRAWS)]
+    return sum(float(loss(world, "val", layer, basis, source, range(n))) for source in drawn) / SOURCE_DRAWS
+
+
+def embed(world: World, texts: Sequence[str]) -> torch.Tensor:
+    """Unit-norm, one text after another."""
+    found = [
+        world.clip.model.get_text_features(input_ids=torch.tensor([world.clip.tokenizer(text)["input_ids"]]))
+        for text in texts
+    ]
+    return functional.normalize(torch.cat([one.pooler_output for one in found]), dim=-1)
+
+
+def retrieval(world: World, split: str) -> list[tuple[float, float]]:
+    """For each kind of text the share of pairs of a split whose own text wins in its set, and the cross-entropy."""
+    n, scale, out = len(world.pairs[split]), float(world.clip.model.logit_scale.exp()), []
+    order = np.random.default_rng(0).permutation(n).tolist()
+    sets = [order[start : start + AMONG] for start in range(0, n, AMONG)]
+    sets = [some for some in sets if len(some) == AMONG] or sets
+    for kind in ("description", "caption"):
+        texts, hits, losses = embed(world, world.all(split, kind)), [], []
+        for some in sets:
+            for i in some:
+                logits = {j: scale * float(world.images[split][i] @ texts[j]) for j in some}
+                hits.append(float(all(logits[i] > logits[j] for j in some if j != i)))
+                losses.append(math.log(sum(math.exp(logits[j] - logits[i]) for j in some)))
+        out.append((sum(hits) / len(hits), sum(losses) / len(losses)))
+    return out
+
+
+def accuracy(world: World, classes: Path) -> float:
+    """Of zero-shot classification, one image after another."""
+    names = sorted(path.name for path in classes.iterdir())
+    texts, hits = embed(world, [f"A picture of {name}" for name in names]), []
+    for right, name in enumerate(names):
+        for path in sorted((classes / name).iterdir()):
+            pixels = world.clip.processor([Image.open(path).convert("RGB")], return_tensors="pt")["pixel_values"]
+            image = world.clip.model.get_image_features(pixel_values=pixels.double()).pooler_output[0]
+            hits.append(float(int((texts @ image).argmax()) == right))
+    return sum(hits) / len(hits)
+
+
+def close_enough(got: Mapping[str, float], wanted: Mapping[str, float]) -> list[str]:
+    """Names of measures that differ by more than the rounding of float32 explains; shares may not differ at all."""
+    exact = ("tuned_iia", "tuned_preference", "tuned_transfer", "tuned_retrieval_drop")
+    return [
+        f"{name}: {got[name]}, not {value}"
+        for name, value in wanted.items()
+        if not abs(got[name] - value) <= (1e-9 if name.startswith(exact) else 5e-5)
+    ]

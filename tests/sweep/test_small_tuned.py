@@ -1,0 +1,114 @@
+"""A small sweep that fine-tunes, against an oracle that shares nothing with it but how files are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from accelerate.state import AcceleratorState
+from PIL import Image
+
+from interp.results.choice import TUNED, best_cell, rule_of
+from interp.runs.place import Place
+from interp.sweep import __main__ as sweep
+from tests.oracles.plain_forward import random_clip
+from tests.oracles.small_sweep import load_world
+from tests.oracles.small_tuned import close_enough, tuned_measures
+from tests.sweep.test_small_sweep import write_concadia
+from training import ablation
+
+pytestmark = pytest.mark.slow
+
+LAYERS, SIZES = (3, 4), (2, 6)
+ATTRIBUTED, N_STEPS = 4, 5
+CHECKED = ((3, 6), (4, 2))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a sweep left and said, and what it was made of."""
+
+    folder: Path
+    said: str
+    cells: Mapping[tuple[int, int], Mapping[str, Any]]
+    model: str
+    data: str
+    classes: Path
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """The authors' rates would hardly move the model in a few steps, so here they are higher."""
+    root, rng = tmp_path_factory.mktemp("small-tuned"), np.random.default_rng(0)
+    model, data, folder = str(random_clip(root / "model")), f"concadia:{root / 'concadia'}", root / "run"
+    write_concadia(root / "concadia")
+    for name in ("star", "harbour", "circle"):
+        for number in range(4):
+            path = root / "classes" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(path)
+    own = ablation._tuning
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(root / "cache"))
+        patcher.setattr(
+            ablation,
+            "_tuning",
+            lambda config: replace(own(config), lr=0.02, rotation_lr=0.02, lora_rank=2, batch_size=32),
+        )
+        patcher.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
+        AcceleratorState._reset_state(True)
+        options = {
+            "--model": model, "--data": data, "--out": folder, "--layers": "3,4", "--sizes": "2,6", "--jobs": 1,
+            "--max-steps": 40, "--attributed": ATTRIBUTED, "--n-steps": N_STEPS, "--tune-steps": 12,
+            "--transfer": f"mine={root / 'classes'}",
+        }  # fmt: skip
+        assert sweep.main([str(word) for option in options.items() for word in option]) == 0
+    read = [json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")]
+    cells = {(cell["cell"]["layer"], cell["cell"]["size"]): cell for cell in read}
+    return Tuned(folder, "\n".join(said), cells, model, data, root / "classes")
+
+
+@pytest.mark.parametrize(("layer", "size"), CHECKED)
+def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tuned: Tuned, layer: int, size: int):
+    base = load_world(tuned.model, tuned.data)
+    folder = tuned.folder / "tuned" / Place(layer, size, 0).name
+    wanted = tuned_measures(
+        base, folder, tuned.data, layer, 0, classes=tuned.classes, attributed=ATTRIBUTED, n_steps=N_STEPS
+    )
+    got = {name: value for name, value in tuned.cells[layer, size]["measures"].items() if name.startswith("tuned_")}
+    assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
+    assert close_enough(got, wanted) == []
+    assert got["tuned_preference_val_se"] > 0
+    assert got["tuned_retrieval_rise_val"] != 0  # so that a sign that is turned is seen
+    for name in ("tuned_retrieval_drop", "tuned_transfer_drop"):
+        assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
+
+
+def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):
+    assert "4 cells, 0 done before" in tuned.said
+    plan = " ".join(tuned.said.partition("results go to")[2].split())
+    assert "70 train, 16 val, 24 test pairs. At each cell: look for Z on the frozen model" in plan
+    assert "and then fine-tune by IIT-DAS (LoRA, 12 steps), and measure preference" in plan
+    frame = pd.read_csv(tuned.folder / "results.csv")
+    assert rule_of(frame) == TUNED
+    best = Place.of(best_cell(frame))
+    assert f"* chosen on val: layer {best.layer}, size {best.size}, seed 0: preference" in tuned.said
+    assert max(len(line) for line in tuned.said.splitlines() if str(tuned.folder) not in line) <= 140
+
+
+def test_the_page_shows_the_trained_model_first(tuned: Tuned):
+    page = (tuned.folder / "report.html").read_text()
+    assert page.index("fine-tuned there, the model scores") < page.index("a search on the frozen model there has")
+    assert page.index("Fine-tuned by IIT-DAS [95 % interval]") < page.index(
+        "The search on the frozen model at the same"
+    )
+    assert page.index("Table of fine-tuned models") < page.index("Table of all cells")
+    assert page.index("Heatmap: Trained: preference accuracy") < page.index("Heatmap: IIA on held-out pairs")
+    assert TUNED.said.replace("'", "&#39;") in page
