@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.results.heatmaps import Grid, grid
+from interp.results.heatmaps import Grid, grid, trained_first
 from interp.results.sweep_run import SweepRun
 from interp.show.colours import as_hex, ink_on
 
@@ -45,10 +45,9 @@ class Heatmap:
 
 def heatmaps(sweep: SweepRun) -> list[Heatmap]:
     """One for each measure that any cell has; those of fine-tuned models come first."""
-    shown = sorted(sweep.schema.shown("heatmap"), key=lambda measure: not measure.tuned)
     return [
         _heatmap(grid(sweep.frame, measure), sweep.best, measure.full_title)
-        for measure in shown
+        for measure in trained_first(sweep.schema.shown("heatmap"))
         if not sweep.frame[measure.key].isna().all()
     ]
 

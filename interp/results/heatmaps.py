@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 def heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
     """A picture layer x size for each measure that has one, the mean over seeds; returns the files."""
     out = []
-    for measure in schema.shown("heatmap"):
+    for measure in trained_first(schema.shown("heatmap")):
         path = folder / f"heatmap-{measure.key.replace('_', '-')}.png"
         write_atomic(path, heatmap(frame, measure).png())
         out.append(path)
     return out
+
+
+def trained_first(measures: Iterable[Measure]) -> list[Measure]:
+    """Those of fine-tuned models in front, else in their order."""
+    return sorted(measures, key=lambda measure: not measure.tuned)
 
 
 @dataclass(frozen=True, eq=False)
