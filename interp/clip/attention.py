@@ -26,6 +26,7 @@ class HeadTables:
         unpack: the packed vector of each unpacked one; anything behind a text's end.
         pack: the unpacked vector of each packed one, which are 3 x heads for each token.
         outputs: the same for outputs, which are one for each head.
+        shared, again: packed rows that stand for further tokens, and the unpacked keys and values of these.
     """
 
     heads: int
@@ -33,24 +34,34 @@ class HeadTables:
     unpack: Int[Tensor, " u"]
     pack: Int[Tensor, " v"]
     outputs: Int[Tensor, " w"]
+    shared: Int[Tensor, " s"]
+    again: Int[Tensor, " a"]
 
 
 def head_tables(groups: Sequence[Group], heads: int) -> HeadTables:
     """The tables for groups of all tokens of the texts, which lie in this order."""
     device = groups[0].index.device
-    vector = torch.arange(3 * heads, device=device)
-    unpack, pack, outputs, before = [], [], [], 0
+    head, part = torch.arange(heads, device=device), torch.arange(3, device=device)[:, None]
+    tables: dict[str, list[Tensor]] = {name: [] for name in ("unpack", "pack", "outputs", "shared", "again")}
+    before = 0
     for some in groups:
         texts, length = some.index.shape
-        rows = some.index[None, :, None] * (3 * heads) + vector.view(3, 1, heads, 1)
-        unpack.append(rows.flatten())
-        place = (some.kept // length * heads * length + some.kept % length)[:, None] + vector[:heads] * length
-        outputs.append((place + before).flatten())
-        part = texts * heads * length
-        pack.append((place[:, None] + (3 * before + torch.arange(3, device=device) * part)[:, None]).flatten())
-        before += part
+        size = texts * heads * length
+
+        def vectors(token: Tensor, length: int = length) -> Tensor:
+            return (token // length * heads * length + token % length)[:, None] + head * length
+
+        def triples(token: Tensor, size: int = size, begin: int = 3 * before) -> Tensor:
+            return begin + vectors(token)[:, None] + part * size
+
+        tables["unpack"].append(some.index[None, :, None] * 3 * heads + (part * heads + head).view(3, 1, heads, 1))
+        tables["pack"].append(triples(some.kept))
+        tables["outputs"].append(before + vectors(some.kept))
+        tables["shared"].append(some.index.flatten()[some.shared])
+        tables["again"].append(triples(some.shared)[:, 1:])
+        before += size
     shapes = tuple((len(some.index), some.index.shape[1]) for some in groups)
-    return HeadTables(heads, shapes, torch.cat(unpack), torch.cat(pack), torch.cat(outputs))
+    return HeadTables(heads, shapes, **{name: torch.cat([one.flatten() for one in of]) for name, of in tables.items()})
 
 
 def packed_attention(qkv: Float[Tensor, "total w"], tables: HeadTables, scale: float) -> Float[Tensor, "total d"]:
@@ -100,7 +111,11 @@ class _PackedAttention(torch.autograd.Function):
             inner.addcmul_(weights, inner.sum(-1, keepdim=True), value=-1).mul_(ctx.scale)
             torch.bmm(inner, k, out=dq)
             torch.bmm(inner.transpose(1, 2), q, out=dk)
-        return turned.index_select(0, tables.pack).view(len(grad), -1), None, None
+        back = turned.index_select(0, tables.pack).view(len(grad), -1)
+        if len(tables.shared):
+            more = turned.index_select(0, tables.again).view(len(tables.shared), -1)
+            back[:, grad.shape[1] :].index_add_(0, tables.shared, more)
+        return back, None, None
 
 
 def _parts(unpacked: Tensor, tables: HeadTables, parts: int) -> list[tuple[Tensor, ...]]:

@@ -16,8 +16,8 @@ HEADS, HEAD, SCALE = 3, 4, 0.7
 def one_by_one(qkv: Tensor, layout: Packed, lengths: Tensor) -> Tensor:
     """Each text alone, in the order in which they are packed."""
     out = torch.empty(len(qkv), HEADS * HEAD, dtype=qkv.dtype)
-    for start, length in zip(layout.starts.tolist(), lengths.tolist(), strict=True):
-        rows = slice(start, start + length)
+    for places, length in zip(layout.places, lengths.tolist(), strict=True):
+        rows = places[:length]
         q, k, v = (part.view(length, HEADS, HEAD).transpose(0, 1) for part in qkv[rows].chunk(3, -1))
         mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=SCALE)
         out[rows] = mixed.transpose(0, 1).flatten(1)
