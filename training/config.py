@@ -43,7 +43,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     samples: int | None = option(None, "pairs drawn with replacement for an epoch; by default each pair once")
     val_samples: int = option(5000, "most pairs of val that are looked at")
     look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
-    patience: int = option(10, "looks at val without a lower loss, then stop")
+    patience: int = option(3, "looks at val without a lower loss, then stop")
     checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look")
     max_steps: int | None = option(None, "most optimizer steps")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(

@@ -17,8 +17,8 @@ from transformers.activations import QuickGELUActivation
 
 from interp.clip.attention import HeadTables, head_tables, packed_attention
 from interp.clip.merged import MergedAttention, merged
-from interp.clip.model import Clip, Tower
-from interp.clip.packing import Group, Packed, in_order
+from interp.clip.model import Clip, Tokens, Tower
+from interp.clip.packing import Group, Packed, in_order, pack
 from interp.tensors import Float, Int, Pixels, Streams, Tensor
 
 QUICK = 1.702  # in the activation of CLIP's blocks
@@ -185,6 +185,24 @@ def run_texts(
         yield hidden[layout.ends], k, v
     k, v = keys_and_values(last, hidden)
     yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
+
+
+@torch.inference_mode()
+def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[Tensor, "n embed"]:
+    """Unit-norm embeddings of texts: `embed_texts` for many that begin alike, as prompts do; that is run once.
+
+    Args:
+        tokens: of n texts.
+    """
+    out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
+    tower, rows = text_blocks(clip), tokens.ids.tolist()
+    alphabetical = torch.tensor(sorted(range(len(rows)), key=lambda row: rows[row]), dtype=torch.long)
+    for some in alphabetical.split(batch_size) if len(rows) else ():
+        batch = tokens.take(some)
+        layout = pack(batch.ids, batch.eot, clip.device)
+        *_, (end, _, _) = run_texts(clip, batch.ids.to(clip.device), layout, tower)
+        out[some] = embed_stream(clip, "text", end)
+    return out
 
 
 def embed_stream(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:

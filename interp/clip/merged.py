@@ -142,7 +142,11 @@ def merged(block: Any) -> Any:
     """
     attention, mlp = block.self_attn, block.mlp
     layers = [attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj, mlp.fc1, mlp.fc2]
-    if all(type(layer) is nn.Linear for layer in layers) or not all(map(_mergeable, layers)):
+    if all(type(layer) is nn.Linear for layer in layers) or torch.is_autocast_enabled(
+        _base(layers[0]).weight.device.type
+    ):
+        return block
+    if not all(map(_mergeable, layers)):
         return block
     qkv, out = _join(layers[:3]), _alone(layers[3])
     joined = MergedAttention(attention.num_heads, attention.head_dim, attention.scale, qkv, out)
@@ -155,21 +159,19 @@ def _mergeable(layer: Any) -> bool:
     """Whether a layer computes x W0' + b, its weights frozen, plus s B A x for each adapter: no dropout, no variant."""
     from peft.tuners.lora import Linear as Adapted
 
-    if torch.is_autocast_enabled(_weight(layer).device.type):
-        return False
     if type(layer) is nn.Linear:
         return not layer.weight.requires_grad
     if type(layer) is not Adapted or layer.merged or layer.disable_adapters or layer.base_layer.weight.requires_grad:
         return False
     return all(
         isinstance(layer.lora_dropout[name], nn.Identity) and name not in layer.lora_variant
-        and layer.lora_B[name].bias is None and layer.lora_A[name].weight.dtype == _weight(layer).dtype
+        and layer.lora_B[name].bias is None and layer.lora_A[name].weight.dtype == layer.base_layer.weight.dtype
         for name in layer.active_adapters
     )  # fmt: skip
 
 
-def _weight(layer: Any) -> Tensor:
-    return getattr(layer, "base_layer", layer).weight
+def _base(layer: Any) -> nn.Linear:
+    return layer if type(layer) is nn.Linear else layer.base_layer
 
 
 def _alone(layer: Any) -> Callable[[Tensor], Tensor]:
@@ -180,11 +182,11 @@ def _join(layers: Sequence[Any]) -> Linear:
     """Layers of one input as one layer, their adapters merged."""
     adapters: list[Adapter] = []
     with torch.no_grad():
-        weight = torch.cat([_weight(layer) for layer in layers])
-        bias = torch.cat([getattr(layer, "base_layer", layer).bias for layer in layers])
+        weight = torch.cat([_base(layer).weight for layer in layers])
+        bias = torch.cat([_base(layer).bias for layer in layers])
         first = 0
         for layer in layers:
-            outputs = slice(first, first + len(_weight(layer)))
+            outputs = slice(first, first + _base(layer).out_features)
             first = outputs.stop
             for name in () if type(layer) is nn.Linear else layer.active_adapters:
                 down, up, scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]

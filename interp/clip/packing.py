@@ -1,7 +1,8 @@
 """Texts of different lengths side by side, without padding.
 
-The tokens of all texts lie packed, one text after the other, and pass the linear layers so. Only attention needs them
-by text; it takes them in groups of similar length.
+The tokens of all texts lie packed, one text after the other, and pass the linear layers so. What a causal tower reads
+at a token depends on nothing behind it, so texts that begin alike share the rows of that beginning. Only attention
+needs tokens by text; it takes them in groups of similar length.
 """
 
 from __future__ import annotations
@@ -94,40 +95,28 @@ class Packed:
     earlier: list[Group]
 
 
-def pack(eot: Int[Tensor, " n"], width: int, device: torch.device) -> Packed:
-    """Lay out texts that end at `eot`, given as a padded table of `width` tokens; the layout is for `device`."""
-    eot = eot.cpu()
-    order = torch.argsort(eot, stable=True)
-    starts = torch.empty_like(eot)
-    starts[order] = torch.cumsum(eot[order] + 1, 0) - eot[order] - 1
-    inside = torch.arange(width) <= eot[order, None]
-    taken = (order[:, None] * width + torch.arange(width))[inside]
-    groups, earlier = (group(starts, lengths, device) for lengths in (eot + 1, eot))
-    places = starts[:, None] + torch.arange(width)
-    return Packed(places, (starts + eot).to(device), taken.to(device), groups, earlier)
-
-
-def pack_shared(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) -> Packed:
-    """`pack` with what texts have in common at their beginning laid down once: nothing behind it can be seen there.
+def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) -> Packed:
+    """Lay out texts: what several have in common at their beginning once, for nothing behind it can be seen there.
 
     Args:
         ids: token ids, padded behind each text's EOT.
         eot: where each text ends.
+        device: that the layout is for.
     """
     ids, eot = ids.cpu(), eot.cpu()
-    places, first = torch.zeros_like(ids), torch.zeros_like(ids, dtype=torch.bool)
+    width, said, ends = ids.shape[1], ids.tolist(), eot.tolist()
     rows: dict[tuple[int, int], int] = {}  # of a token, by the row of the token before it
-    taken = []
+    places, first, taken = [[0] * width for _ in said], [[False] * width for _ in said], []
     for text in torch.argsort(eot, stable=True).tolist():
-        before, begun = -1, len(rows)
-        own = []
-        for token in ids[text, : int(eot[text]) + 1].tolist():
-            before = rows.setdefault((before, token), len(rows))
-            own.append(before)
-        places[text, : len(own)] = torch.tensor(own)
-        new = [place for place, row in enumerate(own) if row >= begun]
-        first[text, new] = True
-        taken += [text * ids.shape[1] + place for place in new]
-    groups, earlier = (group_rows(places, lengths, device, first) for lengths in (eot + 1, eot))
-    ends = places[torch.arange(len(eot)), eot]
-    return Packed(places, ends.to(device), torch.tensor(taken, device=device), groups, earlier)
+        before, own, new = -1, places[text], first[text]
+        for place in range(ends[text] + 1):
+            key = before, said[text][place]
+            if key not in rows:
+                rows[key] = len(rows)
+                new[place] = True
+                taken.append(text * width + place)
+            before = own[place] = rows[key]
+    table, begun = torch.tensor(places).view(-1, width), torch.tensor(first).view(-1, width)
+    groups, earlier = (group_rows(table, lengths, device, begun) for lengths in (eot + 1, eot))
+    last = table[torch.arange(len(eot)), eot]
+    return Packed(table, last.to(device), torch.tensor(taken, device=device), groups, earlier)

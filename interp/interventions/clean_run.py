@@ -208,9 +208,8 @@ def clean_texts(
     tower = text_blocks(clip)
     for rows in length_batches(tokens.eot, batch_size) if len(tokens) else ():
         batch = tokens.take(rows)
-        layout = pack(batch.eot, batch.ids.shape[1], device)
-        before = torch.ones(len(layout.taken), dtype=torch.bool, device=device)
-        before[layout.ends] = False
+        layout = pack(batch.ids, batch.eot, device)
+        before = layout.places[torch.arange(batch.ids.shape[1]) < batch.eot[:, None]].to(device)
         # Batches and texts are in order of length, as they are packed, so what is kept lies in one piece.
         kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + int(batch.eot.sum()))
         for number, (end, k, v) in enumerate(run_texts(clip, batch.ids.to(device), layout, tower)):

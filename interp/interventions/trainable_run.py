@@ -14,7 +14,7 @@ import torch
 
 from interp.clip.blocks import embed_stream, run_texts, step_block, text_blocks
 from interp.clip.model import Clip
-from interp.clip.packing import group_rows, pack_shared
+from interp.clip.packing import group_rows, pack
 from interp.clip.sites import Site, SiteMismatch
 from interp.tensors import Float, Int, Streams, Tensor
 
@@ -85,7 +85,7 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
         SiteError: the text tower has no such layer.
     """
     Site("text", layer).check(clip)
-    layout, tower = pack_shared(ids, eot, ids.device), text_blocks(clip)
+    layout, tower = pack(ids, eot, ids.device), text_blocks(clip)
     streams, keys, values = [], [], []
     for number, (end, k, v) in enumerate(run_texts(clip, ids, layout, tower)):
         streams.append(end)

@@ -9,7 +9,7 @@ from interp import cli
 from interp.cli import option
 from interp.options import AttributionOptions, DataOptions, DeviceOptions, ModelOptions, SourceOptions, TransferOptions
 
-VERSION = 2  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
+VERSION = 3  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
 FROZEN = "das"  # the objective that trains no model
 

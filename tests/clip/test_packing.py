@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from interp.clip.attention import head_tables, packed_attention
-from interp.clip.packing import pack, pack_shared
+from interp.clip.packing import group, pack
 
 BOS, EOT = 7, 9
 
@@ -23,7 +23,7 @@ def texts(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("n", [1, 6, 40])  # 40: several groups of similar length
 def test_each_beginning_has_one_row(n: int, generator: torch.Generator):
     ids, eot = texts(n, generator)
-    layout = pack_shared(ids, eot, torch.device("cpu"))
+    layout = pack(ids, eot, torch.device("cpu"))
     prefixes: dict[tuple[int, ...], set[int]] = {}
     for row, end, places in zip(ids.tolist(), eot.tolist(), layout.places.tolist(), strict=True):
         for place in range(end + 1):
@@ -41,16 +41,19 @@ def test_each_beginning_has_one_row(n: int, generator: torch.Generator):
 def test_attention_of_shared_rows_is_that_of_texts_apart(generator: torch.Generator):
     """Outputs and gradients: what several texts give a row they share is summed."""
     ids, eot = texts(40, generator)
-    shared, apart = pack_shared(ids, eot, torch.device("cpu")), pack(eot, 10, torch.device("cpu"))
+    shared, starts = pack(ids, eot, torch.device("cpu")), torch.empty_like(eot)
+    order = torch.argsort(eot, stable=True)
+    starts[order] = torch.cumsum(eot[order] + 1, 0) - eot[order] - 1
+    apart = group(starts, eot + 1, torch.device("cpu"))
     rows = torch.randn(len(shared.taken), 3 * 8, generator=generator, dtype=torch.float64, requires_grad=True)
     inside = torch.arange(10) <= eot[:, None]
     origin = torch.empty(int(inside.sum()), dtype=torch.long)
-    origin[apart.places[inside]] = shared.places[inside]
+    origin[(starts[:, None] + torch.arange(10))[inside]] = shared.places[inside]
     pull = torch.randn(len(shared.taken), 8, generator=generator, dtype=torch.float64)
     first = torch.full((len(shared.taken),), len(origin))  # the row of one of the tokens that share it
     first.scatter_(0, origin, torch.arange(len(origin)))
     ours = packed_attention(rows, head_tables(shared.groups, 2), 0.5)
-    theirs = packed_attention(rows[origin], head_tables(apart.groups, 2), 0.5)[first]
+    theirs = packed_attention(rows[origin], head_tables(apart, 2), 0.5)[first]
     torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
     gradients = [torch.autograd.grad((out * pull).sum(), rows)[0] for out in (ours, theirs)]
     torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-12)
