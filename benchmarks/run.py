@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import attributions, finetune, growth, interventions
+from benchmarks import attributions, finetune, growth, interventions, toy_cell
 from benchmarks.material import concadia_lengths, typical_lengths
 from benchmarks.measure import Machine, Result, describe, measure_machine
 from interp import cli
@@ -21,7 +21,8 @@ from interp.runs.folder import now, to_json, write_atomic
 
 PROG = "python -m benchmarks.run"
 DESCRIPTION = """\
-Time the toolkit on ViT-B/32's text tower with random weights, against pyvene and captum, in one process.
+Time the toolkit against pyvene, captum and peft in one process: on ViT-B/32's text tower with random weights, and for
+one cell on the toy.
 
 Each line is a ratio of times, theirs to ours, taken of neighbouring runs: median and quartiles. Before anything is
 timed, both sides must give the same numbers. `limit` is the share of the machine's own limit: the least time for the
@@ -30,6 +31,7 @@ EPILOG = """\
 groups:
   interventions    counterfactual scores and DAS steps, against pyvene
   finetune         an IIT-DAS step, against a behavioral one and against pyvene
+  cell             a step of one fine-tuned cell of the toy, against peft's own forward pass
   attributions     mediated integrated gradients, against captum
   cache            memory of the clean run
   sweep            the whole sweep of 2,000 pairs (about 15 minutes)
@@ -39,7 +41,7 @@ examples:
   python -m benchmarks.run --quick --concadia data/concadia
       the cheaper bars, with few repetitions
   python -m benchmarks.run --concadia data/concadia --json results.json"""
-GROUPS = ("interventions", "finetune", "attributions", "cache", "sweep", "growth")
+GROUPS = ("interventions", "finetune", "cell", "attributions", "cache", "sweep", "growth")
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def _measure(options: Options, groups: list[str], machine: Machine, lengths: lis
         yield from interventions.measure(machine, repeats, whole)
     if "finetune" in groups:
         yield from finetune.measure(machine, repeats, lengths)
+    if "cell" in groups:
+        yield from toy_cell.measure(repeats)
     if "attributions" in groups:
         yield from attributions.measure(machine, repeats, whole)
     if "cache" in groups:

@@ -5,20 +5,23 @@ An entry point of the package (`clip_descriptions.objectives`) names this module
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
 
 from interp.attribution.norms import correlations
-from interp.clip.image_features import EmbeddedPairs, image_features
-from interp.clip.loading import load_clip
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
 from interp.data import load_pairs
+from interp.data.errors import DataError
 from interp.data.norms import Norm
+from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.interventions.rotation import Rotation
 from interp.methods.outcomes import align, iia_columns, shift_columns
@@ -27,13 +30,16 @@ from interp.runs.place import Place
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
+from training.evaluation.abilities import AbilityTests, Able, ability_tests
 from training.evaluation.choosing import RETRIEVAL, on_val
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 # measure of a cell -> the kind of ability whose drop it is the mean of
 ABILITIES = {"transfer_drop": "accuracy", "retrieval_drop": "retrieval"}
-Able = Mapping[tuple[str, str], float]  # (kind of ability, which) -> share
 
 
 def settings(config: SweepConfig) -> dict[str, Any]:
@@ -55,11 +61,34 @@ def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
 def prepare(
     config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
 ) -> FineTunedCells:
-    """Measure what the base can do."""
-    loss = on_val(clip, features.split("val"))[RETRIEVAL]
+    """Embed all images that the cells need, and measure what the base can do."""
+    tuning = _tuning(config)
+    pairs = load_pairs(tuning.data, kinds=tuning.kinds, split=tuning.split, limit=tuning.limit)
+    known = replace(
+        pairs, pairs=features.pairs, open_image=_no_image,
+        image_key=_Keys({pair.id: pairs.image_key(pair) for pair in features.pairs}),
+    )  # fmt: skip
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
-        base = abilities(clip, config, features, bar.update)
-    return FineTunedCells(config, _tuning(config), tuple(norms), tuple(attributed), base, loss)
+        sets = load_transfer(_transfer(config))
+        tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
+    loss = on_val(clip, features.split("val"))[RETRIEVAL]
+    return FineTunedCells(
+        config, tuning, tuple(norms), tuple(attributed), known, features.to("cpu"), tests, tests.of(clip), loss
+    )
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Image keys of pairs, by their ids: reading all images for them once is enough."""
+
+    known: Mapping[str, str]
+
+    def __call__(self, pair: Pair) -> str:
+        return self.known[pair.id]
+
+
+def _no_image(pair: Pair) -> Image:
+    raise DataError(f"the image of {pair.id} was embedded when the sweep began, and is not opened again")
 
 
 def _tuning(config: SweepConfig) -> FinetuneConfig:
@@ -83,6 +112,9 @@ class FineTunedCells:
         config: of the sweep.
         tuning: of the fine-tunings, each of which has its own layer, size and seed.
         attributed: the test pairs whose texts are attributed, by their number among these.
+        pairs: those whose image could be read; their images cannot be opened any more.
+        features: the same with their images, on the CPU.
+        tests: of the abilities.
         base: what the base can do.
         base_loss: its cross-entropy of retrieval on val.
     """
@@ -91,24 +123,25 @@ class FineTunedCells:
     tuning: FinetuneConfig
     norms: tuple[Norm, ...]
     attributed: tuple[int, ...]
+    pairs: PairSet
+    features: EmbeddedPairs
+    tests: AbilityTests
     base: Able
     base_loss: float
 
-    def __call__(self, place: Place) -> dict[str, Any]:
-        """Fine-tune, or go on, and measure on the test pairs."""
+    def __call__(self, place: Place, clip: Clip) -> dict[str, Any]:
+        """Fine-tune a copy of the base, or go on, and measure on the test pairs."""
         from accelerate import Accelerator
 
         device, out = self.config.device, self.config.folder / "tuned" / place.name
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed, out=str(out), resume=True)
-        pairs = load_pairs(tuning.data, kinds=tuning.kinds, split=tuning.split, limit=tuning.limit)
-        clip = self._load(tuning.model)
-        features = image_features(clip, pairs, skip_bad=tuning.skip_bad_images)
+        features, own = self.features.to(clip.device), replace(clip, model=copy.deepcopy(clip.model))
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current one
         accelerator = Accelerator(cpu=device == "cpu")
-        result = tune(tuning, clip, pairs, features, out, accelerator)
+        result = tune(tuning, own, self.pairs, features, out, accelerator)
         accelerator.free_memory()
-        found = self._measures(self._load(str(out)), features, Rotation.load(out / ROTATION), place)
+        found = self._measures(with_adapter(clip, out), features, Rotation.load(out / ROTATION), place)
         return {"tuned_val_loss": result["val_loss"], **{f"tuned_{key}": value for key, value in found.items()}}
 
     def _measures(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> dict[str, Any]:
@@ -120,21 +153,7 @@ class FineTunedCells:
         out |= iia_columns("iia", [found], test.contrast) | shift_columns(found, test.contrast)
         words = tasks.word_attributions(tuned, test.take(self.attributed), rotation, n_steps=self.config.n_steps)
         out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
-        able = abilities(tuned, self.config, features)
+        able = self.tests.of(tuned)
         for name, kind in ABILITIES.items():
             out[name] = fmean(self.base[key] - able[key] for key in able if key[0] == kind)
         return out
-
-    def _load(self, name: str) -> Clip:
-        return load_clip(name, tokenizer=self.tuning.tokenizer, device=self.config.device)
-
-
-def abilities(
-    clip: Clip, config: SweepConfig, features: EmbeddedPairs, on_image: Callable[[], object] = lambda: None
-) -> Able:
-    """Accuracy on each classification set, and retrieval of each kind of text among test pairs."""
-    accuracy = tasks.accuracies(clip, load_transfer(_transfer(config)), on_image)
-    test = features.split("test")
-    retrieved, _ = tasks.retrieved(clip, config.data, test, seed=0)
-    out = {("accuracy", name): share.value for name, share in accuracy.items()}
-    return out | {("retrieval", kind): share.value for kind, share in retrieved.items()}

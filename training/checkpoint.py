@@ -72,9 +72,7 @@ def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(states[name].pop("value"))
-                optimizer.state[parameter] = {
-                    key: value if key == "step" else value.to(parameter.device) for key, value in states[name].items()
-                }
+                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in states[name].items()}
     except Exception as error:  # a damaged header, missing keys, other shapes
         raise CheckpointError(
             f"cannot go on from '{path}': {type(error).__name__}: {error}; remove the run folder and start again"

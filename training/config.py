@@ -57,7 +57,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     )  # fmt: skip
     val_samples: int = option(5000, "most pairs of val that are looked at")
     look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
-    patience: int | None = option(10, "looks at val without a lower loss, then stop; the preset paper never does")
+    patience: int | None = option(3, "looks at val without a lower loss, then stop; the preset paper never does")
     checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look")
     max_steps: int | None = option(None, "most optimizer steps")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(

@@ -78,7 +78,7 @@ def train(
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:
         groups.append({"params": [learner.free], "lr": config.rotation_lr})
-    optimizer = torch.optim.Adam(groups)
+    optimizer = torch.optim.Adam(groups, fused=True)  # else small operations for each of many small weights
     shared, stepper = accelerator.prepare(learner, optimizer)
     progress = Progress()
     if resume and (folder / CHECKPOINT).is_file():

@@ -1,7 +1,8 @@
 """The arithmetic of CLIP's towers, block by block: what the cached engine and the attributor are made of.
 
 Every block is pre-norm: h + attention(LN(h)), then + MLP(LN(.)). A residual stream at layer l is the hidden state
-after block l, counted from 1; layer 0 is the embedding output. Adapted projections (LoRA) work as they are.
+after block l, counted from 1; layer 0 is the embedding output. Blocks are transformers' own, adapted projections
+(LoRA) as they are, or with these merged (`text_blocks`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from torch import nn
 from torch.nn import functional
 from transformers.activations import QuickGELUActivation
 
-from interp.clip.model import Clip, Tower
-from interp.clip.packing import Group, Packed, in_order
+from interp.clip.attention import HeadTables, head_tables, packed_attention
+from interp.clip.merged import MergedAttention, merged
+from interp.clip.model import Clip, Tokens, Tower
+from interp.clip.packing import Group, Packed, in_order, pack
 from interp.tensors import Float, Int, Pixels, Streams, Tensor
 
 QUICK = 1.702  # in the activation of CLIP's blocks
@@ -24,6 +27,11 @@ QUICK = 1.702  # in the activation of CLIP's blocks
 def blocks(clip: Clip, tower: Tower) -> nn.ModuleList:
     """The blocks of a tower; `blocks[l - 1]` ends in layer l."""
     return getattr(clip.model, f"{tower}_model").encoder.layers
+
+
+def text_blocks(clip: Clip) -> list[Any]:
+    """The blocks of the text tower with their adapters merged, as the weights are now; for packed texts."""
+    return [merged(block) for block in blocks(clip, "text")]
 
 
 def embed_ids(clip: Clip, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
@@ -70,21 +78,38 @@ def run_block(
 
 def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
     """Keys and values that a block exposes to later positions."""
-    normed = block.layer_norm1(hidden)
-    return block.self_attn.k_proj(normed), block.self_attn.v_proj(normed)
+    normed, attention = block.layer_norm1(hidden), block.self_attn
+    if isinstance(attention, MergedAttention):
+        k, v = attention.qkv.after(hidden.shape[-1])(normed).chunk(2, -1)
+        return k, v
+    return attention.k_proj(normed), attention.v_proj(normed)
+
+
+def _project(attention: Any, x: Float[Tensor, "*n d"]) -> tuple[Tensor, ...]:
+    """Queries, keys and values."""
+    if isinstance(attention, MergedAttention):
+        return attention.qkv(x).chunk(3, -1)
+    return attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)
 
 
 def run_packed(
-    block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group]
+    block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group], tables: HeadTables | None = None
 ) -> tuple[Float[Tensor, "total d"], Float[Tensor, "total d"], Float[Tensor, "total d"]]:
     """One block at every position of packed texts, causally. Returns the new stream, and its keys and values.
 
     Args:
         groups: of all tokens of the texts, which lie in this order.
+        tables: of these groups; a block whose adapters are merged is run by them.
     """
     attention = block.self_attn
     normed = block.layer_norm1(hidden)
-    qkv = [proj(normed) for proj in (attention.q_proj, attention.k_proj, attention.v_proj)]
+    if isinstance(attention, MergedAttention):
+        joint = attention.qkv(normed)
+        tables = tables if tables is not None else head_tables(groups, attention.num_heads)
+        mixed = packed_attention(joint, tables, attention.scale)
+        _, k, v = joint.chunk(3, -1)
+        return _add(block, hidden, mixed.unflatten(-1, (attention.num_heads, -1))), k, v
+    qkv = _project(attention, normed)
     parts = []
     for some in groups:
         q, k, v = (_heads(block, x.index_select(0, some.index.flatten()).view(*some.index.shape, -1)) for x in qkv)
@@ -112,7 +137,7 @@ def step_block(
     attention = block.self_attn
     normed = block.layer_norm1(h)
     split = (attention.num_heads, attention.head_dim)
-    q, k, v = (proj(normed).unflatten(-1, split) for proj in (attention.q_proj, attention.k_proj, attention.v_proj))
+    q, k, v = (x.unflatten(-1, split) for x in _project(attention, normed))
     # Own and earlier keys apart: joining them would copy the cache, and backward would compute its gradients.
     own = (q * k).sum(-1)
     parts = []
@@ -142,20 +167,42 @@ def _mix(
 
 
 def run_texts(
-    clip: Clip, ids: Int[Tensor, "n t"], layout: Packed
+    clip: Clip, ids: Int[Tensor, "n t"], layout: Packed, tower: Sequence[Any]
 ) -> Iterator[tuple[Streams, Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
     """Run packed texts, the last block at EOT only, since nothing else is read after it.
+
+    Args:
+        tower: the text tower's blocks, from `text_blocks`.
 
     Yields:
         After each block the stream at EOT, and the keys and values that the block used of all tokens.
     """
-    *below, last = blocks(clip, "text")
+    *below, last = tower
     hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
+    tables = head_tables(layout.groups, last.self_attn.num_heads)
     for block in below:
-        hidden, k, v = run_packed(block, hidden, layout.groups)
+        hidden, k, v = run_packed(block, hidden, layout.groups, tables)
         yield hidden[layout.ends], k, v
     k, v = keys_and_values(last, hidden)
     yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
+
+
+@torch.inference_mode()
+def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[Tensor, "n embed"]:
+    """Unit-norm embeddings of texts: `embed_texts` for many that begin alike, as prompts do; that is run once.
+
+    Args:
+        tokens: of n texts.
+    """
+    out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
+    tower, rows = text_blocks(clip), tokens.ids.tolist()
+    alphabetical = torch.tensor(sorted(range(len(rows)), key=lambda row: rows[row]), dtype=torch.long)
+    for some in alphabetical.split(batch_size) if len(rows) else ():
+        batch = tokens.take(some)
+        layout = pack(batch.ids, batch.eot, clip.device)
+        *_, (end, _, _) = run_texts(clip, batch.ids.to(clip.device), layout, tower)
+        out[some] = embed_stream(clip, "text", end)
+    return out
 
 
 def embed_stream(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:

@@ -64,6 +64,10 @@ class EmbeddedPairs:
         """The pairs of a split; there may be none."""
         return self.take(self.rows(name))
 
+    def to(self, device: torch.device | str) -> EmbeddedPairs:
+        """The same, with the embeddings on a device."""
+        return replace(self, embeddings=self.embeddings.to(device))
+
     def take(self, rows: Sequence[int]) -> EmbeddedPairs:
         """Some of the pairs, in the order given."""
         index = torch.tensor(rows, dtype=torch.long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -96,25 +97,39 @@ def _load_adapted(name: str, tokenizer: str | None, device: str, dtype: torch.dt
             f"'{name}' was fine-tuned from another base: '{base_name}' now has the fingerprint {base.fingerprint}, "
             f"it was {expected}; bring back that model, or fine-tune again"
         )
+    return _with_adapter(base, base.model, name, dtype)
+
+
+def with_adapter(base: Clip, folder: Path) -> Clip:
+    """What `load_clip` gives for a folder with an adapter, for a base that has been loaded, which stays as it is.
+
+    Raises:
+        ModelError: the adapter does not fit the base.
+    """
+    return _with_adapter(base, copy.deepcopy(base.model), str(folder), base.model.dtype)
+
+
+def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -> Clip:
+    """The base with its model, which is changed, and the adapter of a folder merged."""
     try:
-        model = _merged(base.model, name, device)
+        model = _merged(model, name)
         torch.nn.Module.to(model, dtype)
     except Exception as error:
         raise ModelError(
-            f"the adapter in '{name}' does not fit its base '{base_name}': {_first_line(error)}"
+            f"the adapter in '{name}' does not fit its base '{base.name}': {_first_line(error)}"
         ) from error
     prints = _fingerprints(model, base.tokenizer, base.processor)
     return Clip(name, model, base.tokenizer, base.processor, base.eot, *prints, base.notes)
 
 
-def _merged(base: CLIPModel, name: str, device: str) -> CLIPModel:
+def _merged(base: CLIPModel, name: str) -> CLIPModel:
     """A model with the adapter of a folder merged into its weights, all of them and no others."""
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft's words on missing weights are an error below
-        adapted: Any = PeftModel.from_pretrained(base, name, torch_device=device)
+        adapted: Any = PeftModel.from_pretrained(base, name, torch_device=str(base.device))
         wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     with safe_open(os.path.join(name, ADAPTER_WEIGHTS), framework="pt") as file:
         there = set(file.keys())

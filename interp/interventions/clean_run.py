@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from interp.clip.blocks import blocks, embed_patches, embed_stream, run_block, run_texts, step_block
+from interp.clip.blocks import blocks, embed_patches, embed_stream, run_block, run_texts, step_block, text_blocks
 from interp.clip.model import Clip, Tokens, Tower, length_batches, pixel_values, tokenize
 from interp.clip.packing import group, pack
 from interp.clip.sites import Site, SiteMismatch
@@ -205,14 +205,14 @@ def clean_texts(
     streams = {layer: torch.empty(len(tokens), width, device=device, dtype=dtype) for layer in wanted}
     keys = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
     values = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
+    tower = text_blocks(clip)
     for rows in length_batches(tokens.eot, batch_size) if len(tokens) else ():
         batch = tokens.take(rows)
-        layout = pack(batch.eot, batch.ids.shape[1], device)
-        before = torch.ones(len(layout.taken), dtype=torch.bool, device=device)
-        before[layout.ends] = False
+        layout = pack(batch.ids, batch.eot, device)
+        before = layout.places[torch.arange(batch.ids.shape[1]) < batch.eot[:, None]].to(device)
         # Batches and texts are in order of length, as they are packed, so what is kept lies in one piece.
         kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + int(batch.eot.sum()))
-        for number, (end, k, v) in enumerate(run_texts(clip, batch.ids.to(device), layout)):
+        for number, (end, k, v) in enumerate(run_texts(clip, batch.ids.to(device), layout, tower)):
             if number in keys:
                 keys[number][kept], values[number][kept] = k[before], v[before]
             if number + 1 in streams:

@@ -6,13 +6,15 @@ little more than running the texts at all; see `interp.interventions.clean_run` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from interp.clip.blocks import blocks, embed_stream, run_texts, step_block
+from interp.clip.blocks import embed_stream, run_texts, step_block, text_blocks
 from interp.clip.model import Clip
-from interp.clip.packing import group, pack
+from interp.clip.packing import group_rows, pack
 from interp.clip.sites import Site, SiteMismatch
 from interp.tensors import Float, Int, Streams, Tensor
 
@@ -23,20 +25,22 @@ class TrainableRun:
 
     Attributes:
         layer: of the site.
+        above: blocks layer, layer + 1, ... (from 0), adapters merged.
         embeddings: unit-norm, of all texts, shape (all, embed).
         streams: at EOT after `layer`, of all texts, shape (all, d).
         keys, values: of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
-        starts, eot: where each text begins in the packed tensors, and its length without EOT; on the CPU.
+        places, eot: rows of each text's tokens in the packed tensors, and its length without EOT; on the CPU.
         rows: the texts that this view holds.
     """
 
     clip: Clip
     layer: int
+    above: Sequence[Any]
     embeddings: Float[Tensor, "all embed"]
     streams: Float[Tensor, "all d"]
     keys: tuple[Float[Tensor, "total d"], ...]
     values: tuple[Float[Tensor, "total d"], ...]
-    starts: Int[Tensor, " all"]
+    places: Int[Tensor, "all t"]
     eot: Int[Tensor, " all"]
     rows: Int[Tensor, " n"]
 
@@ -55,8 +59,9 @@ class TrainableRun:
     def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         """See `CleanRun.push`; differentiable in the model's weights too."""
         self._check(layer)
-        groups = group(self.starts[self.rows.cpu()], self.eot[self.rows.cpu()], h.device)
-        for block, keys, values in zip(blocks(self.clip, "text")[layer:], self.keys, self.values, strict=True):
+        rows = self.rows.cpu()
+        groups = group_rows(self.places[rows], self.eot[rows], h.device)
+        for block, keys, values in zip(self.above, self.keys, self.values, strict=True):
             h = step_block(block, h, keys, values, groups)
         return embed_stream(self.clip, "text", h)
 
@@ -80,9 +85,9 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
         SiteError: the text tower has no such layer.
     """
     Site("text", layer).check(clip)
-    layout = pack(eot, ids.shape[1], ids.device)
+    layout, tower = pack(ids, eot, ids.device), text_blocks(clip)
     streams, keys, values = [], [], []
-    for number, (end, k, v) in enumerate(run_texts(clip, ids, layout)):
+    for number, (end, k, v) in enumerate(run_texts(clip, ids, layout, tower)):
         streams.append(end)
         if number >= layer:
             keys.append(k)
@@ -90,6 +95,6 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
     each = torch.arange(len(ids), device=ids.device)
     embeddings = embed_stream(clip, "text", streams[-1])
     return TrainableRun(
-        clip, layer, embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.starts, eot.cpu(),
-        each,
+        clip, layer, tower[layer:], embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.places,
+        eot.cpu(), each,
     )  # fmt: skip

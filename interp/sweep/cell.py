@@ -107,7 +107,7 @@ def compute_layer(
             measures |= correlations(attributions, bench.norms)
             measures["attribution_delta"] = float(np.abs(attributions.delta).max())
             if bench.more is not None:
-                measures |= bench.more(place)
+                measures |= bench.more(place, bench.clip)
             measures["seconds"] = searching + time.perf_counter() - started
             words = {route: attributions.by_type(route) for route in MEASURED}
             schema.check(measures)

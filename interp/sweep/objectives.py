@@ -26,8 +26,12 @@ GROUP = "clip_descriptions.objectives"
 class CellMeasures(Protocol):
     """Further measures of a cell; can be sent to other processes."""
 
-    def __call__(self, place: Place) -> Mapping[str, Any]:
-        """Key -> value, for each key of the schema that the objective adds."""
+    def __call__(self, place: Place, clip: Clip) -> Mapping[str, Any]:
+        """Key -> value, for each key of the schema that the objective adds.
+
+        Args:
+            clip: the base, which must stay as it is.
+        """
         ...
 
 

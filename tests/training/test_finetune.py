@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 
 from interp import cli
 from interp.clip.image_features import image_features
-from interp.clip.loading import load_clip
+from interp.clip.loading import load_clip, with_adapter
 from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
@@ -149,6 +149,27 @@ def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
     assert run(*long, "--out", str(out), "--resume") == 0
     assert len(pd.read_csv(out / "history.csv")) > left
     assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_an_adapter_is_put_on_a_base_that_is_loaded(done: Path, model: str):
+    """As `load_clip` does for the folder; the base stays as it is."""
+    base = load_clip(model)
+    before = {name: value.clone() for name, value in base.model.state_dict().items()}
+    tuned, loaded = with_adapter(base, done), load_clip(str(done))
+    assert (tuned.name, tuned.fingerprint) == (loaded.name, loaded.fingerprint)
+    after = base.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_training_stops_when_the_loss_on_val_has_stopped_to_fall(model: str, tmp_path: Path):
+    """By default after three looks, one after each epoch; what is kept is what was best before."""
+    arguments = ["--model", model, "--lr", "0.3", "--epochs", "200"]
+    assert run(*arguments, "--out", str(tmp_path / "run")) == 0
+    losses = pd.read_csv(tmp_path / "run" / "history.csv")["val_loss"]
+    assert FinetuneConfig().patience == 3
+    assert losses.idxmin() == len(losses) - 1 - 3 < 200
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["result"]["val_loss"] == losses.min()
 
 
 def test_seeds_matter(done: Path, model: str, tmp_path: Path):

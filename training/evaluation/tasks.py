@@ -138,13 +138,6 @@ def transfer(
     return out, notes
 
 
-def accuracies(
-    clip: Clip, tasks: Sequence[LabelledImages], on_image: Callable[[], object] = lambda: None
-) -> dict[str, Estimate]:
-    """Zero-shot accuracy by the name of the task."""
-    return {task.name: _accuracy(*_classified(clip, task, on_image)[:2]) for task in tasks}
-
-
 def _classified(
     clip: Clip, task: LabelledImages, on_image: Callable[[], object]
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -165,6 +158,24 @@ def random_sets(n: int, seed: int) -> tuple[list[int], list[str]]:
 def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[dict[str, Estimate], list[str]]:
     """How often an image's own text scores highest among those of its set, by kind of text; and notes.
 
+    Args:
+        data: by its name.
+        features: held-out pairs, with their images.
+    """
+    sets, groups, notes = retrieval_sets(clip, data, features, seed=seed)
+    out = {}
+    for number, kind in enumerate(features.contrast.kinds):
+        texts = sets.texts[number * len(sets) : (number + 1) * len(sets)]
+        hits = retrieval(sets.embeddings, embed_texts(clip, texts), groups)
+        out[kind] = clustered_share(hits, np.asarray(groups))
+    return out, notes
+
+
+def retrieval_sets(
+    clip: Clip, data: str, features: EmbeddedPairs, *, seed: int
+) -> tuple[EmbeddedPairs, Sequence[str], list[str]]:
+    """Pairs for retrieval, with their images; the set of each; and notes.
+
     The toy world draws sets of scenes that no text confuses; of other data, the pairs are put into sets at random.
 
     Args:
@@ -180,12 +191,7 @@ def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> t
         sets = features.take(rows)
         if len(sets) < RETRIEVED_AMONG:
             notes.append(f"retrieval is among {len(sets)} pairs, all that were held out")
-    out = {}
-    for number, kind in enumerate(features.contrast.kinds):
-        texts = sets.texts[number * len(sets) : (number + 1) * len(sets)]
-        hits = retrieval(sets.embeddings, embed_texts(clip, texts), groups)
-        out[kind] = clustered_share(hits, np.asarray(groups))
-    return out, notes
+    return sets, groups, notes
 
 
 def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[list[Number], list[str]]:

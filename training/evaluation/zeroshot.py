@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from interp.clip.model import Clip, embed_texts
 from interp.data.transfer import LabelledImages
-from interp.tensors import Embeddings
+from interp.tensors import Embeddings, Float, Tensor
 
 
 def zero_shot(clip: Clip, task: LabelledImages, images: Embeddings) -> np.ndarray:
@@ -23,9 +23,22 @@ def zero_shot(clip: Clip, task: LabelledImages, images: Embeddings) -> np.ndarra
         An index into the task's classes for each image, shape (n,).
     """
     texts = embed_texts(clip, [text for texts in task.texts for text in texts])
-    means = torch.stack([part.mean(0) for part in texts.split([len(texts) for texts in task.texts])])
-    classes = functional.normalize(means, dim=-1)
-    return (images.to(classes) @ classes.T).argmax(1).cpu().numpy()
+    return classify(images.to(texts), texts, [len(texts) for texts in task.texts])
+
+
+def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Sequence[int]) -> np.ndarray:
+    """`zero_shot` for prompts that have been embedded.
+
+    Args:
+        images: unit-norm, shape (n, embed).
+        texts: the prompts of all classes, unit-norm, shape (m, embed).
+        prompts: how many each class has.
+
+    Returns:
+        The class of each image, shape (n,).
+    """
+    means = torch.stack([part.mean(0) for part in texts.split(list(prompts))])
+    return (images @ functional.normalize(means, dim=-1).T).argmax(1).cpu().numpy()
 
 
 def retrieval_losses(images: Embeddings, texts: Embeddings, groups: Sequence[str], scale: float) -> np.ndarray:

@@ -1,0 +1,195 @@
+"""Adapters (LoRA, Hu et al. 2021) merged into the layers that they adapt, for training as well as for running.
+
+peft's own forward takes three products for an adapted layer: with W, with A and with B. Here W + s B A is formed once
+for a run of texts, and each layer then takes one product, q, k and v one together. Backward, the gradients of A and B
+are products of rank r with the rows that passed, so that a gradient of the size of W is never formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from interp.tensors import Float, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """An adapter of some outputs of a layer: they grow by s B A x.
+
+    Attributes:
+        outputs: which ones.
+        down, up: A, shape (r, in), and B, shape (outputs, r).
+        scale: s.
+    """
+
+    outputs: slice
+    down: Float[Tensor, "r in"]
+    up: Float[Tensor, "outputs r"]
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A linear layer, or several that take the same input, with adapters merged.
+
+    Attributes:
+        weight: W + s B A, without a graph: gradients reach A and B by `adapters`.
+    """
+
+    weight: Float[Tensor, "out in"]
+    bias: Float[Tensor, " out"]
+    adapters: tuple[Adapter, ...]
+
+    def __call__(self, x: Float[Tensor, "*n in"]) -> Float[Tensor, "*n out"]:
+        """The layer's outputs."""
+        if not self.adapters:
+            return functional.linear(x, self.weight, self.bias)
+        factors = [factor for each in self.adapters for factor in (each.down, each.up)]
+        out = _Adapted.apply(x.flatten(0, -2), self.weight, self.bias, self.adapters, *factors)
+        return out.view(*x.shape[:-1], -1)
+
+    def after(self, first: int) -> Linear:
+        """The layer without its first outputs, of which no adapter may be a part of those left."""
+        left = [each for each in self.adapters if each.outputs.start >= first]
+        moved = [
+            Adapter(slice(each.outputs.start - first, each.outputs.stop - first), each.down, each.up, each.scale)
+            for each in left
+        ]
+        return Linear(self.weight[first:], self.bias[first:], tuple(moved))
+
+
+class _Adapted(torch.autograd.Function):
+    """x W' + b with W = W0 + s B A. For a gradient g of the output, and all rows x:
+
+    dL/dx = g W,  dL/dA = s (g B)' x,  dL/dB = s g' (x A').
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Float[Tensor, "n in"], weight: Tensor, bias: Tensor, adapters: Sequence[Adapter], *factors: Tensor
+    ) -> Float[Tensor, "n out"]:
+        ctx.save_for_backward(x, weight, *factors)
+        ctx.places = [(each.outputs, each.scale) for each in adapters]
+        return torch.addmm(bias, x, weight.T)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "n out"]) -> tuple[Tensor | None, ...]:
+        x, weight, *factors = ctx.saved_tensors
+        downs, ups = factors[::2], factors[1::2]
+        ranks = [len(down) for down in downs]
+        # The inner sides of all adapters lie beside each other: wide products are faster than narrow ones.
+        inner = (x @ torch.cat(downs).T).split(ranks, 1)
+        parts = [grad[:, outputs] * scale if scale != 1 else grad[:, outputs] for outputs, scale in ctx.places]
+        turned = torch.cat([part @ up for part, up in zip(parts, ups, strict=True)], 1)
+        of_downs = (turned.T @ x).split(ranks)
+        of_ups = [part.T @ passed for part, passed in zip(parts, inner, strict=True)]
+        of_factors = [each for both in zip(of_downs, of_ups, strict=True) for each in both]
+        return (grad @ weight if ctx.needs_input_grad[0] else None, None, None, None, *of_factors)
+
+
+@dataclass(frozen=True, eq=False)
+class MergedAttention:
+    """What the arithmetic of blocks reads of an attention layer, its adapters merged.
+
+    Attributes:
+        qkv: to queries, keys and values, one behind the other.
+        scale: of the logits.
+    """
+
+    num_heads: int
+    head_dim: int
+    scale: float
+    qkv: Linear
+    out_proj: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class MergedMlp:
+    """An MLP of which a layer is adapted."""
+
+    fc1: Callable[[Tensor], Tensor]
+    fc2: Callable[[Tensor], Tensor]
+    activation_fn: Callable[[Tensor], Tensor]
+
+    def __call__(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """fc2(activation(fc1(x)))."""
+        return self.fc2(self.activation_fn(self.fc1(x)))
+
+
+@dataclass(frozen=True, eq=False)
+class MergedBlock:
+    """A block with its adapters merged, by the names that transformers gives the parts."""
+
+    layer_norm1: nn.Module
+    self_attn: MergedAttention
+    layer_norm2: nn.Module
+    mlp: Any
+
+
+def merged(block: Any) -> Any:
+    """A block as it is to be run: with its adapters merged, if it has any and they only add s B A.
+
+    Other blocks are returned as they are, and so is any under autocast: rounded to half precision after the merge,
+    the sum would lose what an adapter adds to it.
+    """
+    attention, mlp = block.self_attn, block.mlp
+    layers = [attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj, mlp.fc1, mlp.fc2]
+    if all(type(layer) is nn.Linear for layer in layers) or torch.is_autocast_enabled(
+        _base(layers[0]).weight.device.type
+    ):
+        return block
+    if not all(map(_mergeable, layers)):
+        return block
+    qkv, out = _join(layers[:3]), _alone(layers[3])
+    joined = MergedAttention(attention.num_heads, attention.head_dim, attention.scale, qkv, out)
+    if any(type(layer) is not nn.Linear for layer in layers[4:]):
+        mlp = MergedMlp(_alone(mlp.fc1), _alone(mlp.fc2), mlp.activation_fn)
+    return MergedBlock(block.layer_norm1, joined, block.layer_norm2, mlp)
+
+
+def _mergeable(layer: Any) -> bool:
+    """Whether a layer computes x W0' + b, its weights frozen, plus s B A x for each adapter: no dropout, no variant."""
+    from peft.tuners.lora import Linear as Adapted
+
+    if type(layer) is nn.Linear:
+        return not layer.weight.requires_grad
+    if type(layer) is not Adapted or layer.merged or layer.disable_adapters or layer.base_layer.weight.requires_grad:
+        return False
+    return all(
+        isinstance(layer.lora_dropout[name], nn.Identity) and name not in layer.lora_variant
+        and layer.lora_B[name].bias is None and layer.lora_A[name].weight.dtype == layer.base_layer.weight.dtype
+        for name in layer.active_adapters
+    )  # fmt: skip
+
+
+def _base(layer: Any) -> nn.Linear:
+    return layer if type(layer) is nn.Linear else layer.base_layer
+
+
+def _alone(layer: Any) -> Callable[[Tensor], Tensor]:
+    return layer if type(layer) is nn.Linear else _join([layer])
+
+
+def _join(layers: Sequence[Any]) -> Linear:
+    """Layers of one input as one layer, their adapters merged."""
+    adapters: list[Adapter] = []
+    with torch.no_grad():
+        weight = torch.cat([_base(layer).weight for layer in layers])
+        bias = torch.cat([_base(layer).bias for layer in layers])
+        first = 0
+        for layer in layers:
+            outputs = slice(first, first + _base(layer).out_features)
+            first = outputs.stop
+            for name in () if type(layer) is nn.Linear else layer.active_adapters:
+                down, up, scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+                weight[outputs].addmm_(up, down, alpha=scale)
+                adapters.append(Adapter(outputs, down, up, scale))
+    return Linear(weight, bias, tuple(adapters))

@@ -1,0 +1,144 @@
+"""Merged adapters against peft's own forward, in float64, where both must agree to its precision."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from itertools import combinations
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from interp.clip import blocks as arithmetic
+from interp.clip.loading import load_clip
+from interp.clip.merged import Adapter, Linear, MergedBlock, merged
+from interp.clip.model import Clip, tokenize
+from interp.interventions.rotation import random_basis
+from tests.oracles.plain_forward import random_clip, random_texts
+from training.config import FinetuneConfig
+from training.objectives import Learner
+from training.tuning import prepare
+
+TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+SUBSETS = [",".join(some) for n in range(1, 7) for some in combinations(TARGETS, n)]
+PAIRS, CLOSE = 12, {"atol": 1e-10, "rtol": 1e-10}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    return load_clip(str(random_clip(tmp_path_factory.mktemp("precise"))), dtype=torch.float64)
+
+
+def adapted(base: Clip, targets: str, generator: torch.Generator) -> Clip:
+    """A copy with adapters whose B is not zero, which would hide the gradient of A."""
+    clip = copy.deepcopy(base)
+    prepare(clip, FinetuneConfig(lora_targets=targets, lora_rank=3))
+    with torch.no_grad():
+        for name, parameter in clip.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1, generator=generator)
+    return clip
+
+
+def loss_and_gradients(clip: Clip, objective: Any, layer: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Of texts of many lengths, so that there are several groups of them."""
+    free = random_basis(24, 5, generator).double()
+    learner = Learner(clip, objective, layer, None if objective == "behavioral" else free, 0.3)
+    tokens = tokenize(clip, random_texts(2 * PAIRS, 7))
+    images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
+    loss = learner(tokens.ids, tokens.eot, images, torch.arange(PAIRS).roll(5))
+    weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
+    return {"loss": loss.detach()} | dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+
+
+@pytest.mark.parametrize("targets", SUBSETS)
+def test_loss_and_gradients_are_those_of_peft(base: Clip, targets: str, monkeypatch: pytest.MonkeyPatch):
+    """For adapters of any of the layers, with the objectives and layers in turn."""
+    place = SUBSETS.index(targets)
+    objective, layer = ("iit-das", "joint", "behavioral")[place % 3], 1 + place % 5
+    clip = adapted(base, targets, torch.Generator().manual_seed(place))
+    assert all(isinstance(block, MergedBlock) for block in arithmetic.text_blocks(clip))
+    ours = loss_and_gradients(clip, objective, layer, torch.Generator().manual_seed(1))
+    monkeypatch.setattr(arithmetic, "merged", lambda block: block)
+    theirs = loss_and_gradients(clip, objective, layer, torch.Generator().manual_seed(1))
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, **CLOSE, msg=lambda text, name=name: f"{name}: {text}")
+    assert max(float(value.abs().max()) for name, value in theirs.items() if "lora_A" in name) > 1e-4
+    assert len(theirs) == 1 + (objective != "behavioral") + 5 * 2 * len(targets.split(","))
+
+
+def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generator):
+    """Alpha is not always the rank, and peft adds up all active adapters."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    clip = copy.deepcopy(base)
+    for name, alpha in (("default", 6), ("second", 1)):
+        settings = LoraConfig(r=2, lora_alpha=alpha, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft asks whether two adapters are meant
+            inject_adapter_in_model(settings, clip.model, adapter_name=name)
+    clip.model.requires_grad_(False)
+    block = arithmetic.blocks(clip, "text")[1]
+    attention = block.self_attn
+    attention.q_proj.set_adapter(["default", "second"])
+    factors = [part[name].weight for part in (attention.q_proj.lora_A, attention.q_proj.lora_B) for name in
+               ("default", "second")]  # fmt: skip
+    for factor in factors:
+        factor.requires_grad_(True)
+    x = torch.randn(7, 2, 24, generator=generator, dtype=torch.float64, requires_grad=True)
+    ours = merged(block).self_attn.qkv(x)
+    theirs = torch.cat([attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)], dim=-1)
+    torch.testing.assert_close(ours, theirs, **CLOSE)
+    pull = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
+    for one, other in zip(*(torch.autograd.grad((out * pull).sum(), [x, *factors]) for out in (ours, theirs)),
+                          strict=True):  # fmt: skip
+        torch.testing.assert_close(one, other, **CLOSE)
+    torch.testing.assert_close(merged(block).self_attn.qkv.after(24)(x), ours[..., 24:], **CLOSE)
+
+
+def test_gradients_are_those_of_finite_differences(generator: torch.Generator):
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    weight, bias = draw(6, 4).detach(), draw(6).detach()
+
+    def layer(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
+        whole = weight.clone()
+        whole[2:5] += 0.5 * (up @ down).detach()  # merged without a graph, as it is in use
+        return Linear(whole, bias, (Adapter(slice(2, 5), down, up, 0.5),))(x)
+
+    assert torch.autograd.gradcheck(layer, (draw(3, 4), draw(2, 4), draw(3, 2)))
+
+
+def test_what_cannot_be_merged_is_run_as_it_is(base: Clip, generator: torch.Generator):
+    """Dropout, weights of the base that are trained too, half precision: peft's own forward, unchanged."""
+
+    def kept(clip: Clip) -> list[bool]:
+        return [block is merged(block) for block in arithmetic.blocks(clip, "text")]
+
+    assert kept(base) == [True] * 5
+    assert kept(adapted(base, "k_proj", generator)) == [False] * 5
+    clip = adapted(base, "k_proj", generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert kept(clip) == [True] * 5
+    arithmetic.blocks(clip, "text")[2].mlp.fc1.weight.requires_grad_(True)
+    arithmetic.blocks(clip, "text")[3].self_attn.k_proj.lora_dropout["default"] = nn.Dropout(0.1)
+    arithmetic.blocks(clip, "text")[4].self_attn.k_proj.enable_adapters(False)
+    assert kept(clip) == [False, False, True, True, True]
+
+
+def test_weights_are_merged_as_they_are_now(base: Clip, generator: torch.Generator):
+    """After a step of the optimizer the next run has the new weights."""
+    clip = adapted(base, "q_proj", generator)
+    before, after = [], []
+    for out in (before, after):
+        out += [merged(block).self_attn.qkv.weight for block in arithmetic.blocks(clip, "text")]
+        with torch.no_grad():
+            for parameter in clip.model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.1)
+    assert all((one - other).abs().max() > 1e-3 for one, other in zip(before, after, strict=True))
