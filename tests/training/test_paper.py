@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import groupby
 from pathlib import Path
 from subprocess import STDOUT
 from types import SimpleNamespace
@@ -104,9 +105,12 @@ def times(out: Path) -> dict[str, int]:
 
 
 def models(shown: str, name: str = "table1") -> list[str]:
-    """The first cell of each row of a table."""
+    """The first cell of each row of a table; where it is folded, each part names the same rows."""
     (block,) = [block for block in f"\n\n{shown}".split("\n\ntable") if block.startswith(name[5:])]
-    return [line.split("  ")[0] for line in block.partition("\n\nlook at")[0].splitlines()[2:] if line][1:]
+    lines = block.partition("\n\nlook at")[0].splitlines()[2:]
+    parts = [[line.split("  ")[0] for line in of][1:] for filled, of in groupby(lines, bool) if filled]
+    assert all(part == parts[0] for part in parts)
+    return parts[0]
 
 
 def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Path, capsys, monkeypatch):
