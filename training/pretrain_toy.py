@@ -1,7 +1,7 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-A contrastive run (Radford et al. 2021, section 2.3) on scenes of `interp.data.toy`. Each picture comes with one
-text, a description with probability `share`. That share decides which kind of text the finished model prefers;
+A contrastive run (Radford et al. 2021, section 2.3) on scenes of the toy world (`interp.data.toy`). Each picture
+comes with one text, a description with probability `share`. That share decides which kind of text the finished model prefers;
 a controller turns it after every look at the validation scenes so that the base ends undecided, and the
 checkpoint is chosen on the validation scenes. The test scenes are only reported on.
 """
@@ -12,6 +12,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,18 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import CLIPModel, PreTrainedTokenizerFast
+from transformers import CLIPModel, CLIPTokenizer
 
 from interp import cli
 from interp.clip.model import unit_images, unit_texts
-from interp.clip.toy_model import build_model, build_tokenizer, save
+from interp.clip.toy_model import build_model, learn_tokenizer, save
 from interp.data import toy
-from interp.data.toy_pictures import Scene, render
+from interp.data.norms import load_norm
+from interp.data.toy_pictures import render
+from interp.data.toy_scenes import Scene, alike_scenes, sample_scenes
+from interp.data.toy_texts import KINDS, write, write_pair
 from interp.errors import UserError
 from interp.runs.folder import check_folder, to_json, write_atomic
 
@@ -59,13 +64,35 @@ class Phase:
 class PretrainConfig:
     """Settings of the run; written to `pretraining.json` beside the weights."""
 
-    main: Phase = Phase(4000, 1e-3, 200, partial=0.15, control_from=0.3, gain=0.1, looked_at=512)
-    finish: Phase = Phase(1000, 4e-4, 50, partial=0.6, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
+    main: Phase = Phase(2900, 1e-3, 200, partial=0.2, control_from=0.3, gain=0.1, looked_at=512)
+    finish: Phase = Phase(800, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     batch_size: int = 128
+    first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
+    widen_from: int = 400  # step after which a further word joins, every so many steps
+    widen_every: int = 20
+    token_rate: float = 5.0  # learning rate of the token embeddings over that of the rest; most tokens are rare
     weight_decay: float = 0.05
-    share: float = 0.68  # of descriptions, until it is controlled
-    look_every: int = 50
+    share: float = 0.5  # of descriptions, until it is controlled
+    look_every: int = 100
     seed: int = 0
+
+    def reach(self, step: int, phase: Phase) -> int | None:
+        """How many words of each list are in use at a step of the main phase; later all are."""
+        if phase is not self.main:
+            return None
+        return self.first_words + max(0, step - self.widen_from) // self.widen_every
+
+
+NAMED = ("shape", "colour", "arrangement", "place", "event")  # attributes whose naming is measured
+ALIKE_IN_LENGTH = 64  # texts that are run together, so that little padding is computed
+
+
+def corpus(seed: int) -> Iterator[str]:
+    """What pieces of words are learnt from: texts of the world, and English words (those of MRC)."""
+    rng = np.random.default_rng([seed, 3])
+    for scene in sample_scenes("train", 20_000, rng):
+        yield from (text.text for text in write_pair(scene, rng))
+    yield from (word for word in load_norm("imageability").ratings for _ in range(8))
 
 
 def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
@@ -74,15 +101,21 @@ def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tensor:
+def embed_texts(model: CLIPModel, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
     """Unit-norm embeddings of texts, shape (n, embed), with their graph."""
     # The tower is causal and EOT comes last: what the padding holds cannot matter, so there is no mask.
-    return unit_texts(model, tokenizer(texts, padding=True, return_tensors="pt")["input_ids"])
+    ids = tokenizer(list(texts))["input_ids"]
+    order = torch.tensor([len(row) for row in ids]).argsort(stable=True)
+    parts = [
+        unit_texts(model, pad_sequence([torch.tensor(ids[i]) for i in rows], True, tokenizer.eos_token_id))
+        for rows in order.split(ALIKE_IN_LENGTH)
+    ]
+    return torch.cat(parts)[order.argsort()]
 
 
 @torch.inference_mode()
 def measure(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, split: str, *, n: int, rounds: int, seed: int
+    model: CLIPModel, tokenizer: CLIPTokenizer, split: str, *, n: int, rounds: int, seed: int
 ) -> dict[str, float]:
     """What a base model is judged by, on scenes of one split.
 
@@ -95,55 +128,45 @@ def measure(
     """
     model.eval()
     rng = np.random.default_rng([seed, 7])
-    scenes = toy.sample_scenes(split, n, rng)
+    scenes = sample_scenes(split, n, rng)
     images = torch.cat([unit_images(model, pixels(scenes[i : i + 128], rng)) for i in range(0, n, 128)])
-    kinds = {"description": toy.DESCRIPTIONS, "caption": toy.CAPTIONS}
-    scores = {
-        kind: (images * embed_texts(model, tokenizer, [toy.write(t, s, rng) for s in scenes])).sum(-1)
-        for kind, t in kinds.items()
-    }
-    gap = scores["description"] - scores["caption"]
+    texts = zip(*(write_pair(scene, rng) for scene in scenes), strict=True)
+    described, captioned = ((images * embed_texts(model, tokenizer, [t.text for t in of])).sum(-1) for of in texts)
+    gap = described - captioned
     out = {"preference": (gap > 0).float().mean().item(), "gap_mean": gap.mean().item(), "gap_sd": gap.std().item()}
-    hits = dict.fromkeys(kinds, 0.0)
+    hits = dict.fromkeys(KINDS, 0.0)
     for _ in range(rounds):
-        chosen = toy.distinct_scenes(split, 64, rng)
-        image = unit_images(model, pixels(chosen, rng))
-        for kind, templates in kinds.items():
-            text = embed_texts(model, tokenizer, [toy.write(templates, s, rng) for s in chosen])
+        chosen, written = zip(*toy.distinct_scenes(split, 64, rng), strict=True)
+        image = unit_images(model, pixels(list(chosen), rng))
+        for kind, of in zip(KINDS, zip(*written, strict=True), strict=True):
+            text = embed_texts(model, tokenizer, [t.text for t in of])
             hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
     out |= {f"retrieval_{kind}": share for kind, share in hits.items()}
-    for name in toy.PROMPTS:
+    for name in NAMED:
         out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name)
     model.train()
     return out
 
 
-def zero_shot(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, scenes: list[Scene], images: Tensor, name: str
-) -> float:
+def zero_shot(model: CLIPModel, tokenizer: CLIPTokenizer, scenes: list[Scene], images: Tensor, name: str) -> float:
     """Accuracy of naming one attribute of pictures by its prompts."""
-    table = toy.WORDS[name]
-    classes = []
-    for phrases in table.values():
-        texts = [prompt.format(phrase) for prompt in toy.PROMPTS[name] for phrase in phrases]
-        classes.append(embed_texts(model, tokenizer, texts).mean(0))
+    prompts = toy.prompts(name)
+    classes = [embed_texts(model, tokenizer, texts).mean(0) for texts in prompts.values()]
     guessed = (images @ functional.normalize(torch.stack(classes), dim=-1).T).argmax(1)
-    truth = torch.tensor([list(table).index(getattr(scene, name)) for scene in scenes])
+    truth = torch.tensor([list(prompts).index(getattr(scene, name)) for scene in scenes])
     return (guessed == truth).float().mean().item()
 
 
 def training_batch(
-    n: int, share: float, partial: float, alike: int, rng: np.random.Generator
+    n: int, share: float, partial: float, alike: int, reach: int | None, rng: np.random.Generator
 ) -> tuple[Tensor, list[str]]:
     """Pictures of the train split with one text each, a description with probability `share`; see `Phase`."""
-    scenes = toy.alike_scenes("train", n, alike, rng) if alike > 1 else toy.sample_scenes("train", n, rng)
+    scenes = alike_scenes("train", n, alike, rng) if alike > 1 else sample_scenes("train", n, rng)
     texts: list[str] = []
     for number, scene in enumerate(scenes):
         if number % alike == 0:  # a group's texts are of one kind
-            describe = rng.random() < share
-        whole = toy.DESCRIPTIONS if describe else toy.CAPTIONS
-        part = toy.PARTIAL_DESCRIPTIONS if describe else toy.PARTIAL_CAPTIONS
-        texts.append(toy.write(part if rng.random() < partial else whole, scene, rng))
+            kind = KINDS[0] if rng.random() < share else KINDS[1]
+        texts.append(write(kind, scene, rng, partial=rng.random() < partial, reach=reach).text)
     return pixels(scenes, rng), texts
 
 
@@ -153,7 +176,7 @@ def badness(looked: dict[str, float]) -> float:
     return abs(looked["preference"] - 0.5) + sum(max(0.0, 0.9 - value) for value in abilities)
 
 
-def contrastive_loss(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, images: Tensor, texts: list[str]) -> Tensor:
+def contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor, texts: list[str]) -> Tensor:
     """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
     logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
     target = torch.arange(len(images))
@@ -161,7 +184,7 @@ def contrastive_loss(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, image
 
 
 def train_phase(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, config: PretrainConfig, phase: Phase, share: float,
+    model: CLIPModel, tokenizer: CLIPTokenizer, config: PretrainConfig, phase: Phase, share: float,
     rng: np.random.Generator, log: Path,
 ) -> tuple[float, int]:  # fmt: skip
     """Train, and leave the model at the checkpoint that did best on the validation scenes.
@@ -169,10 +192,12 @@ def train_phase(
     Returns:
         The share of descriptions at the end, and the step that was kept.
     """
-    matrices = [p for p in model.parameters() if p.ndim > 1]
+    tokens = model.text_model.embeddings.token_embedding.weight
+    matrices = [p for p in model.parameters() if p.ndim > 1 and p is not tokens]
     others = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0},
+         {"params": [tokens], "weight_decay": config.weight_decay, "times": config.token_rate}],
         lr=phase.lr, betas=(0.9, 0.98), eps=1e-6, fused=True,
     )  # fmt: skip
     best, best_step = math.inf, 0
@@ -181,10 +206,10 @@ def train_phase(
         rate = min(1.0, step / phase.warmup)
         rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - phase.warmup) / (phase.steps - phase.warmup)))
         for group in optimizer.param_groups:
-            group["lr"] = phase.lr * rate
+            group["lr"] = phase.lr * rate * group.get("times", 1.0)
         alike = phase.alike if step % 2 else 1
         partial = phase.partial if alike == 1 else 0.0
-        images, texts = training_batch(config.batch_size, share, partial, alike, rng)
+        images, texts = training_batch(config.batch_size, share, partial, alike, config.reach(step, phase), rng)
         loss = contrastive_loss(model, tokenizer, images, texts)
         optimizer.zero_grad()
         loss.backward()
@@ -216,7 +241,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
         The report that is saved beside the model: configuration, checkpoints, measures on `val` and on `test`.
     """
     torch.manual_seed(config.seed)  # transformers initializes from the global generator
-    tokenizer = build_tokenizer()
+    tokenizer = learn_tokenizer(corpus(config.seed))
     model = build_model(tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "pretraining.jsonl"
