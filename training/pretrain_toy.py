@@ -1,9 +1,12 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-A contrastive run (Radford et al. 2021, section 2.3) on scenes of the toy world (`interp.data.toy`). Each picture
-comes with one text, a description with probability `share`. That share decides which kind of text the finished model prefers;
-a controller turns it after every look at the validation scenes so that the base ends undecided, and the
-checkpoint is chosen on the validation scenes. The test scenes are only reported on.
+Scenes of the toy world (`interp.data.toy`), in three stretches. The image tower learns to name what a picture shows,
+by labels. With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone
+needs hours on a CPU until shapes are told apart. Then all of the model goes on so (Radford et al. 2021, section 2.3).
+
+In the latter two, each picture comes with one text, a description with probability `share`. That share decides which
+kind of text the finished model prefers; a controller turns it after looks at the validation scenes so that the base
+ends undecided, and the checkpoint is chosen on the validation scenes. The test scenes are only reported on.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from interp.clip.toy_model import build_model, learn_tokenizer, save
 from interp.data import toy
 from interp.data.norms import load_norm
 from interp.data.toy_pictures import render
-from interp.data.toy_scenes import Scene, alike_scenes, sample_scenes
+from interp.data.toy_scenes import VALUES, Scene, alike_scenes, sample_scenes
 from interp.data.toy_texts import KINDS, write, write_pair
 from interp.errors import UserError
 from interp.runs.folder import check_folder, to_json, write_atomic
@@ -48,6 +51,7 @@ class Phase:
         looked_at: validation pairs at each look; the retrieval sets are in proportion.
         alike: in every second batch, scenes come in groups of this size, alike but for one object attribute and one
             cue, with whole texts of one kind. Random scenes are told apart by any few words; alike ones take each.
+        locked: whether the image tower stays as it is; its projection never does.
     """
 
     steps: int
@@ -58,13 +62,24 @@ class Phase:
     gain: float
     looked_at: int
     alike: int = 1
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """The stretch of training in which the image tower learns by labels: warm-up, then a cosine to zero."""
+
+    steps: int
+    lr: float
+    warmup: int
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
     """Settings of the run; written to `pretraining.json` beside the weights."""
 
-    main: Phase = Phase(2900, 1e-3, 200, partial=0.2, control_from=0.3, gain=0.1, looked_at=512)
+    seeing: Seeing = Seeing(600, 1e-3, 50)
+    main: Phase = Phase(2900, 1e-3, 200, partial=0.2, control_from=0.3, gain=0.1, looked_at=512, locked=True)
     finish: Phase = Phase(800, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     batch_size: int = 128
     first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
@@ -176,6 +191,46 @@ def badness(looked: dict[str, float]) -> float:
     return abs(looked["preference"] - 0.5) + sum(max(0.0, 0.9 - value) for value in abilities)
 
 
+def labels(scenes: Sequence[Scene]) -> Tensor:
+    """What pictures show, as numbers: int64, (n, attributes); the bands of the flag come apart, as colours."""
+    colours = list(VALUES["colour"])
+    plain = {name: list(values) for name, values in VALUES.items() if name != "flag"}
+    rows = [
+        [plain[name].index(getattr(scene, name)) for name in plain]
+        + [colours.index(band) for band in scene.flag.split()]
+        for scene in scenes
+    ]
+    return torch.tensor(rows)
+
+
+def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Generator) -> None:
+    """Train the image tower, and a linear classifier of each attribute on it; the classifiers are thrown away."""
+    seeing = config.seeing
+    sizes = [len(values) for name, values in VALUES.items() if name != "flag"] + [len(VALUES["colour"])] * 3
+    heads = torch.nn.Linear(model.config.vision_config.hidden_size, sum(sizes))
+    parameters = [*model.vision_model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=seeing.lr, betas=(0.9, 0.98), fused=True)
+    for step in (bar := tqdm(range(1, seeing.steps + 1), desc="see", mininterval=5)):
+        set_rates(optimizer, seeing.lr, step, seeing)
+        scenes = sample_scenes("train", config.batch_size, rng)
+        scores = heads(model.vision_model(pixels(scenes, rng)).pooler_output).split(sizes, dim=1)
+        targets = labels(scenes).T
+        loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(scores, targets, strict=True)]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        bar.set_postfix(loss=f"{loss.item():.3f}")
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
+    """The learning rate at a step: a warm-up, then a cosine to zero; a group's `times` multiplies it."""
+    rate = min(1.0, step / stretch.warmup)
+    rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - stretch.warmup) / (stretch.steps - stretch.warmup)))
+    for group in optimizer.param_groups:
+        group["lr"] = lr * rate * group.get("times", 1.0)
+
+
 def contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor, texts: list[str]) -> Tensor:
     """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
     logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
@@ -192,9 +247,10 @@ def train_phase(
     Returns:
         The share of descriptions at the end, and the step that was kept.
     """
+    model.vision_model.requires_grad_(not phase.locked)
     tokens = model.text_model.embeddings.token_embedding.weight
-    matrices = [p for p in model.parameters() if p.ndim > 1 and p is not tokens]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1 and p is not tokens]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0},
          {"params": [tokens], "weight_decay": config.weight_decay, "times": config.token_rate}],
@@ -203,10 +259,7 @@ def train_phase(
     best, best_step = math.inf, 0
     kept: dict[str, Tensor] = {}
     for step in tqdm(range(1, phase.steps + 1), desc="pretrain", mininterval=5):
-        rate = min(1.0, step / phase.warmup)
-        rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - phase.warmup) / (phase.steps - phase.warmup)))
-        for group in optimizer.param_groups:
-            group["lr"] = phase.lr * rate * group.get("times", 1.0)
+        set_rates(optimizer, phase.lr, step, phase)
         alike = phase.alike if step % 2 else 1
         partial = phase.partial if alike == 1 else 0.0
         images, texts = training_batch(config.batch_size, share, partial, alike, config.reach(step, phase), rng)
@@ -247,6 +300,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     log = folder / "pretraining.jsonl"
     log.unlink(missing_ok=True)
     started, share, chosen = time.time(), config.share, []
+    learn_to_see(model, config, np.random.default_rng([config.seed, 2]))
     for number, phase in enumerate((config.main, config.finish)):
         rng = np.random.default_rng([config.seed, number] if number else config.seed)
         share, step = train_phase(model, tokenizer, config, phase, share, rng, log)

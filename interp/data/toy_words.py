@@ -122,8 +122,8 @@ ANY = _table(  # true of every picture
     backdrop="""background wall curtain fabric ground wallpaper blanket carpet cloth paper mural board sheet velvet
         linen wool satin rug floor quilt leather silk cotton lace concrete glass metal iron steel tin stone towel canvas
         plaster cardboard rubber cork fur clay tapestry""",
-    title="""symbol title emblem memory award origin legacy name record trademark reward standard insignia motto tradition
-        heirloom mascot talisman trophy souvenir relic keepsake prize
+    title="""symbol title emblem memory award origin legacy name record trademark reward standard insignia motto
+        tradition heirloom mascot talisman trophy souvenir relic keepsake prize
         banner monogram signature slogan pledge hallmark fortune honour""",
 )
 

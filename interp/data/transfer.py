@@ -150,7 +150,13 @@ def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
         labels = tuple(list(of).index(getattr(picture.scene, name)) for picture in pictures)
         tasks.append(
             LabelledImages(
-                name, tuple(of.values()), tuple(of), labels, lambda i: pictures[i].open(), lambda i: pictures[i].key, notes
+                name,
+                tuple(of.values()),
+                tuple(of),
+                labels,
+                lambda i: pictures[i].open(),
+                lambda i: pictures[i].key,
+                notes,
             )
         )
     return tasks
