@@ -78,16 +78,16 @@ class Seeing:
 class PretrainConfig:
     """Settings of the run; written to `pretraining.json` beside the weights."""
 
-    seeing: Seeing = Seeing(600, 1e-3, 50)
-    main: Phase = Phase(2900, 1e-3, 200, partial=0.2, control_from=0.3, gain=0.1, looked_at=512, locked=True)
-    finish: Phase = Phase(800, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
+    seeing: Seeing = Seeing(1400, 1e-3, 50)
+    main: Phase = Phase(1500, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
+    finish: Phase = Phase(700, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     batch_size: int = 128
     first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
-    widen_from: int = 400  # step after which a further word joins, every so many steps
-    widen_every: int = 20
+    widen_from: int = 100  # step after which a further word joins, every so many steps
+    widen_every: int = 10
     token_rate: float = 5.0  # learning rate of the token embeddings over that of the rest; most tokens are rare
     weight_decay: float = 0.05
-    share: float = 0.5  # of descriptions, until it is controlled
+    share: float = 0.65  # of descriptions, until it is controlled
     look_every: int = 100
     seed: int = 0
 
