@@ -55,13 +55,18 @@ def draw(runs: Runs) -> Picture:
             draw_words(page, _cut(text["words"]), _cut(text[route]), reach, block)
     layer, size = Place.of(sweep.best).layer, sweep.directions
     note = (
-        "below: what a word adds to the score; solid, blue: raises it; dashed, orange: lowers it; Z: "
-        f"size {size} at layer {layer}; the rest of full bypasses it"
+        f"below: what a word adds to the score{model_of(sweep)}; solid, blue: raises it; dashed, orange: lowers it; "
+        f"Z: size {size} at layer {layer}"
     )
     page.text(0, 72 * figure.get_figheight() - 2.5, note)
     photo(figure, picture_path(sweep.folder, sweep.examples[texts[0]["pair"]]), 0, LINE + 2, IMAGE)
-    figure.alt = _alt(texts, layer, size)
+    figure.alt = _alt(texts, model_of(sweep), layer, size)
     return figure
+
+
+def model_of(sweep: SweepRun) -> str:
+    """Whose scores the examples of a sweep have, if it trained models."""
+    return " of the fine-tuned model" if sweep.shows_tuned else ""
 
 
 def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -70,7 +75,7 @@ def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]
     Raises:
         Missing: the sweep keeps none.
     """
-    texts = sweep.cells[Place.of(sweep.best)]["examples"]
+    texts = sweep.shown(Place.of(sweep.best))["examples"]
     if not texts or not sweep.examples:
         raise Missing("needs a sweep that keeps examples; run it again, in another folder")
     return texts[0], texts[len(texts) // 2]
@@ -80,7 +85,7 @@ def _cut(values: list[Any]) -> list[Any]:
     return values[:WORDS]
 
 
-def _alt(texts: tuple[Mapping[str, Any], ...], layer: int, size: int) -> str:
+def _alt(texts: tuple[Mapping[str, Any], ...], model: str, layer: int, size: int) -> str:
     parts = []
     for text in texts:
         for route, name in ROUTES.items():
@@ -88,7 +93,7 @@ def _alt(texts: tuple[Mapping[str, Any], ...], layer: int, size: int) -> str:
             parts.append(f"{titled(text['kind'])}, {name}: {words}.")
     kinds = " and ".join(text["kind"] for text in texts)
     return (
-        f"What each word of two texts of an image, {kinds}, adds to its score (a cosine), in full; and of that, by way "
-        f"of layer {layer}, through a subspace Z of size {size} and around it. The rest bypasses the site. "
+        f"What each word of two texts of an image, {kinds}, adds to its score (a cosine){model}, in full; and of that, "
+        f"by way of layer {layer}, through a subspace Z of size {size} and around it. The rest bypasses the site. "
         f"{' '.join(parts)}"
     )

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from figures.fig_attributions import example_texts
+from figures.fig_attributions import example_texts, model_of
 from figures.runs import Runs
 from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
 from interp.runs.examples import picture_path
@@ -62,8 +62,8 @@ def draw(runs: Runs) -> Picture:
         f"An interchange intervention. The base text is of the kind {negative}: {base}. The source text is of the kind "
         f"{positive}, {whose}: {source}. Both are run through the text tower up to layer {layer}. There the "
         f"subspace Z of {size} directions takes the value that it has in the source; the rest of the stream stays that "
-        f"of the base. Carried through the remaining blocks, the base's score with its image, {swap['base']:.3f}, "
-        f"becomes the counterfactual score {swap['counterfactual']:.3f}, a change of {moved:+.3f}."
+        f"of the base. Carried through the remaining blocks{model_of(sweep)}, the base's score with its image, "
+        f"{swap['base']:.3f}, becomes the counterfactual score {swap['counterfactual']:.3f}, a change of {moved:+.3f}."
     )
     return figure
 

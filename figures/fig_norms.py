@@ -107,7 +107,7 @@ def shown_words(runs: Runs) -> Words:
 
 
 def _of_sweep(sweep: SweepRun) -> Words:
-    known = sweep.cells[Place.of(sweep.best)]["words"]
+    known = sweep.shown(Place.of(sweep.best))["words"]
     words = list(known["full"])
     try:
         rated = sweep.ratings
@@ -117,8 +117,9 @@ def _of_sweep(sweep: SweepRun) -> Words:
         norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()
     }  # fmt: skip
     layer, size, seed = Place.of(sweep.best)
+    of = "fine-tuned at" if sweep.shows_tuned else "frozen,"
     return Words(
-        f"{slug(sweep.manifest['arguments']['model'])}, layer {layer}, size {size}", f", seed {seed}", ratings,
+        f"{slug(sweep.manifest['arguments']['model'])}, {of} layer {layer}, size {size}", f", seed {seed}", ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},
     )  # fmt: skip
 

@@ -121,9 +121,11 @@ def _tuned(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
     shifts = [replace(one, shown=PAGE) for one in _shifts(contrast)]
     lost = [
         Measure("transfer_drop", "zero-shot accuracy lost against the base", LOST, "transfer", narrow="transf.",
-                above="change", brief="transfer lost", family="drop", shown=EVERYWHERE, change=True),
+                above="change", brief="transfer lost", family="drop", interval=True, shown=EVERYWHERE,
+                change=True),
         Measure("retrieval_drop", "retrieval lost against the base", LOST, "retrieval", narrow="retr.",
-                above="change", brief="retrieval lost", family="drop", shown=EVERYWHERE, change=True),
+                above="change", brief="retrieval lost", family="drop", interval=True, shown=EVERYWHERE,
+                change=True),
     ]  # fmt: skip
     words = []
     for number, norm in enumerate(norms):

@@ -124,14 +124,19 @@ class Measure:
 
     def value(self, row: Mapping[str, float] | pd.Series) -> float:
         """As tables show it, unrounded."""
-        return (-1.0 if self.change else 1.0) * self.unit.factor * row[self.key]
+        return self._shown(row[self.key])
+
+    def _shown(self, value: float) -> float:
+        return (-1.0 if self.change else 1.0) * self.unit.factor * value
 
     def text(self, row: Mapping[str, float] | pd.Series, *, ends: bool = True) -> str:
         """As tables show it; without the ends of its interval, if asked."""
         shown = written(self.value(row), self.unit.form)
         if not (ends and self.ends) or shown == "-":
             return shown
-        low, high = (self.unit.text(row[key]) for key in self.keys[1:])
+        low, high = (written(self._shown(row[key]), self.unit.form) for key in self.keys[1:])
+        if self.change:
+            low, high = high, low
         return f"{shown} [{low} {high}]"
 
 

@@ -253,6 +253,31 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, 
     return Estimate(float(values.mean()), len(values), float(low), float(high))
 
 
+def mean_of_means(
+    samples: Sequence[tuple[ArrayLike, ArrayLike]], weights: Sequence[float] | None = None, *, draws: int = 2000,
+    seed: int = 0,
+) -> Estimate:  # fmt: skip
+    """The weighted mean of the means of samples; the clusters of each are resampled on their own.
+
+    Args:
+        samples: values, and which cluster each belongs to, both of length n.
+        weights: of the samples; by default all count the same.
+
+    Returns:
+        The mean, the number of values, and a percentile bootstrap interval; none (NaN) with fewer than three clusters
+        in a sample.
+    """
+    share = np.ones(len(samples)) if weights is None else np.asarray(weights, np.float64)
+    share = share / share.sum()
+    value, n, drawn = 0.0, 0, np.zeros(draws)
+    for number, ((given, clusters), part) in enumerate(zip(samples, share, strict=True)):
+        values = np.asarray(given, np.float64)
+        times = resamples(np.unique(np.asarray(clusters), return_inverse=True)[1], draws, seed + number)
+        value, n = value + part * float(values.mean()), n + len(values)
+        drawn += part * (np.nan if times is None else times @ values / times.sum(1))
+    return Estimate(value, n, *(_interval(drawn) if np.isfinite(drawn).all() else ()))
+
+
 def standard_error(values: ArrayLike, clusters: ArrayLike) -> float:
     """The standard error of a mean of values that come in clusters: by linearization (Cochran 1977, section 11.12).
 

@@ -20,6 +20,7 @@ from interp.runs.place import Place
 
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
+INTERVAL = ("_low", -0.05), ("_high", 0.05)
 TEXTS = (("a red circle at the left", "the wedding at the harbour"), ("a blue star", "the star of freedom"))
 
 
@@ -97,7 +98,8 @@ def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str], ques
     if tuned:
         names = ["preference", *question.directed("iia"), "val_loss"]
         out |= {f"tuned_{name}": float(draw.uniform()) for name in names}
-        out |= {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
+        lost = {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
+        out |= lost | {f"{name}{end}": value + by for name, value in lost.items() for end, by in INTERVAL}
         stems += [f"tuned_r_{norm}_{route}" for norm in norms for route in ("through", "full")]
         out |= {f"tuned_{up}": 0.1, f"tuned_{down}": -0.1}
         # what is drawn above is in old pictures of figures, so the rest follows from it
@@ -115,7 +117,7 @@ def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str], ques
         }
     shares = [own, *question.directed(own), "preference"]
     shares += [f"tuned_{name}" for name in ("preference", *question.directed("iia"))] if tuned else []
-    out |= {f"{name}{end}": out[name] + shift for name in shares for end, shift in (("_low", -0.05), ("_high", 0.05))}
+    out |= {f"{name}{end}": out[name] + by for name in shares for end, by in INTERVAL}
     out |= {
         "test_pairs": 9,
         "das_steps": 80,

@@ -250,6 +250,21 @@ def test_shares_of_clusters():
     assert math.isnan(stats.clustered_share([], []).value)
 
 
+def test_means_of_samples():
+    """Of one sample it is `clustered_share`; of two the variances of their means add up."""
+    drawn = np.random.default_rng(0)
+    values, clusters = drawn.normal(size=(2, 400)), np.arange(400) // 2
+    one = stats.mean_of_means([(values[0], clusters)])
+    assert one == stats.clustered_share(values[0], clusters)
+    both = stats.mean_of_means([(values[0], clusters), (values[1], clusters)], [1, 3], draws=20_000)
+    assert both.value == pytest.approx((values[0].mean() + 3 * values[1].mean()) / 4)
+    errors = [stats.standard_error(each, clusters) for each in values]
+    assert both.high - both.low == pytest.approx(2 * 1.96 * np.hypot(errors[0], 3 * errors[1]) / 4, rel=0.05)
+    assert both.n == 800
+    few = stats.mean_of_means([(values[0], clusters), ([1.0, 2.0], [0, 1])])
+    assert np.isnan([few.low, few.high]).all()
+
+
 def test_preference_and_iia():
     np.testing.assert_array_equal(stats.preference([2, 1, 1], [1, 1, 2]), [1, 0, 0])
     np.testing.assert_array_equal(stats.iia_outcomes([2, 1, 1], [1, 1, 2], winner="counterfactual"), [0, 0.5, 1])

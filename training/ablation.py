@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,10 +27,11 @@ from interp.methods.outcomes import align, iia_columns, shift_columns
 from interp.methods.pairs import PairsAtSite, pair_run
 from interp.runs.place import Place
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
+from interp.sweep.objectives import Trained
 from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
-from training.evaluation.abilities import AbilityTests, Able, ability_tests
-from training.evaluation.choosing import RETRIEVAL, on_val
+from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
+from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # measure of a cell -> the kind of ability whose drop it is the mean of
-ABILITIES = {"transfer_drop": "accuracy", "retrieval_drop": "retrieval"}
+ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
 
 def settings(config: SweepConfig) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def prepare(
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
-    loss = on_val(clip, features.split("val"))[RETRIEVAL]
+    loss = on_val(clip, features.split("val"))[RETRIEVAL_LOSS]
     return FineTunedCells(
         config, tuning, tuple(norms), tuple(attributed), known, features.to("cpu"), tests, tests.of(clip), loss
     )
@@ -106,7 +106,7 @@ def _transfer(config: SweepConfig) -> str:
 
 @dataclass(frozen=True)
 class FineTunedCells:
-    """Measures of a fine-tuned cell, by its place in the grid; can be sent to other processes.
+    """Fine-tunes at a place in the grid, and measures; can be sent to other processes.
 
     Attributes:
         config: of the sweep.
@@ -129,7 +129,7 @@ class FineTunedCells:
     base: Able
     base_loss: float
 
-    def __call__(self, place: Place, clip: Clip) -> dict[str, Any]:
+    def __call__(self, place: Place, clip: Clip) -> Trained:
         """Fine-tune a copy of the base, or go on, and measure on the test pairs."""
         from accelerate import Accelerator
 
@@ -141,19 +141,20 @@ class FineTunedCells:
         accelerator = Accelerator(cpu=device == "cpu")
         result = tune(tuning, own, self.pairs, features, out, accelerator)
         accelerator.free_memory()
-        found = self._measures(with_adapter(clip, out), features, Rotation.load(out / ROTATION), place)
-        return {"tuned_val_loss": result["val_loss"], **{f"tuned_{key}": value for key, value in found.items()}}
+        found = self._found(with_adapter(clip, out), features, Rotation.load(out / ROTATION), place)
+        measures = {"val_loss": result["val_loss"], **found.measures}
+        return replace(found, measures={f"tuned_{key}": value for key, value in measures.items()})
 
-    def _measures(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> dict[str, Any]:
+    def _found(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
         test = features.split("test")
         part = PairsAtSite(pair_run(tuned, test, [rotation.site.layer]), rotation.site)
         found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
         out = found.preference().columns("preference") | on_val(tuned, features.split("val"))
-        out["retrieval_rise_val"] = out.pop(RETRIEVAL) - self.base_loss
+        out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
         out |= iia_columns("iia", [found], test.contrast) | shift_columns(found, test.contrast)
         words = tasks.word_attributions(tuned, test.take(self.attributed), rotation, n_steps=self.config.n_steps)
         out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
         able = self.tests.of(tuned)
         for name, kind in ABILITIES.items():
-            out[name] = fmean(self.base[key] - able[key] for key in able if key[0] == kind)
-        return out
+            out |= self.tests.drop(kind, self.base, able).columns(name)
+        return Trained(out, words, found)

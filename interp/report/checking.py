@@ -97,6 +97,12 @@ def check_cell(cell: Mapping[str, Any] | None, path: Path, contrast: Contrast) -
     """Raise `StoreError` for the first value of a cell that is not what belongs there."""
     whole = Found(cell, path, AGAIN)
     check_numbers(whole)
+    _check_shown(whole, contrast)
+    if (tuned := whole.get("tuned")).value not in (None, {}):
+        _check_shown(tuned, contrast)
+
+
+def _check_shown(whole: Found, contrast: Contrast) -> None:
     words = whole.need("words")
     known = [word for word, _ in words.need("full").items()]
     for route in MEASURED:

@@ -79,7 +79,7 @@ def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Serie
 
 def words(sweep: SweepRun) -> Words:
     """The word types of the chosen cell, by what they do through Z."""
-    known: Mapping[str, Mapping[str, Sequence[float]]] = sweep.cells[Place.of(sweep.best)]["words"]
+    known: Mapping[str, Mapping[str, Sequence[float]]] = sweep.shown(Place.of(sweep.best))["words"]
     means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
     counts = {word: str(int(value[1])) for word, value in known["full"].items()}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)

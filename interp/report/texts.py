@@ -25,13 +25,12 @@ class Text:
         row: its place among the texts of a cell.
         kind, other: what it is, and what Z is taken from.
         words: each with its attribution and the colour of that.
-        source: the text that Z is taken from; before, after: the score without and with it.
+        source: the text that Z is taken from; before, after: the text's score without and with it.
     """
 
     row: int
     kind: str
     other: str
-    score: float
     words: Sequence[tuple[str, float, str]]
     source: str
     before: float
@@ -72,7 +71,8 @@ class Examples:
 
 def examples(sweep: SweepRun) -> Examples | None:
     """The texts that each cell shows; None, if the run folder holds none."""
-    there = {where: cell["examples"] for where, cell in sweep.cells.items() if cell.get("examples")}
+    every = {where: sweep.shown(where).get("examples") for where in sweep.cells}
+    there = {where: texts for where, texts in every.items() if texts}
     if not sweep.examples or not there:
         return None
     best = Place.of(sweep.best)
@@ -111,7 +111,7 @@ def _text(sweep: SweepRun, text: Mapping[str, Any], row: int, reach: float) -> T
         for word, value in zip(text["words"], text["through"], strict=True)
     ]
     return Text(
-        row, text["kind"], sweep.contrast.other(text["kind"]), float(text["score"]), words,
+        row, text["kind"], sweep.contrast.other(text["kind"]), words,
         swap["source"], float(swap["base"]), float(swap["counterfactual"]),
     )  # fmt: skip
 

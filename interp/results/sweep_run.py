@@ -40,7 +40,8 @@ class SweepRun:
     Attributes:
         manifest: what was asked for, with what.
         frame: a row for each cell, with every measure.
-        cells: (layer, size, seed) -> what the cell's file holds, examples and words too.
+        cells: (layer, size, seed) -> what the cell's file holds, examples and words too, the same of the model that
+            was trained there as `tuned`.
         norms: names of the norms that attributions were correlated with.
         examples: the test pairs whose texts each cell shows.
     """
@@ -130,6 +131,16 @@ class SweepRun:
         """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
         return Place(*place).rotation_file(self.folder.path)
 
+    def shown(self, place: Place) -> Mapping[str, Any]:
+        """`words` and `examples` of a cell: of the model that was trained there, if one was, else of the frozen one."""
+        cell = self.cells[place]
+        return cell["tuned"] or cell
+
+    @property
+    def shows_tuned(self) -> bool:
+        """Whether words and examples are those of trained models."""
+        return any(cell["tuned"] for cell in self.cells.values())
+
     @cached_property
     def ratings(self) -> dict[str, dict[str, float]]:
         """Norm -> word type -> rating, of the words that were attributed and are rated.
@@ -198,8 +209,9 @@ def load_sweep(path: str | Path) -> SweepRun:
             f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command', 'interp.sweep')}"
         )
     found = read_cells(folder)
+    kept = {"words": [], "examples": [], "tuned": {}}
     cells = {
-        Place.of(cell["cell"]): cell | {name: defined(cell.get(name, [])) for name in ("words", "examples")}
+        Place.of(cell["cell"]): cell | {name: defined(cell.get(name, none)) for name, none in kept.items()}
         for cell in found
     }
     mend = "mend the file, or run the sweep again in another folder"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
 from interp.results.choice import best_cell, rule_of
+from interp.results.reading import reading
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
 from interp.schema import SHARE, Schema
 
@@ -49,6 +50,7 @@ def terminal_table(frame: pd.DataFrame, schema: Schema, contrast: Contrast, norm
         f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
         f"{_result(best, schema, tuned)}. The rule: {rule_of(frame).said}.",
+        " ".join(reading(frame, schema, norms)),
     ]
     return "\n".join([*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))])
 

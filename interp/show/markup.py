@@ -25,6 +25,15 @@ def plural(count: int, name: str) -> str:
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
+def listed(things: Sequence[str]) -> str:
+    """Several things in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(things[:-1]), *things[-1:]]))
+
+
 def signed(value: float, digits: int = 3) -> str:
     """A number with its sign, which screen readers read; what is not defined is a dash.
 

@@ -118,10 +118,10 @@ def sweep(config: SweepConfig) -> int:
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
             shown = features.split("test").take(attributed[:EXAMPLES])
             keep_examples(folder, pairs, shown.pairs)
-            more = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
+            trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
             work = Work(
                 config, clip.fingerprint, replace(features, embeddings=features.embeddings.cpu()), tuple(norms),
-                tuple(sorted({place.layer for place in missing})), tuple(attributed), folder.path, more,
+                tuple(sorted({place.layer for place in missing})), tuple(attributed), folder.path, trained,
             )  # fmt: skip
             _compute(work, clip, missing)
             seconds = time.perf_counter() - started

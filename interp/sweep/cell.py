@@ -33,7 +33,7 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.schema import Schema
 from interp.sweep.config import SweepConfig
-from interp.sweep.objectives import CellMeasures
+from interp.sweep.objectives import TrainedCells
 from interp.tensors import Basis
 
 
@@ -47,7 +47,7 @@ class Bench:
         words: of all these texts.
         paths: of the texts that are attributed.
         attributed: the test pairs whose texts these are, by their number among these.
-        more: further measures of a cell, if any are wanted.
+        trained: what trains a model at each cell, if that is wanted.
     """
 
     config: SweepConfig
@@ -58,14 +58,14 @@ class Bench:
     paths: PathRun
     attributed: Sequence[int]
     norms: Sequence[Norm]
-    more: CellMeasures | None = None
+    trained: TrainedCells | None = None
 
     @property
     def schema(self) -> Schema:
         """What cells hold: a measure that is not declared is an error before anything is written."""
         names = [method.name for method in find_methods(self.config.methods)]
         norms = [norm.name for norm in self.norms]
-        return sweep_schema(self.features.contrast, names, norms, tuned=self.more is not None)
+        return sweep_schema(self.features.contrast, names, norms, tuned=self.trained is not None)
 
     def search_config(self, seed: int) -> SearchConfig:
         """Settings of the searches of cells with this seed."""
@@ -106,14 +106,15 @@ def compute_layer(
             attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
             measures |= correlations(attributions, bench.norms)
             measures["attribution_delta"] = float(np.abs(attributions.delta).max())
-            if bench.more is not None:
-                measures |= bench.more(place, bench.clip)
+            cell: dict[str, Any] = _shown(bench, attributions, outcomes)
+            if bench.trained is not None:
+                found = bench.trained(place, bench.clip)
+                measures |= found.measures
+                cell["tuned"] = _shown(bench, found.attributions, found.outcomes)
             measures["seconds"] = searching + time.perf_counter() - started
-            words = {route: attributions.by_type(route) for route in MEASURED}
             schema.check(measures)
             where = {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}
-            examples = _examples(bench, attributions, outcomes)
-            folder.write(place.name, {"cell": where, "measures": measures, "words": words, "examples": examples})
+            folder.write(place.name, {"cell": where, "measures": measures, **cell})
             on_step()
 
 
@@ -186,6 +187,12 @@ def _control(bench: Bench, method: Method, parts: Parts, place: Place) -> dict[s
         (rotation,) = method.fit(parts["train"], parts["val"], [place.size], bench.search_config(seed))
         found.append(_align(bench, parts["test"], rotation.basis, place.seed))
     return iia_columns(f"iia_{method.name.column}", found, bench.features.contrast)
+
+
+def _shown(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:
+    """What a cell keeps to be looked at: word types with their mean attribution and count by route, and examples."""
+    words = {route: attributions.by_type(route) for route in MEASURED}
+    return {"words": words, "examples": _examples(bench, attributions, outcomes)}
 
 
 def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:

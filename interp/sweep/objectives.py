@@ -7,6 +7,7 @@ so that this package needs none that stands on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -14,20 +15,37 @@ from interp.errors import UserError
 from interp.sweep.config import FROZEN, SweepConfig
 
 if TYPE_CHECKING:
+    from interp.attribution.result import Attributions
     from interp.clip.image_features import EmbeddedPairs
     from interp.clip.model import Clip
     from interp.data.norms import Norm
+    from interp.methods.outcomes import Outcomes
     from interp.runs.place import Place
 
 GROUP = "clip_descriptions.objectives"
 
 
-@runtime_checkable
-class CellMeasures(Protocol):
-    """Further measures of a cell; can be sent to other processes."""
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What is found of the model that was trained at a cell.
 
-    def __call__(self, place: Place, clip: Clip) -> Mapping[str, Any]:
-        """Key -> value, for each key of the schema that the objective adds.
+    Attributes:
+        measures: key -> value, for each key of the schema that the objective adds.
+        attributions: of the texts of the attributed pairs, by route; positive ones first.
+        outcomes: of the interventions on the test pairs.
+    """
+
+    measures: Mapping[str, Any]
+    attributions: Attributions
+    outcomes: Outcomes
+
+
+@runtime_checkable
+class TrainedCells(Protocol):
+    """What is found at each cell besides the search; can be sent to other processes."""
+
+    def __call__(self, place: Place, clip: Clip) -> Trained:
+        """Train at a cell, and measure.
 
         Args:
             clip: the base, which must stay as it is.
@@ -49,7 +67,7 @@ class Objective(Protocol):
 
     def prepare(
         self, config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
-    ) -> CellMeasures:
+    ) -> TrainedCells:
         """Compute what all cells share; `attributed` are the test pairs whose texts are attributed, by number."""
         ...
 

@@ -38,7 +38,7 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep.cell import Bench, compute_layer, search_layer
 from interp.sweep.config import SweepConfig
-from interp.sweep.objectives import CellMeasures
+from interp.sweep.objectives import TrainedCells
 from interp.sweep.progress import CellsProgress, rotations_found
 from interp.tensors import Tensor
 
@@ -48,7 +48,7 @@ CLEAN, PATHS = "clean-run.safetensors", "paths"  # in the cache, the second with
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a process needs to know to compute cells; small enough to be sent to each, `more` too.
+    """What a process needs to know to compute cells; small enough to be sent to each, `trained` too.
 
     Attributes:
         fingerprint: of the model, which must not change while cells are computed.
@@ -56,7 +56,7 @@ class Work:
         layers: of the cells.
         attributed: the test pairs whose texts are attributed, by their number among these.
         folder: of the run.
-        more: further measures of a cell, if any are wanted.
+        trained: what trains a model at each cell, if that is wanted.
     """
 
     config: SweepConfig
@@ -66,7 +66,7 @@ class Work:
     layers: tuple[int, ...]
     attributed: tuple[int, ...]
     folder: Path
-    more: CellMeasures | None = None
+    trained: TrainedCells | None = None
 
     @property
     def cache(self) -> Path:
@@ -107,7 +107,7 @@ def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequen
                         _keep_path(work, clip, run.tokens, row)
                         bar.update()
                 bench, folder = _bench(work, clip, run), RunFolder(work.folder)
-                first, then = _tasks(keys, 1, alone=work.more is not None)
+                first, then = _tasks(keys, 1, alone=work.trained is not None)
                 with _searches_bar(first) as searches:
                     for cells in first:
                         search_layer(bench, folder, cells)
@@ -194,7 +194,7 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = work.attributed_texts
     paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
-    return Bench(work.config, clip, features, pairs, run.tokens.words, paths, work.attributed, work.norms, work.more)
+    return Bench(work.config, clip, features, pairs, run.tokens.words, paths, work.attributed, work.norms, work.trained)
 
 
 def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:
@@ -204,7 +204,7 @@ def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequenc
     try:
         with _paths_bar(work) as bar:
             _run_all(pool, _path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
-        first, then = _tasks(keys, processes, alone=work.more is not None)
+        first, then = _tasks(keys, processes, alone=work.trained is not None)
         with _searches_bar(first) as bar:
             _run_all(pool, _search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
         with CellsProgress(work.folder, keys, at_once=processes, searches=not first) as progress:

@@ -19,7 +19,6 @@ from interp.clip.model import Clip, ModelError, clipscore, embed_images, length_
 from interp.data import load_pairs
 from interp.data.pairs import DataError, PairSet
 
-
 # What OpenAI's tokenizer takes for a word, with Python's classes of characters.
 CLIP_WORDS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
 

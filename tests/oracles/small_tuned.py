@@ -55,10 +55,13 @@ def tuned_measures(
     out["preference_val"] = sum(hits) / len(hits)
     out["preference_val_se"] = clustered_error(hits, world.all("val", "group"))
     both = list(zip(retrieval(world, "val"), retrieval(base, "val"), strict=True))
-    out["retrieval_rise_val"] = sum(ours[1] - theirs[1] for ours, theirs in both) / 2
-    both = list(zip(retrieval(world, "test"), retrieval(base, "test"), strict=True))
-    out["retrieval_drop"] = sum(theirs[0] - ours[0] for ours, theirs in both) / 2
-    out["transfer_drop"] = accuracy(base, classes) - accuracy(world, classes)
+    out["retrieval_rise_val"] = sum(np.mean(ours[1]) - np.mean(theirs[1]) for ours, theirs in both) / 2
+    hits = [[hits for hits, _ in retrieval(of, "test")] for of in (base, world)]
+    lost = [(a + b - c - d) / 2 for (a, b), (c, d) in zip(*(zip(*both, strict=True) for both in hits), strict=True)]
+    articles = world.all("test", "group")
+    shares["retrieval_drop"] = share(lost, [articles[i] for some in sets_of(world, "test") for i in some])
+    lost = [theirs - ours for theirs, ours in zip(classified(base, classes), classified(world, classes), strict=True)]
+    shares["transfer_drop"] = share(lost, range(len(lost)))
     said, _ = attributions(world, layer, basis, attributed, n_steps)
     for norm in NORMS:
         ratings = interp.load_norm(norm).ratings
@@ -97,12 +100,17 @@ def embed(world: World, texts: Sequence[str]) -> torch.Tensor:
     return functional.normalize(torch.cat([one.pooler_output for one in found]), dim=-1)
 
 
-def retrieval(world: World, split: str) -> list[tuple[float, float]]:
-    """For each kind of text the share of pairs of a split whose own text wins in its set, and the cross-entropy."""
-    n, scale, out = len(world.pairs[split]), float(world.clip.model.logit_scale.exp()), []
+def sets_of(world: World, split: str) -> list[list[int]]:
+    """Which pairs of a split compete for an image."""
+    n = len(world.pairs[split])
     order = np.random.default_rng(0).permutation(n).tolist()
     sets = [order[start : start + AMONG] for start in range(0, n, AMONG)]
-    sets = [some for some in sets if len(some) == AMONG] or sets
+    return [some for some in sets if len(some) == AMONG] or sets
+
+
+def retrieval(world: World, split: str) -> list[tuple[list[float], list[float]]]:
+    """For each kind of text whether the own text of a pair wins in its set, and the cross-entropy, set by set."""
+    scale, out, sets = float(world.clip.model.logit_scale.exp()), [], sets_of(world, split)
     for kind in ("description", "caption"):
         texts, hits, losses = embed(world, world.all(split, kind)), [], []
         for some in sets:
@@ -110,12 +118,12 @@ def retrieval(world: World, split: str) -> list[tuple[float, float]]:
                 logits = {j: scale * float(world.images[split][i] @ texts[j]) for j in some}
                 hits.append(float(all(logits[i] > logits[j] for j in some if j != i)))
                 losses.append(math.log(sum(math.exp(logits[j] - logits[i]) for j in some)))
-        out.append((sum(hits) / len(hits), sum(losses) / len(losses)))
+        out.append((hits, losses))
     return out
 
 
-def accuracy(world: World, classes: Path) -> float:
-    """Of zero-shot classification, one image after another."""
+def classified(world: World, classes: Path) -> list[float]:
+    """Of each image whether zero-shot classification is right, one after another."""
     names = sorted(path.name for path in classes.iterdir())
     texts, hits = embed(world, [f"A picture of {name}" for name in names]), []
     for right, name in enumerate(names):
@@ -123,7 +131,7 @@ def accuracy(world: World, classes: Path) -> float:
             pixels = world.clip.processor([Image.open(path).convert("RGB")], return_tensors="pt")["pixel_values"]
             image = world.clip.model.get_image_features(pixel_values=pixels.double()).pooler_output[0]
             hits.append(float(int((texts @ image).argmax()) == right))
-    return sum(hits) / len(hits)
+    return hits
 
 
 def close_enough(got: Mapping[str, float], wanted: Mapping[str, float]) -> list[str]:

@@ -10,12 +10,15 @@ import numpy as np
 from interp.clip.blocks import embed_tokens
 from interp.clip.image_features import EmbeddedPairs, embed_cached
 from interp.clip.model import Clip, Tokens, tokenize
+from interp.data.pairs import digest
 from interp.data.transfer import LabelledImages
+from interp.stats import Estimate, mean_of_means
 from interp.tensors import Embeddings
 from training.evaluation import tasks
 from training.evaluation.zeroshot import classify, retrieval
 
-Able = Mapping[tuple[str, str], float]  # (kind of ability, which) -> share
+ACCURACY, RETRIEVAL = "accuracy", "retrieval"  # kinds of ability
+Able = Mapping[tuple[str, str], np.ndarray]  # (kind of ability, which) -> of each image or pair whether it is a hit
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +29,14 @@ class Classified:
         prompts: how many each class has.
         labels: the class of each image, shape (n,).
         images: unit-norm, shape (n, embed), on the CPU.
+        sample: tells whether two sets have the same images.
     """
 
     name: str
     prompts: tuple[int, ...]
     labels: np.ndarray
     images: Embeddings
+    sample: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +55,31 @@ class AbilityTests:
     groups: tuple[str, ...]
 
     def of(self, clip: Clip) -> Able:
-        """Accuracy on each classification set, and retrieval of each kind of text."""
+        """What a model gets right of each classification set, and in retrieval of each kind of text."""
         counts = [sum(one.prompts) for one in self.classified]
         pairs, kinds = len(self.retrieved), self.retrieved.contrast.kinds
         texts = embed_tokens(clip, self.tokens).split([*counts, *(pairs for _ in kinds)])
-        able: dict[tuple[str, str], float] = {}
+        able: dict[tuple[str, str], np.ndarray] = {}
         for one, prompts in zip(self.classified, texts, strict=False):
             guess = classify(one.images.to(prompts), prompts, one.prompts)
-            able["accuracy", one.name] = float((guess == one.labels).mean())
+            able[ACCURACY, one.name] = guess == one.labels
         for kind, said in zip(kinds, texts[len(counts) :], strict=True):
-            hits = retrieval(self.retrieved.embeddings.to(said), said, self.groups)
-            able["retrieval", kind] = float(hits.mean())
+            able[RETRIEVAL, kind] = retrieval(self.retrieved.embeddings.to(said), said, self.groups)
         return able
+
+    def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
+        """What is lost of a kind of ability, on average over the sets of images, or over the kinds of text.
+
+        The interval resamples images, of sets that have the same ones together; or the groups of pairs (articles).
+        """
+        lost = {of: base[kind, of].astype(float) - tuned[kind, of] for known, of in base if known == kind}
+        if kind == RETRIEVAL:
+            return mean_of_means([(np.mean(list(lost.values()), axis=0), self.retrieved.groups)])
+        samples: dict[str, list[np.ndarray]] = {}
+        for one in self.classified:
+            samples.setdefault(one.sample, []).append(lost[one.name])
+        means = [np.mean(sets, axis=0) for sets in samples.values()]
+        return mean_of_means([(mean, range(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 
 
 def ability_tests(
@@ -78,7 +96,7 @@ def ability_tests(
     for one in sets:
         images, _ = embed_cached(clip, one.keys, one.open_image, on_image=on_image)
         counts = tuple(len(texts) for texts in one.texts)
-        classified.append(Classified(one.name, counts, np.array(one.labels), images.cpu()))
+        classified.append(Classified(one.name, counts, np.array(one.labels), images.cpu(), digest(one.keys)))
         said += [text for texts in one.texts for text in texts]
     pairs, groups, _ = tasks.retrieval_sets(clip, data, held_out, seed=0)
     pairs = pairs.to("cpu")

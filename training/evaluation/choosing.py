@@ -12,7 +12,7 @@ from interp.stats import preference, standard_error
 from training.evaluation.tasks import random_sets
 from training.evaluation.zeroshot import retrieval_losses
 
-RETRIEVAL = "retrieval_loss_val"
+RETRIEVAL_LOSS = "retrieval_loss_val"
 
 
 def on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> dict[str, float]:
@@ -36,5 +36,5 @@ def on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> dict[str, float]
     ]
     return {
         "preference_val": float(hits.mean()), "preference_val_se": standard_error(hits, np.array(val.groups)),
-        RETRIEVAL: fmean(losses),
+        RETRIEVAL_LOSS: fmean(losses),
     }  # fmt: skip

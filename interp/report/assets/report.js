@@ -56,6 +56,7 @@ if (form) {
     });
     document.querySelectorAll("[data-swap]").forEach((place) => {
       const swap = cell[place.dataset.swap].swap;
+      document.querySelector(`[data-score="${place.dataset.swap}"]`).textContent = signed(swap.base);
       place.querySelector(".before").textContent = signed(swap.base);
       place.querySelector(".after").textContent = signed(swap.counterfactual);
       place.querySelector(".source").textContent = swap.source;

@@ -13,7 +13,7 @@ from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.stats import standard_error
 from tests.oracles.plain_forward import embed_one_by_one
-from training.evaluation.choosing import RETRIEVAL, on_val
+from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
 from training.evaluation.zeroshot import retrieval_losses
 
 
@@ -40,7 +40,7 @@ def test_preference_and_retrieval_on_val_are_those_of_a_loop(small: Clip, limit:
             for i in some:
                 logits = [small.logit_scale * float(image[i] @ texts[kind][j]) for j in some]
                 losses.append(math.log(sum(math.exp(one - logits[some.index(i)]) for one in logits)))
-    assert found[RETRIEVAL] == pytest.approx(np.mean(losses), abs=1e-4)
+    assert found[RETRIEVAL_LOSS] == pytest.approx(np.mean(losses), abs=1e-4)
     assert len(losses) == 2 * sum(map(len, sets))
 
 

@@ -1,0 +1,99 @@
+"""What a sweep says, in plain words: what acts through Z at the chosen cell, and in what its cells differ at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from interp.measures import MEASURED
+from interp.results.choice import best_cell
+from interp.results.tables import is_tuned
+from interp.schema import Measure, Schema
+from interp.show.markup import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The cells with the highest and the lowest value of a measure.
+
+    Attributes:
+        apart: whether their 95 % intervals have nothing in common. Both are of the same pairs, and they are the extremes
+            of many, so this is neither the strictest test nor the laxest.
+    """
+
+    measure: Measure
+    highest: pd.Series
+    lowest: pd.Series
+    apart: bool
+
+
+def reading(frame: pd.DataFrame, schema: Schema, norms: Sequence[str]) -> list[str]:
+    """Sentences: how words' attributions follow the norms at the chosen cell, and in which measures cells differ."""
+    best, model = best_cell(frame), "tuned_" if is_tuned(frame) else ""
+    known = {one.key for one in schema}
+    parts: list[str] = []
+    for route in MEASURED:
+        keys = [(norm, f"{model}r_{norm}_{route}") for norm in norms]
+        if said := _trends([(norm, schema[key]) for norm, key in keys if key in known], best):
+            parts.append(f"{WHERE[route]}, {'they' if parts else 'attributions of words'} {said}")
+    return [*([f"{'; '.join(parts)}."] if parts else []), *_differences(spreads(frame, schema))]
+
+
+def spreads(frame: pd.DataFrame, schema: Schema) -> list[Spread]:
+    """One for each measure of the table that has intervals and is not the same in all cells."""
+    out = []
+    for one in schema.shown("table", tuned=is_tuned(frame)):
+        if not one.interval or not set(one.keys) <= set(frame) or frame[one.key].nunique() < 2:
+            continue
+        highest, lowest = frame.loc[frame[one.key].idxmax()], frame.loc[frame[one.key].idxmin()]
+        low, high = one.keys[1:]
+        out.append(Spread(one, highest, lowest, bool(highest[low] > lowest[high])))
+    return out
+
+
+def _trends(measures: Sequence[tuple[str, Measure]], best: pd.Series) -> str:
+    """Of one route: with which norms attributions surely rise, fall, or neither."""
+    verbs: dict[str, list[str]] = {}
+    for norm, one in measures:
+        value, low, high = (best[key] for key in one.keys)
+        if not math.isnan(value):
+            verb = "rise with" if low > 0 else "fall with" if high < 0 else "do not surely follow"
+            verbs.setdefault(verb, []).append(f"{norm} (r {replace(one, ends=True).text(best)})")
+    return listed([f"{verb} {listed(those)}" for verb, those in verbs.items()])
+
+
+def _differences(found: Sequence[Spread]) -> list[str]:
+    apart, alike = ([one for one in found if one.apart == wanted] for wanted in (True, False))
+    out = []
+    if apart:
+        said = "; ".join(f"{_name(one.measure)}, {_ends(one)}" for one in apart)
+        out.append(f"The cells differ by more than the 95 % intervals of the highest and the lowest in {said}.")
+    if alike:
+        names = listed([_name(one.measure) for one in alike])
+        out.append(
+            f"They do not in {names}."
+            if apart
+            else f"No two cells differ by more than their 95 % intervals in {names}."
+        )
+    return out
+
+
+def _name(one: Measure) -> str:
+    return (one.brief if one.tuned else one.name).removeprefix("trained: ")
+
+
+def _ends(one: Spread) -> str:
+    both = sorted((one.highest, one.lowest), key=one.measure.value)
+    first, last = (
+        f"{one.measure.text(row)}{one.measure.unit.sign and ' ' + one.measure.unit.sign} at layer {int(row['layer'])}, "
+        f"size {int(row['size'])}"
+        for row in both
+    )
+    return f"from {first} to {last}"

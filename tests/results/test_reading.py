@@ -1,0 +1,62 @@
+"""What a sweep says in plain words is what its numbers say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interp.report import write_report
+from interp.results.reading import reading, spreads
+from interp.results.sweep_run import SweepRun, load_sweep
+from interp.results.terminal import terminal_table
+from tests.run_folders import write_sweep
+
+
+@pytest.fixture(params=[False, True], ids=["frozen", "tuned"])
+def sweep(tmp_path: Path, request: pytest.FixtureRequest) -> SweepRun:
+    return load_sweep(write_sweep(tmp_path / "sweep", tuned=request.param, layers=(6, 7, 9), sizes=(4, 16)))
+
+
+def test_the_extremes_of_every_measure_are_compared(sweep: SweepRun):
+    found = spreads(sweep.frame, sweep.schema)
+    assert len(found) >= 5
+    for one in found:
+        values = sweep.frame[one.measure.key]
+        assert (one.highest[one.measure.key], one.lowest[one.measure.key]) == (values.max(), values.min())
+        _, low, high = one.measure.keys
+        assert one.apart == (one.highest[low] > one.lowest[high])
+    said = " ".join(reading(sweep.frame, sweep.schema, sweep.norms))
+    assert said.count(" at layer ") == 2 * sum(one.apart for one in found)
+
+
+def test_trends_are_those_of_the_intervals(sweep: SweepRun):
+    model = "tuned_" if "tuned_preference" in sweep.frame else ""
+    for low, high, verb in ((0.1, 0.4, "rise with"), (-0.4, -0.1, "fall with"), (-0.1, 0.4, "do not surely follow")):
+        frame, key = sweep.frame.copy(), f"{model}r_imageability_through"
+        frame[[key, f"{key}_low", f"{key}_high"]] = (low + high) / 2, low, high
+        first = reading(frame, sweep.schema, ["imageability"])[0]
+        assert first.startswith(f"Through Z, attributions of words {verb} imageability (r {(low + high) / 2:+.2f} [")
+        assert first.count("imageability") == 3
+        assert "; around it, they " in first
+
+
+def test_what_is_lost_is_said_as_a_change_from_the_worst_to_the_best(tmp_path: Path):
+    sweep = load_sweep(write_sweep(tmp_path / "sweep", tuned=True, layers=(6, 7), sizes=(4,)))
+    frame = sweep.frame.copy()
+    for end in ("", "_low", "_high"):
+        frame[f"tuned_retrieval_drop{end}"] = [0.30, 0.02]
+    said = reading(frame, sweep.schema, ())
+    assert "retrieval lost, from -30.0 % at layer 6, size 4 to -2.0 % at layer 7, size 4" in said[0]
+
+
+def test_one_cell_and_no_norm(tmp_path: Path):
+    sweep = load_sweep(write_sweep(tmp_path / "one", layers=(6,), sizes=(4,), norms=()))
+    assert reading(sweep.frame, sweep.schema, sweep.norms) == []
+
+
+def test_page_and_terminal_say_it(sweep: SweepRun, tmp_path: Path):
+    said = " ".join(reading(sweep.frame, sweep.schema, sweep.norms))
+    assert said in " ".join(terminal_table(sweep.frame, sweep.schema, sweep.contrast, sweep.norms).split())
+    page = write_report(sweep, tmp_path / "page.html").read_text()
+    assert f"<p>{said.replace('>', '&gt;')}</p>" in page
