@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import attributions, finetune, growth, interventions, toy_cell
+from benchmarks import attributions, before, finetune, growth, interventions, toy_cell
 from benchmarks.material import concadia_lengths, typical_lengths
 from benchmarks.measure import Machine, Result, describe, measure_machine
 from interp import cli
@@ -52,6 +52,7 @@ class Options:
     only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
     concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
     repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 2 with --quick")
+    before: str | None = cli.option(None, "also fine-tune the toy at this commit, and compare", metavar="COMMIT")
     threads: int = cli.option(2, "of torch")
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
 
@@ -127,6 +128,8 @@ def _measure(options: Options, groups: list[str], machine: Machine, lengths: lis
         yield from finetune.measure(machine, repeats, lengths)
     if "cell" in groups:
         yield from toy_cell.measure(repeats)
+    if options.before is not None:
+        yield from before.measure(options.before, repeats)
     if "attributions" in groups:
         yield from attributions.measure(machine, repeats, whole)
     if "cache" in groups:

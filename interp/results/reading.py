@@ -24,8 +24,8 @@ class Spread:
     """The cells with the highest and the lowest value of a measure.
 
     Attributes:
-        apart: whether their 95 % intervals have nothing in common. Both are of the same pairs, and they are the extremes
-            of many, so this is neither the strictest test nor the laxest.
+        apart: whether their 95 % intervals have nothing in common. Both are of the same pairs, and both are extremes of
+            many, so this is neither the strictest test nor the laxest.
     """
 
     measure: Measure
@@ -86,14 +86,13 @@ def _differences(found: Sequence[Spread]) -> list[str]:
 
 
 def _name(one: Measure) -> str:
-    return (one.brief if one.tuned else one.name).removeprefix("trained: ")
+    return f"the change of {one.heading}" if one.change else (one.brief or one.name).removeprefix("trained: ")
 
 
 def _ends(one: Spread) -> str:
     both = sorted((one.highest, one.lowest), key=one.measure.value)
+    unit = " points" if one.measure.change else f" {one.measure.unit.sign}".rstrip()
     first, last = (
-        f"{one.measure.text(row)}{one.measure.unit.sign and ' ' + one.measure.unit.sign} at layer {int(row['layer'])}, "
-        f"size {int(row['size'])}"
-        for row in both
+        f"{one.measure.text(row)}{unit} at layer {int(row['layer'])}, size {int(row['size'])}" for row in both
     )
     return f"from {first} to {last}"

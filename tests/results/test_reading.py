@@ -47,7 +47,7 @@ def test_what_is_lost_is_said_as_a_change_from_the_worst_to_the_best(tmp_path: P
     for end in ("", "_low", "_high"):
         frame[f"tuned_retrieval_drop{end}"] = [0.30, 0.02]
     said = reading(frame, sweep.schema, ())
-    assert "retrieval lost, from -30.0 % at layer 6, size 4 to -2.0 % at layer 7, size 4" in said[0]
+    assert "the change of retrieval, from -30.0 points at layer 6, size 4 to -2.0 points at layer 7, size 4" in said[0]
 
 
 def test_one_cell_and_no_norm(tmp_path: Path):
