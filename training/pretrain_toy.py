@@ -1,12 +1,13 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-Scenes of the toy world (`interp.data.toy`), in three stretches. The image tower learns to name what a picture shows,
+Scenes of the toy world (`interp.data.toy`), in stretches. The image tower learns to name what a picture shows,
 by labels. With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone
-needs hours on a CPU until shapes are told apart. Then all of the model goes on so (Radford et al. 2021, section 2.3).
+needs hours on a CPU until shapes are told apart. Then all of the model goes on so (Radford et al. 2021, section 2.3),
+and in the end for as long as it takes to balance the two kinds of text.
 
-In the latter two, each picture comes with one text, a description with probability `share`. That share decides which
-kind of text the finished model prefers; a controller turns it after looks at the validation scenes so that the base
-ends undecided, and the checkpoint is chosen on the validation scenes. The test scenes are only reported on.
+Wherever there are texts, each picture comes with one, a description with probability `share`. That share decides which
+kind the finished model prefers; a controller turns it after looks at the validation scenes so that the base ends
+undecided, and the checkpoint is chosen on the validation scenes. The test scenes are only reported on.
 """
 
 from __future__ import annotations
@@ -24,20 +25,18 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import CLIPModel, CLIPTokenizer
 
 from interp import cli
-from interp.clip.model import unit_images, unit_texts
+from interp.clip.model import unit_images
 from interp.clip.toy_model import build_model, learn_tokenizer, save
-from interp.data import toy
 from interp.data.norms import load_norm
-from interp.data.toy_pictures import render
 from interp.data.toy_scenes import VALUES, Scene, alike_scenes, sample_scenes
 from interp.data.toy_texts import KINDS, write, write_pair
 from interp.errors import UserError
 from interp.runs.folder import check_folder, to_json, write_atomic
+from training.pretrain_looks import embed_texts, measure, pixels
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Phase:
         alike: in every second batch, scenes come in groups of this size, alike but for one object attribute and one
             cue, with whole texts of one kind. Random scenes are told apart by any few words; alike ones take each.
         locked: whether the image tower stays as it is; its projection never does.
+        look_every: steps between looks at the validation scenes.
     """
 
     steps: int
@@ -63,6 +63,7 @@ class Phase:
     looked_at: int
     alike: int = 1
     locked: bool = False
+    look_every: int = 100
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ class PretrainConfig:
     seeing: Seeing = Seeing(1400, 1e-3, 50)
     main: Phase = Phase(1500, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
     finish: Phase = Phase(700, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
+    settle: Phase = Phase(
+        200, 2e-4, 20, partial=0.5, control_from=0.0, gain=1.0, looked_at=1024, alike=8, look_every=25
+    )
     batch_size: int = 128
     first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
     widen_from: int = 100  # step after which a further word joins, every so many steps
@@ -88,7 +92,6 @@ class PretrainConfig:
     token_rate: float = 5.0  # learning rate of the token embeddings over that of the rest; most tokens are rare
     weight_decay: float = 0.05
     share: float = 0.65  # of descriptions, until it is controlled
-    look_every: int = 100
     seed: int = 0
 
     def reach(self, step: int, phase: Phase) -> int | None:
@@ -98,78 +101,12 @@ class PretrainConfig:
         return self.first_words + max(0, step - self.widen_from) // self.widen_every
 
 
-NAMED = ("shape", "colour", "arrangement", "place", "event")  # attributes whose naming is measured
-ALIKE_IN_LENGTH = 64  # texts that are run together, so that little padding is computed
-
-
 def corpus(seed: int) -> Iterator[str]:
     """What pieces of words are learnt from: texts of the world, and English words (those of MRC)."""
     rng = np.random.default_rng([seed, 3])
     for scene in sample_scenes("train", 20_000, rng):
         yield from (text.text for text in write_pair(scene, rng))
     yield from (word for word in load_norm("imageability").ratings for _ in range(8))
-
-
-def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
-    """Rendered scenes as the image processor would give them: float32, (n, 3, 64, 64), -1 to 1."""
-    stacked = np.stack([render(scene, rng) for scene in scenes])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-
-
-def embed_texts(model: CLIPModel, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-    """Unit-norm embeddings of texts, shape (n, embed), with their graph."""
-    # The tower is causal and EOT comes last: what the padding holds cannot matter, so there is no mask.
-    ids = tokenizer(list(texts))["input_ids"]
-    order = torch.tensor([len(row) for row in ids]).argsort(stable=True)
-    parts = [
-        unit_texts(model, pad_sequence([torch.tensor(ids[i]) for i in rows], True, tokenizer.eos_token_id))
-        for rows in order.split(ALIKE_IN_LENGTH)
-    ]
-    return torch.cat(parts)[order.argsort()]
-
-
-@torch.inference_mode()
-def measure(
-    model: CLIPModel, tokenizer: CLIPTokenizer, split: str, *, n: int, rounds: int, seed: int
-) -> dict[str, float]:
-    """What a base model is judged by, on scenes of one split.
-
-    Args:
-        n: pairs for the preference and the zero-shot tasks.
-        rounds: sets of 64 distinct scenes for retrieval.
-
-    Returns:
-        Shares from 0 to 1: preference, retrieval per kind of text, zero-shot accuracy per attribute.
-    """
-    model.eval()
-    rng = np.random.default_rng([seed, 7])
-    scenes = sample_scenes(split, n, rng)
-    images = torch.cat([unit_images(model, pixels(scenes[i : i + 128], rng)) for i in range(0, n, 128)])
-    texts = zip(*(write_pair(scene, rng) for scene in scenes), strict=True)
-    described, captioned = ((images * embed_texts(model, tokenizer, [t.text for t in of])).sum(-1) for of in texts)
-    gap = described - captioned
-    out = {"preference": (gap > 0).float().mean().item(), "gap_mean": gap.mean().item(), "gap_sd": gap.std().item()}
-    hits = dict.fromkeys(KINDS, 0.0)
-    for _ in range(rounds):
-        chosen, written = zip(*toy.distinct_scenes(split, 64, rng), strict=True)
-        image = unit_images(model, pixels(list(chosen), rng))
-        for kind, of in zip(KINDS, zip(*written, strict=True), strict=True):
-            text = embed_texts(model, tokenizer, [t.text for t in of])
-            hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
-    out |= {f"retrieval_{kind}": share for kind, share in hits.items()}
-    for name in NAMED:
-        out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name)
-    model.train()
-    return out
-
-
-def zero_shot(model: CLIPModel, tokenizer: CLIPTokenizer, scenes: list[Scene], images: Tensor, name: str) -> float:
-    """Accuracy of naming one attribute of pictures by its prompts."""
-    prompts = toy.prompts(name)
-    classes = [embed_texts(model, tokenizer, texts).mean(0) for texts in prompts.values()]
-    guessed = (images @ functional.normalize(torch.stack(classes), dim=-1).T).argmax(1)
-    truth = torch.tensor([list(prompts).index(getattr(scene, name)) for scene in scenes])
-    return (guessed == truth).float().mean().item()
 
 
 def training_batch(
@@ -207,7 +144,7 @@ def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Genera
     """Train the image tower, and a linear classifier of each attribute on it; the classifiers are thrown away."""
     seeing = config.seeing
     sizes = [len(values) for name, values in VALUES.items() if name != "flag"] + [len(VALUES["colour"])] * 3
-    heads = torch.nn.Linear(model.config.vision_config.hidden_size, sum(sizes))
+    heads = torch.nn.Linear(model.vision_model.config.hidden_size, sum(sizes))
     parameters = [*model.vision_model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=seeing.lr, betas=(0.9, 0.98), fused=True)
     for step in (bar := tqdm(range(1, seeing.steps + 1), desc="see", mininterval=5)):
@@ -220,7 +157,7 @@ def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Genera
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}")
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
@@ -270,7 +207,7 @@ def train_phase(
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(max=math.log(100.0))
-        if step % config.look_every == 0 or step == phase.steps:
+        if step % phase.look_every == 0 or step == phase.steps:
             n = phase.looked_at
             looked = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed)
             if step >= phase.control_from * phase.steps:
@@ -301,7 +238,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     log.unlink(missing_ok=True)
     started, share, chosen = time.time(), config.share, []
     learn_to_see(model, config, np.random.default_rng([config.seed, 2]))
-    for number, phase in enumerate((config.main, config.finish)):
+    for number, phase in enumerate((config.main, config.finish, config.settle)):
         rng = np.random.default_rng([config.seed, number] if number else config.seed)
         share, step = train_phase(model, tokenizer, config, phase, share, rng, log)
         chosen.append(step)
@@ -323,7 +260,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    about = "Make the embedded toy CLIP: about an hour on two cores."
+    about = "Make the embedded toy CLIP: less than an hour on two cores."
     options = cli.parse(Options, "python -m training.pretrain_toy", about, "", argv)
 
     def body() -> int:

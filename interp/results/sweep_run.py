@@ -209,7 +209,7 @@ def load_sweep(path: str | Path) -> SweepRun:
             f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command', 'interp.sweep')}"
         )
     found = read_cells(folder)
-    kept = {"words": [], "examples": [], "tuned": {}}
+    kept: dict[str, Any] = {"words": [], "examples": [], "tuned": {}}
     cells = {
         Place.of(cell["cell"]): cell | {name: defined(cell.get(name, none)) for name, none in kept.items()}
         for cell in found

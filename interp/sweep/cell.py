@@ -108,9 +108,9 @@ def compute_layer(
             measures["attribution_delta"] = float(np.abs(attributions.delta).max())
             cell: dict[str, Any] = _shown(bench, attributions, outcomes)
             if bench.trained is not None:
-                found = bench.trained(place, bench.clip)
-                measures |= found.measures
-                cell["tuned"] = _shown(bench, found.attributions, found.outcomes)
+                trained = bench.trained(place, bench.clip)
+                measures |= trained.measures
+                cell["tuned"] = _shown(bench, trained.attributions, trained.outcomes)
             measures["seconds"] = searching + time.perf_counter() - started
             schema.check(measures)
             where = {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}

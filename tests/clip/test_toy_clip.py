@@ -59,17 +59,15 @@ def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
 
 def test_the_same_seed_gives_the_same_model(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.4, "retrieval_caption": 0.2})
-    short = Phase(3, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, alike=4)
+    short = Phase(3, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, alike=4, look_every=2)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        pretrain(
-            PretrainConfig(Seeing(2, 1e-3, 1), short, short, batch_size=8, look_every=2, seed=seed), tmp_path / name
-        )
+        pretrain(PretrainConfig(Seeing(2, 1e-3, 1), short, short, short, batch_size=8, seed=seed), tmp_path / name)
     a, b, c = (load_file(tmp_path / name / "model.safetensors") for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
     report = json.loads((tmp_path / "a" / "pretraining.json").read_text())
     assert report["config"]["main"]["alike"] == 4
-    assert report["chosen_steps"] == [3, 3]
+    assert report["chosen_steps"] == [3, 3, 3]
 
 
 def test_labels_say_what_a_picture_shows():
@@ -86,7 +84,7 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.5})
     model = build_model(tokenizer := load_tokenizer())
     locked = Phase(2, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, locked=True)
-    config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, batch_size=8)
+    config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, locked, batch_size=8)
 
     def moved(act) -> set[str]:
         before = {name: value.clone() for name, value in model.state_dict().items()}
