@@ -262,7 +262,7 @@ def test_means_of_samples():
     errors = [stats.standard_error(each, clusters) for each in values]
     assert both.high - both.low == pytest.approx(2 * 1.96 * np.hypot(errors[0], 3 * errors[1]) / 4, rel=0.05)
     assert both.n == 800
-    few = stats.mean_of_means([(values[0], clusters), ([1.0, 2.0], [0, 1])])
+    few = stats.mean_of_means([(values[0], clusters), (np.array([1.0, 2.0]), np.array([0, 1]))])
     assert np.isnan([few.low, few.high]).all()
 
 

@@ -49,8 +49,6 @@ def tuned_measures(
     shares |= {f"iia{suffix}": each for suffix, each in iias(world, "test", layer, [basis], seed).items()}
     for kind, rows in interventions(world, "test", layer, basis, seed).items():
         out[f"shift_{SUFFIX[kind]}"] = sum(rise for _, _, rise in rows) / len(rows)
-    for name, each in shares.items():
-        out[name], out[f"{name}_low"], out[f"{name}_high"] = each
     hits = preferred(world, "val")
     out["preference_val"] = sum(hits) / len(hits)
     out["preference_val_se"] = clustered_error(hits, world.all("val", "group"))
@@ -62,6 +60,8 @@ def tuned_measures(
     shares["retrieval_drop"] = share(lost, [articles[i] for some in sets_of(world, "test") for i in some])
     lost = [theirs - ours for theirs, ours in zip(classified(base, classes), classified(world, classes), strict=True)]
     shares["transfer_drop"] = share(lost, range(len(lost)))
+    for name, each in shares.items():
+        out[name], out[f"{name}_low"], out[f"{name}_high"] = each
     said, _ = attributions(world, layer, basis, attributed, n_steps)
     for norm in NORMS:
         ratings = interp.load_norm(norm).ratings

@@ -14,12 +14,13 @@ import pytest
 from accelerate.state import AcceleratorState
 from PIL import Image
 
+import interp
 from interp.results.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import random_clip
-from tests.oracles.small_sweep import load_world
-from tests.oracles.small_tuned import close_enough, tuned_measures
+from tests.oracles.small_sweep import attributions, load_world
+from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.sweep.test_small_sweep import write_concadia
 from training import ablation
 
@@ -89,6 +90,22 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tune
     assert got["tuned_retrieval_rise_val"] != 0  # so that a sign that is turned is seen
     for name in ("tuned_retrieval_drop", "tuned_transfer_drop"):
         assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
+
+
+def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
+    layer, size = CHECKED[0]
+    base, folder = load_world(tuned.model, tuned.data), tuned.folder / "tuned" / Place(layer, size, 0).name
+    basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
+    said, _ = attributions(load_tuned(base, folder), layer, basis, ATTRIBUTED, N_STEPS)
+    kept = tuned.cells[layer, size]["tuned"]
+    for route, words in said.items():
+        found = {word: mean for word, (mean, _) in kept["words"][route].items()}
+        assert found == pytest.approx({word: np.mean(values) for word, values in words.items()}, abs=5e-6)
+    assert kept["words"] != tuned.cells[layer, size]["words"]
+    run = interp.load_sweep(tuned.folder)
+    assert run.shows_tuned
+    assert run.shown(Place(layer, size, 0))["words"] == kept["words"]
+    assert "of the model fine-tuned at the chosen cell" in (tuned.folder / "report.html").read_text()
 
 
 def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):

@@ -74,12 +74,12 @@ class AbilityTests:
         """
         lost = {of: base[kind, of].astype(float) - tuned[kind, of] for known, of in base if known == kind}
         if kind == RETRIEVAL:
-            return mean_of_means([(np.mean(list(lost.values()), axis=0), self.retrieved.groups)])
+            return mean_of_means([(np.mean(list(lost.values()), axis=0), np.array(self.retrieved.groups))])
         samples: dict[str, list[np.ndarray]] = {}
         for one in self.classified:
             samples.setdefault(one.sample, []).append(lost[one.name])
         means = [np.mean(sets, axis=0) for sets in samples.values()]
-        return mean_of_means([(mean, range(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
+        return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 
 
 def ability_tests(

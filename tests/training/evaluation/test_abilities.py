@@ -64,6 +64,7 @@ def test_abilities_are_those_of_an_evaluation(small: Clip):
 
 def test_images_that_two_sets_share_are_resampled_together(small: Clip):
     """The same images twice tell no more than once; other ones do."""
+    pairs = image_features(small, load_pairs("toy", limit=4))  # of which nothing is asked
     drawn = np.random.default_rng(0)
     base, tuned = ({("accuracy", of): drawn.random(80) < share for of in "abc"} for share in (0.8, 0.5))
     for able in (base, tuned):
@@ -74,7 +75,7 @@ def test_images_that_two_sets_share_are_resampled_together(small: Clip):
             Classified(name, (1,), np.zeros(80), torch.zeros(80, 2), sample)
             for name, sample in zip("abc", samples, strict=False)
         )
-        tests = AbilityTests(tokenize(small, []), sets, None, ())  # type: ignore[arg-type]  # it retrieves nothing
+        tests = AbilityTests(tokenize(small, []), sets, pairs, ())
         of = {("accuracy", one.name) for one in sets}
         drop = tests.drop("accuracy", *({key: able[key] for key in of} for able in (base, tuned)))
         return drop.high - drop.low
