@@ -132,8 +132,8 @@ class Measure:
     def text(self, row: Mapping[str, float] | pd.Series, *, ends: bool = True) -> str:
         """As tables show it; without the ends of its interval, if asked."""
         shown = written(self.value(row), self.unit.form)
-        if not (ends and self.ends) or shown == "-":
-            return shown
+        if not (ends and self.ends) or shown == "-" or not set(self.keys) <= set(row.keys()):
+            return shown  # also of a run that is older than its interval
         low, high = (written(self._shown(row[key]), self.unit.form) for key in self.keys[1:])
         if self.change:
             low, high = high, low

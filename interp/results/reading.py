@@ -86,7 +86,10 @@ def _differences(found: Sequence[Spread]) -> list[str]:
 
 
 def _name(one: Measure) -> str:
-    return f"the change of {one.heading}" if one.change else (one.brief or one.name).removeprefix("trained: ")
+    if one.change:
+        return f"the change of {one.heading}"
+    name, *about = (one.brief or one.name).removeprefix("trained: ").split(", ")
+    return f"{name} ({', '.join(about)})" if about else name
 
 
 def _ends(one: Spread) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_what_is_lost_is_said_as_a_change_from_the_worst_to_the_best(tmp_path: P
         frame[f"tuned_retrieval_drop{end}"] = [0.30, 0.02]
     said = reading(frame, sweep.schema, ())
     assert "the change of retrieval, from -30.0 points at layer 6, size 4 to -2.0 points at layer 7, size 4" in said[0]
+
+
+def test_a_run_that_is_older_than_intervals_of_what_is_lost(tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep", tuned=True, layers=(6, 7), sizes=(4,))
+    for cell in (path / "cells").glob("*.json"):
+        content = json.loads(cell.read_text())
+        content["measures"] = {key: one for key, one in content["measures"].items() if "_drop_" not in key}
+        cell.write_text(json.dumps(content))
+    sweep = load_sweep(path)
+    assert not [one for one in spreads(sweep.frame, sweep.schema) if one.measure.change]
+    assert "changed against the base" in write_report(sweep, tmp_path / "page.html").read_text()
+    assert terminal_table(sweep.frame, sweep.schema, sweep.contrast, sweep.norms)
 
 
 def test_one_cell_and_no_norm(tmp_path: Path):
