@@ -237,7 +237,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     log = folder / "pretraining.jsonl"
     log.unlink(missing_ok=True)
     started, share, chosen = time.time(), config.share, []
-    learn_to_see(model, config, np.random.default_rng([config.seed, 2]))
+    learn_to_see(model, config, np.random.default_rng([config.seed, 4]))
     for number, phase in enumerate((config.main, config.finish, config.settle)):
         rng = np.random.default_rng([config.seed, number] if number else config.seed)
         share, step = train_phase(model, tokenizer, config, phase, share, rng, log)

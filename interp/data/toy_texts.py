@@ -71,7 +71,7 @@ _TOLD = {  # slot -> what it tells of a scene, besides the attribute of its own 
 }  # fmt: skip
 # The first words of a list are drawn by both kinds alike; of the others, descriptions draw every second one as often
 # as it stands, and those between this much as often; captions the other way round.
-SHARED_WORDS, LEAN = 2, 0.5
+SHARED_WORDS, LEAN = 2, 0.4
 FLATNESS = 0.2  # the k-th word is drawn with a weight of k to this power, inverted
 REUSE = 0.2  # how often a caption takes the word that the description of its picture has for the same
 
