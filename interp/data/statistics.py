@@ -18,6 +18,7 @@ from interp import cli
 from interp.data import DATA_HELP, load_pairs
 from interp.data.norms import Norm, load_norm
 from interp.data.pairs import Pair
+from interp.stats import pearson
 
 SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
 FOLDS = 10
@@ -74,7 +75,7 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     imageability, concreteness = load_norm("imageability"), load_norm("concreteness")
     means = [np.array([_mean(imageability, text) for text in texts]) for texts in content]
     means = [of[np.isfinite(of)] for of in means]
-    gap = means[0].mean() - means[1].mean()
+    gap, spread = means[0].mean() - means[1].mean(), np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2)
     own = [
         np.mean([word in first for word in second])
         for first, second in zip(lower[0], content[1], strict=True)
@@ -86,7 +87,7 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
         "brysbaert": _each(flat, concreteness.ratings.__contains__),
         "imageability": tuple(_mean(imageability, words) for words in flat),
         "text": (float(gap),),
-        "d": (float(gap / np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2)),),
+        "d": (float(gap / spread) if spread > 0 else float("nan"),),
         "r": (_log_odds_correlation(flat, imageability),),
         "shared": tuple(_share(words, used[1 - kind].__contains__) for kind, words in enumerate(flat)),
         "own": (float(np.mean(own)),),
@@ -135,10 +136,8 @@ def _log_odds_correlation(kinds: Sequence[Sequence[str]], norm: Norm) -> float:
     """Pearson r over rated word types; half a count is added to each."""
     first, second = map(Counter, kinds)
     types = [word for word in sorted({*first, *second}) if word in norm.ratings]
-    log_odds = [
-        np.log((first[word] + 0.5) / first.total()) - np.log((second[word] + 0.5) / second.total()) for word in types
-    ]
-    return float(np.corrcoef(log_odds, norm.of(types))[0, 1])
+    odds = [(first[word] + 0.5) / first.total() / (second[word] + 0.5) * second.total() for word in types]
+    return pearson(np.log(odds), norm.of(types))
 
 
 def _naive_bayes(kinds: Sequence[Sequence[str]], groups: Sequence[str]) -> float:

@@ -14,7 +14,7 @@ from interp.data.toy import ToySize, load_toy
 
 # What 200 real pairs have (Kreiss et al. 2022, "Concadia"), by this project's own count, and how far the world may be.
 CONCADIA = {
-    "mrc": ((0.49, 0.34), 0.07), "brysbaert": ((0.77, 0.58), 0.10), "shared": ((0.43, 0.39), None),
+    "mrc": ((0.4875, 0.3445), 0.07), "brysbaert": ((0.77, 0.58), 0.10), "shared": ((0.43, 0.39), None),
     "names": ((0.10, 0.26), 0.05), "digits": ((0.01, 0.05), 0.05), "function": ((0.38, 0.32), 0.08),
     "words": ((11, 10), 3), "longer": ((0.55,), 0.07),
 }  # fmt: skip
@@ -33,7 +33,7 @@ def mean_of_draws(pairs: tuple[Pair, ...], draws: int = 5) -> dict[str, np.ndarr
 
 
 def test_the_toy_world_has_the_statistics_of_concadia():
-    world = mean_of_draws(load_toy(ToySize(3000, 0, 0), seed=11).pairs)
+    world = mean_of_draws(load_toy(ToySize(3000, 0, 0)).pairs)
     for key, (real, tolerance) in CONCADIA.items():
         if tolerance is not None:
             np.testing.assert_allclose(world[key], real, rtol=0, atol=tolerance, err_msg=key)
@@ -44,7 +44,7 @@ def test_the_toy_world_has_the_statistics_of_concadia():
 
 
 def test_concadia_has_them(published: Path):
-    real = mean_of_draws(load_pairs(f"concadia:{published / 'concadia-sample'}", as_published=True).pairs, draws=1)
+    real = mean_of_draws(load_pairs(f"concadia:{published / 'concadia-sample'}", as_published=True).pairs)
     for key, (expected, _) in CONCADIA.items():
         np.testing.assert_allclose(real[key], expected, rtol=0, atol=0.006, err_msg=key)
     for key, value in {"d": 0.58, "r": 0.26, "own": 0.28, "bayes": 0.66}.items():
@@ -64,7 +64,7 @@ def test_by_hand():
     assert found["names"] == (0.0, 2 / 10)  # Harbour and Kestor; a first word does not count
     assert found["shared"] == (1.0, 3 / 6)  # of velmor, harbour, kestor, founder, red, circle
     assert found["own"] == ((1 / 2 + 0 / 4) / 2,)  # harbour of velmor and harbour
-    assert found["mrc"] == (1.0, 3 / 6)  # red, circle and harbour are rated; founder is not
+    assert found["mrc"] == (1.0, 4 / 6)  # red, circle, harbour and founder are rated; Velmor and Kestor are not
     assert found["text"][0] < 0 or found["text"][0] > 0
 
 
