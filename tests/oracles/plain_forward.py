@@ -44,10 +44,10 @@ def random_clip(
 
 
 def random_texts(n: int, seed: int) -> list[str]:
-    """Texts of 1 to 30 words of the toy world, and words it does not know."""
+    """Texts of 1 to 20 words of the toy world, and words it does not know; no text is cut."""
     rng = np.random.default_rng(seed)
     words = [*vocabulary(), "zürich", "quokka"]
-    return [" ".join(rng.choice(words, size=rng.integers(1, 31))) for _ in range(n)]
+    return [" ".join(rng.choice(words, size=rng.integers(1, 21))) for _ in range(n)]
 
 
 @torch.no_grad()
