@@ -26,7 +26,7 @@ NAMED = 4  # words of a class that are put into a prompt
 class ToySize:
     """Pairs drawn per split."""
 
-    train: int = 512
+    train: int = 1024
     val: int = 192
     test: int = 256
 
