@@ -260,7 +260,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    about = "Make the embedded toy CLIP: less than an hour on two cores."
+    about = "Make the embedded toy CLIP: about an hour on two cores."
     options = cli.parse(Options, "python -m training.pretrain_toy", about, "", argv)
 
     def body() -> int:
