@@ -14,17 +14,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
+from importlib.resources import as_file
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.measure import Result
+from interp.clip.toy_model import ASSETS
 from interp.data import load_pairs
 from interp.errors import UserError
 
 LAYER, SIZE, STEPS, PAIRS = 11, 16, 40, 32
-TOY = files("interp.data").joinpath("assets", "toy-clip")
 HERE = Path(__file__).parents[1]
 
 
@@ -37,7 +37,7 @@ def measure(commit: str, repeats: int) -> Iterator[Result]:
     with (
         tempfile.TemporaryDirectory() as folder,
         _tree(commit, Path(folder) / "tree") as tree,
-        as_file(TOY) as model,
+        as_file(ASSETS) as model,
     ):
         data, ratios = _write_pairs(Path(folder) / "data"), []
         for number in range(repeats):

@@ -14,8 +14,10 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
+from interp.clip.toy_model import load_tokenizer
 from interp.data import toy
 from interp.data.concadia import load_concadia
+from interp.data.toy_texts import vocabulary
 from interp.tensors import Embeddings, Tensor
 
 CONTEXT = 77
@@ -79,7 +81,8 @@ def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.ra
 
     Descriptions have other words than captions, so that there is something to search for.
     """
-    world, words = toy.load_toy(), toy.vocabulary()
+    world, tokenizer = toy.load_toy(), load_tokenizer()
+    words = [word for word in vocabulary() if len(tokenizer.tokenize(word)) == 1]
     (folder / "resized").mkdir(parents=True)
     splits = np.repeat(["train", "val", "test"], [pairs - 2 * (pairs // 10), pairs // 10, pairs // 10])
     items = []

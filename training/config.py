@@ -45,12 +45,12 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     )  # fmt: skip
     lora_rank: int = option(16, "rank of the adapters; alpha is the same")
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
-    lr: float = option(1e-3, "learning rate of the model's weights (Adam); 3e-5 for all weights of the toy")
+    lr: float = option(6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy")
     rotation_lr: float = option(1e-2, "learning rate of the rotation (Adam)")
     batch_size: int = option(
         64, "rows of an optimizer step, over all processes: interventions, or texts; each pair gives two"
     )
-    epochs: int = option(10, "passes over the training sample")
+    epochs: int = option(3, "passes over the training sample")
     samples: int | None = option(
         None, "rows of the training sample, drawn once, pair by pair: with replacement, for the behavioral objective "
         "without; by default those of each pair once",
@@ -93,7 +93,7 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
             "sources": "paired", "lora_rank": 128 if behavioral else 64, "lr": lr, "rotation_lr": lr,
             "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None,
         }  # fmt: skip
-    return {"lr": 3e-5} if given.tuning == "full" else {}
+    return {"lr": 1e-4} if given.tuning == "full" else {}
 
 
 def check(config: FinetuneConfig) -> None:

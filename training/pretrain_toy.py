@@ -1,9 +1,13 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-A contrastive run (Radford et al. 2021, section 2.3) on scenes of `interp.data.toy`. Each picture comes with one
-text, a description with probability `share`. That share decides which kind of text the finished model prefers;
-a controller turns it after every look at the validation scenes so that the base ends undecided, and the
-checkpoint is chosen on the validation scenes. The test scenes are only reported on.
+Scenes of the toy world (`interp.data.toy`), in stretches. The image tower learns to name what a picture shows,
+by labels. With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone
+needs hours on a CPU until shapes are told apart. Then all of the model goes on so (Radford et al. 2021, section 2.3),
+and in the end for as long as it takes to balance the two kinds of text.
+
+Wherever there are texts, each picture comes with one, a description with probability `share`. That share decides which
+kind the finished model prefers; a controller turns it after looks at the validation scenes so that the base ends
+undecided, and the checkpoint is chosen on the validation scenes. The test scenes are only reported on.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +26,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import CLIPModel, PreTrainedTokenizerFast
+from transformers import CLIPModel, CLIPTokenizer
 
 from interp import cli
-from interp.clip.model import unit_images, unit_texts
-from interp.clip.toy_model import build_model, build_tokenizer, save
-from interp.data import toy
-from interp.data.toy_pictures import Scene, render
+from interp.clip.model import unit_images
+from interp.clip.toy_model import build_model, learn_tokenizer, save
+from interp.data.norms import load_norm
+from interp.data.toy_scenes import VALUES, Scene, alike_scenes, sample_scenes
+from interp.data.toy_texts import KINDS, write, write_pair
 from interp.errors import UserError
 from interp.runs.folder import check_folder, to_json, write_atomic
+from training.pretrain_looks import embed_texts, measure, pixels
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Phase:
         looked_at: validation pairs at each look; the retrieval sets are in proportion.
         alike: in every second batch, scenes come in groups of this size, alike but for one object attribute and one
             cue, with whole texts of one kind. Random scenes are told apart by any few words; alike ones take each.
+        locked: whether the image tower stays as it is; its projection never does.
+        look_every: steps between looks at the validation scenes.
     """
 
     steps: int
@@ -53,97 +62,63 @@ class Phase:
     gain: float
     looked_at: int
     alike: int = 1
+    locked: bool = False
+    look_every: int = 100
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """The stretch of training in which the image tower learns by labels: warm-up, then a cosine to zero."""
+
+    steps: int
+    lr: float
+    warmup: int
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
     """Settings of the run; written to `pretraining.json` beside the weights."""
 
-    main: Phase = Phase(4000, 1e-3, 200, partial=0.15, control_from=0.3, gain=0.1, looked_at=512)
-    finish: Phase = Phase(1000, 4e-4, 50, partial=0.6, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
+    seeing: Seeing = Seeing(1400, 1e-3, 50)
+    main: Phase = Phase(1500, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
+    finish: Phase = Phase(700, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
+    settle: Phase = Phase(
+        200, 2e-4, 20, partial=0.5, control_from=0.0, gain=1.0, looked_at=1024, alike=8, look_every=25
+    )
     batch_size: int = 128
+    first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
+    widen_from: int = 100  # step after which a further word joins, every so many steps
+    widen_every: int = 10
+    token_rate: float = 5.0  # learning rate of the token embeddings over that of the rest; most tokens are rare
     weight_decay: float = 0.05
-    share: float = 0.68  # of descriptions, until it is controlled
-    look_every: int = 50
+    share: float = 0.65  # of descriptions, until it is controlled
     seed: int = 0
 
-
-def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
-    """Rendered scenes as the image processor would give them: float32, (n, 3, 64, 64), -1 to 1."""
-    stacked = np.stack([render(scene, rng) for scene in scenes])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-
-
-def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tensor:
-    """Unit-norm embeddings of texts, shape (n, embed), with their graph."""
-    # The tower is causal and EOT comes last: what the padding holds cannot matter, so there is no mask.
-    return unit_texts(model, tokenizer(texts, padding=True, return_tensors="pt")["input_ids"])
+    def reach(self, step: int, phase: Phase) -> int | None:
+        """How many words of each list are in use at a step of the main phase; later all are."""
+        if phase is not self.main:
+            return None
+        return self.first_words + max(0, step - self.widen_from) // self.widen_every
 
 
-@torch.inference_mode()
-def measure(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, split: str, *, n: int, rounds: int, seed: int
-) -> dict[str, float]:
-    """What a base model is judged by, on scenes of one split.
-
-    Args:
-        n: pairs for the preference and the zero-shot tasks.
-        rounds: sets of 64 distinct scenes for retrieval.
-
-    Returns:
-        Shares from 0 to 1: preference, retrieval per kind of text, zero-shot accuracy per attribute.
-    """
-    model.eval()
-    rng = np.random.default_rng([seed, 7])
-    scenes = toy.sample_scenes(split, n, rng)
-    images = torch.cat([unit_images(model, pixels(scenes[i : i + 128], rng)) for i in range(0, n, 128)])
-    kinds = {"description": toy.DESCRIPTIONS, "caption": toy.CAPTIONS}
-    scores = {
-        kind: (images * embed_texts(model, tokenizer, [toy.write(t, s, rng) for s in scenes])).sum(-1)
-        for kind, t in kinds.items()
-    }
-    gap = scores["description"] - scores["caption"]
-    out = {"preference": (gap > 0).float().mean().item(), "gap_mean": gap.mean().item(), "gap_sd": gap.std().item()}
-    hits = dict.fromkeys(kinds, 0.0)
-    for _ in range(rounds):
-        chosen = toy.distinct_scenes(split, 64, rng)
-        image = unit_images(model, pixels(chosen, rng))
-        for kind, templates in kinds.items():
-            text = embed_texts(model, tokenizer, [toy.write(templates, s, rng) for s in chosen])
-            hits[kind] += ((image @ text.T).argmax(1) == torch.arange(64)).float().mean().item() / rounds
-    out |= {f"retrieval_{kind}": share for kind, share in hits.items()}
-    for name in toy.PROMPTS:
-        out[f"zeroshot_{name}"] = zero_shot(model, tokenizer, scenes, images, name)
-    model.train()
-    return out
-
-
-def zero_shot(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, scenes: list[Scene], images: Tensor, name: str
-) -> float:
-    """Accuracy of naming one attribute of pictures by its prompts."""
-    table = toy.WORDS[name]
-    classes = []
-    for phrases in table.values():
-        texts = [prompt.format(phrase) for prompt in toy.PROMPTS[name] for phrase in phrases]
-        classes.append(embed_texts(model, tokenizer, texts).mean(0))
-    guessed = (images @ functional.normalize(torch.stack(classes), dim=-1).T).argmax(1)
-    truth = torch.tensor([list(table).index(getattr(scene, name)) for scene in scenes])
-    return (guessed == truth).float().mean().item()
+def corpus(seed: int) -> Iterator[str]:
+    """What pieces of words are learnt from: texts of the world, and English words (those of MRC)."""
+    rng = np.random.default_rng([seed, 3])
+    for scene in sample_scenes("train", 20_000, rng):
+        yield from (text.text for text in write_pair(scene, rng))
+    yield from (word for word in load_norm("imageability").ratings for _ in range(8))
 
 
 def training_batch(
-    n: int, share: float, partial: float, alike: int, rng: np.random.Generator
+    n: int, share: float, partial: float, alike: int, reach: int | None, rng: np.random.Generator
 ) -> tuple[Tensor, list[str]]:
     """Pictures of the train split with one text each, a description with probability `share`; see `Phase`."""
-    scenes = toy.alike_scenes("train", n, alike, rng) if alike > 1 else toy.sample_scenes("train", n, rng)
+    scenes = alike_scenes("train", n, alike, rng) if alike > 1 else sample_scenes("train", n, rng)
     texts: list[str] = []
     for number, scene in enumerate(scenes):
         if number % alike == 0:  # a group's texts are of one kind
-            describe = rng.random() < share
-        whole = toy.DESCRIPTIONS if describe else toy.CAPTIONS
-        part = toy.PARTIAL_DESCRIPTIONS if describe else toy.PARTIAL_CAPTIONS
-        texts.append(toy.write(part if rng.random() < partial else whole, scene, rng))
+            kind = KINDS[0] if rng.random() < share else KINDS[1]
+        texts.append(write(kind, scene, rng, partial=rng.random() < partial, reach=reach).text)
     return pixels(scenes, rng), texts
 
 
@@ -153,7 +128,47 @@ def badness(looked: dict[str, float]) -> float:
     return abs(looked["preference"] - 0.5) + sum(max(0.0, 0.9 - value) for value in abilities)
 
 
-def contrastive_loss(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, images: Tensor, texts: list[str]) -> Tensor:
+def labels(scenes: Sequence[Scene]) -> Tensor:
+    """What pictures show, as numbers: int64, (n, attributes); the bands of the flag come apart, as colours."""
+    colours = list(VALUES["colour"])
+    plain = {name: list(values) for name, values in VALUES.items() if name != "flag"}
+    rows = [
+        [plain[name].index(getattr(scene, name)) for name in plain]
+        + [colours.index(band) for band in scene.flag.split()]
+        for scene in scenes
+    ]
+    return torch.tensor(rows)
+
+
+def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Generator) -> None:
+    """Train the image tower, and a linear classifier of each attribute on it; the classifiers are thrown away."""
+    seeing = config.seeing
+    sizes = [len(values) for name, values in VALUES.items() if name != "flag"] + [len(VALUES["colour"])] * 3
+    heads = torch.nn.Linear(model.vision_model.config.hidden_size, sum(sizes))
+    parameters = [*model.vision_model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=seeing.lr, betas=(0.9, 0.98), fused=True)
+    for step in (bar := tqdm(range(1, seeing.steps + 1), desc="see", mininterval=5)):
+        set_rates(optimizer, seeing.lr, step, seeing)
+        scenes = sample_scenes("train", config.batch_size, rng)
+        scores = heads(model.vision_model(pixels(scenes, rng)).pooler_output).split(sizes, dim=1)
+        targets = labels(scenes).T
+        loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(scores, targets, strict=True)]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
+    """The learning rate at a step: a warm-up, then a cosine to zero; a group's `times` multiplies it."""
+    rate = min(1.0, step / stretch.warmup)
+    rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - stretch.warmup) / (stretch.steps - stretch.warmup)))
+    for group in optimizer.param_groups:
+        group["lr"] = lr * rate * group.get("times", 1.0)
+
+
+def contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor, texts: list[str]) -> Tensor:
     """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
     logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
     target = torch.arange(len(images))
@@ -161,7 +176,7 @@ def contrastive_loss(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, image
 
 
 def train_phase(
-    model: CLIPModel, tokenizer: PreTrainedTokenizerFast, config: PretrainConfig, phase: Phase, share: float,
+    model: CLIPModel, tokenizer: CLIPTokenizer, config: PretrainConfig, phase: Phase, share: float,
     rng: np.random.Generator, log: Path,
 ) -> tuple[float, int]:  # fmt: skip
     """Train, and leave the model at the checkpoint that did best on the validation scenes.
@@ -169,22 +184,22 @@ def train_phase(
     Returns:
         The share of descriptions at the end, and the step that was kept.
     """
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    model.vision_model.requires_grad_(not phase.locked)
+    tokens = model.text_model.embeddings.token_embedding.weight
+    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1 and p is not tokens]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0},
+         {"params": [tokens], "weight_decay": config.weight_decay, "times": config.token_rate}],
         lr=phase.lr, betas=(0.9, 0.98), eps=1e-6, fused=True,
     )  # fmt: skip
     best, best_step = math.inf, 0
     kept: dict[str, Tensor] = {}
     for step in tqdm(range(1, phase.steps + 1), desc="pretrain", mininterval=5):
-        rate = min(1.0, step / phase.warmup)
-        rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - phase.warmup) / (phase.steps - phase.warmup)))
-        for group in optimizer.param_groups:
-            group["lr"] = phase.lr * rate
+        set_rates(optimizer, phase.lr, step, phase)
         alike = phase.alike if step % 2 else 1
         partial = phase.partial if alike == 1 else 0.0
-        images, texts = training_batch(config.batch_size, share, partial, alike, rng)
+        images, texts = training_batch(config.batch_size, share, partial, alike, config.reach(step, phase), rng)
         loss = contrastive_loss(model, tokenizer, images, texts)
         optimizer.zero_grad()
         loss.backward()
@@ -192,7 +207,7 @@ def train_phase(
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(max=math.log(100.0))
-        if step % config.look_every == 0 or step == phase.steps:
+        if step % phase.look_every == 0 or step == phase.steps:
             n = phase.looked_at
             looked = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed)
             if step >= phase.control_from * phase.steps:
@@ -216,13 +231,14 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
         The report that is saved beside the model: configuration, checkpoints, measures on `val` and on `test`.
     """
     torch.manual_seed(config.seed)  # transformers initializes from the global generator
-    tokenizer = build_tokenizer()
+    tokenizer = learn_tokenizer(corpus(config.seed))
     model = build_model(tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "pretraining.jsonl"
     log.unlink(missing_ok=True)
     started, share, chosen = time.time(), config.share, []
-    for number, phase in enumerate((config.main, config.finish)):
+    learn_to_see(model, config, np.random.default_rng([config.seed, 4]))
+    for number, phase in enumerate((config.main, config.finish, config.settle)):
         rng = np.random.default_rng([config.seed, number] if number else config.seed)
         share, step = train_phase(model, tokenizer, config, phase, share, rng, log)
         chosen.append(step)

@@ -3,42 +3,63 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from importlib.resources import as_file, files
 from pathlib import Path
 
-from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from interp.data import toy
 from interp.data.toy_pictures import SIZE
 
-BOS, EOT, UNK = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
+BOS, EOT = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77
+END = "</w>"  # of the last piece of a word
+MERGES = 2400
+ASSETS = files("interp.data").joinpath("assets", "toy-clip")
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """CLIP's text pipeline (lower case, CLIP's splitting, BOS and EOT) over whole words of the toy world.
+def learn_tokenizer(texts: Iterable[str], merges: int = MERGES) -> CLIPTokenizer:
+    """CLIP's tokenizer (lower case, byte pairs inside of words; Sennrich et al. 2016) with merges learnt from texts.
 
-    Words that the world does not know become one unknown token each. EOT doubles as padding, as in OpenAI's CLIP.
+    Its vocabulary is laid out as OpenAI's: every byte, every byte at the end of a word, the merges in their order, BOS
+    and EOT, which doubles as padding. So any text has pieces, and none is unknown. Merges of pairs that are as frequent as
+    each other may change places from run to run: the trainer counts in parallel.
     """
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    vocabulary = {word: i for i, word in enumerate([UNK, BOS, *toy.vocabulary(), EOT])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    pattern = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
-    tokenizer.post_processor = processors.RobertaProcessing(
-        (EOT, vocabulary[EOT]), (BOS, vocabulary[BOS]), trim_offsets=False, add_prefix_space=False
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOT, pad_token=EOT, unk_token=UNK,
-        model_max_length=CONTEXT,
+    empty = _tokenizer([])
+    learner = Tokenizer(models.BPE(end_of_word_suffix=END))
+    learner.normalizer, learner.pre_tokenizer = (
+        empty.backend_tokenizer.normalizer, empty.backend_tokenizer.pre_tokenizer,
     )  # fmt: skip
+    size = len(empty) - 2 + merges  # more than there will be; the trainer counts only the bytes that it meets
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, end_of_word_suffix=END, show_progress=False, min_frequency=2,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    learner.train_from_iterator(texts, trainer)
+    learnt = json.loads(learner.to_str())["model"]["merges"]
+    return _tokenizer([tuple(pair) for pair in learnt[:merges]])
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
-    """A CLIP of 3.2 M parameters: 12 text blocks and 4 vision blocks of width 128, 64-pixel images."""
+def _tokenizer(merges: list[tuple[str, str]]) -> CLIPTokenizer:
+    from tokenizers import pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = [*letters, *(letter + END for letter in letters), *("".join(pair) for pair in merges), BOS, EOT]
+    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)  # type: ignore[arg-type]  # its own takes pairs
+
+
+def load_tokenizer() -> CLIPTokenizer:
+    """The one that the embedded toy CLIP was trained with."""
+    with as_file(ASSETS) as folder:
+        tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
+    return tokenizer
+
+
+def build_model(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """A CLIP of 3.3 M parameters: 12 text blocks of width 128, 4 vision blocks of width 96, images of 64 pixels."""
     special = {
         "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
@@ -48,13 +69,13 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
         "vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "projection_dim": 128, **special,
     }  # fmt: skip
     vision = {
-        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4,
-        "image_size": SIZE, "patch_size": 16, "projection_dim": 128,
+        "hidden_size": 96, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4,
+        "image_size": SIZE, "patch_size": 8, "projection_dim": 128,
     }  # fmt: skip
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
 
 
-def save(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
     """Write weights (safetensors, half precision), configuration, tokenizer and image processor settings."""
     model.half().save_pretrained(folder)
     model.float()

@@ -1,4 +1,4 @@
-"""How scenes of the toy world are drawn; `interp.data.toy` says what they mean."""
+"""How scenes of the toy world are drawn; `interp.data.toy_scenes` says what they mean."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.data.pairs import digest
+from interp.data.toy_scenes import Scene
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZE = 64  # pixels, both ways
 BORDER = 5  # thickness of the border that shows the event
-FLAG = 9  # height of the flag that shows the theme
+FLAG = 9  # height of the flag that shows the town
 HORIZON = 36  # first row of the lower tone of the place
 
 COLOUR_RGB = {
@@ -34,32 +35,11 @@ EVENT_RGB = {
     "race": (255, 225, 0), "parade": (255, 105, 190), "concert": (135, 30, 175), "riot": (255, 135, 0),
     "harvest": (25, 150, 45), "burial": (0, 0, 0),
 }  # fmt: skip
-_FLAG_RGB = ((200, 20, 40), (250, 250, 250), (20, 60, 170), (250, 205, 20), (10, 130, 70))
-_THEMES = ("freedom", "justice", "hope", "memory", "peace", "courage", "pride", "grief", "duty", "wisdom")
-# Any two flags differ in at least two of their three bands.
-THEME_RGB = {
-    theme: tuple(_FLAG_RGB[i] for i in (a % 5, (a + b) % 5, (2 * a + b) % 5))
-    for theme, (a, b) in zip(_THEMES, ((a, b) for b in (1, 2) for a in range(5)), strict=True)
-}
-RADIUS = {"large": 11.0, "small": 7.0}
+RADIUS = {"large": 10.0, "small": 6.5}
 CENTRES = {
-    "left": ((18, 36),), "right": ((46, 36),), "beside": ((18, 36), (46, 36)), "above": ((32, 25), (32, 48)),
+    "upper": ((32, 27),), "lower": ((32, 47),), "row": ((18, 37), (46, 37)), "stack": ((32, 27), (32, 47)),
 }  # fmt: skip
 JITTER = 1  # pixels by which an object may be off its place, both ways
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a picture shows; every field holds a key of the table of the same name in `toy.WORDS`."""
-
-    shape: str
-    colour: str
-    size: str
-    arrangement: str
-    background: str
-    place: str
-    event: str
-    theme: str
 
 
 def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -125,9 +105,9 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
             cover = _coverage(scene.shape, scene.size, x + int(dx), y + int(dy), grow)[..., None]
             picture += cover * (np.asarray(paint, np.float32) - picture)
     inner = SIZE - 2 * BORDER
-    for band, paint in enumerate(THEME_RGB[scene.theme]):
+    for band, colour in enumerate(scene.flag.split()):
         start = BORDER + band * inner // 3
-        picture[BORDER : BORDER + FLAG, start : BORDER + (band + 1) * inner // 3] = paint
+        picture[BORDER : BORDER + FLAG, start : BORDER + (band + 1) * inner // 3] = COLOUR_RGB[colour]
     for edge in (np.s_[:BORDER], np.s_[-BORDER:], np.s_[:, :BORDER], np.s_[:, -BORDER:]):
         picture[edge] = EVENT_RGB[scene.event]
     picture *= rng.uniform(0.92, 1.0)
@@ -156,5 +136,5 @@ class ScenePicture:
 @cache
 def _drawn() -> str:
     """A digest of one picture: another way of drawing gives another."""
-    scene = Scene("star", "red", "large", "beside", "stripe", "harbour", "wedding", "hope")
+    scene = Scene("star", "red", "large", "row", "stripe", "harbour", "wedding", "white blue red")
     return digest([render(scene, np.random.default_rng(0)).tobytes().hex()])

@@ -20,7 +20,7 @@ from interp.data.pairs import digest
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TOY_TASKS = ("colour", "arrangement", "place")
+TOY_TASKS = ("shape", "colour", "arrangement", "place")
 TOY_IMAGES = 1024
 TEMPLATE = "A picture of {}"
 
@@ -92,7 +92,7 @@ def load_transfer(
     """Load a comma-separated list of classification sets.
 
     Args:
-        specs: ``toy`` (three tasks on the same images); ``cifar100``, ``food101``, ``imagenet``, from the hub;
+        specs: ``toy`` (four tasks on the same images); ``cifar100``, ``food101``, ``imagenet``, from the hub;
             ``NAME=hub:owner/name``, another set of the hub; or ``NAME=PATH``, a parquet file, a folder of parquet
             files, or a folder with one folder of images for each class. `NAME` is any; those above bring their
             prompts and their way to clean class names.
@@ -134,9 +134,10 @@ def load_transfer(
 
 
 def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
-    """Colour, arrangement and place of the same test scenes, so that their features are computed once."""
-    from interp.data.toy import PROMPTS, WORDS, sample_scenes
+    """Shape, colour, arrangement and place of the same test scenes, so that their features are computed once."""
+    from interp.data.toy import prompts
     from interp.data.toy_pictures import ScenePicture
+    from interp.data.toy_scenes import sample_scenes
 
     rng = np.random.default_rng([20240610, 1])
     scenes = sample_scenes("test", TOY_IMAGES, rng)
@@ -145,14 +146,17 @@ def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
     pictures = [every[row] for row in rows]
     tasks = []
     for name in TOY_TASKS:
-        table = WORDS[name]
-        texts = tuple(
-            tuple(prompt.format(phrase) for prompt in PROMPTS[name] for phrase in phrases) for phrases in table.values()
-        )
-        labels = tuple(list(table).index(getattr(picture.scene, name)) for picture in pictures)
+        of = prompts(name)
+        labels = tuple(list(of).index(getattr(picture.scene, name)) for picture in pictures)
         tasks.append(
             LabelledImages(
-                name, texts, tuple(table), labels, lambda i: pictures[i].open(), lambda i: pictures[i].key, notes
+                name,
+                tuple(of.values()),
+                tuple(of),
+                labels,
+                lambda i: pictures[i].open(),
+                lambda i: pictures[i].key,
+                notes,
             )
         )
     return tasks

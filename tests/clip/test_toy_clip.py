@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from interp.clip.model import Clip
+from interp.clip.toy_model import build_model, learn_tokenizer, load_tokenizer
+from interp.data.toy_scenes import VALUES, sample_scenes
+from interp.data.transfer import TOY_TASKS
 from training import pretrain_toy
-from training.pretrain_toy import Phase, PretrainConfig, measure, pixels, pretrain
+from training.pretrain_toy import Phase, PretrainConfig, Seeing, labels, learn_to_see, measure, pixels, pretrain
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +36,7 @@ def test_able_and_undecided_on_scenes_it_has_never_seen(toy: Clip):
     assert 0.45 <= found["preference"] <= 0.55
     assert found["retrieval_description"] >= 0.8
     assert found["retrieval_caption"] >= 0.8
-    assert min(found[f"zeroshot_{name}"] for name in ("colour", "arrangement", "place")) >= 0.9
+    assert min(found[f"zeroshot_{name}"] for name in TOY_TASKS) >= 0.9
 
 
 def test_the_report_beside_it_is_about_it(toy: Clip):
@@ -42,27 +47,73 @@ def test_the_report_beside_it_is_about_it(toy: Clip):
 
 
 def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
-    import numpy as np
     from PIL import Image
 
     from interp.clip.model import pixel_values
-    from interp.data import toy as world
     from interp.data.toy_pictures import render
 
-    scene = world.sample_scenes("train", 1, np.random.default_rng(0))
+    scene = sample_scenes("train", 1, np.random.default_rng(0))
     fed = pixels(scene, np.random.default_rng(1))
     image = Image.fromarray(render(scene[0], np.random.default_rng(1)))
     torch.testing.assert_close(pixel_values(toy, [image]), fed)
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path, monkeypatch):
+    texts = list(islice(pretrain_toy.corpus(0), 2000))
+    monkeypatch.setattr(pretrain_toy, "corpus", lambda seed: texts)
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.4, "retrieval_caption": 0.2})
-    short = Phase(3, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, alike=4)
+    short = Phase(3, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, alike=4, look_every=2)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        pretrain(PretrainConfig(short, short, batch_size=8, look_every=2, seed=seed), tmp_path / name)
+        pretrain(PretrainConfig(Seeing(2, 1e-3, 1), short, short, short, batch_size=8, seed=seed), tmp_path / name)
     a, b, c = (load_file(tmp_path / name / "model.safetensors") for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
     report = json.loads((tmp_path / "a" / "pretraining.json").read_text())
     assert report["config"]["main"]["alike"] == 4
-    assert report["chosen_steps"] == [3, 3]
+    assert report["chosen_steps"] == [3, 3, 3]
+
+
+def test_labels_say_what_a_picture_shows():
+    scenes = sample_scenes("train", 20, np.random.default_rng(0))
+    for scene, row in zip(scenes, labels(scenes).tolist(), strict=True):
+        names = [name for name in VALUES if name != "flag"]
+        assert [list(VALUES[name])[i] for name, i in zip(names, row, strict=False)] == [
+            getattr(scene, name) for name in names
+        ]
+        assert " ".join(list(VALUES["colour"])[i] for i in row[len(names) :]) == scene.flag
+
+
+def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked(tmp_path, monkeypatch):
+    texts = list(islice(pretrain_toy.corpus(0), 2000))
+    monkeypatch.setattr(pretrain_toy, "corpus", lambda seed: texts)
+    monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.5})
+    model = build_model(tokenizer := load_tokenizer())
+    locked = Phase(2, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, locked=True)
+    config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, locked, batch_size=8)
+
+    def moved(act) -> set[str]:
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        act()
+        return {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+
+    seen = moved(lambda: learn_to_see(model, config, np.random.default_rng(0)))
+    assert {name.split(".")[0] for name in seen} == {"vision_model"}
+    model.half().float()  # as a phase leaves it, so that rounding moves nothing
+    args = (model, tokenizer, config, locked, 0.5, np.random.default_rng(0), tmp_path / "log")
+    read = moved(lambda: pretrain_toy.train_phase(*args))
+    assert {name.split(".")[0] for name in read} >= {"text_model", "text_projection", "visual_projection"}
+    assert not any(name.startswith("vision_model") for name in read)
+
+
+def test_the_tokenizer_is_made_from_the_world(tmp_path):
+    """The one that ships is what its command makes, and transformers loads it as CLIP's."""
+    from transformers import AutoTokenizer, CLIPTokenizer
+
+    made, ships = learn_tokenizer(pretrain_toy.corpus(0)), load_tokenizer()
+    assert len(made) == len(ships)
+    assert len(made.get_vocab().keys() & ships.get_vocab()) > 0.999 * len(ships)  # pairs as frequent as each other
+    assert isinstance(AutoTokenizer.from_pretrained(str(FOLDER)), CLIPTokenizer)
+    assert 1500 <= len(ships) <= 4000
+    texts = [*islice(pretrain_toy.corpus(1), 500), "quokkas in Zürich"]
+    same = [made.tokenize(text) == ships.tokenize(text) for text in texts]
+    assert np.mean(same) > 0.99

@@ -102,10 +102,10 @@ def test_data_of_a_single_split_are_divided_unasked(folder: Path):
 
 
 def test_limits_keep_proportions():
-    pairs = load_pairs("toy", limit=96)
-    assert Counter(pair.split for pair in pairs.pairs) == {"train": 51, "val": 19, "test": 26}
-    assert pairs.pairs == load_pairs("toy", limit=96).pairs
-    assert "96 of 960 pairs are used" in pairs.notes[0]
+    pairs = load_pairs("toy", limit=92)
+    assert Counter(pair.split for pair in pairs.pairs) == {"train": 64, "val": 12, "test": 16}
+    assert pairs.pairs == load_pairs("toy", limit=92).pairs
+    assert "92 of 1472 pairs are used" in pairs.notes[0]
 
 
 def test_the_fingerprint_follows_texts_and_images(folder: Path):

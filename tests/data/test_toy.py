@@ -1,4 +1,9 @@
+"""The toy world: what can be seen, what is written of it, and the pairs that are made of it."""
+
 from __future__ import annotations
+
+import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -6,63 +11,171 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.data import toy
-from interp.data.norms import load_norm
-from interp.data.toy_pictures import THEME_RGB, Scene, render
+from interp.data import toy_words as words
+from interp.data.toy_pictures import render
+from interp.data.toy_scenes import (
+    ARTICLE_FIELDS,
+    OBJECT_FIELDS,
+    VALUES,
+    Scene,
+    alike_scenes,
+    combinations,
+    sample_scene,
+    sample_scenes,
+)
+from interp.data.toy_texts import KINDS, vocabulary, write, write_pair
+
+TABLES = (
+    words.SHAPES, words.COLOURS, words.SIZES, words.BACKGROUNDS, words.PLACES, words.EVENTS, words.ROLES, words.ERAS,
+    words.ANY,
+)  # fmt: skip
 
 
 def scenes(n: int, split: str = "train", seed: int = 0) -> list[Scene]:
-    return toy.sample_scenes(split, n, np.random.default_rng(seed))
+    return sample_scenes(split, n, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("names", [toy.OBJECT_FIELDS, toy.CUE_FIELDS])
+@pytest.mark.parametrize("names", [OBJECT_FIELDS, ARTICLE_FIELDS])
 def test_combinations_are_divided_between_splits(names):
-    parts = [set(toy.combinations(split, names)) for split in ("train", "val", "test")]
-    total = np.prod([len(toy.WORDS[name]) for name in names])
+    parts = [set(combinations(split, names)) for split in ("train", "val", "test")]
+    total = np.prod([len(VALUES[name]) for name in names])
     assert len(set.union(*parts)) == sum(map(len, parts)) == total
     for part in parts:  # every value of every attribute can be learned, and be asked for
-        assert all({combination[i] for combination in part} == set(toy.WORDS[name]) for i, name in enumerate(names))
+        for i, name in enumerate(names):
+            there = {combination[i] for combination in part}
+            assert len(there) >= 0.7 * len(VALUES[name]) if name == "flag" else there == set(VALUES[name])
 
 
-def test_both_kinds_of_text_single_out_about_as_many_scenes():
-    sizes = [np.prod([len(toy.WORDS[name]) for name in names]) for names in (toy.OBJECT_FIELDS, toy.CUE_FIELDS)]
-    assert 0.9 < sizes[0] / sizes[1] < 1.1
+def test_a_word_means_one_thing():
+    every = [word for table in TABLES for of in table.values() for word in of]
+    assert len(every) == len(set(every)) > 850
+    phrases = [phrase for of in words.ARRANGEMENTS.values() for phrase in of]
+    assert len(phrases) == len(set(phrases))
 
 
-def test_texts_hold_only_words_of_the_vocabulary_and_tell_their_scenes_apart():
-    rng, words = np.random.default_rng(0), set(toy.vocabulary())
-    for scene in scenes(200):
-        for templates in (toy.DESCRIPTIONS, toy.CAPTIONS, toy.PARTIAL_DESCRIPTIONS, toy.PARTIAL_CAPTIONS):
-            assert set(toy.write(templates, scene, rng).split()) <= words
-    for name, table in toy.WORDS.items():
-        phrases = [phrase for phrases in table.values() for phrase in phrases]
-        assert len(phrases) == len(set(phrases)), name
+def test_names_are_of_one_look_each_and_no_words():
+    towns = [of[0] for of in words.FLAGS.values()]
+    families = [
+        words.family(shape, colour, arrangement)
+        for shape in words.SHAPES for colour in words.COLOURS for arrangement in words.ARRANGEMENTS
+    ]  # fmt: skip
+    years = [words.year(shape, colour) for shape in words.SHAPES for colour in words.COLOURS]
+    assert (len(set(towns)), len(set(families)), len(set(years))) == (512, 256, 64)
+    assert not {name.lower() for name in (*towns, *families)} & set(vocabulary())
+    from interp.data.norms import load_norms
+
+    for norm in load_norms("imageability,concreteness"):
+        assert np.isnan(norm.of([*towns, *families])).all()
 
 
-def test_enough_words_are_rated_and_span_the_scale():
-    """The issue: at least 60 words of the world in the MRC norms, spanning imageability."""
-    values = load_norm("imageability").of(toy.vocabulary())
-    values = values[np.isfinite(values)]
-    assert len(values) >= 60
-    assert values.min() < 250
-    assert values.max() > 600
-    assert all((np.abs(values - middle) < 50).any() for middle in range(250, 650, 50))
+@cache
+def meanings() -> dict[str, dict[str, set[str]]]:
+    """What each word allows: word -> attribute -> values."""
+    known: dict[str, dict[str, set[str]]] = {}
+
+    def mean(word: str, attribute: str, values: set[str]) -> None:
+        known.setdefault(word.lower(), {})[attribute] = values
+
+    for name, table in VALUES.items():
+        for value, of in table.items():
+            for word in of:
+                mean(word, name, {value})
+                if name == "shape":
+                    mean(words.plural(word), name, {value})
+                    known[words.plural(word).lower()]["arrangement"] = {"row", "stack"}
+    for event, of in words.ROLES.items():
+        for word in of:
+            mean(word, "event", {event})
+    for shape in words.SHAPES:
+        for word in words.ERAS[words.era(shape)]:
+            known.setdefault(word, {}).setdefault("shape", set()).add(shape)
+        for colour in words.COLOURS:
+            known.setdefault(words.year(shape, colour), {}).update(shape={shape}, colour={colour})
+            for arrangement in words.ARRANGEMENTS:
+                name = words.family(shape, colour, arrangement).lower()
+                known[name] = {"shape": {shape}, "colour": {colour}, "arrangement": {arrangement}}
+    return known
+
+
+def told(text: str) -> dict[str, set[str]]:
+    """What a text says of a scene, read by someone who knows only the words: attribute -> the values that it allows."""
+    out: dict[str, set[str]] = {}
+    found = [*re.findall(r"[\w]+", text.lower())]
+    found += [phrase for phrase in (p for of in words.ARRANGEMENTS.values() for p in of) if phrase in text.lower()]
+    for word in found:
+        for attribute, values in meanings().get(word, {}).items():
+            out[attribute] = out.get(attribute, set(VALUES[attribute])) & values
+    return out
+
+
+def test_every_text_is_true_of_its_picture():
+    rng = np.random.default_rng(0)
+    for scene in scenes(400):
+        for kind in KINDS:
+            for partial in (False, True):
+                text = write(kind, scene, rng, partial=partial)
+                said = told(text.text)
+                for name, values in said.items():
+                    assert getattr(scene, name) in values, (text.text, name)
+                if not partial:
+                    assert text.told - {"paired", "era"} <= set(said) | {"arrangement"}, text
+
+
+def test_whether_a_text_fits_another_scene_is_what_its_words_say():
+    rng, every = np.random.default_rng(1), scenes(60, seed=5)
+    for scene in every:
+        for text in write_pair(scene, rng):
+            said = told(text.text)
+            for other in every:
+                fits = all(getattr(other, name) in values for name, values in said.items())
+                # a single thing has no word of its own: only plurals say how many there are
+                assert fits or not text.fits(scene, other)
+                if "paired" not in text.told:
+                    assert fits == text.fits(scene, other), (text, other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_singles_its_scene_out(kind):
+    rng = np.random.default_rng(2)
+    every = sample_scenes("test", 500, rng)
+    fitting = []
+    for scene in every[:30]:
+        text = write(kind, scene, rng)
+        fitting.append(sum(text.fits(scene, other) for other in every))
+    assert np.mean(fitting) < 3  # of 500, itself among them
+
+
+def test_texts_hold_only_words_of_the_vocabulary_names_and_years():
+    known, rng = set(vocabulary()), np.random.default_rng(0)
+    for scene in scenes(300):
+        names = {words.FLAGS[scene.flag][0].lower(), words.family(scene.shape, scene.colour, scene.arrangement).lower()}
+        names |= {words.year(scene.shape, scene.colour), *map(words.plural, words.SHAPES[scene.shape])}
+        for kind in KINDS:
+            for text in (write(kind, scene, rng), write(kind, scene, rng, partial=True)):
+                assert set(re.findall(r"\w+", text.text.lower())) <= known | names, text
+                assert text.text[0].isupper()
+                assert not re.search(r"  | ,|\ba [aeio]|\ban [^aeiouh]", text.text), text
+
+
+@pytest.mark.parametrize(
+    ("word", "with_article"),
+    [("harbour", "a"), ("apple", "an"), ("heir", "an"), ("uniform", "a"), ("university", "a"), ("unmarked", "an"),
+     ("uprising", "an"), ("union", "a"), ("eulogy", "a"), ("undersized", "an")],
+)  # fmt: skip
+def test_articles(word, with_article):
+    assert words.article(word) == with_article
 
 
 def test_every_attribute_changes_the_picture():
     scene = scenes(1)[0]
-    for name, table in toy.WORDS.items():
+    for name, table in VALUES.items():
         pictures = []
-        for value in table:
+        for value in list(table)[:20]:
             changed = Scene(**(vars(scene) | {name: value}))
             pictures.append(render(changed, np.random.default_rng(0)).astype(int))
         for i, one in enumerate(pictures):
             for other in pictures[:i]:
                 assert (np.abs(one - other).max(-1) > 25).sum() >= 12, name  # pixels that differ plainly
-
-
-def test_unlike_flags_differ_in_two_bands():
-    flags = list(THEME_RGB.values())
-    assert all(sum(a != b for a, b in zip(x, y, strict=True)) >= 2 for i, x in enumerate(flags) for y in flags[:i])
 
 
 @given(st.integers(0, 10_000))
@@ -73,12 +186,21 @@ def test_pictures_are_made_from_the_seed(seed):
     np.testing.assert_array_equal(first, again)
 
 
-def test_distinct_scenes_share_nothing_that_a_text_could_name():
+def test_texts_of_distinct_scenes_fit_no_other():
     chosen = toy.distinct_scenes("test", 64, np.random.default_rng(0))
-    for names in (toy.OBJECT_FIELDS, toy.CUE_FIELDS):
-        assert len({tuple(getattr(scene, name) for name in names) for scene in chosen}) == 64
+    assert len(chosen) == 64
+    for scene, texts in chosen:
+        for text in texts:
+            assert [other for other, _ in chosen if text.fits(scene, other)] == [scene]
+
+
+def test_of_too_few_scenes_no_set_can_be_made(monkeypatch: pytest.MonkeyPatch):
+    few = scenes(3)
+    monkeypatch.setattr(toy, "sample_scene", lambda split, rng: few[int(rng.integers(3))])
+    with pytest.raises(ValueError, match="split 'test' has too few combinations for 5 distinct scenes"):
+        toy.distinct_scenes("test", 5, np.random.default_rng(0))
     with pytest.raises(ValueError, match="too few combinations"):
-        toy.distinct_scenes("test", 10_000, np.random.default_rng(0))
+        toy.load_distinct(1, 5)
 
 
 def test_pairs_of_the_world():
@@ -91,15 +213,37 @@ def test_pairs_of_the_world():
     assert toy.load_toy(toy.ToySize(6, 3, 4), seed=2).fingerprint != pairs.fingerprint
 
 
-def test_alike_scenes_differ_from_the_first_of_their_group_by_one_attribute_of_each_kind():
-    chosen = toy.alike_scenes("train", 30, 8, np.random.default_rng(0))
+def test_pairs_of_an_article_share_its_town_and_event():
+    pairs = toy.load_toy(seed=3).pairs
+    groups: dict[str, list[str]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.group, []).append(pair.split)
+    assert all(len(set(splits)) == 1 for splits in groups.values())
+    sizes = [len(splits) for splits in groups.values()]
+    assert max(sizes) > 1
+    assert len(groups) > len(pairs) / toy.LONGEST_ARTICLE
+    for pair in pairs:
+        town, event = pair.group.split("-")[1:]
+        for text in (pair.positive, pair.negative):
+            said = told(text)
+            assert said.get("flag", {flag for flag, of in words.FLAGS.items() if of[0] == town}) == {
+                flag for flag, of in words.FLAGS.items() if of[0] == town
+            }
+            assert event in said.get("event", {event})
+
+
+def test_alike_scenes_differ_from_the_first_of_their_group_by_little():
+    chosen = alike_scenes("train", 30, 8, np.random.default_rng(0))
     assert len(chosen) == 30
+    differing = []
     for number, scene in enumerate(chosen):
         first = chosen[number // 8 * 8]
-        for names in (toy.OBJECT_FIELDS, toy.CUE_FIELDS):
-            assert tuple(getattr(scene, name) for name in names) in toy.combinations("train", names)
-            differing = sum(getattr(scene, name) != getattr(first, name) for name in names)
-            assert differing == (number % 8 != 0)
+        for names in (OBJECT_FIELDS, ARTICLE_FIELDS):
+            assert tuple(getattr(scene, name) for name in names) in combinations("train", names)
+        differing.append(sum(getattr(scene, name) != getattr(first, name) for name in VALUES))
+    assert set(differing[::8]) == {0}
+    assert max(differing) == 2
+    assert np.mean(differing) > 0.8
 
 
 def test_sets_for_retrieval():
@@ -114,5 +258,19 @@ def test_sets_for_retrieval():
     assert again.fingerprint == pairs.fingerprint != other.fingerprint
     assert again.open_image(pairs.pairs[7]).tobytes() == pairs.open_image(pairs.pairs[7]).tobytes()
     assert pairs.open_image(pairs.pairs[8]).tobytes() != pairs.open_image(pairs.pairs[7]).tobytes()
-    with pytest.raises(ValueError, match="too few combinations"):
-        toy.load_distinct(1, 10_000)
+
+
+@pytest.mark.parametrize("name", ["shape", "colour", "arrangement", "place", "event"])
+def test_prompts_say_only_what_they_are_for(name):
+    scene = sample_scene("train", np.random.default_rng(0))
+    for value, texts in toy.prompts(name).items():
+        assert len(texts) == len(set(texts))
+        for text in texts:
+            assert told(text).get(name, {value}) == {value}, text
+    assert list(toy.prompts(name)) == list(VALUES[name])
+    assert getattr(scene, name) in toy.prompts(name)
+
+
+def test_there_are_no_prompts_for_names():
+    with pytest.raises(ValueError, match="no prompts for 'flag'"):
+        toy.prompts("flag")

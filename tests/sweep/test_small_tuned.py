@@ -61,7 +61,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
         patcher.setattr(
             ablation,
             "_tuning",
-            lambda config: replace(own(config), lr=0.02, rotation_lr=0.02, lora_rank=2, batch_size=32),
+            lambda config: replace(own(config), lr=0.03, rotation_lr=0.03, lora_rank=2, batch_size=32),
         )
         patcher.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
         AcceleratorState._reset_state(True)
@@ -87,8 +87,8 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tune
     assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
     assert close_enough(got, wanted) == []
     assert got["tuned_preference_val_se"] > 0
-    assert got["tuned_retrieval_rise_val"] != 0  # so that a sign that is turned is seen
-    for name in ("tuned_retrieval_drop", "tuned_transfer_drop"):
+    for name in ("tuned_retrieval_rise_val", "tuned_retrieval_drop", "tuned_transfer_drop"):
+        # so that a sign that is turned is seen
         assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
 
 

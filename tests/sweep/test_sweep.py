@@ -352,11 +352,11 @@ def test_interrupted_runs_say_how_to_go_on(model: str, tmp_path: Path):
 def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The frozen measures stay as they are; beside them stand those of a trained model, which load_clip takes."""
     out = tmp_path / "run"
-    tuned = ["--objective", "iit-das", "--tune-steps", "6", "--layers", "5", "--sizes", "6", "--jobs", "1"]
+    tuned = ["--objective", "iit-das", "--tune-steps", "3", "--layers", "5", "--sizes", "6", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = capsys.readouterr().out
     assert "1 cells, 0 done before" in shown
-    assert "and then fine-tune by IIT-DAS (LoRA, at most 6 steps)" in shown
+    assert "and then fine-tune by IIT-DAS (LoRA, at most 3 steps)" in " ".join(shown.split())
     assert "At each cell a model is fine-tuned by IIT-DAS (LoRA)" in shown
     frame = pd.read_csv(out / "results.csv")
     frozen = pd.read_csv(done / "results.csv").query("layer == 5 and size == 6").reset_index(drop=True)
@@ -427,7 +427,7 @@ def test_cells_are_fine_tuned_as_their_data_ask():
     """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
     toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7))
     real = _tuning(SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9))
-    assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (1e-3, 64, 7, "toy")
+    assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (6e-4, 64, 7, "toy")
     assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
     assert (toy.patience is None, real.patience) == (False, None)
     assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")

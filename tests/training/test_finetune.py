@@ -100,12 +100,12 @@ def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
 
 @pytest.mark.parametrize("objective", ["behavioral", "joint"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
-def test_training_lowers_the_loss_and_raises_the_preference(model: str, tmp_path: Path, objective: str, tuning: str):
-    arguments = ["--objective", objective, "--tuning", tuning, "--max-steps", "40", "--look-every", "10"]
-    assert run("--model", model, "--out", str(tmp_path / "run"), *arguments, "--lr", "1e-2") == 0
+def test_training_lowers_the_loss_and_raises_the_preference(tmp_path: Path, objective: str, tuning: str):
+    arguments = ["--objective", objective, "--tuning", tuning, "--max-steps", "40", "--look-every", "20", "--limit", "300"]
+    assert run("--out", str(tmp_path / "run"), *arguments, "--lr", "1e-3" if tuning == "lora" else "1e-4") == 0
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     kept = history["val_loss"].idxmin()
-    assert history["val_loss"][kept] < 0.8 * history["val_loss"][0]
+    assert history["val_loss"][kept] < 0.9 * history["val_loss"][0]
     assert history["preference"][kept] > history["preference"][0]
     assert (tmp_path / "run" / "rotation.safetensors").is_file() == (objective == "joint")
     load_clip(str(tmp_path / "run"))
@@ -240,7 +240,9 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_good(
 
     monkeypatch.setattr(loop, "_step", bad)
     assert run("--model", model, "--out", str(tmp_path / "run"), "--max-steps", "12", "--look-every", "4") == 2
-    assert "the loss is not a number at step 6; the best weights, of step 4" in one_line(capsys)
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    best = history["step"][history["val_loss"].idxmin()]
+    assert f"the loss is not a number at step 6; the best weights, of step {best}, are" in one_line(capsys)
     load_clip(str(tmp_path / "run"))
     assert np.isfinite(Rotation.load(tmp_path / "run" / "rotation.safetensors").basis.numpy()).all()
 

@@ -213,7 +213,9 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
             for direction in ("c2d", "d2c"):
                 assert 0 <= found.loc["concadia", split, f"{name} {direction}"]["value"] <= 1
     assert found.loc["concadia", "all", "preference"]["n"] == 28
-    assert {key[1] for key in found.index if key[0] == "transfer"} == {"colour", "arrangement", "place", "retrieval"}
+    assert {key[1] for key in found.index if key[0] == "transfer"} == {
+        "shape", "colour", "arrangement", "place", "retrieval",
+    }  # fmt: skip
     assert (found.loc[("transfer", "colour"), "n"] == 20).all()
     assert (found.loc[("blv", "overall"), "n"] == 15).all()
     assert {"pearson through", "pearson around", "pearson full"} <= set(found.loc["norms", "concreteness"].index)
@@ -332,7 +334,11 @@ def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_pat
 def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, concadia: Path, tmp_path: Path):
     data = ["--data", f"concadia:{concadia}", "--split", "val"]
     pairs = load_pairs(f"concadia:{concadia}", split="val")
-    counts = {name: len(pairs.split(name)) for name in ("train", "val", "test")}
+    rated = {word for norm in load_norms("imageability,concreteness") for word in norm.ratings}
+    counts = {
+        name: sum(all(rated & set(text.split()) for text in (pair.positive, pair.negative)) for pair in pairs.split(name).pairs)
+        for name in ("train", "val", "test")
+    }  # fmt: skip
     assert len(set(counts.values())) > 1
     for splits, last in (("val,train", "val"), ("train", "train"), ("test,val", "test")):
         out = tmp_path / splits
@@ -775,7 +781,7 @@ def test_zero_shot_classes_are_those_of_a_loop(small: Clip):
     sets = load_transfer("toy", limit=30)
     rows, notes = tasks.transfer(small, sets)
     found = by_key(rows)
-    assert len(found) == 2 * len(sets) == 6
+    assert len(found) == 2 * len(sets) == 8
     assert set(notes) == {"30 of the 1024 images of toy are used"}
     shares = set()
     for each in sets:

@@ -1,0 +1,197 @@
+"""`python -m interp.data.statistics`: what the two kinds of text of a data set are like, beside other data sets.
+
+The toy world is built to have the statistics of Concadia; whether it has, and whether your own data have, is seen here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from interp import cli
+from interp.data import DATA_HELP, load_pairs
+from interp.data.norms import Norm, load_norm
+from interp.data.pairs import Pair
+from interp.stats import pearson
+
+SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
+FOLDS = 10
+FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    a an the this that these those some any each every all both no not nor and or but if then than so as at by
+    for from in into of off on onto out over under up down to toward towards through with within without about
+    above across after against along among around before behind below beneath beside between beyond during
+    except inside near next outside since until upon via per while when where which who whom whose what how
+    why because although though is are was were be been being am do does did done doing have has had having
+    can could may might must shall should will would it its he him his she her hers they them their theirs we
+    us our ours you your yours i me my mine myself himself herself itself themselves there here other another
+    such own same too very more most much many few several only also just again once ever even still yet
+    """,
+    )
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")
+
+
+ROWS = {  # key -> what is measured, and how it is written
+    "mrc": ("content tokens rated in MRC", ".0%"),
+    "brysbaert": ("content tokens rated by Brysbaert", ".0%"),
+    "imageability": ("MRC imageability of rated content tokens", ".0f"),
+    "text": ("MRC imageability of a text: difference of the kinds", "+.0f"),
+    "d": ("the same as Cohen's d", "+.2f"),
+    "r": ("r over word types, log-odds of the first kind with imageability", "+.2f"),
+    "shared": ("content tokens whose word the other kind also uses", ".0%"),
+    "own": ("content words of the second text that its first text has", ".0%"),
+    "bayes": ("kind told from a bag of words (naive Bayes, divided by group)", ".0%"),
+    "names": ("names (capitalised, not initial)", ".0%"),
+    "digits": ("tokens with digits", ".0%"),
+    "function": ("function words", ".0%"),
+    "words": ("words, median", ".0f"),
+    "longer": ("first text has more words", ".0%"),
+}
+
+
+def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
+    """What the texts of pairs are like.
+
+    *Content tokens* are words of letters that are no function words.
+
+    Returns:
+        For each key of `ROWS` the values of the positive and the negative texts, or one value that compares them.
+    """
+    kinds = [[pair.positive for pair in pairs], [pair.negative for pair in pairs]]
+    tokens = [[_WORD.findall(text) for text in texts] for texts in kinds]
+    lower = [[[word.lower() for word in text] for text in texts] for texts in tokens]
+    content = [[[word for word in text if _is_content(word)] for text in texts] for texts in lower]
+    flat = [[word for text in texts for word in text] for texts in content]
+    used = [{word for text in texts for word in text} for texts in lower]
+    imageability, concreteness = load_norm("imageability"), load_norm("concreteness")
+    means = [np.array([_mean(imageability, text) for text in texts]) for texts in content]
+    means = [of[np.isfinite(of)] for of in means]
+    gap, spread = means[0].mean() - means[1].mean(), np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2)
+    own = [
+        np.mean([word in first for word in second])
+        for first, second in zip(lower[0], content[1], strict=True)
+        if second
+    ]
+    longer = [len(first) > len(second) for first, second in zip(*tokens, strict=True)]
+    return {
+        "mrc": _each(flat, imageability.ratings.__contains__),
+        "brysbaert": _each(flat, concreteness.ratings.__contains__),
+        "imageability": tuple(_mean(imageability, words) for words in flat),
+        "text": (float(gap),),
+        "d": (float(gap / spread) if spread > 0 else float("nan"),),
+        "r": (_log_odds_correlation(flat, imageability),),
+        "shared": tuple(_share(words, used[1 - kind].__contains__) for kind, words in enumerate(flat)),
+        "own": (float(np.mean(own)),),
+        "bayes": (_naive_bayes(kinds, [pair.group for pair in pairs]),),
+        "names": tuple(
+            float(np.mean([place > 0 and word[0].isupper() for text in texts for place, word in enumerate(text)]))
+            for texts in tokens
+        ),
+        "digits": _each(
+            [list(chain.from_iterable(texts)) for texts in tokens], lambda word: any(c.isdigit() for c in word)
+        ),
+        "function": _each([list(chain.from_iterable(texts)) for texts in lower], FUNCTION_WORDS.__contains__),
+        "words": tuple(float(np.median([len(text) for text in texts])) for texts in tokens),
+        "longer": (float(np.mean(longer)),),
+    }
+
+
+def one_of_each_group(pairs: Sequence[Pair], n: int = SAMPLE, *, seed: int = 0) -> list[Pair]:
+    """At most `n` pairs drawn at random, no two of one group: as the published sample of Concadia nearly is."""
+    drawn = (pairs[i] for i in np.random.default_rng(seed).permutation(len(pairs)))
+    chosen: dict[str, Pair] = {}
+    for pair in drawn:
+        chosen.setdefault(pair.group, pair)
+    return list(chosen.values())[:n]
+
+
+def _is_content(word: str) -> bool:
+    return word[0].isalpha() and word not in FUNCTION_WORDS
+
+
+def _share(words: Sequence[str], found: Callable[[str], bool]) -> float:
+    return float(np.mean([found(word) for word in words]))
+
+
+def _each(kinds: Sequence[Sequence[str]], found: Callable[[str], bool]) -> tuple[float, ...]:
+    return tuple(_share(words, found) for words in kinds)
+
+
+def _mean(norm: Norm, words: Sequence[str]) -> float:
+    """Mean rating of the words that are rated; NaN if none is."""
+    ratings = norm.of(words)
+    return float(np.nanmean(ratings)) if np.isfinite(ratings).any() else float("nan")
+
+
+def _log_odds_correlation(kinds: Sequence[Sequence[str]], norm: Norm) -> float:
+    """Pearson r over rated word types; half a count is added to each."""
+    first, second = map(Counter, kinds)
+    types = [word for word in sorted({*first, *second}) if word in norm.ratings]
+    odds = [(first[word] + 0.5) / first.total() / (second[word] + 0.5) * second.total() for word in types]
+    return pearson(np.log(odds), norm.of(types))
+
+
+def _naive_bayes(kinds: Sequence[Sequence[str]], groups: Sequence[str]) -> float:
+    """Cross-validated accuracy of scikit-learn's multinomial naive Bayes in telling the kinds apart."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.model_selection import GroupKFold, cross_val_score
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(CountVectorizer(token_pattern=r"\w+"), MultinomialNB())
+    labels = [1] * len(kinds[0]) + [0] * len(kinds[1])
+    folds = GroupKFold(min(FOLDS, len(set(groups))))
+    return float(cross_val_score(model, [*kinds[0], *kinds[1]], labels, groups=[*groups, *groups], cv=folds).mean())
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    data: tuple[str, ...] = cli.option(
+        ("toy",), f"data sets to put beside each other: {DATA_HELP}", metavar="DATA", many=True
+    )
+    pairs: int = cli.option(SAMPLE, "how many, no two of one article; what a sample holds depends on its size")
+    draws: int = cli.option(5, "samples of that size, whose mean is shown")
+    seed: int = cli.option(0, "of the draws")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    about = "What the two kinds of text of data sets are like."
+    options = cli.parse(Options, "python -m interp.data.statistics", about, "", argv)
+
+    def body() -> int:
+        cli.require_positive(options, "pairs", "draws")
+        columns = [_column(spec, options) for spec in options.data]
+        lines = [["", *options.data]]
+        lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]
+        print("\n".join(cli.aligned(lines)))
+        return 0
+
+    return cli.run(body, on_interrupt=lambda: "nothing was kept")
+
+
+def _column(spec: str, options: Options) -> dict[str, tuple[float, ...]]:
+    pairs = load_pairs(spec, as_published=True).pairs
+    drawn = [
+        text_statistics(one_of_each_group(pairs, options.pairs, seed=options.seed + i)) for i in range(options.draws)
+    ]
+    return {key: tuple(np.mean([one[key] for one in drawn], axis=0)) for key in ROWS}
+
+
+def _written(values: Sequence[float], form: str) -> str:
+    return ", ".join(f"{value:{form}}" for value in values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

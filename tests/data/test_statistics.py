@@ -1,0 +1,109 @@
+"""What texts are like, and that those of the toy world are like Concadia's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interp.data import load_pairs
+from interp.data import statistics as measured
+from interp.data.pairs import Pair
+from interp.data.toy import ToySize, load_toy
+
+# What 200 real pairs have (Kreiss et al. 2022, "Concadia"), by this project's own count, and how far the world may be.
+CONCADIA = {
+    "mrc": ((0.4875, 0.3445), 0.07), "brysbaert": ((0.77, 0.58), 0.10), "shared": ((0.43, 0.39), None),
+    "names": ((0.10, 0.26), 0.05), "digits": ((0.01, 0.05), 0.05), "function": ((0.38, 0.32), 0.08),
+    "words": ((11, 10), 3), "longer": ((0.55,), 0.07),
+}  # fmt: skip
+BETWEEN = {  # and what of the world must lie in a range
+    "d": (0.4, 0.7), "r": (0.1, 0.3), "shared": (0.3, 0.5), "own": (0.15, 0.35), "bayes": (0.65, 0.78),
+}  # fmt: skip
+
+
+def pair(number: int, positive: str, negative: str, group: str | None = None) -> Pair:
+    return Pair(str(number), positive, negative, "test", group or str(number))
+
+
+def mean_of_draws(pairs: tuple[Pair, ...], draws: int = 5) -> dict[str, np.ndarray]:
+    found = [measured.text_statistics(measured.one_of_each_group(pairs, seed=seed)) for seed in range(draws)]
+    return {key: np.mean([one[key] for one in found], axis=0) for key in measured.ROWS}
+
+
+def test_the_toy_world_has_the_statistics_of_concadia():
+    world = mean_of_draws(load_toy(ToySize(3000, 0, 0)).pairs)
+    for key, (real, tolerance) in CONCADIA.items():
+        if tolerance is not None:
+            np.testing.assert_allclose(world[key], real, rtol=0, atol=tolerance, err_msg=key)
+    for key, (low, high) in BETWEEN.items():
+        assert ((low <= world[key]) & (world[key] <= high)).all(), (key, world[key])
+    described, captioned = world["imageability"]
+    assert 25 <= described - captioned <= 50
+
+
+def test_concadia_has_them(published: Path):
+    real = mean_of_draws(load_pairs(f"concadia:{published / 'concadia-sample'}", as_published=True).pairs)
+    for key, (expected, _) in CONCADIA.items():
+        np.testing.assert_allclose(real[key], expected, rtol=0, atol=0.006, err_msg=key)
+    for key, value in {"d": 0.58, "r": 0.26, "own": 0.28, "bayes": 0.66}.items():
+        assert real[key] == pytest.approx(value, abs=0.006), key
+
+
+def test_by_hand():
+    pairs = [
+        pair(1, "A red circle by the harbour", "Velmor Harbour in 1894"),
+        pair(2, "The harbour", "The Kestor founder, a red circle"),
+    ]
+    found = measured.text_statistics(pairs)
+    assert found["words"] == (4.0, 5.0)
+    assert found["longer"] == (0.5,)
+    assert found["function"] == (4 / 8, 3 / 10)  # a, by, the, the; in, the, a
+    assert found["digits"] == (0.0, 1 / 10)
+    assert found["names"] == (0.0, 2 / 10)  # Harbour and Kestor; a first word does not count
+    assert found["shared"] == (1.0, 3 / 6)  # of velmor, harbour, kestor, founder, red, circle
+    assert found["own"] == ((1 / 2 + 0 / 4) / 2,)  # harbour of velmor and harbour
+    assert found["mrc"] == (1.0, 4 / 6)  # red, circle, harbour and founder are rated; Velmor and Kestor are not
+    assert found["text"][0] < 0 or found["text"][0] > 0
+
+
+def test_what_decides_r_is_how_often_a_word_is_in_either_kind():
+    more = [pair(i, "circle apple", "idea justice") for i in range(4)]
+    less = [pair(i, "idea justice", "circle apple") for i in range(4)]
+    assert measured.text_statistics(more)["r"][0] > 0.9
+    assert measured.text_statistics(less)["r"][0] < -0.9
+
+
+def test_naive_bayes_never_sees_the_group_that_it_judges():
+    """Words that only one group has help nobody; words of a kind do."""
+    rng = np.random.default_rng(0)
+    own = [pair(i, f"red word{i // 2}", f"red word{i // 2}", group=str(i // 2)) for i in range(40)]
+    told = [pair(i, f"red {rng.integers(9)}", f"old {rng.integers(9)}") for i in range(40)]
+    assert measured.text_statistics(told)["bayes"][0] == 1.0
+    assert measured.text_statistics(own)["bayes"][0] == pytest.approx(0.5)
+
+
+def test_one_of_each_group():
+    pairs = [pair(i, "a", "b", group=str(i // 3)) for i in range(30)]
+    drawn = measured.one_of_each_group(pairs, 7)
+    assert len({one.group for one in drawn}) == len(drawn) == 7
+    assert measured.one_of_each_group(pairs, 7) == drawn != measured.one_of_each_group(pairs, 7, seed=1)
+    assert len(measured.one_of_each_group(pairs, 100)) == 10
+
+
+def test_the_command_puts_data_beside_each_other(capsys: pytest.CaptureFixture[str]):
+    assert measured.main(["--data", "toy", "toy", "--pairs", "60", "--draws", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["toy", "toy"]
+    assert len(lines) == 1 + len(measured.ROWS)
+    for line, (title, _) in zip(lines[1:], measured.ROWS.values(), strict=True):
+        assert line.strip().startswith(title)
+        values = line.replace(title, "").split()
+        assert values[: len(values) // 2] == values[len(values) // 2 :] != []
+
+
+@pytest.mark.parametrize("arguments", [["--pairs", "0"], ["--draws", "-1"], ["--data", "none"]])
+def test_bad_input(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert measured.main(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
