@@ -22,8 +22,8 @@ def learn_tokenizer(texts: Iterable[str], merges: int = MERGES) -> CLIPTokenizer
     """CLIP's tokenizer (lower case, byte pairs inside of words; Sennrich et al. 2016) with merges learnt from texts.
 
     Its vocabulary is laid out as OpenAI's: every byte, every byte at the end of a word, the merges in their order, BOS
-    and EOT, which doubles as padding. So any text has pieces, and none is unknown. Merges of pairs that are as frequent as
-    each other may change places from run to run: the trainer counts in parallel.
+    and EOT, which doubles as padding. So any text has pieces, and none is unknown. Merges of pairs that are equally
+    frequent may change places from run to run: the trainer counts in parallel.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 

@@ -101,8 +101,9 @@ def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
 @pytest.mark.parametrize("objective", ["behavioral", "joint"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_training_lowers_the_loss_and_raises_the_preference(tmp_path: Path, objective: str, tuning: str):
-    arguments = ["--objective", objective, "--tuning", tuning, "--max-steps", "40", "--look-every", "20", "--limit", "300"]
-    assert run("--out", str(tmp_path / "run"), *arguments, "--lr", "1e-3" if tuning == "lora" else "1e-4") == 0
+    how = ["--objective", objective, "--tuning", tuning, "--lr", "1e-3" if tuning == "lora" else "1e-4"]
+    few = ["--max-steps", "40", "--look-every", "20", "--limit", "300"]
+    assert run("--out", str(tmp_path / "run"), *how, *few) == 0
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     kept = history["val_loss"].idxmin()
     assert history["val_loss"][kept] < 0.9 * history["val_loss"][0]

@@ -336,7 +336,10 @@ def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, conca
     pairs = load_pairs(f"concadia:{concadia}", split="val")
     rated = {word for norm in load_norms("imageability,concreteness") for word in norm.ratings}
     counts = {
-        name: sum(all(rated & set(text.split()) for text in (pair.positive, pair.negative)) for pair in pairs.split(name).pairs)
+        name: sum(
+            all(rated & set(text.split()) for text in (pair.positive, pair.negative))
+            for pair in pairs.split(name).pairs
+        )
         for name in ("train", "val", "test")
     }  # fmt: skip
     assert len(set(counts.values())) > 1
