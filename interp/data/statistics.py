@@ -9,6 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from dataclasses import dataclass
 from itertools import chain
 
@@ -58,6 +59,9 @@ ROWS = {  # key -> what is measured, and how it is written
 }
 
 
+_norm = cache(load_norm)
+
+
 def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     """What the texts of pairs are like.
 
@@ -72,7 +76,7 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     content = [[[word for word in text if _is_content(word)] for text in texts] for texts in lower]
     flat = [[word for text in texts for word in text] for texts in content]
     used = [{word for text in texts for word in text} for texts in lower]
-    imageability, concreteness = load_norm("imageability"), load_norm("concreteness")
+    imageability, concreteness = _norm("imageability"), _norm("concreteness")
     means = [np.array([_mean(imageability, text) for text in texts]) for texts in content]
     means = [of[np.isfinite(of)] for of in means]
     gap, spread = means[0].mean() - means[1].mean(), np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2)
