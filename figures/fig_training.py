@@ -19,6 +19,7 @@ from interp.show.pictures import Picture, at, told_apart, width_of
 from training.evaluation.compare import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
+RIGHT = 14.0  # for half of the last label of an axis: a number of steps
 LEGEND_LINE, HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
 FILLS: tuple[dict[str, Any], ...] = ({}, {"markerfacecolor": "white"})  # of marks, for each direction
 DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
@@ -39,7 +40,7 @@ def draw(runs: Runs) -> Picture:
     labels = told_apart(list(models), NAME, SIZE, FONT)
     widest = max(width_of(label, SIZE, FONT) for label in (*labels.values(), "range over seeds"))
     across = int(72 * PAGE // (widest + HANDLE))
-    width = (72 * PAGE - LEFT - 2 * GAP - 4) / 3
+    width = (72 * PAGE - LEFT - 2 * GAP - RIGHT) / 3
     figure = picture((TOP + TALL + FOOT + LEGEND_LINE * -(-(len(models) + 3) // across) + 4) / 72)
     panels = []
     for j, title in enumerate(("each model's own loss on val", "preference on val (%)", "IIA on val (%)")):
