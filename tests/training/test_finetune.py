@@ -39,7 +39,21 @@ from training.objectives import Learner
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--limit", "60", "--layer", "4", "--size", "6", "--batch-size", "16", "--lora-rank", "2", "--cpu"]
+SMALL = [
+    "--limit",
+    "120",
+    "--layer",
+    "4",
+    "--size",
+    "6",
+    "--batch-size",
+    "16",
+    "--lora-rank",
+    "2",
+    "--cpu",
+    "--lr",
+    "3e-3",
+]
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour"]
 
 
@@ -120,9 +134,10 @@ def test_what_is_kept_is_what_was_measured(done: Path):
     from interp.methods.pairs import PairRun
 
     clip, rotation = load_clip(str(done)), Rotation.load(done / "rotation.safetensors")
-    val = load_pairs("toy", limit=60).split("val")
+    val = load_pairs("toy", limit=120).split("val")
     texts = [pair.positive for pair in val.pairs] + [pair.negative for pair in val.pairs]
-    pairs = PairRun(clean_texts(clip, texts, [4]), image_features(clip, val).embeddings, clip.logit_scale)
+    features = image_features(clip, val)
+    pairs = PairRun(clean_texts(clip, texts, [4]), features.embeddings, clip.logit_scale, features.groups)
     outcomes = evaluate(pairs, Site("text", 4), rotation.basis)
     result = json.loads((done / "manifest.json").read_text())["result"]
     for direction, name in zip(DIRECTIONS, ("iia_c2d", "iia_d2c"), strict=True):
@@ -134,7 +149,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
 
 def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
     """The issue's bound: the same final weights, bit for bit, in float32 on a CPU."""
-    long = ["--model", model, "--max-steps", "600", "--epochs", "200", "--look-every", "100"]
+    long = ["--model", model, "--max-steps", "300", "--epochs", "200", "--look-every", "100"]
     long += ["--checkpoint-every", "7", "--patience", "99"]
     assert run(*long, "--out", str(tmp_path / "whole")) == 0
     out = tmp_path / "killed"
@@ -192,7 +207,7 @@ def test_a_finished_run_is_not_trained_again(done: Path, model: str, capsys: pyt
 
 
 def test_half_precision_leaves_the_rotation_alone(model: str, tmp_path: Path):
-    arguments = ["--model", model, "--max-steps", "20", "--look-every", "10", "--lr", "1e-2"]
+    arguments = ["--model", model, "--max-steps", "12", "--look-every", "4"]
     assert run(*arguments, "--out", str(tmp_path / "half"), "--mixed-precision", "bf16") == 0
     AcceleratorState._reset_state(True)
     assert run(*arguments, "--out", str(tmp_path / "whole")) == 0
@@ -204,7 +219,7 @@ def test_half_precision_leaves_the_rotation_alone(model: str, tmp_path: Path):
 
 
 def test_the_vision_tower_can_be_trained_too(model: str, tmp_path: Path):
-    arguments = ["--tower", "both", "--max-steps", "4", "--look-every", "2", "--limit", "40"]
+    arguments = ["--tower", "both", "--max-steps", "4", "--look-every", "2"]
     assert run("--model", model, "--out", str(tmp_path / "run"), *arguments) == 0
     base, tuned = load_clip(model), load_clip(str(tmp_path / "run"))
     assert tuned.image_fingerprint != base.image_fingerprint
@@ -264,9 +279,9 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--lr", "0"], "--lr must be above 0"),
         (["--lr", "nan"], "--lr must be above 0"),
         (["--joint-weight", "1.5"], "--joint-weight must be from 0 to 1"),
-        (["--batch-size", "2"], "a step has 1 of 32 pairs; it needs an equal share of 2 or more"),
+        (["--batch-size", "2"], "a step has 1 of 83 pairs; it needs an equal share of 2 or more"),
         (["--batch-size", "7"], "--batch-size counts rows, two for each pair, so it must be even, not 7"),
-        (["--samples", "2"], "a step has 1 of 32 pairs"),
+        (["--samples", "2"], "a step has 1 of 83 pairs"),
         (["--samples", "5"], "--samples counts rows"),
         (["--patience", "0"], "--patience must be at least 1"),
         (["--objective", "behavioral", "--rotation", "x.safetensors"], "--rotation is of no use"),
@@ -298,7 +313,7 @@ def test_a_run_of_another_base_or_with_other_settings_is_not_gone_on_with(
     assert run(*arguments, "--model", "toy", "--layer", "4") == 2
     assert "holds a run with base = " in one_line(capsys)
     assert run(*arguments, "--model", model, "--lr", "0.5") == 2
-    assert "holds a run with lr = 0.001, not 0.5" in one_line(capsys)
+    assert "holds a run with lr = 0.003, not 0.5" in one_line(capsys)
     with locked(RunFolder(done)):
         assert run(*arguments, "--model", model) == 2
     assert "another process is at work" in one_line(capsys)
