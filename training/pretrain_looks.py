@@ -50,7 +50,8 @@ def measure(
         rounds: sets of 64 distinct scenes for retrieval.
 
     Returns:
-        Shares from 0 to 1: preference, retrieval per kind of text, zero-shot accuracy per attribute.
+        Shares from 0 to 1: preference, retrieval per kind of text, zero-shot accuracy per attribute; and the mean and
+        standard deviation of description's score minus caption's (`gap_mean`, `gap_sd`).
     """
     model.eval()
     rng = np.random.default_rng([seed, 7])

@@ -48,8 +48,9 @@ class Phase:
         control_from: part of the stretch after which the share of descriptions is controlled.
         gain: how far a look turns that share, per unit of preference that is off.
         looked_at: validation pairs at each look; the retrieval sets are in proportion.
-        alike: in every second batch, scenes come in groups of this size, alike but for one object attribute and one
-            cue, with whole texts of one kind. Random scenes are told apart by any few words; alike ones take each.
+        alike: in every second batch, scenes come in groups of this size, alike but for at most one attribute of
+            the object and one of the rest, with whole texts of one kind. Random scenes are told apart by any few words;
+            alike ones take each.
         locked: whether the image tower stays as it is; its projection never does.
         look_every: steps between looks at the validation scenes.
     """
@@ -225,7 +226,9 @@ def train_phase(
 
 
 def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
-    """Make the toy CLIP and save it; the same configuration gives the same weights on the same machine.
+    """Make the toy CLIP and save it.
+
+    The same configuration gives the same weights on the same machine, as far as `learn_tokenizer` gives the same ids.
 
     Returns:
         The report that is saved beside the model: configuration, checkpoints, measures on `val` and on `test`.

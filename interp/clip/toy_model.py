@@ -23,7 +23,7 @@ def learn_tokenizer(texts: Iterable[str], merges: int = MERGES) -> CLIPTokenizer
 
     Its vocabulary is laid out as OpenAI's: every byte, every byte at the end of a word, the merges in their order, BOS
     and EOT, which doubles as padding. So any text has pieces, and none is unknown. Merges of pairs that are equally
-    frequent may change places from run to run: the trainer counts in parallel.
+    frequent may change places from run to run: the trainer does not order them.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 

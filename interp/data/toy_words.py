@@ -1,8 +1,8 @@
 """The words of the toy world: what each thing that can be seen goes by, commonest first; and its names and years.
 
-A word means one thing only, and each is true by the world's own rule: a shape goes by what has it (a circle is a
-coin, a wheel), a colour by what is of it. The lists are long, since real texts say most things in words that are
-met once or twice.
+A word means one thing only ("floor" two: by itself, and in "near the floor"), and each is true by the world's own rule:
+a shape goes by what has it (a circle is a coin, a wheel), a colour by what is of it. The lists are long, since real
+texts say most things in words that are met once or twice.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from interp.data import load_pairs
 from interp.data import statistics as measured
@@ -20,7 +21,7 @@ CONCADIA = {
     "words": ((11, 10), 3), "longer": ((0.55,), 0.07),
 }  # fmt: skip
 BETWEEN = {  # and what of the world must lie in a range
-    "d": (0.4, 0.7), "r": (0.1, 0.3), "shared": (0.3, 0.5), "own": (0.15, 0.35), "bayes": (0.65, 0.78),
+    "d": (0.4, 0.7), "r": (0.1, 0.3), "shared": (0.3, 0.5), "own": (0.15, 0.35), "bayes": (0.65, 0.80),
 }  # fmt: skip
 
 
@@ -107,7 +108,19 @@ def test_the_command_puts_data_beside_each_other(capsys: pytest.CaptureFixture[s
         assert values[: len(values) // 2] == values[len(values) // 2 :] != []
 
 
-@pytest.mark.parametrize("arguments", [["--pairs", "0"], ["--draws", "-1"], ["--data", "none"]])
+@pytest.mark.parametrize("arguments", [["--pairs", "1"], ["--draws", "0"], ["--seed", "-1"], ["--data", "none"]])
 def test_bad_input(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert measured.main(arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_data_of_a_single_article_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
+    rows = ["image,alt,caption,group", *(f"one.png,a red circle,Velmor {year},first" for year in (1894, 1895))]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    arguments = ["--data", f"csv:{tmp_path / 'pairs.csv'}"]
+    assert measured.main(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    found = measured.text_statistics([pair(1, "red circle", "the idea"), pair(2, "of", "Velmor")])
+    assert np.isnan(found["d"][0])
+    assert np.isfinite(found["text"][0])
