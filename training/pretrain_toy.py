@@ -228,7 +228,7 @@ def train_phase(
 def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     """Make the toy CLIP and save it.
 
-    The same configuration gives the same weights on the same machine, as far as `learn_tokenizer` gives the same ids.
+    The same configuration gives the same weights on the same machine.
 
     Returns:
         The report that is saved beside the model: configuration, checkpoints, measures on `val` and on `test`.

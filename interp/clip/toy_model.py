@@ -22,8 +22,7 @@ def learn_tokenizer(texts: Iterable[str], merges: int = MERGES) -> CLIPTokenizer
     """CLIP's tokenizer (lower case, byte pairs inside of words; Sennrich et al. 2016) with merges learnt from texts.
 
     Its vocabulary is laid out as OpenAI's: every byte, every byte at the end of a word, the merges in their order, BOS
-    and EOT, which doubles as padding. So any text has pieces, and none is unknown. Merges of pairs that are equally
-    frequent may change places from run to run: the trainer does not order them.
+    and EOT, which doubles as padding. So any text has pieces, and none is unknown.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -36,6 +35,8 @@ def learn_tokenizer(texts: Iterable[str], merges: int = MERGES) -> CLIPTokenizer
     trainer = trainers.BpeTrainer(
         vocab_size=size, end_of_word_suffix=END, show_progress=False, min_frequency=2,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        # Else the bytes at the end of a word are numbered in the order of a hash table, by which ties are broken.
+        special_tokens=[letter + END for letter in sorted(pre_tokenizers.ByteLevel.alphabet())],
     )  # fmt: skip
     learner.train_from_iterator(texts, trainer)
     learnt = json.loads(learner.to_str())["model"]["merges"]

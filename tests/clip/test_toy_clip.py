@@ -110,10 +110,8 @@ def test_the_tokenizer_is_made_from_the_world(tmp_path):
     from transformers import AutoTokenizer, CLIPTokenizer
 
     made, ships = learn_tokenizer(pretrain_toy.corpus(0)), load_tokenizer()
-    assert len(made) == len(ships)
-    assert len(made.get_vocab().keys() & ships.get_vocab()) > 0.999 * len(ships)  # pairs as frequent as each other
+    assert made.get_vocab() == ships.get_vocab()
     assert isinstance(AutoTokenizer.from_pretrained(str(FOLDER)), CLIPTokenizer)
     assert 1500 <= len(ships) <= 4000
     texts = [*islice(pretrain_toy.corpus(1), 500), "quokkas in Zürich"]
-    same = [made.tokenize(text) == ships.tokenize(text) for text in texts]
-    assert np.mean(same) > 0.99
+    assert [made.tokenize(text) for text in texts] == [ships.tokenize(text) for text in texts]
