@@ -263,10 +263,13 @@ def test_sets_for_retrieval():
 @pytest.mark.parametrize("name", ["shape", "colour", "arrangement", "place", "event"])
 def test_prompts_say_only_what_they_are_for(name):
     scene = sample_scene("train", np.random.default_rng(0))
+    beside = []
     for value, texts in toy.prompts(name).items():
         assert len(texts) == len(set(texts))
         for text in texts:
-            assert told(text).get(name, {value}) == {value}, text
+            assert told(text)[name] == {value}, text
+        beside.append({(other, *sorted(said)) for text in texts for other, said in told(text).items() if other != name})
+    assert all(said == beside[0] for said in beside)  # what else prompts say, they say of every class
     assert list(toy.prompts(name)) == list(VALUES[name])
     assert getattr(scene, name) in toy.prompts(name)
 
