@@ -149,7 +149,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
 
 def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
     """The issue's bound: the same final weights, bit for bit, in float32 on a CPU."""
-    long = ["--model", model, "--max-steps", "300", "--epochs", "200", "--look-every", "100"]
+    long = ["--model", model, "--max-steps", "150", "--epochs", "200", "--look-every", "50"]
     long += ["--checkpoint-every", "7", "--patience", "99"]
     assert run(*long, "--out", str(tmp_path / "whole")) == 0
     out = tmp_path / "killed"
