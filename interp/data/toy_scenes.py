@@ -79,8 +79,8 @@ def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> li
     """Draw `n` scenes in groups of `alike`: each differs from its group's first by at most two attributes.
 
     One of the object and one of the rest are drawn anew; what does not belong to the split stays as it is, so some do
-    not differ (14 % in training). Which word
-    tells two of a group apart is any of them, so a model that learns from such batches must heed all.
+    not differ (14 % in training). Which word tells two of a group apart is any of them, so a model that learns from
+    such batches must heed all.
     """
     scenes: list[Scene] = []
     while len(scenes) < n:

@@ -40,20 +40,8 @@ from training.objectives import Learner
 pytestmark = pytest.mark.slow
 
 SMALL = [
-    "--limit",
-    "120",
-    "--layer",
-    "4",
-    "--size",
-    "6",
-    "--batch-size",
-    "16",
-    "--lora-rank",
-    "2",
-    "--cpu",
-    "--lr",
-    "3e-3",
-]
+    "--limit", "120", "--layer", "4", "--size", "6", "--batch-size", "16", "--lora-rank", "2", "--cpu", "--lr", "3e-3",
+]  # fmt: skip
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour"]
 
 

@@ -767,7 +767,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
-    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
+    rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
     found = by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), rotation, "paired", 0)[0])
     assert found != by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), rotation, "random", 0)[0])
     for split in ("val", "test"):
@@ -783,7 +783,7 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
             assert found["concadia", split, f"iia {short}"].n == len(rows)
             shift = found["concadia", split, f"shift {short}"].value
             assert shift == pytest.approx(gain.mean().item(), abs=1e-6)
-            assert abs(shift) > 1e-5
+            assert abs(shift) > 1e-4
 
 
 def test_zero_shot_classes_are_those_of_a_loop(small: Clip):
