@@ -26,21 +26,6 @@ def test_correlations_are_scipys(x, seed):
     )
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 4)), min_size=1, max_size=30))
-def test_the_standard_error_of_a_clustered_mean_is_that_of_a_loop(rows: list[tuple[float, int]]):
-    values, clusters = (np.array(column) for column in zip(*rows, strict=True))
-    found, names = stats.standard_error(values, clusters), sorted(set(clusters.tolist()))
-    if len(names) < 2:
-        assert math.isnan(found)
-        return
-    mean, total = sum(values) / len(values), 0.0
-    for name in names:
-        total += sum(value - mean for value, cluster in rows if cluster == name) ** 2
-    assert found == pytest.approx(math.sqrt(len(names) / (len(names) - 1) * total) / len(values), abs=1e-12)
-    alone = stats.standard_error(values, np.arange(len(values)))  # then it is that of any mean
-    assert alone == pytest.approx(np.std(values, ddof=1) / math.sqrt(len(values)), abs=1e-12)
-
-
 def test_the_clustered_bootstrap_is_the_one_that_copies_samples_out():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(12), rng.integers(1, 5, 12))
@@ -237,29 +222,16 @@ def test_golden_macro_f1():
         stats.macro_f1([0, 1], [0], 3)
 
 
-def test_shares_of_clusters():
-    found = stats.clustered_share([1, 1, 0, 0, 1, 1], ["a", "a", "b", "b", "c", "c"])
-    assert (found.n, found.low, found.high) == (6, 0.0, 1.0)
-    assert found.value == pytest.approx(2 / 3)
-    few = stats.clustered_share([1, 1, 0, 0], ["a", "a", "b", "b"])
-    assert few.value == 0.5
-    assert math.isnan(few.low)  # of two clusters nothing can be said
-    assert math.isnan(few.high)
-    many = stats.clustered_share(np.arange(100) % 2, np.arange(100))
-    assert 0.38 < many.low < 0.5 < many.high < 0.62
-    assert math.isnan(stats.clustered_share([], []).value)
-
-
 def test_means_of_samples():
-    """Of one sample it is `clustered_share`; of two the variances of their means add up."""
+    """Of one sample it is the mean of resampled clusters; of two the variances of their means add up."""
     drawn = np.random.default_rng(0)
     values, clusters = drawn.normal(size=(2, 400)), np.arange(400) // 2
-    one = stats.mean_of_means([(values[0], clusters)])
-    same = stats.clustered_share(values[0], clusters)
-    assert [one.value, one.low, one.high] == pytest.approx([same.value, same.low, same.high], abs=1e-12)
+    errors = [stats.standard_error(each, clusters) for each in values]
+    one = stats.mean_of_means([(values[0], clusters)], draws=20_000)
+    assert one.value == pytest.approx(values[0].mean())
+    assert one.high - one.low == pytest.approx(2 * 1.96 * errors[0], rel=0.05)
     both = stats.mean_of_means([(values[0], clusters), (values[1], clusters)], [1, 3], draws=20_000)
     assert both.value == pytest.approx((values[0].mean() + 3 * values[1].mean()) / 4)
-    errors = [stats.standard_error(each, clusters) for each in values]
     assert both.high - both.low == pytest.approx(2 * 1.96 * np.hypot(errors[0], 3 * errors[1]) / 4, rel=0.05)
     assert both.n == 800
     few = stats.mean_of_means([(values[0], clusters), (np.array([1.0, 2.0]), np.array([0, 1]))])

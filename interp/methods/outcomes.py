@@ -44,6 +44,11 @@ class Outcomes:
     groups: np.ndarray
     pairs: int
 
+    @property
+    def source_groups(self) -> np.ndarray:
+        """Cluster of the source of each entry."""
+        return self.groups[self.sources]
+
     def hits(self, direction: Direction) -> np.ndarray:
         """1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
         winner: Literal["base", "counterfactual"] = "counterfactual" if direction == "up" else "base"
@@ -59,12 +64,12 @@ class Outcomes:
         return float((self.counterfactual[direction] - self.base[direction]).mean())
 
     def iia_error(self) -> float:
-        """The standard error of IIA in both directions, whose hits come in groups."""
+        """The standard error of IIA in both directions, whose bases and sources come in groups."""
         hits = np.mean([self.hits(one) for one in DIRECTIONS], axis=0)
-        return standard_error(hits, self.groups)
+        return standard_error(hits, self.groups, self.source_groups)
 
     def preference(self) -> Estimate:
-        """Preference accuracy of the unchanged model, with an interval that resamples whole groups."""
+        """Preference accuracy of the unchanged model, whose pairs come in groups."""
         n = self.pairs
         return clustered_share(preference(self.base["down"][:n], self.base["up"][:n]), self.groups[:n])
 
@@ -122,10 +127,10 @@ def align(part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int) -> Ou
 
 
 def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> Estimate:
-    """The mean IIA over several subspaces, with an interval that resamples whole groups, the same for all of them."""
+    """The mean IIA over several subspaces, under the same interventions, whose bases and sources come in groups."""
     chosen = DIRECTIONS if direction is None else (direction,)
     hits = np.mean([one.hits(each) for one in found for each in chosen], axis=0)
-    return replace(clustered_share(hits, found[0].groups), n=found[0].pairs)
+    return replace(clustered_share(hits, found[0].groups, found[0].source_groups), n=found[0].pairs)
 
 
 def iia_columns(stem: str, found: Sequence[Outcomes], contrast: Contrast) -> dict[str, float]:

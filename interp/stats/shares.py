@@ -1,4 +1,4 @@
-"""Outcomes and what they come to: IIA, shares with intervals, means of clusters, F1."""
+"""Outcomes and what they come to: IIA, preference, shares of independent trials, means of means, F1."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from interp.stats.clusters import score_interval
 from interp.stats.estimate import Estimate, percentiles, resamples
 
 
@@ -27,22 +28,7 @@ def wilson(hits: int, n: int) -> Estimate:
         raise ValueError(f"hits must be from 0 to n, got {hits} of {n}")
     if n == 0:
         return Estimate(math.nan, 0)
-    from scipy.stats import binomtest  # slow to import
-
-    interval = binomtest(hits, n).proportion_ci(method="wilson")
-    return Estimate(hits / n, n, float(interval.low), float(interval.high))
-
-
-def clustered_share(hits: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
-    """A mean of outcomes (0, 1/2 or 1): `mean_of_means` of a single sample, which may be empty.
-
-    Args:
-        hits: outcomes, length n.
-        clusters: which image or article each one belongs to, length n.
-    """
-    if not len(np.asarray(hits)):
-        return Estimate(math.nan, 0)
-    return mean_of_means([(hits, clusters)], draws=draws, seed=seed)
+    return Estimate(hits / n, n, *score_interval(hits / n, n))
 
 
 def mean_of_means(
@@ -70,27 +56,6 @@ def mean_of_means(
         value, n = value + part * float(values.mean()), n + len(values)
         drawn += part * (np.nan if times is None else (times @ sums) / (times @ counts))
     return Estimate(value, n, *(percentiles(drawn) if np.isfinite(drawn).all() else ()))
-
-
-def standard_error(values: ArrayLike, clusters: ArrayLike) -> float:
-    """The standard error of a mean of values that come in clusters: by linearization (Cochran 1977, section 11.12).
-
-    √(G/(G − 1) · Σ_g (Σ_{i in g} (x_i − mean))²) / n over G clusters; NaN with fewer than two.
-
-    Args:
-        values: length n.
-        clusters: which image or article each one belongs to, length n.
-
-    >>> round(standard_error([1, 0, 1, 1], [0, 1, 2, 3]), 4)
-    0.25
-    """
-    x = np.asarray(values, np.float64)
-    groups = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    count = int(groups.max()) + 1 if len(x) else 0
-    if count < 2:
-        return math.nan
-    sums = np.bincount(groups, x - x.mean())
-    return float(np.sqrt(count / (count - 1) * (sums @ sums)) / len(x))
 
 
 def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:

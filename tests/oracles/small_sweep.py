@@ -6,7 +6,6 @@ must be the same for two computations to agree (seeds, and how often something i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import interp
+from tests.oracles.dyads import error_by_pairs, share_by_pairs
 
 NORMS, ROUTES = ("imageability", "concreteness"), ("through", "around", "full")
 OTHER = {"caption": "description", "description": "caption"}
@@ -110,10 +110,11 @@ def draw_sources(n: int, generator: torch.Generator) -> list[int]:
 
 def interventions(
     world: World, split: str, layer: int, basis: Tensor, seed: int
-) -> dict[str, list[tuple[str, float, float]]]:
-    """For each kind of base, and each draw and pair: the article, 1 for a hit, and by how much the score moves."""
+) -> dict[str, list[tuple[str, str, float, float]]]:
+    """For each kind of base, and each draw and pair: the articles of base and source, 1 for a hit, and by how much the
+    score moves."""
     generator, n = torch.Generator().manual_seed(seed), len(world.pairs[split])
-    out: dict[str, list[tuple[str, float, float]]] = {"caption": [], "description": []}
+    out: dict[str, list[tuple[str, str, float, float]]] = {"caption": [], "description": []}
     for _ in range(SOURCE_DRAWS):
         source = draw_sources(n, generator)
         for kind, rows in out.items():
@@ -122,7 +123,7 @@ def interventions(
             for i in range(n):
                 rise = after[i] - before[i]
                 hit = 0.5 if rise == 0 else float(rise > 0) if kind == "caption" else float(rise < 0)
-                rows.append((world.pairs[split][i].group, hit, rise))
+                rows.append((world.pairs[split][i].group, world.pairs[split][source[i]].group, hit, rise))
     return out
 
 
@@ -133,26 +134,20 @@ def iias(
     found = [interventions(world, split, layer, basis, seed) for basis in bases]
     out = {}
     for suffix, kinds in {"": tuple(SUFFIX), **{f"_{short}": (kind,) for kind, short in SUFFIX.items()}}.items():
-        rows = [row for one in found for kind in kinds for row in one[kind]]
-        out[suffix] = share([hit for _, hit, _ in rows], [article for article, _, _ in rows])
+        hits = np.mean([[hit for _, _, hit, _ in one[kind]] for one in found for kind in kinds], axis=0)
+        bases, sources, _, _ = zip(*found[0][kinds[0]], strict=True)  # the same of each subspace and in both directions
+        out[suffix] = share_by_pairs(hits, bases, sources)
     return out
 
 
 def iia_error(world: World, split: str, layer: int, basis: Tensor, seed: int) -> float:
     """The standard error of the IIA of both directions."""
-    rows = [row for some in interventions(world, split, layer, basis, seed).values() for row in some]
-    return clustered_error([hit for _, hit, _ in rows], [article for article, _, _ in rows])
+    up, down = interventions(world, split, layer, basis, seed).values()
+    hits = [(one[2] + other[2]) / 2 for one, other in zip(up, down, strict=True)]
+    return error_by_pairs(hits, [base for base, *_ in up], [source for _, source, *_ in up])
 
 
-def clustered_error(values: Sequence[float], articles: Sequence[str]) -> float:
-    """The standard error of a mean, articles being what varies."""
-    mean, names, total = sum(values) / len(values), sorted(set(articles)), 0.0
-    for name in names:
-        total += sum(value - mean for value, article in zip(values, articles, strict=True) if article == name) ** 2
-    return math.sqrt(len(names) / (len(names) - 1) * total) / len(values)
-
-
-def share(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
+def resampled(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
     """A mean, and the middle 95 % of the means of samples made of whole articles drawn with replacement."""
     names, rng, means = sorted(set(articles)), np.random.default_rng(RESAMPLING_SEED), []
     of = {name: [value for value, article in zip(values, articles, strict=True) if article == name] for name in names}
@@ -337,9 +332,9 @@ def measures(
     done = interventions(world, "test", layer, basis, seed)
     described, captioned = (clean(world, "test", kind, layer)[0].tolist() for kind in ("description", "caption"))
     preferred = [float(a > b) for a, b in zip(described, captioned, strict=True)]
-    shares = {"preference": share(preferred, world.all("test", "group"))}
+    shares = {"preference": share_by_pairs(preferred, world.all("test", "group"))}
     for kind, rows in done.items():
-        out[f"shift_{SUFFIX[kind]}"] = sum(rise for _, _, rise in rows) / len(rows)
+        out[f"shift_{SUFFIX[kind]}"] = sum(rise for *_, rise in rows) / len(rows)
     out["iia_val"], out["directions"] = iias(world, "val", layer, [basis], seed)[""][0], float(basis.shape[1])
     out["iia_val_se"] = iia_error(world, "val", layer, basis, seed)
     compared = {"": [basis]} | {f"_{name}": bases for name, bases in controls(world, layer, size, seed).items()}

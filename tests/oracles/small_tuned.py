@@ -12,6 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 import interp
+from tests.oracles.dyads import error_by_pairs, share_by_pairs
 from tests.oracles.small_sweep import (
     NORMS,
     ROUTES,
@@ -20,13 +21,12 @@ from tests.oracles.small_sweep import (
     World,
     attributions,
     clean,
-    clustered_error,
     correlation,
     draw_sources,
     iias,
     interventions,
     loss,
-    share,
+    resampled,
 )
 
 AMONG = 64  # candidates of retrieval
@@ -45,21 +45,21 @@ def tuned_measures(
     basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
     out, shares = {"val_loss": mean_loss(world, layer, basis, seed)}, {}
     hits = preferred(world, "test")
-    shares["preference"] = share(hits, world.all("test", "group"))
+    shares["preference"] = share_by_pairs(hits, world.all("test", "group"))
     shares |= {f"iia{suffix}": each for suffix, each in iias(world, "test", layer, [basis], seed).items()}
     for kind, rows in interventions(world, "test", layer, basis, seed).items():
-        out[f"shift_{SUFFIX[kind]}"] = sum(rise for _, _, rise in rows) / len(rows)
+        out[f"shift_{SUFFIX[kind]}"] = sum(rise for *_, rise in rows) / len(rows)
     hits = preferred(world, "val")
     out["preference_val"] = sum(hits) / len(hits)
-    out["preference_val_se"] = clustered_error(hits, world.all("val", "group"))
+    out["preference_val_se"] = error_by_pairs(hits, world.all("val", "group"))
     both = list(zip(retrieval(world, "val"), retrieval(base, "val"), strict=True))
     out["retrieval_rise_val"] = sum(np.mean(ours[1]) - np.mean(theirs[1]) for ours, theirs in both) / 2
     hits = [[hits for hits, _ in retrieval(of, "test")] for of in (base, world)]
     lost = [(a + b - c - d) / 2 for (a, b), (c, d) in zip(*(zip(*both, strict=True) for both in hits), strict=True)]
     articles = world.all("test", "group")
-    shares["retrieval_drop"] = share(lost, [articles[i] for some in sets_of(world, "test") for i in some])
+    shares["retrieval_drop"] = resampled(lost, [articles[i] for some in sets_of(world, "test") for i in some])
     lost = [theirs - ours for theirs, ours in zip(classified(base, classes), classified(world, classes), strict=True)]
-    shares["transfer_drop"] = share(lost, range(len(lost)))
+    shares["transfer_drop"] = resampled(lost, range(len(lost)))
     for name, each in shares.items():
         out[name], out[f"{name}_low"], out[f"{name}_high"] = each
     said, _ = attributions(world, layer, basis, attributed, n_steps)

@@ -1,0 +1,76 @@
+"""The statistics of clusters by loops over all pairs of units, and data in clusters of which the truth is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+
+def error_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any] | None = None) -> float:
+    """The standard error of a mean: of all pairs of units, those count that share a cluster."""
+    sources = bases if sources is None else sources
+    n, x, b, s = len(values), np.array(values, float), np.array(bases), np.array(sources)
+    share = (b[:, None] == b) | (s[:, None] == s) | (b[:, None] == s) | (s[:, None] == b)
+    products = np.outer(x - x.mean(), x - x.mean())
+    count = min(len(set(bases)), len(set(sources)))
+    independent = np.trace(products) / (n - 1) / n
+    return math.sqrt(max(products[share].sum() * count / (count - 1) / n**2, independent))
+
+
+def share_by_pairs(
+    hits: Sequence[float], bases: Sequence[Any], sources: Sequence[Any] | None = None
+) -> tuple[float, float, float]:
+    """A share with Wilson's interval for the effective number of trials."""
+    sources = bases if sources is None else sources
+    n, share = len(hits), sum(hits) / len(hits)
+    trials = count = min(len(set(bases)), len(set(sources)))
+    if len(set(hits)) > 1:
+        design = error_by_pairs(hits, bases, sources) ** 2 / (share * (1 - share) / (n - 1))
+        trials = n / design * (stats.t(n - 1).ppf(0.975) / stats.t(count - 1).ppf(0.975)) ** 2
+    z = stats.norm.ppf(0.975)
+    centre, reach = share + z**2 / (2 * trials), z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
+    low, high = (centre - reach) / (1 + z**2 / trials), (centre + reach) / (1 + z**2 / trials)
+    return share, max(low, 0.0), min(high, 1.0)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Units of articles, each a base with a source drawn from all in a ring, twice.
+
+    The value of a unit is the sum of what its base's article does as a base, what its source's does as a source, the
+    same of the two units, and noise; all normal around 0.
+
+    Attributes:
+        articles, each: how many, and units in each.
+        effect: standard deviation of what articles do in each role.
+        alike: correlation of what an article does in one role with what it does in the other.
+    """
+
+    articles: int = 60
+    each: int = 4
+    effect: float = 1.0
+    alike: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of a unit's value."""
+        return math.sqrt(2 * self.effect**2 + 2 * 0.5**2 + 1)
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values, and the articles of bases and of sources."""
+        n, article = self.articles * self.each, np.repeat(np.arange(self.articles), self.each)
+        first, other = self.effect * rng.normal(size=(2, self.articles))
+        second = self.alike * first + math.sqrt(1 - self.alike**2) * other
+        as_base, as_source = 0.5 * rng.normal(size=(2, n))
+        base, source = np.tile(np.arange(n), 2), np.empty((2, n), int)
+        for one in source:
+            ring = rng.permutation(n)
+            one[ring] = np.roll(ring, 1)
+        source = source.ravel()
+        values = first[article[base]] + second[article[source]] + as_base[base] + as_source[source]
+        return values + rng.normal(size=2 * n), article[base], article[source]
