@@ -6,12 +6,12 @@ heatmaps, pages, figures and notebooks know a measure by this schema, and guess 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.schema import CORRELATION, COUNT, LOST, NATS, SCORE, SHARE, Measure, Schema, Unit, Where
+from interp.schema import CORRELATION, COUNT, LOST, NATS, PLAIN, R2, SCORE, SHARE, Measure, Schema, Unit, Where
 
 Route = Literal["through", "around", "bypass", "full"]  # of attributions
 MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
@@ -43,6 +43,10 @@ PAPER_METHODS = (
 )  # fmt: skip
 
 
+CEILINGS = {"whole": "the whole stream, from the same pair", "size0": "nothing"}
+# a table that is too wide does without these controls first
+SPARED = {"gradient": 12, "pca": 11, "means": 10}
+
 PAGE: frozenset[Where] = frozenset({"page"})
 TABLE: frozenset[Where] = frozenset({"table", "page"})
 EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
@@ -66,12 +70,13 @@ def sweep_schema(
         *_iia("iia", contrast, "mean of both directions", against=(*against, "iia_whole", "iia_size0")),
         *(_control(method) for method in controls),
         *_shifts(contrast),
+        *_evidence(contrast),
         Measure("preference", "Preference accuracy of the model", SHARE, "pref", brief="preference", family="share",
                 interval=True, shown=EVERYWHERE, against=("50 %",)),
         *(one for number, norm in enumerate(norms) for one in _norm(norm, number)),
     ]  # fmt: skip
     if tuned:
-        known += _tuned(contrast, norms)
+        known += _tuned(contrast, controls, norms)
     return Schema((*known, *_unshown(contrast, controls, norms)))
 
 
@@ -89,9 +94,48 @@ def _iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) 
 
 
 def _control(method: MethodName) -> Measure:
-    return Measure(f"iia_{method.column}", f"IIA of {method.title}, same size", SHARE, method.heading,
-                   alone=f"IIA {method.heading}", family="controls",
+    return Measure(f"iia_{method.column}", f"IIA of {method.title}", SHARE, method.heading,
+                   alone=f"IIA {method.heading}", family="controls", spare=SPARED.get(method.key, 0),
                    interval=True, shown=EVERYWHERE, against=("iia",))  # fmt: skip
+
+
+def _evidence(contrast: Contrast) -> list[Measure]:
+    """Whether there is a preference, and whether it is in Z: what IIA does not see. `interp.evidence` measures it."""
+    ratios = [
+        Measure(f"ratio_{contrast.short(one)}", f"Mean change of score over the gap, {contrast.swap(one)}", PLAIN,
+                contrast.arrow(one), narrow=contrast.narrow(one), above="shift / gap",
+                alone=f"shift / gap {contrast.arrow(one)}", interval=True, shown=TABLE, spare=8)
+        for one in DIRECTIONS
+    ]  # fmt: skip
+    return [
+        Measure("gap", f"Gap: mean score of a {contrast.positive} minus that of its {contrast.negative}", SCORE, "gap",
+                interval=True, shown=PAGE, against=("0",)),
+        *ratios,
+        Measure("r2", "Calibration: R² of what a swap of Z should do to scores", R2, "R²", family="r2", interval=True,
+                shown=EVERYWHERE, against=("1",)),
+        Measure("neutral_preference", "Preference accuracy where Z of every text has one neutral value", SHARE,
+                "neutral", family="share", interval=True, shown=EVERYWHERE, against=("50 %",)),
+        Measure("neutral_gap", "Gap where Z of every text has one neutral value", SCORE, "neutral gap", interval=True,
+                shown=PAGE, against=("0",)),
+        Measure("gap_left", "Share of the gap that is left with a neutral Z", PLAIN, "gap left", interval=True,
+                shown=PAGE, against=("0",)),
+        Measure("elsewhere", "Change of score with other images, over that with the text's own", PLAIN, "elsewhere",
+                interval=True, shown=PAGE, against=("0",)),
+        Measure("swap_retrieval_lost", "Retrieval of the text's own image that a swap of Z costs", LOST,
+                "retrieval swapped", interval=True, shown=PAGE, change=True),
+        Measure("auc", "AUC: swaps across kinds move scores further than swaps within a kind", SHARE, "AUC",
+                interval=True, shown=PAGE, against=("50 %",)),
+        Measure("single_share", "Share of the shift that the best single direction of Z has", PLAIN, "one direction",
+                interval=True, shown=PAGE),
+        Measure("single_iia", "IIA of the best single direction of Z", SHARE, "IIA, one direction", shown=PAGE),
+        Measure("r2_whole", "R² of the gaps when the whole stream is taken from the other text of the pair", PLAIN,
+                "R² whole", interval=True, shown=PAGE, against=("1",)),
+        Measure("percentile_iia_random", "Random subspaces that have a lower IIA", SHARE, "above random, IIA",
+                shown=PAGE),
+        Measure("percentile_r2_random", "Random subspaces that have a lower R²", SHARE, "above random, R²", shown=PAGE),
+        Measure("gap_train", "Gap of the train pairs", SCORE),
+        Measure("within_error", "Part of 1 - R² that comes from swaps within a kind", PLAIN),
+    ]  # fmt: skip
 
 
 def _shifts(contrast: Contrast) -> list[Measure]:
@@ -113,7 +157,7 @@ def _norm(norm: str, number: int) -> list[Measure]:
     ]  # fmt: skip
 
 
-def _tuned(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
+def _tuned(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
     """Of the model that is fine-tuned at a cell, with the alignment trained in it."""
     preference = Measure("preference", "preference accuracy", SHARE, "pref", brief="preference", family="share",
                          interval=True, ends=True, shown=EVERYWHERE)  # fmt: skip
@@ -140,6 +184,10 @@ def _tuned(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
         Measure("val_loss", "loss on val", NATS),
         Measure("iia", "IIA, mean of both directions", SHARE, interval=True),
     ]  # fmt: skip
+    beside = [replace(_control(method), shown=frozenset()) for method in controls]
+    beside += [one for method in controls for one in _beyond(method)]
+    beside += _by_direction({**{method.column: method.title for method in controls}, **CEILINGS}, contrast)
+    beside += [Measure(f"iia_{key}", f"IIA of {title}", SHARE, interval=True) for key, title in CEILINGS.items()]
     return [
         replace(
             one, key=f"tuned_{one.key}", title=f"Trained: {_lower(one.title)}",
@@ -147,7 +195,7 @@ def _tuned(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
             family="tuned r" if one.family.startswith("r_") else f"tuned {one.family}", tuned=True,
             against=("the base",),
         )
-        for one in [preference, *iias, *shifts, *lost, *words, *rest]
+        for one in [preference, *iias, *shifts, *_evidence(contrast), *lost, *words, *rest, *beside]
     ]  # fmt: skip
 
 
@@ -158,18 +206,15 @@ def _lower(title: str) -> str:
 
 def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
     """Measures that the terminal does not show; the page and the choice of a cell use some of them."""
-    ceilings = {"whole": "the whole stream", "size0": "nothing"}
-    names = {method.column: method.title for method in controls} | ceilings
+    names = {method.column: method.title for method in controls} | CEILINGS
     out = [
         Measure("iia_val", "IIA on validation pairs", SHARE, "IIA on val", shown=PAGE),
         Measure("iia_val_se", "standard error of IIA on validation pairs", SHARE, "error of IIA on val", shown=PAGE),
         Measure("das_val_loss", "loss of the search on val", NATS, "loss on val", shown=PAGE),
     ]
-    out += [Measure(f"iia_{key}", f"IIA of {title}", SHARE, interval=True) for key, title in ceilings.items()]
-    for key, title in names.items():
-        for direction in DIRECTIONS:
-            out.append(Measure(f"iia_{key}_{contrast.short(direction)}", f"IIA of {title}, {contrast.swap(direction)}",
-                               SHARE, interval=True))  # fmt: skip
+    out += [Measure(f"iia_{key}", f"IIA of {title}", SHARE, interval=True) for key, title in CEILINGS.items()]
+    out += [one for method in controls for one in _beyond(method)]
+    out += _by_direction(names, contrast)
     out += [Measure(f"n_{norm}", f"word types with a rating of {norm}", COUNT) for norm in norms]
     return [
         *out,
@@ -177,6 +222,24 @@ def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence
         Measure("das_steps", "steps of the search", COUNT),
         Measure("attribution_delta", "largest error of convergence", SCORE),
         Measure("seconds", "time", Unit(1.0, ".1f")),
+    ]
+
+
+def _by_direction(names: Mapping[str, str], contrast: Contrast) -> list[Measure]:
+    """IIA in each direction, of subspaces by part of a column's name and title."""
+    return [
+        Measure(f"iia_{key}_{contrast.short(one)}", f"IIA of {title}, {contrast.swap(one)}", SHARE, interval=True)
+        for key, title in names.items()
+        for one in DIRECTIONS
+    ]
+
+
+def _beyond(method: MethodName) -> list[Measure]:
+    """By how much the cell's own subspace exceeds a control, on the same bases and sources."""
+    return [
+        Measure(f"r2_{method.column}", f"R² of {method.title}", R2, interval=True),
+        Measure(f"iia_over_{method.column}", f"IIA above that of {method.title}", SHARE, interval=True),
+        Measure(f"r2_over_{method.column}", f"R² above that of {method.title}", R2, interval=True),
     ]
 
 

@@ -63,6 +63,8 @@ SHARE = Unit(100.0, ".1f", ".0f", "%", "cividis", (0.0, 100.0))
 SCORE = Unit()  # a cosine
 CORRELATION = Unit(1.0, "+.2f", "+.2f", "", "RdBu", (-1.0, 1.0))
 LOST = Unit(100.0, "+.1f", "+.1f", "%", "RdBu_r", least=5.0)  # a loss of less than five points shall look small
+PLAIN = Unit(1.0, "+.2f", "+.2f", least=1.0)  # a ratio
+R2 = Unit(1.0, "+.2f", "+.1f", bounds=(-1.0, 1.0))
 NATS = Unit(1.0, ".4f", ".2f", "", "cividis")
 COUNT = Unit(1.0, ".0f", ".0f", "", "cividis")
 

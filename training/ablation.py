@@ -20,11 +20,13 @@ from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.data.errors import DataError
 from interp.data.norms import Norm
-from interp.data.pairs import Pair, PairSet
+from interp.data.pairs import SPLITS, Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
+from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.interventions.rotation import Rotation
-from interp.methods.outcomes import align, iia_columns, shift_columns
+from interp.methods import find_methods
 from interp.methods.pairs import PairsAtSite, pair_run
+from interp.methods.search import SearchConfig
 from interp.runs.place import Place
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from interp.sweep.objectives import Trained
@@ -147,14 +149,28 @@ class FineTunedCells:
 
     def _found(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
         test = features.split("test")
-        part = PairsAtSite(pair_run(tuned, test, [rotation.site.layer]), rotation.site)
-        found = align(part, rotation.basis, sources=self.tuning.sources, seed=place.seed)
-        out = found.preference().columns("preference") | on_val(tuned, features.split("val"))
+        found = self._evidence(tuned, features, rotation, place)
+        out = found.measures | on_val(tuned, features.split("val"))
         out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
-        out |= iia_columns("iia", [found], test.contrast) | shift_columns(found, test.contrast)
         words = tasks.word_attributions(tuned, test.take(self.attributed), rotation, n_steps=self.config.n_steps)
         out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
         able = self.tests.of(tuned)
         for name, kind in ABILITIES.items():
             out |= self.tests.drop(kind, self.base, able).columns(name)
-        return Trained(out, words, found)
+        return Trained(out, words, found.outcomes)
+
+    def _evidence(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Evidence:
+        """What the trained rotation does in the trained model, beside the controls that take no search."""
+        site, contrast = rotation.site, features.contrast
+        how = Interventions(self.tuning.sources, place.seed)
+
+        def part(split: str) -> PairsAtSite:
+            return PairsAtSite(pair_run(tuned, features.split(split), [site.layer]), site)
+
+        if self.config.controls == "none":
+            return plain(part("test"), rotation.basis, how, contrast)
+        train, val, test = map(part, SPLITS)
+        settings = SearchConfig(sources=how.sources, seed=how.seed)
+        methods = [method for method in find_methods(self.config.compared)[1:] if not method.searched]
+        controls = {one.name.column: one.controls(train, val, rotation.size, settings) for one in methods}
+        return gather(train, test, rotation.basis, controls, how, contrast)

@@ -132,7 +132,9 @@ def _step(
     tokens = task.train.tokens.take(torch.cat([share, share + len(task.train)]))
     device = accelerator.device
     draw = generator(task.config.seed, 1, step, accelerator.process_index)
-    source = draw_sources(len(share), task.config.sources, draw) if task.free is not None else torch.arange(len(share))
+    groups = [task.train.pairs[i].group for i in share.tolist()]
+    sources = task.config.sources if task.free is not None else "paired"
+    source = draw_sources(len(share), sources, draw, groups)
     with accelerator.autocast():
         loss = learner(
             tokens.ids.to(device), tokens.eot.to(device), task.train.images(task.clip, share), source.to(device)

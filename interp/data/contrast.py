@@ -10,6 +10,7 @@ from interp.data.errors import DataError
 
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+SIGN: dict[Direction, int] = {"up": 1, "down": -1}  # of the change of score that is predicted
 MOST_ALIKE = 3  # letters that two names begin with, so that a heading can tell them apart by what follows
 
 

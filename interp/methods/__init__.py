@@ -5,7 +5,7 @@ from __future__ import annotations
 from interp.clip.sites import Site
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation
-from interp.methods import das, masked_das, mean_difference, pca, random
+from interp.methods import calibrated, das, gradient, lever, masked_das, mean_difference, pca, random
 from interp.methods.method import Method
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import SearchConfig
@@ -13,8 +13,11 @@ from interp.methods.search import SearchConfig
 _REGISTRY = (
     das,
     masked_das,
+    calibrated,
     pca,
     mean_difference,
+    gradient,
+    lever,
     random,
 )
 METHODS: dict[str, Method] = {module.METHOD.name.key: module.METHOD for module in _REGISTRY}

@@ -83,4 +83,4 @@ def train_das(
     return search("das", known, PairsAtSite(val, site), [span], config, on_look=looked)[0]
 
 
-METHOD = Method(MethodName("das", "das", "subspace found by DAS"), fit)
+METHOD = Method(MethodName("das", "das", "subspace found by DAS"), fit, searched=True)

@@ -103,4 +103,4 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
     ]
 
 
-METHOD = Method(MethodName("masked-das", "masked", "subspace found by masked DAS"), fit)
+METHOD = Method(MethodName("masked-das", "masked", "subspace found by masked DAS"), fit, searched=True)

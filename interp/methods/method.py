@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from interp.clip.sites import Site
 from interp.interventions.rotation import Rotation
 from interp.measures import MethodName
 from interp.methods.pairs import PairsAtSite
 from interp.methods.search import SearchConfig
+from interp.tensors import Basis, Float, Tensor
 
 Fit = Callable[[PairsAtSite, PairsAtSite, Sequence[int], SearchConfig], list[Rotation]]
+
+
+def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: Sequence[int]) -> list[Rotation]:
+    """For each size the rotation of a single direction, or of none where the size is 0 or there is no direction.
+
+    Args:
+        key: of the method.
+        direction: of norm 1, or 0 if there is none.
+    """
+    column = direction[:, None] if direction.norm() > 0.5 else direction[:, None][:, :0]
+    return [Rotation(column[:, :size].float().contiguous(), site, {"method": key}) for size in sizes]
 
 
 @dataclass(frozen=True)
@@ -22,12 +35,19 @@ class Method:
         fit: from pairs to train on, pairs to validate on, sizes k and settings, whose seed it must heed, to a
             rotation for each size. It may find fewer directions than k, never more.
         repeats: subspaces of which the mean is reported where the method is a control.
+        searched: whether `fit` searches step by step; if not, it computes or draws, which takes no time to speak of.
     """
 
     name: MethodName
     fit: Fit
     repeats: int = 1
+    searched: bool = False
 
     def seeds(self, seed: int) -> list[int]:
         """The seed of each repetition in a cell of this seed; no two cells of different seeds share one."""
         return [seed * self.repeats + number for number in range(self.repeats)]
+
+    def controls(self, train: PairsAtSite, val: PairsAtSite, size: int, config: SearchConfig) -> list[Basis]:
+        """The bases that it gives as a control of a cell whose seed the settings have."""
+        fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
+        return [rotation.basis for (rotation,) in fits]

@@ -11,18 +11,17 @@ import torch
 
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS, Contrast, Direction
-from interp.interventions.rotation import swap
 from interp.methods.pairs import (
     PairRun,
     PairsAtSite,
     Sources,
-    clean_scores,
     draw_sources,
     interventions,
     push_scores,
+    swap_in,
 )
 from interp.stats import Estimate, clustered_share, iia_outcomes, preference, standard_error
-from interp.tensors import Basis, Float, Tensor
+from interp.tensors import Basis
 
 DRAWS = 2  # random sources for each base text
 
@@ -31,10 +30,12 @@ DRAWS = 2  # random sources for each base text
 class Outcomes:
     """Scores of counterfactuals beside those of their bases, by direction; arrays of length draws x n.
 
+    A direction names the kind of the base: ``up`` for negative texts, ``down`` for positive ones.
+
     Attributes:
         base, counterfactual: direction -> scores.
         sources: the pair whose text Z was taken from.
-        groups: cluster of each entry.
+        groups: cluster of each base.
         pairs: n, however often sources were drawn.
     """
 
@@ -44,10 +45,12 @@ class Outcomes:
     groups: np.ndarray
     pairs: int
 
-    @property
-    def source_groups(self) -> np.ndarray:
-        """Cluster of the source of each entry."""
-        return self.groups[self.sources]
+    def first_draw(self) -> Outcomes:
+        """The same with the first source of each text alone."""
+        base, changed = (
+            {key: values[: self.pairs] for key, values in table.items()} for table in (self.base, self.counterfactual)
+        )
+        return Outcomes(base, changed, self.sources[: self.pairs], self.groups[: self.pairs], self.pairs)
 
     def hits(self, direction: Direction) -> np.ndarray:
         """1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
@@ -59,25 +62,36 @@ class Outcomes:
         chosen = DIRECTIONS if direction is None else (direction,)
         return float(np.mean([self.hits(one).mean() for one in chosen]))
 
+    @property
+    def source_groups(self) -> np.ndarray:
+        """Cluster of each source."""
+        return self.groups[: self.pairs][self.sources]
+
+    def moves(self, direction: Direction) -> np.ndarray:
+        """By how much the intervention moves each score (a cosine): counterfactual minus base."""
+        return self.counterfactual[direction] - self.base[direction]
+
     def shift(self, direction: Direction) -> float:
-        """How much the intervention moves the score (a cosine) on average: counterfactual minus base."""
-        return float((self.counterfactual[direction] - self.base[direction]).mean())
+        """How much the intervention moves the score (a cosine) on average."""
+        return float(self.moves(direction).mean())
 
     def iia_error(self) -> float:
-        """The standard error of IIA in both directions, whose bases and sources come in groups."""
+        """The standard error of IIA in both directions; bases and sources come in groups."""
         hits = np.mean([self.hits(one) for one in DIRECTIONS], axis=0)
         return standard_error(hits, self.groups, self.source_groups)
 
+    def gaps(self) -> np.ndarray:
+        """Of each pair, by how much the unchanged model scores the positive text above the negative one; length n."""
+        return (self.base["down"] - self.base["up"])[: self.pairs]
+
     def preference(self) -> Estimate:
-        """Preference accuracy of the unchanged model, whose pairs come in groups."""
+        """Preference accuracy of the unchanged model, with an interval that heeds groups."""
         n = self.pairs
         return clustered_share(preference(self.base["down"][:n], self.base["up"][:n]), self.groups[:n])
 
 
-@torch.inference_mode()
 def evaluate(
     pairs: PairRun, site: Site, basis: Basis, *, sources: Sources = "random", draws: int = DRAWS, seed: int = 0,
-    clean: Float[Tensor, " m"] | None = None,
 ) -> Outcomes:  # fmt: skip
     """Counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
 
@@ -88,46 +102,54 @@ def evaluate(
         pairs: n pairs, whose clean run kept the site's layer.
         basis: orthonormal, shape (d, k).
         seed: of the random sources.
-        clean: what `clean_scores` gives, if it is known.
     """
-    generator = torch.Generator().manual_seed(seed)
-    n, images = len(pairs), pairs.images.repeat(2, 1)
-    base: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
-    changed: dict[Direction, list[np.ndarray]] = {direction: [] for direction in DIRECTIONS}
-    clean = clean_scores(pairs, site) if clean is None else clean
-    drawn = [draw_sources(n, sources, generator) for _ in range(1 if sources == "paired" else draws)]
-    for source in drawn:
-        base_rows, source_rows = interventions(torch.arange(n), source)
-        run = pairs.run.take(base_rows)
-        h = swap(run.stream(site.layer), pairs.run.take(source_rows).stream(site.layer), basis)
-        scores = push_scores(run, images, site, h)
-        for number, direction in enumerate(DIRECTIONS):
-            half = slice(number * n, (number + 1) * n)
-            base[direction].append(clean[half].cpu().numpy())
-            changed[direction].append(scores[half].cpu().numpy())
-    return Outcomes(
-        {key: np.concatenate(value) for key, value in base.items()},
-        {key: np.concatenate(value) for key, value in changed.items()},
-        torch.cat(drawn).numpy(),
-        np.tile(np.asarray(pairs.clusters), len(drawn)),
-        n,
-    )
+    return align(PairsAtSite(pairs, site), basis, sources=sources, seed=seed, draws=draws)
 
 
-def align(part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int) -> Outcomes:
+def align(
+    part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
+) -> Outcomes:
     """The measurement of an alignment, the same in a sweep, in the looks of a fine-tuning and in an evaluation.
 
     Args:
         part: the pairs that are measured.
         basis: of Z, orthonormal, shape (d, k).
-        seed: of the random sources, `DRAWS` for each text.
+        seed: of the random sources, `draws` for each text (1 if paired).
+        within: take Z from a text of the same kind, where the causal model predicts that nothing changes.
     """
-    basis = basis.to(part.pairs.images)
-    return evaluate(part.pairs, part.site, basis, sources=sources, seed=seed, clean=part.clean)
+    return align_all(part, [basis], sources=sources, seed=seed, draws=draws, within=within)[0]
+
+
+@torch.inference_mode()
+def align_all(
+    part: PairsAtSite, bases: Sequence[Basis], *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
+) -> list[Outcomes]:
+    """`align` of several subspaces with the same sources: all pass the model side by side."""
+    pairs, n, site = part.pairs, len(part), part.site
+    generator = torch.Generator().manual_seed(seed)
+    count = 1 if sources == "paired" else draws
+    drawn = [draw_sources(n, sources, generator, pairs.clusters) for _ in range(count)]
+    halves = part.clean.cpu().numpy().reshape(2, n)
+    base: dict[Direction, np.ndarray] = {
+        key: np.tile(half, count) for key, half in zip(DIRECTIONS, halves, strict=True)
+    }
+    swaps = [swap_in(basis.to(pairs.images)) for basis in bases]
+    changed = []
+    for source in drawn:
+        base_rows, source_rows = interventions(torch.arange(n), source, within=within)
+        run, given = pairs.run.take(base_rows), pairs.run.take(source_rows).stream(site.layer)
+        h = [one(run.stream(site.layer), given) for one in swaps]
+        stacked = torch.stack(h, dim=1) if len(h) > 1 else h[0]
+        changed.append(push_scores(run, pairs.targets[base_rows], site, stacked).reshape(2, n, -1))
+    scores = torch.cat(changed, dim=1).cpu().numpy()  # direction, draw and pair, subspace
+    shared = torch.cat(drawn).numpy(), np.tile(np.asarray(pairs.clusters), count), n
+    return [
+        Outcomes(base, dict(zip(DIRECTIONS, scores[..., number], strict=True)), *shared) for number in range(len(bases))
+    ]
 
 
 def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> Estimate:
-    """The mean IIA over several subspaces, under the same interventions, whose bases and sources come in groups."""
+    """The mean IIA over several subspaces, measured on the same bases and sources, whose groups its interval heeds."""
     chosen = DIRECTIONS if direction is None else (direction,)
     hits = np.mean([one.hits(each) for one in found for each in chosen], axis=0)
     return replace(clustered_share(hits, found[0].groups, found[0].source_groups), n=found[0].pairs)

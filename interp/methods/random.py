@@ -29,4 +29,4 @@ def own_seed(seed: int) -> int:
     return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
 
 
-METHOD = Method(MethodName("random", "random", "random subspaces"), fit, repeats=3)
+METHOD = Method(MethodName("random", "random", "random subspaces"), fit, repeats=20)

@@ -17,11 +17,9 @@ from torch.nn import functional
 
 from interp.clip.sites import Site
 from interp.errors import UserError
-from interp.interventions.rotation import Rotation, swap
-from interp.methods.pairs import PairRun, PairsAtSite, Sources, draw_sources, interventions
+from interp.interventions.rotation import Rotation
+from interp.methods.pairs import PairRun, PairsAtSite, Sources, Swap, draw_sources, interventions, swap_in
 from interp.tensors import Basis, Float, Int, Streams, Tensor
-
-Swap = Callable[[Streams, Streams], Streams]
 
 
 @dataclass(frozen=True)
@@ -107,16 +105,40 @@ class _Search:
         self.since = 0 if gained or not ended else self.since + 1
 
 
+class Loss(Protocol):
+    """What a search minimizes."""
+
+    def __call__(
+        self, part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"], /
+    ) -> Float[Tensor, " c"]:
+        """The mean loss of some pairs for each of c ways to swap Z.
+
+        Args:
+            part: n pairs at a site.
+            source: for each of all n pairs the one that its source text comes from.
+            rows: the pairs to take.
+        """
+        ...
+
+
+def iit_das_loss(
+    part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"]
+) -> Float[Tensor, " c"]:
+    """`das_losses` of pairs at a site, in nats; a `Loss`."""
+    return das_losses(part.pairs, part.site, swaps, source, part.clean * part.pairs.logit_scale, rows)
+
+
 def search(
     name: str, train: PairsAtSite, val: PairsAtSite, candidates: Sequence[Candidate], config: SearchConfig,
-    *, on_look: Callable[[int, int, float], None] | None = None,
+    *, loss: Loss = iit_das_loss, on_look: Callable[[int, int, float], None] | None = None,
 ) -> list[Rotation]:  # fmt: skip
-    """Minimize the IIT-DAS loss over candidates, the model frozen.
+    """Minimize a loss over candidates, the model frozen.
 
     Args:
         name: of the method, kept with each rotation.
         train, val: pairs at one site.
         candidates: those that have nothing to search are returned as they start.
+        loss: by default that of IIT-DAS.
         on_look: called with the candidate's number, the step and the loss on `val` after each look.
 
     Returns:
@@ -131,9 +153,10 @@ def search(
     ]
     going = [one for one in searches if one.candidate.parameters]
     if going:
-        base_logits, val_logits = train.clean * train.pairs.logit_scale, val.clean * val.pairs.logit_scale
-        val_source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed))
-        batches = _batches(len(train), config, torch.Generator().manual_seed(config.seed))
+        val_source = draw_sources(
+            len(val), config.sources, torch.Generator().manual_seed(config.seed), val.pairs.clusters
+        )
+        batches = _batches(train.pairs, config, torch.Generator().manual_seed(config.seed))
         optimizer = torch.optim.Adam([leaf for one in going for leaf in one.candidate.parameters], lr=config.lr)
         for step, (rows, source) in enumerate(islice(batches, config.max_steps), start=1):
             if not going:
@@ -141,9 +164,7 @@ def search(
             for one in going:
                 one.candidate.at((step - 1) / config.max_steps)
             optimizer.zero_grad()  # of a search that has ended the gradient stays unset, and Adam leaves it alone
-            losses = das_losses(
-                train.pairs, train.site, [one.candidate.swap for one in going], source, base_logits, rows
-            ).sum()
+            losses = loss(train, [one.candidate.swap for one in going], source, rows).sum()
             penalties = [found for one in going if (found := one.candidate.penalty()) is not None]
             (losses + torch.stack(penalties).sum() if penalties else losses).backward()
             optimizer.step()
@@ -151,13 +172,13 @@ def search(
                 continue
             ended = [one.candidate.at(step / config.max_steps) for one in going]
             bases = [one.candidate.basis() for one in going]
-            found_losses = _mean_losses(val.pairs, val.site, bases, val_source, val_logits)
-            for one, basis, loss, over in zip(going, bases, found_losses, ended, strict=True):
-                if not np.isfinite(loss):
+            values = _mean_losses(val, bases, val_source, loss)
+            for one, basis, value, over in zip(going, bases, values, ended, strict=True):
+                if not np.isfinite(value):
                     raise UserError(f"the loss at {val.site}, size {one.size}, is not a number after {step} steps")
-                one.look(step, loss, basis, config.min_gain, ended=over)
+                one.look(step, value, basis, config.min_gain, ended=over)
                 if on_look is not None:
-                    on_look(one.number, step, loss)
+                    on_look(one.number, step, value)
             going = [one for one in going if one.since < config.patience]
     return [Rotation(one.best_basis, train.site, _facts(name, one, config)) for one in searches]
 
@@ -169,28 +190,21 @@ def _facts(name: str, one: _Search, config: SearchConfig) -> dict[str, Any]:
     return {"method": name, **found, **vars(config)}
 
 
-def _batches(n: int, config: SearchConfig, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(pairs: PairRun, config: SearchConfig, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows of minibatches without end, each pass in a new order and with new sources."""
     while True:
-        source = draw_sources(n, config.sources, generator)
-        for rows in torch.randperm(n, generator=generator).split(config.batch_size):
+        source = draw_sources(len(pairs), config.sources, generator, pairs.clusters)
+        for rows in torch.randperm(len(pairs), generator=generator).split(config.batch_size):
             yield rows, source
 
 
 @torch.inference_mode()
-def _mean_losses(
-    pairs: PairRun, site: Site, bases: Sequence[Float[Tensor, "d _"]], source: Tensor, base_logits: Tensor
-) -> list[float]:
+def _mean_losses(part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], source: Tensor, loss: Loss) -> list[float]:
     total = torch.zeros(len(bases), dtype=torch.float64)
     swaps = [swap_in(basis) for basis in bases]
-    for rows in torch.arange(len(pairs)).split(256):
-        total += das_losses(pairs, site, swaps, source, base_logits, rows).double().cpu() * len(rows)
-    return (total / len(pairs)).tolist()
-
-
-def swap_in(basis: Basis) -> Swap:
-    """The interchange in the subspace of an orthonormal basis, shape (d, k)."""
-    return lambda base, source: swap(base, source, basis)
+    for rows in torch.arange(len(part)).split(256):
+        total += loss(part, swaps, source, rows).double().cpu() * len(rows)
+    return (total / len(part)).tolist()
 
 
 def das_losses(
@@ -215,7 +229,7 @@ def das_losses(
     base = pairs.run.take(base_rows)
     own, other = base.stream(site.layer), pairs.run.take(source_rows).stream(site.layer)
     h = torch.stack([swapped(own, other) for swapped in swaps], dim=1)
-    logits = (base.push(site.layer, h) * pairs.images[rows].repeat(2, 1)[:, None]).sum(-1) * pairs.logit_scale
+    logits = (base.push(site.layer, h) * pairs.targets[base_rows][:, None]).sum(-1) * pairs.logit_scale
     return counterfactual_loss(base_logits[torch.cat([rows, rows + len(pairs)]), None], logits)
 
 

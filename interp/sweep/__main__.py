@@ -14,7 +14,7 @@ from interp import cli
 from interp.cli import wrapped
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
-from interp.sweep.config import DEFAULT_LIMIT, FROZEN, FROZEN_SIZES, TUNED_SIZES, VERSION, SweepConfig, preset
+from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, VERSION, SweepConfig, preset
 
 if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
@@ -140,7 +140,7 @@ def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
     width, layers = clip.width("text"), config.layer_list
     for layer in layers:
         Site("text", layer).check(clip)
-    parts = FROZEN_SIZES if config.objective == FROZEN else TUNED_SIZES
+    parts = FROZEN_SIZES if config.frozen else TUNED_SIZES
     sizes = config.size_list or sorted({max(1, width // part) for part in parts})
     for size in sizes:
         if size > width:
@@ -154,7 +154,7 @@ def _plan(
     """What the sweep does, in words."""
     from interp.methods import find_methods
 
-    first, *others = (method.name.key for method in find_methods(config.methods))
+    first, *others = (method.name.key for method in find_methods(config.compared))
     beside = f" beside {', '.join(others)}" if others else ""
     search = (
         f"look for Z on the frozen model ({first}, at most {config.max_steps} steps){beside}, attribute both texts of "
@@ -171,7 +171,7 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Obj
 
     own = {
         "kind": "sweep", "version": VERSION, "model": clip.fingerprint, "sources": config.sources,
-        "methods": [list(method.name) for method in find_methods(config.methods)],
+        "controls": config.controls, "methods": [list(method.name) for method in find_methods(config.compared)],
         "norms": {norm.name: norm.fingerprint for norm in norms}, "attributed": config.attributed,
         "n_steps": config.n_steps, "max_steps": config.max_steps, "device": config.device,
     }  # fmt: skip

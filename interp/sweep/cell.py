@@ -21,11 +21,12 @@ from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
+from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.interventions.rotation import Rotation, RotationError
 from interp.measures import MEASURED, sweep_schema
 from interp.methods import find_methods
 from interp.methods.method import Method
-from interp.methods.outcomes import Outcomes, align, iia_columns, shift_columns
+from interp.methods.outcomes import Outcomes, align
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import SearchConfig
 from interp.runs.examples import EXAMPLES
@@ -34,7 +35,6 @@ from interp.runs.place import Place
 from interp.schema import Schema
 from interp.sweep.config import SweepConfig
 from interp.sweep.objectives import TrainedCells
-from interp.tensors import Basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Bench:
     @property
     def schema(self) -> Schema:
         """What cells hold: a measure that is not declared is an error before anything is written."""
-        names = [method.name for method in find_methods(self.config.methods)]
+        names = [method.name for method in find_methods(self.config.compared)]
         norms = [norm.name for norm in self.norms]
         return sweep_schema(self.features.contrast, names, norms, tuned=self.trained is not None)
 
@@ -86,27 +86,20 @@ def compute_layer(
         on_step: called for each rotation and for each cell.
     """
     layer, parts = _parts(bench, places)
-    methods, width = find_methods(bench.config.methods), bench.clip.width("text")
-    shared, schema, contrast = bench.paths.shared(layer), bench.schema, bench.features.contrast
+    (method, *_), schema, shared = find_methods(bench.config.compared), bench.schema, bench.paths.shared(layer)
     for cells in _by_seed(places):
-        ceilings: dict[str, float] = {}
-        for name, basis in (("size0", torch.zeros(width, 0)), ("whole", torch.eye(width))):
-            found = [_align(bench, parts["test"], basis, cells[0].seed)]
-            ceilings |= iia_columns(f"iia_{name}", found, contrast)
         started = time.perf_counter()
-        rotations = _rotations(bench, methods[0], parts, folder, cells)
+        rotations = _rotations(bench, method, parts, folder, cells)
         searching = (time.perf_counter() - started) / len(cells)
         for place, rotation in zip(cells, rotations, strict=True):
             on_step()
             started = time.perf_counter()
-            outcomes = _align(bench, parts["test"], rotation.basis, place.seed)
-            measures = _alignment(bench, parts, rotation, place, outcomes) | ceilings
-            for method in methods[1:]:
-                measures |= _control(bench, method, parts, place._replace(size=rotation.size))
+            found = _evidence(bench, parts, rotation, place)
+            measures = _alignment(bench, parts, rotation, place) | found.measures
             attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
             measures |= correlations(attributions, bench.norms)
             measures["attribution_delta"] = float(np.abs(attributions.delta).max())
-            cell: dict[str, Any] = _shown(bench, attributions, outcomes)
+            cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             if bench.trained is not None:
                 trained = bench.trained(place, bench.clip)
                 measures |= trained.measures
@@ -121,7 +114,7 @@ def compute_layer(
 def search_layer(bench: Bench, folder: RunFolder, places: Sequence[Place]) -> None:
     """Search the rotations of cells of one layer, and save them for `compute_layer`."""
     _, parts = _parts(bench, places)
-    (method, *_) = find_methods(bench.config.methods)
+    (method, *_) = find_methods(bench.config.compared)
     for cells in _by_seed(places):
         _rotations(bench, method, parts, folder, cells)
 
@@ -165,28 +158,28 @@ def _rotations(
     return [Rotation.load(path) for path in paths]
 
 
-def _align(bench: Bench, part: PairsAtSite, basis: Basis, seed: int) -> Outcomes:
-    return align(part, basis, sources=bench.config.sources, seed=seed)
+def _evidence(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> Evidence:
+    """What the rotation of a cell does, beside its controls if these are wanted."""
+    config, contrast = bench.config, bench.features.contrast
+    how = Interventions(config.sources, place.seed)
+    if config.controls == "none":
+        return plain(parts["test"], rotation.basis, how, contrast)
+    train, val, test = (parts[split] for split in SPLITS)
+    controls = {
+        method.name.column: method.controls(train, val, rotation.size, bench.search_config(place.seed))
+        for method in find_methods(config.compared)[1:]
+    }
+    return gather(train, test, rotation.basis, controls, how, contrast)
 
 
-def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place, outcomes: Outcomes) -> dict[str, Any]:
-    """What the rotation of a cell does, and the preference of the frozen model."""
-    contrast = bench.features.contrast
-    measures: dict[str, Any] = {"test_pairs": outcomes.pairs, "directions": rotation.size}
-    measures |= iia_columns("iia", [outcomes], contrast) | shift_columns(outcomes, contrast)
-    on_val = _align(bench, parts["val"], rotation.basis, place.seed)
-    measures |= {"iia_val": on_val.iia(), "iia_val_se": on_val.iia_error()}
-    measures |= outcomes.preference().columns("preference")
-    return measures | {"das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss")}
-
-
-def _control(bench: Bench, method: Method, parts: Parts, place: Place) -> dict[str, Any]:
-    """IIA of subspaces of a size that another method finds, under the seed of the cell."""
-    found = []
-    for seed in method.seeds(place.seed):
-        (rotation,) = method.fit(parts["train"], parts["val"], [place.size], bench.search_config(seed))
-        found.append(_align(bench, parts["test"], rotation.basis, place.seed))
-    return iia_columns(f"iia_{method.name.column}", found, bench.features.contrast)
+def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> dict[str, Any]:
+    """What the search says of the rotation of a cell, and validation pairs."""
+    on_val = align(parts["val"], rotation.basis, sources=bench.config.sources, seed=place.seed)
+    return {
+        "test_pairs": len(parts["test"]), "directions": rotation.size,
+        "iia_val": on_val.iia(), "iia_val_se": on_val.iia_error(),
+        "das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss"),
+    }  # fmt: skip
 
 
 def _shown(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:

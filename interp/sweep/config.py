@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from interp import cli
 from interp.cli import option
@@ -19,9 +19,11 @@ from interp.options import (
     TransferOptions,
 )
 
-VERSION = 3  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
+VERSION = 4  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
-FROZEN, TUNED = "das", "iit-das"  # the objective that trains no model, and the one that does by default
+TUNED = "iit-das"  # the objective that trains a model by default
+FROZEN = ("das", "calibrated")  # those that train none, by the method that looks for Z
+METHODS = "das,pca,means,gradient,lever,random"  # by default
 FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # by default: the width of the stream divided by these
 
 
@@ -39,13 +41,18 @@ class SweepConfig(
     )
     seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
     methods: str = option(
-        "das,pca,means,random",
+        METHODS,
         "how subspaces are found: a cell is about that of the first one, the others are what it is compared with",
         metavar="LIST",
     )
+    controls: Literal["all", "none"] = option(
+        "all", "what a subspace is judged by: everything, or IIA alone, without any other subspace",
+        choices=("all", "none"),
+    )  # fmt: skip
     max_steps: int = option(300, "most optimizer steps of a search")
     objective: str = option(
-        TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; das: the search alone",
+        TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; das: the search alone; "
+        "calibrated: another search alone, which asks that a swap move scores by the gap between the kinds",
         metavar="NAME",
     )  # fmt: skip
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
@@ -60,6 +67,16 @@ class SweepConfig(
         32, "test pairs whose two texts are attributed, drawn from those with rated words in both; 100, and 50 points, "
         "where models are fine-tuned on other data than toy",
     )  # fmt: skip
+
+    @property
+    def frozen(self) -> bool:
+        """Whether no model is trained."""
+        return self.objective in FROZEN
+
+    @property
+    def compared(self) -> str:
+        """The methods that are used: without controls, the first one alone."""
+        return self.methods if self.controls == "all" else self.methods.split(",")[0]
 
     @property
     def folder(self) -> Path:
@@ -88,5 +105,8 @@ class SweepConfig(
 
 
 def preset(given: SweepConfig) -> Mapping[str, Any]:
-    """Defaults that follow from other options: models are fine-tuned as the authors do, but on the toy's data."""
-    return PAPER_ATTRIBUTIONS if given.objective != FROZEN and given.data != "toy" else {}
+    """Defaults that follow from other options: models are fine-tuned as the authors do, but on the toy's data; and the
+    calibrated search stands beside DAS."""
+    if given.objective == "calibrated":
+        return {"methods": f"calibrated,{METHODS}"}
+    return PAPER_ATTRIBUTIONS if not given.frozen and given.data != "toy" else {}

@@ -73,17 +73,17 @@ class Objective(Protocol):
 
 
 def find_objective(name: str) -> Objective | None:
-    """The objective of that name; None for the search on the frozen model alone.
+    """The objective of that name; None for a search on the frozen model alone.
 
     Raises:
         UserError: no installed package offers one of that name.
     """
-    if name == FROZEN:
+    if name in FROZEN:
         return None
     known = {point.name: point for point in entry_points(group=GROUP)}
     if name not in known:
         raise UserError(
-            f"there is no objective '{name}'; known: {', '.join((FROZEN, *known))}"
+            f"there is no objective '{name}'; known: {', '.join((*FROZEN, *known))}"
             + ("" if known else "; others come with the package when it is installed: pip install -e .")
         )
     found: Objective = known[name].load()

@@ -1,0 +1,61 @@
+"""Controls: what other subspaces at the same site do, and whether the one that was found does more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from interp.data.contrast import DIRECTIONS, Contrast
+from interp.evidence.calibration import clusters, squared_errors
+from interp.methods.outcomes import Outcomes, iia_columns
+from interp.stats import Estimate, clustered_mean, paired_difference
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """What swapping a subspace does; `across` kinds and `within` them, with as many draws."""
+
+    across: Outcomes
+    within: Outcomes
+
+    def hits(self) -> np.ndarray:
+        """Hits of the counterfactuals across kinds, the mean of both directions."""
+        return np.mean([self.across.hits(one) for one in DIRECTIONS], axis=0)
+
+    def errors(self, gap: float) -> np.ndarray:
+        """See `squared_errors`."""
+        return squared_errors(self.across, self.within, gap)
+
+
+def control(stem: str, found: Swapped, others: Sequence[Swapped], gap: float, contrast: Contrast) -> dict[str, float]:
+    """IIA and R² of other subspaces, the mean over them, and by how much the found one exceeds them; by column.
+
+    Differences are paired: both sides are measured on the same bases and sources.
+
+    Args:
+        stem: part of the columns' names.
+        found: the subspace that is judged.
+        others: those of a control.
+        gap: see `squared_errors`.
+    """
+    out = iia_columns(f"iia_{stem}", [one.across for one in others], contrast)
+    groups, pairs = (found.across.groups, found.across.source_groups), clusters(found.across, found.within)
+    hits = np.mean([one.hits() for one in others], axis=0)
+    out |= paired_difference(found.hits(), hits, *groups).columns(f"iia_over_{stem}")
+    errors, own = np.mean([one.errors(gap) for one in others], axis=0), found.errors(gap)
+    lost = clustered_mean(errors, *pairs)
+    out |= Estimate(1 - lost.value, lost.n, 1 - lost.high, 1 - lost.low).columns(f"r2_{stem}")
+    return out | paired_difference(errors, own, *pairs).columns(f"r2_over_{stem}")
+
+
+def percentiles_among(found: Swapped, others: Sequence[Swapped], gap: float) -> dict[str, float]:
+    """The share of other subspaces that the found one exceeds in IIA and in R², ties counting half; by column."""
+    iias = found.across.iia(), [one.across.iia() for one in others]
+    r2s = 1 - found.errors(gap).mean(), [1 - one.errors(gap).mean() for one in others]
+    return {f"percentile_{name}": _above(*both) for name, both in (("iia", iias), ("r2", r2s))}
+
+
+def _above(value: float, others: Sequence[float]) -> float:
+    return float(np.mean((np.sign(value - np.asarray(others)) + 1) / 2))

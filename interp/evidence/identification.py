@@ -1,0 +1,29 @@
+"""Identification: is it this subspace, of this size, that does it?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interp.data.contrast import DIRECTIONS, SIGN
+from interp.methods.lever import lever
+from interp.methods.outcomes import Outcomes
+from interp.methods.pairs import PairsAtSite
+from interp.stats import ratio
+from interp.tensors import Basis
+
+
+def best_direction(train: PairsAtSite, basis: Basis) -> Basis:
+    """The one direction of Z along which a swap moves the score most, to first order; shape (d, 1), or (d, 0)."""
+    direction = lever(train, basis)[:, None]
+    return (direction if direction.norm() > 0.5 else direction[:, :0]).to(basis)
+
+
+def single(found: Outcomes, alone: Outcomes) -> dict[str, float]:
+    """What is left of the shift, both directions, if Z is replaced by its best direction alone; by column.
+
+    Args:
+        found, alone: of Z, and of `best_direction`, with the same sources.
+    """
+    whole, part = (sum(SIGN[way] * each.moves(way) for way in DIRECTIONS) for each in (found, alone))
+    shares = ratio(np.asarray(part), np.asarray(whole), found.groups, found.source_groups)
+    return shares.columns("single_share") | {"single_iia": alone.iia()}

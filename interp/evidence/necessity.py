@@ -1,0 +1,58 @@
+"""Necessity: what is left of the preference when Z of every text is set to one neutral value?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from interp.interventions.rotation import swap
+from interp.methods.pairs import PairsAtSite, push_scores
+from interp.stats import clustered_mean, clustered_share, preference, ratio
+from interp.tensors import Basis, Float, Tensor
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """Scores of n pairs whose texts all have the same Z.
+
+    Attributes:
+        positive, negative: length n.
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
+
+
+def midpoint(train: PairsAtSite) -> Float[Tensor, " d"]:
+    """The neutral value: half way between the mean streams of the two kinds, so that it says nothing of either."""
+    positive, negative = train.kind_means
+    return (positive + negative) / 2
+
+
+@torch.inference_mode()
+def neutralize(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) -> Neutral:
+    """Set Z of every text to its value in one stream, and leave the rest.
+
+    Args:
+        basis: of Z, orthonormal, shape (d, k).
+        value: a stream at the site.
+    """
+    own = part.streams
+    h = swap(own, value.to(own).expand_as(own), basis)
+    scores = push_scores(part.pairs.run, part.pairs.targets, part.site, h)
+    positive, negative = scores.cpu().numpy().reshape(2, -1)
+    return Neutral(positive, negative)
+
+
+def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
+    """Preference accuracy and gap with a neutral Z, and the share of the gap that is left; with intervals, by column.
+
+    If the preference is in Z, they are chance, 0 and 0. A gap that has changed its sign leaves a negative share.
+    """
+    groups, neutral = part.pairs.clusters, found.positive - found.negative
+    negative, positive = part.clean.cpu().numpy().reshape(2, -1)
+    out = clustered_share(preference(found.positive, found.negative), groups).columns("neutral_preference")
+    out |= clustered_mean(neutral, groups).columns("neutral_gap")
+    return out | ratio(neutral, positive - negative, groups).columns("gap_left")

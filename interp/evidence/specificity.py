@@ -1,0 +1,96 @@
+"""Specificity: is it the score with the text's own image that a swap of Z moves, and does the rest stay as it is?
+
+What an intervention should leave alone is what RAVEL (Huang et al. 2024, arXiv 2402.17700) calls isolation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from interp.data.contrast import DIRECTIONS, SIGN
+from interp.interventions.rotation import swap
+from interp.methods.outcomes import Outcomes
+from interp.methods.pairs import PairsAtSite, Sources, draw_sources, interventions
+from interp.stats import Estimate, clustered_mean, ratio
+from interp.tensors import Basis, Embeddings, Streams
+
+AMONG = 64  # images that a text is to tell apart
+
+
+def specificity(part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int) -> dict[str, float]:
+    """The shift with other images over that with the text's own, and the retrieval that the swap costs; by column.
+
+    Args:
+        part: n pairs.
+        basis: of Z, orthonormal, shape (d, k).
+        sources, seed: of the first draw of `align`.
+    """
+    own, elsewhere, lost, source = _embedded(part, basis, sources, seed)
+    groups = np.asarray(part.pairs.clusters)
+    bases, given = np.tile(groups, 2), np.tile(groups[source], 2)
+    out = ratio(elsewhere, own, bases, given).columns("elsewhere")
+    return out | clustered_mean(lost, bases, given).columns("swap_retrieval_lost")
+
+
+@torch.inference_mode()
+def _embedded(
+    part: PairsAtSite, basis: Basis, sources: Sources, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Signed shifts with the own image and with all others, hits of retrieval that are lost, and the sources."""
+    n, pairs = len(part), part.pairs
+    source = draw_sources(n, sources, torch.Generator().manual_seed(seed), pairs.clusters)
+    base_rows, source_rows = interventions(torch.arange(n), source)
+    h, targets = part.streams[base_rows], pairs.targets[base_rows]
+    clean = _push(part, base_rows, h)
+    changed = _push(part, base_rows, swap(h, part.streams[source_rows], basis))
+    moved = changed - clean
+    own = (moved * targets).sum(-1)
+    every = torch.cat([targets[:n].sum(0).expand(n, -1), targets[n:].sum(0).expand(n, -1)])
+    elsewhere = ((moved * every).sum(-1) - own) / max(1, n - 1)
+    sign = torch.tensor([SIGN[one] for one in DIRECTIONS]).repeat_interleave(n).to(own)
+    lost = np.concatenate([
+        _hits(one, images) - _hits(other, images)
+        for one, other, images in zip(clean.split(n), changed.split(n), targets.split(n), strict=True)
+    ])  # fmt: skip
+    return (sign * own).cpu().numpy(), (sign * elsewhere).cpu().numpy(), lost, source.numpy()
+
+
+def _push(part: PairsAtSite, rows: torch.Tensor, h: Streams) -> Embeddings:
+    run, out = part.pairs.run.take(rows), torch.empty(len(rows), part.pairs.images.shape[1]).to(part.pairs.images)
+    for some in run.batches(256):
+        out[some] = run.take(some).push(part.site.layer, h[some])
+    return out
+
+
+def _hits(texts: Embeddings, images: Embeddings) -> np.ndarray:
+    """For each text 1 if its own image fits it best of a set of `AMONG` drawn at random, else 0."""
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(texts)))
+    out = torch.zeros(len(texts))
+    for some in order.split(AMONG):
+        best = (texts[some] @ images[some].T).argmax(1)
+        out[some] = (best == torch.arange(len(some), device=best.device)).float().cpu()
+    return out.numpy()
+
+
+def separation(across: Outcomes, within: Outcomes) -> Estimate:
+    """AUC: how often a swap across kinds moves a score further in the predicted direction than one within a kind.
+
+    1 if they never overlap, 1/2 if they cannot be told apart. The interval is that of the two sets of placement values,
+    taken together base by base (DeLong et al. 1988; for clusters Obuchowski 1997).
+
+    Args:
+        across, within: of the same subspace and as many draws.
+    """
+    placed = []
+    for one in DIRECTIONS:
+        a, b = (SIGN[one] * each.moves(one).astype(np.float64) for each in (across, within))
+        crossed, alike = _placement(a, b), 1 - _placement(b, a)
+        placed.append(crossed + alike - crossed.mean())
+    return clustered_mean(np.mean(placed, axis=0), across.groups, across.source_groups)
+
+
+def _placement(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each value the share of the others that it exceeds, ties counting half."""
+    ordered = np.sort(others)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(others))
