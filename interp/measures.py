@@ -138,6 +138,11 @@ def _evidence(contrast: Contrast) -> list[Measure]:
     ]  # fmt: skip
 
 
+def evidence_keys(contrast: Contrast) -> list[str]:
+    """The keys of the measures that a verdict stands on, in the order of its questions."""
+    return [one.key for one in _evidence(contrast) if "page" in one.shown]
+
+
 def _shifts(contrast: Contrast) -> list[Measure]:
     return [
         Measure(f"shift_{contrast.short(direction)}", f"Mean change of score, {contrast.swap(direction)}", SCORE,

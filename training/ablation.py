@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -131,8 +132,22 @@ class FineTunedCells:
     base: Able
     base_loss: float
 
+    def train(self, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
+        """Fine-tune a copy of the base, or go on, or load what is there."""
+        out = self._tune(place, clip)[0]
+        return with_adapter(clip, out), Rotation.load(out / ROTATION)
+
     def __call__(self, place: Place, clip: Clip) -> Trained:
         """Fine-tune a copy of the base, or go on, and measure on the test pairs."""
+        out, loss = self._tune(place, clip)
+        found = self._found(
+            with_adapter(clip, out), self.features.to(clip.device), Rotation.load(out / ROTATION), place
+        )
+        measures = {"val_loss": loss, **found.measures}
+        return replace(found, measures={f"tuned_{key}": value for key, value in measures.items()})
+
+    def _tune(self, place: Place, clip: Clip) -> tuple[Path, float]:
+        """The run folder of the fine-tuned model, and its lowest loss on val."""
         from accelerate import Accelerator
 
         device, out = self.config.device, self.config.folder / "tuned" / place.name
@@ -143,9 +158,7 @@ class FineTunedCells:
         accelerator = Accelerator(cpu=device == "cpu")
         result = tune(tuning, own, self.pairs, features, out, accelerator)
         accelerator.free_memory()
-        found = self._found(with_adapter(clip, out), features, Rotation.load(out / ROTATION), place)
-        measures = {"val_loss": result["val_loss"], **found.measures}
-        return replace(found, measures={f"tuned_{key}": value for key, value in measures.items()})
+        return out, result["val_loss"]
 
     def _found(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
         test = features.split("test")

@@ -162,6 +162,15 @@ def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[
     return torch.rad2deg(torch.arccos(cosines.clamp(max=1.0)))
 
 
+def overlap(a: Float[Tensor, "d j"], b: Float[Tensor, "d k"]) -> float:
+    """The mean squared cosine of the principal angles between two subspaces: 1 if one holds the other, 0 if orthogonal.
+
+    Two random ones of k of d directions have k/d on average. NaN if one has no directions.
+    """
+    cosines = torch.linalg.svdvals(a.double().T @ b.double()) if min(a.shape[1], b.shape[1]) else torch.empty(0)
+    return float(cosines.square().mean())
+
+
 def largest_angle(a: Basis, b: Basis) -> float:
     """The largest principal angle between two subspaces of the same size, in degrees.
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from interp.data.contrast import DIRECTIONS
-from interp.measures import MEASURED
+from interp.measures import CEILINGS, MEASURED, evidence_keys
+from interp.report.judging import titled
 from interp.report.naming import count, percent, place
 from interp.results.sweep_run import SweepRun
+from interp.results.tables import is_tuned
 
 LEFT, WIDTH, STEP, TOP = 215, 250, 26, 34  # of the picture, in its units
 LETTER = 6  # about as wide as a letter of its legend is
@@ -24,6 +26,7 @@ class Subspace:
     Attributes:
         stem: of its measures.
         both, up, down: IIA in both directions and in each, as text.
+        r2, over: its R², and by how much that of the cell's own subspace is higher, as text; dashes where not measured.
     """
 
     title: str
@@ -31,6 +34,8 @@ class Subspace:
     both: str
     up: str
     down: str
+    r2: str = "-"
+    over: str = "-"
 
 
 @dataclass(frozen=True)
@@ -72,60 +77,87 @@ class Dots:
 
 
 @dataclass(frozen=True)
+class Controls:
+    """The subspace of the chosen cell beside its controls, in one model.
+
+    Attributes:
+        up, down: mean change of the score in each direction.
+        searched: the same search for something else: what for, and the IIA that it reaches.
+    """
+
+    up: float
+    down: float
+    subspaces: Sequence[Subspace]
+    searched: Sequence[tuple[str, str]]
+    picture: Dots
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the section on the chosen cell shows.
 
     Attributes:
         trained: of the model that was fine-tuned there, each measure in full with its value; empty if there is none.
-        up, down: mean change of the score in each direction.
+        tuned, frozen: the controls in the fine-tuned model, if there is one and they were measured, and in the base.
         norms: name, number of word types, and the correlation by each route.
     """
 
     place: str
     trained: Sequence[tuple[str, str]]
-    up: float
-    down: float
+    tuned: Controls | None
+    frozen: Controls
     norms: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
-    subspaces: Sequence[Subspace]
-    picture: Dots
 
 
 def evidence(sweep: SweepRun) -> Evidence:
     """The chosen cell, its controls and its correlations."""
-    best = sweep.best
-    up, down = (sweep.contrast.short(direction) for direction in DIRECTIONS)
-    found, *controls = sweep.methods
-    titles = {"iia": found.title, **{f"iia_{control.column}": control.title for control in controls},
-              "iia_whole": "the whole stream", "iia_size0": "nothing"}  # fmt: skip
-    subspaces = [
-        Subspace(title, stem, *(percent(best, f"{stem}{end}") for end in ("", f"_{up}", f"_{down}")))
-        for stem, title in titles.items()
-    ]
+    best, tuned = sweep.best, is_tuned(sweep.frame)
     norms = [
         (norm, count(best[f"n_{norm}"]), [(route, _correlation(sweep, norm, route)) for route in MEASURED])
         for norm in sweep.norms
     ]
     return Evidence(
-        place(best).capitalize(),
-        _trained(sweep),
-        best[f"shift_{up}"],
-        best[f"shift_{down}"],
-        norms,
-        subspaces,
-        _picture(sweep, subspaces),
-    )
+        place(best).capitalize(), _trained(sweep), _controls(sweep, "tuned_") if "tuned_iia_whole" in best else None,
+        _controls(sweep, "", searched=not tuned), norms,
+    )  # fmt: skip
+
+
+def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Controls:
+    best = sweep.best
+    up, down = (sweep.contrast.short(direction) for direction in DIRECTIONS)
+    found, *others = sweep.methods
+    titles = {"": "subspace trained with the model" if prefix else found.title}
+    titles |= {f"_{one.column}": one.title for one in others} | {f"_{key}": title for key, title in CEILINGS.items()}
+    subspaces = []
+    for end, title in titles.items():
+        stem = f"{prefix}iia{end}"
+        if stem in best:
+            shares = [percent(best, f"{stem}{way}") for way in ("", f"_{up}", f"_{down}")]
+            more = [_text(sweep, f"{prefix}{key}{end}") for key in ("r2", "r2_over")]
+            subspaces.append(Subspace(title, stem, *shares, *more))
+    chosen = sweep.chosen if searched else None
+    said = [] if chosen is None else [
+        (f"the same search for an arbitrary label ({sweep.contrast.negative}s by the alphabet)", chosen.arbitrary),
+        ("the same search in a text tower with random weights", chosen.untrained),
+    ]  # fmt: skip
+    return Controls(
+        float(best[f"{prefix}shift_{up}"]), float(best[f"{prefix}shift_{down}"]), subspaces,
+        [(title, percent(pd.Series(one.columns("iia")), "iia")) for title, one in said],
+        _picture(sweep, subspaces, prefix),
+    )  # fmt: skip
+
+
+def _text(sweep: SweepRun, key: str) -> str:
+    """A measure with its interval; a dash where it is not known."""
+    if key not in {one.key for one in sweep.schema}:
+        return "-"
+    return replace(sweep.schema[key], ends=True).text(sweep.best)
 
 
 def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
     """What the fine-tuned model of the chosen cell does, and what it is chosen by; each value with its interval."""
-    out = []
-    for one in sweep.schema.shown("page", tuned=True):
-        value = replace(one, ends=one.interval).text(sweep.best)
-        title = one.title.removeprefix("Trained: ")
-        unit = f"\N{NO-BREAK SPACE}{one.unit.sign}" if one.unit.sign else ""
-        changed = title.replace("lost against", "changed against") if one.change else title
-        out.append((changed[0].upper() + changed[1:], value if value == "-" else f"{value}{unit}"))
-    return out
+    judged = {f"tuned_{key}" for key in evidence_keys(sweep.contrast)}
+    return [titled(sweep, one) for one in sweep.schema.shown("page", tuned=True) if one.key not in judged]
 
 
 def _correlation(sweep: SweepRun, norm: str, route: str) -> str:
@@ -133,7 +165,7 @@ def _correlation(sweep: SweepRun, norm: str, route: str) -> str:
     return replace(sweep.schema[f"r_{norm}_{route}"], ends=True).text(sweep.best)
 
 
-def _picture(sweep: SweepRun, subspaces: Sequence[Subspace]) -> Dots:
+def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> Dots:
     best, contrast = sweep.best, sweep.contrast
     up, down = (contrast.short(direction) for direction in DIRECTIONS)
     rows = []
@@ -142,7 +174,8 @@ def _picture(sweep: SweepRun, subspaces: Sequence[Subspace]) -> Dots:
         marks = [_mark(best, f"{one.stem}_{down}", y + 4, False), _mark(best, f"{one.stem}_{up}", y - 4, True)]
         rows.append((one.title, y, marks))
     way = f"{contrast.negative} to {contrast.positive}"
-    said = f"IIA of the chosen subspace, {percent(best, f'iia_{up}')} from {way}, beside its controls"
+    model = "in the fine-tuned model" if prefix else "in the frozen model"
+    said = f"IIA of the chosen subspace {model}, {percent(best, f'{prefix}iia_{up}')} from {way}, beside its controls"
     reverse = LEFT + 14 + LETTER * len(way)
     width = max(LEFT + WIDTH + 20, reverse + 80)
     height = TOP + STEP * len(subspaces) + 22

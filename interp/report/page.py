@@ -6,6 +6,7 @@ from typing import Any
 
 from interp.report.checking import check_sweep
 from interp.report.evidence import evidence
+from interp.report.judging import judging
 from interp.report.maps import heatmaps
 from interp.report.naming import argument_of, count, mapping_of, percent, place, whose
 from interp.report.rendering import render
@@ -19,8 +20,9 @@ from interp.show.markup import plural
 
 UNCONVERGED = 0.01  # of a cosine: above it a sum of attributions is visibly not the difference of scores
 SECTIONS = {
-    "evidence": "The chosen cell", "heatmaps": "Layers and sizes", "cells": "All cells",
-    "examples-section": "Example texts", "words": "Words", "run": "What was run", "terms": "Terms",
+    "verdict": "The verdict", "evidence": "The chosen cell", "heatmaps": "Layers and sizes", "cells": "All cells",
+    "examples-section": "Example texts", "words": "Words", "limits": "What these numbers do not show",
+    "run": "What was run", "terms": "Terms",
 }  # fmt: skip
 
 
@@ -39,6 +41,7 @@ def page(sweep: SweepRun) -> str:
         "whose": whose(sweep),
         "contrast": sweep.contrast,
         "controls": sweep.methods[1:],
+        "verdict": judging(sweep),
         "evidence": evidence(sweep),
         "heatmaps": heatmaps(sweep),
         "cells": cells(sweep),

@@ -16,6 +16,8 @@ from interp.measures import PAPER_METHODS, MethodName, sweep_schema
 from interp.results.choice import best_cell, rule_of
 from interp.results.heatmaps import heatmap
 from interp.results.tables import CellColumn, cell_columns, damaged, is_cell, is_tuned, read_cells, results
+from interp.results.verdict import Answer, judged, verdict
+from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.examples import Example, read_examples
 from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
 from interp.runs.place import Place
@@ -126,6 +128,24 @@ class SweepRun:
     def best(self) -> pd.Series:
         """The row of the cell that the validation pairs choose."""
         return best_cell(self.frame)
+
+    @cached_property
+    def chosen(self) -> Chosen | None:
+        """What the chosen cell was examined for; None if it was not, or another cell was.
+
+        Raises:
+            StoreError: the file that says so is damaged.
+        """
+        known = read_chosen(self.folder)
+        return known if known is not None and known.place == Place.of(self.best) else None
+
+    @cached_property
+    def verdict(self) -> list[Answer]:
+        """Six questions about the chosen cell, answered by rules; none where there were no controls."""
+        tuned = is_tuned(self.frame)
+        if "tuned_gap" not in self.frame if tuned else "gap" not in self.frame:
+            return []
+        return verdict(judged(self.best, self.contrast, self.methods[1:], self.chosen, tuned=tuned))
 
     def rotation_path(self, place: tuple[int, int, int]) -> Path:
         """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""

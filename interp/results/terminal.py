@@ -12,6 +12,7 @@ from interp.data.contrast import DIRECTIONS
 from interp.results.choice import best_cell, rule_of
 from interp.results.reading import reading
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
+from interp.results.verdict import Answer
 from interp.schema import SHARE, Schema
 
 if TYPE_CHECKING:
@@ -25,34 +26,73 @@ TRAINED = (
     "it: % on held-out pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
     "frozen: a search on the base at the same cell, IIA of both directions."
 )
+NEUTRAL = (
+    "R²: 1 if a swap of Z moves every score by the gap between the kinds and by nothing within a kind, 0 if it does "
+    "nothing. neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
+)
 
 
-def terminal_table(frame: pd.DataFrame, schema: Schema, contrast: Contrast, norms: Sequence[str]) -> str:
+def terminal_table(
+    frame: pd.DataFrame, schema: Schema, contrast: Contrast, norms: Sequence[str], answers: Sequence[Answer] = ()
+) -> str:
     """A line for each cell, the one that `val` chooses marked, and what it all means.
 
     Of a sweep that fine-tunes, the trained model and beside it the search on the frozen one; else the search.
+
+    Args:
+        answers: the verdict on the chosen cell.
 
     Raises:
         UserError: the run lacks a measure of a norm that its manifest names.
     """
     tuned, best = is_tuned(frame), best_cell(frame)
-    columns, left_out = _fit(frame, _trained(schema, contrast) if tuned else cell_columns(schema), best)
+    every = _trained(schema, contrast) if tuned else cell_columns(schema)
+    nothing = _without_gap(frame, schema, contrast, tuned=tuned)
+    columns, left_out = _fit(frame, [one for one in every if not (nothing and one.title in _relative(schema))], best)
     up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
     counts = ", ".join(f"n = {int(frame[schema[f'n_{norm}'].key].max())} word types for {norm}" for norm in norms)
     ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
     said = [
+        nothing,
         TRAINED
         if tuned
         else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on held-out pairs.",
         f"{up}: {contrast.swap('up')}, {down}: the reverse. "
-        "shift: by how much the intervention moves the score (a cosine) on average.",
+        "shift: by how much the intervention moves the score (a cosine) on average"
+        + (", also as a multiple of the gap." if "ratio_" in "".join(frame.columns) and not nothing else "."),
+        NEUTRAL if "neutral_preference" in frame else "",
         f"Under a norm: its correlation with word attributions by route{ends}; {counts}." if norms else "",
         f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
         f"{_result(best, schema, tuned)}. The rule: {rule_of(frame).said}.",
         " ".join(reading(frame, schema, norms)),
     ]
-    return "\n".join([*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))])
+    lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]
+    return "\n".join(lines + (["", *_verdict(answers)] if answers else []))
+
+
+def _verdict(answers: Sequence[Answer]) -> list[str]:
+    """A line for each answer; the page has the rules."""
+    width, most = max(len(one.name) for one in answers), len("cannot tell")
+    lines = [f"  {one.name:{width}}  {one.answer:{most}}  {one.because}" for one in answers]
+    return ["Verdict on the chosen cell (the page has the rules):", *(cut(line, WIDTH) for line in lines)]
+
+
+def _without_gap(frame: pd.DataFrame, schema: Schema, contrast: Contrast, *, tuned: bool) -> str:
+    """What is said first of a model that prefers neither kind of text; nothing of one that has a preference."""
+    if tuned or "gap_low" not in frame or (frame["gap_low"] > 0).any():
+        return ""
+    gap = replace(schema["gap"], ends=True).text(frame.iloc[0])
+    return (
+        f"The model has no preference to localize: it scores a {contrast.positive} above its {contrast.negative} by "
+        f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
+        "through which scores can be moved, not one by which the model decides; R² and shift over gap mean nothing."
+    )
+
+
+def _relative(schema: Schema) -> set[str]:
+    """Titles of the columns that are multiples of the gap."""
+    return {one.name for one in schema if one.key == "r2" or one.key.startswith("ratio_")}
 
 
 def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:

@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,21 +109,28 @@ def sweep(config: SweepConfig) -> int:
     attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
     notes = [*clip.notes, *pairs.notes, *features.notes, *said]
     print("".join(f"note: {note}\n" for note in notes), end="")
+
+    def prepared(places: list[Place]) -> Work:
+        trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
+        return Work(
+            config, clip.fingerprint, features.to("cpu"), tuple(norms),
+            tuple(sorted({place.layer for place in places})), tuple(attributed), folder.path, trained,
+        )  # fmt: skip
+
     folder = _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places)
     with locked(folder):
         shutil.rmtree(folder.path / "cache", ignore_errors=True)  # of a run that was killed
         missing = [place for place in places if folder.read(place.name) is None]
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
+        work = None
         if missing:
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
-            shown = features.split("test").take(attributed[:EXAMPLES])
-            keep_examples(folder, pairs, shown.pairs)
-            trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
-            work = Work(
-                config, clip.fingerprint, replace(features, embeddings=features.embeddings.cpu()), tuple(norms),
-                tuple(sorted({place.layer for place in missing})), tuple(attributed), folder.path, trained,
-            )  # fmt: skip
+            keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
+            work = prepared(missing)
             _compute(work, clip, missing)
+        if config.controls == "all":
+            _examine(folder, clip, lambda place: work or prepared([place]))
+        if missing:
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
         keep_ratings(folder, norms)
@@ -189,6 +196,28 @@ def _open(
         config.folder, settings | own, arguments=dataclasses.asdict(config), command=cli.command_line(PROG, config),
         cells=[place.name for place in places], notes=notes, norm_sources={norm.name: norm.source for norm in norms},
     )  # fmt: skip
+
+
+def _examine(folder: RunFolder, clip: Clip, prepared: Callable[[Place], Work]) -> None:
+    """Examine the chosen cell further, unless that was done before."""
+    from tqdm import tqdm
+
+    from interp.results.sweep_run import load_sweep
+    from interp.runs.chosen import keep_chosen, read_chosen
+    from interp.runs.folder import StoreError
+    from interp.runs.place import Place
+    from interp.sweep.chosen import examine, steps
+    from interp.sweep.workers import one_thread
+
+    place = Place.of(load_sweep(folder.path).best)
+    try:
+        known = read_chosen(folder)
+    except StoreError as error:
+        print(f"note: {error.args[0].rpartition(';')[0]}; it is made again")
+        known = None
+    if known is None or known.place != place:
+        with one_thread(), tqdm(total=steps(), desc="chosen cell", unit="search", leave=False, disable=None) as bar:
+            keep_chosen(folder, examine(prepared(place), clip, place, bar.update))
 
 
 def _compute(work: Work, clip: Clip, missing: list[Place]) -> None:

@@ -67,9 +67,10 @@ class Bench:
         norms = [norm.name for norm in self.norms]
         return sweep_schema(self.features.contrast, names, norms, tuned=self.trained is not None)
 
-    def search_config(self, seed: int) -> SearchConfig:
-        """Settings of the searches of cells with this seed."""
-        return SearchConfig(sources=self.config.sources, max_steps=self.config.max_steps, seed=seed)
+
+def search_config(config: SweepConfig, seed: int) -> SearchConfig:
+    """Settings of the searches of cells with this seed."""
+    return SearchConfig(sources=config.sources, max_steps=config.max_steps, seed=seed)
 
 
 Parts = Mapping[str, PairsAtSite]  # by split
@@ -150,7 +151,7 @@ def _rotations(
         return [Rotation.load(path) for path in paths]
     except RotationError:
         pass
-    sizes, config = [place.size for place in places], bench.search_config(places[0].seed)
+    sizes, config = [place.size for place in places], search_config(bench.config, places[0].seed)
     found = method.fit(parts["train"], parts["val"], sizes, config)
     for path, rotation in zip(paths, found, strict=True):
         rotation.save(path)
@@ -166,7 +167,7 @@ def _evidence(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> E
         return plain(parts["test"], rotation.basis, how, contrast)
     train, val, test = (parts[split] for split in SPLITS)
     controls = {
-        method.name.column: method.controls(train, val, rotation.size, bench.search_config(place.seed))
+        method.name.column: method.controls(train, val, rotation.size, search_config(bench.config, place.seed))
         for method in find_methods(config.compared)[1:]
     }
     return gather(train, test, rotation.basis, controls, how, contrast)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
     from interp.clip.model import Clip
     from interp.data.norms import Norm
+    from interp.interventions.rotation import Rotation
     from interp.methods.outcomes import Outcomes
     from interp.runs.place import Place
 
@@ -44,12 +45,16 @@ class Trained:
 class TrainedCells(Protocol):
     """What is found at each cell besides the search; can be sent to other processes."""
 
-    def __call__(self, place: Place, clip: Clip) -> Trained:
-        """Train at a cell, and measure.
+    def train(self, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
+        """Train at a cell, or go on, or load what is there: the model, and the rotation trained with it.
 
         Args:
             clip: the base, which must stay as it is.
         """
+        ...
+
+    def __call__(self, place: Place, clip: Clip) -> Trained:
+        """Train at a cell, and measure; `clip` is the base."""
         ...
 
 

@@ -101,7 +101,7 @@ def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequen
             _in_processes(work, rows, processes, keys)
         else:
             run = prepare()
-            with _one_thread():
+            with one_thread():
                 with _paths_bar(work) as bar:
                     for row in _longest_first(work, run.tokens):
                         _keep_path(work, clip, run.tokens, row)
@@ -180,7 +180,8 @@ def _tasks(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, as the processes do."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

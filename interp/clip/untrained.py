@@ -1,0 +1,34 @@
+"""A model that has learnt nothing of texts: what a search finds in it is no finding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from interp.clip.model import Clip
+from interp.clip.parts import tower_parts
+
+
+def untrained(clip: Clip, seed: int = 0) -> Clip:
+    """The same architecture, its text tower and projection with random weights as transformers initializes them.
+
+    The vision tower stays as it is, so that images keep their embeddings, and so does the temperature.
+
+    Args:
+        clip: stays as it is.
+        seed: of the weights.
+    """
+    from transformers import CLIPModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # transformers draws from the global generator
+        model = CLIPModel(clip.model.config)
+    torch.nn.Module.to(model, device=clip.device, dtype=clip.model.dtype).eval().requires_grad_(False)
+    print_of = f"{clip.fingerprint}-untrained-{seed}"
+    fresh = replace(clip, name=f"{clip.name} with random weights", model=model, fingerprint=print_of)
+    with torch.no_grad():
+        for new, old in zip(tower_parts(fresh, "vision"), tower_parts(clip, "vision"), strict=True):
+            new.load_state_dict(old.state_dict())
+        model.logit_scale.copy_(clip.model.logit_scale)
+    return fresh

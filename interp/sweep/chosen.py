@@ -1,0 +1,96 @@
+"""The chosen cell of a sweep, examined further: other seeds, an arbitrary label, random weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from interp.clip.model import Clip
+from interp.clip.sites import Site
+from interp.clip.untrained import untrained
+from interp.data.pairs import SPLITS
+from interp.evidence.arbitrary import alphabetical_halves
+from interp.interventions.rotation import Rotation, overlap
+from interp.methods import find_methods
+from interp.methods.outcomes import align, mean_iia
+from interp.methods.pairs import PairsAtSite, pair_run
+from interp.runs.chosen import Chosen
+from interp.runs.place import Place
+from interp.stats import Estimate
+from interp.sweep.cell import search_config
+from interp.sweep.workers import Work
+
+MORE_SEEDS = 2  # beside that of the cell
+LEAST = 2  # pairs that random sources need
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """A model at the site of the chosen cell.
+
+    Attributes:
+        parts: by split.
+        negatives: the negative texts by split.
+    """
+
+    parts: dict[str, PairsAtSite]
+    negatives: dict[str, list[str]]
+
+
+def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] = lambda: None) -> Chosen:
+    """Examine the chosen cell, in the fine-tuned model if there is one.
+
+    Args:
+        clip: the base.
+        on_step: called after each of `steps` steps.
+    """
+    model, rotation = clip, Rotation.load(place.rotation_file(work.folder))
+    others = [place._replace(seed=place.seed + more + 1) for more in range(MORE_SEEDS)]
+    if work.trained is not None:
+        model, rotation = work.trained.train(place, clip)
+    here = _at(work, model, place)
+    overlaps = {}
+    for other in others:
+        found = _search(work, here.parts, other) if work.trained is None else work.trained.train(other, clip)[1]
+        overlaps[other.seed] = overlap(rotation.basis, found.basis)
+        on_step()
+    halves = {
+        name: replace(part, pairs=alphabetical_halves(part.pairs, here.negatives[name]))
+        for name, part in here.parts.items()
+    }
+    arbitrary = _iia(work, halves, place)
+    on_step()
+    without = _iia(work, _at(work, untrained(clip, place.seed), place).parts, place)
+    on_step()
+    return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without)
+
+
+def steps() -> int:
+    """How many steps `examine` has."""
+    return MORE_SEEDS + 2
+
+
+def _at(work: Work, clip: Clip, place: Place) -> Examined:
+    features, site = work.features.to(clip.device), Site("text", place.layer)
+    run = pair_run(clip, features, [place.layer])
+    rows = {name: features.rows(name) for name in SPLITS}
+    parts = {name: PairsAtSite(run.take(torch.tensor(some)), site) for name, some in rows.items()}
+    return Examined(parts, {name: [features.pairs[i].negative for i in some] for name, some in rows.items()})
+
+
+def _search(work: Work, parts: dict[str, PairsAtSite], place: Place) -> Rotation:
+    """By the method of the sweep's cells."""
+    (method, *_) = find_methods(work.config.compared)
+    (rotation,) = method.fit(parts["train"], parts["val"], [place.size], search_config(work.config, place.seed))
+    return rotation
+
+
+def _iia(work: Work, parts: dict[str, PairsAtSite], place: Place) -> Estimate:
+    """IIA of what a search finds; not defined where a split has too few pairs for one."""
+    if min(map(len, parts.values())) < LEAST:
+        return Estimate(math.nan, 0)
+    basis = _search(work, parts, place).basis
+    return mean_iia([align(parts["test"], basis, sources="random", seed=place.seed)])
