@@ -114,11 +114,11 @@ def test_the_schema_of_the_paper_keeps_its_keys():
     found = schema(tuned=True)
     first, *keys = [measure.key for measure in found.shown("table", tuned=False)]
     assert first == "directions"
-    assert keys[:9] == ["iia", "iia_c2d", "iia_d2c", "iia_pca", "iia_means", "iia_random", "shift_c2d", "shift_d2c",
-                        "preference"]  # fmt: skip
-    assert keys[9:12] == [f"r_imageability_{route}" for route in ("through", "around", "full")]
-    own = [measure.heading for measure in found.shown("table", tuned=False)][1:10]
-    assert own == ["IIA", "c>d", "d>c", "pca", "means", "random", "c>d", "d>c", "pref"]
+    assert keys[:13] == ["iia", "iia_c2d", "iia_d2c", "iia_pca", "iia_means", "iia_random", "shift_c2d", "shift_d2c",
+                         "ratio_c2d", "ratio_d2c", "r2", "neutral_preference", "preference"]  # fmt: skip
+    assert keys[13:16] == [f"r_imageability_{route}" for route in ("through", "around", "full")]
+    own = [measure.heading for measure in found.shown("table", tuned=False)][1:14]
+    assert own == ["IIA", "c>d", "d>c", "pca", "means", "random", "c>d", "d>c", "c>d", "d>c", "R²", "neutral", "pref"]
     assert [measure.key for measure in schema(WINES).shown("heatmap")][:5] == [
         "iia", "iia_b2w", "iia_w2b", "iia_das", "iia_pca",
     ]  # fmt: skip

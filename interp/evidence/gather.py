@@ -69,7 +69,7 @@ def gather(
     """
     (own,) = how.swap(test, [basis], DRAWS)
     gap, out = train.gap, _plain(own.across, contrast)
-    out |= clustered_mean(own.across.gaps(), test.pairs.clusters).columns("gap") | {"gap_train": gap}
+    out |= clustered_mean(own.across.gaps(), own.across.groups[: len(test)]).columns("gap") | {"gap_train": gap}
     out |= calibration(own.across, own.within, gap, contrast)
     out |= necessity(test, neutralize(test, basis, midpoint(train)))
     out |= specificity(test, basis, sources=how.sources, seed=how.seed)

@@ -51,7 +51,7 @@ def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
 
     If the preference is in Z, they are chance, 0 and 0. A gap that has changed its sign leaves a negative share.
     """
-    groups, neutral = part.pairs.clusters, found.positive - found.negative
+    groups, neutral = np.asarray(part.pairs.clusters), found.positive - found.negative
     negative, positive = part.clean.cpu().numpy().reshape(2, -1)
     out = clustered_share(preference(found.positive, found.negative), groups).columns("neutral_preference")
     out |= clustered_mean(neutral, groups).columns("neutral_gap")

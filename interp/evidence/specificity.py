@@ -84,7 +84,7 @@ def separation(across: Outcomes, within: Outcomes) -> Estimate:
     """
     placed = []
     for one in DIRECTIONS:
-        a, b = (SIGN[one] * each.moves(one).astype(np.float64) for each in (across, within))
+        a, b = (SIGN[one] * each.moves(one) for each in (across, within))
         crossed, alike = _placement(a, b), 1 - _placement(b, a)
         placed.append(crossed + alike - crossed.mean())
     return clustered_mean(np.mean(placed, axis=0), across.groups, across.source_groups)

@@ -68,8 +68,8 @@ class Outcomes:
         return self.groups[: self.pairs][self.sources]
 
     def moves(self, direction: Direction) -> np.ndarray:
-        """By how much the intervention moves each score (a cosine): counterfactual minus base."""
-        return self.counterfactual[direction] - self.base[direction]
+        """By how much the intervention moves each score (a cosine): counterfactual minus base; float64."""
+        return np.subtract(self.counterfactual[direction], self.base[direction], dtype=np.float64)
 
     def shift(self, direction: Direction) -> float:
         """How much the intervention moves the score (a cosine) on average."""

@@ -105,6 +105,7 @@ class _Search:
         self.since = 0 if gained or not ended else self.since + 1
 
 
+@runtime_checkable
 class Loss(Protocol):
     """What a search minimizes."""
 

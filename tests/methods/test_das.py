@@ -225,8 +225,8 @@ def test_methods_without_a_search_are_what_they_say(pairs: PairRun):
     _, _, right = torch.linalg.svd(centred, full_matrices=False)
     assert largest_angle(found_by("pca", pairs, 3), orthonormal(right[:3].T)) < 0.1
     difference = functional.normalize(streams[:20].mean(0) - streams[20:].mean(0), dim=0)
-    assert largest_angle(found_by("means", pairs, 1), difference[:, None]) < 0.1
-    assert abs(float(found_by("means", pairs, 5)[:, 0] @ difference)) == pytest.approx(1, abs=1e-5)
+    for size in (1, 5):  # no more than the one direction there is
+        assert largest_angle(found_by("means", pairs, size), difference[:, None]) < 0.1
     assert largest_angle(found_by("random", pairs, 3, seed=0), found_by("random", pairs, 3, seed=1)) > 1
 
 
@@ -235,7 +235,7 @@ def test_a_control_never_draws_from_the_stream_of_a_search():
     searches = set(range(10_000))
     control = METHODS["random"]
     controls = [own_seed(one) for seed in range(100) for one in control.seeds(seed)]
-    assert len(set(controls)) == 300
+    assert len(set(controls)) == 2000
     assert not searches & set(controls)
 
 

@@ -38,6 +38,41 @@ def share_by_pairs(
     return share, max(low, 0.0), min(high, 1.0)
 
 
+def mean_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]) -> tuple[float, float, float]:
+    """A mean with its interval, which has no ends if all values are the same or clusters are too few."""
+    mean, count = sum(values) / len(values), min(len(set(bases)), len(set(sources)))
+    if count < 3 or max(values) - min(values) < 1e-12 * max(map(abs, values)):
+        return mean, math.nan, math.nan
+    reach = stats.t(count - 1).ppf(0.975) * error_by_pairs(values, bases, sources)
+    return mean, mean - reach, mean + reach
+
+
+def ratio_by_pairs(
+    top: Sequence[float], bottom: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]
+) -> tuple[float, float, float]:
+    """A ratio of means; its interval ends where the mean of top - ratio * bottom begins to differ from 0, which is
+    sought. It has no ends if that of bottom does not differ from 0."""
+    value, (x, y) = sum(top) / sum(bottom), (np.array(one) for one in (top, bottom))
+
+    def holds(theta: float) -> bool:
+        _, low, high = mean_by_pairs((x - theta * y).tolist(), bases, sources)
+        return low <= 0 <= high
+
+    _, low, high = mean_by_pairs(y.tolist(), bases, sources)
+    if low <= 0 <= high or not holds(value):
+        return value, math.nan, math.nan
+    ends = []
+    for way in (-1, 1):
+        inside, outside = 0.0, 1e-6 * abs(value) + 1e-12
+        while holds(value + way * outside):
+            inside, outside = outside, 2 * outside
+        for _ in range(50):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if holds(value + way * middle) else (inside, middle)
+        ends.append(value + way * inside)
+    return value, *ends
+
+
 @dataclass(frozen=True)
 class Design:
     """Units of articles, each a base with a source drawn from all in a ring, twice.

@@ -6,11 +6,8 @@ must be the same for two computations to agree (seeds, and how often something i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,132 +16,22 @@ from torch import Tensor
 from torch.nn import functional
 
 import interp
-from tests.oracles.dyads import error_by_pairs, share_by_pairs
+from tests.oracles.dyads import error_by_pairs
+from tests.oracles.evidence import clusters, controls, evidence, hits, iias
+from tests.oracles.world import World, changed_scores, clean, draw_sources, interventions, random_subspace
 
 NORMS, ROUTES = ("imageability", "concreteness"), ("through", "around", "full")
-OTHER = {"caption": "description", "description": "caption"}
-FIELD = {"description": "positive", "caption": "negative", "group": "group"}  # of a pair
-SUFFIX = {"caption": "c2d", "description": "d2c"}  # by the kind of the base
 TARGET = {"caption": 1, "description": 0}  # which of [base, counterfactual] must win, by the kind of the base
-SOURCE_DRAWS, RESAMPLES, RESAMPLING_SEED = 2, 2000, 0
+RESAMPLES, RESAMPLING_SEED = 2000, 0
 RATE, BATCH, LOOK_EVERY, PATIENCE, LEAST_GAIN = 1e-2, 64, 20, 3, 5e-3
 
 
-def control_seeds(seed: int) -> list[int]:
-    """Seeds of the random subspaces that a cell of a seed is compared with."""
-    own = [3 * seed, 3 * seed + 1, 3 * seed + 2]
-    return [int(np.random.SeedSequence([one, 1]).generate_state(1)[0]) for one in own]
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """A model in float64, and the pairs and image embeddings of each split."""
-
-    clip: Any
-    pairs: Mapping[str, Sequence[Any]]
-    images: Mapping[str, Tensor]
-
-    def all(self, split: str, field: str) -> list[str]:
-        """The `description`, `caption` or `group` (article) of each pair of a split."""
-        return [getattr(pair, FIELD[field]) for pair in self.pairs[split]]
-
-
-def load_world(model: str, data: str) -> World:
-    """Load a model and data, and embed one image after another."""
-    clip, loaded = interp.load_clip(model, dtype=torch.float64), interp.load_pairs(data)
-    pairs = {name: [pair for pair in loaded.pairs if pair.split == name] for name in ("train", "val", "test")}
-    images = {}
-    for name, some in pairs.items():
-        pixels = [clip.processor([loaded.open_image(pair)], return_tensors="pt")["pixel_values"] for pair in some]
-        embedded = [clip.model.get_image_features(pixel_values=one.double()).pooler_output for one in pixels]
-        images[name] = functional.normalize(torch.cat(embedded), dim=-1)
-    return World(clip, pairs, images)
-
-
-def score(
-    world: World, texts: Sequence[str], images: Tensor, layer: int, change: Callable[[Tensor], Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
-    """Scores of texts for the images beside them, and the streams at EOT after a block, before `change` alters them.
-
-    The texts are padded behind their EOT, where no token before it can see.
-    """
-    ids = [world.clip.tokenizer(text)["input_ids"] for text in texts]
-    longest, rows, eot = max(map(len, ids)), torch.arange(len(ids)), torch.tensor([len(one) - 1 for one in ids])
-    padded = torch.tensor([one + [world.clip.eot] * (longest - len(one)) for one in ids])
-    seen = []
-
-    def hook(module: Any, inputs: Any, output: Tensor) -> Tensor:
-        seen.append(output[rows, eot])
-        output = output.clone()
-        output[rows, eot] = seen[0] if change is None else change(seen[0])
-        return output
-
-    handle = world.clip.model.text_model.encoder.layers[layer - 1].register_forward_hook(hook)
-    features = world.clip.model.get_text_features(input_ids=padded).pooler_output
-    handle.remove()
-    return (functional.normalize(features, dim=-1) * images).sum(-1), seen[0]
-
-
-@cache
-def clean(world: World, split: str, kind: str, layer: int) -> tuple[Tensor, Tensor]:
-    """Scores and streams of the unchanged texts of a split."""
-    return score(world, world.all(split, kind), world.images[split], layer)
-
-
-def changed_scores(
-    world: World, split: str, kind: str, layer: int, basis: Tensor, source: Sequence[int], rows: Sequence[int]
-) -> Tensor:
-    """Scores of the texts of one kind of some pairs, given Z from the texts of the other kind of their source pairs."""
-    texts, given = world.all(split, kind), clean(world, split, OTHER[kind], layer)[1][[source[i] for i in rows]]
-    projector = basis @ basis.T
-    images = world.images[split][rows]
-    return score(world, [texts[i] for i in rows], images, layer, lambda h: h + (given - h) @ projector)[0]
-
-
-def draw_sources(n: int, generator: torch.Generator) -> list[int]:
-    """The source of each of n pairs: in a random ring of all, the one before it."""
-    ring = torch.randperm(n, generator=generator).tolist()
-    before = {ring[place]: ring[place - 1] for place in range(n)}
-    return [before[i] for i in range(n)]
-
-
-def interventions(
-    world: World, split: str, layer: int, basis: Tensor, seed: int
-) -> dict[str, list[tuple[str, str, float, float]]]:
-    """For each kind of base, and each draw and pair: the articles of base and source, 1 for a hit, and by how much the
-    score moves."""
-    generator, n = torch.Generator().manual_seed(seed), len(world.pairs[split])
-    out: dict[str, list[tuple[str, str, float, float]]] = {"caption": [], "description": []}
-    for _ in range(SOURCE_DRAWS):
-        source = draw_sources(n, generator)
-        for kind, rows in out.items():
-            before = clean(world, split, kind, layer)[0].tolist()
-            after = changed_scores(world, split, kind, layer, basis, source, range(n)).tolist()
-            for i in range(n):
-                rise = after[i] - before[i]
-                hit = 0.5 if rise == 0 else float(rise > 0) if kind == "caption" else float(rise < 0)
-                rows.append((world.pairs[split][i].group, world.pairs[split][source[i]].group, hit, rise))
-    return out
-
-
-def iias(
-    world: World, split: str, layer: int, bases: Sequence[Tensor], seed: int
-) -> dict[str, tuple[float, float, float]]:
-    """IIA of both directions together, and of each: the mean over some subspaces, with its interval."""
-    found = [interventions(world, split, layer, basis, seed) for basis in bases]
-    out = {}
-    for suffix, kinds in {"": tuple(SUFFIX), **{f"_{short}": (kind,) for kind, short in SUFFIX.items()}}.items():
-        hits = np.mean([[hit for _, _, hit, _ in one[kind]] for one in found for kind in kinds], axis=0)
-        bases, sources, _, _ = zip(*found[0][kinds[0]], strict=True)  # the same of each subspace and in both directions
-        out[suffix] = share_by_pairs(hits, bases, sources)
-    return out
-
-
-def iia_error(world: World, split: str, layer: int, basis: Tensor, seed: int) -> float:
-    """The standard error of the IIA of both directions."""
-    up, down = interventions(world, split, layer, basis, seed).values()
-    hits = [(one[2] + other[2]) / 2 for one, other in zip(up, down, strict=True)]
-    return error_by_pairs(hits, [base for base, *_ in up], [source for _, source, *_ in up])
+def correlation(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """Pearson's r, and the middle 95 % of it over samples of the units drawn with replacement."""
+    both, rng, n, sampled = np.array([x, y]), np.random.default_rng(RESAMPLING_SEED), len(x), []
+    for _ in range(RESAMPLES):
+        sampled.append(np.corrcoef(np.repeat(both, rng.multinomial(n, [1 / n] * n), axis=1))[0, 1])
+    return float(np.corrcoef(both)[0, 1]), *np.percentile(sampled, [2.5, 97.5]).tolist()
 
 
 def resampled(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
@@ -157,39 +44,10 @@ def resampled(values: Sequence[float], articles: Sequence[str]) -> tuple[float, 
     return float(np.mean(values)), *np.percentile(means, [2.5, 97.5]).tolist()
 
 
-def correlation(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """Pearson's r, and the middle 95 % of it over samples of the units drawn with replacement."""
-    both, rng, n, sampled = np.array([x, y]), np.random.default_rng(RESAMPLING_SEED), len(x), []
-    for _ in range(RESAMPLES):
-        sampled.append(np.corrcoef(np.repeat(both, rng.multinomial(n, [1 / n] * n), axis=1))[0, 1])
-    return float(np.corrcoef(both)[0, 1]), *np.percentile(sampled, [2.5, 97.5]).tolist()
-
-
-def random_subspace(width: int, size: int, seed: int) -> Tensor:
-    """Normal vectors, each made orthogonal to those before it; rounded to float32, as a search starts from them."""
-    drawn = torch.randn(width, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    columns: list[Tensor] = []
-    for one in drawn.T:
-        for other in columns:
-            one = one - (one @ other) * other
-        columns.append(one / one.norm())
-    return torch.stack(columns, dim=1).float().double()
-
-
-def principal_components(streams: Tensor, size: int) -> Tensor:
-    """The first right singular vectors of centred streams."""
-    return torch.linalg.svd(streams - streams.mean(0))[2][:size].T
-
-
-def controls(world: World, layer: int, size: int, seed: int) -> dict[str, list[Tensor]]:
-    """Subspaces that need no search: components, means completed by components of what is left, and random ones."""
-    described, captioned = (clean(world, "train", kind, layer)[1] for kind in ("description", "caption"))
-    streams = torch.cat([described, captioned])
-    apart = functional.normalize(described.mean(0) - captioned.mean(0), dim=0)
-    left = streams - torch.outer(streams @ apart, apart)
-    means = torch.cat([apart[:, None], principal_components(left, size - 1)], dim=1)
-    drawn = [random_subspace(streams.shape[1], size, one) for one in control_seeds(seed)]
-    return {"pca": [principal_components(streams, size)], "means": [means], "random": drawn}
+def iia_error(world: World, split: str, layer: int, basis: Tensor, seed: int) -> float:
+    """The standard error of the IIA of both directions."""
+    found = interventions(world, split, layer, basis, seed)
+    return error_by_pairs(hits(found), *clusters(found["caption"]))
 
 
 def loss(world: World, split: str, layer: int, basis: Tensor, source: Sequence[int], rows: Sequence[int]) -> Tensor:
@@ -204,8 +62,8 @@ def loss(world: World, split: str, layer: int, basis: Tensor, source: Sequence[i
 
 def loss_on_val(world: World, layer: int, basis: Tensor, seed: int) -> float:
     """The loss of all pairs of val, each with one source."""
-    n = len(world.pairs["val"])
-    return float(loss(world, "val", layer, basis, draw_sources(n, torch.Generator().manual_seed(seed)), range(n)))
+    source = draw_sources(world.all("val", "group"), torch.Generator().manual_seed(seed))
+    return float(loss(world, "val", layer, basis, source, range(len(source))))
 
 
 def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> tuple[Tensor, int]:
@@ -223,7 +81,7 @@ def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> tu
     without_gain = 0
     for step in range(1, max_steps + 1):
         if not batches:  # a new pass over the pairs, with new sources
-            source = draw_sources(n, generator)
+            source = draw_sources(world.all("train", "group"), generator)
             order = torch.randperm(n, generator=generator).tolist()
             batches = [order[start : start + BATCH] for start in range(0, n, BATCH)]
         optimizer.zero_grad()
@@ -326,22 +184,14 @@ def measures(
         The measures, the attributions of words, as `attributions` gives them, and the basis that `search` finds.
     """
     basis = interp.Rotation.load(rotation).basis.double()
-    width, out = len(basis), {"test_pairs": float(len(world.pairs["test"]))}
+    out = {"test_pairs": float(len(world.pairs["test"])), "directions": float(basis.shape[1])}
     found, out["das_steps"] = search(world, layer, size, seed, max_steps)
     out["das_val_loss"] = loss_on_val(world, layer, basis, seed)
-    done = interventions(world, "test", layer, basis, seed)
-    described, captioned = (clean(world, "test", kind, layer)[0].tolist() for kind in ("description", "caption"))
-    preferred = [float(a > b) for a, b in zip(described, captioned, strict=True)]
-    shares = {"preference": share_by_pairs(preferred, world.all("test", "group"))}
-    for kind, rows in done.items():
-        out[f"shift_{SUFFIX[kind]}"] = sum(rise for *_, rise in rows) / len(rows)
-    out["iia_val"], out["directions"] = iias(world, "val", layer, [basis], seed)[""][0], float(basis.shape[1])
+    out["iia_val"] = iias([interventions(world, "val", layer, basis, seed)])[""][0]
     out["iia_val_se"] = iia_error(world, "val", layer, basis, seed)
-    compared = {"": [basis]} | {f"_{name}": bases for name, bases in controls(world, layer, size, seed).items()}
-    compared |= {"_size0": [torch.zeros(width, 0, dtype=torch.float64)], "_whole": [torch.eye(width).double()]}
-    for name, bases in compared.items():
-        shares |= {f"iia{name}{suffix}": each for suffix, each in iias(world, "test", layer, bases, seed).items()}
-    for name, each in shares.items():
+    values, intervals = evidence(world, layer, basis, controls(world, layer, size, seed), seed)
+    out |= values
+    for name, each in intervals.items():
         out[name], out[f"{name}_low"], out[f"{name}_high"] = each
     said, out["attribution_delta"] = attributions(world, layer, basis, attributed, n_steps)
     for norm in NORMS:

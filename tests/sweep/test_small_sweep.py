@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -20,7 +21,8 @@ from torch.testing import assert_close
 
 import interp
 from tests.oracles.plain_forward import random_clip
-from tests.oracles.small_sweep import World, load_world, measures
+from tests.oracles.small_sweep import measures
+from tests.oracles.world import World, load_world
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +34,14 @@ CHECKED = ((2, 6, 0), (4, 2, 1))  # layer, size, seed
 # The sweep computes in float32, the oracle in float64. Scores are of order 1, rounded to about 1e-7. Shares and counts
 # change only if a score moves across another one, and the closest two that are compared are 1e-5 apart; means and
 # losses of scores, attributions and their correlations came out less than 1e-6 apart.
+SHARES = (
+    "iia", "preference", "n_", "das_steps", "test_pairs", "directions", "neutral_preference", "swap_retrieval", "auc",
+    "single_iia", "percentile",
+)  # fmt: skip
 EXACT, ROUNDED = 1e-9, 1e-5
+# What is said in units of the gap, here 0.04, has the rounding of scores divided by it.
+IN_GAPS = ("r2", "ratio", "within_error", "gap_left", "single_share")
+RELATIVE = 2e-5
 LARGEST_ANGLE = 0.1  # degrees between what two searches of up to 150 steps find; it was less than 0.001
 
 
@@ -103,10 +112,10 @@ def world(swept: Swept) -> World:
     return load_world(swept.model, swept.data)
 
 
-def close(got: float, wanted: float, name: str, tolerance: float) -> None:
-    """Assert that two numbers are as close as they must be; names the measure if not."""
-    pair = [torch.tensor(one, dtype=torch.float64) for one in (got, wanted)]
-    assert_close(*pair, rtol=0, atol=tolerance, msg=lambda said: f"{name}: {said}")
+def close(got: float | None, wanted: float, name: str, tolerance: float, relative: float = 0.0) -> None:
+    """Assert that two numbers are as close as they must be; names the measure if not. A cell says null for NaN."""
+    pair = [torch.tensor(math.nan if one is None else one, dtype=torch.float64) for one in (got, wanted)]
+    assert_close(*pair, rtol=relative, atol=tolerance, equal_nan=True, msg=lambda said: f"{name}: {said}")
 
 
 @pytest.mark.parametrize(("layer", "size", "seed"), CHECKED)
@@ -119,8 +128,8 @@ def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: Wo
     got = {name: value for name, value in cell["measures"].items() if name != "seconds"}
     assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
     for name, value in wanted.items():
-        shares = name.startswith(("iia", "preference", "n_", "das_steps", "test_pairs", "directions"))
-        close(got[name], value, name, EXACT if shares else ROUNDED)
+        tolerance = EXACT if name.startswith(SHARES) else ROUNDED
+        close(got[name], value, name, tolerance, RELATIVE if name.startswith(IN_GAPS) else 0.0)
     assert 0 < wanted["preference"] != 0.5  # at 1/2 it would not tell which of two texts is preferred
     assert 0.5 < wanted["iia"] < 1  # nor would intervals of a perfect share tell what was resampled
     for route, words in said.items():

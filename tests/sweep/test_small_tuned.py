@@ -19,8 +19,9 @@ from interp.results.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import random_clip
-from tests.oracles.small_sweep import attributions, load_world
+from tests.oracles.small_sweep import attributions
 from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
+from tests.oracles.world import load_world
 from tests.sweep.test_small_sweep import write_concadia
 from training import ablation
 

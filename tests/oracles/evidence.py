@@ -1,0 +1,264 @@
+"""What is measured of a subspace, one swap and one pair of numbers after another: the oracle of `interp.evidence`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tests.oracles.dyads import mean_by_pairs, ratio_by_pairs, share_by_pairs
+from tests.oracles.world import (
+    KINDS,
+    OTHER,
+    SIGN,
+    SUFFIX,
+    Done,
+    Interventions,
+    World,
+    clean,
+    draw_sources,
+    embed,
+    exchange,
+    gaps,
+    interventions,
+    random_subspace,
+    score,
+)
+
+Interval = tuple[float, float, float]  # value, low, high
+AMONG, RANDOM_SUBSPACES = 64, 20
+
+
+def control_seeds(seed: int) -> list[int]:
+    """Seeds of the random subspaces that a cell of a seed is compared with."""
+    own = range(RANDOM_SUBSPACES * seed, RANDOM_SUBSPACES * (seed + 1))
+    return [int(np.random.SeedSequence([one, 1]).generate_state(1)[0]) for one in own]
+
+
+def principal_components(streams: Tensor, size: int) -> Tensor:
+    """The first right singular vectors of centred streams."""
+    return torch.linalg.svd(streams - streams.mean(0))[2][:size].T
+
+
+def kind_means(world: World, layer: int) -> tuple[Tensor, Tensor]:
+    """The mean streams of the descriptions and of the captions of train."""
+    described, captioned = (clean(world, "train", kind, layer)[1] for kind in ("description", "caption"))
+    return described.mean(0), captioned.mean(0)
+
+
+def mean_gradient(world: World, layer: int) -> Tensor:
+    """The gradient of the score of a text of train with respect to its stream, the mean over texts."""
+    found = []
+    for kind in KINDS:
+        texts, images = world.all("train", kind), world.images["train"]
+        added = torch.zeros_like(clean(world, "train", kind, layer)[1]).requires_grad_()
+        scores, _ = score(world, texts, images, layer, lambda h, added=added: h + added)
+        found.append(torch.autograd.grad(scores.sum(), added)[0])
+    return torch.cat(found).mean(0)
+
+
+def lever(difference: Tensor, gradient: Tensor) -> Tensor:
+    """The unit vector half way between two others."""
+    return functional.normalize(functional.normalize(difference, dim=0) + functional.normalize(gradient, dim=0), dim=0)
+
+
+def controls(world: World, layer: int, size: int, seed: int) -> dict[str, list[Tensor]]:
+    """Subspaces that need no search, by the name of their method."""
+    described, captioned = kind_means(world, layer)
+    difference, gradient = described - captioned, mean_gradient(world, layer)
+    directions = {"means": difference, "gradient": gradient, "lever": lever(difference, gradient)}
+    streams = torch.cat([clean(world, "train", kind, layer)[1] for kind in KINDS])
+    drawn = [random_subspace(streams.shape[1], size, one) for one in control_seeds(seed)]
+    alone = {name: [functional.normalize(one, dim=0)[:, None]] for name, one in directions.items()}
+    return {"pca": [principal_components(streams, size)], **alone, "random": drawn}
+
+
+def clusters(done: Sequence[Done]) -> tuple[list[str], list[str]]:
+    """Articles of bases, and of sources."""
+    return [one.base for one in done], [one.source for one in done]
+
+
+def both(found: Interventions) -> list[tuple[Done, Done]]:
+    """What is done with the caption and with the description of each pair, with the same source pair."""
+    return list(zip(found["caption"], found["description"], strict=True))
+
+
+def hits(found: Interventions) -> list[float]:
+    """Hits of each pair and draw, the mean of both kinds."""
+    return [(caption.hit + description.hit) / 2 for caption, description in both(found)]
+
+
+def iias(found: Sequence[Interventions]) -> dict[str, Interval]:
+    """IIA of both kinds together, and of each: the mean over some subspaces, with its interval."""
+    out = {}
+    for suffix, kinds in {"": KINDS, **{f"_{short}": (kind,) for kind, short in SUFFIX.items()}}.items():
+        each = [[done.hit for done in one[kind]] for one in found for kind in kinds]
+        out[suffix] = share_by_pairs(np.mean(each, axis=0).tolist(), *clusters(found[0]["caption"]))
+    return out
+
+
+Swapped = tuple[Interventions, Interventions]  # across kinds, and within them
+
+
+def swapped(world: World, layer: int, basis: Tensor, seed: int, draws: int) -> Swapped:
+    """Interventions on the test pairs across kinds, and within them with the same sources."""
+    across, within = (
+        interventions(world, "test", layer, basis, seed, draws=draws, within=within) for within in (False, True)
+    )
+    return across, within
+
+
+def errors(found: Swapped, gap: float) -> list[float]:
+    """Twice the squared error of each pair, in units of the squared gap: of swaps across kinds, then within them."""
+    crossed = [(a.rise / gap - 1) ** 2 + (b.rise / gap + 1) ** 2 for a, b in both(found[0])]
+    return crossed + [(a.rise / gap) ** 2 + (b.rise / gap) ** 2 for a, b in both(found[1])]
+
+
+def less_than_one(lost: Interval) -> Interval:
+    """1 - x for an x with an interval."""
+    value, low, high = lost
+    return 1 - value, 1 - high, 1 - low
+
+
+def r2(lost: Sequence[float], found: Swapped) -> Interval:
+    """R², of the errors of swaps across kinds and within them."""
+    units = [*found[0]["caption"], *found[1]["caption"]]
+    return less_than_one(mean_by_pairs(lost, *clusters(units)))
+
+
+def calibration(found: Swapped, gap: float) -> dict[str, Interval]:
+    """Rises over the gap in the train pairs, and R²."""
+    out = {}
+    for kind, short in SUFFIX.items():
+        ratios = [SIGN[kind] * done.rise / gap for done in found[0][kind]]
+        out[f"ratio_{short}"] = mean_by_pairs(ratios, *clusters(found[0][kind]))
+    return out | {"r2": r2(errors(found, gap), found)}
+
+
+def necessity(world: World, layer: int, basis: Tensor) -> dict[str, Interval]:
+    """Preference and gap when Z of all texts is half way between the means of the kinds."""
+    described, captioned = kind_means(world, layer)
+    neutral, articles, scores = (described + captioned) / 2, world.all("test", "group"), {}
+    for kind in KINDS:
+        change = exchange(basis, neutral)
+        scores[kind] = score(world, world.all("test", kind), world.images["test"], layer, change)[0].tolist()
+    left = [a - b for a, b in zip(scores["description"], scores["caption"], strict=True)]
+    return {
+        "neutral_preference": share_by_pairs([float(one > 0) for one in left], articles, articles),
+        "neutral_gap": mean_by_pairs(left, articles, articles),
+        "gap_left": ratio_by_pairs(left, gaps(world, "test", layer), articles, articles),
+    }
+
+
+def specificity(world: World, layer: int, basis: Tensor, seed: int) -> dict[str, Interval]:
+    """What a swap does to scores with all other images, and to retrieval of the own one."""
+    articles, images = world.all("test", "group"), world.images["test"]
+    source, n = draw_sources(articles, torch.Generator().manual_seed(seed)), len(articles)
+    order = np.random.default_rng(0).permutation(n).tolist()
+    sets = [order[start : start + AMONG] for start in range(0, n, AMONG)]
+    own, elsewhere, lost = [], [], []
+    for kind in KINDS:
+        given, texts = clean(world, "test", OTHER[kind], layer)[1][source], world.all("test", kind)
+        before, after = embed(world, texts, layer)[0], embed(world, texts, layer, exchange(basis, given))[0]
+        for i in range(n):
+            rises = [SIGN[kind] * float((after[i] - before[i]) @ image) for image in images]
+            own.append(rises[i])
+            elsewhere.append(sum(rises[j] for j in range(n) if j != i) / (n - 1))
+            (some,) = (one for one in sets if i in one)
+            right = [all(text[i] @ images[i] > text[i] @ images[j] for j in some if j != i) for text in (before, after)]
+            lost.append(float(right[0]) - float(right[1]))
+    units = articles * 2, [articles[j] for j in source] * 2
+    return {"elsewhere": ratio_by_pairs(elsewhere, own, *units), "swap_retrieval_lost": mean_by_pairs(lost, *units)}
+
+
+def beyond(value: float, others: Sequence[float]) -> list[float]:
+    """For each of some numbers 1 if the value is higher, 0 if it is lower, else 1/2."""
+    return [float(value > other) + 0.5 * float(value == other) for other in others]
+
+
+def auc(found: Swapped) -> Interval:
+    """How often a swap across kinds moves a score further than one within a kind; all are compared with all."""
+    placed = []
+    for kind, sign in SIGN.items():
+        crossed, alike = ([sign * done.rise for done in one[kind]] for one in found)
+        wins = np.array([beyond(one, alike) for one in crossed])
+        placed.append(wins.mean(1) + wins.mean(0) - wins.mean())
+    return mean_by_pairs(np.mean(placed, axis=0).tolist(), *clusters(found[0]["caption"]))
+
+
+def single(world: World, layer: int, basis: Tensor, seed: int) -> tuple[Interval, float]:
+    """The share of the shift that is left of Z if only its best direction is swapped, and IIA of that direction."""
+    described, captioned = kind_means(world, layer)
+    projector = basis @ basis.T
+    best = lever(projector @ (described - captioned), projector @ mean_gradient(world, layer))[:, None]
+    whole, alone = (interventions(world, "test", layer, one, seed, draws=1) for one in (basis, best))
+    shifts = [[caption.rise - description.rise for caption, description in both(one)] for one in (alone, whole)]
+    return ratio_by_pairs(*shifts, *clusters(whole["caption"])), float(np.mean(hits(alone)))
+
+
+def whole_stream(world: World, layer: int, width: int) -> dict[str, Interval]:
+    """How much of each pair's gap comes with the whole stream of its other text."""
+    found = interventions(world, "test", layer, torch.eye(width, dtype=torch.float64), None)
+    missed, wanted = [], []
+    for kind, sign in SIGN.items():
+        for done, gap in zip(found[kind], gaps(world, "test", layer), strict=True):
+            missed.append((done.rise - sign * gap) ** 2)
+            wanted.append(gap**2)
+    articles = world.all("test", "group") * 2
+    out = {"r2_whole": less_than_one(ratio_by_pairs(missed, wanted, articles, articles))}
+    return out | {f"iia_whole{suffix}": each for suffix, each in iias([found]).items()}
+
+
+def against(name: str, own: Swapped, others: Sequence[Swapped], gap: float) -> dict[str, Interval]:
+    """IIA and R² of a control, and how much higher those of the own subspace are."""
+    units, across = clusters(own[0]["caption"]), [one[0] for one in others]
+    out = {f"iia_{name}{suffix}": each for suffix, each in iias(across).items()}
+    theirs = np.mean([hits(one) for one in across], axis=0)
+    out[f"iia_over_{name}"] = mean_by_pairs((np.array(hits(own[0])) - theirs).tolist(), *units)
+    lost = np.mean([errors(one, gap) for one in others], axis=0)
+    out[f"r2_{name}"] = r2(lost.tolist(), own)
+    saved = (lost - np.array(errors(own, gap))).tolist()
+    twice = clusters([*own[0]["caption"], *own[1]["caption"]])
+    return out | {f"r2_over_{name}": mean_by_pairs(saved, *twice)}
+
+
+def evidence(
+    world: World, layer: int, basis: Tensor, others: Mapping[str, Sequence[Tensor]], seed: int
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    """All that is measured of a subspace beside controls: what has no interval, and what has one."""
+    found, gap = swapped(world, layer, basis, seed, 2), float(np.mean(gaps(world, "train", layer)))
+    articles, apart = world.all("test", "group"), gaps(world, "test", layer)
+    alike = [done.rise**2 for kind in KINDS for done in found[1][kind]]
+    values = {"gap_train": gap, "within_error": float(np.mean(alike)) / gap**2}
+    values |= {f"shift_{SUFFIX[kind]}": float(np.mean([one.rise for one in found[0][kind]])) for kind in KINDS}
+    intervals = {f"iia{suffix}": each for suffix, each in iias([found[0]]).items()}
+    intervals["preference"] = share_by_pairs([float(one > 0) for one in apart], articles)
+    intervals["gap"] = mean_by_pairs(apart, articles, articles)
+    intervals |= calibration(found, gap) | necessity(world, layer, basis)
+    intervals |= specificity(world, layer, basis, seed) | {"auc": auc(found)}
+    intervals["single_share"], values["single_iia"] = single(world, layer, basis, seed)
+    intervals |= whole_stream(world, layer, len(basis))
+    nothing = interventions(world, "test", layer, basis[:, :0], seed, draws=1)
+    intervals |= {f"iia_size0{suffix}": each for suffix, each in iias([nothing]).items()}
+    first = swapped(world, layer, basis, seed, 1)
+    for name, bases in others.items():
+        theirs = [swapped(world, layer, one, seed, 1) for one in bases]
+        intervals |= against(name, first, theirs, gap)
+        if len(bases) > 1:
+            share, fit = ([of(one) for one in (first, *theirs)] for of in (mean_hit, lambda one: -mean_error(one, gap)))
+            values[f"percentile_iia_{name}"] = float(np.mean(beyond(share[0], share[1:])))
+            values[f"percentile_r2_{name}"] = float(np.mean(beyond(fit[0], fit[1:])))
+    return values, intervals
+
+
+def mean_hit(found: Swapped) -> float:
+    """IIA of both kinds together."""
+    return float(np.mean(hits(found[0])))
+
+
+def mean_error(found: Swapped, gap: float) -> float:
+    """1 - R²."""
+    return float(np.mean(errors(found, gap)))
