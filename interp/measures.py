@@ -43,7 +43,7 @@ PAPER_METHODS = (
 )  # fmt: skip
 
 
-CEILINGS = {"whole": "the whole stream, from the same pair", "size0": "nothing"}
+CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
 # a table that is too wide does without these controls first
 SPARED = {"gradient": 12, "pca": 11, "means": 10}
 

@@ -136,6 +136,8 @@ class Measure:
         shown = written(self.value(row), self.unit.form)
         if not (ends and self.ends) or shown == "-" or not set(self.keys) <= set(row.keys()):
             return shown  # also of a run that is older than its interval
+        if np.isnan(row[self.keys[1]]):
+            return shown
         low, high = (written(self._shown(row[key]), self.unit.form) for key in self.keys[1:])
         if self.change:
             low, high = high, low

@@ -13,7 +13,7 @@ from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
 from interp.results.choice import as_good, rule_of
-from interp.results.reading import reading
+from interp.results.reading import no_preference, reading
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
 from interp.show.markup import plural
@@ -77,6 +77,7 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
         "cells": plural(len(frame), "cell"), "place": place(best), "result": result,
         "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random") if random else None,
         "rule": f"It is chosen by a rule: {rule.said}. {many}.", "preference": percent(best, "preference"),
+        "nothing": no_preference(frame, sweep.schema, sweep.contrast),
         "reading": " ".join(reading(frame, sweep.schema, sweep.norms)),
     }  # fmt: skip
 

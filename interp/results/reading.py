@@ -16,6 +16,8 @@ from interp.show.markup import listed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from interp.data.contrast import Contrast
+
 WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
 
 
@@ -43,14 +45,43 @@ def reading(frame: pd.DataFrame, schema: Schema, norms: Sequence[str]) -> list[s
         keys = [(norm, f"{model}r_{norm}_{route}") for norm in norms]
         if said := _trends([(norm, schema[key]) for norm, key in keys if key in known], best):
             parts.append(f"{WHERE[route]}, {'they' if parts else 'attributions of words'} {said}")
-    return [*([f"{'; '.join(parts)}."] if parts else []), *_differences(spreads(frame, schema))]
+    nothing = is_indifferent(frame)
+    found = [one for one in spreads(frame, schema) if not (nothing and is_relative(one.measure))]
+    return [*([f"{'; '.join(parts)}."] if parts else []), *_differences(found)]
+
+
+def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> str:
+    """What is to be said first of a frozen model that prefers neither kind of text; nothing of one that does."""
+    if not is_indifferent(frame):
+        return ""
+    gap = replace(schema["gap"], ends=True).text(frame.iloc[0])
+    return (
+        f"The model has no preference to localize: it scores a {contrast.positive} above its {contrast.negative} by "
+        f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
+        "through which scores can be moved, not one by which the model decides; R² and shift over gap mean nothing."
+    )
+
+
+def is_indifferent(frame: pd.DataFrame) -> bool:
+    """Whether the cells are of a frozen model whose gap is not surely above 0."""
+    return not is_tuned(frame) and "gap_low" in frame and not bool((frame["gap_low"] > 0).any())
+
+
+def is_relative(one: Measure) -> bool:
+    """Whether a measure is a multiple of the gap, so that it means nothing where there is none."""
+    return one.key == "r2" or one.key.startswith("ratio_")
 
 
 def spreads(frame: pd.DataFrame, schema: Schema) -> list[Spread]:
-    """One for each measure of the table that has intervals and is not the same in all cells."""
+    """One for each measure of the table that has intervals and is not the same in all cells, but for controls."""
     out = []
     for one in schema.shown("table", tuned=is_tuned(frame)):
-        if not one.interval or not set(one.keys) <= set(frame) or frame[one.key].nunique() < 2:
+        if (
+            one.family == "controls"
+            or not one.interval
+            or not set(one.keys) <= set(frame)
+            or frame[one.key].nunique() < 2
+        ):
             continue
         highest, lowest = frame.loc[frame[one.key].idxmax()], frame.loc[frame[one.key].idxmin()]
         low, high = one.keys[1:]

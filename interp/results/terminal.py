@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
 from interp.results.choice import best_cell, rule_of
-from interp.results.reading import reading
+from interp.results.reading import is_relative, no_preference, reading
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
 from interp.results.verdict import Answer
 from interp.schema import SHARE, Schema
@@ -26,10 +26,11 @@ TRAINED = (
     "it: % on held-out pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
     "frozen: a search on the base at the same cell, IIA of both directions."
 )
-NEUTRAL = (
+CALIBRATED = (
     "R²: 1 if a swap of Z moves every score by the gap between the kinds and by nothing within a kind, 0 if it does "
-    "nothing. neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
+    "nothing."
 )
+NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
 
 
 def terminal_table(
@@ -47,8 +48,9 @@ def terminal_table(
     """
     tuned, best = is_tuned(frame), best_cell(frame)
     every = _trained(schema, contrast) if tuned else cell_columns(schema)
-    nothing = _without_gap(frame, schema, contrast, tuned=tuned)
-    columns, left_out = _fit(frame, [one for one in every if not (nothing and one.title in _relative(schema))], best)
+    nothing = no_preference(frame, schema, contrast)
+    hidden = {one.name for one in schema if nothing and is_relative(one)}
+    columns, left_out = _fit(frame, [one for one in every if one.title not in hidden], best)
     up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
     counts = ", ".join(f"n = {int(frame[schema[f'n_{norm}'].key].max())} word types for {norm}" for norm in norms)
     ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
@@ -60,7 +62,7 @@ def terminal_table(
         f"{up}: {contrast.swap('up')}, {down}: the reverse. "
         "shift: by how much the intervention moves the score (a cosine) on average"
         + (", also as a multiple of the gap." if "ratio_" in "".join(frame.columns) and not nothing else "."),
-        NEUTRAL if "neutral_preference" in frame else "",
+        " ".join([CALIBRATED] * (not nothing) + [NEUTRAL]) if "neutral_preference" in frame else "",
         f"Under a norm: its correlation with word attributions by route{ends}; {counts}." if norms else "",
         f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
@@ -76,23 +78,6 @@ def _verdict(answers: Sequence[Answer]) -> list[str]:
     width, most = max(len(one.name) for one in answers), len("cannot tell")
     lines = [f"  {one.name:{width}}  {one.answer:{most}}  {one.because}" for one in answers]
     return ["Verdict on the chosen cell (the page has the rules):", *(cut(line, WIDTH) for line in lines)]
-
-
-def _without_gap(frame: pd.DataFrame, schema: Schema, contrast: Contrast, *, tuned: bool) -> str:
-    """What is said first of a model that prefers neither kind of text; nothing of one that has a preference."""
-    if tuned or "gap_low" not in frame or (frame["gap_low"] > 0).any():
-        return ""
-    gap = replace(schema["gap"], ends=True).text(frame.iloc[0])
-    return (
-        f"The model has no preference to localize: it scores a {contrast.positive} above its {contrast.negative} by "
-        f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
-        "through which scores can be moved, not one by which the model decides; R² and shift over gap mean nothing."
-    )
-
-
-def _relative(schema: Schema) -> set[str]:
-    """Titles of the columns that are multiples of the gap."""
-    return {one.name for one in schema if one.key == "r2" or one.key.startswith("ratio_")}
 
 
 def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:
@@ -120,7 +105,7 @@ def _result(best: pd.Series, schema: Schema, tuned: bool) -> str:
     if tuned:
         lost = [schema[one] for one in ("tuned_transfer_drop", "tuned_retrieval_drop")]
         return "; ".join([shown, *(f"{one.heading} {one.text(best)} points" for one in lost)])
-    known = (schema[one] for one in schema["iia"].against if one in best)
+    known = (schema[one] for one in schema["iia"].against if one in best and schema[one].shown)
     return "; ".join([shown, *(f"{one.name} {SHARE.text(best[one.key])} %" for one in known)])
 
 

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.data.contrast import PAPER
+from interp.measures import PAPER_METHODS
+from interp.results.verdict import Answer, Judged, judged, verdict
+from interp.runs.chosen import Chosen
+from interp.runs.place import Place
+from interp.stats import Estimate
+
+NAMES = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified")
+CONTROLS = PAPER_METHODS[1:]
+GOOD = {  # the interval of each measure of a subspace that nothing can be said against
+    "gap": (0.05, 0.1), "ratio_c2d": (0.8, 1.2), "ratio_d2c": (0.7, 1.1), "r2": (0.3, 0.6), "gap_left": (-0.1, 0.2),
+    "elsewhere": (0.1, 0.4), "swap_retrieval_lost": (-0.01, 0.02),
+    **{f"r2_over_{one.column}": (0.1, 0.2) for one in CONTROLS},
+}  # fmt: skip
+SEEDS = Chosen(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9))
+
+
+def answers(intervals: dict[str, tuple[float, float]], chosen: Chosen | None = SEEDS) -> dict[str, str]:
+    return {one.name: one.answer for one in verdict(_judged(intervals, chosen))}
+
+
+def _judged(intervals: dict[str, tuple[float, float]], chosen: Chosen | None) -> Judged:
+    row = {"preference": 0.8, "neutral_preference": 0.5}
+    for key, (low, high) in intervals.items():
+        row |= {key: (low + high) / 2, f"{key}_low": low, f"{key}_high": high}
+    return Judged(row, PAPER, CONTROLS, chosen)
+
+
+def test_nothing_can_be_said_against_a_good_subspace():
+    assert answers(GOOD) == dict.fromkeys(NAMES, "yes")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "answer"),
+    [
+        ("calibrated", {"ratio_c2d": (4.0, 6.0)}, "no"), ("calibrated", {"ratio_d2c": (0.1, 0.4)}, "no"),
+        ("calibrated", {"ratio_d2c": (1.2, 1.6)}, "cannot tell"), ("calibrated", {"r2": (-22.0, -20.0)}, "no"),
+        ("calibrated", {"r2": (-0.1, 0.1)}, "cannot tell"),
+        ("calibrated", {"r2": (-0.1, 0.1), "ratio_c2d": (1.6, 1.8)}, "no"),
+        ("necessary", {"gap_left": (0.7, 0.9)}, "no"), ("necessary", {"gap_left": (-0.9, -0.6)}, "no"),
+        ("necessary", {"gap_left": (0.4, 0.6)}, "cannot tell"),
+        ("specific", {"elsewhere": (0.9, 1.1)}, "no"), ("specific", {"elsewhere": (0.4, 0.6)}, "cannot tell"),
+        ("specific", {"swap_retrieval_lost": (0.01, 0.05)}, "no"),
+        ("beyond controls", {"r2_over_random": (-0.2, -0.1)}, "no"),
+        ("beyond controls", {"r2_over_means": (-0.1, 0.1)}, "cannot tell"),
+        ("beyond controls", {"r2_over_means": (-0.1, 0.1), "r2_over_pca": (-0.2, -0.1)}, "no"),
+    ],
+)  # fmt: skip
+def test_each_fault_changes_its_answer_and_no_other(name: str, change: dict[str, tuple[float, float]], answer: str):
+    assert answers(GOOD | change) == dict.fromkeys(NAMES, "yes") | {name: answer}
+
+
+@pytest.mark.parametrize("gap", [(-0.01, 0.01), (-0.1, -0.05)])
+def test_without_a_preference_nothing_can_be_told_of_where_it_is(gap: tuple[float, float]):
+    found = answers(GOOD | {"gap": gap})
+    assert found["precondition"] == "no"
+    assert found["calibrated"] == found["necessary"] == found["beyond controls"] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "answer"),
+    [({1: 0.7, 2: 0.4}, "no"), ({1: 0.7, 2: math.nan}, "cannot tell"), ({}, "cannot tell"), ({1: 0.51}, "yes")],
+)
+def test_one_seed_that_finds_something_else_is_enough(overlaps: dict[int, float], answer: str):
+    assert answers(GOOD, replace(SEEDS, overlaps=overlaps))["identified"] == answer
+    assert answers(GOOD, None)["identified"] == "cannot tell"
+
+
+def test_where_nothing_was_measured_nothing_can_be_told():
+    found = verdict(Judged({}, PAPER, CONTROLS))
+    assert [one.answer for one in found if one.name != "specific"] == ["cannot tell"] * 5
+    assert found[0].because == "gap not measured, preference not measured %"
+
+
+BOUNDS = st.floats(-3, 3).flatmap(lambda low: st.floats(low, 4).map(lambda high: (low, high)))
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(GOOD, BOUNDS)), st.sampled_from(sorted(GOOD)), BOUNDS)
+def test_a_narrower_interval_never_turns_an_answer_round(
+    intervals: dict[str, tuple[float, float]], key: str, narrow: tuple[float, float]
+):
+    """It can only tell where before it could not; all answers but those of retrieval, which counts against alone."""
+    low, high = intervals[key]
+    inside = max(low, min(narrow[0], high)), min(high, max(narrow[1], low))
+    before, after = answers(intervals), answers(intervals | {key: inside})
+    for name in NAMES:
+        if before[name] != after[name] and key not in ("gap", "swap_retrieval_lost"):
+            assert before[name] == "cannot tell"
+
+
+def test_the_fine_tuned_model_is_judged_by_its_own_measures():
+    row = pd.Series({"layer": 8, "gap": 1.0, "gap_low": 0.5, "gap_high": 2.0, "tuned_gap": -1.0, "tuned_gap_low": -2.0,
+                     "tuned_gap_high": -0.5})  # fmt: skip
+    first: list[Answer] = [verdict(judged(row, PAPER, CONTROLS, None, tuned=tuned))[0] for tuned in (False, True)]
+    assert [one.answer for one in first] == ["yes", "no"]
+    assert [one.because.partition(",")[0] for one in first] == [
+        "gap +1.000 [+0.500 +2.000]",
+        "gap -1.000 [-2.000 -0.500]",
+    ]
