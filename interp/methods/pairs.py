@@ -29,7 +29,7 @@ class PairRun:
         run: clean run of 2 n texts; row i is a positive text, row n + i the negative one of the same image.
         images: unit-norm image embeddings, shape (n, embed).
         logit_scale: factor from score to logit.
-        groups: for each pair what must be resampled together, such as an article; by default each on its own.
+        groups: for each pair what intervals take together, such as an article; by default each on its own.
         negative_images: of the negative texts, if these belong to other images than the positive ones.
 
     Raises:

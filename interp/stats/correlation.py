@@ -1,4 +1,4 @@
-"""Correlations with bootstrap intervals, plain, partial, paired and averaged."""
+"""Correlations with bootstrap intervals, plain, partial, paired and averaged; regressions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.estimate import Estimate, percentiles, resamples
+from interp.stats.moments import coefficients, covariances, partial
 
 CorrelationMethod = Literal["pearson", "spearman"]
 
@@ -48,8 +49,8 @@ def correlate(
     Args:
         x, y: the values, length n; units with a NaN anywhere are left out.
         clusters: what is resampled, length n; each unit on its own if not given.
-        given: a third variable, length n. The correlation is then the partial one: of what remains of x and y
-            once a straight line in this variable is taken off both, fitted anew in every sample.
+        given: a third variable, length n, or several, shape (k, n). The correlation is then the partial one: of what
+            remains of x and y once a linear function of these is taken off both, fitted anew in every sample.
         method: ``pearson``, or ``spearman`` (of ranks taken once, before resampling).
         draws: bootstrap samples.
 
@@ -60,14 +61,41 @@ def correlate(
     Raises:
         ValueError: lengths differ or the method is unknown.
     """
-    columns = {"x": x, "y": y} if given is None else {"x": x, "y": y, "given": given}
-    (a, b, *rest), groups = _units(columns, clusters, method)
-    c = rest[0] if rest else None
-    r = _once(a, b, c)
+    (a, b, *rest), groups = _units({"x": x, "y": y} | _covariates(given), clusters, method)
+    r = _once(a, b, rest)
     times = resamples(groups, draws, seed)
     if times is None or math.isnan(r):
         return Estimate(r, len(a))
-    return Estimate(r, len(a), *percentiles(_weighted(a, b, c, times)))
+    return Estimate(r, len(a), *percentiles(_weighted(a, b, rest, times)))
+
+
+def regress(
+    outcome: ArrayLike, predictors: ArrayLike, clusters: ArrayLike | None = None, *, draws: int = 2000, seed: int = 0
+) -> list[Estimate]:
+    """The standardized coefficients of a linear regression of an outcome on several predictors together.
+
+    Args:
+        outcome: length n; units with a NaN anywhere are left out.
+        predictors: shape (k, n).
+        clusters, draws, seed: as for `correlate`. All is standardized anew in every sample.
+
+    Returns:
+        A coefficient for each predictor, with a percentile bootstrap interval; NaN where a variable does not vary or
+        the predictors are linearly dependent.
+
+    Raises:
+        ValueError: lengths differ.
+    """
+    known = {"outcome": outcome} | {f"predictor {i}": one for i, one in enumerate(np.asarray(predictors, np.float64))}
+    columns, groups = _units(known, clusters, "pearson")
+    n, times = len(groups), resamples(groups, draws, seed)
+    if n < len(columns) + 1:
+        return [Estimate(math.nan, n) for _ in columns[1:]]
+    values = coefficients(covariances(np.stack(columns), np.ones((1, n))))[0]
+    if times is None or np.isnan(values).any():
+        return [Estimate(float(value), n) for value in values]
+    sampled = coefficients(covariances(np.stack(columns), times)).T
+    return [Estimate(float(value), n, *percentiles(some)) for value, some in zip(values, sampled, strict=True)]
 
 
 def difference(
@@ -94,14 +122,12 @@ def difference(
     Raises:
         ValueError: lengths differ or the method is unknown.
     """
-    columns = {"x": x, "other": other, "y": y} | ({} if given is None else {"given": given})
-    (a, o, b, *rest), groups = _units(columns, clusters, method)
-    c = rest[0] if rest else None
-    value = _once(a, b, c) - _once(o, b, c)
+    (a, o, b, *rest), groups = _units({"x": x, "other": other, "y": y} | _covariates(given), clusters, method)
+    value = _once(a, b, rest) - _once(o, b, rest)
     times = resamples(groups, draws, 0)
     if times is None or math.isnan(value):
         return Estimate(value, len(a))
-    return Estimate(value, len(a), *percentiles(_weighted(a, b, c, times) - _weighted(o, b, c, times)))
+    return Estimate(value, len(a), *percentiles(_weighted(a, b, rest, times) - _weighted(o, b, rest, times)))
 
 
 def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
@@ -119,7 +145,7 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
     mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)
     if times is None or math.isnan(mean):
         return Estimate(mean, len(b))
-    return Estimate(mean, len(b), *percentiles(np.mean([_weighted(a, b, None, times) for a in rest], axis=0)))
+    return Estimate(mean, len(b), *percentiles(np.mean([_weighted(a, b, [], times) for a in rest], axis=0)))
 
 
 def _units(
@@ -147,33 +173,25 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return rankdata(values).astype(np.float64)
 
 
-def _once(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64] | None) -> float:
-    """The correlation of a and b, given c if there is one, each unit counted once."""
-    if c is None or len(a) < 2:
+def _once(a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]]) -> float:
+    """The correlation of a and b, given others if there are any, each unit counted once."""
+    if not given or len(a) < 2:
         return pearson(a, b)
-    return float(_weighted(a, b, c, np.ones((1, len(a))))[0])
+    return float(_weighted(a, b, given, np.ones((1, len(a))))[0])
 
 
 def _weighted(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64] | None, weights: NDArray[np.float64]
+    a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The correlation of a and b, given c if there is one, under each row of weights; NaN where it is undefined."""
-    total = weights.sum(1)
-    a, b = _standard(a), _standard(b)
-    ma, mb = weights @ a / total, weights @ b / total
-    va, vb = weights @ (a * a) / total - ma**2, weights @ (b * b) / total - mb**2
-    vab = weights @ (a * b) / total - ma * mb
-    if c is not None:
-        c = _standard(c)
-        mc = weights @ c / total
-        vc = weights @ (c * c) / total - mc**2
-        vc = np.where(vc > 1e-12, vc, np.inf)  # what does not vary explains nothing
-        vac, vbc = weights @ (a * c) / total - ma * mc, weights @ (b * c) / total - mb * mc
-        va, vb, vab = va - vac**2 / vc, vb - vbc**2 / vc, vab - vac * vbc / vc
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = vab / np.sqrt(np.where((va > 1e-12) & (vb > 1e-12), va * vb, np.nan))
-    return r if c is None else np.clip(r, -1.0, 1.0)
+    """The correlation of a and b, given others, under each row of weights; NaN where it is undefined."""
+    return partial(covariances(np.stack([a, b, *given]), weights))
 
 
-def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (values - values.mean()) / (values.std() or 1.0)
+def _covariates(given: ArrayLike | None) -> dict[str, ArrayLike]:
+    """By name, whether there is none, one of length n, or several of shape (k, n)."""
+    if given is None:
+        return {}
+    values = np.asarray(given, np.float64)
+    if values.ndim < 2:
+        return {"given": values}
+    return {f"given {number}": one for number, one in enumerate(values)}

@@ -45,7 +45,7 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
     """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
 
     A model that merely likes long texts does well on one half of that control and badly on the other. Intervals
-    resample groups of pairs (articles).
+    take groups of pairs (articles) together.
 
     Args:
         positive, negative: scores of each pair's texts.

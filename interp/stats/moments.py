@@ -1,0 +1,65 @@
+"""Correlations and regressions of many samples at once, from the covariances of each."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+LEAST = 1e-12  # of a variance of 1, what rounding leaves
+
+
+def covariances(
+    columns: Float[np.ndarray, "*samples p n"], weights: Float[np.ndarray, "draws n"]
+) -> Float[np.ndarray, "draws p p"]:
+    """The covariances of variables, scaled to a variance of 1 or so, in each sample.
+
+    Args:
+        columns: variables, of all samples, shape (p, n), or of each, shape (draws, p, n); no NaN.
+        weights: of each unit in each sample.
+    """
+    spread = columns.std(-1, keepdims=True)
+    z = (columns - columns.mean(-1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    w = weights / weights.sum(1, keepdims=True)
+    if z.ndim == 2:
+        count = len(z)
+        means = w @ z.T
+        second = (w @ (z[:, None] * z).reshape(count * count, -1).T).reshape(-1, count, count)
+    else:
+        means = np.einsum("dn,dpn->dp", w, z)
+        second = np.einsum("dpn,dqn->dpq", z * w[:, None], z, optimize=True)
+    return second - means[:, :, None] * means[:, None]
+
+
+def partial(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, " draws"]:
+    """The correlation of the first two variables given the others; NaN where one of them does not vary."""
+    two = covariance[:, :2, :2]
+    if covariance.shape[1] > 2:
+        across = covariance[:, :2, 2:]
+        two = two - across @ _inverse(covariance[:, 2:, 2:]) @ across.transpose(0, 2, 1)
+    a, b = two[:, 0, 0], two[:, 1, 1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = two[:, 0, 1] / np.sqrt(np.where((a > LEAST) & (b > LEAST), a * b, np.nan))
+    return np.clip(r, -1.0, 1.0)
+
+
+def coefficients(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, "draws q"]:
+    """The standardized coefficients of a regression of the first variable on the others, a column for each of these.
+
+    NaN where a variable does not vary or the others do not tell which of them explains it.
+    """
+    variances = np.diagonal(covariance, axis1=1, axis2=2)
+    known = (variances > LEAST).all(1)
+    scale = np.sqrt(np.where(variances > LEAST, variances, 1.0))
+    r = covariance / scale[:, :, None] / scale[:, None]
+    known &= np.linalg.eigvalsh(r[:, 1:, 1:])[:, 0] > 1e-10
+    r[~known] = np.eye(r.shape[1])
+    found = np.linalg.solve(r[:, 1:, 1:], r[:, 1:, :1])[:, :, 0]
+    return np.where(known[:, None], found, np.nan)
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of symmetric matrices, in the directions in which there is any variance: what does not vary explains nothing."""
+    values, vectors = np.linalg.eigh(matrix)
+    inverse = np.where(values > LEAST, 1 / np.where(values > LEAST, values, 1.0), 0.0)
+    return (vectors * inverse[:, None]) @ vectors.transpose(0, 2, 1)
