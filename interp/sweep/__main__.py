@@ -85,13 +85,14 @@ def sweep(config: SweepConfig) -> int:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
     from interp.attribution.drawing import attributed_pairs
+    from interp.check.certificate import certified_pairs
     from interp.clip.image_features import features_of_splits
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
     from interp.data.norms import load_norms
     from interp.results.sweep_run import keep_ratings
     from interp.runs.examples import EXAMPLES, keep_examples
-    from interp.runs.folder import check_folder, locked, now, update_manifest
+    from interp.runs.folder import RunFolder, check_folder, locked, now, update_manifest
     from interp.sweep.finish import finish
     from interp.sweep.objectives import find_objective
     from interp.sweep.workers import Work
@@ -117,6 +118,8 @@ def sweep(config: SweepConfig) -> int:
             tuple(sorted({place.layer for place in places})), tuple(attributed), folder.path, trained,
         )  # fmt: skip
 
+    left = {place.layer for place in places if RunFolder(config.folder).read(place.name) is None}
+    certified = certified_pairs(clip, features, left) if left else {}
     folder = _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places)
     with locked(folder):
         shutil.rmtree(folder.path / "cache", ignore_errors=True)  # of a run that was killed
@@ -124,6 +127,7 @@ def sweep(config: SweepConfig) -> int:
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         work = None
         if missing:
+            update_manifest(folder, certified=certified)
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
             keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
             work = prepared(missing)

@@ -1,0 +1,78 @@
+"""`python -m interp.check MODEL`: whether the fast paths are exact for a model, on a device, in a dtype."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interp import cli
+from interp.cli import argument, option
+from interp.options import DeviceOptions, ModelOptions
+
+PROG = "python -m interp.check"
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+DESCRIPTION = """\
+Check that what this package computes fast is what transformers computes, for a model, on a device, in a dtype:
+  * one batch, as every sweep does before it starts: a text swapped with itself changes no bit, an empty subspace
+    gives the base, the whole stream the source's, and counterfactuals are those of a plain hook;
+  * forward: embeddings of texts and images, against get_text_features and get_image_features;
+  * counterfactual: at every layer of the text tower and some of the vision tower, in subspaces of several sizes,
+    against a hook;
+  * gradient: of a search's loss through the cached engine, against autograd through the whole forward in float64;
+  * attribution: by each route, pulled back from one site and pushed forward to all layers, against gradients of the
+    whole forward in float64.
+Embeddings and streams are compared as vectors: an error is a distance, divided by the vector's length. Attributions
+are compared with the largest one of the text. A tolerance is what rounding in the dtype can explain, given the number
+of blocks; none is above 0.1."""
+EPILOG = """\
+examples:
+  python -m interp.check toy
+  python -m interp.check openai/clip-vit-base-patch32 --device cuda --dtype bfloat16
+  python -m interp.check runs/iit-das
+
+exit status: 0 if all is as it should be, 1 if something is not, 2 for a model or a device that cannot be used"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig(ModelOptions, DeviceOptions):
+    """The check."""
+
+    model: str = argument("'toy', a local folder, a fine-tuned run, or a hub id", metavar="MODEL")
+    dtype: str = option("float32", "of weights and arithmetic", choices=DTYPES)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(CheckConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: _check(config), on_interrupt=lambda: "nothing was written")
+
+
+def _check(config: CheckConfig) -> int:
+    import torch
+    from tqdm import tqdm
+
+    from interp.check.at_length import CHECKS, run_checks
+    from interp.check.findings import table
+    from interp.clip.loading import load_clip
+
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, dtype=getattr(torch, config.dtype))
+    print("".join(f"note: {note}\n" for note in clip.notes), end="")
+    started = time.perf_counter()
+    with tqdm(total=len(CHECKS), unit="check", leave=False, disable=None) as bar:
+        findings = run_checks(clip, bar.update)
+    failed = [one for one in findings if not one.ok]
+    where = f"{config.model} on {config.device} in {config.dtype}"
+    print(table(findings), end="\n\n")
+    if not failed:
+        print(f"{where}: all {len(findings)} agree ({time.perf_counter() - started:.1f} s)")
+        return 0
+    half = config.dtype in ("bfloat16", "float16")
+    hint = "; if float32 passes, the dtype is too coarse for it" if half else ""
+    print(f"{where}: {len(failed)} of {len(findings)} FAILED, the first is {failed[0].complaint}{hint}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

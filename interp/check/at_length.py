@@ -1,0 +1,227 @@
+"""Every fast path of the package against its plain version, on texts and images that need no data."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from interp.attribution.all_layers import run_path
+from interp.attribution.mediated import PathSettings, assemble, default_baselines, integrate
+from interp.attribution.path_rule import path_rule
+from interp.attribution.result import ROUTES
+from interp.check import plain
+from interp.check.certificate import certify
+from interp.check.findings import Finding, distance, tolerance, with_basis
+from interp.clip.blocks import embed_tokens
+from interp.clip.model import Clip, Tokens, Tower, embed_images, pixel_values, tokenize
+from interp.clip.sites import Site
+from interp.interventions.clean_run import clean_images, clean_texts
+from interp.interventions.interchange import interchange
+from interp.interventions.rotation import Rotation, random_basis
+from interp.methods.das import Span
+from interp.methods.pairs import PairRun, clean_scores, interventions
+from interp.methods.search import das_losses
+from interp.tensors import Embeddings, Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from transformers import CLIPModel
+
+# Of one to some forty tokens; in any CLIP's tokenizer they have pieces, and different ones.
+TEXTS = (
+    "dog",
+    "A red star.",
+    "Portrait, 1912",
+    "Two small circles beside each other",
+    "A dog asleep on a wooden bench in the park",
+    "The new bridge over the river, shortly after it was opened to the public",
+    "An old photograph of a family in front of the house that they sold in 1987, with a cart and two horses",
+    "The harbour of a northern town at dusk, seen from a hill: boats lie side by side, gulls circle above the cranes, "
+    "and the lights of the warehouses are reflected in the still water",
+)
+PICTURES, POINTS = 4, 3
+ATTRIBUTED = (1, 2, 3)  # texts of few words: a plain backward pass for each route, layer and text is slow
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What the checks share."""
+
+    clip: Clip
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Of all texts."""
+        return tokenize(self.clip, TEXTS)
+
+    @cached_property
+    def pictures(self) -> list[Image]:
+        """Noise, wider than it is high."""
+        from PIL import Image
+
+        rng = np.random.default_rng(0)
+        return [Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)) for _ in range(PICTURES)]
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Of the pictures, unit-norm."""
+        return embed_images(self.clip, self.pictures).to(self.clip.device).clone()
+
+    @cached_property
+    def exact(self) -> CLIPModel:
+        """The model in float64, on the CPU."""
+        return copy.deepcopy(self.clip.model).to("cpu", torch.float64)  # type: ignore[arg-type]
+
+    def layers(self, tower: Tower) -> list[int]:
+        """The first, the middle and the last one."""
+        depth = self.clip.depth(tower)
+        return sorted({1, (depth + 1) // 2, depth})
+
+    def rotation(self, tower: Tower, layer: int) -> Rotation:
+        """A random one, whose size goes through 1, an eighth, a half and all of the width from layer to layer."""
+        width = self.clip.width(tower)
+        size = (1, max(1, width // 8), max(1, width // 2), width)[layer % 4]
+        return Rotation(random_basis(width, size, torch.Generator().manual_seed(layer)), Site(tower, layer))
+
+
+def one_batch(bench: Bench) -> list[Finding]:
+    """What a sweep does before it starts, at all layers."""
+    return certify(bench.clip, TEXTS, range(1, bench.clip.depth("text") + 1))
+
+
+@torch.inference_mode()
+def forward(bench: Bench) -> list[Finding]:
+    """Embeddings, against get_text_features of each text alone, and get_image_features."""
+    clip, tokens = bench.clip, bench.tokens
+    alone = [tokens.take(row).ids for row in torch.arange(len(tokens)).split(1)]
+    texts = torch.cat([plain.texts(clip.model, ids) for ids in alone])
+    last = clip.depth("vision")
+    run = clean_images(clip, bench.pictures, [last])
+    pictures = plain.images(clip.model, pixel_values(clip, bench.pictures))
+    of_text, of_vision = (tolerance(clip.model.dtype, depth) for depth in (clip.depth("text"), clip.depth("vision")))
+    return [
+        Finding("forward: text embeddings", distance(embed_tokens(clip, tokens), texts), of_text),
+        Finding(
+            "forward: image embeddings", distance(run.push(last, run.stream(last)), pictures), of_vision
+        ),
+    ]  # fmt: skip
+
+
+@torch.inference_mode()
+def counterfactual(bench: Bench) -> list[Finding]:
+    """Interchanges, against a hook: in the text tower at every layer, in the vision tower at some."""
+    clip, tokens = bench.clip, bench.tokens
+    layers = range(1, clip.depth("text") + 1)
+    order = torch.arange(len(tokens)).roll(3)
+    run, streams = clean_texts(clip, tokens, layers), plain.end_streams(clip.model, tokens.ids, tokens.eot, layers)
+    of_texts, of_images = [], []
+    for layer in layers:
+        rotation = bench.rotation("text", layer)
+        own = streams[layer]
+        h = plain.swapped(own, own[order], rotation.basis.to(own))
+        expected = plain.counterfactuals(clip.model, tokens.ids, tokens.eot, layer, h)
+        of_texts.append(distance(interchange(run, run.take(order), rotation), expected))
+    images = clean_images(clip, bench.pictures, bench.layers("vision"))
+    turned, pixels = torch.arange(PICTURES).roll(1), pixel_values(clip, bench.pictures)
+    for layer in bench.layers("vision"):
+        rotation = bench.rotation("vision", layer)
+        expected = plain.image_counterfactuals(clip.model, pixels, layer, rotation.basis, turned)
+        of_images.append(distance(interchange(images, images.take(turned), rotation), expected))
+    found: dict[Tower, list[float]] = {"text": of_texts, "vision": of_images}
+    return [
+        Finding(
+            f"counterfactual: {tower} tower, {len(errors)} layers", max(errors),
+            tolerance(clip.model.dtype, clip.depth(tower)),
+        )
+        for tower, errors in found.items()
+    ]  # fmt: skip
+
+
+def gradient(bench: Bench) -> list[Finding]:
+    """The gradient of a search's loss in the free matrix, through the cached engine, against autograd in float64.
+
+    What a logit is off by, and with it a slope of the loss, is what a
+    score is off by, times the logit scale.
+    """
+    clip, tokens, n = bench.clip, bench.tokens, PICTURES
+    layers = bench.layers("text")
+    pairs = PairRun(clean_texts(clip, tokens, layers), bench.embeddings, clip.logit_scale)
+    rows, source = torch.arange(n), torch.arange(n).roll(1)
+    runs = {
+        name: (tokens.ids[some], tokens.eot[some])
+        for name, some in zip(("base", "source"), interventions(rows, source), strict=True)
+    }
+    pictures = bench.embeddings.cpu().double().repeat(2, 1)
+    error = 0.0
+    for layer in layers:
+        site = Site("text", layer)
+        span = Span(clip.width("text"), max(1, clip.width("text") // 4), layer, clip.device)
+        clean = clean_scores(pairs, site) * clip.logit_scale
+        loss = das_losses(pairs, site, [span.swap], source, clean, rows).sum()
+        (found,) = torch.autograd.grad(loss, span.free)
+        free = span.free.detach().cpu().double().requires_grad_()
+        (expected,) = torch.autograd.grad(plain.search_loss(bench.exact, runs, pictures, layer, free), free)
+        error = max(error, distance(found.flatten(), expected.flatten()))
+    dtype, condition = with_basis(clip.model.dtype), 1 + clip.logit_scale
+    allowed = tolerance(dtype, clip.depth("text"), passes=2, condition=condition)
+    return [Finding(f"gradient: of a search's loss, {len(layers)} layers", error, allowed)]
+
+
+def attribution(bench: Bench) -> list[Finding]:
+    """Attributions of all routes, and those that the sweep takes, against gradients of plain forwards in float64."""
+    clip, layers = bench.clip, bench.layers("text")
+    rule = path_rule(POINTS, "gausslegendre")
+    errors: dict[str, list[float]] = {"pulled back": [], "pushed forward": []}
+    for row in ATTRIBUTED:
+        tokens = bench.tokens.take(torch.tensor([row]))
+        image = bench.embeddings[[row]]
+        start, words = default_baselines(clip, tokens)[0], slice(1, int(tokens.eot))
+        path = run_path(clip, tokens, image, layers, n_steps=POINTS)
+        for layer in layers:
+            rotation = bench.rotation("text", layer)
+            site = layer, rotation.basis.double()
+            expected = plain.attributions(bench.exact, tokens.ids[0], start, image[0].cpu().double(), site, rule)
+            largest = float(expected["full"].abs().max())
+
+            def off(found: np.ndarray, true: Tensor, largest: float = largest) -> float:
+                return float(np.abs(found - true.numpy()).max()) / largest
+
+            shared, through = integrate(clip, tokens, image, layer, {"z": rotation.basis}, PathSettings(POINTS))
+            routes = assemble(shared, through["z"], ROUTES)
+            errors["pulled back"] += [off(routes[route][0], expected[route]) for route in ROUTES]
+            errors["pushed forward"] += [
+                off(path.through(layer, rotation.basis), expected["through"][words]),
+                off(path.through(layer, None), (expected["through"] + expected["around"])[words]),
+                off(path.full, expected["full"][words]),
+            ]
+    allowed = tolerance(clip.model.dtype, clip.depth("text"), passes=2)
+    return [Finding(f"attribution: {name}", float(np.max(some)), allowed) for name, some in errors.items()]
+
+
+CHECKS: dict[str, Callable[[Bench], list[Finding]]] = {
+    "one batch": one_batch, "forward": forward, "counterfactual": counterfactual, "gradient": gradient,
+    "attribution": attribution,
+}  # fmt: skip
+
+
+def run_checks(clip: Clip, on_check: Callable[[], object] = lambda: None) -> list[Finding]:
+    """All checks; one that torch cannot do in this dtype or on this device fails.
+
+    Args:
+        on_check: called after each check, for a progress bar.
+    """
+    bench, found = Bench(clip), []
+    for name, check in CHECKS.items():
+        try:
+            found += check(bench)
+        except (RuntimeError, NotImplementedError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            found.append(Finding(name, float("nan"), 0.0, note=f"cannot be computed here: {reason}"))
+        on_check()
+    return found

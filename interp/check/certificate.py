@@ -1,0 +1,100 @@
+"""Certify the cached engine on one batch of texts, with this model, on this device, in this dtype.
+
+A swap that must change nothing changes no bit; one that must change something does; and counterfactuals are those of
+a hook in transformers' own forward pass.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from interp.check import plain
+from interp.check.findings import Finding, distance, tolerance, with_basis
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip, ModelError, Tokens, tokenize
+from interp.clip.sites import Site
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.interchange import interchange
+from interp.interventions.rotation import Rotation, random_basis, swap
+
+PAIRS = 8  # whose texts a sweep certifies itself with
+
+
+class NotCertified(ModelError):
+    """The engine does not do here what it must; the message says what is wrong, by how much, and what to do."""
+
+
+def certified_pairs(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) -> dict[str, float]:
+    """The errors of `certify` on both texts of the first pairs, by what was compared.
+
+    Raises:
+        NotCertified: one of them is too large.
+    """
+    findings = certify(clip, features.take(range(min(PAIRS, len(features)))).texts, layers)
+    if failed := [one for one in findings if not one.ok]:
+        dtype = str(clip.model.dtype).removeprefix("torch.")
+        command = f"python -m interp.check {shlex.quote(clip.name)} --device {clip.device} --dtype {dtype}"
+        raise NotCertified(
+            f"{clip.name} on {clip.device} in {dtype} is not certified ({failed[0].complaint}): its numbers would be "
+            f"wrong; use another device, or mend what '{command}' shows"
+        )
+    return {one.what: one.error for one in findings}
+
+
+@torch.inference_mode()
+def certify(clip: Clip, texts: Sequence[str], layers: Iterable[int]) -> list[Finding]:
+    """Compare the engine on a batch with itself and with a plain hook.
+
+    Args:
+        texts: at least two different ones; each is given Z of another.
+        layers: of the text tower. Streams are compared at all of them, interventions at the lowest, from which they
+            pass every block that the others pass.
+
+    Raises:
+        ModelError: all texts are the same to the model.
+        SiteError: the text tower has no such layer.
+    """
+    kept = sorted(set(layers))
+    layer, width, model = kept[0], clip.width("text"), clip.model
+    tokens = _different(tokenize(clip, texts))
+    if len(tokens) < 2:
+        raise ModelError(
+            f"to certify {clip.name} two different texts are needed; the model can tell none of them apart"
+        )
+    run = clean_texts(clip, tokens, kept)
+    order = torch.arange(len(tokens)).roll(1)
+    source, site = run.take(order), Site("text", layer)
+    half, whole = (
+        Rotation(random_basis(width, size, torch.Generator().manual_seed(0)), site) for size in (-(-width // 2), width)
+    )
+    unchanged = run.push(layer, run.stream(layer))
+    itself, changed = interchange(run, run, half), interchange(run, source, half)
+    empty = interchange(run, source, Rotation(torch.zeros(width, 0), site))
+    filled = swap(run.stream(layer), source.stream(layer), whole.basis)
+
+    clean = plain.texts(model, tokens.ids)
+    streams = plain.end_streams(model, tokens.ids, tokens.eot, kept)
+    own, other = streams[layer], streams[layer][order]
+    hooked = plain.counterfactuals(model, tokens.ids, tokens.eot, layer, plain.swapped(own, other, half.basis.to(own)))
+    depth, apart = clip.depth("text"), distance(changed, hooked)
+    allowed, allowed_of_basis = tolerance(model.dtype, depth), tolerance(with_basis(model.dtype), depth)
+    least = float((changed - clean).double().norm(dim=-1).min())
+    return [
+        Finding("a text swapped with itself, against itself", distance(itself, unchanged), 0.0),
+        Finding("an empty subspace, against the base", distance(empty, clean), allowed),
+        Finding("the whole stream, against the source's", distance(filled, other), allowed_of_basis),
+        Finding("what half of the stream changes", least, max(apart, torch.finfo(model.dtype).eps), least=True),
+        Finding("streams, against transformers", max(distance(run.stream(at), streams[at]) for at in kept), allowed),
+        Finding("counterfactuals, against a plain hook", apart, allowed),
+    ]
+
+
+def _different(tokens: Tokens) -> Tokens:
+    """Texts that the model can tell apart, each once, the shortest first: so the engine runs them in this order."""
+    ends, first = tokens.eot.tolist(), dict[tuple[int, ...], int]()
+    for row, ids in enumerate(tokens.ids.tolist()):
+        first.setdefault(tuple(ids[: ends[row] + 1]), row)
+    return tokens.take(torch.tensor(sorted(first.values(), key=lambda row: ends[row]), dtype=torch.long))

@@ -1,0 +1,184 @@
+"""CLIP by transformers' own forward passes, torch's own hooks and autograd: what the fast paths are held against.
+
+Nothing here shares code with the cached engine or with the attributors: a text is always run whole, every position of
+it through every block, and a change of EOT's stream is what a forward hook returns in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from interp.tensors import Basis, Embeddings, Float, Int, Pixels, Streams, Tensor
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel
+
+
+@contextmanager
+def hooked(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+    """Let a function see, and replace unless it gives None, what a module returns in the body's forward passes."""
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        hidden, *rest = output if isinstance(output, tuple) else (output,)
+        changed = change(hidden)
+        if changed is None:
+            return output
+        return (changed, *rest) if isinstance(output, tuple) else changed
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def text_block(model: CLIPModel, layer: int) -> nn.Module:
+    """The block of the text tower whose output is a layer, counted from 1."""
+    return model.text_model.encoder.layers[layer - 1]
+
+
+def vision_block(model: CLIPModel, layer: int) -> nn.Module:
+    """The block of the vision tower whose output is a layer, counted from 1."""
+    return model.vision_model.encoder.layers[layer - 1]
+
+
+def texts(model: CLIPModel, ids: Int[Tensor, "n t"]) -> Embeddings:
+    """Unit-norm embeddings of texts, padded behind EOT."""
+    features = model.get_text_features(input_ids=ids.to(model.device)).pooler_output
+    return features / features.norm(dim=-1, keepdim=True)
+
+
+def images(model: CLIPModel, pixels: Pixels) -> Embeddings:
+    """Unit-norm embeddings of images."""
+    features = model.get_image_features(pixel_values=pixels).pooler_output
+    return features / features.norm(dim=-1, keepdim=True)
+
+
+def end_streams(
+    model: CLIPModel, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layers: Sequence[int]
+) -> dict[int, Streams]:
+    """The stream at EOT after each of some layers, from one forward pass; with its graph."""
+    seen: dict[int, Tensor] = {}
+
+    def keep(layer: int) -> Callable[[Tensor], None]:
+        def look(hidden: Tensor) -> None:
+            seen[layer] = hidden[torch.arange(len(ids)), eot]
+
+        return look
+
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.enter_context(hooked(text_block(model, layer), keep(layer)))
+        texts(model, ids)
+    return seen
+
+
+def put(hidden: Float[Tensor, "n t d"], places: Int[Tensor, " n"], h: Streams) -> Float[Tensor, "n t d"]:
+    """The streams with one position of each row replaced."""
+    out = hidden.clone()
+    out[torch.arange(len(out)), places] = h
+    return out
+
+
+def counterfactuals(
+    model: CLIPModel, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int, h: Streams
+) -> Embeddings:
+    """Unit-norm embeddings of texts whose stream at EOT after a layer is replaced by `h`."""
+    with hooked(text_block(model, layer), lambda hidden: put(hidden, eot, h)):
+        return texts(model, ids)
+
+
+def image_counterfactuals(
+    model: CLIPModel, pixels: Pixels, layer: int, basis: Basis, source: Int[Tensor, " n"]
+) -> Embeddings:
+    """Unit-norm embeddings of images with Z at CLS of other images of the batch."""
+    block, seen = vision_block(model, layer), list[Tensor]()
+
+    def look(hidden: Tensor) -> None:
+        seen.append(hidden[:, 0])
+
+    with hooked(block, look):
+        images(model, pixels)
+    h = swapped(seen[0], seen[0][source], basis.to(seen[0]))
+    with hooked(block, lambda hidden: put(hidden, torch.zeros_like(source), h)):
+        return images(model, pixels)
+
+
+def swapped(base: Streams, source: Streams, basis: Basis) -> Streams:
+    """The base streams without their part in the subspace, with that of the source streams (Geiger et al. 2024)."""
+    projector = basis @ basis.T
+    return base - base @ projector + source @ projector
+
+
+def search_loss(
+    model: CLIPModel, runs: Mapping[str, tuple[Tensor, Tensor]], pictures: Embeddings, layer: int,
+    free: Float[Tensor, "d k"],
+) -> Tensor:  # fmt: skip
+    """The loss of a search in the span of a free matrix, as cross-entropy over two logits (Zur et al. 2024, 3.2).
+
+    Args:
+        runs: for `base` and `source` the ids and the places of EOT of 2 m texts: in the first half the counterfactual
+            must win, in the second the base.
+        pictures: unit-norm embeddings of the image of each base text, shape (2 m, embed).
+    """
+    own, other = (end_streams(model, *runs[name], [layer])[layer].detach() for name in ("base", "source"))
+    q, _ = torch.linalg.qr(free)
+    changed = counterfactuals(model, *runs["base"], layer, swapped(own, other, q))
+    clean = texts(model, runs["base"][0]).detach()
+    logits = torch.stack([(part * pictures).sum(-1) for part in (clean, changed)], 1) * model.logit_scale.exp()
+    wins = torch.arange(len(logits), device=logits.device) < len(logits) // 2
+    return functional.cross_entropy(logits, wins.long())
+
+
+def _instead(path: Tensor, _embedded: Tensor) -> Tensor:
+    return path
+
+
+def attributions(
+    model: CLIPModel, ids: Int[Tensor, " t"], start: Int[Tensor, " t"], image: Float[Tensor, " embed"],
+    site: tuple[int, Basis], rule: tuple[Tensor, Tensor],
+) -> dict[str, Float[Tensor, " t"]]:  # fmt: skip
+    """Mediated integrated gradients of one text, a backward pass through the whole tower for each route.
+
+    Args:
+        ids, start: tokens of the text, which ends in EOT, and of its baseline.
+        site: layer, and the orthonormal basis of the subspace.
+        rule: points and weights of the integral.
+    """
+    (layer, basis), (points, weights) = site, rule
+    table = model.text_model.embeddings
+    with torch.no_grad():
+        end, begin = (table(input_ids=one[None].to(model.device))[0] for one in (ids, start))
+    projector, last = basis @ basis.T, len(ids) - 1
+
+    def cut(route: str) -> Callable[[Tensor], Tensor]:
+        """Let gradients pass by one route only: whatever else reaches the later blocks is held."""
+
+        def hold(hidden: Tensor) -> Tensor:
+            eot = hidden[:, last]
+            inside = eot @ projector
+            kept = {"through": inside, "around": eot - inside}.get(route)
+            if kept is None:  # bypass: all positions but EOT
+                return torch.cat([hidden[:, :last], eot.detach()[:, None]], 1)
+            return torch.cat([hidden[:, :last].detach(), (kept + (eot - kept).detach())[:, None]], 1)
+
+        return hold
+
+    found = {}
+    for route in ("through", "around", "bypass", "full"):
+        path = (begin + points.to(end)[:, None, None] * (end - begin)).requires_grad_()
+        with ExitStack() as hooks:
+            hooks.enter_context(hooked(table, partial(_instead, path)))
+            if route != "full":
+                hooks.enter_context(hooked(text_block(model, layer), cut(route)))
+            score = (texts(model, ids.expand(len(points), -1)) @ image).sum()
+        (gradient,) = torch.autograd.grad(score, path)
+        found[route] = ((gradient * (end - begin)).sum(-1) * weights.to(end)[:, None]).sum(0)
+    return found
