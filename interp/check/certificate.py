@@ -82,11 +82,12 @@ def certify(clip: Clip, texts: Sequence[str], layers: Iterable[int]) -> list[Fin
     depth, apart = clip.depth("text"), distance(changed, hooked)
     allowed, allowed_of_basis = tolerance(model.dtype, depth), tolerance(with_basis(model.dtype), depth)
     least = float((changed - clean).double().norm(dim=-1).min())
+    noise = min(max(apart, torch.finfo(model.dtype).eps), allowed)
     return [
         Finding("a text swapped with itself, against itself", distance(itself, unchanged), 0.0),
         Finding("an empty subspace, against the base", distance(empty, clean), allowed),
         Finding("the whole stream, against the source's", distance(filled, other), allowed_of_basis),
-        Finding("what half of the stream changes", least, max(apart, torch.finfo(model.dtype).eps), least=True),
+        Finding("what half of the stream changes", least, noise, least=True),
         Finding("streams, against transformers", max(distance(run.stream(at), streams[at]) for at in kept), allowed),
         Finding("counterfactuals, against a plain hook", apart, allowed),
     ]

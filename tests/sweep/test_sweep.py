@@ -109,6 +109,8 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
     manifest = json.loads((done / "manifest.json").read_text())
     assert manifest["arguments"]["layers"] == "4-5"
     assert manifest["cells_computed"] == 4
+    assert manifest["certified"]["a text swapped with itself, against itself"] == 0
+    assert 0 < manifest["certified"]["counterfactuals, against a plain hook"] < 1e-5
     assert manifest["settings"]["norms"].keys() == {"imageability", "concreteness"}
     for key in (Place(4, 2, 0), Place(5, 6, 0)):
         rotation = Rotation.load(done / "rotations" / f"{key.name}.safetensors")

@@ -1,0 +1,161 @@
+"""A sound model is certified, and each planted fault is found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import CLIPConfig, CLIPModel
+
+from interp.check.at_length import TEXTS
+from interp.check.certificate import NotCertified, certified_pairs, certify
+from interp.check.findings import Finding, distance, tolerance
+from interp.clip.image_features import image_features
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, ModelError
+from interp.data import load_pairs
+from interp.interventions import clean_run
+from interp.interventions.clean_run import clean_texts
+from interp.sweep import __main__ as sweep
+from tests.oracles.plain_forward import one_line, random_texts
+
+Patch = pytest.MonkeyPatch
+ITSELF, EMPTY, WHOLE, CHANGE, STREAMS, HOOK = range(6)
+
+
+def failing(clip: Clip) -> set[int]:
+    return {i for i, one in enumerate(certify(clip, TEXTS, range(1, clip.depth("text") + 1))) if not one.ok}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_a_sound_model_is_certified_in_every_dtype(small: Clip, dtype: torch.dtype):
+    clip = load_clip(small.name, dtype=dtype)
+    for texts in (TEXTS, random_texts(9, 1), ["a star", "A  STAR", "", "a moon"]):
+        found = certify(clip, texts, [2, 4])
+        assert all(one.ok for one in found), found
+        assert found[ITSELF].error == 0
+
+
+def test_the_toy_is_certified(toy: Clip):
+    assert not failing(toy)
+
+
+def scaled_step(_clip: Clip, patch: Patch) -> None:
+    step = clean_run.step_block
+    patch.setattr(clean_run, "step_block", lambda *given: 1.01 * step(*given))
+
+
+def not_causal(clip: Clip, _patch: Patch) -> None:
+    def uncovered(_module, given, named):
+        return given, named | {"attention_mask": None, "is_causal": False}
+
+    clip.model.text_model.encoder.register_forward_pre_hook(uncovered, with_kwargs=True)
+
+
+def acting_eot(clip: Clip, patch: Patch) -> None:
+    """EOT's stream, which is the longest text's last one, is added to all positions."""
+    block = clip.model.text_model.encoder.layers[2]
+    forward = block.forward
+
+    def leaky(hidden, *rest, **named):
+        return forward(hidden, *rest, **named) + 0.1 * hidden[:, -1:]
+
+    patch.setattr(block, "forward", leaky)
+
+
+def dropout(clip: Clip, patch: Patch) -> None:
+    for block in clip.model.text_model.encoder.layers:
+        patch.setattr(block.self_attn, "dropout", 0.2)
+        patch.setattr(block.self_attn, "training", True)
+
+
+def inexact_swap(_clip: Clip, patch: Patch) -> None:
+    """The same in exact arithmetic: what PCA-based libraries do."""
+
+    def swap(base, source, basis):
+        return base - (base @ basis) @ basis.T + (source @ basis) @ basis.T
+
+    patch.setattr("interp.interventions.interchange.swap", swap)
+
+
+def no_swap(_clip: Clip, patch: Patch) -> None:
+    patch.setattr("interp.interventions.interchange.swap", lambda base, _source, _basis: base)
+
+
+def not_a_number(clip: Clip, patch: Patch) -> None:
+    patch.setattr(clip.model.text_projection.weight, "data", clip.model.text_projection.weight.data * math.nan)
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (scaled_step, {EMPTY, HOOK}),
+        (not_causal, {EMPTY, WHOLE, STREAMS, HOOK}),
+        (acting_eot, {EMPTY, STREAMS, HOOK}),
+        (dropout, {EMPTY, WHOLE, STREAMS, HOOK}),
+        (inexact_swap, {ITSELF}),
+        (no_swap, {CHANGE, HOOK}),
+        (not_a_number, {ITSELF, EMPTY, CHANGE, HOOK}),
+    ],
+)
+def test_planted_faults_are_found(small: Clip, plant: Callable[[Clip, Patch], None], expected: set[int]):
+    clip = load_clip(small.name)
+    with pytest.MonkeyPatch.context() as patch:
+        plant(clip, patch)
+        assert failing(clip) == expected
+
+
+@pytest.mark.slow
+def test_a_text_tower_as_large_as_vit_b32s(tmp_path: Path):
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
+    torch.manual_seed(0)
+    CLIPModel(CLIPConfig(vision_config=vision)).save_pretrained(tmp_path)
+    clip = load_clip(str(tmp_path), tokenizer="toy")
+    assert (clip.width("text"), clip.depth("text")) == (512, 12)
+    assert not failing(clip)
+    with pytest.MonkeyPatch.context() as patch:
+        scaled_step(clip, patch)
+        assert failing(clip) == {EMPTY, HOOK}
+
+
+def test_two_different_texts_are_needed(small: Clip):
+    with pytest.raises(ModelError, match="two different texts are needed"):
+        certify(small, ["A star", "a  star"], [1])
+
+
+def test_the_error_says_what_and_how_much_and_what_to_do(small: Clip, monkeypatch: Patch):
+    features = image_features(small, load_pairs("toy", limit=12))
+    found = certified_pairs(small, features, [2, 3])
+    assert len(found) == 6
+    assert max(found.values()) > 0 == found["a text swapped with itself, against itself"]
+    scaled_step(small, monkeypatch)
+    with pytest.raises(
+        NotCertified, match=r"on cpu in float32 is not certified \(an empty subspace, against the base: 0\.\d+, allowed"
+    ) as caught:
+        certified_pairs(small, features, [2, 3])
+    assert f"python -m interp.check {small.name} --device cpu --dtype float32" in str(caught.value)
+    assert clean_texts(small, ["a star"], [2]).stream(2).isfinite().all()
+
+
+@pytest.mark.slow
+def test_a_sweep_does_not_start_where_the_engine_is_wrong(small: Clip, tmp_path: Path, monkeypatch: Patch, capsys):
+    out = tmp_path / "run"
+    scaled_step(small, monkeypatch)
+    arguments = ["--model", small.name, "--limit", "60", "--layers", "4-5", "--sizes", "2", "--objective", "das"]
+    assert sweep.main([*arguments, "--out", str(out), "--jobs", "1"]) == 2
+    assert "is not certified" in one_line(capsys)
+    assert not out.exists()
+
+
+def test_tolerances():
+    assert tolerance(torch.float32, 12) == pytest.approx(32 * 2**-24 * math.sqrt(48))
+    assert tolerance(torch.float32, 12, passes=2) == pytest.approx(math.sqrt(2) * tolerance(torch.float32, 12))
+    assert tolerance(torch.float16, 12) == pytest.approx(8 * 2**-11 * math.sqrt(48))
+    assert tolerance(torch.bfloat16, 12) == 0.1
+    assert distance(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([[0.0, 5.0], [0.0, 1.0]])) == 1.0
+    assert distance(torch.tensor([[math.nan, 1.0]]), torch.ones(1, 2)) == math.inf
+    assert not Finding("x", math.nan, 1.0).ok
+    assert not Finding("x", math.nan, 1.0, least=True).ok

@@ -1,0 +1,97 @@
+"""The command at length: it passes where all is well, and each check can fail."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from interp.attribution import all_layers, mediated
+from interp.check import __main__ as command
+from interp.check import at_length
+from interp.check.at_length import run_checks
+from interp.clip import blocks
+from interp.clip.model import Clip
+from interp.interventions import clean_run
+from interp.methods import das
+from tests.oracles.plain_forward import one_line
+
+Patch = pytest.MonkeyPatch
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+def test_all_paths_agree_in_every_dtype(small: Clip, dtype: str, capsys):
+    assert command.main([small.name, "--dtype", dtype]) == 0
+    shown = capsys.readouterr().out
+    assert f"on cpu in {dtype}: all 13 agree" in shown.splitlines()[-1]
+    assert "FAILED" not in shown
+    for name in ("forward: image", "counterfactual: text tower, 5 layers", "gradient", "attribution: pushed forward"):
+        assert name in shown
+
+
+@pytest.mark.slow
+def test_the_toy(capsys):
+    assert command.main(["toy"]) == 0
+
+
+def scaled(module, name: str, patch: Patch) -> None:
+    plain = getattr(module, name)
+    patch.setattr(module, name, lambda *given: 1.01 * plain(*given))
+
+
+def scaled_basis(patch: Patch) -> None:
+    swap = das.swap_span
+    patch.setattr(das, "swap_span", lambda base, source, free: swap(base, 1.01 * source, free))
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (lambda patch: patch.setattr(blocks, "QUICK", 1.7), {"forward: text", "forward: image", "attribution: pulled"}),
+        (lambda patch: scaled(clean_run, "step_block", patch), {"counterfactual: text", "gradient: of"}),
+        (lambda patch: scaled(clean_run, "embed_stream", patch), {"counterfactual: vision"}),
+        (scaled_basis, {"gradient: of"}),
+        (lambda patch: scaled(mediated, "step_block", patch), {"attribution: pulled"}),
+        (lambda patch: scaled(all_layers, "step_block", patch), {"attribution: pushed"}),
+    ],
+)
+def test_each_check_fails_where_its_path_is_wrong(small: Clip, monkeypatch: Patch, plant, expected: set[str]):
+    plant(monkeypatch)
+    failed = {" ".join(one.what.split()[:2]) for one in run_checks(small) if not one.ok}
+    assert expected <= failed
+    assert len(failed) < 13
+
+
+def test_what_fails_is_said_in_one_line_with_status_1(small: Clip, monkeypatch: Patch, capsys):
+    def impossible(_bench):
+        raise RuntimeError("\"addmm\" not implemented for 'Half'\nsomewhere")
+
+    monkeypatch.setitem(at_length.CHECKS, "gradient", impossible)
+    assert command.main([small.name, "--dtype", "float16"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert (
+        "1 of 13 FAILED, the first is gradient: cannot be computed here: \"addmm\" not implemented for 'Half'" in last
+    )
+    assert last.endswith("if float32 passes, the dtype is too coarse for it")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "no model 'nowhere'"),
+        (["toy", "--device", "abacus"], "cannot use the device 'abacus'"),
+        (["toy", "--tokenizer", "nowhere"], "no model 'nowhere'"),
+        pytest.param(["toy", "--device", "cuda"], "cannot use the device 'cuda'",
+                     marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(capsys, arguments: list[str], message: str):
+    assert command.main(arguments) == 2
+    assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize("arguments", [[], ["toy", "--dtype", "int8"]])
+def test_what_the_parser_refuses(capsys, arguments: list[str]):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments)
+    assert stopped.value.code == 2
+    assert "--help" in one_line(capsys)
