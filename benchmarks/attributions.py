@@ -19,13 +19,9 @@ from torch.nn import functional
 
 from benchmarks.material import CONTEXT, random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
-from interp.attribution.mediated import (
-    MediatedIntegratedGradients,
-    PathSettings,
-    assemble,
-    default_baselines,
-    integrate,
-)
+from interp.attribution.baselines import default_baselines
+from interp.attribution.integral import PathSettings, assemble, integrate
+from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.result import Route
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site

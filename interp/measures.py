@@ -11,10 +11,25 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.schema import CORRELATION, COUNT, LOST, NATS, PLAIN, R2, SCORE, SHARE, Measure, Schema, Unit, Where
+from interp.schema import (
+    CORRELATION,
+    COUNT,
+    LOST,
+    NATS,
+    PLAIN,
+    R2,
+    SCORE,
+    SHARE,
+    SIGNED_SHARE,
+    Measure,
+    Schema,
+    Unit,
+    Where,
+)
 
 Route = Literal["through", "around", "bypass", "full"]  # of attributions
 MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
+CONTENT_ROUTES: tuple[Route, ...] = ("through", "full")  # what is also measured from the second baseline
 
 
 class MethodName(NamedTuple):
@@ -77,7 +92,7 @@ def sweep_schema(
     ]  # fmt: skip
     if tuned:
         known += _tuned(contrast, controls, norms)
-    return Schema((*known, *_unshown(contrast, controls, norms)))
+    return Schema((*known, *_unshown(contrast, controls, norms), *_attributions(contrast, norms)))
 
 
 def _iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) -> list[Measure]:
@@ -193,6 +208,7 @@ def _tuned(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[s
     beside += [one for method in controls for one in _beyond(method)]
     beside += _by_direction({**{method.column: method.title for method in controls}, **CEILINGS}, contrast)
     beside += [Measure(f"iia_{key}", f"IIA of {title}", SHARE, interval=True) for key, title in CEILINGS.items()]
+    attributed = [one for one in _attributions(contrast, norms) if not one.key.startswith("n_")]  # the same word types
     return [
         replace(
             one, key=f"tuned_{one.key}", title=f"Trained: {_lower(one.title)}",
@@ -200,7 +216,9 @@ def _tuned(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[s
             family="tuned r" if one.family.startswith("r_") else f"tuned {one.family}", tuned=True,
             against=("the base",),
         )
-        for one in [preference, *iias, *shifts, *_evidence(contrast), *lost, *words, *rest, *beside]
+        for one in [
+            preference, *iias, *shifts, *_evidence(contrast), *lost, *words, *rest, *beside, *attributed,
+        ]
     ]  # fmt: skip
 
 
@@ -225,7 +243,6 @@ def _unshown(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence
         *out,
         Measure("test_pairs", "pairs that are measured", COUNT),
         Measure("das_steps", "steps of the search", COUNT),
-        Measure("attribution_delta", "largest error of convergence", SCORE),
         Measure("seconds", "time", Unit(1.0, ".1f")),
     ]
 
@@ -248,20 +265,57 @@ def _beyond(method: MethodName) -> list[Measure]:
     ]
 
 
+def _attributions(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
+    """What attributions are worth, beside their correlations with norms; `interp.attribution.measures` computes it."""
+    out = [
+        Measure("through_gap", f"Sum of attributions through Z, {contrast.positive} minus {contrast.negative}", SCORE,
+                "gap through Z", shown=PAGE),
+        Measure("through_gap_share", "Share of the attributed pairs' gap that goes through Z", SIGNED_SHARE,
+                "share of the gap", shown=PAGE),
+        Measure("baseline_agreement", "Correlation of attributions through Z from two baselines, over content words",
+                CORRELATION, "baselines agree", shown=PAGE),
+        Measure("attributed_gap", f"Gap of the attributed pairs, {contrast.positive} minus {contrast.negative}", SCORE),
+        Measure("score_text", "Mean score of the attributed texts", SCORE),
+        Measure("score_baseline_padding", "Mean score of the baseline BOS, padding, EOT", SCORE),
+        Measure("score_baseline_content", "Mean score of the baseline with padding for content words", SCORE),
+        Measure("attribution_delta", "Largest error of a text's sum of attributions", SCORE),
+        Measure("attribution_delta_relative", "Largest error of a text's sum, relative to its difference of scores",
+                SHARE),
+        Measure("attribution_unconverged", "Texts whose attributions did not converge", SHARE),
+        Measure("attribution_points", "Most points of a path integral", COUNT),
+    ]  # fmt: skip
+    for norm in norms:
+        out.append(Measure(f"n_{norm}_content", f"types of content words with a rating of {norm}", COUNT))
+        for route in MEASURED:
+            out.append(Measure(f"attribution_coverage_{norm}_{route}",
+                               f"Share of |attribution| {route} on words with a rating of {norm}", SHARE))  # fmt: skip
+            out.append(Measure(f"r_{norm}_{route}_content", f"Correlation with {norm}, attributions {route}, content "
+                               "words alone", CORRELATION, interval=True))  # fmt: skip
+        out += [
+            Measure(f"r_{norm}_{route}_content_baseline", f"Correlation with {norm}, attributions {route}, content "
+                    "words alone, from the baseline without them", CORRELATION, interval=True)
+            for route in CONTENT_ROUTES
+        ]  # fmt: skip
+    return out
+
+
 def evaluation_schema(contrast: Contrast) -> Schema:
     """What an evaluation can hold, by the name of the measure."""
     shares = ["preference", "accuracy", "macro_f1"]
     shares += [f"preference, {kind} longer" for kind in contrast.kinds]
     shares += [f"retrieval {kind}" for kind in contrast.kinds]
+    shares += [f"coverage {route}" for route in MEASURED] + ["largest relative delta", "texts not converged"]
     scores = [f"mean {kind} score" for kind in contrast.kinds] + ["largest delta"]
+    scores += [f"area, {order}" for order in ("deletion", "insertion", "random order")]
     for direction in DIRECTIONS:
         short = contrast.short(direction)
         shares += [f"iia {short}", f"iia, random subspace {short}"]
         scores.append(f"shift {short}")
-    related = [f"pearson {route}" for route in MEASURED] + ["pearson of length"]
+    related = [f"pearson {route}{words}" for route in MEASURED for words in ("", ", content words")]
+    related.append("pearson of length")
     for method in ("pearson", "spearman"):
         related += [method, f"{method} given length", f"{method} more than the other"]
-    units = {SHARE: shares, SCORE: scores, replace(CORRELATION, form="+.3f"): related}
+    units = {SHARE: shares, SCORE: scores, replace(CORRELATION, form="+.3f"): related, COUNT: ["most points"]}
     return Schema(tuple(
         Measure(name, name, unit, interval=True, shown=TABLE) for unit, names in units.items() for name in names
     ))  # fmt: skip

@@ -58,7 +58,11 @@ class AttributionOptions:
 
     norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
     attributed: int = option(64, "test pairs whose two texts are attributed, drawn from those with rated words in both")
-    n_steps: int = option(20, "points of the path integral of the attributions")
+    n_steps: int = option(
+        20,
+        "points of the path integral of attributions to begin with; texts whose sum "
+        "misses by more than 1 % get more, up to 16 times as many",
+    )
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def written(value: float, form: str) -> str:
 
 
 SHARE = Unit(100.0, ".1f", ".0f", "%", "cividis", (0.0, 100.0))
+SIGNED_SHARE = Unit(100.0, "+.1f", "+.0f", "%")  # of something that can be negative
 SCORE = Unit()  # a cosine
 CORRELATION = Unit(1.0, "+.2f", "+.2f", "", "RdBu", (-1.0, 1.0))
 LOST = Unit(100.0, "+.1f", "+.1f", "%", "RdBu_r", least=5.0)  # a loss of less than five points shall look small

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
-from interp.attribution.norms import correlations
+from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.measures import attribution_measures
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
@@ -165,8 +166,12 @@ class FineTunedCells:
         found = self._evidence(tuned, features, rotation, place)
         out = found.measures | on_val(tuned, features.split("val"))
         out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
-        words = tasks.word_attributions(tuned, test.take(self.attributed), rotation, n_steps=self.config.n_steps)
-        out |= {key: value for key, value in correlations(words, self.norms).items() if key.startswith("r_")}
+        words, from_content = (
+            tasks.word_attributions(tuned, test.take(self.attributed), rotation, start, n_steps=self.config.n_steps)
+            for start in (default_baselines, content_baselines)
+        )
+        found_of_words = attribution_measures(words, from_content, self.norms)
+        out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
         able = self.tests.of(tuned)
         for name, kind in ABILITIES.items():
             out |= self.tests.drop(kind, self.base, able).columns(name)

@@ -1,6 +1,6 @@
 """The path integral of texts, run once: from it the attributions of any subspace at any layer are a matrix product.
 
-`interp.attribution.mediated` pulls gradients back from one site, at a price that grows with layers and subspaces.
+`interp.attribution.integral` pulls gradients back from one site, at a price that grows with layers and subspaces.
 Here each word's movement is pushed forward to EOT at every layer, at a price of about half a forward pass for each of
 its tokens. Both give the same numbers. For a single cell the other way is cheaper, but a sweep always takes this one,
 so that no attribution through a subspace depends on which others are computed.
@@ -15,33 +15,41 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from interp.attribution.mediated import Shared, default_baselines, path_scores
+from interp.attribution.baselines import default_baselines
+from interp.attribution.convergence import points_needed
+from interp.attribution.integral import PathSettings, Shared, assemble, path_scores
 from interp.attribution.path_rule import path_rule
+from interp.attribution.result import Attributions
 from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
 from interp.clip.forward_mode import Moves, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.packing import group
-from interp.tensors import Basis, Embeddings, Float, Tensor
+from interp.measures import MEASURED
+from interp.tensors import Basis, Embeddings, Float, Int, Tensor
 
 ROWS_AT_ONCE = 2048  # of positions x moved tokens: what the caches hold
 
 
 @dataclass(frozen=True, eq=False)
 class TextPath:
-    """What the integral of one text over s points needs, for its w tokens that are neither BOS nor EOT.
+    """What the integral of one text over s points needs, for the w tokens in which it differs from its baseline.
 
     Attributes:
+        moved: places of these tokens in the text, shape (w,).
         moves: layer -> derivative of EOT's stream as each token moves, shape (w, s, d).
         slopes: layer -> gradient of the score with respect to EOT's stream, times the rule's weight, shape (s, d).
         full: attributions by every path, float64, shape (w,).
         score, baseline_score: of the text and of its baseline.
+        points: s.
     """
 
+    moved: Int[Tensor, " w"]
     moves: dict[int, Float[Tensor, "w s d"]]
     slopes: dict[int, Float[Tensor, "s d"]]
     full: np.ndarray
     score: float
     baseline_score: float
+    points: int
 
     def through(self, layer: int, basis: Basis | None) -> np.ndarray:
         """Attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,)."""
@@ -58,7 +66,8 @@ class TextPath:
         flat = {f"moves.{layer}": part.cpu() for layer, part in self.moves.items()}
         flat |= {f"slopes.{layer}": part.cpu() for layer, part in self.slopes.items()}
         scores = torch.tensor([self.score, self.baseline_score], dtype=torch.float64)
-        save_file(flat | {"full": torch.from_numpy(self.full), "scores": scores}, path)
+        counts = {"moved": self.moved, "points": torch.tensor(self.points)}
+        save_file(flat | counts | {"full": torch.from_numpy(self.full), "scores": scores}, path)
 
     @classmethod
     def load(cls, path: Path) -> TextPath:
@@ -70,7 +79,8 @@ class TextPath:
             {int(key.partition(".")[2]): part for key, part in flat.items() if key.startswith(name)}
             for name in ("moves.", "slopes.")
         )
-        return cls(moves, slopes, flat["full"].numpy(), *flat["scores"].tolist())
+        score, baseline = flat["scores"].tolist()
+        return cls(flat["moved"], moves, slopes, flat["full"].numpy(), score, baseline, int(flat["points"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +103,17 @@ class PathRun:
         full = self._table([text.full for text in self.texts])
         score = np.array([text.score for text in self.texts])
         baseline = np.array([text.baseline_score for text in self.texts])
-        return Shared(self.through(layer, None), full, score, baseline)
+        points = np.array([text.points for text in self.texts])
+        return Shared(self.through(layer, None), full, score, baseline, points)
+
+    def attributions(self, layer: int, basis: Basis, shared: Shared) -> Attributions:
+        """By the routes that sweeps measure; `shared` is what `shared(layer)` gives."""
+        return Attributions.of(self.tokens, assemble(shared, self.through(layer, basis), MEASURED), shared)
 
     def _table(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         out = np.zeros(tuple(self.tokens.ids.shape))
-        for place, row in zip(out, rows, strict=True):
-            place[1 : len(row) + 1] = row
+        for place, text, row in zip(out, self.texts, rows, strict=True):
+            place[text.moved.numpy()] = row
         return out
 
 
@@ -107,30 +122,36 @@ def run_path(
     tokens: Tokens,
     image: Embeddings,
     layers: Iterable[int],
-    *,
-    n_steps: int,
-    method: str = "gausslegendre",
+    settings: PathSettings,
+    tolerance: float | None = None,
 ) -> TextPath:
-    """Move a text from its default baseline, and keep what attributions at `layers` need.
+    """Move a text from its baseline, and keep what attributions at `layers` need.
+
+    How many points are needed is found first, by gradients, which cost a fraction of what follows.
 
     Args:
         tokens: of the one text.
         image: its unit-norm embedding, shape (1, embed).
+        settings: the rule, the points to begin with, and the baseline, shape (1, t).
+        tolerance: largest relative error, as of `integrate_until`; None to take `settings.n_steps` points.
     """
-    points, weights = path_rule(n_steps, method)
+    given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
+    (n_steps,) = points_needed(clip, tokens, image, settings, tolerance).tolist() if tolerance else [settings.n_steps]
+    points, weights = path_rule(n_steps, settings.method)
     depth, device, dtype = clip.depth("text"), clip.device, clip.model.dtype
-    image, words = image.to(device, dtype), int(tokens.eot) - 1
+    image, moved = image.to(device, dtype), (tokens.ids[0] != given[0]).nonzero()[:, 0]
     with torch.no_grad():
-        ends = [embed_ids(clip, ids.to(device)) for ids in (tokens.ids, default_baselines(clip, tokens))]
+        ends = [embed_ids(clip, ids.to(device)) for ids in (tokens.ids, given)]
         score, baseline = path_scores(clip, torch.cat(ends), tokens.eot.repeat(2), image).tolist()
     delta = (ends[0] - ends[1])[0]
-    kept, full, width = sorted(set(layers)), np.zeros(words), clip.width("text")
+    kept, words, width = sorted(set(layers)), len(moved), clip.width("text")
+    full = np.zeros(words)
     moves = {layer: torch.empty(words, n_steps, width, device=device, dtype=dtype) for layer in kept}
     slopes = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
-    pairs = words * (words + 3) // 2
+    pairs = int((len(delta) - moved).sum())
     for steps in torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs))):
         path = ends[1] + points[steps].to(delta)[:, None, None] * delta
-        states = list(move_tokens(clip, path, delta[1 : words + 1]))
+        states = list(move_tokens(clip, path, delta[moved], moved))
         slope = [part * weights[steps].to(delta)[:, None] for part in _slopes(clip, states, image)]
         for layer in kept:
             moves[layer][:, steps] = states[layer - 1].end.transpose(0, 1)
@@ -138,7 +159,7 @@ def run_path(
         # Past the last layer nothing bypasses EOT.
         ends_moved = states[depth - 1].end.double() * slope[depth - 1].double()[:, None]
         full += ends_moved.sum((0, 2)).cpu().numpy()
-    return TextPath(moves, slopes, full, score, baseline)
+    return TextPath(moved, moves, slopes, full, score, baseline, n_steps)
 
 
 def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:

@@ -9,24 +9,17 @@ neither, since later blocks also attend to other positions. Cutting the gradient
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import nn
 
-from interp.attribution.path_rule import path_rule
+from interp.attribution.convergence import integrate_until
+from interp.attribution.integral import PathSettings, assemble
 from interp.attribution.result import ROUTES, Attributions, Route
-from interp.clip.blocks import blocks, embed_ids, embed_stream, keys_and_values, run_block, step_block
-from interp.clip.model import Clip, Tokens, length_batches, tokenize
-from interp.clip.packing import group
+from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import SiteError, SiteMismatch
 from interp.interventions.rotation import Rotation
-from interp.tensors import Basis, Embeddings, Float, Int, Tensor
-
-TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
-TEXTS_AT_ONCE = 16  # of similar length
+from interp.tensors import Embeddings, Int, Tensor
 
 
 class MediatedIntegratedGradients:
@@ -83,6 +76,7 @@ class MediatedIntegratedGradients:
         method: str = "gausslegendre",
         internal_batch_size: int | None = None,
         return_convergence_delta: bool = False,
+        tolerance: float | None = None,
     ) -> Attributions | tuple[Attributions, np.ndarray]:
         """Attributions of each text's score (cosine) with the image of the same row.
 
@@ -94,198 +88,20 @@ class MediatedIntegratedGradients:
             method: captum's name of the rule: ``gausslegendre``, ``riemann_trapezoid``, ``riemann_middle``, ...
             internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
             return_convergence_delta: return the attributions' `delta` beside them, as captum does.
+            tolerance: largest `Attributions.relative_delta`; texts that miss it are attributed again with twice the
+                points, up to `MOST_DOUBLINGS` times. By default all are attributed once, with `n_steps`.
 
         Returns:
             `Attributions`, or with `return_convergence_delta` a tuple of them and `Attributions.delta`.
 
         Raises:
-            ValueError: counts that differ, or an unknown rule.
+            ValueError: counts that differ, an unknown rule, or a tolerance that is not positive.
         """
         tokens = inputs if isinstance(inputs, Tokens) else tokenize(self.clip, inputs)
         needed = {"through", "around"} & set(self.routes)
         bases = {"z": self.rotation.basis} if self.rotation is not None and needed else {}
-        shared, through = integrate(
-            self.clip, tokens, images, self.layer, bases,
-            PathSettings(n_steps, method, internal_batch_size, baselines, self.routes),
-        )  # fmt: skip
+        settings = PathSettings(n_steps, method, internal_batch_size, baselines, self.routes)
+        shared, through = integrate_until(self.clip, tokens, images, self.layer, bases, settings, tolerance)
         values = assemble(shared, through["z"] if through else None, self.routes)
-        found = Attributions(tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score)
+        found = Attributions.of(tokens, values, shared)
         return (found, found.delta) if return_convergence_delta else found
-
-
-@dataclass(frozen=True, eq=False)
-class PathSettings:
-    """How a path integral is taken.
-
-    Attributes:
-        n_steps: its points.
-        method: of the rule, see `path_rule`.
-        internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
-        baselines: token ids to start from, shape (n, t); by default `default_baselines`.
-        routes: those that will be assembled; nothing is computed that they do not need.
-    """
-
-    n_steps: int = 50
-    method: str = "gausslegendre"
-    internal_batch_size: int | None = None
-    baselines: Int[Tensor, "n t"] | None = None
-    routes: Sequence[Route] = ROUTES
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What the attributions of all subspaces at one layer have in common; arrays of shape (n, t).
-
-    Attributes:
-        stream: through the whole stream at the site, if needed. full: by every path, if needed.
-    """
-
-    stream: np.ndarray | None
-    full: np.ndarray | None
-    score: np.ndarray
-    baseline_score: np.ndarray
-
-
-def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]) -> dict[Route, np.ndarray]:
-    """The routes of one subspace: what of the stream's route does not go through Z goes around it, and what of all
-    does not go through the stream bypasses it.
-
-    Raises:
-        ValueError: a route needs what was not computed.
-    """
-    out: dict[Route, np.ndarray] = {}
-    for route in routes:
-        whole, part = {
-            "through": (through, 0.0), "around": (shared.stream, through),
-            "bypass": (shared.full, shared.stream), "full": (shared.full, 0.0),
-        }[route]  # fmt: skip
-        if whole is None or part is None:
-            raise ValueError(f"the route '{route}' was not computed")
-        out[route] = whole - part
-    return out
-
-
-def default_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
-    """BOS, padding up to the text's EOT, EOT: nothing is said, at the same length."""
-    pad = clip.tokenizer.pad_token_id
-    ids = torch.full_like(tokens.ids, clip.eot if pad is None else pad)
-    ids[:, 0] = tokens.ids[:, 0]
-    after = torch.arange(ids.shape[1]) >= tokens.eot[:, None]
-    return torch.where(after, tokens.ids, ids)
-
-
-def integrate(
-    clip: Clip,
-    tokens: Tokens,
-    images: Embeddings,
-    layer: int,
-    bases: Mapping[str, Basis],
-    settings: PathSettings | None = None,
-) -> tuple[Shared, dict[str, np.ndarray]]:
-    """The path integrals of several subspaces at one layer, at the price of one forward pass.
-
-    Args:
-        layer: of the site; 0 if there is none.
-        bases: name -> orthonormal basis, shape (d, k).
-
-    Returns:
-        What all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
-
-    Raises:
-        ValueError: counts or shapes that differ, no steps, or an unknown rule.
-    """
-    settings = settings or PathSettings()
-    n_steps = settings.n_steps
-    if len(images) != len(tokens):
-        raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(tokens)} texts")
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
-    given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
-    if given.shape != tokens.ids.shape:
-        raise ValueError(
-            f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
-        )
-    alphas, weights = path_rule(n_steps, settings.method)
-    whole = [name for name, users in (("stream", {"around", "bypass"}), ("full", {"full", "bypass"}))
-             if users & set(settings.routes)]  # fmt: skip
-    sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in [*whole, *(f"z.{name}" for name in bases)]}
-    score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
-    moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
-    for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
-        some = tokens.take(rows)
-        width = some.ids.shape[1]
-        with torch.no_grad():
-            end = embed_ids(clip, some.ids.to(clip.device))
-            start = embed_ids(clip, given[rows, :width].to(clip.device))
-            target = images[rows].to(clip.device, clip.model.dtype)
-            both = path_scores(clip, torch.cat([end, start]), some.eot.repeat(2), target.repeat(2, 1)).double().cpu()
-            score[rows.numpy()], baseline_score[rows.numpy()] = both.numpy().reshape(2, -1)
-        steps = torch.arange(len(rows) * n_steps)
-        for chunk in steps.split(settings.internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
-            text, step = chunk // n_steps, chunk % n_steps
-            delta = (end - start)[text]
-            path = (start[text] + alphas[step].to(end)[:, None, None] * delta).requires_grad_()
-            grads = _gradients(clip, path, some.eot[text], target[text], layer, moved, whole)
-            for name, grad in grads.items():
-                parts = (grad * delta).sum(-1).double().cpu() * weights[step][:, None]
-                per_text = torch.zeros(len(rows), width, dtype=torch.float64).index_add_(0, text, parts)
-                sums[name][rows.numpy(), :width] += per_text.numpy()
-    shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score)
-    return shared, {name: sums[f"z.{name}"] for name in bases}
-
-
-def path_scores(
-    clip: Clip, embedded: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings
-) -> Float[Tensor, " m"]:
-    """Scores of texts given as the output of the embedding layer."""
-    hidden = embedded
-    for block in blocks(clip, "text"):
-        hidden, _, _ = run_block(block, hidden, causal=True)
-    return (embed_stream(clip, "text", hidden[torch.arange(len(hidden)), eot]) * images).sum(-1)
-
-
-def _gradients(
-    clip: Clip,
-    path: Float[Tensor, "m t d"],
-    eot: Int[Tensor, " m"],
-    images: Embeddings,
-    layer: int,
-    bases: Mapping[str, Basis],
-    whole: Sequence[str],
-) -> dict[str, Float[Tensor, "m t d"]]:
-    """Gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
-
-    The site is a text's last token, so its gradient is that of EOT alone, pushed through the blocks above.
-    """
-    each, tower = torch.arange(len(path)), blocks(clip, "text")
-    earlier = group(each * path.shape[1], eot, path.device)
-    hidden, site = path, path[each, eot]
-    above: list[tuple[nn.Module, Tensor, Tensor]] = []
-    for number, block in enumerate(tower):
-        before = hidden
-        with torch.set_grad_enabled(number < layer or "full" in whole):
-            if number + 1 < len(tower):
-                hidden, k, v = run_block(block, before, causal=True)
-            else:  # only EOT is read after it
-                k, v = keys_and_values(block, before)
-            k, v = k.flatten(0, 1), v.flatten(0, 1)
-            if number + 1 in (layer, len(tower)):
-                end = step_block(block, before[each, eot], k, v, earlier)
-        if number + 1 == layer:
-            site = end
-        elif number >= layer:
-            above.append((block, k.detach(), v.detach()))
-    out: dict[str, Tensor] = {}
-    if bases or "stream" in whole:
-        leaf = h = site.detach().requires_grad_()
-        for each_block, k, v in above:
-            h = step_block(each_block, h, k, v, earlier)
-        (at_site,) = torch.autograd.grad((embed_stream(clip, "text", h) * images).sum(), leaf)
-        cut = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
-        cut |= {"stream": at_site} if "stream" in whole else {}
-        out = {
-            name: torch.autograd.grad(site, path, cotangent, retain_graph=True)[0] for name, cotangent in cut.items()
-        }
-    if "full" in whole:
-        (out["full"],) = torch.autograd.grad((embed_stream(clip, "text", end) * images).sum(), path)
-    return out

@@ -14,10 +14,30 @@ from interp.show.markup import escape, shaded, signed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from interp.attribution.integral import Shared
+    from interp.clip.model import Tokens
     from interp.show.pictures import Picture
 
 ROUTES: tuple[Route, ...] = get_args(Route)
 SHOWN = 8  # texts that a notebook shows at once
+TOLERANCE = 0.01  # largest relative error of a text's sum of attributions that sweeps and evaluations accept
+# Least difference of scores that an error is taken relative to. A text whose score hardly differs from its baseline's
+# would need points without end; typical differences of a cosine are 0.1 to 0.5.
+LEAST_DIFFERENCE = 0.05
+
+
+def relative_delta(full: np.ndarray, score: np.ndarray, baseline_score: np.ndarray) -> np.ndarray:
+    """|sum of a text's attributions - difference of scores| / max(|difference|, `LEAST_DIFFERENCE`).
+
+    Args:
+        full: attributions by every path, shape (n, t).
+        score, baseline_score: of the n texts and of their baselines.
+
+    Returns:
+        Shape (n,).
+    """
+    difference = score - baseline_score
+    return np.abs(full.sum(1) - difference) / np.maximum(np.abs(difference), LEAST_DIFFERENCE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,6 +49,7 @@ class Attributions:
         word_of: token -> word of its text, -1 for BOS, EOT and padding; shape (n, t).
         tokens: route -> attributions, float64, shape (n, t); zero for BOS, EOT and padding.
         score, baseline_score: of each text and of its baseline.
+        points: of the path integral of each text, shape (n,).
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -36,6 +57,12 @@ class Attributions:
     tokens: Mapping[Route, np.ndarray]
     score: np.ndarray
     baseline_score: np.ndarray
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, tokens: Tokens, values: Mapping[Route, np.ndarray], shared: Shared) -> Attributions:
+        """The attributions of texts, from their path integrals."""
+        return cls(tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score, shared.points)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -66,8 +93,21 @@ class Attributions:
         Raises:
             KeyError: neither `full`, nor all three other routes were asked for.
         """
+        return self._whole.sum(1) - (self.score - self.baseline_score)
+
+    @property
+    def relative_delta(self) -> np.ndarray:
+        """The size of `delta`, relative to the difference of scores or, if that is less, to `LEAST_DIFFERENCE`.
+
+        Raises:
+            KeyError: as of `delta`.
+        """
+        return relative_delta(self._whole, self.score, self.baseline_score)
+
+    @property
+    def _whole(self) -> np.ndarray:
         routes: tuple[Route, ...] = ("full",) if "full" in self.tokens else ("through", "around", "bypass")
-        return sum(self.tokens[route].sum(1) for route in routes) - (self.score - self.baseline_score)
+        return np.sum([self.tokens[route] for route in routes], axis=0)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each word of each text: `text`, `place`, `word`, and a column for each route."""

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from interp.attribution.all_layers import run_path
-from interp.attribution.mediated import PathSettings, assemble, default_baselines, integrate
+from interp.attribution.baselines import default_baselines
+from interp.attribution.integral import PathSettings, assemble, integrate
 from interp.attribution.path_rule import path_rule
 from interp.attribution.result import ROUTES
 from interp.check import plain
@@ -182,7 +183,7 @@ def attribution(bench: Bench) -> list[Finding]:
         tokens = bench.tokens.take(torch.tensor([row]))
         image = bench.embeddings[[row]]
         start, words = default_baselines(clip, tokens)[0], slice(1, int(tokens.eot))
-        path = run_path(clip, tokens, image, layers, n_steps=POINTS)
+        path = run_path(clip, tokens, image, layers, PathSettings(POINTS))
         for layer in layers:
             rotation = bench.rotation("text", layer)
             site = layer, rotation.basis.double()

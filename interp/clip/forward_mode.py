@@ -37,47 +37,53 @@ class Moves:
 
 
 @torch.no_grad()
-def move_tokens(clip: Clip, hidden: Float[Tensor, "s t d"], delta: Float[Tensor, "w d"]) -> Iterator[Moves]:
-    """Run s versions of a text, and the derivative of each in the direction of each token's own change.
+def move_tokens(
+    clip: Clip, hidden: Float[Tensor, "s t d"], delta: Float[Tensor, "w d"], moved: Int[Tensor, " w"]
+) -> Iterator[Moves]:
+    """Run s versions of a text, and the derivative of each in the direction of each moved token's own change.
 
     Args:
-        hidden: layer 0, BOS first and EOT last.
-        delta: by how much tokens 1 ... w = t - 2 are moved, BOS and EOT being held.
+        hidden: layer 0, EOT last.
+        delta: by how much each of w tokens is moved, all others being held.
+        moved: places of these tokens, in ascending order, before EOT.
 
     Yields:
         The state after each block, from the first.
     """
     copies, length = hidden.shape[:2]
-    position, token = (part.to(hidden.device) for part in _pairs(length))
-    own = (position == token)[:, None]
-    change = torch.where(own, delta[token - 1], 0.0).expand(copies, -1, -1)
+    position, token = (part.to(hidden.device) for part in _pairs(length, moved))
+    own = (position == moved.to(hidden.device)[token])[:, None]
+    change = torch.where(own, delta[token], 0.0).expand(copies, -1, -1)
     tower = blocks(clip, "text")
     for number, block in enumerate(tower):
-        hidden, change, keys, values = _block(block, hidden, change, position, token, number + 1 == len(tower))
-        yield Moves(hidden, change[:, -len(delta) :], keys, values)
+        pairs = position, token, len(delta)
+        hidden, change, keys, values = _block(block, hidden, change, pairs, number + 1 == len(tower))
+        yield Moves(hidden, change[:, change.shape[1] - len(delta) :], keys, values)
 
 
-def _pairs(length: int) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
-    """Positions and moved tokens that can matter to them, in order of position; those at EOT come last."""
-    position, token = torch.meshgrid(torch.arange(length), torch.arange(1, length - 1), indexing="ij")
-    inside = token <= position
+def _pairs(length: int, moved: Int[Tensor, " w"]) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
+    """Positions and numbers of moved tokens that can matter to them, in order of position; those at EOT come last."""
+    position, token = torch.meshgrid(torch.arange(length), torch.arange(len(moved)), indexing="ij")
+    inside = moved.cpu()[token] <= position
     return position[inside], token[inside]
 
 
 def _block(
-    block: Any, hidden: Tensor, change: Tensor, position: Tensor, token: Tensor, last: bool
+    block: Any, hidden: Tensor, change: Tensor, pairs: tuple[Tensor, Tensor, int], last: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One block and its derivative, for rows (position, token); of the last block only what EOT needs."""
-    attention, words = block.self_attn, hidden.shape[1] - 2
+    """One block and its derivative, for rows (position, token) of so many tokens; of the last block only what EOT
+    needs."""
+    attention, (position, token, words) = block.self_attn, pairs
     normed, moved = _layer_norm(block.layer_norm1, hidden, change, position)
     k, v = attention.k_proj(normed), attention.v_proj(normed)
-    slots = position * words + token - 1
+    slots = position * words + token
     dk, dv = (_grid(_linear(proj, moved), slots, k, words) for proj in (attention.k_proj, attention.v_proj))
     first = 0
     if last:
         first, hidden, normed = hidden.shape[1] - 1, hidden[:, -1:], normed[:, -1:]
-        change, moved, position = change[:, -words:], moved[:, -words:], position[-words:] - first
-        slots = slots[-words:] - first * words
+        at_eot = slice(len(slots) - words, None)
+        change, moved, position = change[:, at_eot], moved[:, at_eot], position[at_eot] - first
+        slots = slots[at_eot] - first * words
     q = attention.q_proj(normed)
     dq = _grid(_linear(attention.q_proj, moved), slots, q, words)
     attended, turned = _attend(attention, (q, k, v), (dq, dk, dv), first)

@@ -19,25 +19,11 @@ from interp import cli
 from interp.data import DATA_HELP, DataError, load_pairs
 from interp.data.norms import Norm, load_norm
 from interp.data.pairs import Pair
+from interp.data.words import FUNCTION_WORDS, is_content
 from interp.stats import pearson
 
 SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
 FOLDS = 10
-FUNCTION_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    a an the this that these those some any each every all both no not nor and or but if then than so as at by
-    for from in into of off on onto out over under up down to toward towards through with within without about
-    above across after against along among around before behind below beneath beside between beyond during
-    except inside near next outside since until upon via per while when where which who whom whose what how
-    why because although though is are was were be been being am do does did done doing have has had having
-    can could may might must shall should will would it its he him his she her hers they them their theirs we
-    us our ours you your yours i me my mine myself himself herself itself themselves there here other another
-    such own same too very more most much many few several only also just again once ever even still yet
-    """,
-    )
-)
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")
 
 
@@ -73,7 +59,7 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     kinds = [[pair.positive for pair in pairs], [pair.negative for pair in pairs]]
     tokens = [[_WORD.findall(text) for text in texts] for texts in kinds]
     lower = [[[word.lower() for word in text] for text in texts] for texts in tokens]
-    content = [[[word for word in text if _is_content(word)] for text in texts] for texts in lower]
+    content = [[[word for word in text if is_content(word)] for text in texts] for texts in lower]
     flat = [[word for text in texts for word in text] for texts in content]
     used = [{word for text in texts for word in text} for texts in lower]
     imageability, concreteness = _norm("imageability"), _norm("concreteness")
@@ -118,10 +104,6 @@ def one_of_each_group(pairs: Sequence[Pair], n: int = SAMPLE, *, seed: int = 0) 
     for pair in drawn:
         chosen.setdefault(pair.group, pair)
     return list(chosen.values())[:n]
-
-
-def _is_content(word: str) -> bool:
-    return word[0].isalpha() and word not in FUNCTION_WORDS
 
 
 def _share(words: Sequence[str], found: Callable[[str], bool]) -> float:

@@ -13,12 +13,11 @@ from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
 from interp.results.choice import as_good, rule_of
-from interp.results.reading import no_preference, reading
+from interp.results.reading import no_preference, reading, unconverged
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
 from interp.show.markup import plural
 
-UNCONVERGED = 0.01  # of a cosine: above it a sum of attributions is visibly not the difference of scores
 SECTIONS = {
     "verdict": "The verdict", "evidence": "The chosen cell", "heatmaps": "Layers and sizes", "cells": "All cells",
     "examples-section": "Example texts", "words": "Words", "limits": "What these numbers do not show",
@@ -91,12 +90,8 @@ def _warnings(sweep: SweepRun) -> list[str]:
         more = " and more" if len(missing) > 8 else ""
         lack = f"{plural(len(missing), 'cell')} that the last command asked for {'is' if len(missing) == 1 else 'are'}"
         said.append(f"{lack} not there: {', '.join(missing[:8])}{more}; the command below goes on with them")
-    largest = float(sweep.frame["attribution_delta"].max())
-    if largest > UNCONVERGED:
-        said.append(
-            f"Not all attributions have converged: of one text they miss the difference of scores by {largest:.3f}. "
-            f"More points bring it down (--n-steps, {argument_of(sweep, 'n_steps')} here)"
-        )
+    if lack := unconverged(sweep.frame):
+        said.append(f"{lack} (--n-steps, {argument_of(sweep, 'n_steps')} here)")
     if not sweep.examples:
         said.append("The run folder holds no example texts: it was made before they were kept")
     if (sweep.frame[f"iia_{contrast.short('up')}"] >= 0.99).all():

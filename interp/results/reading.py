@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from interp.measures import MEASURED
 from interp.results.choice import best_cell
 from interp.results.tables import is_tuned
-from interp.schema import Measure, Schema
+from interp.schema import SHARE, Measure, Schema
 from interp.show.markup import listed
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from interp.data.contrast import Contrast
 
 WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
+
+
+UNCONVERGED = 0.01  # of a cosine: of a run that kept no relative error, what is visibly not the difference of scores
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,25 @@ def is_indifferent(frame: pd.DataFrame) -> bool:
 def is_relative(one: Measure) -> bool:
     """Whether a measure is a multiple of the gap, so that it means nothing where there is none."""
     return one.key == "r2" or one.key.startswith("ratio_")
+
+
+def unconverged(frame: pd.DataFrame) -> str:
+    """What is to be said of texts whose attributions did not converge in the worst cell; empty if all did."""
+    stems = [stem for stem in ("", "tuned_") if f"{stem}attribution_unconverged" in frame]
+    texts = max((float(frame[f"{stem}attribution_unconverged"].max()) for stem in stems), default=math.nan)
+    if texts > 0:
+        relative = max(float(frame[f"{stem}attribution_delta_relative"].max()) for stem in stems)
+        return (
+            f"Not all attributions have converged: in the worst cell {SHARE.text(texts)} % of texts miss their "
+            f"difference of scores by more than 1 %, by at most {SHARE.text(relative)} %. Begin with more points"
+        )
+    largest = float(frame["attribution_delta"].max())
+    if not stems and largest > UNCONVERGED:
+        return (
+            f"Not all attributions have converged: of one text they miss the difference of scores by {largest:.3f}. "
+            "More points bring it down"
+        )
+    return ""
 
 
 def spreads(frame: pd.DataFrame, schema: Schema) -> list[Spread]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
 from interp.results.choice import best_cell, rule_of
-from interp.results.reading import is_relative, no_preference, reading
+from interp.results.reading import is_relative, no_preference, reading, unconverged
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
 from interp.results.verdict import Answer
 from interp.schema import SHARE, Schema
@@ -68,6 +68,7 @@ def terminal_table(
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
         f"{_result(best, schema, tuned)}. The rule: {rule_of(frame).said}.",
         " ".join(reading(frame, schema, norms)),
+        f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
     ]
     lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]
     return "\n".join(lines + (["", *_verdict(answers)] if answers else []))

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 import torch
 
 from interp.attribution.all_layers import PathRun
-from interp.attribution.mediated import Shared, assemble
-from interp.attribution.norms import correlations
+from interp.attribution.measures import attribution_measures
 from interp.attribution.result import Attributions
 from interp.clip.image_features import EmbeddedPairs
-from interp.clip.model import Clip, Tokens
+from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
@@ -46,6 +44,7 @@ class Bench:
         run: clean run of their texts.
         words: of all these texts.
         paths: of the texts that are attributed.
+        content_paths: the same from the second baseline, along which content words alone change.
         attributed: the test pairs whose texts these are, by their number among these.
         trained: what trains a model at each cell, if that is wanted.
     """
@@ -56,6 +55,7 @@ class Bench:
     run: PairRun
     words: Sequence[tuple[str, ...]]
     paths: PathRun
+    content_paths: PathRun
     attributed: Sequence[int]
     norms: Sequence[Norm]
     trained: TrainedCells | None = None
@@ -87,7 +87,8 @@ def compute_layer(
         on_step: called for each rotation and for each cell.
     """
     layer, parts = _parts(bench, places)
-    (method, *_), schema, shared = find_methods(bench.config.compared), bench.schema, bench.paths.shared(layer)
+    (method, *_), schema = find_methods(bench.config.compared), bench.schema
+    shared, second = bench.paths.shared(layer), bench.content_paths.shared(layer)
     for cells in _by_seed(places):
         started = time.perf_counter()
         rotations = _rotations(bench, method, parts, folder, cells)
@@ -97,9 +98,9 @@ def compute_layer(
             started = time.perf_counter()
             found = _evidence(bench, parts, rotation, place)
             measures = _alignment(bench, parts, rotation, place) | found.measures
-            attributions = _attributions(bench.paths.tokens, shared, bench.paths.through(layer, rotation.basis))
-            measures |= correlations(attributions, bench.norms)
-            measures["attribution_delta"] = float(np.abs(attributions.delta).max())
+            attributions = bench.paths.attributions(layer, rotation.basis, shared)
+            from_content = bench.content_paths.attributions(layer, rotation.basis, second)
+            measures |= attribution_measures(attributions, from_content, bench.norms)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             if bench.trained is not None:
                 trained = bench.trained(place, bench.clip)
@@ -130,11 +131,6 @@ def _parts(bench: Bench, places: Sequence[Place]) -> tuple[int, Parts]:
 def _by_seed(places: Sequence[Place]) -> list[list[Place]]:
     ordered = sorted(places, key=lambda place: (place.seed, place.size))
     return [list(cells) for _, cells in groupby(ordered, key=lambda place: place.seed)]
-
-
-def _attributions(tokens: Tokens, shared: Shared, through: np.ndarray) -> Attributions:
-    routes = assemble(shared, through, MEASURED)
-    return Attributions(tokens.words, tokens.word_of.numpy(), routes, shared.score, shared.baseline_score)
 
 
 def _rotations(

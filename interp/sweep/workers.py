@@ -26,6 +26,9 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from interp.attribution.all_layers import PathRun, TextPath, run_path
+from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.integral import PathSettings
+from interp.attribution.result import TOLERANCE
 from interp.cli import cores
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import load_clip
@@ -43,7 +46,8 @@ from interp.sweep.progress import CellsProgress, rotations_found
 from interp.tensors import Tensor
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
-CLEAN, PATHS = "clean-run.safetensors", "paths"  # in the cache, the second with a file for each text
+# in the cache; those of paths, of all words and of content words alone, with a file for each text
+CLEAN, PATHS, CONTENT_PATHS = "clean-run.safetensors", "paths", "content-paths"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,8 @@ def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequen
     processes = min(wanted, max(len(keys), len(work.attributed_texts)))
     try:
         with _on_disk(work):
-            (work.cache / PATHS).mkdir(parents=True)
+            for name in (PATHS, CONTENT_PATHS):
+                (work.cache / name).mkdir(parents=True)
         if processes > 1:
             rows = _save(work, prepare())
             _in_processes(work, rows, processes, keys)
@@ -133,13 +138,17 @@ def _longest_first(work: Work, tokens: Tokens) -> list[int]:
 def _keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
-    path = run_path(clip, tokens.take(row), image, work.layers, n_steps=work.config.n_steps)
-    with _on_disk(work):
-        path.save(_path_file(work, number))
+    text = tokens.take(row)
+    baselines = {CONTENT_PATHS: content_baselines(clip, text), PATHS: default_baselines(clip, text)}
+    for name, start in baselines.items():
+        settings = PathSettings(work.config.n_steps, baselines=start)
+        path = run_path(clip, text, image, work.layers, settings, TOLERANCE)
+        with _on_disk(work):
+            path.save(_path_file(work, name, number))
 
 
-def _path_file(work: Work, number: int) -> Path:
-    return work.cache / PATHS / f"{number}.safetensors"
+def _path_file(work: Work, name: str, number: int) -> Path:
+    return work.cache / name / f"{number}.safetensors"
 
 
 @contextmanager
@@ -193,9 +202,14 @@ def one_thread() -> Iterator[None]:
 def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     features = work.features
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
-    texts = work.attributed_texts
-    paths = PathRun(run.tokens.take(texts), [TextPath.load(_path_file(work, i)) for i in range(len(texts))])
-    return Bench(work.config, clip, features, pairs, run.tokens.words, paths, work.attributed, work.norms, work.trained)
+    texts = run.tokens.take(work.attributed_texts)
+    paths, second = (
+        PathRun(texts, [TextPath.load(_path_file(work, name, i)) for i in range(len(texts))])
+        for name in (PATHS, CONTENT_PATHS)
+    )
+    return Bench(
+        work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.norms, work.trained
+    )
 
 
 def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:

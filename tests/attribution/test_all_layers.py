@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from interp.attribution.all_layers import PathRun, TextPath, run_path
-from interp.attribution.mediated import PathSettings, integrate
+from interp.attribution.integral import PathSettings, integrate
 from interp.clip.blocks import blocks, embed_ids, run_block
 from interp.clip.forward_mode import move_tokens
 from interp.clip.loading import load_clip
@@ -38,7 +38,7 @@ def check_tangents(clip: Clip, seed: int, copies: int) -> None:
     hidden = hidden + 0.3 * torch.randn(copies, *hidden.shape[1:], generator=generator, dtype=hidden.dtype)
     words = hidden.shape[1] - 2
     delta = torch.randn(words, hidden.shape[2], generator=generator, dtype=hidden.dtype)
-    states = list(move_tokens(clip, hidden, delta))
+    states = list(move_tokens(clip, hidden, delta, torch.arange(1, words + 1)))
     clean = hidden
     for number, (block, state) in enumerate(zip(blocks(clip, "text"), states, strict=True)):
         clean, k, v = run_block(block, clean, causal=True)
@@ -81,7 +81,7 @@ def test_adapted_layers_are_differentiated_too(tmp_path):
 
 def run_paths(clip: Clip, tokens: Tokens, images: Tensor, layers: Iterable[int]) -> PathRun:
     rows, kept = torch.arange(len(tokens)).split(1), list(layers)
-    return PathRun(tokens, [run_path(clip, tokens.take(i), images[i], kept, n_steps=STEPS) for i in rows])
+    return PathRun(tokens, [run_path(clip, tokens.take(i), images[i], kept, PathSettings(STEPS)) for i in rows])
 
 
 @settings(max_examples=8, deadline=None)

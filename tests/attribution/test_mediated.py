@@ -9,7 +9,9 @@ from html5lib import HTMLParser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interp.attribution.mediated import MediatedIntegratedGradients, PathSettings, default_baselines, integrate
+from interp.attribution.baselines import default_baselines
+from interp.attribution.integral import PathSettings, integrate
+from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.path_rule import path_rule
 from interp.attribution.result import ROUTES, Attributions
 from interp.clip.model import Clip, embed_texts, tokenize
@@ -234,7 +236,12 @@ def test_words_are_sums_of_pieces_and_types_are_means(small: Clip):
 def test_pieces_of_a_word_are_summed():
     owners = np.array([[-1, 0, 0, 1, -1]])
     found = Attributions(
-        (("star", "dust"),), owners, {"full": np.array([[9.0, 1.0, 2.0, 4.0, 9.0]])}, np.zeros(1), np.zeros(1)
+        (("star", "dust"),),
+        owners,
+        {"full": np.array([[9.0, 1.0, 2.0, 4.0, 9.0]])},
+        np.zeros(1),
+        np.zeros(1),
+        np.ones(1),
     )
     np.testing.assert_array_equal(found.by_word("full")[0], [3.0, 4.0])
 

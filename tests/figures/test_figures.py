@@ -540,7 +540,7 @@ def attributions() -> Attributions:
     word_of = np.array([[-1, 0, 1, 1, 2, -1], [-1, 0, -1, -1, -1, -1]])
     draw = np.random.default_rng(0)
     tokens = {route: np.where(word_of >= 0, draw.normal(0, 0.1, word_of.shape), 0) for route in MEASURED}
-    return Attributions(words, word_of, tokens, np.array([0.5, 0.25]), np.array([0.1, 0.2]))
+    return Attributions(words, word_of, tokens, np.array([0.5, 0.25]), np.array([0.1, 0.2]), np.array([20, 40]))
 
 
 def test_attributions_plot_words_and_values():

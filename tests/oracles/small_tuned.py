@@ -14,7 +14,7 @@ from torch.nn import functional
 import interp
 from tests.oracles.dyads import error_by_pairs
 from tests.oracles.evidence import controls, evidence
-from tests.oracles.small_sweep import NORMS, ROUTES, attributions, correlation, loss, resampled
+from tests.oracles.small_sweep import attributions, loss, of_attributions, resampled
 from tests.oracles.world import SOURCE_DRAWS, World, draw_sources, gaps
 
 AMONG = 64  # candidates of retrieval
@@ -47,13 +47,10 @@ def tuned_measures(
     shares["transfer_drop"] = resampled(lost, range(len(lost)))
     for name, each in shares.items():
         out[name], out[f"{name}_low"], out[f"{name}_high"] = each
-    said, _ = attributions(world, layer, basis, attributed, n_steps)
-    for norm in NORMS:
-        ratings = interp.load_norm(norm).ratings
-        rated = sorted(word for word in said["full"] if word in ratings)
-        for route in ROUTES:
-            means, stem = [np.mean(said[route][word]) for word in rated], f"r_{norm}_{route}"
-            out[stem], out[f"{stem}_low"], out[f"{stem}_high"] = correlation(means, [ratings[word] for word in rated])
+    said, second = (
+        attributions(world, layer, basis, attributed, n_steps, content=content) for content in (False, True)
+    )
+    out |= {name: value for name, value in of_attributions(said, second).items() if not name.startswith("n_")}
     return {f"tuned_{name}": value for name, value in out.items()}
 
 
@@ -122,11 +119,13 @@ def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -
     """Names of measures that differ by more than the rounding of float32 explains; shares may not differ at all, and
     what is said in units of the gap has the rounding of scores divided by it."""
     exact = ("iia", "preference", "transfer", "retrieval_drop", "neutral_preference", "swap_retrieval", "auc")
-    exact += ("single_iia", "percentile")
+    exact += ("single_iia", "percentile", "attribution_points")
     in_gaps, out = ("r2", "ratio", "within_error", "gap_left", "single_share"), []
     for key, value in wanted.items():
         name, found = key.removeprefix("tuned_"), got[key]
         tolerance = 1e-9 if name.startswith(exact) else 5e-5 + 5e-5 * abs(value) * name.startswith(in_gaps)
+        if name == "through_gap_share":  # a ratio of two such numbers
+            tolerance /= abs(wanted["tuned_attributed_gap"])
         if not (math.isnan(value) if found is None else abs(found - value) <= tolerance):
             out.append(f"{key}: {found}, not {value}")
     return out

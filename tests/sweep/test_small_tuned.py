@@ -19,7 +19,7 @@ from interp.results.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import random_clip
-from tests.oracles.small_sweep import attributions
+from tests.oracles.small_sweep import ROUTES, attributions, by_type
 from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.oracles.world import load_world
 from tests.sweep.test_small_sweep import write_concadia
@@ -97,9 +97,10 @@ def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
     layer, size = CHECKED[0]
     base, folder = load_world(tuned.model, tuned.data), tuned.folder / "tuned" / Place(layer, size, 0).name
     basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
-    said, _ = attributions(load_tuned(base, folder), layer, basis, ATTRIBUTED, N_STEPS)
+    said = attributions(load_tuned(base, folder), layer, basis, ATTRIBUTED, N_STEPS)
     kept = tuned.cells[layer, size]["tuned"]
-    for route, words in said.items():
+    for route in ROUTES:
+        words = by_type(said, route)
         found = {word: mean for word, (mean, _) in kept["words"][route].items()}
         assert found == pytest.approx({word: np.mean(values) for word, values in words.items()}, abs=5e-6)
     assert kept["words"] != tuned.cells[layer, size]["words"]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import cast
 
 import numpy as np
 
+from interp.attribution.baselines import default_baselines
+from interp.attribution.deletion import deletion_areas
+from interp.attribution.measures import content_correlations, convergence, coverage
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.norms import correlations
-from interp.attribution.result import Attributions, Route
+from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.clip.image_features import EmbeddedPairs, embed_cached, image_features
-from interp.clip.model import Clip, embed_texts, scores
+from interp.clip.model import Clip, Tokens, embed_texts, scores, tokenize
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.norms import Norm
@@ -31,14 +35,21 @@ from interp.stats import (
     correlate,
     difference,
     macro_f1,
+    mean_of_means,
     preference,
     wilson,
 )
+from interp.tensors import Tensor
 from training.evaluation.measures import Number, measured
 from training.evaluation.zeroshot import retrieval, zero_shot
 
 CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
+AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
+CONVERGENCE = {  # measure of an evaluation -> of `convergence`
+    "largest delta": "attribution_delta", "largest relative delta": "attribution_delta_relative",
+    "texts not converged": "attribution_unconverged", "most points": "attribution_points",
+}  # fmt: skip
 
 
 def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
@@ -235,37 +246,61 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
     return out
 
 
-def word_attributions(clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, *, n_steps: int) -> Attributions:
+def word_attributions(
+    clip: Clip,
+    features: EmbeddedPairs,
+    rotation: Rotation | None,
+    start: Callable[[Clip, Tokens], Tensor] = default_baselines,
+    *,
+    n_steps: int,
+) -> Attributions:
     """Attributions of both texts of some pairs: in full, and with a rotation by route.
 
     Args:
-        n_steps: points of the path integral.
+        start: what the path integral starts from.
+        n_steps: its points to begin with; texts that have not converged get more.
     """
     routes: tuple[Route, ...] = ("full",) if rotation is None else MEASURED
     attributor = MediatedIntegratedGradients(clip, rotation, routes=routes)
     images = features.embeddings.repeat(2, 1)
-    return cast(Attributions, attributor.attribute(features.texts, images, n_steps=n_steps))
+    tokens = tokenize(clip, features.texts)
+    found = attributor.attribute(
+        tokens, images, baselines=start(clip, tokens), n_steps=n_steps, tolerance=TOLERANCE
+    )  # fmt: skip
+    return cast(Attributions, found)
 
 
 def norms(
     clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, chosen: Sequence[Norm], *, n_steps: int
 ) -> tuple[list[Number], dict[Route, dict[str, float]]]:
-    """Correlation over word types of mean attribution with each norm: in full, and with a rotation by route.
+    """Correlation over word types of mean attribution with each norm: in full, and with a rotation by route; of all
+    words and of content words alone. And the share of attribution that falls on rated words, convergence, and the areas
+    of deletion and insertion.
 
     Args:
-        n_steps: points of the path integral.
+        n_steps: points of the path integral to begin with.
 
     Returns:
         The measures; and route -> word type -> mean attribution.
     """
     found = word_attributions(clip, features, rotation, n_steps=n_steps)
-    table = correlations(found, chosen)
+    table = correlations(found, chosen) | content_correlations(found, chosen) | coverage(found, chosen)
     out = []
     for norm in chosen:
         for route in found.tokens:
-            value, low, high = (table[f"r_{norm.name}_{route}{end}"] for end in ("", "_low", "_high"))
-            out.append(Number("norms", norm.name, f"pearson {route}", value, table[f"n_{norm.name}"], low, high))
-    largest = float(np.abs(found.delta).max())
-    out.append(Number("norms", "attributions", "largest delta", largest, len(found)))
+            for suffix, said in (("", ""), ("_content", ", content words")):
+                stem = f"r_{norm.name}_{route}{suffix}"
+                value, low, high = (table[f"{stem}{end}"] for end in ("", "_low", "_high"))
+                n = table[f"n_{norm.name}{suffix}"]
+                out.append(Number("norms", norm.name, f"pearson {route}{said}", value, n, low, high))
+            share = table[f"attribution_coverage_{norm.name}_{route}"]
+            out.append(Number("norms", norm.name, f"coverage {route}", share, len(found)))
+    converged = convergence([found])
+    for name, key in CONVERGENCE.items():
+        out.append(Number("norms", "attributions", name, float(converged[key]), len(found)))
+    areas = deletion_areas(clip, tokenize(clip, features.texts), features.embeddings.repeat(2, 1), found)
+    for name, each in asdict(areas).items():
+        value = mean_of_means([(each, np.array([*features.groups, *features.groups]))])
+        out.append(measured("norms", "attributions", f"area, {AREAS[name]}", value))
     words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
     return out, words

@@ -22,11 +22,12 @@ from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
 
 from interp import cli, stats
+from interp.attribution.deletion import deletion_areas
 from interp.attribution.drawing import attributed_pairs
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
-from interp.clip.model import Clip, embed_images, embed_texts
+from interp.clip.model import Clip, embed_images, embed_texts, tokenize
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.blv import QUESTIONS, RatedTexts, load_blv
@@ -35,6 +36,7 @@ from interp.data.norms import load_norms
 from interp.data.pairs import Pair
 from interp.data.toy import load_distinct
 from interp.data.transfer import load_transfer
+from interp.data.words import is_content
 from interp.interventions.rotation import Rotation, random_basis
 from interp.runs.examples import EXAMPLES, OLD, picture_path, read_examples
 from interp.runs.folder import RunFolder
@@ -914,10 +916,14 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     plain = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
     rows, means = tasks.norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
     routed = by_key(rows)
-    assert {key[2] for key in plain} == {"pearson full", "largest delta"}
-    assert {key[2] for key in routed} == {"pearson through", "pearson around", "pearson full", "largest delta"}
+    every = {"largest delta", "largest relative delta", "texts not converged", "most points"}
+    every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
+    for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
+        of_route = {f"{name} {route}" for name in ("pearson", "coverage") for route in routes}
+        of_route |= {f"pearson {route}, content words" for route in routes}
+        assert {key[2] for key in found} == every | of_route
     attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
-    seen = attributor.attribute(texts, both, n_steps=3)
+    seen = attributor.attribute(texts, both, n_steps=3, tolerance=0.01)
     for route in ("through", "around", "full"):
         values: dict[str, list[float]] = {}
         for words, owners, tokens in zip(seen.words, seen.word_of, seen.tokens[route], strict=True):
@@ -931,6 +937,14 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
             assert (row.value, row.n) == (pytest.approx(frame["x"].corr(frame["y"]), abs=1e-9), len(frame))
             assert row.n < len(types)
             assert row.low < row.value < row.high
+            content = frame[[is_content(word) for word in np.array(types)[frame.index]]]
+            row = routed["norms", norm.name, f"pearson {route}, content words"]
+            assert (row.value, row.n) == (pytest.approx(content["x"].corr(content["y"]), abs=1e-9), len(content))
+            assert 2 < len(content) < len(frame)
+            sizes = [(word, abs(one)) for word, each in values.items() for one in each]
+            rated = sum(size for word, size in sizes if word in norm.ratings)
+            row = routed["norms", norm.name, f"coverage {route}"]
+            assert (row.value, row.n) == (pytest.approx(rated / sum(size for _, size in sizes)), 12)
     for norm in chosen:
         key = ("norms", norm.name, "pearson full")
         assert plain[key].value == pytest.approx(routed[key].value, abs=1e-5)
@@ -939,8 +953,14 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     delta = np.abs(seen.tokens["full"].sum(1) - (seen.score - seen.baseline_score)).max()
     row = routed["norms", "attributions", "largest delta"]
     assert (row.value, row.n) == (pytest.approx(delta), 12)
-    finer = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=30)[0])
-    assert finer["norms", "attributions", "largest delta"].value < delta
+    of_all = {name: routed["norms", "attributions", name].value for name in every}
+    assert of_all["most points"] == seen.points.max() > 3
+    assert of_all["largest relative delta"] == pytest.approx(seen.relative_delta.max())
+    assert of_all["texts not converged"] == np.mean(seen.relative_delta > 0.01)
+    areas = deletion_areas(small, tokenize(small, texts), both, seen)
+    for name, each in (("deletion", areas.deletion), ("insertion", areas.insertion), ("random order", areas.random)):
+        assert of_all[f"area, {name}"] == pytest.approx(each.mean(), abs=1e-6)
+    assert of_all["area, deletion"] < of_all["area, random order"] < of_all["area, insertion"]
 
 
 def test_the_table_of_the_terminal():

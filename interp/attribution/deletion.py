@@ -1,0 +1,116 @@
+"""Deletion and insertion: whether words that are said to matter are those without which the score falls.
+
+After Petsiuk, Das & Saenko 2018 (RISE, section 4.3), with words replaced by padding in place of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from interp.attribution.baselines import default_baselines
+from interp.attribution.integral import path_scores
+from interp.attribution.result import Attributions, Route
+from interp.clip.blocks import embed_ids
+from interp.clip.model import Clip, Tokens
+from interp.tensors import Embeddings, Int, Tensor
+
+TEXTS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class DeletionAreas:
+    """Areas under curves of a text's score over the share of its words that is gone, or there, from 0 to 1.
+
+    An area is the mean score along the way, so it has the score's unit. An attribution is good if its deletion is
+    lower, and its insertion higher, than `random`.
+
+    Attributes:
+        deletion: words are deleted, the highest attribution first; shape (n,).
+        insertion: words are inserted into the baseline, the highest first; shape (n,).
+        random: the mean over random orders; shape (n,). An order deleted is its reverse inserted, so one control
+            serves both.
+    """
+
+    deletion: np.ndarray
+    insertion: np.ndarray
+    random: np.ndarray
+
+
+def deletion_areas(
+    clip: Clip,
+    tokens: Tokens,
+    images: Embeddings,
+    attributions: Attributions,
+    *,
+    route: Route = "full",
+    draws: int = 10,
+    seed: int = 0,
+) -> DeletionAreas:
+    """Delete and insert the words of each text in the order of their attributions.
+
+    A deleted word has padding for each of its tokens, in its place. Equal attributions are taken from the left. A text
+    without words has the area of its score.
+
+    Args:
+        tokens: of n texts.
+        images: unit-norm embeddings, one for each text, shape (n, embed).
+        attributions: of the same texts.
+        route: that orders the words.
+        draws: random orders of each text.
+        seed: of the orders.
+
+    Raises:
+        ValueError: counts that differ, or no draws.
+    """
+    if not len(tokens) == len(images) == len(attributions):
+        raise ValueError(
+            f"one image and one attribution for each text are needed, got {len(tokens)} texts, {len(images)} images "
+            f"and {len(attributions)} attributions"
+        )
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, got {draws}")
+    draw, orders = np.random.default_rng(seed), []
+    for values in attributions.by_word(route):
+        falling = np.argsort(-values, kind="stable")
+        orders.append([falling, falling[::-1], *(draw.permutation(len(values)) for _ in range(draws))])
+    areas = np.array([_areas(curves) for curves in _curves(clip, tokens, images, orders)]).reshape(len(tokens), -1)
+    return DeletionAreas(areas[:, 0], areas[:, 1], areas[:, 2:].mean(1))
+
+
+def _areas(curves: np.ndarray) -> np.ndarray:
+    """By the trapezoidal rule; shape (orders,) of curves of shape (orders, words + 1)."""
+    if curves.shape[1] == 1:
+        return curves[:, 0]
+    return (curves[:, 1:] + curves[:, :-1]).mean(1) / 2
+
+
+def _curves(
+    clip: Clip, tokens: Tokens, images: Embeddings, orders: Sequence[Sequence[np.ndarray]]
+) -> Iterator[np.ndarray]:
+    """Scores of each text while its words are deleted in several orders; shape (orders, words + 1)."""
+    padded = default_baselines(clip, tokens)
+    for text, some in enumerate(orders):
+        words = len(tokens.words[text])
+        owners, shape = tokens.word_of[text], (len(some), words + 1)
+        rank = torch.tensor(np.array([np.argsort(order) for order in some])).view(len(some), words)
+        gone = torch.zeros(*shape, len(owners), dtype=torch.bool)
+        inside = owners >= 0
+        gone[..., inside] = rank[:, None, owners[inside]] < torch.arange(words + 1)[None, :, None]
+        ids = torch.where(gone.flatten(0, 1), padded[text], tokens.ids[text])
+        yield _scores(clip, ids, tokens.eot[text], images[text]).view(shape).numpy()
+
+
+@torch.no_grad()
+def _scores(clip: Clip, ids: Int[Tensor, "m t"], eot: Int[Tensor, ""], image: Tensor) -> Tensor:
+    """Scores of versions of one text; equal versions are run once. Float64, on the CPU, shape (m,)."""
+    unique, of = torch.unique(ids[:, : int(eot) + 1], dim=0, return_inverse=True)
+    image, out = image.to(clip.device, clip.model.dtype), torch.empty(len(unique), dtype=torch.float64)
+    for rows in torch.arange(len(unique)).split(TEXTS_AT_ONCE):
+        embedded = embed_ids(clip, unique[rows].to(clip.device))
+        found = path_scores(clip, embedded, eot.repeat(len(rows)), image.expand(len(rows), -1))
+        out[rows] = found.double().cpu()
+    return out[of]

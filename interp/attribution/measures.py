@@ -1,0 +1,143 @@
+"""What attributions are measured by: convergence, norms, coverage, a second baseline, and the gap. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from interp.attribution.norms import correlations
+from interp.attribution.result import TOLERANCE, Attributions, Route
+from interp.data.norms import Norm
+from interp.data.words import is_content
+from interp.measures import CONTENT_ROUTES
+from interp.stats import correlate, pearson
+
+
+def attribution_measures(
+    attributions: Attributions, from_content: Attributions, norms: Sequence[Norm]
+) -> dict[str, Any]:
+    """All measures of the attributions of the texts of some pairs, as `interp.measures` declares them.
+
+    Args:
+        attributions: of the positive texts and then of the negative ones, from padding, by the routes of `MEASURED`.
+        from_content: of the same texts, from their function words alone (`content_baselines`), at least by `through`
+            and `full`.
+        norms: that they are correlated with.
+
+    Raises:
+        ValueError: an odd number of texts, or two different numbers of them.
+    """
+    if len(attributions) != len(from_content) or len(attributions) % 2:
+        raise ValueError(
+            f"both attributions must be of the two texts of the same pairs, got {len(attributions)} and "
+            f"{len(from_content)} texts"
+        )
+    return (
+        correlations(attributions, norms)
+        | convergence([attributions, from_content])
+        | through_gap(attributions)
+        | coverage(attributions, norms)
+        | content_correlations(attributions, norms)
+        | second_baseline(attributions, from_content, norms)
+    )
+
+
+def convergence(found: Sequence[Attributions]) -> dict[str, Any]:
+    """How far sums of attributions miss differences of scores, and how many points the path integrals took.
+
+    Args:
+        found: of the same texts, from one baseline or several; a text has converged if it has from each.
+    """
+    relative = np.array([one.relative_delta for one in found])
+    return {
+        "attribution_delta": float(np.max([np.abs(one.delta).max(initial=0.0) for one in found])),
+        "attribution_delta_relative": float(relative.max(initial=0.0)),
+        "attribution_unconverged": float((relative > TOLERANCE).any(0).mean()),
+        "attribution_points": int(np.max([one.points.max(initial=0) for one in found])),
+    }
+
+
+def through_gap(attributions: Attributions) -> dict[str, float]:
+    """How much of the gap, the positive text's score minus the negative one's, words act out through Z.
+
+    Returns:
+        ``through_gap``: the mean over pairs of the sum through Z of the positive text minus that of the negative one;
+        ``attributed_gap``: the mean gap of the same pairs; ``through_gap_share``: their ratio, NaN without a gap.
+    """
+    through, gap = (_apart(values) for values in (attributions.tokens["through"].sum(1), attributions.score))
+    share = through / gap if gap != 0 else float("nan")
+    return {"through_gap": through, "attributed_gap": gap, "through_gap_share": share}
+
+
+def _apart(values: np.ndarray) -> float:
+    """Mean of the first half minus mean of the second."""
+    positive, negative = values.reshape(2, -1)
+    return float((positive - negative).mean())
+
+
+def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, float]:
+    """Share of the sum of |attribution| over words that falls on rated words, by norm and route.
+
+    A correlation with a norm speaks of this share alone. NaN if nothing is attributed.
+    """
+    words = [word for text in attributions.words for word in text]
+    out = {}
+    for route in attributions.tokens:
+        sizes = np.abs(_flat(attributions, route))
+        for norm in norms:
+            rated, total = np.isfinite(norm.of(words)), sizes.sum()
+            out[f"attribution_coverage_{norm.name}_{route}"] = (
+                float(sizes[rated].sum() / total) if total > 0 else float("nan")
+            )
+    return out
+
+
+def content_correlations(
+    attributions: Attributions, norms: Sequence[Norm], routes: Iterable[Route] | None = None, *, suffix: str = "content"
+) -> dict[str, Any]:
+    """`correlations` over the types of content words alone: function words are rated low and attributed little.
+
+    Args:
+        routes: by default all that there are.
+        suffix: of the keys.
+
+    Returns:
+        ``r_NORM_ROUTE_SUFFIX`` with ``_low`` and ``_high``, and ``n_NORM_SUFFIX``.
+    """
+    out: dict[str, Any] = {}
+    for route in attributions.tokens if routes is None else routes:
+        types = {word: mean for word, (mean, _) in attributions.by_type(route).items() if is_content(word)}
+        for norm in norms:
+            found = correlate(list(types.values()), norm.of(types))
+            stem = f"r_{norm.name}_{route}_{suffix}"
+            out |= {stem: found.value, f"{stem}_low": found.low, f"{stem}_high": found.high}
+            out[f"n_{norm.name}_{suffix}"] = found.n
+    return out
+
+
+def second_baseline(attributions: Attributions, from_content: Attributions, norms: Sequence[Norm]) -> dict[str, Any]:
+    """What attributions owe to their baseline: norms under the second one, and whether both agree.
+
+    Returns:
+        ``r_NORM_ROUTE_content_baseline`` with its ends: as `content_correlations`, from the second baseline;
+        ``baseline_agreement``: the correlation over occurrences of content words of both attributions through Z;
+        ``score_text``, ``score_baseline_padding``, ``score_baseline_content``: mean scores. A neutral baseline would
+        score what a text that says nothing of the image scores.
+    """
+    content = [is_content(word) for text in attributions.words for word in text]
+    both = [_flat(one, "through")[content] for one in (attributions, from_content)]
+    found = content_correlations(from_content, norms, CONTENT_ROUTES, suffix="content_baseline")
+    return {
+        **{key: value for key, value in found.items() if key.startswith("r_")},
+        "baseline_agreement": pearson(*both),
+        "score_text": float(attributions.score.mean()),
+        "score_baseline_padding": float(attributions.baseline_score.mean()),
+        "score_baseline_content": float(from_content.baseline_score.mean()),
+    }
+
+
+def _flat(attributions: Attributions, route: Route) -> np.ndarray:
+    """Attributions of all words of all texts, one behind the other."""
+    return np.concatenate([np.zeros(0), *attributions.by_word(route)])

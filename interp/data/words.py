@@ -1,0 +1,30 @@
+"""Which words carry content: words of letters that are no function words. No torch."""
+
+from __future__ import annotations
+
+import re
+
+FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    a an the this that these those some any each every all both no not nor and or but if then than so as at by
+    for from in into of off on onto out over under up down to toward towards through with within without about
+    above across after against along among around before behind below beneath beside between beyond during
+    except inside near next outside since until upon via per while when where which who whom whose what how
+    why because although though is are was were be been being am do does did done doing have has had having
+    can could may might must shall should will would it its he him his she her hers they them their theirs we
+    us our ours you your yours i me my mine myself himself herself itself themselves there here other another
+    such own same too very more most much many few several only also just again once ever even still yet
+    """,
+    )
+)
+
+
+def is_content(word: str) -> bool:
+    """Whether a lower-case word is neither a function word nor begins with a digit or a sign; names are content.
+
+    >>> [is_content(word) for word in ("harbour", "the", "3", ".")]
+    [True, False, False, False]
+    """
+    return word[0].isalpha() and word not in FUNCTION_WORDS
