@@ -27,6 +27,8 @@ from .methods.outcomes import evaluate as evaluate
 from .interventions.rotation import random_basis as random_basis
 from .attribution.mediated import MediatedIntegratedGradients as MediatedIntegratedGradients
 from .attribution.result import Attributions as Attributions
+from .attribution.baselines import content_baselines as content_baselines
+from .attribution.deletion import deletion_areas as deletion_areas
 from .data.norms import load_norm as load_norm
 from .stats import correlate as correlate
 from .results.sweep_run import load_sweep as load_sweep

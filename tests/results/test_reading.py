@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from interp.report import write_report
-from interp.results.reading import reading, spreads
+from interp.results.reading import reading, spreads, unconverged
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.results.terminal import terminal_table
 from tests.run_folders import write_sweep
@@ -73,3 +74,18 @@ def test_page_and_terminal_say_it(sweep: SweepRun, tmp_path: Path):
     assert said in " ".join(terminal_table(sweep.frame, sweep.schema, sweep.contrast, sweep.norms).split())
     page = write_report(sweep, tmp_path / "page.html").read_text()
     assert f"<p>{said.replace('>', '&gt;')}</p>" in page
+
+
+def test_texts_that_did_not_converge_are_told_of_in_a_line():
+    columns = {"attribution_delta": [0.001, 0.02], "attribution_unconverged": [0.0, 0.125]}
+    columns |= {"attribution_delta_relative": [0.009, 0.034]}
+    said = unconverged(pd.DataFrame(columns))
+    assert (
+        "in the worst cell 12.5 % of texts miss their difference of scores by more than 1 %, by at most 3.4 %" in said
+    )
+    fine = {"attribution_delta": [0.02], "attribution_unconverged": [0.0], "attribution_delta_relative": [0.009]}
+    assert unconverged(pd.DataFrame(fine)) == ""  # a large error of a large difference
+    tuned = {f"tuned_{key}": [value[-1]] for key, value in columns.items()}
+    assert "12.5 % of texts" in unconverged(pd.DataFrame(fine | tuned))
+    assert "by 0.020." in unconverged(pd.DataFrame({"attribution_delta": [0.02]}))  # an older run says less
+    assert unconverged(pd.DataFrame({"attribution_delta": [0.002]})) == ""
