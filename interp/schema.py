@@ -195,4 +195,4 @@ class Schema:
     def check(self, columns: Iterable[str]) -> None:
         """Raise `ValueError` for a column that no measure declares."""
         if unknown := sorted(set(columns) - self.columns):
-            raise ValueError(f"interp/measures.py does not declare {', '.join(unknown)}")
+            raise ValueError(f"interp/measures does not declare {', '.join(unknown)}")

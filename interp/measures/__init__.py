@@ -1,0 +1,15 @@
+"""What is measured: key, unit and place of every number in a run folder, declared once and read everywhere. No torch.
+
+A key names a column of results.csv; with ``_low`` and ``_high`` behind it, the ends of its 95 % interval. Tables,
+heatmaps, pages, figures and notebooks know a measure by this schema, and guess nothing from its name.
+"""
+
+from interp.measures.evaluation import evaluation_schema
+from interp.measures.interventions import CEILINGS, evidence_keys
+from interp.measures.names import CONTENT_ROUTES, MEASURED, PAPER_METHODS, MethodName, Route
+from interp.measures.sweep import sweep_schema
+
+__all__ = [
+    "CEILINGS", "CONTENT_ROUTES", "MEASURED", "PAPER_METHODS", "MethodName", "Route", "evaluation_schema",
+    "evidence_keys", "sweep_schema",
+]  # fmt: skip

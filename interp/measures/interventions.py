@@ -1,0 +1,103 @@
+"""What is measured of interventions: IIA, shifts, controls, and the evidence beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from interp.data.contrast import DIRECTIONS, Contrast
+from interp.measures.names import EVERYWHERE, PAGE, TABLE, MethodName
+from interp.schema import LOST, PLAIN, R2, SCORE, SHARE, Measure
+
+CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
+# a table that is too wide does without these controls first
+SPARED = {"gradient": 12, "pca": 11, "means": 10}
+
+
+def iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) -> list[Measure]:
+    out = [Measure(stem, f"IIA on held-out pairs, {both}", SHARE, "IIA", family="share", interval=True,
+                   shown=EVERYWHERE, against=against)]  # fmt: skip
+    for direction in DIRECTIONS:
+        arrow = contrast.arrow(direction)
+        out.append(Measure(
+            f"{stem}_{contrast.short(direction)}", f"IIA, {contrast.swap(direction)}", SHARE, arrow,
+            narrow=contrast.narrow(direction), alone=f"IIA {arrow}", family="share", interval=True, shown=EVERYWHERE,
+            against=against,
+        ))  # fmt: skip
+    return out
+
+
+def control(method: MethodName) -> Measure:
+    return Measure(f"iia_{method.column}", f"IIA of {method.title}", SHARE, method.heading,
+                   alone=f"IIA {method.heading}", family="controls", spare=SPARED.get(method.key, 0),
+                   interval=True, shown=EVERYWHERE, against=("iia",))  # fmt: skip
+
+
+def shifts(contrast: Contrast) -> list[Measure]:
+    return [
+        Measure(f"shift_{contrast.short(direction)}", f"Mean change of score, {contrast.swap(direction)}", SCORE,
+                contrast.arrow(direction), narrow=contrast.narrow(direction), above="shift",
+                alone=f"shift {contrast.arrow(direction)}", family="shift", shown=EVERYWHERE)
+        for direction in DIRECTIONS
+    ]  # fmt: skip
+
+
+def evidence(contrast: Contrast) -> list[Measure]:
+    """Whether there is a preference, and whether it is in Z: what IIA does not see. `interp.evidence` measures it."""
+    ratios = [
+        Measure(f"ratio_{contrast.short(one)}", f"Mean change of score over the gap, {contrast.swap(one)}", PLAIN,
+                contrast.arrow(one), narrow=contrast.narrow(one), above="shift / gap",
+                alone=f"shift / gap {contrast.arrow(one)}", interval=True, shown=TABLE, spare=8)
+        for one in DIRECTIONS
+    ]  # fmt: skip
+    return [
+        Measure("gap", f"Gap: mean score of a {contrast.positive} minus that of its {contrast.negative}", SCORE, "gap",
+                interval=True, shown=PAGE, against=("0",)),
+        *ratios,
+        Measure("r2", "Calibration: R² of what a swap of Z should do to scores", R2, "R²", family="r2", interval=True,
+                shown=EVERYWHERE, against=("1",)),
+        Measure("neutral_preference", "Preference accuracy where Z of every text has one neutral value", SHARE,
+                "neutral", family="share", interval=True, shown=EVERYWHERE, against=("50 %",)),
+        Measure("neutral_gap", "Gap where Z of every text has one neutral value", SCORE, "neutral gap", interval=True,
+                shown=PAGE, against=("0",)),
+        Measure("gap_left", "Share of the gap that is left with a neutral Z", PLAIN, "gap left", interval=True,
+                shown=PAGE, against=("0",)),
+        Measure("elsewhere", "Change of score with other images, over that with the text's own", PLAIN, "elsewhere",
+                interval=True, shown=PAGE, against=("0",)),
+        Measure("swap_retrieval_lost", "Retrieval of the text's own image that a swap of Z costs", LOST,
+                "retrieval swapped", interval=True, shown=PAGE, change=True),
+        Measure("auc", "AUC: swaps across kinds move scores further than swaps within a kind", SHARE, "AUC",
+                interval=True, shown=PAGE, against=("50 %",)),
+        Measure("single_share", "Share of the shift that the best single direction of Z has", PLAIN, "one direction",
+                interval=True, shown=PAGE),
+        Measure("single_iia", "IIA of the best single direction of Z", SHARE, "IIA, one direction", shown=PAGE),
+        Measure("r2_whole", "R² of the gaps when the whole stream is taken from the other text of the pair", PLAIN,
+                "R² whole", interval=True, shown=PAGE, against=("1",)),
+        Measure("percentile_iia_random", "Random subspaces that have a lower IIA", SHARE, "above random, IIA",
+                shown=PAGE),
+        Measure("percentile_r2_random", "Random subspaces that have a lower R²", SHARE, "above random, R²", shown=PAGE),
+        Measure("gap_train", "Gap of the train pairs", SCORE),
+        Measure("within_error", "Part of 1 - R² that comes from swaps within a kind", PLAIN),
+    ]  # fmt: skip
+
+
+def evidence_keys(contrast: Contrast) -> list[str]:
+    """The keys of the measures that a verdict stands on, in the order of its questions."""
+    return [one.key for one in evidence(contrast) if "page" in one.shown]
+
+
+def by_direction(names: Mapping[str, str], contrast: Contrast) -> list[Measure]:
+    """IIA in each direction, of subspaces by part of a column's name and title."""
+    return [
+        Measure(f"iia_{key}_{contrast.short(one)}", f"IIA of {title}, {contrast.swap(one)}", SHARE, interval=True)
+        for key, title in names.items()
+        for one in DIRECTIONS
+    ]
+
+
+def beyond(method: MethodName) -> list[Measure]:
+    """By how much the cell's own subspace exceeds a control, on the same bases and sources."""
+    return [
+        Measure(f"r2_{method.column}", f"R² of {method.title}", R2, interval=True),
+        Measure(f"iia_over_{method.column}", f"IIA above that of {method.title}", SHARE, interval=True),
+        Measure(f"r2_over_{method.column}", f"R² above that of {method.title}", R2, interval=True),
+    ]

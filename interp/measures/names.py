@@ -1,0 +1,41 @@
+"""What routes and methods are called, and where a measure can be shown."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from interp.schema import Where
+
+Route = Literal["through", "around", "bypass", "full"]  # of attributions
+MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
+CONTENT_ROUTES: tuple[Route, ...] = ("through", "full")  # what is also measured from the second baseline
+
+
+class MethodName(NamedTuple):
+    """What a way to find a subspace is called.
+
+    Attributes:
+        key: in options and, with _ for -, in the names of columns.
+        heading: of a column.
+        title: in words.
+    """
+
+    key: str
+    heading: str
+    title: str
+
+    @property
+    def column(self) -> str:
+        """Part of the names of columns."""
+        return self.key.replace("-", "_")
+
+
+# of the search, and of what it is compared with; a run of version 0.1 does not say its methods
+PAPER_METHODS = (
+    MethodName("das", "das", "subspace found by DAS"), MethodName("pca", "pca", "principal components"),
+    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces"),
+)  # fmt: skip
+
+PAGE: frozenset[Where] = frozenset({"page"})
+TABLE: frozenset[Where] = frozenset({"table", "page"})
+EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
