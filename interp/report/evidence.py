@@ -12,6 +12,7 @@ from interp.data.contrast import DIRECTIONS
 from interp.measures import CEILINGS, MEASURED, evidence_keys
 from interp.report.judging import titled
 from interp.report.naming import count, percent, place
+from interp.results.reading import no_preference
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
 
@@ -100,6 +101,7 @@ class Evidence:
         trained: of the model that was fine-tuned there, each measure in full with its value; empty if there is none.
         tuned, frozen: the controls in the fine-tuned model, if there is one and they were measured, and in the base.
         norms: name, number of word types, and the correlation by each route.
+        nothing: what is to be said of a base that prefers neither kind of text, where models were fine-tuned.
     """
 
     place: str
@@ -107,6 +109,7 @@ class Evidence:
     tuned: Controls | None
     frozen: Controls
     norms: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
+    nothing: str
 
 
 def evidence(sweep: SweepRun) -> Evidence:
@@ -119,6 +122,7 @@ def evidence(sweep: SweepRun) -> Evidence:
     return Evidence(
         place(best).capitalize(), _trained(sweep), _controls(sweep, "tuned_") if "tuned_iia_whole" in best else None,
         _controls(sweep, "", searched=not tuned), norms,
+        no_preference(sweep.frame, sweep.schema, sweep.contrast) if tuned else "",
     )  # fmt: skip
 
 

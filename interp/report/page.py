@@ -76,7 +76,7 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
         "cells": plural(len(frame), "cell"), "place": place(best), "result": result,
         "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random") if random else None,
         "rule": f"It is chosen by a rule: {rule.said}. {many}.", "preference": percent(best, "preference"),
-        "nothing": no_preference(frame, sweep.schema, sweep.contrast),
+        "nothing": None if tuned else no_preference(frame, sweep.schema, sweep.contrast),
         "reading": " ".join(reading(frame, sweep.schema, sweep.norms)),
     }  # fmt: skip
 

@@ -55,11 +55,11 @@ def reading(frame: pd.DataFrame, schema: Schema, norms: Sequence[str]) -> list[s
 
 def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> str:
     """What is to be said first of a frozen model that prefers neither kind of text; nothing of one that does."""
-    if not is_indifferent(frame):
+    if not base_is_indifferent(frame):
         return ""
-    gap = replace(schema["gap"], ends=True).text(frame.iloc[0])
+    gap, which = replace(schema["gap"], ends=True).text(frame.iloc[0]), "base" if is_tuned(frame) else "model"
     return (
-        f"The model has no preference to localize: it scores a {contrast.positive} above its {contrast.negative} by "
+        f"The {which} has no preference to localize: it scores a {contrast.positive} above its {contrast.negative} by "
         f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
         "through which scores can be moved, not one by which the model decides; R² and shift over gap mean nothing."
     )
@@ -67,7 +67,12 @@ def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> st
 
 def is_indifferent(frame: pd.DataFrame) -> bool:
     """Whether the cells are of a frozen model whose gap is not surely above 0."""
-    return not is_tuned(frame) and "gap_low" in frame and not bool((frame["gap_low"] > 0).any())
+    return not is_tuned(frame) and base_is_indifferent(frame)
+
+
+def base_is_indifferent(frame: pd.DataFrame) -> bool:
+    """Whether the gap of the frozen model is not surely above 0; where models were fine-tuned, that of their base."""
+    return "gap_low" in frame and not bool((frame["gap_low"] > 0).any())
 
 
 def is_relative(one: Measure) -> bool:

@@ -48,7 +48,7 @@ def terminal_table(
     """
     tuned, best = is_tuned(frame), best_cell(frame)
     every = _trained(schema, contrast) if tuned else cell_columns(schema)
-    nothing = no_preference(frame, schema, contrast)
+    nothing = "" if tuned else no_preference(frame, schema, contrast)
     hidden = {one.name for one in schema if nothing and is_relative(one)}
     columns, left_out = _fit(frame, [one for one in every if one.title not in hidden], best)
     up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
