@@ -25,7 +25,7 @@ from training.tuning import prepare, save_settings
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-VERSION = 3  # of run folders; raised whenever the same settings come to give other numbers
+VERSION = 4  # of run folders; raised whenever the same settings come to give other numbers
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
     "preset", "model", "tokenizer", "data", "kinds", "split", "limit", "rotation", "checkpoint_every", "cpu", "out",
