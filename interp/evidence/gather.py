@@ -16,7 +16,7 @@ from interp.evidence.specificity import separation, specificity
 from interp.methods.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
 from interp.methods.pairs import PairsAtSite, Sources
 from interp.stats import clustered_mean
-from interp.tensors import Basis
+from interp.tensors import Basis, Float, Tensor
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def _plain(found: Outcomes, contrast: Contrast) -> dict[str, float]:
 
 
 def gather(
-    train: PairsAtSite, test: PairsAtSite, basis: Basis, controls: Mapping[str, Sequence[Basis]], how: Interventions,
-    contrast: Contrast,
+    train: PairsAtSite, test: PairsAtSite, basis: Basis, controls: Mapping[str, Sequence[Float[Tensor, "d _"]]],
+    how: Interventions, contrast: Contrast,
 ) -> Evidence:  # fmt: skip
     """Everything: `plain`, whether there is anything to find, and whether this subspace is what holds it.
 

@@ -9,10 +9,10 @@ from interp.methods.lever import lever
 from interp.methods.outcomes import Outcomes
 from interp.methods.pairs import PairsAtSite
 from interp.stats import ratio
-from interp.tensors import Basis
+from interp.tensors import Basis, Float, Tensor
 
 
-def best_direction(train: PairsAtSite, basis: Basis) -> Basis:
+def best_direction(train: PairsAtSite, basis: Basis) -> Float[Tensor, "d j"]:
     """The one direction of Z along which a swap moves the score most, to first order; shape (d, 1), or (d, 0)."""
     direction = lever(train, basis)[:, None]
     return (direction if direction.norm() > 0.5 else direction[:, :0]).to(basis)
