@@ -30,7 +30,7 @@ LAYERS, SIZES, SEEDS = (2, 4), (2, 6), (0, 1)
 # Long enough that some searches end for want of a gain, and some with the last step, where a look is due as well.
 MAX_STEPS, ATTRIBUTED, N_STEPS = 150, 4, 5
 COUNTS = {"train": 70, "val": 16, "test": 24}  # more in train than one minibatch holds
-CHECKED = ((2, 6, 0), (4, 2, 1))  # layer, size, seed
+CHECKED = ((2, 6, 1), (4, 2, 0))  # layer, size, seed
 # The sweep computes in float32, the oracle in float64. Scores are of order 1, rounded to about 1e-7. Shares and counts
 # change only if a score moves across another one, and the closest two that are compared are 1e-5 apart; means and
 # losses of scores, attributions and their correlations came out less than 1e-6 apart.
@@ -156,6 +156,11 @@ def chosen(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
     return int(first["layer"]), int(first["size"]), int(first["seed"])
 
 
+def undefined_as_none(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table as a cell says it: what is not defined is null there."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+
+
 def test_the_table_stars_the_cell_that_val_chooses(swept: Swept):
     assert set(swept.cells) == {(layer, size, seed) for layer in LAYERS for size in SIZES for seed in SEEDS}
     rows = pd.read_csv(swept.folder / "results.csv", float_precision="round_trip").to_dict("records")
@@ -163,7 +168,7 @@ def test_the_table_stars_the_cell_that_val_chooses(swept: Swept):
         cell["cell"] | {name: value for name, value in cell["measures"].items() if name != "seconds"}
         for cell in swept.cells.values()
     ]
-    assert sorted(rows, key=place) == sorted(held, key=place)
+    assert [undefined_as_none(row) for row in sorted(rows, key=place)] == sorted(held, key=place)
     layer, size, seed = chosen(held)
     starred = [line.split() for line in swept.said.splitlines() if line.startswith("*") and "chosen" not in line]
     assert [line[:5] for line in starred] == [["*", str(layer), str(layer - 1), str(size), str(seed)]]
