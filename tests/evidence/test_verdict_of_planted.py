@@ -1,0 +1,58 @@
+"""The verdict on networks of which the truth is known."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from interp.data.contrast import PAPER
+from interp.evidence.gather import Interventions, gather
+from interp.interventions.rotation import overlap
+from interp.methods import METHODS
+from interp.methods.search import SearchConfig
+from interp.results.verdict import Judged, verdict
+from interp.runs.chosen import Chosen
+from interp.runs.place import Place
+from interp.stats import Estimate
+from tests.oracles.planted import Kind, planted
+
+CONTROLS = ("random",)  # the direction that was planted can be found in closed form too
+
+
+@cache
+def answers(kind: Kind, method: str = "das") -> dict[str, str]:
+    train, val, test = planted(kind)
+    found, *others = (METHODS[method].fit(train, val, [1], SearchConfig(seed=seed))[0].basis for seed in range(3))
+    controls = {name: METHODS[name].controls(train, val, 1, SearchConfig()) for name in CONTROLS}
+    measures = gather(train, test, found, controls, Interventions("random", 0), PAPER).measures
+    overlaps = {seed + 1: overlap(found, other) for seed, other in enumerate(others)}
+    chosen = Chosen(Place(1, 1, 0), overlaps, 1 / 16, Estimate(0.5, 0), Estimate(0.5, 0))
+    judged = Judged(measures, PAPER, [METHODS[name].name for name in CONTROLS], chosen)
+    return {one.name: one.answer for one in verdict(judged)}
+
+
+def test_a_direction_that_carries_the_preference_is_acquitted_of_everything():
+    assert set(answers("carries").values()) == {"yes"}
+
+
+def test_a_dormant_direction_is_found_out():
+    """There is a preference and IIA is 100 %: but a swap goes too far, a neutral value turns the preference round, it is
+    no image's own score that moves, and a random direction does less harm."""
+    found = answers("dormant")
+    assert found["precondition"] == "yes"
+    assert {answer for name, answer in found.items() if name != "precondition"} == {"no"}
+
+
+def test_a_dormant_direction_turned_until_it_is_calibrated_is_not_specific():
+    found = answers("dormant", "calibrated")
+    assert found["calibrated"] == "yes"
+    assert found["specific"] == "no"
+
+
+@pytest.mark.parametrize(("method", "same"), [("das", "no"), ("lever", "yes")])
+def test_where_there_is_no_preference_nothing_else_is_affirmed(method: str, same: str):
+    found = answers("neither", method)
+    assert found.pop("precondition") == "no"
+    assert found.pop("identified") == same  # what is computed in closed form is the same every time
+    assert "yes" not in found.values()
