@@ -139,7 +139,8 @@ def run_path(
     (n_steps,) = points_needed(clip, tokens, image, settings, tolerance).tolist() if tolerance else [settings.n_steps]
     points, weights = path_rule(n_steps, settings.method)
     depth, device, dtype = clip.depth("text"), clip.device, clip.model.dtype
-    image, moved = image.to(device, dtype), (tokens.ids[0] != given[0]).nonzero()[:, 0]
+    image = image.to(device, dtype).clone()  # autograd cannot keep what was computed in inference mode
+    moved = (tokens.ids[0] != given[0]).nonzero()[:, 0]
     with torch.no_grad():
         ends = [embed_ids(clip, ids.to(device)) for ids in (tokens.ids, given)]
         score, baseline = path_scores(clip, torch.cat(ends), tokens.eot.repeat(2), image).tolist()
