@@ -1,6 +1,7 @@
-"""The sweep's objective `iit-das`: fine-tune at every cell, and measure what that gives and what abilities it costs.
+"""The sweep's objectives `iit-das` and `iit-das-calibrated`: fine-tune at every cell, and measure what that gives and
+what abilities it costs.
 
-An entry point of the package (`clip_descriptions.objectives`) names this module; `interp.sweep.objectives` says how.
+Entry points of the package (`clip_descriptions.objectives`) name this module; `interp.sweep.objectives` says how.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
 from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
+from training.evaluation.evaluated_model import LABELS
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
@@ -57,8 +59,8 @@ def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
     steps = total_steps(_tuning(config), len(features.rows("train")))
     stop = "" if _tuning(config).patience is None else "at most "
     return (
-        f"fine-tune by IIT-DAS (LoRA, {stop}{steps} steps), and measure preference, IIA, zero-shot transfer, retrieval "
-        "and attributions of the trained model"
+        f"fine-tune by {LABELS[config.objective]} (LoRA, {stop}{steps} steps), and measure preference, IIA, zero-shot "
+        "transfer, retrieval and attributions of the trained model"
     )
 
 
@@ -98,7 +100,7 @@ def _no_image(pair: Pair) -> Image:
 def _tuning(config: SweepConfig) -> FinetuneConfig:
     """How each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
     given = FinetuneConfig(preset="toy" if config.data == "toy" else "paper")
-    shared = ("model", "tokenizer", "data", "kinds", "split", "sources", "skip_bad_images")
+    shared = ("objective", "model", "tokenizer", "data", "kinds", "split", "sources", "skip_bad_images")
     own = {name: getattr(config, name) for name in shared}
     own |= {"limit": config.limit or DEFAULT_LIMIT, "max_steps": config.tune_steps}
     return replace(given, **{**preset(given), **own})

@@ -27,8 +27,8 @@ ROWS_OF_A_PAIR = 2  # of a batch or a sample
 class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     """The fine-tuning."""
 
-    objective: Literal["behavioral", "iit-das", "joint"] = option(
-        "iit-das", "what is trained for", choices=("behavioral", "iit-das", "joint")
+    objective: Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"] = option(
+        "iit-das", "what is trained for", choices=("behavioral", "iit-das", "joint", "iit-das-calibrated")
     )
     tuning: Literal["lora", "full"] = option("lora", "LoRA adapters, or all weights", choices=("lora", "full"))
     preset: Literal["toy", "paper"] = option(
@@ -39,6 +39,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     size: int = option(64, "directions of the subspace Z")
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one")
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
+    calibration_weight: float = option(0.1, "of the terms that iit-das-calibrated adds to IIT-DAS")
     tower: Literal["text", "vision", "both"] = option(
         "text", "what is trained; image features are computed once if it is the text tower alone",
         choices=("text", "vision", "both"),
@@ -68,6 +69,16 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     seed: int = option(0, "of adapters, rotation, order and sources")
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED")
     resume: bool = option(False, "go on with the run that is in the folder")
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether texts are also given Z of their own kind, and a neutral one."""
+        return self.objective == "iit-das-calibrated"
+
+    @property
+    def weight(self) -> float:
+        """Of what the objective adds to its first part, or mixes with it."""
+        return self.calibration_weight if self.calibrated else self.joint_weight
 
     @property
     def pairs_per_step(self) -> int:
@@ -112,6 +123,8 @@ def check(config: FinetuneConfig) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
     if not 0 <= config.joint_weight <= 1:
         raise UserError(f"--joint-weight must be from 0 to 1, not {config.joint_weight}")
+    if not 0 <= config.calibration_weight < float("inf"):
+        raise UserError(f"--calibration-weight must be 0 or more, not {config.calibration_weight}")
     if config.objective == "behavioral" and config.rotation is not None:
         raise UserError("--rotation is of no use to the behavioral objective; leave it out")
 

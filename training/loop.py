@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ import torch
 
 from interp.clip.model import Clip
 from interp.clip.sites import Site
-from interp.data.contrast import DIRECTIONS
+from interp.data.contrast import DIRECTIONS, Direction
 from interp.errors import UserError
+from interp.evidence.necessity import midpoint, neutralize
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation, orthonormal
 from interp.methods.outcomes import align
@@ -23,10 +24,12 @@ from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
 from interp.methods.search import counterfactual_loss
 from interp.runs.folder import write_atomic
 from interp.stats import preference
+from interp.tensors import Basis
 from training.batches import Examples, Order, generator
+from training.calibrated import TERMS, SwappedLogits
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
-from training.objectives import Learner, behavioral_loss, joint_loss
+from training.objectives import Learner, behavioral_loss, calibrated_loss, joint_loss
 from training.tuning import save_weights
 
 if TYPE_CHECKING:
@@ -73,7 +76,7 @@ def train(
         UserError: the loss is not a number; the best weights so far are kept.
     """
     config, clip, folder = task.config, task.clip, task.folder
-    learner: Learner = Learner(clip, config.objective, config.layer, task.free, config.joint_weight)
+    learner: Learner = Learner(clip, config.objective, config.layer, task.free, config.weight)
     weights = [p for name, p in learner.named_parameters() if p.requires_grad and name != "free"]
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:
@@ -135,10 +138,11 @@ def _step(
     groups = [task.train.pairs[i].group for i in share.tolist()]
     sources = task.config.sources if task.free is not None else "paired"
     source = draw_sources(len(share), sources, draw, groups)
+    batch = [tokens.ids.to(device), tokens.eot.to(device), task.train.images(task.clip, share), source.to(device)]
+    if task.config.calibrated:
+        batch.append(draw_sources(len(share), "random", draw, groups).to(device))
     with accelerator.autocast():
-        loss = learner(
-            tokens.ids.to(device), tokens.eot.to(device), task.train.images(task.clip, share), source.to(device)
-        )
+        loss = learner(*batch)
     optimizer.zero_grad()
     accelerator.backward(loss)
     optimizer.step()
@@ -182,7 +186,7 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
 
 @torch.inference_mode()
 def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str, float]:
-    """The objective's loss, preference accuracy, and IIA in both directions, of the model as it is now."""
+    """The objective's loss and what it adds to IIT-DAS, preference accuracy, and IIA in both directions."""
     clip, layer = learner.clip, learner.layer
     n, scale = len(val), learner.clip.logit_scale
     groups = tuple(pair.group for pair in val.pairs)
@@ -193,12 +197,33 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}
     if learner.free is None:
         return {"val_loss": float(behavioral), **out}
-    outcomes = align(part, orthonormal(learner.free), sources=config.sources, seed=config.seed)
-    base, changed = (
-        torch.from_numpy(np.concatenate([table[direction] for direction in DIRECTIONS])) * scale
-        for table in (outcomes.base, outcomes.counterfactual)
-    )
+    basis = orthonormal(learner.free)
+    outcomes = align(part, basis, sources=config.sources, seed=config.seed)
+    base, changed = (_logits(table, scale) for table in (outcomes.base, outcomes.counterfactual))
     iit_das = counterfactual_loss(base, changed)
-    loss = iit_das if config.objective == "iit-das" else joint_loss(behavioral.cpu(), iit_das, config.joint_weight)
+    loss, terms = iit_das, {}
+    if config.objective == "joint":
+        loss = joint_loss(behavioral.cpu(), iit_das, config.weight)
+    if config.calibrated:
+        terms = _calibration(part, basis, changed, config)
+        loss = calibrated_loss(iit_das, torch.stack(list(terms.values())).sum(), config.weight)
     iia = {f"iia_{val.contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
-    return {"val_loss": float(loss), **out, **iia}
+    return {"val_loss": float(loss), **out, **iia, **{name: float(value) for name, value in terms.items()}}
+
+
+def _calibration(
+    part: PairsAtSite, basis: Basis, across: torch.Tensor, config: FinetuneConfig
+) -> dict[str, torch.Tensor]:
+    """The terms of `training.calibrated` for all pairs at once; `across` are logits of both directions."""
+    scale, draws = part.pairs.logit_scale, len(across) // (2 * len(part))
+    within = align(part, basis, sources="random", seed=config.seed, draws=draws, within=True)
+    empty = neutralize(part, basis, midpoint(part))
+    left = {"up": np.tile(empty.negative, draws), "down": np.tile(empty.positive, draws)}
+    tables = _logits(within.base, scale), across, _logits(within.counterfactual, scale), _logits(left, scale)
+    found = SwappedLogits(*tables)
+    return {name: term(found) for name, term in TERMS.items()}
+
+
+def _logits(scores: Mapping[Direction, np.ndarray], scale: float) -> torch.Tensor:
+    """Of both directions, from scores by direction."""
+    return torch.from_numpy(np.concatenate([scores[direction] for direction in DIRECTIONS])) * scale

@@ -1,6 +1,7 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is `interp.methods.search.das_losses`, the same as on a frozen model; here its runs keep their graph.
+The IIT-DAS loss is that of `interp.methods.search`, the same as on a frozen model; here its runs keep their graph.
+Calibrated IIT-DAS, which is not the paper's, adds the terms of `training.calibrated`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from interp.clip.sites import Site
 from interp.interventions.rotation import swap_span
 from interp.interventions.trainable_run import trainable_texts
 from interp.methods.pairs import PairRun
-from interp.methods.search import das_losses
-from interp.tensors import Float, Int, Tensor
+from interp.methods.search import counterfactual_loss, das_losses
+from interp.tensors import Float, Int, Streams, Tensor
+from training.calibrated import calibration_loss, swapped_logits
 
-Objective = Literal["behavioral", "iit-das", "joint"]
+Objective = Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"]
 
 
 def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:
@@ -32,6 +34,11 @@ def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
     return weight * iit_das + (1 - weight) * behavioral
 
 
+def calibrated_loss(iit_das: Tensor, calibration: Tensor, weight: float) -> Tensor:
+    """IIT-DAS + w x calibration."""
+    return iit_das + weight * calibration
+
+
 class Learner(nn.Module):
     """The loss of a batch of pairs; one module, so that several processes can share its gradients.
 
@@ -39,7 +46,7 @@ class Learner(nn.Module):
         clip: its parameters that require gradients are trained.
         layer: of the site in the text tower; without a rotation it does not matter.
         free: free d x k matrix whose span is the subspace, float32; None for the behavioral objective.
-        weight: of IIT-DAS in the joint objective.
+        weight: of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
     """
 
     def __init__(self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, weight: float) -> None:
@@ -49,13 +56,17 @@ class Learner(nn.Module):
         self.model = clip.model
         self.free = None if free is None else nn.Parameter(free)
 
-    def forward(self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Tensor) -> Tensor:
+    def forward(
+        self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Tensor,
+        within: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """The mean loss of n pairs.
 
         Args:
             ids, eot: positive texts, then negative ones; m = 2 n.
             images: unit-norm embeddings, shape (n, embed), or pixel values, if the vision tower is trained.
             source: for each pair the one that its source text comes from, shape (n,).
+            within: the same for sources of the base's own kind, which calibrated IIT-DAS needs.
         """
         embedded = images if images.ndim == 2 else unit_images(self.model, images)
         run, n, scale = trainable_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
@@ -64,8 +75,15 @@ class Learner(nn.Module):
         if self.free is None:
             return behavioral
         pairs = PairRun(run, embedded, scale)
-        rows = torch.arange(n, device=ids.device)
-        site, free = Site("text", self.layer), self.free
-        swaps = [lambda base, other: swap_span(base, other, free)]
-        iit_das = das_losses(pairs, site, swaps, source, logits.roll(n), rows)[0]
+        site, free, clean = Site("text", self.layer), self.free, logits.roll(n)
+
+        def swap(base: Streams, other: Streams) -> Streams:
+            return swap_span(base, other, free)
+
+        if self.objective == "iit-das-calibrated":
+            if within is None:
+                raise ValueError("calibrated IIT-DAS needs sources of the base's own kind as well: within")
+            found = swapped_logits(pairs, site, swap, source, within, clean)
+            return calibrated_loss(counterfactual_loss(clean, found.across), calibration_loss(found), self.weight)
+        iit_das = das_losses(pairs, site, [swap], source, clean, torch.arange(n, device=ids.device))[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)

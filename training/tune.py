@@ -46,16 +46,18 @@ def check_site(config: FinetuneConfig, clip: Clip) -> None:
 def check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     """Raise `UserError` unless each step has an equal share for each process, with sources in it.
 
-    Random sources are drawn within a process's share, so that they cost no further clean run.
+    Random sources are drawn within a process's share, so that they cost no further clean run; those of a text's own
+    kind always are random.
 
     Args:
         pairs: to train on.
     """
     step = min(config.pairs_per_step, pairs, config.sampled_pairs or pairs)
-    least = 2 if config.objective != "behavioral" and config.sources == "random" else 1
+    drawn = config.calibrated or (config.objective != "behavioral" and config.sources == "random")
+    least = 2 if drawn else 1
     if step % processes or step // processes < least:
         each = f"each of {processes} processes" if processes > 1 else "it"
-        why = f"{least} or more, or paired sources" if least > 1 else "1 or more"
+        why = "1 or more" if least == 1 else "2 or more" if config.calibrated else "2 or more, or paired sources"
         raise UserError(
             f"a step has {step} of {pairs} pairs; {each} needs an equal share of {why}; choose another batch size"
         )
@@ -137,7 +139,8 @@ def _settings(
     config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, free: Tensor | None
 ) -> dict[str, Any]:
     """Whatever the weights depend on."""
-    chosen = {key: value for key, value in asdict(config).items() if key not in NOT_SETTINGS}
+    of_others = () if config.calibrated else ("calibration_weight",)
+    chosen = {key: value for key, value in asdict(config).items() if key not in (*NOT_SETTINGS, *of_others)}
     kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
     start = None if free is None else digest([free.double().numpy().tobytes().hex()])
     return {

@@ -14,6 +14,7 @@ from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.interventions.rotation import random_basis
 from tests.oracles.plain_forward import random_clip, random_texts
+from training.calibrated import TERMS, SwappedLogits, calibration_loss
 from training.config import FinetuneConfig
 from training.objectives import Learner, behavioral_loss, joint_loss
 from training.tuning import prepare
@@ -45,15 +46,19 @@ def embed(clip: Clip, text: str, site: Site, donor: str | None = None, basis: Te
         return functional.normalize(clip.model.get_text_features(input_ids=tokens.ids).pooler_output[0], dim=-1)
 
 
-def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, free: Tensor, objective: str) -> Tensor:
-    """DESIGN's objectives word for word: two logits and a target at a time, the basis by Gram-Schmidt."""
-    site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
+def gram_schmidt(free: Tensor) -> Tensor:
     columns: list[Tensor] = []
     for column in free.T:
         for other in columns:
             column = column - (column @ other) * other
         columns.append(column / column.norm())
-    basis = torch.stack(columns, dim=1)
+    return torch.stack(columns, dim=1)
+
+
+def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, free: Tensor, objective: str) -> Tensor:
+    """DESIGN's objectives word for word: two logits and a target at a time, the basis by Gram-Schmidt."""
+    site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
+    basis = gram_schmidt(free)
     behavioral, iit = [], []
     for i, image in enumerate(images):
         description, caption, j = texts[i], texts[PAIRS + i], int(source[i])
@@ -66,6 +71,95 @@ def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, fr
     losses = {"behavioral": torch.stack(behavioral).mean(), "iit-das": torch.stack(iit).mean()}
     losses["joint"] = 0.3 * losses["iit-das"] + 0.7 * losses["behavioral"]
     return losses[objective]
+
+
+def calibration_by_the_book(
+    clip: Clip, texts: list[str], images: Tensor, source: Tensor, within: Tensor, free: Tensor
+) -> dict[str, Tensor]:
+    """The terms of `training.calibrated`, a text at a time, in lists."""
+    site, scale, basis = Site("text", LAYER), clip.model.logit_scale.exp(), gram_schmidt(free)
+    streams = []
+    for text in texts:
+        tokens = tokenize(clip, [text])
+        with capture(clip, [site]) as seen:
+            clip.model.get_text_features(input_ids=tokens.ids)
+        streams.append(seen[site][0, tokens.eot[0]])
+    middle = sum(streams[:PAIRS]) / PAIRS / 2 + sum(streams[PAIRS:]) / PAIRS / 2
+
+    def neutralized(text: str) -> Tensor:
+        tokens = tokenize(clip, [text])
+        with patch(clip, site, tokens.eot, lambda h: h + (middle - h) @ basis @ basis.T):
+            return functional.normalize(clip.model.get_text_features(input_ids=tokens.ids).pooler_output[0], dim=-1)
+
+    up, down, stay, gaps, left = [], [], [], [], []
+    for i, image in enumerate(images):
+        description, caption = texts[i], texts[PAIRS + i]
+        high, low = (embed(clip, text, site) @ image * scale for text in (description, caption))
+        gaps.append(high - low)
+        up.append(embed(clip, caption, site, texts[source[i]], basis) @ image * scale - low)
+        down.append(high - embed(clip, description, site, texts[PAIRS + source[i]], basis) @ image * scale)
+        stay.append(embed(clip, caption, site, texts[PAIRS + within[i]], basis) @ image * scale - low)
+        stay.append(embed(clip, description, site, texts[within[i]], basis) @ image * scale - high)
+        left.append((neutralized(description) - neutralized(caption)) @ image * scale)
+    gap, mean_up, mean_down = sum(gaps) / PAIRS, sum(up) / PAIRS, sum(down) / PAIRS
+    variances = [sum((one - mean) ** 2 for one in moves) / PAIRS for moves, mean in ((up, mean_up), (down, mean_down))]
+    uneven = sum(variances) / 2 + sum(one**2 for one in stay) / (2 * PAIRS)
+    missed = ((mean_up - gap) ** 2 + (mean_down - gap) ** 2) / 2
+    return {
+        "spread": uneven / (((mean_up + mean_down) / 2) ** 2 + 0.25),
+        "shift": missed / (gap**2 + 0.25),
+        "neutral": (sum(left) / PAIRS) ** 2 / (gap**2 + 0.25),
+    }
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
+    precise: Clip, tuning: str, generator: torch.Generator
+):
+    prepare(precise, FinetuneConfig(tuning=tuning, lora_rank=2))
+    with torch.no_grad():
+        for name, parameter in precise.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1, generator=generator)
+    texts = random_texts(2 * PAIRS, 5)
+    images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
+    source, within = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 3, 0, 2])
+    learner = Learner(precise, "iit-das-calibrated", LAYER, random_basis(24, 5, generator).double(), 0.3)
+    tokens = tokenize(precise, texts)
+    weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
+    loss = learner(tokens.ids, tokens.eot, images, source, within)
+    got = torch.autograd.grad(loss, list(weights.values()))
+    terms = calibration_by_the_book(precise, texts, images, source, within, learner.free)
+    assert all(float(term.detach()) > 1e-3 for term in terms.values())
+    iit_das = by_the_book(precise, texts, images, source, learner.free, "iit-das")
+    expected_loss = iit_das + 0.3 * sum(terms.values())
+    expected = torch.autograd.grad(expected_loss, list(weights.values()))
+    torch.testing.assert_close(loss, expected_loss)
+    for name, mine, theirs in zip(weights, got, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, msg=lambda text, name=name: f"{name}: {text}")
+    for changed in ((source, source), (within, within)):
+        other = learner(tokens.ids, tokens.eot, images, *changed)
+        assert abs(float((other - loss).detach())) > 1e-6
+    with pytest.raises(ValueError, match="sources of the base's own kind"):
+        learner(tokens.ids, tokens.eot, images, source)
+
+
+def test_calibration_of_known_logits():
+    """Scores that a swap moves by the gap and nothing else cost nothing; each fault costs what the equations say."""
+    clean = torch.tensor([0.0, 1.0, 4.0, 5.0], dtype=torch.float64)  # gap 4
+    across, neutral = torch.tensor([4.0, 5.0, 0.0, 1.0]).double(), torch.tensor([2.0, 3.0, 2.0, 3.0]).double()
+    perfect = SwappedLogits(clean, across, clean, neutral)
+    assert {name: float(term(perfect)) for name, term in TERMS.items()} == {"spread": 0, "shift": 0, "neutral": 0}
+    unmoved = replace(perfect, across=clean, neutral=clean)
+    assert float(TERMS["shift"](unmoved)) == float(TERMS["neutral"](unmoved)) == 16 / 16.25
+    half = replace(perfect, across=clean + torch.tensor([2.0, 2.0, -2.0, -2.0]))
+    assert float(TERMS["shift"](half)) == 4 / 16.25
+    uneven = replace(perfect, across=across + torch.tensor([1.0, -1.0, 1.0, -1.0]))
+    assert float(TERMS["spread"](uneven)) == 1 / 16.25
+    assert float(TERMS["shift"](uneven)) == 0
+    restless = replace(perfect, within=clean + torch.tensor([2.0, 0.0, 0.0, 0.0]))
+    assert float(TERMS["spread"](restless)) == 1 / 16.25
+    torch.testing.assert_close(calibration_loss(restless), torch.tensor(1 / 16.25).double())
 
 
 @pytest.mark.parametrize("objective", ["behavioral", "iit-das", "joint"])

@@ -11,7 +11,8 @@ from interp.data.pairs import digest
 from interp.runs.folder import RunFolder, StoreError
 
 NEEDED = {"base", "seed", "objective", "tuning", "layer", "size", "sources"}  # settings of every run
-LABELS = {"behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint"}
+LABELS = {"behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint",
+          "iit-das-calibrated": "calibrated IIT-DAS"}  # fmt: skip
 
 
 @dataclass(frozen=True)

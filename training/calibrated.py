@@ -1,0 +1,106 @@
+"""What IIT-DAS does not ask for: that a swap of Z moves scores alike, by the gap, and that without Z nothing is left.
+
+All is measured in logits. Of n pairs, g is the gap between the mean logits of positive and of negative texts. A swap
+across kinds moves a logit in the predicted direction by m, one within a kind moves it by w; m_up and m_down are the
+means of m over negative and over positive bases, m_both their mean. g_0 is the gap where Z of every text is set half
+way between the kinds' mean streams. With a floor c = 1/4:
+
+    spread   (mean over both directions of Var(m) + mean of w^2) / (m_both^2 + c)
+    shift    ((m_up - g)^2 + (m_down - g)^2) / 2 / (g^2 + c)
+    neutral  g_0^2 / (g^2 + c)
+
+Nothing is detached. The squared errors of calibration (R^2 of `interp.evidence.calibration`) are spread and shift with
+g^2 below both. That loss is lowest if a swap moves scores by a fraction of the gap only, since kinds overlap: the rest
+of the gap then goes around Z, or there comes to be none. Here the spread is in units of the shift itself, so that it is
+lower not for a smaller shift but for a Z that tells the kinds apart better (Fisher's criterion), and the other two say
+that the shift is all of the gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from interp.clip.sites import Site
+from interp.methods.pairs import PairRun, Swap, interventions
+from interp.tensors import Float, Int, Tensor
+
+FLOOR = 0.25  # of squared logits: where there is no gap yet, nothing is divided by it
+
+
+@dataclass(frozen=True, eq=False)
+class SwappedLogits:
+    """Logits of m = 2 n texts, negative ones, then positive ones, as they are and with another Z.
+
+    Attributes:
+        clean: of the unchanged texts.
+        across, within: with Z of a text of the other kind, and of another text of the same kind.
+        neutral: with Z half way between the kinds' mean streams.
+    """
+
+    clean: Float[Tensor, " m"]
+    across: Float[Tensor, " m"]
+    within: Float[Tensor, " m"]
+    neutral: Float[Tensor, " m"]
+
+
+def swapped_logits(
+    pairs: PairRun, site: Site, swap: Swap, source: Int[Tensor, " n"], within: Int[Tensor, " n"],
+    clean: Float[Tensor, " m"],
+) -> SwappedLogits:  # fmt: skip
+    """Counterfactuals of all pairs with three kinds of source, which pass the blocks in one push.
+
+    Args:
+        pairs: n of them, whose run kept the site's layer.
+        swap: gives base streams the Z of source streams.
+        source, within: for each pair the one that its source text comes from, of the other and of its own kind.
+        clean: logits of the unchanged negative texts, then positive ones.
+    """
+    n, streams = len(pairs), pairs.run.stream(site.layer)
+    rows = torch.arange(n, device=streams.device)
+    bases, across = interventions(rows, source.to(rows))
+    _, alike = interventions(rows, within.to(rows), within=True)
+    own = streams[bases]
+    middle = streams.reshape(2, n, -1).mean(1).mean(0).expand_as(own)
+    h = torch.stack([swap(own, given) for given in (streams[across], streams[alike], middle)], dim=1)
+    moved = (pairs.run.take(bases).push(site.layer, h) * pairs.targets[bases][:, None]).sum(-1) * pairs.logit_scale
+    return SwappedLogits(clean, *moved.unbind(1))
+
+
+def calibration_loss(found: SwappedLogits) -> Tensor:
+    """spread + shift + neutral, see above; no unit."""
+    return torch.stack([term(found) for term in TERMS.values()]).sum()
+
+
+def spread(found: SwappedLogits) -> Tensor:
+    """How unevenly swaps across kinds move logits, and how far those within one, in units of the mean shift."""
+    crossed = _signed(found.across - found.clean)
+    uneven = ((crossed - crossed.mean(1, keepdim=True)) ** 2).mean()
+    return (uneven + ((found.within - found.clean) ** 2).mean()) / (crossed.mean() ** 2 + FLOOR)
+
+
+def shift(found: SwappedLogits) -> Tensor:
+    """How far the mean shift in each direction is from the gap, in units of the gap."""
+    gap = _gap(found.clean)
+    return ((_signed(found.across - found.clean).mean(1) - gap) ** 2).mean() / (gap**2 + FLOOR)
+
+
+def neutral(found: SwappedLogits) -> Tensor:
+    """How much of the gap is left with a neutral Z, in units of the gap."""
+    return _gap(found.neutral) ** 2 / (_gap(found.clean) ** 2 + FLOOR)
+
+
+TERMS: dict[str, Callable[[SwappedLogits], Tensor]] = {"spread": spread, "shift": shift, "neutral": neutral}
+
+
+def _gap(logits: Float[Tensor, " m"]) -> Tensor:
+    negative, positive = logits.chunk(2)
+    return positive.mean() - negative.mean()
+
+
+def _signed(moves: Float[Tensor, " m"]) -> Float[Tensor, "2 n"]:
+    """In the direction that is predicted: up for negative texts, down for positive ones."""
+    up, down = moves.chunk(2)
+    return torch.stack([up, -down])
