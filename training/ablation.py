@@ -27,6 +27,7 @@ from interp.data.pairs import SPLITS, Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.interventions.rotation import Rotation
+from interp.measures import ALIGNED
 from interp.methods import find_methods
 from interp.methods.pairs import PairsAtSite, pair_run
 from interp.methods.search import SearchConfig
@@ -37,7 +38,6 @@ from training.config import FinetuneConfig, preset
 from training.evaluation import tasks
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
 from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
-from training.evaluation.evaluated_model import LABELS
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
@@ -59,7 +59,7 @@ def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
     steps = total_steps(_tuning(config), len(features.rows("train")))
     stop = "" if _tuning(config).patience is None else "at most "
     return (
-        f"fine-tune by {LABELS[config.objective]} (LoRA, {stop}{steps} steps), and measure preference, IIA, zero-shot "
+        f"fine-tune by {ALIGNED[config.objective]} (LoRA, {stop}{steps} steps), and measure preference, IIA, zero-shot "
         "transfer, retrieval and attributions of the trained model"
     )
 

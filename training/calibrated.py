@@ -9,11 +9,15 @@ way between the kinds' mean streams. With a floor c = 1/4:
     shift    ((m_up - g)^2 + (m_down - g)^2) / 2 / (g^2 + c)
     neutral  g_0^2 / (g^2 + c)
 
-Nothing is detached. The squared errors of calibration (R^2 of `interp.evidence.calibration`) are spread and shift with
-g^2 below both. That loss is lowest if a swap moves scores by a fraction of the gap only, since kinds overlap: the rest
-of the gap then goes around Z, or there comes to be none. Here the spread is in units of the shift itself, so that it is
-lower not for a smaller shift but for a Z that tells the kinds apart better (Fisher's criterion), and the other two say
-that the shift is all of the gap.
+Nothing is detached. Of several processes each takes the moments of its own share of a batch.
+
+The squared errors of `interp.evidence.calibration` are spread and shift with g^2 below both. They are not what is
+minimized, since they conflict with the neutral term where texts of both kinds are alike. Let p be the probability,
+given its text, that a text is positive, half of all being so, and r = 4 Var(p). No swap can do better than to move
+scores by g (p_source - p_base), which has R^2 = r, but moves them by r g on average: 1 - r of the gap goes around Z.
+The same Z scaled so that it moves scores by a g has R^2 = 2 a - a^2 / r, which is 2 - 1 / r if all of the gap is in Z.
+Spread is in units of the shift itself: it is lower for a Z that tells the kinds apart better (Fisher's criterion), not
+for a smaller shift, and the other terms say how large the shift is.
 """
 
 from __future__ import annotations

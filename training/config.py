@@ -39,7 +39,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
     size: int = option(64, "directions of the subspace Z")
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one")
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
-    calibration_weight: float = option(0.1, "of the terms that iit-das-calibrated adds to IIT-DAS")
+    calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
     tower: Literal["text", "vision", "both"] = option(
         "text", "what is trained; image features are computed once if it is the text tower alone",
         choices=("text", "vision", "both"),

@@ -21,8 +21,8 @@ Fine-tune a CLIP to score the description of an image above its caption (Zur et 
   * iit-das: a caption that is given the subspace Z of a description must score higher than it did, a description
     that is given Z of a caption lower; rotation and model are trained together;
   * joint: a weighted sum of both;
-  * iit-das-calibrated: IIT-DAS, and a swap of Z must move all scores by about the gap between descriptions and
-    captions, one within a kind by nothing, and a neutral Z must leave no gap.
+  * iit-das-calibrated: the sum of both, and a swap of Z must move all scores by about the gap between descriptions
+    and captions, one within a kind by nothing, and a neutral Z must leave no gap.
 The weights with the lowest loss on val are kept. The run folder can be used wherever a model is named, as in
 python -m interp.sweep --objective das --model RUN, and a run that was stopped goes on with --resume."""
 EPILOG = """\

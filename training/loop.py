@@ -186,7 +186,7 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
 
 @torch.inference_mode()
 def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str, float]:
-    """The objective's loss and what it adds to IIT-DAS, preference accuracy, and IIA in both directions."""
+    """The objective's loss and its terms of calibration, preference accuracy, and IIA in both directions."""
     clip, layer = learner.clip, learner.layer
     n, scale = len(val), learner.clip.logit_scale
     groups = tuple(pair.group for pair in val.pairs)
@@ -206,7 +206,7 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
         loss = joint_loss(behavioral.cpu(), iit_das, config.weight)
     if config.calibrated:
         terms = _calibration(part, basis, changed, config)
-        loss = calibrated_loss(iit_das, torch.stack(list(terms.values())).sum(), config.weight)
+        loss = calibrated_loss(behavioral.cpu(), iit_das, torch.stack(list(terms.values())).sum(), config.weight)
     iia = {f"iia_{val.contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
     return {"val_loss": float(loss), **out, **iia, **{name: float(value) for name, value in terms.items()}}
 

@@ -34,9 +34,12 @@ def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
     return weight * iit_das + (1 - weight) * behavioral
 
 
-def calibrated_loss(iit_das: Tensor, calibration: Tensor, weight: float) -> Tensor:
-    """IIT-DAS + w x calibration."""
-    return iit_das + weight * calibration
+def calibrated_loss(behavioral: Tensor, iit_das: Tensor, calibration: Tensor, weight: float) -> Tensor:
+    """Behavioral + IIT-DAS + w x calibration.
+
+    IIT-DAS alone does not ask the clean run for a preference, and calibration is had for little where there is none.
+    """
+    return behavioral + iit_das + weight * calibration
 
 
 class Learner(nn.Module):
@@ -84,6 +87,7 @@ class Learner(nn.Module):
             if within is None:
                 raise ValueError("calibrated IIT-DAS needs sources of the base's own kind as well: within")
             found = swapped_logits(pairs, site, swap, source, within, clean)
-            return calibrated_loss(counterfactual_loss(clean, found.across), calibration_loss(found), self.weight)
+            iit_das = counterfactual_loss(clean, found.across)
+            return calibrated_loss(behavioral, iit_das, calibration_loss(found), self.weight)
         iit_das = das_losses(pairs, site, [swap], source, clean, torch.arange(n, device=ids.device))[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)

@@ -36,6 +36,9 @@ PAPER_METHODS = (
     MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces"),
 )  # fmt: skip
 
+# objectives that train an alignment together with a model, by name, in words
+ALIGNED = {"iit-das": "IIT-DAS", "iit-das-calibrated": "calibrated IIT-DAS"}
+
 PAGE: frozenset[Where] = frozenset({"page"})
 TABLE: frozenset[Where] = frozenset({"table", "page"})
 EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})

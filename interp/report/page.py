@@ -45,6 +45,7 @@ def page(sweep: SweepRun) -> str:
         "heatmaps": heatmaps(sweep),
         "cells": cells(sweep),
         "tuned": tuned_cells(sweep),
+        "trained_by": sweep.trained_by,
         "words_of_tuned": sweep.shows_tuned,
         "examples": examples(sweep),
         "words": words(sweep),

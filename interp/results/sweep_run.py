@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
-from interp.measures import PAPER_METHODS, MethodName, sweep_schema
+from interp.measures import ALIGNED, PAPER_METHODS, MethodName, sweep_schema
 from interp.results.choice import best_cell, rule_of
 from interp.results.heatmaps import heatmap
 from interp.results.tables import CellColumn, cell_columns, damaged, is_cell, is_tuned, read_cells, results
@@ -85,6 +85,11 @@ class SweepRun:
         ):
             raise self._spoiled("methods", "a list of methods, each with key, heading and title")
         return [MethodName(*map(str, one)) for one in given]
+
+    @property
+    def trained_by(self) -> str:
+        """The objective of the models that were fine-tuned, in words."""
+        return ALIGNED.get(str(self.manifest["settings"].get("objective")), ALIGNED["iit-das"])
 
     @cached_property
     def schema(self) -> Schema:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
+from interp.measures import ALIGNED
 from interp.results.choice import best_cell, rule_of
 from interp.results.reading import is_relative, no_preference, reading, unconverged
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 GAP = 2  # spaces between columns
 TRAINED = (
-    "At each cell a model is fine-tuned by IIT-DAS (LoRA). pref [95 % interval], and IIA of the alignment trained with "
+    "At each cell a model is fine-tuned by {by} (LoRA). pref [95 % interval], and IIA of the alignment trained with "
     "it: % on held-out pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
     "frozen: a search on the base at the same cell, IIA of both directions."
 )
@@ -34,7 +35,12 @@ NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 % 
 
 
 def terminal_table(
-    frame: pd.DataFrame, schema: Schema, contrast: Contrast, norms: Sequence[str], answers: Sequence[Answer] = ()
+    frame: pd.DataFrame,
+    schema: Schema,
+    contrast: Contrast,
+    norms: Sequence[str],
+    answers: Sequence[Answer] = (),
+    by: str = ALIGNED["iit-das"],
 ) -> str:
     """A line for each cell, the one that `val` chooses marked, and what it all means.
 
@@ -42,6 +48,7 @@ def terminal_table(
 
     Args:
         answers: the verdict on the chosen cell.
+        by: the objective of the models that were fine-tuned, in words.
 
     Raises:
         UserError: the run lacks a measure of a norm that its manifest names.
@@ -56,7 +63,7 @@ def terminal_table(
     ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
     said = [
         nothing,
-        TRAINED
+        TRAINED.format(by=by)
         if tuned
         else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on held-out pairs.",
         f"{up}: {contrast.swap('up')}, {down}: the reverse. "

@@ -31,7 +31,8 @@ PROG = "python -m interp.sweep"
 DESCRIPTION = """\
 Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
 
-At every layer and subspace size the sweep fine-tunes a model by IIT-DAS (LoRA), and reports on held-out pairs
+At every layer and subspace size the sweep fine-tunes a model by IIT-DAS (LoRA; --objective iit-das-calibrated by
+calibrated IIT-DAS), and reports on held-out pairs
   * preference accuracy: how often the description scores higher than the caption;
   * IIA, the interchange intervention accuracy of the alignment that was trained, in both directions. A caption that is
     given Z from a description must score higher (c>d, the test); a description that is given Z from a caption must

@@ -51,8 +51,9 @@ class SweepConfig(
     )  # fmt: skip
     max_steps: int = option(300, "most optimizer steps of a search")
     objective: str = option(
-        TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; das: the search alone; "
-        "calibrated: another search alone, which asks that a swap move scores by the gap between the kinds",
+        TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
+        "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "
+        "another search alone, which asks that a swap move scores by the gap between the kinds",
         metavar="NAME",
     )  # fmt: skip
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")

@@ -15,7 +15,7 @@ def finish(folder: RunFolder) -> None:
     frame, schema = sweep.frame, sweep.schema
     write_table(frame, folder.path, "results")
     pictures = heatmaps(frame, folder.path, schema)
-    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, sweep.verdict))
+    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, sweep.verdict, sweep.trained_by))
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

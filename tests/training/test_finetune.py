@@ -155,6 +155,84 @@ def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
     assert weights(out) == weights(tmp_path / "whole")
 
 
+CALIBRATED = ["--objective", "iit-das-calibrated", "--max-steps", "12", "--look-every", "4", "--checkpoint-every", "3"]
+
+
+@pytest.fixture(scope="module")
+def calibrated(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of calibrated IIT-DAS."""
+    out = tmp_path_factory.mktemp("calibrated") / "run"
+    assert run("--model", model, "--out", str(out), *CALIBRATED) == 0
+    return out
+
+
+def test_calibrated_runs_go_on_as_if_never_stopped(
+    calibrated: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Stopped between a checkpoint and a look, so that sources of both kinds are drawn again."""
+    arguments, good = ["--model", model, "--out", str(tmp_path / "run"), *CALIBRATED], loop._step
+
+    def stopped(task, learner, optimizer, accelerator, rows, step):
+        if step == 7:
+            raise KeyboardInterrupt
+        return good(task, learner, optimizer, accelerator, rows, step)
+
+    monkeypatch.setattr(loop, "_step", stopped)
+    assert run(*arguments) == 130
+    monkeypatch.setattr(loop, "_step", good)
+    assert run(*arguments, "--resume") == 0
+    assert weights(tmp_path / "run") == weights(calibrated)
+    assert run(*arguments[:2], *CALIBRATED, "--out", str(tmp_path / "other"), "--calibration-weight", "3") == 0
+    assert weights(tmp_path / "other") != weights(calibrated)
+
+
+def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated: Path):
+    """Of the weights that were kept, with two sources for each text, by `interp.interchange` and plain sums."""
+    from interp.interventions.clean_run import clean_texts
+    from interp.interventions.interchange import interchange
+    from interp.methods.pairs import draw_sources
+
+    clip, rotation = load_clip(str(calibrated)), Rotation.load(calibrated / "rotation.safetensors")
+    val = load_pairs("toy", limit=120).split("val")
+    images, n = image_features(clip, val).embeddings.double(), len(val)
+    high, low = (clean_texts(clip, [getattr(one, kind) for one in val.pairs], [4]) for kind in ("positive", "negative"))
+    draw = torch.Generator().manual_seed(0)
+    groups = [pair.group for pair in val.pairs]
+    sources = [draw_sources(n, "random", draw, groups) for _ in range(2)]
+
+    def logits(base, source) -> torch.Tensor:
+        return (interchange(base, source, rotation).double() * images).sum(-1) * clip.logit_scale
+
+    plain = logits(low, low), logits(high, high)
+    gap = (plain[1] - plain[0]).mean()
+    up = torch.cat([logits(low, high.take(rows)) - plain[0] for rows in sources])
+    down = torch.cat([plain[1] - logits(high, low.take(rows)) for rows in sources])
+    stay = torch.cat(
+        [logits(base, base.take(rows)) - own for rows in sources for base, own in zip((low, high), plain, strict=True)]
+    )
+    h = torch.cat([high.stream(4), low.stream(4)]).double()
+    middle, basis = (h[:n].mean(0) + h[n:].mean(0)) / 2, rotation.basis.double()
+    empty = [
+        (one.push(4, (own + (middle - own) @ basis @ basis.T).float()).double() * images).sum(-1) * clip.logit_scale
+        for one, own in ((low, h[n:]), (high, h[:n]))
+    ]
+    square = ((up.mean() + down.mean()) / 2) ** 2
+    wanted = {
+        "spread": ((up.var(correction=0) + down.var(correction=0)) / 2 + (stay**2).mean()) / (square + 0.25),
+        "shift": ((up.mean() - gap) ** 2 + (down.mean() - gap) ** 2) / 2 / (gap**2 + 0.25),
+        "neutral": (empty[1] - empty[0]).mean() ** 2 / (gap**2 + 0.25),
+    }
+    iit_das = (torch.nn.functional.softplus(-up).mean() + torch.nn.functional.softplus(-down).mean()) / 2
+    behavioral = torch.nn.functional.softplus(plain[0] - plain[1]).mean()
+    result = json.loads((calibrated / "manifest.json").read_text())["result"]
+    for name, value in wanted.items():
+        assert result[name] == pytest.approx(float(value), rel=1e-3)
+    weight = FinetuneConfig().calibration_weight
+    assert result["val_loss"] == pytest.approx(float(behavioral + iit_das + weight * sum(wanted.values())), rel=1e-4)
+    history = pd.read_csv(calibrated / "history.csv")
+    assert history["val_loss"].min() < history["val_loss"][0]
+
+
 def test_an_adapter_is_put_on_a_base_that_is_loaded(done: Path, model: str):
     """As `load_clip` does for the folder; the base stays as it is."""
     base = load_clip(model)
@@ -267,6 +345,12 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--lr", "0"], "--lr must be above 0"),
         (["--lr", "nan"], "--lr must be above 0"),
         (["--joint-weight", "1.5"], "--joint-weight must be from 0 to 1"),
+        (["--calibration-weight", "-1"], "--calibration-weight must be 0 or more, not -1"),
+        (["--calibration-weight", "nan"], "--calibration-weight must be 0 or more"),
+        (
+            ["--objective", "iit-das-calibrated", "--sources", "paired", "--batch-size", "2"],
+            "a step has 1 of 83 pairs; it needs an equal share of 2 or more; choose another batch size",
+        ),
         (["--batch-size", "2"], "a step has 1 of 83 pairs; it needs an equal share of 2 or more"),
         (["--batch-size", "7"], "--batch-size counts rows, two for each pair, so it must be even, not 7"),
         (["--samples", "2"], "a step has 1 of 83 pairs"),

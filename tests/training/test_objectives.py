@@ -131,8 +131,8 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     got = torch.autograd.grad(loss, list(weights.values()))
     terms = calibration_by_the_book(precise, texts, images, source, within, learner.free)
     assert all(float(term.detach()) > 1e-3 for term in terms.values())
-    iit_das = by_the_book(precise, texts, images, source, learner.free, "iit-das")
-    expected_loss = iit_das + 0.3 * sum(terms.values())
+    parts = [by_the_book(precise, texts, images, source, learner.free, one) for one in ("behavioral", "iit-das")]
+    expected_loss = sum(parts) + 0.3 * sum(terms.values())
     expected = torch.autograd.grad(expected_loss, list(weights.values()))
     torch.testing.assert_close(loss, expected_loss)
     for name, mine, theirs in zip(weights, got, expected, strict=True):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from interp.data.pairs import digest
+from interp.measures import ALIGNED
 from interp.runs.folder import RunFolder, StoreError
 
 NEEDED = {"base", "seed", "objective", "tuning", "layer", "size", "sources"}  # settings of every run
-LABELS = {"behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint",
-          "iit-das-calibrated": "calibrated IIT-DAS"}  # fmt: skip
+LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}
 
 
 @dataclass(frozen=True)
