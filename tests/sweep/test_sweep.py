@@ -385,6 +385,28 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")} == before
 
 
+def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """An entry point finds it, its runs are of this objective, and table and page say so."""
+    out = tmp_path / "run"
+    tuned = ["--objective", "iit-das-calibrated", "--tune-steps", "3", "--layers", "5", "--sizes", "6", "--jobs", "1"]
+    assert run("--model", model, "--out", str(out), *tuned) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "and then fine-tune by calibrated IIT-DAS (LoRA, at most 3 steps)" in shown
+    assert "At each cell a model is fine-tuned by calibrated IIT-DAS (LoRA)" in shown
+    folder = out / "tuned" / "layer05-size006-seed0"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["settings"]["objective"] == "iit-das-calibrated"
+    assert {"spread", "shift", "neutral"} <= set(pd.read_csv(folder / "history.csv"))
+    row = pd.read_csv(out / "results.csv").iloc[0]
+    assert row["tuned_val_loss"] == manifest["result"]["val_loss"]
+    assert np.isfinite(row["tuned_iia"])
+    page = (out / "report.html").read_text()
+    assert "Fine-tuned by calibrated IIT-DAS [95 % interval]" in page
+    assert "Models trained by calibrated IIT-DAS with" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "attributed", "points"),
     [
@@ -432,4 +454,7 @@ def test_cells_are_fine_tuned_as_their_data_ask():
     assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (6e-4, 64, 7, "toy")
     assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
     assert (toy.patience is None, real.patience) == (False, None)
+    assert (toy.objective, _tuning(SweepConfig(objective="iit-das-calibrated")).objective) == (
+        "iit-das", "iit-das-calibrated",
+    )  # fmt: skip
     assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")
