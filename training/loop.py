@@ -218,7 +218,7 @@ def _calibration(
     scale, draws = part.pairs.logit_scale, len(across) // (2 * len(part))
     within = align(part, basis, sources="random", seed=config.seed, draws=draws, within=True)
     empty = neutralize(part, basis, midpoint(part))
-    left = {"up": np.tile(empty.negative, draws), "down": np.tile(empty.positive, draws)}
+    left: dict[Direction, np.ndarray] = {"up": np.tile(empty.negative, draws), "down": np.tile(empty.positive, draws)}
     tables = _logits(within.base, scale), across, _logits(within.counterfactual, scale), _logits(left, scale)
     found = SwappedLogits(*tables)
     return {name: term(found) for name, term in TERMS.items()}

@@ -39,13 +39,14 @@ calibrated IIT-DAS), and reports on held-out pairs
     score lower (d>c, easy);
   * what the model has lost against the base in zero-shot transfer and retrieval;
   * the correlation of word attributions with word norms: through Z, around it, and in full.
-Beside it stands a search for Z on the frozen base at the same place (DAS); --objective das makes that search alone, in a
-fraction of the time.
-IIA is no evidence by itself: a direction in closed form, the lever, has a high one in any model. So each cell also says
-whether there is a preference at all, whether a swap moves scores by the gap between the kinds (R²), whether the preference
-is gone when all texts have one neutral Z, whether other images' scores move too, and what other subspaces do (principal
-components, difference in means, gradient, lever, 20 random ones). The chosen cell is searched again with other seeds, for an
-arbitrary label and with random weights, and a verdict is given by rules. --controls none leaves all this out.
+Beside it stands a search for Z on the frozen base at the same place (DAS); --objective das makes that search alone, in
+a fraction of the time.
+IIA is no evidence by itself: a direction in closed form, the lever, has a high one in any model. So each cell also
+says whether there is a preference at all, whether a swap moves scores by the gap between the kinds (R²), whether the
+preference is gone when all texts have one neutral Z, whether other images' scores move too, and what other subspaces
+do (principal components, difference in means, gradient, lever, 20 random ones). The chosen cell is searched again
+with other seeds, for an arbitrary label and with random weights, and a verdict is given by rules. --controls none
+leaves all this out.
 A cell is chosen on validation pairs: of those whose preference there is within one standard error of the highest, the
 one whose model lost least of the base's retrieval; of a search alone, of those whose IIA is within one standard error
 of the highest, the one of the smallest size.
