@@ -27,7 +27,7 @@ from interp.data.pairs import SPLITS, Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.interventions.rotation import Rotation
-from interp.measures import ALIGNED
+from interp.measures import ALIGNED, CONTENT_ROUTES, MEASURED
 from interp.methods import find_methods
 from interp.methods.pairs import PairsAtSite, pair_run
 from interp.methods.search import SearchConfig
@@ -168,9 +168,10 @@ class FineTunedCells:
         found = self._evidence(tuned, features, rotation, place)
         out = found.measures | on_val(tuned, features.split("val"))
         out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
+        attributed, points = test.take(self.attributed), self.config.n_steps
         words, from_content = (
-            tasks.word_attributions(tuned, test.take(self.attributed), rotation, start, n_steps=self.config.n_steps)
-            for start in (default_baselines, content_baselines)
+            tasks.word_attributions(tuned, attributed, rotation, start, n_steps=points, routes=routes)
+            for start, routes in ((default_baselines, MEASURED), (content_baselines, CONTENT_ROUTES))
         )
         found_of_words = attribution_measures(words, from_content, self.norms)
         out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}

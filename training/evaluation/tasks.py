@@ -253,15 +253,16 @@ def word_attributions(
     start: Callable[[Clip, Tokens], Tensor] = default_baselines,
     *,
     n_steps: int,
+    routes: Sequence[Route] = MEASURED,
 ) -> Attributions:
     """Attributions of both texts of some pairs: in full, and with a rotation by route.
 
     Args:
         start: what the path integral starts from.
+        routes: those that are wanted, if there is a rotation; each costs a backward pass.
         n_steps: its points to begin with; texts that have not converged get more.
     """
-    routes: tuple[Route, ...] = ("full",) if rotation is None else MEASURED
-    attributor = MediatedIntegratedGradients(clip, rotation, routes=routes)
+    attributor = MediatedIntegratedGradients(clip, rotation, routes=("full",) if rotation is None else routes)
     images = features.embeddings.repeat(2, 1)
     tokens = tokenize(clip, features.texts)
     found = attributor.attribute(
