@@ -26,7 +26,7 @@ class Interventions:
     sources: Sources
     seed: int
 
-    def swap(self, part: PairsAtSite, bases: Sequence[Basis], draws: int) -> list[Swapped]:
+    def swap(self, part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], draws: int) -> list[Swapped]:
         """Swap subspaces across kinds and within them, all with the same sources."""
         across = align_all(part, bases, sources=self.sources, seed=self.seed, draws=draws)
         # Within a kind the text itself would be a paired source: nothing would change.

@@ -21,7 +21,7 @@ from interp.methods.pairs import (
     swap_in,
 )
 from interp.stats import Estimate, clustered_share, iia_outcomes, preference, standard_error
-from interp.tensors import Basis
+from interp.tensors import Basis, Float, Tensor
 
 DRAWS = 2  # random sources for each base text
 
@@ -122,8 +122,9 @@ def align(
 
 @torch.inference_mode()
 def align_all(
-    part: PairsAtSite, bases: Sequence[Basis], *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
-) -> list[Outcomes]:
+    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], *, sources: Sources, seed: int, draws: int = DRAWS,
+    within: bool = False,
+) -> list[Outcomes]:  # fmt: skip
     """`align` of several subspaces with the same sources: all pass the model side by side."""
     pairs, n, site = part.pairs, len(part), part.site
     generator = torch.Generator().manual_seed(seed)
