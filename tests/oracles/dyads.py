@@ -41,7 +41,7 @@ def share_by_pairs(
 def mean_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]) -> tuple[float, float, float]:
     """A mean with its interval, which has no ends if all values are the same or clusters are too few."""
     mean, count = sum(values) / len(values), min(len(set(bases)), len(set(sources)))
-    if count < 3 or max(values) - min(values) < 1e-12 * max(map(abs, values)):
+    if count < 3 or max(values) - min(values) <= 1e-12 * max(map(abs, values)):
         return mean, math.nan, math.nan
     reach = stats.t(count - 1).ppf(0.975) * error_by_pairs(values, bases, sources)
     return mean, mean - reach, mean + reach
