@@ -70,7 +70,8 @@ def test_a_dormant_direction_has_a_perfect_iia_and_moves_scores_too_far(method: 
     said, basis = measured("dormant", method), found("dormant", method)
     mark, dormant = (abs(float(basis.T @ axis(parts("dormant")[0], number))) for number in (MARK, DORMANT))
     assert min(mark, dormant) > 0.3  # what tells the kinds apart, together with what moves scores
-    assert said["iia"] == said["percentile_iia_random"] == said["auc"] == 1
+    assert said["iia"] == said["percentile_iia_random"] == 1
+    assert said["auc"] > 0.999
     assert said["gap_low"] > 0.08  # there is a preference, but not here
     assert min(said["ratio_c2d"], said["ratio_d2c"]) > 2.5
     assert said["r2_high"] < -3.5
@@ -91,7 +92,7 @@ def test_each_part_of_a_dormant_direction_alone_does_nothing():
     assert abs(cause["gap_left"]) < 0.05  # the preference is in the other direction
     assert mean_ratio(cause) == pytest.approx(1, abs=0.1)
     assert cause["neutral_preference_low"] < 0.5 < cause["neutral_preference_high"]
-    assert mark["iia"] == pytest.approx(0.5, abs=0.01)
+    assert mark["shift_c2d"] == pytest.approx(0, abs=1e-6)  # of what nothing reads rounding alone is left
 
 
 def test_a_dormant_direction_of_the_right_length_passes_for_one_that_carries():
@@ -122,7 +123,8 @@ def within_slope(kind: Kind, basis: torch.Tensor) -> float:
 @pytest.mark.parametrize("method", LEVERS)
 def test_scores_without_a_preference_can_be_steered_as_well(method: str):
     said = measured("neither", method)
-    assert said["iia"] == said["auc"] == said["percentile_iia_random"] == 1
+    assert said["iia"] == said["percentile_iia_random"] == 1
+    assert said["auc"] > 0.999
     assert said["gap_low"] < 0 < said["gap_high"] < 0.01
     assert said["preference_low"] < 0.5 < said["preference_high"]
     assert said["r2_high"] < -1000
