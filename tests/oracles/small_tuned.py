@@ -117,10 +117,10 @@ def classified(world: World, classes: Path) -> list[float]:
 
 def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -> list[str]:
     """Names of measures that differ by more than the rounding of float32 explains; shares may not differ at all, and
-    what is said in units of the gap has the rounding of scores divided by it."""
+    what is said in units of the gap, or of a shift, has the rounding of scores divided by it."""
     exact = ("iia", "preference", "transfer", "retrieval_drop", "neutral_preference", "swap_retrieval", "auc")
     exact += ("single_iia", "percentile", "attribution_points")
-    in_gaps, out = ("r2", "ratio", "within_error", "gap_left", "single_share"), []
+    in_gaps, out = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere"), []
     for key, value in wanted.items():
         name, found = key.removeprefix("tuned_"), got[key]
         tolerance = 1e-9 if name.startswith(exact) else 5e-5 + 5e-5 * abs(value) * name.startswith(in_gaps)
