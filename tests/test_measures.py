@@ -85,7 +85,7 @@ def test_every_number_of_a_cell_is_declared(question: Question, tuned: bool, tmp
         cell = folder.read(name)
         assert cell is not None
         schema(question, tuned=tuned).check(cell["measures"])
-        with pytest.raises(ValueError, match=r"interp/measures\.py does not declare"):
+        with pytest.raises(ValueError, match=r"interp/measures does not declare"):
             schema(Question(Contrast("x", "y")), tuned=tuned).check(cell["measures"])
 
 

@@ -6,10 +6,10 @@ heatmaps, pages, figures and notebooks know a measure by this schema, and guess 
 
 from interp.measures.evaluation import evaluation_schema
 from interp.measures.interventions import CEILINGS, evidence_keys
-from interp.measures.names import ALIGNED, CONTENT_ROUTES, MEASURED, PAPER_METHODS, MethodName, Route
+from interp.measures.names import ALIGNED, CONTENT_ROUTES, EVERYWHERE, MEASURED, PAPER_METHODS, MethodName, Route
 from interp.measures.sweep import sweep_schema
 
 __all__ = [
-    "ALIGNED", "CEILINGS", "CONTENT_ROUTES", "MEASURED", "PAPER_METHODS", "MethodName", "Route", "evaluation_schema",
-    "evidence_keys", "sweep_schema",
+    "ALIGNED", "CEILINGS", "CONTENT_ROUTES", "EVERYWHERE", "MEASURED", "PAPER_METHODS", "MethodName", "Route",
+    "evaluation_schema", "evidence_keys", "sweep_schema",
 ]  # fmt: skip
