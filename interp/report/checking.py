@@ -142,7 +142,8 @@ def check_examples(content: Any, path: Path) -> None:
 def check_columns(sweep: SweepRun) -> None:
     """Raise `StoreError` for the first measure that the page cannot do without and no cell has."""
     contrast = sweep.contrast
-    stems = ["iia", *(f"iia_{method.column}" for method in sweep.methods[1:]), "iia_whole", "iia_size0"]
+    ceilings = [] if sweep.manifest["settings"].get("controls") == "none" else ["iia_whole", "iia_size0"]
+    stems = ["iia", *(f"iia_{method.column}" for method in sweep.methods[1:]), *ceilings]
     needed = ["preference", *(f"shift_{contrast.short(one)}" for one in DIRECTIONS)]
     needed += [f"{stem}{end}" for stem in stems for end in ("", *(f"_{contrast.short(one)}" for one in DIRECTIONS))]
     needed += ["iia_val", "test_pairs", "attribution_delta", *(f"n_{norm}" for norm in sweep.norms)]

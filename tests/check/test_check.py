@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from interp.attribution import all_layers, mediated
+from interp.attribution import all_layers, integral
 from interp.check import __main__ as command
 from interp.check import at_length
 from interp.check.at_length import run_checks
@@ -50,7 +50,7 @@ def scaled_basis(patch: Patch) -> None:
         (lambda patch: scaled(clean_run, "step_block", patch), {"counterfactual: text", "gradient: of"}),
         (lambda patch: scaled(clean_run, "embed_stream", patch), {"counterfactual: vision"}),
         (scaled_basis, {"gradient: of"}),
-        (lambda patch: scaled(mediated, "step_block", patch), {"attribution: pulled"}),
+        (lambda patch: scaled(integral, "step_block", patch), {"attribution: pulled"}),
         (lambda patch: scaled(all_layers, "step_block", patch), {"attribution: pushed"}),
     ],
 )

@@ -68,7 +68,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
         AcceleratorState._reset_state(True)
         options = {
             "--model": model, "--data": data, "--out": folder, "--layers": "3,4", "--sizes": "2,6", "--jobs": 1,
-            "--max-steps": 40, "--attributed": ATTRIBUTED, "--n-steps": N_STEPS, "--tune-steps": 12,
+            "--max-steps": 40, "--attributed": ATTRIBUTED, "--n-steps": N_STEPS, "--tune-steps": 2,
             "--transfer": f"mine={root / 'classes'}",
         }  # fmt: skip
         assert sweep.main([str(word) for option in options.items() for word in option]) == 0
@@ -114,7 +114,7 @@ def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):
     assert "4 cells, 0 done before" in tuned.said
     plan = " ".join(tuned.said.partition("results go to")[2].split())
     assert "70 train, 16 val, 24 test pairs. At each cell: look for Z on the frozen model" in plan
-    assert "and then fine-tune by IIT-DAS (LoRA, 12 steps), and measure preference" in plan
+    assert "and then fine-tune by IIT-DAS (LoRA, 2 steps), and measure preference" in plan
     frame = pd.read_csv(tuned.folder / "results.csv")
     assert rule_of(frame) == TUNED
     best = Place.of(best_cell(frame))
