@@ -162,7 +162,9 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
         texts = cell["examples"]
         assert [text["kind"] for text in texts] == ["description"] * 5 + ["caption"] * 5
         rotation = Rotation.load(folder.path / "rotations" / f"{name}.safetensors")
-        found = MediatedIntegratedGradients(small, rotation).attribute(said, images.repeat(2, 1), n_steps=3, tolerance=0.01)
+        found = MediatedIntegratedGradients(small, rotation).attribute(
+            said, images.repeat(2, 1), n_steps=3, tolerance=0.01
+        )
         assert isinstance(found, Attributions)
         for number, text in enumerate(texts):
             assert tuple(text["words"]) == found.words[number]

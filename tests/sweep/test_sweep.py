@@ -458,3 +458,15 @@ def test_cells_are_fine_tuned_as_their_data_ask():
         "iit-das", "iit-das-calibrated",
     )  # fmt: skip
     assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")
+
+
+def test_without_controls_a_cell_has_its_own_iia_alone(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "run"
+    assert run("--model", model, "--out", str(out), "--layers", "5", "--sizes", "2", "--controls", "none") == 0
+    said = capsys.readouterr().out
+    (measures,) = [json.loads(path.read_text())["measures"] for path in (out / "cells").glob("*.json")]
+    assert {"iia", "shift_c2d", "preference"} <= set(measures)
+    assert not {"gap", "r2", "iia_random", "iia_whole", "neutral_preference"} & set(measures)
+    assert not (out / "chosen.json").exists()
+    assert "Verdict" not in said
+    assert "there is no verdict" in (out / "report.html").read_text()
