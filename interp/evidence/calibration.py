@@ -49,7 +49,7 @@ def calibration(across: Outcomes, within: Outcomes, gap: float, contrast: Contra
         out |= found.columns(f"ratio_{contrast.short(one)}")
     errors = squared_errors(across, within, gap)
     lost = clustered_mean(errors, *clusters(across, within))
-    out |= Estimate(1 - lost.value, lost.n, 1 - lost.high, 1 - lost.low).columns("r2")
+    out |= lost.complement().columns("r2")
     return out | {"within_error": float(errors[len(errors) // 2 :].mean() / 2)}
 
 
@@ -64,5 +64,4 @@ def paired_r2(whole: Outcomes) -> Estimate:
     """
     gaps = np.concatenate([SIGN[one] * whole.gaps() for one in DIRECTIONS])
     missed = np.concatenate([whole.moves(one) for one in DIRECTIONS]) - gaps
-    lost = ratio(missed**2, gaps**2, np.tile(whole.groups, 2))
-    return Estimate(1 - lost.value, lost.n, 1 - lost.high, 1 - lost.low)
+    return ratio(missed**2, gaps**2, np.tile(whole.groups, 2)).complement()

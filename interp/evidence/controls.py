@@ -10,7 +10,7 @@ import numpy as np
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.evidence.calibration import clusters, squared_errors
 from interp.methods.outcomes import Outcomes, iia_columns
-from interp.stats import Estimate, clustered_mean, paired_difference
+from interp.stats import clustered_mean, paired_difference
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ def control(stem: str, found: Swapped, others: Sequence[Swapped], gap: float, co
     hits = np.mean([one.hits() for one in others], axis=0)
     out |= paired_difference(found.hits(), hits, *groups).columns(f"iia_over_{stem}")
     errors, own = np.mean([one.errors(gap) for one in others], axis=0), found.errors(gap)
-    lost = clustered_mean(errors, *pairs)
-    out |= Estimate(1 - lost.value, lost.n, 1 - lost.high, 1 - lost.low).columns(f"r2_{stem}")
+    out |= clustered_mean(errors, *pairs).complement().columns(f"r2_{stem}")
     return out | paired_difference(errors, own, *pairs).columns(f"r2_over_{stem}")
 
 

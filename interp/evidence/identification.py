@@ -6,6 +6,7 @@ import numpy as np
 
 from interp.data.contrast import DIRECTIONS, SIGN
 from interp.methods.lever import lever
+from interp.methods.method import basis_of
 from interp.methods.outcomes import Outcomes
 from interp.methods.pairs import PairsAtSite
 from interp.stats import ratio
@@ -14,8 +15,7 @@ from interp.tensors import Basis, Float, Tensor
 
 def best_direction(train: PairsAtSite, basis: Basis) -> Float[Tensor, "d j"]:
     """The one direction of Z along which a swap moves the score most, to first order; shape (d, 1), or (d, 0)."""
-    direction = lever(train, basis)[:, None]
-    return (direction if direction.norm() > 0.5 else direction[:, :0]).to(basis)
+    return basis_of(lever(train, basis)).to(basis)
 
 
 def single(found: Outcomes, alone: Outcomes) -> dict[str, float]:

@@ -22,8 +22,13 @@ def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: S
         key: of the method.
         direction: of norm 1, or 0 if there is none.
     """
-    column = direction[:, None] if direction.norm() > 0.5 else direction[:, None][:, :0]
-    return [Rotation(column[:, :size].float().contiguous(), site, {"method": key}) for size in sizes]
+    column = basis_of(direction).float()
+    return [Rotation(column[:, :size].contiguous(), site, {"method": key}) for size in sizes]
+
+
+def basis_of(direction: Float[Tensor, " d"]) -> Float[Tensor, "d j"]:
+    """The basis of a direction of norm 1, shape (d, 1), or of none, if it is 0, shape (d, 0)."""
+    return direction[:, None] if direction.norm() > 0.5 else direction[:, None][:, :0]
 
 
 @dataclass(frozen=True)

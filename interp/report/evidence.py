@@ -116,7 +116,7 @@ def evidence(sweep: SweepRun) -> Evidence:
     """The chosen cell, its controls and its correlations."""
     best, tuned = sweep.best, is_tuned(sweep.frame)
     norms = [
-        (norm, count(best[f"n_{norm}"]), [(route, _correlation(sweep, norm, route)) for route in MEASURED])
+        (norm, count(best[f"n_{norm}"]), [(route, _text(sweep, f"r_{norm}_{route}")) for route in MEASURED])
         for norm in sweep.norms
     ]
     return Evidence(
@@ -162,11 +162,6 @@ def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
     """What the fine-tuned model of the chosen cell does, and what it is chosen by; each value with its interval."""
     judged = {f"tuned_{key}" for key in evidence_keys(sweep.contrast)}
     return [titled(sweep, one) for one in sweep.schema.shown("page", tuned=True) if one.key not in judged]
-
-
-def _correlation(sweep: SweepRun, norm: str, route: str) -> str:
-    """With its interval."""
-    return replace(sweep.schema[f"r_{norm}_{route}"], ends=True).text(sweep.best)
 
 
 def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> Dots:

@@ -28,6 +28,10 @@ class Estimate:
         """The value and the ends of its interval, under the names of their columns."""
         return {key: self.value, f"{key}_low": self.low, f"{key}_high": self.high}
 
+    def complement(self) -> Estimate:
+        """1 minus it, with the ends of its interval changed over."""
+        return Estimate(1 - self.value, self.n, 1 - self.high, 1 - self.low)
+
 
 def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64] | None:
     """How often each unit is in each sample, shape (draws, n); None with fewer than three clusters."""
