@@ -165,7 +165,8 @@ class FineTunedCells:
 
     def _found(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
         test = features.split("test")
-        found = self._evidence(tuned, features, rotation, place)
+        able = self.tests.of(tuned)
+        found = self._evidence(tuned, features, rotation, place, able)
         out = found.measures | on_val(tuned, features.split("val"))
         out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
         attributed, points = test.take(self.attributed), self.config.n_steps
@@ -175,13 +176,13 @@ class FineTunedCells:
         )
         found_of_words = attribution_measures(words, from_content, self.norms)
         out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
-        able = self.tests.of(tuned)
         for name, kind in ABILITIES.items():
             out |= self.tests.drop(kind, self.base, able).columns(name)
         return Trained(out, words, found.outcomes)
 
-    def _evidence(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Evidence:
-        """What the trained rotation does in the trained model, beside the controls that take no search."""
+    def _evidence(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, able: Able) -> Evidence:
+        """What the trained rotation does in the trained model, also to what that is able to do, beside the controls
+        that take no search."""
         site, contrast = rotation.site, features.contrast
         how = Interventions(self.tuning.sources, place.seed)
 
@@ -194,4 +195,6 @@ class FineTunedCells:
         settings = SearchConfig(sources=how.sources, seed=how.seed)
         methods = [method for method in find_methods(self.config.compared)[1:] if not method.searched]
         controls = {one.name.column: one.controls(train, val, rotation.size, settings) for one in methods}
-        return gather(train, test, rotation.basis, controls, how, contrast)
+        found = gather(train, test, rotation.basis, controls, how, contrast)
+        lost = self.tests.drop(ACCURACY, able, self.tests.swapped(tuned, test, rotation.basis, place.seed))
+        return replace(found, measures=found.measures | lost.columns("swap_transfer_lost"))

@@ -11,9 +11,9 @@ import torch
 from interp.data.contrast import DIRECTIONS, SIGN
 from interp.interventions.rotation import swap
 from interp.methods.outcomes import Outcomes
-from interp.methods.pairs import PairsAtSite, Sources, draw_sources, interventions
+from interp.methods.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
 from interp.stats import Estimate, clustered_mean, ratio
-from interp.tensors import Basis, Embeddings, Streams
+from interp.tensors import Basis, Embeddings
 
 AMONG = 64  # images that a text is to tell apart
 
@@ -42,8 +42,9 @@ def _embedded(
     source = draw_sources(n, sources, torch.Generator().manual_seed(seed), pairs.clusters)
     base_rows, source_rows = interventions(torch.arange(n), source)
     h, targets = part.streams[base_rows], pairs.targets[base_rows]
-    clean = _push(part, base_rows, h)
-    changed = _push(part, base_rows, swap(h, part.streams[source_rows], basis))
+    run, layer = pairs.run.take(base_rows), part.site.layer
+    clean = push_all(run, layer, h)
+    changed = push_all(run, layer, swap(h, part.streams[source_rows], basis))
     moved = changed - clean
     own = (moved * targets).sum(-1)
     every = torch.cat([targets[:n].sum(0).expand(n, -1), targets[n:].sum(0).expand(n, -1)])
@@ -54,13 +55,6 @@ def _embedded(
         for one, other, images in zip(clean.split(n), changed.split(n), targets.split(n), strict=True)
     ])  # fmt: skip
     return (sign * own).cpu().numpy(), (sign * elsewhere).cpu().numpy(), lost, source.numpy()
-
-
-def _push(part: PairsAtSite, rows: torch.Tensor, h: Streams) -> Embeddings:
-    run, out = part.pairs.run.take(rows), torch.empty(len(rows), part.pairs.images.shape[1]).to(part.pairs.images)
-    for some in run.batches(256):
-        out[some] = run.take(some).push(part.site.layer, h[some])
-    return out
 
 
 def _hits(texts: Embeddings, images: Embeddings) -> np.ndarray:

@@ -65,6 +65,8 @@ def evidence(contrast: Contrast) -> list[Measure]:
                 interval=True, shown=PAGE, against=("0",)),
         Measure("swap_retrieval_lost", "Retrieval of the text's own image that a swap of Z costs", LOST,
                 "retrieval swapped", interval=True, shown=PAGE, change=True),
+        Measure("swap_transfer_lost", "Zero-shot accuracy that Z of other texts in the prompts costs", LOST,
+                "transfer swapped", interval=True, shown=PAGE, change=True),
         Measure("auc", "AUC: swaps across kinds move scores further than swaps within a kind", SHARE, "AUC",
                 interval=True, shown=PAGE, against=("50 %",)),
         Measure("single_share", "Share of the shift that the best single direction of Z has", PLAIN, "one direction",

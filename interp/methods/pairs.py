@@ -196,6 +196,13 @@ def clean_scores(pairs: PairRun, site: Site) -> Float[Tensor, " m"]:
     return push_scores(run, pairs.targets[rows], site, run.stream(site.layer))
 
 
+def push_all(run: CleanRun, layer: int, h: Streams, batch_size: int = 256) -> Embeddings:
+    """The unit-norm embeddings that follow if the streams of all inputs after a layer are `h`, in the run's order."""
+    batches = run.batches(batch_size)
+    out = torch.cat([run.take(rows).push(layer, h[rows]) for rows in batches])
+    return out[torch.argsort(torch.cat(batches)).to(out.device)]
+
+
 def push_scores(
     run: CleanRun, images: Embeddings, site: Site, h: Float[Tensor, "m *c d"], batch_size: int = 256
 ) -> Float[Tensor, " m *c"]:

@@ -119,12 +119,16 @@ def _necessary(of: Judged) -> Answer:
 def _specific(of: Judged) -> Answer:
     rule = (
         "A swap of Z moves the score with the text's own image more than twice as much as with other images (the "
-        "interval of their ratio lies below 1/2), and does not surely cost retrieval."
+        "interval of their ratio lies below 1/2), and surely costs neither retrieval nor, where that was measured, "
+        "zero-shot accuracy."
     )
-    costs: Answered = "no" if of.row.get("swap_retrieval_lost_low", math.nan) > 0 else "yes"
-    answer = _all([of.between("elsewhere", -math.inf, HALF), costs])
-    lost = of.text("swap_retrieval_lost", "+.1f", 100)
-    return Answer("specific", rule, answer, f"elsewhere {of.text('elsewhere')} of it; retrieval lost {lost} points")
+    costs = {"retrieval": "swap_retrieval_lost", "zero-shot accuracy": "swap_transfer_lost"}
+    known = {name: key for name, key in costs.items() if key in of.row}
+    free: list[Answered] = ["no" if of.row.get(f"{key}_low", math.nan) > 0 else "yes" for key in known.values()]
+    answer = _all([of.between("elsewhere", -math.inf, HALF), *free])
+    lost = ", ".join(f"{name} lost {of.text(key, '+.1f', 100)}" for name, key in known.items())
+    said = f"; {lost} points" if lost else ""
+    return Answer("specific", rule, answer, f"elsewhere {of.text('elsewhere')} of it{said}")
 
 
 def _beyond(of: Judged) -> Answer:

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 import interp
 from tests.oracles.dyads import error_by_pairs
-from tests.oracles.evidence import controls, evidence
+from tests.oracles.evidence import Interval, controls, evidence
 from tests.oracles.small_sweep import attributions, loss, of_attributions, resampled
-from tests.oracles.world import SOURCE_DRAWS, World, draw_sources, gaps
+from tests.oracles.world import SOURCE_DRAWS, World, clean, draw_sources, exchange, gaps
+from tests.oracles.world import embed as embed_at
 
 AMONG = 64  # candidates of retrieval
 
@@ -45,6 +46,7 @@ def tuned_measures(
     shares["retrieval_drop"] = resampled(lost, [articles[i] for some in sets_of(world, "test") for i in some])
     lost = [theirs - ours for theirs, ours in zip(classified(base, classes), classified(world, classes), strict=True)]
     shares["transfer_drop"] = resampled(lost, range(len(lost)))
+    shares["swap_transfer_lost"] = swap_transfer_lost(world, classes, layer, basis, seed)
     for name, each in shares.items():
         out[name], out[f"{name}_low"], out[f"{name}_high"] = each
     said, second = (
@@ -103,10 +105,30 @@ def retrieval(world: World, split: str) -> list[tuple[list[float], list[float]]]
     return out
 
 
-def classified(world: World, classes: Path) -> list[float]:
-    """Of each image whether zero-shot classification is right, one after another."""
-    names = sorted(path.name for path in classes.iterdir())
-    texts, hits = embed(world, [f"A picture of {name}" for name in names]), []
+def prompts(classes: Path) -> list[str]:
+    """One for each class."""
+    return [f"A picture of {path.name}" for path in sorted(classes.iterdir())]
+
+
+def swap_transfer_lost(world: World, classes: Path, layer: int, basis: torch.Tensor, seed: int) -> Interval:
+    """Hits that are lost where each prompt has Z of the description, or of the caption, of a random pair of test."""
+    texts, n = prompts(classes), len(world.pairs["test"])
+    drawn = torch.randint(n, (len(texts),), generator=torch.Generator().manual_seed(seed))
+    lost = np.array(classified(world, classes))
+    for kind in ("description", "caption"):
+        given = clean(world, "test", kind, layer)[1][drawn]
+        lost -= 0.5 * np.array(classified(world, classes, embed_at(world, texts, layer, exchange(basis, given))[0]))
+    return resampled(lost.tolist(), range(len(lost)))
+
+
+def classified(world: World, classes: Path, texts: torch.Tensor | None = None) -> list[float]:
+    """Of each image whether zero-shot classification is right, one after another.
+
+    Args:
+        texts: embeddings of the prompts, by default as they are.
+    """
+    names, hits = sorted(path.name for path in classes.iterdir()), []
+    texts = embed(world, prompts(classes)) if texts is None else texts
     for right, name in enumerate(names):
         for path in sorted((classes / name).iterdir()):
             pixels = world.clip.processor([Image.open(path).convert("RGB")], return_tensors="pt")["pixel_values"]
@@ -118,7 +140,16 @@ def classified(world: World, classes: Path) -> list[float]:
 def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -> list[str]:
     """Names of measures that differ by more than the rounding of float32 explains; shares may not differ at all, and
     what is said in units of the gap, or of a shift, has the rounding of scores divided by it."""
-    exact = ("iia", "preference", "transfer", "retrieval_drop", "neutral_preference", "swap_retrieval", "auc")
+    exact = (
+        "iia",
+        "preference",
+        "transfer",
+        "retrieval_drop",
+        "neutral_preference",
+        "swap_retrieval",
+        "swap_transfer",
+        "auc",
+    )
     exact += ("single_iia", "percentile", "attribution_points")
     in_gaps, out = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere"), []
     for key, value in wanted.items():

@@ -88,7 +88,8 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tune
     assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
     assert close_enough(got, wanted) == []
     assert got["tuned_preference_val_se"] > 0
-    for name in ("tuned_retrieval_rise_val", "tuned_retrieval_drop", "tuned_transfer_drop"):
+    signed = "retrieval_rise_val", "retrieval_drop", "transfer_drop", "swap_transfer_lost"
+    for name in (f"tuned_{key}" for key in signed):
         # so that a sign that is turned is seen
         assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
 

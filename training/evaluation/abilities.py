@@ -6,19 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from interp.clip.blocks import embed_tokens
 from interp.clip.image_features import EmbeddedPairs, embed_cached
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.data.pairs import digest
 from interp.data.transfer import LabelledImages
+from interp.methods.pairs import PairsAtSite
 from interp.stats import Estimate, mean_of_means
-from interp.tensors import Embeddings
+from interp.tensors import Basis, Embeddings
 from training.evaluation import tasks
-from training.evaluation.zeroshot import classify, retrieval
+from training.evaluation.zeroshot import classify, retrieval, swapped_prompts
 
 ACCURACY, RETRIEVAL = "accuracy", "retrieval"  # kinds of ability
-Able = Mapping[tuple[str, str], np.ndarray]  # (kind of ability, which) -> of each image or pair whether it is a hit
+# (kind of ability, which) -> of each image or pair whether it is a hit, or how often
+Able = Mapping[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +62,23 @@ class AbilityTests:
         counts = [sum(one.prompts) for one in self.classified]
         pairs, kinds = len(self.retrieved), self.retrieved.contrast.kinds
         texts = embed_tokens(clip, self.tokens).split([*counts, *(pairs for _ in kinds)])
-        able: dict[tuple[str, str], np.ndarray] = {}
-        for one, prompts in zip(self.classified, texts, strict=False):
-            guess = classify(one.images.to(prompts), prompts, one.prompts)
-            able[ACCURACY, one.name] = guess == one.labels
+        able: dict[tuple[str, str], np.ndarray] = {
+            (ACCURACY, one.name): _hits(one, prompts) for one, prompts in zip(self.classified, texts, strict=False)
+        }
         for kind, said in zip(kinds, texts[len(counts) :], strict=True):
             able[RETRIEVAL, kind] = retrieval(self.retrieved.embeddings.to(said), said, self.groups)
         return able
+
+    def swapped(self, clip: Clip, part: PairsAtSite, basis: Basis, seed: int) -> Able:
+        """What a model gets right of each classification set with Z of other texts in its prompts, of which half are
+        positive: see `swapped_prompts`."""
+        counts = [sum(one.prompts) for one in self.classified]
+        prompts = self.tokens.take(torch.arange(sum(counts)))
+        both = [each.split(counts) for each in swapped_prompts(clip, prompts, part, basis, seed)]
+        return {
+            (ACCURACY, one.name): np.mean([_hits(one, texts) for texts in each], axis=0)
+            for one, *each in zip(self.classified, *both, strict=True)
+        }
 
     def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
         """What is lost of a kind of ability, on average over the sets of images, or over the kinds of text.
@@ -80,6 +93,10 @@ class AbilityTests:
             samples.setdefault(one.sample, []).append(lost[one.name])
         means = [np.mean(sets, axis=0) for sets in samples.values()]
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
+
+
+def _hits(one: Classified, prompts: Embeddings) -> np.ndarray:
+    return classify(one.images.to(prompts), prompts, one.prompts) == one.labels
 
 
 def ability_tests(

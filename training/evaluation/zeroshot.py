@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from interp.clip.model import Clip, embed_texts
+from interp.clip.model import Clip, Tokens, embed_texts
 from interp.data.transfer import LabelledImages
-from interp.tensors import Embeddings, Float, Tensor
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.rotation import swap
+from interp.methods.pairs import PairsAtSite, push_all
+from interp.tensors import Basis, Embeddings, Float, Tensor
 
 
 def zero_shot(clip: Clip, task: LabelledImages, images: Embeddings) -> np.ndarray:
@@ -39,6 +42,25 @@ def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Seque
     """
     means = torch.stack([part.mean(0) for part in texts.split(list(prompts))])
     return (images @ functional.normalize(means, dim=-1).T).argmax(1).cpu().numpy()
+
+
+@torch.inference_mode()
+def swapped_prompts(clip: Clip, prompts: Tokens, part: PairsAtSite, basis: Basis, seed: int) -> list[Embeddings]:
+    """Prompts that have been given Z of texts about other things: what kind of text it is should not change an answer.
+
+    Args:
+        part: pairs whose texts Z is taken from, in the same model.
+        basis: of Z, orthonormal, shape (d, k).
+        seed: draws a pair for each prompt.
+
+    Returns:
+        Unit-norm embeddings of all prompts with Z of their pair's positive text, and with that of its negative one.
+    """
+    run, layer = clean_texts(clip, prompts, [part.site.layer]), part.site.layer
+    drawn = torch.randint(len(part), (len(prompts),), generator=torch.Generator().manual_seed(seed))
+    return [
+        push_all(run, layer, swap(run.stream(layer), part.streams[rows], basis)) for rows in (drawn, drawn + len(part))
+    ]
 
 
 def retrieval_losses(images: Embeddings, texts: Embeddings, groups: Sequence[str], scale: float) -> np.ndarray:
