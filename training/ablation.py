@@ -23,12 +23,13 @@ from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.data.errors import DataError
 from interp.data.norms import Norm
-from interp.data.pairs import SPLITS, Pair, PairSet
+from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.interventions.rotation import Rotation
 from interp.measures import ALIGNED, CONTENT_ROUTES, MEASURED
 from interp.methods import find_methods
+from interp.methods.method import controls_of
 from interp.methods.pairs import PairsAtSite, pair_run
 from interp.methods.search import SearchConfig
 from interp.runs.place import Place
@@ -191,10 +192,9 @@ class FineTunedCells:
 
         if self.config.controls == "none":
             return plain(part("test"), rotation.basis, how, contrast)
-        train, val, test = map(part, SPLITS)
+        train, test = part("train"), part("test")
         settings = SearchConfig(sources=how.sources, seed=how.seed)
-        methods = [method for method in find_methods(self.config.compared)[1:] if not method.searched]
-        controls = {one.name.column: one.controls(train, val, rotation.size, settings) for one in methods}
+        controls = controls_of(find_methods(self.config.compared)[1:], train, rotation.size, settings)
         found = gather(train, test, rotation.basis, controls, how, contrast)
         lost = self.tests.drop(ACCURACY, able, self.tests.swapped(tuned, test, rotation.basis, place.seed))
         return replace(found, measures=found.measures | lost.columns("swap_transfer_lost"))

@@ -149,6 +149,10 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     )  # fmt: skip
     splits: str = option("val,test", "splits to report on")
     rotation: str | None = option(None, "subspace Z (.safetensors); by default the one beside the run's weights")
+    controls: Literal["all", "none"] = option(
+        "all", "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
+        choices=("all", "none"),
+    )  # fmt: skip
     transfer_limit: int | None = option(None, "most images of each classification set; by default all")
     templates: str | None = option(None, "text file with prompts, one a line, {} for the class; several are ensembled")
     blv: str | None = option(None, "folder with blv_ratings.csv and images/")

@@ -15,8 +15,8 @@ PROG = "python -m training.evaluate"
 DESCRIPTION = """\
 Evaluate a CLIP, or given scores, on up to four tasks:
   * concadia: preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
-    rotation also its interchange intervention accuracy;
-  * transfer: zero-shot classification, and retrieval among 64 pairs;
+    rotation also its interchange intervention accuracy, and whether that can be trusted, with a verdict;
+  * transfer: zero-shot classification, and retrieval among 64 pairs; with a rotation also what it takes from the first;
   * blv: correlation of scores with ratings by blind and low-vision readers, also given text length;
   * norms: correlation of word attributions with imageability and concreteness.
 With --compare, print the tables of several evaluated models and seeds side by side instead."""
@@ -61,6 +61,8 @@ def assess(config: EvaluateConfig) -> int:
         from training.evaluation.of_scores import of_scores as prepare
     else:
         from training.evaluation.of_model import of_model as prepare
+    from interp.results.terminal import verdict_lines
+    from training.evaluation.aligned import verdict_of
     from training.evaluation.jobs import carry_out
     from training.evaluation.measures import terminal_table
 
@@ -68,6 +70,8 @@ def assess(config: EvaluateConfig) -> int:
     rows, notes = carry_out(plan, arguments=asdict(config), command=cli.command_line(PROG, config))
     print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
     print(terminal_table(rows, plan.contrast))
+    if answers := verdict_of(rows, plan.contrast) if config.scores is None else []:
+        print("\n" + "\n".join(verdict_lines(answers, "Verdict on the rotation (the page of a sweep has the rules):")))
     print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers, every digit")
     return 0
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from interp.data.contrast import DIRECTIONS, Contrast
+from interp.measures.interventions import evidence
 from interp.measures.names import MEASURED, TABLE
-from interp.schema import CORRELATION, COUNT, SCORE, SHARE, Measure, Schema
+from interp.schema import CORRELATION, COUNT, R2, SCORE, SHARE, Measure, Schema
+
+# of other subspaces, by the key of a sweep's cell, in which their method is to be put
+CONTROLLED = {"iia_{}": "control's iia", "r2_{}": "control's r2", "r2_over_{}": "r2 above the control's"}
+
+
+def evidence_names(contrast: Contrast) -> dict[str, str]:
+    """What the evidence beside IIA is called in an evaluation, by its key in a sweep."""
+    return {one.key: one.key.replace("_", " ") for one in evidence(contrast)}
 
 
 def evaluation_schema(contrast: Contrast) -> Schema:
@@ -26,6 +35,8 @@ def evaluation_schema(contrast: Contrast) -> Schema:
     for method in ("pearson", "spearman"):
         related += [method, f"{method} given length", f"{method} more than the other"]
     units = {SHARE: shares, SCORE: scores, replace(CORRELATION, form="+.3f"): related, COUNT: ["most points"]}
-    return Schema(tuple(
-        Measure(name, name, unit, interval=True, shown=TABLE) for unit, names in units.items() for name in names
-    ))  # fmt: skip
+    known = [(name, unit) for unit, names in units.items() for name in names]
+    names = evidence_names(contrast)
+    known += [(names[one.key], one.unit) for one in evidence(contrast)]
+    known += [(name, SHARE if stem.startswith("iia") else R2) for stem, name in CONTROLLED.items()]
+    return Schema(tuple(Measure(name, name, unit, interval=True, shown=TABLE) for name, unit in known))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from interp.clip.sites import Site
@@ -56,3 +56,10 @@ class Method:
         """The bases that it gives as a control of a cell whose seed the settings have."""
         fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
         return [rotation.basis for (rotation,) in fits]
+
+
+def controls_of(
+    methods: Iterable[Method], train: PairsAtSite, size: int, config: SearchConfig
+) -> dict[str, list[Basis]]:
+    """The controls of a cell by those of some methods that take no search; by part of a column's name."""
+    return {one.name.column: one.controls(train, train, size, config) for one in methods if not one.searched}

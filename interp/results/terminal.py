@@ -78,14 +78,16 @@ def terminal_table(
         f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
     ]
     lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]
-    return "\n".join(lines + (["", *_verdict(answers)] if answers else []))
+    return "\n".join(lines + (["", *verdict_lines(answers)] if answers else []))
 
 
-def _verdict(answers: Sequence[Answer]) -> list[str]:
-    """A line for each answer; the page has the rules."""
+def verdict_lines(
+    answers: Sequence[Answer], heading: str = "Verdict on the chosen cell (the page has the rules):"
+) -> list[str]:
+    """A line for each answer, below a heading."""
     width, most = max(len(one.name) for one in answers), len("cannot tell")
     lines = [f"  {one.name:{width}}  {one.answer:{most}}  {one.because}" for one in answers]
-    return ["Verdict on the chosen cell (the page has the rules):", *(cut(line, WIDTH) for line in lines)]
+    return [heading, *(cut(line, WIDTH) for line in lines)]
 
 
 def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:

@@ -122,12 +122,12 @@ def _specific(of: Judged) -> Answer:
         "interval of their ratio lies below 1/2), and surely costs neither retrieval nor, where that was measured, "
         "zero-shot accuracy."
     )
-    costs = {"retrieval": "swap_retrieval_lost", "zero-shot accuracy": "swap_transfer_lost"}
+    costs = {"retrieval": "swap_retrieval_lost", "zero-shot": "swap_transfer_lost"}
     known = {name: key for name, key in costs.items() if key in of.row}
     free: list[Answered] = ["no" if of.row.get(f"{key}_low", math.nan) > 0 else "yes" for key in known.values()]
     answer = _all([of.between("elsewhere", -math.inf, HALF), *free])
-    lost = ", ".join(f"{name} lost {of.text(key, '+.1f', 100)}" for name, key in known.items())
-    said = f"; {lost} points" if lost else ""
+    lost = ", ".join(f"{name} {of.text(key, '+.1f', 100)}" for name, key in known.items())
+    said = f"; points lost: {lost}" if lost else ""
     return Answer("specific", rule, answer, f"elsewhere {of.text('elsewhere')} of it{said}")
 
 

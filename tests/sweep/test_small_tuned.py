@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 import interp
+from interp.data.contrast import PAPER
+from interp.measures import CONTROLLED, evidence_names
 from interp.results.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
@@ -23,7 +26,8 @@ from tests.oracles.small_sweep import ROUTES, attributions, by_type
 from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.oracles.world import load_world
 from tests.sweep.test_small_sweep import write_concadia
-from training import ablation
+from training import ablation, evaluate
+from training.evaluation.aligned import CONTROLS
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +96,39 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tune
     for name in (f"tuned_{key}" for key in signed):
         # so that a sign that is turned is seen
         assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
+
+
+@pytest.mark.parametrize(("layer", "size"), CHECKED)
+def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
+    tuned: Tuned, layer: int, size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, cell = tuned.folder / "tuned" / Place(layer, size, 0).name, tuned.cells[layer, size]["measures"]
+    options = {"--model": folder, "--out": tmp_path / "out", "--transfer": f"mine={tuned.classes}", "--splits": "test"}
+    tasks = ["--tasks", "concadia,transfer"]
+    assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
+    table = pd.read_csv(tmp_path / "out" / "results.csv", float_precision="round_trip")
+    found = table.set_index(["of", "measure"])
+    names = {name: key for key, name in evidence_names(PAPER).items()} | {"preference": "preference"}
+    titles = {method.name.title: method.name.column for method in CONTROLS}
+    checked = set()
+    for (of, measure), row in found.iterrows():
+        control = titles.get(of.partition(", ")[2])
+        stems = {name: stem for stem, name in CONTROLLED.items()}
+        key = names.get(measure) if control is None else stems[measure].format(control)
+        if key is not None:
+            for end in ("", "_low", "_high"):
+                wanted = cell.get(f"tuned_{key}{end}")
+                assert row[end.removeprefix("_") or "value"] == pytest.approx(
+                    np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True
+                ), (
+                    of,
+                    measure,
+                )
+            checked.add(key)
+    assert checked >= {*names.values(), *(stem.format(one) for stem in CONTROLLED for one in titles.values())}
+    said = capsys.readouterr().out
+    assert re.search(r"\n  precondition +(yes|no) ", said)
+    assert "no other seed was tried" in said
 
 
 def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):

@@ -22,7 +22,7 @@ from training.config import TASKS
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
-FREE = ("rotation", "against", "device", "examples")  # settings of a task in which evaluations may differ
+FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
 OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
 
 

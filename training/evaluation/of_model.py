@@ -30,10 +30,16 @@ from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
+from training.evaluation.abilities import ACCURACY, ability_tests
+from training.evaluation.aligned import SETS, Aligned
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
 from training.evaluation.jobs import VERSION, Job, Plan, TaskResult
+from training.evaluation.measures import measured
 from training.evaluation.of_scores import text_scores
 from training.loop import ROTATION
+
+LEAST = 2  # pairs that sources of the own kind need
+REFERENCE = 2048  # train pairs that tell what the gap is; more tell it no better than the held-out pairs are measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +50,7 @@ class EvaluatedPairs:
         data: by its name.
         pairs: those whose image could be read.
         features: the same, with their images.
-        sources: of the interventions, if there is a rotation.
+        aligned: a rotation, if there is one.
     """
 
     config: EvaluateConfig
@@ -52,8 +58,17 @@ class EvaluatedPairs:
     data: str
     pairs: PairSet
     features: EmbeddedPairs
-    rotation: Rotation | None
-    sources: Sources
+    aligned: Aligned | None
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """That which is evaluated, if there is one."""
+        return None if self.aligned is None else self.aligned.rotation
+
+    @property
+    def reference(self) -> EmbeddedPairs | None:
+        """What evidence refers to, if it is wanted."""
+        return None if self.aligned is None else self.aligned.reference
 
     @cached_property
     def held_out(self) -> list[int]:
@@ -87,7 +102,8 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     data = config.data or who.arguments.get("data", "toy")
     known_norms = load_norms(config.norms) if "norms" in tasks else []
     rated = load_blv(config.blv) if "blv" in tasks and config.blv else None
-    pairs = _pairs(config, who, data) if set(tasks) != {"blv"} else None
+    every = _pairs(config, who, data) if set(tasks) != {"blv"} else None
+    pairs = None if every is None else _chosen(config, every)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
     rotation = _rotation(config, clip, who)
     sources = _sources(config, who, rotation)
@@ -97,12 +113,18 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         templates = Path(config.templates) if config.templates else None
         classified = load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)
     jobs, notes, shown, contrast = {}, [*clip.notes], None, PAPER
-    if pairs is not None:
+    if every is not None and pairs is not None:
         with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
             features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
         if rotation is not None and "concadia" in tasks:
             _check_sources(sources, features)
-        on = EvaluatedPairs(config, clip, data, replace(pairs, pairs=features.pairs), features, rotation, sources)
+        known = replace(pairs, pairs=features.pairs)
+        aligned = None if rotation is None else Aligned(rotation, sources, config.seed)
+        on = EvaluatedPairs(config, clip, data, known, features, aligned)
+        if "concadia" in tasks or "transfer" in tasks:
+            reference, said = _reference(on, every)
+            on = on if aligned is None else replace(on, aligned=replace(aligned, reference=reference))
+            notes += said
         ready = {
             "concadia": lambda: _concadia(on), "norms": lambda: _norms(on, known_norms),
             "transfer": lambda: _transfer(on, classified),
@@ -120,16 +142,31 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
 
 
 def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:
-    """The pairs to evaluate on; those of a run are the ones that it was not trained on."""
+    """The pairs of the data, in the splits that a run was made with."""
     own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
     kinds, split, limit = (
         own.get(name) if (given := getattr(config, name)) is None else given for name in ("kinds", "split", "limit")
     )
-    pairs = load_pairs(data, kinds=kinds, split=split, limit=limit)
+    return load_pairs(data, kinds=kinds, split=split, limit=limit)
+
+
+def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:
+    """The pairs to evaluate on; those of a run are the ones that it was not trained on."""
     chosen = [name.strip() for name in config.splits.split(",")]
     for name in chosen:
         pairs.split(name)  # raises where there are none
     return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in chosen))
+
+
+def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None, list[str]]:
+    """Train pairs that the evidence refers to, at most `REFERENCE`, with their images; and notes."""
+    if on.config.controls == "none" or on.aligned is None:
+        return None, []
+    train = tuple(pair for pair in every.pairs if pair.split == "train")[:REFERENCE]
+    if min(len(train), len(on.held_out)) < LEAST:
+        return None, [f"beside IIA nothing is measured, which takes {LEAST} train pairs and as many that are held out"]
+    features = image_features(on.clip, replace(every, pairs=train), skip_bad=on.config.skip_bad_images)
+    return features, list(features.notes)
 
 
 def _sources(config: EvaluateConfig, who: EvaluatedModel, rotation: Rotation | None) -> Sources:
@@ -148,15 +185,20 @@ def _check_sources(sources: Sources, features: EmbeddedPairs) -> None:
 
 def _concadia(on: EvaluatedPairs) -> Job:
     def compute() -> TaskResult:
-        rows, both = measure.concadia(on.clip, on.features, on.rotation, on.sources, on.config.seed)
+        rows, both = measure.concadia(on.clip, on.features, on.aligned)
         shown = [
             {"id": on.features.pairs[i].id, "positive": float(both[0, i]), "negative": float(both[1, i])}
             for i in on.held_out[:EXAMPLES]
         ]
         return TaskResult(rows, details={"examples": shown})
 
-    sources = None if on.rotation is None else on.sources
-    return Job("concadia", {**on.settings, "sources": sources, "examples": EXAMPLES}, compute)
+    sources = None if on.aligned is None else on.aligned.sources
+    return Job("concadia", {**on.settings, "sources": sources, "examples": EXAMPLES, **_referred(on)}, compute)
+
+
+def _referred(on: EvaluatedPairs) -> dict[str, Any]:
+    """What evidence depends on, where it is measured."""
+    return {} if on.reference is None else {"reference": digest(pair.id for pair in on.reference.pairs)}
 
 
 def _norms(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
@@ -181,9 +223,16 @@ def _transfer(on: EvaluatedPairs, classified: Sequence[LabelledImages]) -> Job:
             rows, notes = measure.transfer(on.clip, classified, bar.update)
         held_out = on.features.take(on.held_out)
         found, said = measure.retrievals(on.clip, on.data, held_out, seed=on.config.seed)
+        if on.aligned is not None and on.reference is not None:
+            tests = ability_tests(on.clip, list(classified), on.data, held_out)
+            part, basis = on.aligned.part(on.clip, held_out), on.aligned.rotation.basis
+            swapped = tests.swapped(on.clip, part, basis, on.config.seed)
+            lost = tests.drop(ACCURACY, tests.of(on.clip), swapped)
+            found.append(measured("transfer", SETS, "swap transfer lost", lost))
         return TaskResult(rows + found, [*notes, *said])
 
-    return Job("transfer", {**on.settings, "sets": {each.name: each.fingerprint for each in classified}}, compute)
+    sets = {each.name: each.fingerprint for each in classified}
+    return Job("transfer", {**on.settings, "sets": sets, **_referred(on)}, compute)
 
 
 def _rotation(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Rotation | None:

@@ -17,6 +17,7 @@ from interp.runs.folder import check_folder
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.jobs import VERSION, Job, Plan, TaskResult
+from training.evaluation.preferences import given_preferences, preferences
 
 
 def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
@@ -43,7 +44,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
         if config.data is None:
             both = np.array(list(table.values()))
-            job = Job("concadia", {}, lambda: TaskResult(measure.given_preferences(contrast, both[:, 0], both[:, 1])))
+            job = Job("concadia", {}, lambda: TaskResult(given_preferences(contrast, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
             pairs = load_pairs(
@@ -57,7 +58,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
                 "concadia", {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
-                lambda: TaskResult(measure.preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
+                lambda: TaskResult(preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )  # fmt: skip
             notes, contrast = pairs.notes, pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}

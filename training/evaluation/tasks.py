@@ -17,17 +17,11 @@ from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.clip.image_features import EmbeddedPairs, embed_cached, image_features
 from interp.clip.model import Clip, Tokens, embed_texts, scores, tokenize
 from interp.data.blv import QUESTIONS, RatedTexts
-from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.norms import Norm
-from interp.data.pairs import Pair
 from interp.data.toy import load_distinct
 from interp.data.transfer import LabelledImages
 from interp.interventions.rotation import Rotation
 from interp.measures import MEASURED
-from interp.methods import METHODS
-from interp.methods.outcomes import Outcomes, align, mean_iia
-from interp.methods.pairs import PairsAtSite, Sources, pair_run
-from interp.methods.search import SearchConfig
 from interp.stats import (
     CorrelationMethod,
     Estimate,
@@ -36,11 +30,12 @@ from interp.stats import (
     difference,
     macro_f1,
     mean_of_means,
-    preference,
     wilson,
 )
 from interp.tensors import Tensor
+from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, measured
+from training.evaluation.preferences import preferences
 from training.evaluation.zeroshot import retrieval, zero_shot
 
 CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
@@ -52,88 +47,27 @@ CONVERGENCE = {  # measure of an evaluation -> of `convergence`
 }  # fmt: skip
 
 
-def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
-
-    A model that merely likes long texts does well on one half of that control and badly on the other. Intervals
-    take groups of pairs (articles) together.
-
-    Args:
-        positive, negative: scores of each pair's texts.
-    """
-    splits = np.array([pair.split for pair in pairs])
-    longer = np.sign([len(pair.positive) - len(pair.negative) for pair in pairs])
-    hits, groups = preference(positive, negative), np.array([pair.group for pair in pairs])
-    names = list(dict.fromkeys(splits.tolist()))
-    out = []
-    for name in [*names, "all"] if len(names) > 1 else names:
-        rows = np.full(len(pairs), True) if name == "all" else splits == name
-        parts = {
-            "preference": rows,
-            f"preference, {contrast.positive} longer": rows & (longer > 0),
-            f"preference, {contrast.negative} longer": rows & (longer < 0),
-        }
-        for title, chosen in parts.items():
-            out.append(measured("concadia", name, title, clustered_share(hits[chosen], groups[chosen])))
-        for kind, values in zip(contrast.kinds, (positive, negative), strict=True):
-            out.append(Number("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
-    return out
-
-
-def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Preference accuracy of scores alone, of which nothing else is known."""
-    hits = preference(positive, negative)
-    found = measured("concadia", "all", "preference", wilson(int(hits.sum()), len(hits)))
-    means = zip(contrast.kinds, (positive, negative), strict=True)
-    return [found, *(Number("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
-
-
-def concadia(
-    clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, sources: Sources, seed: int
-) -> tuple[list[Number], np.ndarray]:
-    """Preferences of a model; with a rotation also its IIA on each split, beside that of random subspaces.
-
-    Args:
-        sources: of the interventions.
+def concadia(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
+    """Preferences of a model; with an alignment also its IIA on each split, and its evidence on the last one.
 
     Returns:
         The measures; and the scores of each pair's positive and negative text, shape (2, pairs).
     """
     pairs, images, contrast = features.pairs, features.embeddings, features.contrast
-    if rotation is None:
+    if aligned is None:
         both = scores(images.repeat(2, 1), embed_texts(clip, features.texts)).cpu().numpy().reshape(2, -1)
         return preferences(pairs, contrast, *both), both
     both = np.zeros((2, len(pairs)))
     out: list[Number] = []
+    *_, held_out = dict.fromkeys(pair.split for pair in pairs)
     for split in dict.fromkeys(pair.split for pair in pairs):  # one at a time: a clean run takes memory
-        part = PairsAtSite(pair_run(clip, features.split(split), [rotation.site.layer]), rotation.site)
+        part = aligned.part(clip, features.split(split))
         negative, positive = part.clean.cpu().numpy().reshape(2, -1)
         both[:, features.rows(split)] = positive, negative
-        found = align(part, rotation.basis, sources=sources, seed=seed)
-        out += _iias("iia", split, contrast, [found])
-        for direction in DIRECTIONS:
-            name = f"shift {contrast.short(direction)}"
-            out.append(Number("concadia", split, name, found.shift(direction), found.pairs))
-        out += _iias("iia, random subspace", split, contrast, _random(part, rotation.size, sources, seed))
+        out += aligned.iias(part, split, contrast)
+        if split == held_out:
+            out += aligned.evidence(clip, part, split, contrast)
     return [*preferences(pairs, contrast, *both), *out], both
-
-
-def _iias(name: str, split: str, contrast: Contrast, found: Sequence[Outcomes]) -> list[Number]:
-    """IIA in each direction, the mean over subspaces."""
-    return [
-        measured("concadia", split, f"{name} {contrast.short(direction)}", mean_iia(found, direction))
-        for direction in DIRECTIONS
-    ]
-
-
-def _random(part: PairsAtSite, size: int, sources: Sources, seed: int) -> list[Outcomes]:
-    """Outcomes of random subspaces, the same ones as in a sweep's cell of that seed."""
-    control = METHODS["random"]
-    out = []
-    for one in control.seeds(seed):
-        (rotation,) = control.fit(part, part, [size], SearchConfig(seed=one))
-        out.append(align(part, rotation.basis, sources=sources, seed=seed))
-    return out
 
 
 def transfer(

@@ -51,7 +51,9 @@ from tests.oracles.plain_forward import (
 from training import evaluate, finetune
 from training.config import EvaluateConfig
 from training.evaluation import tasks
+from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, terminal_table
+from training.evaluation.preferences import given_preferences, preferences
 
 pytestmark = pytest.mark.slow
 
@@ -220,7 +222,7 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
                 assert 0 <= found.loc["concadia", split, f"{name} {direction}"]["value"] <= 1
     assert found.loc["concadia", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
     assert {key[1] for key in found.index if key[0] == "transfer"} == {
-        "shape", "colour", "arrangement", "place", "retrieval",
+        "shape", "colour", "arrangement", "place", "retrieval", "all sets",
     }  # fmt: skip
     assert (found.loc[("transfer", "colour"), "n"] == 20).all()
     assert (found.loc[("blv", "overall"), "n"] == 15).all()
@@ -238,6 +240,23 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     again = cli.parse(EvaluateConfig, "", "", "", shlex.split(manifest["command"])[3:])
     assert json.loads(json.dumps(asdict(again))) == manifest["arguments"]
     assert "finished" in manifest
+
+
+def test_evidence_is_of_the_split_that_was_held_out_last(done: Path):
+    found = table(done)
+    assert found.loc["concadia", "test", "r2"]["n"] == pairs_of_toy(60, "test")
+    assert -1 <= found.loc["transfer", "all sets", "swap transfer lost"]["value"] <= 1
+    with pytest.raises(KeyError):
+        found.loc["concadia", "val", "r2"]
+
+
+def test_without_controls_there_is_iia_and_no_evidence(lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out, tasks = tmp_path / "out", "concadia,transfer"
+    assert run("--model", str(lora), "--tasks", tasks, "--controls", "none", "--out", str(out)) == 0
+    assert "Verdict" not in capsys.readouterr().out
+    measures = set(table(out).index.get_level_values("measure"))
+    assert "iia c2d" in measures
+    assert not measures & {"r2", "gap", "swap transfer lost", "control's iia"}
 
 
 def test_without_a_rotation_nothing_is_intervened_on(full: Path, model: str, ratings: Path, tmp_path: Path, capsys):
@@ -281,7 +300,7 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
     assert "split 'val' alone was divided by group" in capsys.readouterr().out
     assert run("--model", str(own), "--tasks", "concadia", "--splits", "test", "--out", str(tmp_path / "test")) == 0
     alone = table(tmp_path / "test")
-    assert set(alone.index.get_level_values("of")) == {"test"}
+    assert {of.partition(",")[0] for of in alone.index.get_level_values("of")} == {"test"}
     assert (
         alone.loc["concadia", "test", "preference"]["value"]
         == (table(tmp_path / "own").loc["concadia", "test", "preference"]["value"])
@@ -305,7 +324,7 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
         cell = RunFolder(tmp_path / name / "out").read("concadia")
         assert cell["settings"]["sources"] == wanted
     assert table(tmp_path / "paired" / "out").loc["concadia", "test", "iia c2d"]["value"] == (
-        by_key(tasks.concadia(load_clip(str(paired)), of_test(paired), run_rotation(paired), "paired", 0)[0])[
+        by_key(tasks.concadia(load_clip(str(paired)), of_test(paired), Aligned(run_rotation(paired), "paired", 0))[0])[
             "concadia", "test", "iia c2d"
         ].value
     )
@@ -692,7 +711,7 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
     descriptions, captions = np.random.default_rng(0).normal(size=(2, 31)).round(1)
     captions[5] = descriptions[5]  # a tie is no preference
     captions[6], captions[7] = descriptions[6] - 0.1, descriptions[7] + 0.1
-    found = by_key(tasks.preferences(pairs, PAPER, descriptions, captions))
+    found = by_key(preferences(pairs, PAPER, descriptions, captions))
     names = [*splits, "all"] if len(splits) > 1 else list(splits)
     assert [key[1] for key in found][:: len(found) // len(names)] == names
     for name in names:
@@ -718,7 +737,7 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
             row = found["concadia", name, f"mean {kind} score"]
             assert row.value == pytest.approx(total / len(counts[""]), abs=1e-12)
             assert row.n == len(counts[""])
-    alone = by_key(tasks.given_preferences(PAPER, descriptions, captions))
+    alone = by_key(given_preferences(PAPER, descriptions, captions))
     whole = names[-1]
     for measure in ("preference", "mean description score", "mean caption score"):
         known = found["concadia", whole, measure]
@@ -729,8 +748,8 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
 
 def test_a_tie_is_no_preference():
     pairs = some_pairs(30, ("test",))
-    ties = by_key(tasks.preferences(pairs, PAPER, np.ones(30), np.ones(30)))["concadia", "test", "preference"]
-    wins = by_key(tasks.preferences(pairs, PAPER, np.ones(30) + 1e-6, np.ones(30)))["concadia", "test", "preference"]
+    ties = by_key(preferences(pairs, PAPER, np.ones(30), np.ones(30)))["concadia", "test", "preference"]
+    wins = by_key(preferences(pairs, PAPER, np.ones(30) + 1e-6, np.ones(30)))["concadia", "test", "preference"]
     assert (ties.value, ties.low) == (0.0, 0.0)
     assert (wins.value, wins.high) == (1.0, 1.0)
 
@@ -750,18 +769,18 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     texts = {kind: [getattr(pair, OLD[kind]) for pair in pairs] for kind in ("description", "caption")}
     one, other = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
     assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
-    expected = by_key(tasks.preferences(pairs, PAPER, one, other))
+    expected = by_key(preferences(pairs, PAPER, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
-    for chosen in (None, rotation):
-        rows, both = tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), chosen, "random", 0)
+    for aligned in (None, Aligned(rotation, "random", 0)):
+        rows, both = tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), aligned)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
             assert found[key].value == pytest.approx(row.value, abs=1e-5, nan_ok=row.n == 0)
             assert found[key].n == row.n
-        assert (len(found) == len(expected)) == (chosen is None)
+        assert (len(found) == len(expected)) == (aligned is None)
     swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
-    reverse = by_key(tasks.concadia(small, EmbeddedPairs(tuple(swapped), images), None, "random", 0)[0])
+    reverse = by_key(tasks.concadia(small, EmbeddedPairs(tuple(swapped), images), None)[0])
     key = ("concadia", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
@@ -770,8 +789,10 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
-    found = by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), rotation, "paired", 0)[0])
-    assert found != by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), rotation, "random", 0)[0])
+    found = by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "paired", 0))[0])
+    assert found != by_key(
+        tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "random", 0))[0]
+    )
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = ([getattr(pairs[i], OLD[kind]) for i in rows] for kind in ("description", "caption"))

@@ -1,0 +1,48 @@
+"""Preference accuracy of the scores of pairs, whoever gave them. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from interp.data.contrast import Contrast
+from interp.data.pairs import Pair
+from interp.stats import clustered_share, preference, wilson
+from training.evaluation.measures import Number, measured
+
+
+def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
+    """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
+
+    A model that merely likes long texts does well on one half of that control and badly on the other. Intervals
+    take groups of pairs (articles) together.
+
+    Args:
+        positive, negative: scores of each pair's texts.
+    """
+    splits = np.array([pair.split for pair in pairs])
+    longer = np.sign([len(pair.positive) - len(pair.negative) for pair in pairs])
+    hits, groups = preference(positive, negative), np.array([pair.group for pair in pairs])
+    names = list(dict.fromkeys(splits.tolist()))
+    out = []
+    for name in [*names, "all"] if len(names) > 1 else names:
+        rows = np.full(len(pairs), True) if name == "all" else splits == name
+        parts = {
+            "preference": rows,
+            f"preference, {contrast.positive} longer": rows & (longer > 0),
+            f"preference, {contrast.negative} longer": rows & (longer < 0),
+        }
+        for title, chosen in parts.items():
+            out.append(measured("concadia", name, title, clustered_share(hits[chosen], groups[chosen])))
+        for kind, values in zip(contrast.kinds, (positive, negative), strict=True):
+            out.append(Number("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
+    return out
+
+
+def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
+    """Preference accuracy of scores alone, of which nothing else is known."""
+    hits = preference(positive, negative)
+    found = measured("concadia", "all", "preference", wilson(int(hits.sum()), len(hits)))
+    means = zip(contrast.kinds, (positive, negative), strict=True)
+    return [found, *(Number("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
