@@ -17,7 +17,7 @@ from interp.attribution.convergence import integrate_until
 from interp.attribution.integral import PathSettings, assemble
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.model import Clip, Tokens, tokenize
-from interp.clip.sites import SiteError, SiteMismatch
+from interp.clip.sites import SiteError
 from interp.interventions.rotation import Rotation
 from interp.tensors import Embeddings, Int, Tensor
 
@@ -59,11 +59,7 @@ class MediatedIntegratedGradients:
             site = rotation.site
             if site.tower != "text":
                 raise SiteError(f"attributions are of words: the site must be in the text tower, got {site.label}")
-            site.check(clip)
-            if rotation.width != clip.width("text"):
-                raise SiteMismatch(
-                    f"the rotation is for width {rotation.width}, the text tower has {clip.width('text')}"
-                )
+            rotation.check(clip)
             self.layer = site.layer
 
     def attribute(

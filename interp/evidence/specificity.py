@@ -12,7 +12,7 @@ from interp.data.contrast import DIRECTIONS, SIGN
 from interp.interventions.rotation import swap
 from interp.methods.outcomes import Outcomes
 from interp.methods.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
-from interp.stats import Estimate, clustered_mean, ratio
+from interp.stats import Estimate, clustered_mean, placement, ratio
 from interp.tensors import Basis, Embeddings
 
 AMONG = 64  # images that a text is to tell apart
@@ -79,12 +79,6 @@ def separation(across: Outcomes, within: Outcomes) -> Estimate:
     placed = []
     for one in DIRECTIONS:
         a, b = (SIGN[one] * each.moves(one) for each in (across, within))
-        crossed, alike = _placement(a, b), 1 - _placement(b, a)
+        crossed, alike = placement(a, b), 1 - placement(b, a)
         placed.append(crossed + alike - crossed.mean())
     return clustered_mean(np.mean(placed, axis=0), across.groups, across.source_groups)
-
-
-def _placement(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each value the share of the others that it exceeds, ties counting half."""
-    ordered = np.sort(others)
-    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(others))

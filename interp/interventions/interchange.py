@@ -25,17 +25,14 @@ def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int =
 
     Raises:
         SiteMismatch: runs and rotation are of different towers, layers, widths or lengths.
+        SiteError: the model has no such layer.
     """
     site = rotation.site
     if not base.tower == source.tower == site.tower:
         raise SiteMismatch(f"a rotation at {site.label} needs {site.tower} runs, got {base.tower} and {source.tower}")
     if len(base) != len(source):
         raise SiteMismatch(f"as many base as source inputs are needed, got {len(base)} and {len(source)}")
-    if rotation.width != base.clip.width(site.tower):
-        raise SiteMismatch(
-            f"the rotation is for width {rotation.width}, the {site.tower} tower of {base.clip.name} "
-            f"has {base.clip.width(site.tower)}"
-        )
+    rotation.check(base.clip)
     out: Tensor | None = None
     for rows in base.batches(batch_size):
         some, other = base.take(rows), source.take(rows)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from interp.clip.sites import Site
+from interp.clip.model import Clip
+from interp.clip.sites import Site, SiteMismatch
 from interp.errors import UserError
 from interp.runs.folder import to_json, write_atomic
 from interp.show.markup import table
 from interp.tensors import Basis, Float, Streams, Tensor
+
+if TYPE_CHECKING:
+    from interp.clip.image_features import EmbeddedPairs
+    from interp.data.pairs import PairSet
+    from interp.interventions.described import Described
 
 
 class RotationError(UserError):
@@ -55,6 +61,41 @@ class Rotation:
     def width(self) -> int:
         """d, the width of the stream."""
         return self.basis.shape[0]
+
+    def check(self, clip: Clip) -> None:
+        """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
+        self.site.check(clip)
+        tower, width = self.site.tower, clip.width(self.site.tower)
+        if self.width != width:
+            raise SiteMismatch(f"the rotation is for width {self.width}, the {tower} tower of {clip.name} has {width}")
+
+    def describe(self, clip: Clip, pairs: PairSet | EmbeddedPairs, *, most: int = 3) -> Described:
+        """What Z says: its leading directions, with the texts and the words at both ends of each.
+
+        Any basis of Z is as good as another, so this is one that means something: the difference of the kinds' means
+        within Z first, then the principal components, within Z, of what that leaves. At an end stand the texts that lie
+        furthest out, one of each article, and words by the mean of the texts that hold them (`interp.runs.directions`
+        says more of each number). Where Z is empty, or texts do not differ in it, there are no directions.
+
+        Args:
+            clip: the model in which Z was found.
+            pairs: whose texts are looked at, best such as Z was not found with; images are shown of a `PairSet`.
+            most: directions, of which there are no more than `size`.
+
+        Raises:
+            RotationError: the site is in the vision tower, or there are no pairs.
+            SiteError, SiteMismatch: the rotation is not of this model.
+        """
+        from interp.interventions.described import describe
+
+        if self.site.tower != "text":
+            raise RotationError(
+                f"only texts can be described, and Z at {self.site} is of images; what it says of them: "
+                "clean_images(clip, images, [layer]).stream(layer) @ rotation.basis"
+            )
+        if not len(pairs):
+            raise RotationError("there are no pairs to describe Z with; take a split that has some")
+        return describe(self, clip, pairs, most)
 
     def __repr__(self) -> str:
         return f"Rotation({self.size} of {self.width} directions at {self.site})"

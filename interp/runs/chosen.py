@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from interp.runs.folder import RunFolder, StoreError, to_json, write_atomic
+from interp.runs.folder import RunFolder, to_json, write_atomic
 from interp.runs.place import Place
 from interp.runs.values import Found
 from interp.stats import Estimate
@@ -50,17 +48,11 @@ def read_chosen(folder: RunFolder) -> Chosen | None:
     Raises:
         StoreError: the file holds something else.
     """
-    path = folder.path / FILE
-    if not path.is_file():
+    whole = Found.read(folder.path / FILE, MEND)
+    if whole is None:
         return None
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read '{path}': {error}; {MEND}") from error
-    whole = Found(content, path, MEND)
-    cell = whole.need("cell")
     return Chosen(
-        Place(*(cell.need(name).whole() for name in Place._fields)),
+        whole.need("cell").place(),
         {_seed(whole, seed): found.number() for seed, found in whole.need("overlaps").items()},
         whole.need("chance").number(), _estimate(whole.need("arbitrary")), _estimate(whole.need("untrained")),
     )  # fmt: skip

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from interp.runs.folder import RunFolder, to_json, write_atomic
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from interp.data.pairs import Pair, PairSet
 
 EXAMPLES = 8  # pairs of which a cell keeps the attribution of each word
 PIXELS = 192  # of a picture's longer side
 FILE = "examples.json"
+PICTURES = "examples"  # the folder of their pictures
 OLD = {"description": "positive", "caption": "negative"}  # names of fields in folders of version 0.1
 
 
@@ -25,7 +28,7 @@ class Example:
     """A pair that is shown.
 
     Attributes:
-        image: name of its picture in the folder `examples` of the run folder.
+        image: name of its picture, in a folder of the run folder that holds nothing else.
     """
 
     id: str
@@ -36,21 +39,32 @@ class Example:
 
 def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> None:
     """Write the texts and small pictures of some pairs to a run folder."""
-    kept = []
-    for number, pair in enumerate(chosen):
-        example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg")
-        picture = pairs.open_image(pair)
-        picture.thumbnail((PIXELS, PIXELS))
-        buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, format="JPEG", quality=92, subsampling=0)
-        write_atomic(picture_path(folder, example), buffer.getvalue())
-        kept.append(example)
+    kept = keep_pictures(folder, pairs, chosen, PICTURES)
     write_atomic(folder.path / FILE, to_json([asdict(example) for example in kept]))
 
 
-def picture_path(folder: RunFolder, example: Example) -> Path:
+def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], where: str) -> list[Example]:
+    """Write small pictures of some pairs to a folder of a run folder."""
+    kept = []
+    for number, pair in enumerate(chosen):
+        example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg")
+        write_atomic(picture_path(folder, example, where), small_jpeg(pairs.open_image(pair)))
+        kept.append(example)
+    return kept
+
+
+def small_jpeg(picture: Image) -> bytes:
+    """A picture as a JPEG file, made smaller if its longer side has more than `PIXELS`."""
+    picture = picture.convert("RGB")
+    picture.thumbnail((PIXELS, PIXELS))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+def picture_path(folder: RunFolder, example: Example, where: str = PICTURES) -> Path:
     """Where its picture lies; whatever the file of examples says, inside of the run folder."""
-    return folder.path / "examples" / Path(example.image).name
+    return folder.path / where / Path(example.image).name
 
 
 def read_examples(folder: RunFolder) -> list[Example]:

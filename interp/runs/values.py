@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.runs.folder import StoreError
+from interp.runs.place import Place
 
 LARGEST = 2**53  # beyond it neither JavaScript nor a column of floats counts exactly
 
@@ -27,6 +28,20 @@ class Found:
     file: Path
     mend: str
     at: str = ""
+
+    @classmethod
+    def read(cls, path: Path, mend: str) -> Found | None:
+        """The whole of a JSON file; None, if there is none.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        if not path.is_file():
+            return None
+        try:
+            return cls(json.loads(path.read_text(encoding="utf-8")), path, mend)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"cannot read '{path}': {error}; {mend}") from error
 
     def wrong(self, expected: str) -> StoreError:
         """The error that says, in one line, what stands there instead of what is expected."""
@@ -85,6 +100,10 @@ class Found:
         if not number.is_integer() or abs(number) > LARGEST:
             raise self.wrong("a whole number")
         return int(number)
+
+    def place(self) -> Place:
+        """The place of a cell."""
+        return Place(*(self.need(name).whole() for name in Place._fields))
 
     def _mapping(self) -> dict[str, Any]:
         if self.value is None:

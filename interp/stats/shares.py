@@ -76,6 +76,16 @@ def iia_outcomes(
     return (np.sign(gain if winner == "counterfactual" else -gain) + 1) / 2
 
 
+def placement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    """For each value the share of the others that it exceeds, ties counting half; its mean is the area under the curve.
+
+    >>> placement([0, 2, 5], [1, 2]).tolist()
+    [0.0, 0.75, 1.0]
+    """
+    own, ordered = np.asarray(values), np.sort(np.asarray(others))
+    return (np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")) / (2 * len(ordered))
+
+
 def macro_f1(truth: ArrayLike, guess: ArrayLike, classes: int) -> float:
     """The unweighted mean of F1 over the classes that occur in `truth` or in `guess`; NaN without any.
 

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from interp.data.pairs import Pair, PairSet
+from interp.runs.directions import (
+    FILE,
+    PICTURES,
+    Directions,
+    End,
+    EndText,
+    EndWord,
+    Leading,
+    keep_directions,
+    pairs_at_ends,
+    read_directions,
+)
+from interp.runs.examples import Example, picture_path
+from interp.runs.folder import RunFolder, StoreError
+from interp.runs.place import Place
+
+PLACE = Place(8, 16, 0)
+PAIRS = PairSet(
+    "made up",
+    tuple(Pair(name, f"a {name}", f"the {name}", "test", name) for name in ("star", "moon", "sun")),
+    lambda pair: Image.new("RGB", (400, 200), {"star": "red", "moon": "blue"}.get(pair.id, "green")),
+    lambda pair: pair.id,
+)
+UPPER = End((EndText("alt", "a star", 2.5, "star"), EndText("caption", "the moon", 2.0, "moon")), ())
+LOWER = End((EndText("caption", "the star", -1.5, "star"),), (EndWord("the", -0.75, 7),))
+LEADING = (Leading("the first", 0.5, 0.75, UPPER, LOWER), Leading("the second", 0.25, math.nan, End((), ()), LOWER))
+
+
+def test_what_is_kept_is_read(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    assert read_directions(folder) is None
+    assert pairs_at_ends(LEADING) == ["star", "moon"]
+    keep_directions(folder, PLACE, LEADING[:1], PAIRS)
+    shown = {name: Example(name, f"a {name}", f"the {name}", f"{i}.jpg") for i, name in enumerate(("star", "moon"))}
+    assert read_directions(folder) == Directions(PLACE, LEADING[:1], shown)
+    for name, colour in (("star", 0), ("moon", 2)):
+        with Image.open(picture_path(folder, shown[name], PICTURES)) as picture:
+            assert picture.size == (192, 96)
+            pixel = picture.getpixel((5, 5))
+            assert isinstance(pixel, tuple)
+            assert pixel[colour] == max(pixel) > 200
+    assert len(list((tmp_path / PICTURES).iterdir())) == 2
+
+
+def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
+    keep_directions(RunFolder(tmp_path), PLACE, LEADING, PAIRS)
+    found = read_directions(RunFolder(tmp_path))
+    assert found is not None
+    assert math.isnan(found.leading[1].auc)
+    assert found.leading[1].summary == "25.0\N{NO-BREAK SPACE}% of the variance in Z, AUC -"
+    keep_directions(RunFolder(tmp_path), PLACE, (), PAIRS)
+    assert read_directions(RunFolder(tmp_path)) == Directions(PLACE, (), {})
+
+
+def changed(content: Any, path: tuple[Any, ...], value: object) -> None:
+    for key in path[:-1]:
+        content = content[key]
+    content[path[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("cell",), 3, "not a mapping"), (("cell", "layer"), "x", "not a number"), (("directions",), 3, "not a list"),
+        (("directions", 0, "share"), "much", "not a number"), (("directions", 0, "title"), 1, "not a text"),
+        (("directions", 0, "upper"), {}, 'not a mapping with "texts"'),
+        (("directions", 0, "lower", "words", 0, "texts"), 1.5, "not a whole number"),
+        (("directions", 0, "upper", "texts", 1, "pair"), "sun", '"sun", not the id of one of the pairs'),
+        (("pairs", 0, "image"), None, "not a text"), (("pairs",), [], "not the id of one of the pairs"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_one_line_that_says_where(tmp_path: Path, path: tuple[Any, ...], value: object, said: str):
+    folder = RunFolder(tmp_path)
+    keep_directions(folder, PLACE, LEADING, PAIRS)
+    content = json.loads((tmp_path / FILE).read_text())
+    changed(content, path, value)
+    (tmp_path / FILE).write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=said) as caught:
+        read_directions(folder)
+    assert "\n" not in str(caught.value)
+    assert "remove the file, and run the sweep" in str(caught.value)
+    (tmp_path / FILE).write_text("{ cut sho")
+    with pytest.raises(StoreError, match="cannot read"):
+        read_directions(folder)
