@@ -14,8 +14,8 @@ from interp.report import write_report
 PROG = "python -m interp.report"
 DESCRIPTION = """\
 Write a sweep as one self-contained page: what was run and how to run it again, tables that can be sorted, heatmaps,
-the evidence for the chosen cell beside its controls, example texts shaded by attribution, and warnings.
-A sweep does so when it ends; this command does it again, also of a run that was cut off."""
+the evidence for the chosen cell beside its controls, what its Z says, example texts shaded by attribution, and
+warnings. A sweep does so when it ends; this command does it again, also of a run that was cut off."""
 EPILOG = """\
 examples:
   python -m interp.report runs/demo

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from interp.report.checking import check_sweep
+from interp.report.directions import directions
 from interp.report.evidence import evidence
 from interp.report.judging import judging
 from interp.report.maps import heatmaps
@@ -16,12 +17,13 @@ from interp.results.choice import as_good, rule_of
 from interp.results.reading import no_preference, reading, unconverged
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
+from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
 from interp.show.markup import plural
 
 SECTIONS = {
-    "verdict": "The verdict", "evidence": "The chosen cell", "heatmaps": "Layers and sizes", "cells": "All cells",
-    "examples-section": "Example texts", "words": "Words", "limits": "What these numbers do not show",
-    "run": "What was run", "terms": "Terms",
+    "verdict": "The verdict", "evidence": "The chosen cell", "directions": "What Z says",
+    "heatmaps": "Layers and sizes", "cells": "All cells", "examples-section": "Example texts",
+    "words": "Words", "limits": "What these numbers do not show", "run": "What was run", "terms": "Terms",
 }  # fmt: skip
 
 
@@ -42,6 +44,9 @@ def page(sweep: SweepRun) -> str:
         "controls": sweep.methods[1:],
         "verdict": judging(sweep),
         "evidence": evidence(sweep),
+        "directions": directions(sweep),
+        "least_texts": LEAST_TEXTS,
+        "least_articles": LEAST_ARTICLES,
         "heatmaps": heatmaps(sweep),
         "cells": cells(sweep),
         "tuned": tuned_cells(sweep),

@@ -12,7 +12,7 @@ import numpy as np
 
 from interp.measures import MEASURED
 from interp.results.sweep_run import SweepRun
-from interp.runs.examples import Example, picture_path
+from interp.runs.examples import PICTURES, Example, picture_path
 from interp.runs.place import Place
 from interp.show.colours import NEGATIVE, POSITIVE, as_hex, shade
 
@@ -116,9 +116,13 @@ def _text(sweep: SweepRun, text: Mapping[str, Any], row: int, reach: float) -> T
     )  # fmt: skip
 
 
-def _shown(sweep: SweepRun, example: Example, texts: Sequence[Text]) -> Shown:
+def picture_of(sweep: SweepRun, example: Example, where: str = PICTURES) -> str | None:
+    """Its picture in a folder of the run folder, in base 64; None, if it is missing."""
     try:
-        picture = base64.b64encode(picture_path(sweep.folder, example).read_bytes()).decode()
+        return base64.b64encode(picture_path(sweep.folder, example, where).read_bytes()).decode()
     except (OSError, ValueError):  # no file has a name with a zero byte
-        picture = None
-    return Shown(picture, example.image, example.positive, texts)
+        return None
+
+
+def _shown(sweep: SweepRun, example: Example, texts: Sequence[Text]) -> Shown:
+    return Shown(picture_of(sweep, example), example.image, example.positive, texts)

@@ -18,6 +18,7 @@ from interp.results.heatmaps import heatmap
 from interp.results.tables import CellColumn, cell_columns, damaged, is_cell, is_tuned, read_cells, results
 from interp.results.verdict import Answer, judged, verdict
 from interp.runs.chosen import Chosen, read_chosen
+from interp.runs.directions import Directions, read_directions
 from interp.runs.examples import Example, read_examples
 from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
 from interp.runs.place import Place
@@ -142,6 +143,16 @@ class SweepRun:
             StoreError: the file that says so is damaged.
         """
         known = read_chosen(self.folder)
+        return known if known is not None and known.place == Place.of(self.best) else None
+
+    @cached_property
+    def leading(self) -> Directions | None:
+        """The leading directions of Z in the chosen cell; None if they were not kept, or are of another cell.
+
+        Raises:
+            StoreError: the file that says so is damaged.
+        """
+        known = read_directions(self.folder)
         return known if known is not None and known.place == Place.of(self.best) else None
 
     @cached_property

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from interp import cli
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
     from interp.interventions.clean_run import TextRun
+    from interp.runs.chosen import Chosen
+    from interp.runs.directions import Directions
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
     from interp.sweep.objectives import Objective
@@ -74,6 +77,7 @@ files in the run folder:
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
   examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
+  chosen.json, directions.json   of the chosen cell: controls that take searches; what Z says, by its leading directions
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
   tuned/*                        each cell's fine-tuned model, for load_clip (not with --objective das)
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
@@ -139,8 +143,8 @@ def sweep(config: SweepConfig) -> int:
             keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
             work = prepared(missing)
             _compute(work, clip, missing)
-        if config.controls == "all":
-            _examine(folder, clip, lambda place: work or prepared([place]))
+        held_out = replace(pairs, pairs=features.split("test").pairs)
+        _chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))
         if missing:
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
@@ -209,26 +213,46 @@ def _open(
     )  # fmt: skip
 
 
-def _examine(folder: RunFolder, clip: Clip, prepared: Callable[[Place], Work]) -> None:
-    """Examine the chosen cell further, unless that was done before."""
+def _chosen(
+    folder: RunFolder, clip: Clip, held_out: PairSet, config: SweepConfig, prepared: Callable[[Place], Work]
+) -> None:
+    """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before."""
     from tqdm import tqdm
 
     from interp.results.sweep_run import load_sweep
     from interp.runs.chosen import keep_chosen, read_chosen
-    from interp.runs.folder import StoreError
+    from interp.runs.directions import keep_directions, read_directions
     from interp.runs.place import Place
-    from interp.sweep.chosen import examine, steps
+    from interp.sweep.chosen import describe_chosen, examine, steps
     from interp.sweep.workers import one_thread
 
     place = Place.of(load_sweep(folder.path).best)
+    examined = config.controls != "all" or _is_known(folder, place, read_chosen)
+    described = _is_known(folder, place, read_directions)
+    if examined and described:
+        return
+    work = prepared(place)
+    bar = partial(tqdm, desc="chosen cell", leave=False, disable=None)
+    with one_thread():
+        if not examined:
+            with bar(total=steps(), unit="search") as searches:
+                keep_chosen(folder, examine(work, clip, place, searches.update))
+        if not described:
+            with bar(total=2 * len(held_out), unit="text") as texts:
+                said = describe_chosen(work, clip, place, held_out, texts.update)
+            keep_directions(folder, place, said.leading, held_out)
+
+
+def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:
+    """Whether a file holds what belongs to a cell; a damaged one does not."""
+    from interp.runs.folder import StoreError
+
     try:
-        known = read_chosen(folder)
+        known = read(folder)
     except StoreError as error:
         print(f"note: {error.args[0].rpartition(';')[0]}; it is made again")
-        known = None
-    if known is None or known.place != place:
-        with one_thread(), tqdm(total=steps(), desc="chosen cell", unit="search", leave=False, disable=None) as bar:
-            keep_chosen(folder, examine(prepared(place), clip, place, bar.update))
+        return False
+    return known is not None and known.place == place
 
 
 def _compute(work: Work, clip: Clip, missing: list[Place]) -> None:

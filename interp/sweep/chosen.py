@@ -1,4 +1,4 @@
-"""The chosen cell of a sweep, examined further: other seeds, an arbitrary label, random weights."""
+"""The chosen cell of a sweep, examined further: other seeds, an arbitrary label, random weights; and what Z says."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
-from interp.data.pairs import SPLITS
+from interp.data.pairs import SPLITS, PairSet
 from interp.evidence.arbitrary import alphabetical_halves
+from interp.interventions.described import Described, describe
 from interp.interventions.rotation import Rotation, overlap
 from interp.methods import find_methods
 from interp.methods.outcomes import align, mean_iia
@@ -47,10 +48,8 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
         clip: the base.
         on_step: called after each of `steps` steps.
     """
-    model, rotation = clip, Rotation.load(place.rotation_file(work.folder))
+    model, rotation = _found(work, clip, place)
     others = [place._replace(seed=place.seed + more + 1) for more in range(MORE_SEEDS)]
-    if work.trained is not None:
-        model, rotation = work.trained.train(place, clip)
     here = _at(work, model, place)
     overlaps = {}
     for other in others:
@@ -66,6 +65,27 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     without = _iia(work, _at(work, untrained(clip, place.seed), place).parts, place)
     on_step()
     return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without)
+
+
+def describe_chosen(
+    work: Work, clip: Clip, place: Place, pairs: PairSet, on_batch: Callable[[int], object] = lambda _n: None
+) -> Described:
+    """What Z says in the chosen cell, in the fine-tuned model if there is one.
+
+    Args:
+        clip: the base.
+        pairs: whose texts are looked at.
+        on_batch: called with the number of texts after each batch.
+    """
+    model, rotation = _found(work, clip, place)
+    return describe(rotation, model, pairs, on_batch=on_batch)
+
+
+def _found(work: Work, clip: Clip, place: Place) -> tuple[Clip, Rotation]:
+    """The model of a cell, and the rotation that was found in it."""
+    if work.trained is None:
+        return clip, Rotation.load(place.rotation_file(work.folder))
+    return work.trained.train(place, clip)
 
 
 def steps() -> int:

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 from html5lib import HTMLParser, treebuilders
+from PIL import Image
 
+from interp.data.pairs import Pair, PairSet
 from interp.errors import UserError
 from interp.report.checking import load_checked
 from interp.report.page import page
 from interp.results.sweep_run import RATINGS
-from interp.runs.folder import StoreError
+from interp.runs import directions
+from interp.runs.directions import End, EndText, EndWord, Leading
+from interp.runs.folder import RunFolder, StoreError
+from interp.runs.place import Place
 from tests.run_folders import write_sweep
 
 pytestmark = pytest.mark.slow
@@ -28,7 +33,12 @@ HOSTILE = {
     "template": "{{ 7 * 7 }}{% raw %}", "surrogate": "\ud800</script>", "list": [MARKUP], "dict": {MARKUP: MARKUP},
 }  # fmt: skip
 CELL = "cells/layer06-size004-seed0.json"
-FILES = ("manifest.json", CELL, "examples.json", RATINGS)
+FILES = ("manifest.json", CELL, "examples.json", RATINGS, directions.FILE)
+PAIR = Pair("p", "a red star", "the harbour", "test", "p")
+ENDS = [
+    End((EndText("description", PAIR.positive, 2.25, "p"),), (EndWord("red", 1.5, 7),)),
+    End((EndText("caption", PAIR.negative, -1.25, "p"),), ()),
+]
 
 
 def fill(folder: Path) -> None:
@@ -54,6 +64,9 @@ def fill(folder: Path) -> None:
         cell["measures"] |= {"test_pairs": 9, "attribution_delta": 0.001, **dict.fromkeys(ends, 0.5)}
         cell["measures"] |= {"iia_c2d_low": 0.4, "iia_c2d_high": 0.6, "seconds": 1.0}
         path.write_text(json.dumps(cell))
+    pairs = PairSet("made up", (PAIR,), lambda pair: Image.new("RGB", (8, 8)), lambda pair: pair.id)
+    place = Place.of(load_checked(folder).best)
+    directions.keep_directions(RunFolder(folder), place, (Leading("the first", 0.5, 0.75, *ENDS),), pairs)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from interp.data.norms import load_norms
 from interp.interventions.rotation import Rotation
 from interp.measures import MEASURED
 from interp.report import __main__ as command
+from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, update_manifest
 from interp.sweep import __main__ as sweep
@@ -107,9 +108,15 @@ def test_texts_from_data_stay_text(done: Path):
     scripts = list(document.iter("script"))
     assert [script.get("type") for script in scripts] == ["application/json", None]
     assert all(image.get("onerror") is None and image.get("src").startswith("data:") for image in document.iter("img"))
+    directions = read_directions(RunFolder(done))
+    assert directions is not None
     assert {image.get("alt") for image in document.iter("img")} == {
-        one.positive for one in read_examples(RunFolder(done))
+        one.positive for one in (*read_examples(RunFolder(done)), *directions.shown.values())
     }
+    shown = {words_of(one) for one in document.iter("li")}
+    for text in (text for one in directions.leading for end in one.ends for text in end.texts):
+        assert any(one.startswith(" ".join(text.text.split())) for one in shown)
+        assert any(evil in text.text for evil in HOSTILE)
     shown = {span.text for span in document.iter("span")}
     assert shown & {"<script>window.broken=1</script>", "<"}
     for word in ("<", ">", "script", "onerror"):
@@ -201,7 +208,7 @@ def test_what_is_missing_of_an_example_is_said(copy: Path):
     (copy / "examples.json").write_text(json.dumps(content))
     document = remade(copy)
     assert "The picture 0.jpg is missing" in words_of(document)
-    assert len(list(document.iter("img"))) == 3
+    assert len([image for article in document.iter("article") for image in article.iter("img")]) == 3
 
 
 def test_undefined_numbers_are_dashes(copy: Path):

@@ -169,3 +169,17 @@ def test_the_page_shows_the_trained_model_first(tuned: Tuned):
     assert page.index("Table of fine-tuned models") < page.index("Table of all cells")
     assert page.index("Heatmap: Trained: preference accuracy") < page.index("Heatmap: IIA on held-out pairs")
     assert TUNED.said.replace("'", "&#39;") in page
+
+
+def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):
+    run = interp.load_sweep(tuned.folder)
+    folder = tuned.folder / "tuned" / Place.of(run.best).name
+    rotation = interp.Rotation.load(folder / "rotation.safetensors")
+    pairs = interp.load_pairs(tuned.data).split("test")
+    assert run.leading is not None
+    own, of_the_base = (rotation.describe(interp.load_clip(str(one)), pairs) for one in (folder, tuned.model))
+    for kept, said, other in zip(run.leading.leading, own.leading, of_the_base.leading, strict=True):
+        assert (kept.share, kept.auc) == pytest.approx((said.share, said.auc), abs=1e-5)
+        assert kept.upper.texts[0].text == said.upper.texts[0].text
+        assert abs(kept.share - other.share) > 1e-4
+    assert "in the model that was fine-tuned there" in (tuned.folder / "report.html").read_text()

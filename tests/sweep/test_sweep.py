@@ -30,6 +30,7 @@ from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation
 from interp.results.choice import best_cell
+from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, locked
 from interp.runs.place import Place
@@ -447,6 +448,27 @@ def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
         assert swap["source"] == " ".join(given.tokens.words[0])
 
 
+def test_what_z_says_in_the_chosen_cell_is_of_test_pairs_and_made_again_if_it_is_of_another_cell(
+    done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = Path(shutil.copytree(done, tmp_path / "run"))
+    place = Place.of(best_cell(pd.read_csv(out / "results.csv")))
+    said = Rotation.load(place.rotation_file(out)).describe(load_clip(model), load_pairs("toy", limit=60).split("test"))
+    kept = read_directions(RunFolder(out))
+    assert kept is not None
+    assert (kept.place, kept.leading) == (place, said.leading)
+    assert len(kept.leading) == min(place.size, 3)
+    content = json.loads((out / "directions.json").read_text())
+    other = {**content, "cell": content["cell"] | {"layer": 9 - place.layer}, "directions": []}
+    for spoiled, note in ((json.dumps(other), False), ("{", True)):
+        (out / "directions.json").write_text(spoiled)
+        before = (out / "chosen.json").stat().st_mtime_ns
+        assert run("--model", model, "--out", str(out)) == 0
+        assert read_directions(RunFolder(out)) == kept
+        assert ("directions.json" in capsys.readouterr().out) == note
+        assert (out / "chosen.json").stat().st_mtime_ns == before
+
+
 def test_cells_are_fine_tuned_as_their_data_ask():
     """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
     toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7))
@@ -468,5 +490,6 @@ def test_without_controls_a_cell_has_its_own_iia_alone(model: str, tmp_path: Pat
     assert {"iia", "shift_c2d", "preference"} <= set(measures)
     assert not {"gap", "r2", "iia_random", "iia_whole", "neutral_preference"} & set(measures)
     assert not (out / "chosen.json").exists()
+    assert (out / "directions.json").exists()
     assert "Verdict" not in said
     assert "there is no verdict" in (out / "report.html").read_text()

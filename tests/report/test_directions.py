@@ -1,0 +1,75 @@
+"""The section on what Z says, of a made-up run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from html5lib import HTMLParser, treebuilders
+
+from interp.report.checking import load_checked
+from interp.report.page import page
+from interp.runs.directions import FILE, PICTURES
+from tests.report.test_hostile import fill
+from tests.run_folders import write_sweep
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write_sweep(tmp_path / "run", layers=(6,), sizes=(4,))
+    fill(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def section(folder: Path) -> Any:
+    document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(
+        page(load_checked(folder))
+    )
+    (found,) = (one for one in document.iter("section") if one.get("aria-labelledby") == "directions")
+    return found
+
+
+def words_of(element: Any) -> str:
+    return " ".join(" ".join(element.itertext()).split())
+
+
+def test_words_texts_and_pictures_stand_at_their_ends(run: Path):
+    found = section(run)
+    assert words_of(next(found.iter("h3"))) == "1. The first: 50.0 % of the variance in Z, AUC 0.75"
+    assert [words_of(one) for one in found.iter("h4")] == ["Upper end of 1", "Lower end of 1"]
+    upper, lower = (one for one in found.iter("div") if one.get("class") == "end")
+    (word,) = (words_of(row) for row in upper.iter("tr") if row.find("td") is not None)
+    assert word == "red +1.50 7"
+    assert [words_of(one) for one in upper.iter("li")] == ["a red star (description, +2.2)"]
+    assert [words_of(one) for one in lower.iter("li")] == ["the harbour (caption, \N{MINUS SIGN}1.2)"]
+    assert [image.get("alt") for image in found.iter("img")] == ["a red star"] * 2
+    assert "No word is in so many texts" in words_of(lower)
+    assert "in at least 5 texts of 3 articles" in words_of(found)
+    assert "fine-tuned" not in words_of(found)
+
+
+def test_what_is_missing_is_said(run: Path):
+    (run / PICTURES / "0.jpg").unlink()
+    found = section(run)
+    assert not list(found.iter("img"))
+    assert "The picture 0.jpg is missing. a red star" in words_of(found)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (None, "a new run keeps it"),  # as in older folders
+        ({"cell": {"layer": 7, "size": 4, "seed": 0}}, "a new run keeps it"),  # another cell has been chosen since
+        ({"directions": []}, "no direction in Z along which held-out texts differ"),
+    ],
+)
+def test_where_nothing_is_known_a_sentence_says_so(run: Path, spoil: dict[str, Any] | None, said: str):
+    content = json.loads((run / FILE).read_text())
+    (run / FILE).unlink()
+    if spoil is not None:
+        (run / FILE).write_text(json.dumps(content | spoil))
+    found = section(run)
+    assert said in words_of(found)
+    assert not list(found.iter("h3"))
