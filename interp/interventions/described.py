@@ -68,8 +68,8 @@ class Described:
                 content = base64.b64encode(small_jpeg(self.pairs.open_image(known[name]))).decode()
             except DataError:
                 continue
-            alt = escape(known[name].positive)
-            out[name] = f'<img src="data:image/jpeg;base64,{content}" alt="{alt}" style="height:4em;margin:0"> '
+            alt, style = escape(known[name].positive), "height:4em;margin:0;vertical-align:middle"
+            out[name] = f'<img src="data:image/jpeg;base64,{content}" alt="{alt}" style="{style}"> '
         return out
 
 
