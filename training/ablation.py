@@ -175,7 +175,7 @@ class FineTunedCells:
             tasks.word_attributions(tuned, attributed, rotation, start, n_steps=points, routes=routes)
             for start, routes in ((default_baselines, MEASURED), (content_baselines, CONTENT_ROUTES))
         )
-        found_of_words = attribution_measures(words, from_content, self.norms)
+        found_of_words = attribution_measures(words, from_content, self.norms, attributed.groups)
         out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
         for name, kind in ABILITIES.items():
             out |= self.tests.drop(kind, self.base, able).columns(name)

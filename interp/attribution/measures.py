@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.attribution.norms import correlations
+from interp.attribution.norms import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.data.norms import Norm
 from interp.data.words import is_content
@@ -16,7 +16,7 @@ from interp.stats import correlate, pearson
 
 
 def attribution_measures(
-    attributions: Attributions, from_content: Attributions, norms: Sequence[Norm]
+    attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
 ) -> dict[str, Any]:
     """All measures of the attributions of the texts of some pairs, as `interp.measures` declares them.
 
@@ -25,6 +25,7 @@ def attribution_measures(
         from_content: of the same texts, from their function words alone (`content_baselines`), at least by `through`
             and `full`.
         norms: that they are correlated with.
+        articles: of the pairs, which intervals resample.
 
     Raises:
         ValueError: an odd number of texts, or two different numbers of them.
@@ -36,6 +37,7 @@ def attribution_measures(
         )
     return (
         correlations(attributions, norms)
+        | relations(attributions, norms, articles)
         | convergence([attributions, from_content])
         | through_gap(attributions)
         | coverage(attributions, norms)
@@ -85,7 +87,7 @@ def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, flo
     words = [word for text in attributions.words for word in text]
     out = {}
     for route in attributions.tokens:
-        sizes = np.abs(_flat(attributions, route))
+        sizes = np.abs(attributions.by_occurrence(route))
         for norm in norms:
             rated, total = np.isfinite(norm.of(words)), sizes.sum()
             out[f"attribution_coverage_{norm.name}_{route}"] = (
@@ -127,7 +129,7 @@ def second_baseline(attributions: Attributions, from_content: Attributions, norm
         score what a text that says nothing of the image scores.
     """
     content = [is_content(word) for text in attributions.words for word in text]
-    both = [_flat(one, "through")[content] for one in (attributions, from_content)]
+    both = [one.by_occurrence("through")[content] for one in (attributions, from_content)]
     found = content_correlations(from_content, norms, CONTENT_ROUTES, suffix="content_baseline")
     return {
         **{key: value for key, value in found.items() if key.startswith("r_")},
@@ -136,8 +138,3 @@ def second_baseline(attributions: Attributions, from_content: Attributions, norm
         "score_baseline_padding": float(attributions.baseline_score.mean()),
         "score_baseline_content": float(from_content.baseline_score.mean()),
     }
-
-
-def _flat(attributions: Attributions, route: Route) -> np.ndarray:
-    """Attributions of all words of all texts, one behind the other."""
-    return np.concatenate([np.zeros(0), *attributions.by_word(route)])

@@ -78,6 +78,10 @@ class Attributions:
             out.append(np.bincount(owners[inside], values[inside], minlength=len(words)))
         return out
 
+    def by_occurrence(self, route: Route) -> np.ndarray:
+        """The same of all texts, one behind the other."""
+        return np.concatenate([np.zeros(0), *self.by_word(route)])
+
     def by_type(self, route: Route) -> dict[str, tuple[float, int]]:
         """Word type -> mean attribution over all its occurrences, and their number; sorted by word."""
         seen: dict[str, list[float]] = {}
@@ -120,7 +124,7 @@ class Attributions:
             table["word"] += words
         frame = pd.DataFrame(table)
         for route in self.tokens:
-            frame[route] = np.concatenate([np.zeros(0), *self.by_word(route)])
+            frame[route] = self.by_occurrence(route)
         return frame
 
     def plot(self, text: int = 0) -> Picture:

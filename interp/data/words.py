@@ -1,4 +1,4 @@
-"""Which words carry content: words of letters that are no function words. No torch."""
+"""Which words carry content, and how frequent words are. No torch."""
 
 from __future__ import annotations
 
@@ -28,3 +28,19 @@ def is_content(word: str) -> bool:
     [True, False, False, False]
     """
     return word[0].isalpha() and word not in FUNCTION_WORDS
+
+
+def log_frequency(word: str) -> float:
+    """How often a word is used in English, on the Zipf scale: the decimal logarithm of its uses in a billion words
+    (van Heuven et al. 2014), from wordfreq (Speer 2022).
+
+    A word that wordfreq does not know has 0, as if it were used once in a billion words, below all words that it knows,
+    which begin at 1. These are signs, rare names, misspellings, and a tenth of the words that Brysbaert's norms rate,
+    such as "abandoner". Of the toy world's words the made-up names are unknown, which no norm rates.
+
+    >>> log_frequency("the") > log_frequency("harbour") > log_frequency("brididek") == 0
+    True
+    """
+    from wordfreq import zipf_frequency  # slow to import
+
+    return float(zipf_frequency(word, "en"))

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from interp.data.contrast import Contrast
 from interp.measures.names import CONTENT_ROUTES, EVERYWHERE, MEASURED, PAGE
 from interp.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
+
+RELATIONS = {  # stem of the measure of a norm and a route -> its title; tables show them in this order
+    "r": "Correlation with", "rho": "Spearman's correlation with",
+    "partial": "Correlation, given frequency, length and kind, with",
+    "beta": "Standardized coefficient, all norms together, of",
+}  # fmt: skip
 
 
 def norm_measures(norm: str, number: int) -> list[Measure]:
@@ -38,6 +45,7 @@ def attribution_measures(contrast: Contrast, norms: Sequence[str]) -> list[Measu
         Measure("attribution_unconverged", "Texts whose attributions did not converge", SHARE),
         Measure("attribution_points", "Most points of a path integral", COUNT),
     ]  # fmt: skip
+    out += relations(norms)
     for norm in norms:
         out.append(Measure(f"n_{norm}_content", f"types of content words with a rating of {norm}", COUNT))
         for route in MEASURED:
@@ -50,4 +58,18 @@ def attribution_measures(contrast: Contrast, norms: Sequence[str]) -> list[Measu
                     "words alone, from the baseline without them", CORRELATION, interval=True)
             for route in CONTENT_ROUTES
         ]  # fmt: skip
+    return out
+
+
+def relations(norms: Sequence[str]) -> list[Measure]:
+    """What else attributions have to do with norms; `interp.attribution.norms` computes it."""
+    out = [Measure("n_every_norm", "word types with a rating of every norm", COUNT)] if len(norms) > 1 else []
+    for norm in norms:
+        for route in MEASURED:
+            for stem, title in RELATIONS.items():
+                if stem != "beta" or len(norms) > 1:
+                    said = f"{title} {norm}, attributions {route}"
+                    over = Measure(f"{stem}_articles_{norm}_{route}", f"{said}, interval over articles", CORRELATION,
+                                   interval=True)  # fmt: skip
+                    out += [over] if stem == "r" else [replace(over, key=f"{stem}_{norm}_{route}", title=said), over]
     return out

@@ -23,7 +23,7 @@ from interp.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accelerate", "clip-descriptions")
+PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accelerate", "wordfreq", "clip-descriptions")
 
 
 class StoreError(UserError):

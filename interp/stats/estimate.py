@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,13 @@ def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.fl
     count = int(groups.max()) + 1 if len(groups) else 0
     if count < 3:
         return None
-    times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
-    return times[:, groups].astype(np.float64)
+    return _times(count, draws, seed)[:, groups].astype(np.float64)
+
+
+@lru_cache(maxsize=4)  # the statistics of a cell take the same samples again and again
+def _times(count: int, draws: int, seed: int) -> NDArray[np.int64]:
+    """How often each cluster is in each sample, shape (draws, clusters)."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
 
 
 def percentiles(sampled: NDArray[np.float64]) -> tuple[float, float]:

@@ -89,6 +89,7 @@ def compute_layer(
     layer, parts = _parts(bench, places)
     (method, *_), schema = find_methods(bench.config.compared), bench.schema
     shared, second = bench.paths.shared(layer), bench.content_paths.shared(layer)
+    articles = bench.features.split("test").take(bench.attributed).groups
     for cells in _by_seed(places):
         started = time.perf_counter()
         rotations = _rotations(bench, method, parts, folder, cells)
@@ -100,7 +101,7 @@ def compute_layer(
             measures = _alignment(bench, parts, rotation, place) | found.measures
             attributions = bench.paths.attributions(layer, rotation.basis, shared)
             from_content = bench.content_paths.attributions(layer, rotation.basis, second)
-            measures |= attribution_measures(attributions, from_content, bench.norms)
+            measures |= attribution_measures(attributions, from_content, bench.norms, articles)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             if bench.trained is not None:
                 trained = bench.trained(place, bench.clip)

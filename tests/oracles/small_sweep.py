@@ -20,6 +20,7 @@ import interp
 from interp.data.words import FUNCTION_WORDS
 from tests.oracles.dyads import error_by_pairs
 from tests.oracles.evidence import clusters, controls, evidence, hits, iias
+from tests.oracles.norm_statistics import relations
 from tests.oracles.world import World, changed_scores, clean, draw_sources, interventions, random_subspace
 
 NORMS, ROUTES = ("imageability", "concreteness"), ("through", "around", "full")
@@ -223,6 +224,11 @@ def attributions(
     ]
 
 
+def attributed_articles(world: World, count: int) -> list[str]:
+    """Of the attributed test pairs."""
+    return [world.all("test", "group")[i] for i in drawn_pairs(world, count)]
+
+
 def by_type(said: Sequence[Said], route: str) -> dict[str, list[float]]:
     """All that each word adds where it occurs."""
     out: dict[str, list[float]] = {}
@@ -232,9 +238,12 @@ def by_type(said: Sequence[Said], route: str) -> dict[str, list[float]]:
     return out
 
 
-def of_attributions(said: Sequence[Said], from_content: Sequence[Said]) -> dict[str, float]:
+def of_attributions(said: Sequence[Said], from_content: Sequence[Said], articles: Sequence[str]) -> dict[str, float]:
     """All measures of attributions."""
-    n, out = len(said) // 2, {}
+    n = len(said) // 2
+    values = {route: [text.values[route] for text in said] for route in ROUTES}
+    rated_by = {norm: interp.load_norm(norm).ratings for norm in NORMS}
+    out = relations([text.words for text in said], values, articles, rated_by)
     both = [*said, *from_content]
     out["attribution_delta"] = max(text.miss for text in both)
     out["attribution_delta_relative"] = max(text.relative for text in both)
@@ -256,7 +265,7 @@ def of_attributions(said: Sequence[Said], from_content: Sequence[Said]) -> dict[
     ]
     out["baseline_agreement"] = float(np.corrcoef(np.array(pairs).T)[0, 1])
     for norm in NORMS:
-        ratings = interp.load_norm(norm).ratings
+        ratings = rated_by[norm]
         rated = sorted(word for word in by_type(said, "full") if word in ratings)
         content = [word for word in rated if is_content(word)]
         out[f"n_{norm}"], out[f"n_{norm}_content"] = len(rated), len(content)
@@ -302,5 +311,5 @@ def measures(
     said, second = (
         attributions(world, layer, basis, attributed, n_steps, content=content) for content in (False, True)
     )
-    out |= of_attributions(said, second)
+    out |= of_attributions(said, second, attributed_articles(world, attributed))
     return out, {route: by_type(said, route) for route in ROUTES}, found

@@ -14,7 +14,7 @@ from torch.nn import functional
 import interp
 from tests.oracles.dyads import error_by_pairs
 from tests.oracles.evidence import Interval, controls, evidence
-from tests.oracles.small_sweep import attributions, loss, of_attributions, resampled
+from tests.oracles.small_sweep import attributed_articles, attributions, loss, of_attributions, resampled
 from tests.oracles.world import SOURCE_DRAWS, World, clean, draw_sources, exchange, gaps
 from tests.oracles.world import embed as embed_at
 
@@ -52,7 +52,8 @@ def tuned_measures(
     said, second = (
         attributions(world, layer, basis, attributed, n_steps, content=content) for content in (False, True)
     )
-    out |= {name: value for name, value in of_attributions(said, second).items() if not name.startswith("n_")}
+    found = of_attributions(said, second, attributed_articles(world, attributed))
+    out |= {name: value for name, value in found.items() if not name.startswith("n_")}
     return {f"tuned_{name}": value for name, value in out.items()}
 
 
