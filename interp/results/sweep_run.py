@@ -15,6 +15,7 @@ from interp.errors import UserError
 from interp.measures import ALIGNED, PAPER_METHODS, MethodName, sweep_schema
 from interp.results.choice import best_cell, rule_of
 from interp.results.heatmaps import heatmap
+from interp.results.norm_tests import norm_tests
 from interp.results.tables import CellColumn, cell_columns, damaged, is_cell, is_tuned, read_cells, results
 from interp.results.verdict import Answer, judged, verdict
 from interp.runs.chosen import Chosen, read_chosen
@@ -162,6 +163,15 @@ class SweepRun:
         if "tuned_gap" not in self.frame if tuned else "gap" not in self.frame:
             return []
         return verdict(judged(self.best, self.contrast, self.methods[1:], self.chosen, tuned=tuned))
+
+    @cached_property
+    def norm_tests(self) -> pd.DataFrame:
+        """Every correlation with a norm in the grid, with p values for all of them, as `norm_tests` describes it.
+
+        Raises:
+            StoreError: the folder holds no ratings.
+        """
+        return norm_tests(self.cells, self.ratings)
 
     def rotation_path(self, place: tuple[int, int, int]) -> Path:
         """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""

@@ -41,6 +41,7 @@ def terminal_table(
     norms: Sequence[str],
     answers: Sequence[Answer] = (),
     by: str = ALIGNED["iit-das"],
+    tested: str = "",
 ) -> str:
     """A line for each cell, the one that `val` chooses marked, and what it all means.
 
@@ -49,6 +50,7 @@ def terminal_table(
     Args:
         answers: the verdict on the chosen cell.
         by: the objective of the models that were fine-tuned, in words.
+        tested: what tests of all correlations of the grid say.
 
     Raises:
         UserError: the run lacks a measure of a norm that its manifest names.
@@ -75,6 +77,7 @@ def terminal_table(
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
         f"{_result(best, schema, tuned)}. The rule: {rule_of(frame).said}.",
         " ".join(reading(frame, schema, norms)),
+        tested,
         f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
     ]
     lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]

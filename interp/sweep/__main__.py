@@ -73,6 +73,7 @@ examples:
 
 files in the run folder:
   results.csv, results.parquet   one row for each cell, every measure
+  norms.csv                      correlations with norms, with p values for the whole grid
   report.html                    one page with all of it, to open, read and send
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route

@@ -1,21 +1,23 @@
-"""What is left of a sweep when it ends: a table in the terminal, results.csv and .parquet, heatmaps, and a page."""
+"""What is left of a sweep when it ends: a table in the terminal, results.csv, .parquet, norms.csv, heatmaps, a page."""
 
 from __future__ import annotations
 
 from interp.report import write_report
 from interp.report.checking import load_checked
 from interp.results.heatmaps import heatmaps
+from interp.results.norm_tests import FILE, said
 from interp.results.terminal import terminal_table
-from interp.runs.folder import RunFolder, write_table
+from interp.runs.folder import RunFolder, write_atomic, write_table
 
 
 def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
     sweep = load_checked(folder.path)
-    frame, schema = sweep.frame, sweep.schema
+    frame, schema, tests = sweep.frame, sweep.schema, sweep.norm_tests
     write_table(frame, folder.path, "results")
+    write_atomic(folder.path / FILE, tests.to_csv(index=False))
     pictures = heatmaps(frame, folder.path, schema)
-    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, sweep.verdict, sweep.trained_by))
+    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, sweep.verdict, sweep.trained_by, said(tests)))
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

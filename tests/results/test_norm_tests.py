@@ -1,0 +1,164 @@
+"""Correlations of the whole grid of a sweep with norms, and their adjusted p."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+from statsmodels.stats.multitest import multipletests
+
+from interp.measures import MEASURED
+from interp.results.norm_tests import FILE, norm_tests, said
+from interp.results.sweep_run import RATINGS, SweepRun, load_sweep
+from interp.runs.place import Place
+from interp.sweep.finish import finish
+from tests.oracles.word_types import step_down_by_permutation
+from tests.report.test_hostile import MARKUP, fill
+from tests.run_folders import NORMS, WORDS, write_sweep
+
+Cells = dict[Place, dict[str, Any]]
+
+
+def grid(seed: int = 0, words: int = 60) -> tuple[Cells, dict[str, dict[str, float]]]:
+    """Four cells with a fine-tuned model at each; one norm acts through Z in some, and rates most of the words."""
+    rng, names = np.random.default_rng(seed), [f"word{number}" for number in range(words)]
+    ratings = {norm: dict(zip(names, rng.normal(size=words).tolist(), strict=True)) for norm in NORMS}
+    full = {word: rng.normal() for word in names}
+
+    def said_of(strength: float) -> dict[str, dict[str, list[float]]]:
+        through = {word: [strength * ratings[NORMS[0]][word] + rng.normal(), 3] for word in names}
+        around = {word: [full[word] - through[word][0], 3] for word in names}
+        return {"through": through, "around": around, "full": {word: [full[word], 3] for word in names}}
+
+    cells = {
+        Place(layer, size, 0): {"words": said_of(1.0 * layer), "tuned": {"words": said_of(0.5)}}
+        for layer in (0, 1) for size in (2, 4)
+    }  # fmt: skip
+    for word in names[:5]:
+        del ratings[NORMS[0]][word]
+        del ratings[NORMS[1]][word]
+    return cells, ratings
+
+
+def values_of(words: Mapping[str, Any], rating: Mapping[str, float], route: str) -> tuple[list[float], list[float]]:
+    return [words[route][word][0] for word in rating], list(rating.values())
+
+
+@pytest.mark.parametrize("model", ["frozen", "fine-tuned"])
+def test_p_values_are_those_of_scipy_statsmodels_and_a_loop(model: str):
+    cells, ratings = grid()
+    found = norm_tests(cells, ratings).query("model == @model")
+    assert len(found) == len(cells) * len(NORMS) * len(MEASURED)
+    for _, row in found.iterrows():
+        cell = cells[Place.of(row)]
+        words = cell["words"] if model == "frozen" else cell["tuned"]["words"]
+        wanted = scipy_stats.pearsonr(*values_of(words, ratings[row.norm], row.route))
+        assert (row.r, row.p) == (pytest.approx(wanted.statistic), pytest.approx(wanted.pvalue))
+        assert row.n == 55
+    np.testing.assert_allclose(found.p_holm, multipletests(found.p, method="holm")[1], rtol=1e-12)  # all of a model
+    keys = found[["layer", "size", "route"]].drop_duplicates().itertuples(index=False)
+    tables = [
+        (cells[Place(layer, size, 0)] if model == "frozen" else cells[Place(layer, size, 0)]["tuned"])["words"][route]
+        for layer, size, route in keys
+    ]
+    attributions = np.array([[table[word][0] for word in ratings[NORMS[0]]] for table in tables])
+    naive = step_down_by_permutation(attributions, np.array([list(one.values()) for one in ratings.values()]), 800, 7)
+    np.testing.assert_allclose(found.p_max.to_numpy().reshape(naive.shape), naive, atol=0.07)  # four standard errors
+    assert (found.p_max < 0.05).any()
+    assert (found.p_max > 0.5).any()
+    same = found[(found.norm == NORMS[1]) & (found.route == "full") & (model == "frozen")]
+    assert same.r.round(12).nunique() <= 1
+
+
+def test_a_family_is_all_of_a_model():
+    cells, ratings = grid()
+    both = norm_tests(cells, ratings)
+    assert list(dict.fromkeys(both.model)) == ["fine-tuned", "frozen"]
+    alone = norm_tests({place: {"words": cell["words"], "tuned": {}} for place, cell in cells.items()}, ratings)
+    frozen = both[both.model == "frozen"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, frozen)
+    last = norm_tests(dict(list(cells.items())[-1:]), ratings).query("model == 'frozen'")
+    whole = frozen[-len(last) :]
+    np.testing.assert_allclose(last.p, whole.p, rtol=1e-9)
+    assert (last.p_holm.to_numpy() <= whole.p_holm.to_numpy()).all()
+    assert 0 < last.p_holm.iloc[0] < 0.9 * whole.p_holm.iloc[0]
+
+
+def test_what_is_not_defined_has_no_test_and_does_not_count():
+    cells, ratings = grid()
+    for cell in cells.values():
+        cell.pop("tuned")
+    whole = norm_tests(cells, ratings)
+    ratings["nothing"] = {}
+    spoiled = next(iter(cells))
+    cells[spoiled]["words"]["through"]["word9"][0] = float("nan")
+    found = norm_tests(cells, ratings)
+    lost = (found.norm == "nothing") | ((found.route == "through") & (found[[*Place._fields]] == spoiled).all(axis=1))
+    for key in ("r", "p", "p_holm", "p_max"):
+        assert (found[key].isna() == lost).all()
+    assert (found[found.norm == "nothing"].n == 0).all()
+    assert len(found) == len(whole) * 3 // 2
+    np.testing.assert_allclose(found.p_holm[~lost], multipletests(found.p[~lost], method="holm")[1])
+    assert norm_tests(cells, {}).empty
+    assert said(norm_tests(cells, {})) == ""
+    assert said(norm_tests({}, ratings)) == ""
+
+
+def test_the_sentence_counts_what_holds_through_z():
+    rows = [
+        {**Place(layer, 2, 0)._asdict(), "model": model, "norm": norm, "route": route, "p_holm": holm, "p_max": most}
+        for model, holm, most in (("fine-tuned", 0.01, 0.04), ("frozen", 0.2, 0.04))
+        for layer in (1, 2, 3)
+        for norm in NORMS
+        for route in MEASURED
+    ]
+    tests = pd.DataFrame(rows)
+    tests.loc[tests.layer == 3, "p_max"] = np.nan
+    assert said(tests) == (
+        "Over the whole grid (3 cells x 2 norms x 3 routes; p < 0.05): of 6 correlations through Z, 6 hold by Holm and "
+        "4 by the largest statistic in the fine-tuned models; 0 hold by Holm and 4 by the largest statistic in the "
+        "frozen model."
+    )
+    one = tests[(tests.model == "frozen") & (tests.layer == 1) & (tests.norm == NORMS[0])]
+    assert said(one) == (
+        "Over the whole grid (1 cell x 1 norm x 3 routes; p < 0.05): of 1 correlation through Z, 0 hold by Holm and 1 "
+        "by the largest statistic in the frozen model."
+    )
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepRun:
+    write_sweep(tmp_path / "run", layers=(6, 7), sizes=(4,))
+    fill(tmp_path / "run")
+    return load_sweep(tmp_path / "run")
+
+
+def test_the_file_holds_the_grid_and_no_word(sweep: SweepRun, capsys: pytest.CaptureFixture[str]):
+    hostile = {"red": MARKUP, "harbour": '=HYPERLINK("x")', "star": 'a,"b\n'}
+    ratings = json.loads((sweep.folder.path / RATINGS).read_text())
+    ratings = {norm: {hostile.get(word, word): value for word, value in one.items()} for norm, one in ratings.items()}
+    (sweep.folder.path / RATINGS).write_text(json.dumps(ratings))
+    for name in sweep.folder.names():
+        cell = sweep.folder.read(name)
+        assert cell is not None
+        for route in MEASURED:
+            cell["words"][route] = {hostile.get(word, word): one for word, one in cell["words"][route].items()}
+        sweep.folder.write(name, cell)
+    finish(sweep.folder)
+    rows = list(csv.reader((sweep.folder.path / FILE).read_text().splitlines()))
+    assert len(rows) == 1 + 2 * len(NORMS) * len(MEASURED)
+    assert rows[0] == ["layer", "size", "seed", "model", "norm", "route", "n", "r", "p", "p_holm", "p_max"]
+    assert {cell for row in rows[1:] for cell in row[3:6]} == {"frozen", *NORMS, *MEASURED}
+    assert all(float(cell) >= -1 for row in rows[1:] for cell in (*row[:3], *row[6:]))
+    assert {row[6] for row in rows[1:]} == {str(len(WORDS) - 1)}
+    printed = capsys.readouterr().out
+    assert said(load_sweep(sweep.folder.path).norm_tests) in " ".join(printed.split())
+    page = (sweep.folder.path / "report.html").read_text()
+    assert MARKUP not in page
