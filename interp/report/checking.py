@@ -10,7 +10,7 @@ from typing import Any
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
 from interp.measures import MEASURED
-from interp.results.sweep_run import SweepRun, load_sweep
+from interp.results.sweep_run import RATINGS, SweepRun, load_sweep
 from interp.results.tables import AGAIN, check_numbers, is_tuned
 from interp.runs.examples import FILE
 from interp.runs.folder import RunFolder, StoreError
@@ -61,6 +61,7 @@ def check_sweep(sweep: SweepRun) -> None:
     for where, cell in sweep.cells.items():
         check_cell(cell, sweep.folder.cell_path(where.name), contrast)
     check_examples([vars(example) for example in sweep.examples], sweep.folder.path / FILE)
+    check_ratings(sweep.folder.path / RATINGS)
     check_columns(sweep)
 
 
@@ -137,6 +138,17 @@ def check_examples(content: Any, path: Path) -> None:
     for example in Found(content, path, PLAIN).each():
         for _, found in example.items():
             found.text()
+
+
+def check_ratings(path: Path) -> None:
+    """Raise `StoreError` for the first rating of a word that is no number; the page does without the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for _, norm in Found(content, path, PLAIN).items():
+        for _, rating in norm.items():
+            rating.number()
 
 
 def check_columns(sweep: SweepRun) -> None:

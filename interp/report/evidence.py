@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from interp.data.contrast import DIRECTIONS
-from interp.measures import CEILINGS, MEASURED, evidence_keys
+from interp.measures import CEILINGS, evidence_keys
 from interp.report.judging import titled
-from interp.report.naming import count, percent, place
+from interp.report.naming import percent, place
 from interp.results.reading import no_preference
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
@@ -100,7 +100,6 @@ class Evidence:
     Attributes:
         trained: of the model that was fine-tuned there, each measure in full with its value; empty if there is none.
         tuned, frozen: the controls in the fine-tuned model, if there is one and they were measured, and in the base.
-        norms: name, number of word types, and the correlation by each route.
         nothing: what is to be said of a base that prefers neither kind of text, where models were fine-tuned.
     """
 
@@ -108,20 +107,15 @@ class Evidence:
     trained: Sequence[tuple[str, str]]
     tuned: Controls | None
     frozen: Controls
-    norms: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
     nothing: str
 
 
 def evidence(sweep: SweepRun) -> Evidence:
-    """The chosen cell, its controls and its correlations."""
+    """The chosen cell and its controls."""
     best, tuned = sweep.best, is_tuned(sweep.frame)
-    norms = [
-        (norm, count(best[f"n_{norm}"]), [(route, _text(sweep, f"r_{norm}_{route}")) for route in MEASURED])
-        for norm in sweep.norms
-    ]
     return Evidence(
         place(best).capitalize(), _trained(sweep), _controls(sweep, "tuned_") if "tuned_iia_whole" in best else None,
-        _controls(sweep, "", searched=not tuned), norms,
+        _controls(sweep, "", searched=not tuned),
         no_preference(sweep.frame, sweep.schema, sweep.contrast) if tuned else "",
     )  # fmt: skip
 

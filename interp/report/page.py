@@ -10,6 +10,7 @@ from interp.report.evidence import evidence
 from interp.report.judging import judging
 from interp.report.maps import heatmaps
 from interp.report.naming import argument_of, count, mapping_of, percent, place, whose
+from interp.report.norms import norms
 from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
@@ -21,7 +22,7 @@ from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
 from interp.show.markup import plural
 
 SECTIONS = {
-    "verdict": "The verdict", "evidence": "The chosen cell", "directions": "What Z says",
+    "verdict": "The verdict", "evidence": "The chosen cell", "norms": "Norms", "directions": "What Z says",
     "heatmaps": "Layers and sizes", "cells": "All cells", "examples-section": "Example texts",
     "words": "Words", "limits": "What these numbers do not show", "run": "What was run", "terms": "Terms",
 }  # fmt: skip
@@ -44,6 +45,7 @@ def page(sweep: SweepRun) -> str:
         "controls": sweep.methods[1:],
         "verdict": judging(sweep),
         "evidence": evidence(sweep),
+        "norms": norms(sweep),
         "directions": directions(sweep),
         "least_texts": LEAST_TEXTS,
         "least_articles": LEAST_ARTICLES,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from html5lib import HTMLParser, treebuilders
 from PIL import Image
@@ -27,6 +28,7 @@ from interp.data.norms import load_norms
 from interp.interventions.rotation import Rotation
 from interp.measures import MEASURED
 from interp.report import __main__ as command
+from interp.results.sweep_run import RATINGS, load_sweep
 from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, update_manifest
@@ -182,6 +184,59 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
             assert text["swap"]["counterfactual"] != text["swap"]["base"]
             assert text["swap"]["source_pair"] != drawn[number % 5]
             assert ("harbour" in text["swap"]["source"]) == (text["kind"] == "description")
+
+
+def test_norms_of_the_chosen_cell_are_those_of_the_tables(done: Path):
+    """Every number with both intervals, and p of the whole grid."""
+    best, tests = load_sweep(done).best, pd.read_csv(done / "norms.csv")
+    (table,) = (one for one in parsed(done / "report.html").iter("table") if one.get("class") == "norms")
+    rows = [["|".join(cell.itertext()).replace("||", "|") for cell in row] for row in table.find("tbody").iter("tr")]
+    assert len(rows) == 2 * len(MEASURED)
+    for name, types, covered, *related, by_holm, by_largest in rows:
+        norm, route = name.split(", ")
+        assert types == f"{best[f'n_{norm}']:.0f}"
+        assert covered == f"{100 * best[f'attribution_coverage_{norm}_{route}']:.1f}"
+        for stem, text in zip(("r", "rho", "partial", "beta"), related, strict=True):
+            keys = [f"{stem}_{norm}_{route}", f"{stem}_articles_{norm}_{route}"]
+            ends = [[best[f"{key}_{end}"] for end in ("low", "high")] for key in keys]
+            shown = [[best[keys[0]]], *(both for both in ends if not np.isnan(both[0]))]
+            assert [[float(one) for one in re.findall(r"[+-][\d.]+", part)] for part in text.split("|")] == [
+                pytest.approx(some, abs=0.00501) if not np.isnan(some[0]) else [] for some in shown
+            ]
+        (tested,) = tests.query(
+            f"layer == {best.layer} and size == {best['size']} and norm == '{norm}' and route == '{route}'"
+        ).to_dict("records")
+        assert tested["r"] == pytest.approx(best[f"r_{norm}_{route}"], abs=1e-9)
+        for text, value in ((by_holm, tested["p_holm"]), (by_largest, tested["p_max"])):
+            assert text == ("< 0.0001" if value < 0.0001 else f"{value:.4f}")
+
+
+def test_a_run_of_an_older_version_has_a_page_too(copy: Path):
+    """One that has nothing but Pearson's correlations, and kept no ratings."""
+    folder = RunFolder(copy)
+    newer = ("r_articles", "rho", "partial", "beta", "n_every_norm", "attribution_coverage")
+    for name in folder.names():
+        cell = folder.read(name)
+        assert cell is not None
+        cell["measures"] = {key: value for key, value in cell["measures"].items() if not key.startswith(newer)}
+        folder.write(name, cell)
+    document = remade(copy)
+    assert "Over the whole grid (4 cells x 2 norms x 3 routes; p < 0.05)" in words_of(document)
+    (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
+    heads = ["norm, route", "word types", "coverage (%)", "r", "p, Holm", "p, largest"]
+    assert [head.text for head in table.find("thead").iter("th")] == heads
+    (copy / RATINGS).unlink()
+    document = remade(copy)
+    assert "The run folder holds no ratings of words, so there are no tests" in words_of(document)
+    (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
+    assert {cell.text for row in table.find("tbody").iter("tr") for cell in list(row)[-2:]} == {"-"}
+
+
+@pytest.mark.parametrize("ratings", [[1], {"imageability": 1}, {"imageability": {"red": "7"}}])
+def test_ratings_that_are_none_are_one_line(copy: Path, capsys, ratings: Any):
+    (copy / RATINGS).write_text(json.dumps(ratings))
+    assert command.main([str(copy)]) == 2
+    assert re.search(r"ratings\.json\" .* is .*, not a .*; remove the file: the page does without it", one_line(capsys))
 
 
 def test_warnings(copy: Path):
