@@ -12,7 +12,7 @@ from interp.attribution.baselines import default_baselines
 from interp.attribution.deletion import deletion_areas
 from interp.attribution.measures import content_correlations, convergence, coverage
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.attribution.norms import correlations
+from interp.attribution.norms import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.clip.image_features import EmbeddedPairs, embed_cached, image_features
 from interp.clip.model import Clip, Tokens, embed_texts, scores, tokenize
@@ -40,6 +40,10 @@ from training.evaluation.zeroshot import retrieval, zero_shot
 
 CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
+NORM_STATISTICS = (  # of norms and routes: beginning and end of a measure's key, and its name in an evaluation
+    ("r", "", "pearson {}"), ("r", "_content", "pearson {}, content words"), ("rho", "", "spearman {}"),
+    ("partial", "", "partial {}"),
+)  # fmt: skip
 AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
 CONVERGENCE = {  # measure of an evaluation -> of `convergence`
     "largest delta": "attribution_delta", "largest relative delta": "attribution_delta_relative",
@@ -209,8 +213,8 @@ def norms(
     clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, chosen: Sequence[Norm], *, n_steps: int
 ) -> tuple[list[Number], dict[Route, dict[str, float]]]:
     """Correlation over word types of mean attribution with each norm: in full, and with a rotation by route; of all
-    words and of content words alone. And the share of attribution that falls on rated words, convergence, and the areas
-    of deletion and insertion.
+    words and of content words alone, of ranks, and given frequency, length and kind of a word. And the share of
+    attribution that falls on rated words, convergence, and the areas of deletion and insertion.
 
     Args:
         n_steps: points of the path integral to begin with.
@@ -220,14 +224,15 @@ def norms(
     """
     found = word_attributions(clip, features, rotation, n_steps=n_steps)
     table = correlations(found, chosen) | content_correlations(found, chosen) | coverage(found, chosen)
+    table |= relations(found, chosen, features.groups)
     out = []
     for norm in chosen:
         for route in found.tokens:
-            for suffix, said in (("", ""), ("_content", ", content words")):
-                stem = f"r_{norm.name}_{route}{suffix}"
-                value, low, high = (table[f"{stem}{end}"] for end in ("", "_low", "_high"))
+            for stem, suffix, said in NORM_STATISTICS:
+                key = f"{stem}_{norm.name}_{route}{suffix}"
+                value, low, high = (table[f"{key}{end}"] for end in ("", "_low", "_high"))
                 n = table[f"n_{norm.name}{suffix}"]
-                out.append(Number("norms", norm.name, f"pearson {route}{said}", value, n, low, high))
+                out.append(Number("norms", norm.name, said.format(route), value, n, low, high))
             share = table[f"attribution_coverage_{norm.name}_{route}"]
             out.append(Number("norms", norm.name, f"coverage {route}", share, len(found)))
     converged = convergence([found])

@@ -14,12 +14,14 @@ from statistics import fmean
 
 import numpy as np
 import pandas as pd
+import pingouin
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
+from wordfreq import zipf_frequency
 
 from interp import cli, stats
 from interp.attribution.deletion import deletion_areas
@@ -928,6 +930,14 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
         assert found["blv", question, "pearson of length"].value == pytest.approx(expected_length)
 
 
+def held(types: list[str], rows: pd.Index, texts: tuple[tuple[str, ...], ...]) -> list[list[float]]:
+    """Frequency, length and kind of some word types: positive texts are the first half."""
+    some, positive = [types[row] for row in rows], [word for text in texts[: len(texts) // 2] for word in text]
+    every = [word for text in texts for word in text]
+    frequency = [zipf_frequency(word, "en") for word in some]
+    return [frequency, [len(word) for word in some], [positive.count(word) / every.count(word) for word in some]]
+
+
 def test_norms_are_correlated_over_word_types(small: Clip, world):
     pairs, images = world[0][:6], world[1][:6]
     chosen = load_norms("imageability,concreteness")
@@ -940,7 +950,7 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     every = {"largest delta", "largest relative delta", "texts not converged", "most points"}
     every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
     for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
-        of_route = {f"{name} {route}" for name in ("pearson", "coverage") for route in routes}
+        of_route = {f"{name} {route}" for name in ("pearson", "spearman", "partial", "coverage") for route in routes}
         of_route |= {f"pearson {route}, content words" for route in routes}
         assert {key[2] for key in found} == every | of_route
     attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
@@ -958,6 +968,13 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
             assert (row.value, row.n) == (pytest.approx(frame["x"].corr(frame["y"]), abs=1e-9), len(frame))
             assert row.n < len(types)
             assert row.low < row.value < row.high
+            row = routed["norms", norm.name, f"spearman {route}"]
+            assert row.value == pytest.approx(frame["x"].corr(frame["y"], method="spearman"), abs=1e-9)
+            assert (row.n, row.low < row.value < row.high) == (len(frame), True)
+            frame["frequency"], frame["length"], frame["kind"] = held(types, frame.index, seen.words)
+            row = routed["norms", norm.name, f"partial {route}"]
+            given = pingouin.partial_corr(frame, "x", "y", ["frequency", "length", "kind"]).r.item()
+            assert (row.value, row.n) == (pytest.approx(given, abs=1e-9), len(frame))
             content = frame[[is_content(word) for word in np.array(types)[frame.index]]]
             row = routed["norms", norm.name, f"pearson {route}, content words"]
             assert (row.value, row.n) == (pytest.approx(content["x"].corr(content["y"]), abs=1e-9), len(content))
