@@ -16,7 +16,7 @@ from figures.style import FONT, PAGE, SIZE, look, picture
 from interp.data.contrast import DIRECTIONS
 from interp.show.markup import plural
 from interp.show.pictures import Picture, at, told_apart, width_of
-from training.evaluation.compare import groups_of
+from training.evaluation.grouping import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
 RIGHT = 14.0  # for half of the last label of an axis: a number of steps

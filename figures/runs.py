@@ -14,8 +14,9 @@ from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.runs.folder import RunFolder, StoreError
-from training.evaluation.compare import Evaluation, check_alike, groups_of, read, tables
+from training.evaluation.compare import Evaluation, check_alike, read, tables
 from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.grouping import groups_of
 from training.evaluation.rendering import ResultTable
 
 HISTORY = "history.csv"

@@ -44,12 +44,14 @@ def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> 
 
 
 def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], where: str) -> list[Example]:
-    """Write small pictures of some pairs to a folder of a run folder."""
+    """Write small pictures of some pairs to a folder of a run folder, in which there are no others then."""
     kept = []
     for number, pair in enumerate(chosen):
         example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg")
         write_atomic(picture_path(folder, example, where), small_jpeg(pairs.open_image(pair)))
         kept.append(example)
+    for path in set((folder.path / where).glob("*.jpg")) - {picture_path(folder, one, where) for one in kept}:
+        path.unlink()
     return kept
 
 

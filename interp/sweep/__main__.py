@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
     from interp.sweep.objectives import Objective
-    from interp.sweep.workers import Work
+    from interp.sweep.work import Work
 
 PROG = "python -m interp.sweep"
 DESCRIPTION = """\
@@ -107,7 +107,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.runs.folder import RunFolder, check_folder, locked, now, update_manifest
     from interp.sweep.finish import finish
     from interp.sweep.objectives import find_objective
-    from interp.sweep.workers import Work
+    from interp.sweep.work import Work
 
     config.check()
     check_folder(config.folder)

@@ -22,7 +22,7 @@ from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.sweep.cell import search_config
-from interp.sweep.workers import Work
+from interp.sweep.work import Work
 
 MORE_SEEDS = 2  # beside that of the cell
 LEAST = 2  # pairs that random sources need

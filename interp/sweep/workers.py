@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from multiprocessing.connection import wait as wait_for_connection
 from pathlib import Path
@@ -30,58 +29,20 @@ from interp.attribution.baselines import content_baselines, default_baselines
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE
 from interp.cli import cores
-from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
-from interp.data.norms import Norm
 from interp.errors import UserError
 from interp.interventions.clean_run import TextRun
 from interp.methods.pairs import PairRun
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep.cell import Bench, compute_layer, search_layer
-from interp.sweep.config import SweepConfig
-from interp.sweep.objectives import TrainedCells
 from interp.sweep.progress import CellsProgress, rotations_found
-from interp.tensors import Tensor
+from interp.sweep.work import Work
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
 # in the cache; those of paths, of all words and of content words alone, with a file for each text
 CLEAN, PATHS, CONTENT_PATHS = "clean-run.safetensors", "paths", "content-paths"
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What a process needs to know to compute cells; small enough to be sent to each, `trained` too.
-
-    Attributes:
-        fingerprint: of the model, which must not change while cells are computed.
-        features: all pairs, with their images, on the CPU.
-        layers: of the cells.
-        attributed: the test pairs whose texts are attributed, by their number among these.
-        folder: of the run.
-        trained: what trains a model at each cell, if that is wanted.
-    """
-
-    config: SweepConfig
-    fingerprint: str
-    features: EmbeddedPairs
-    norms: tuple[Norm, ...]
-    layers: tuple[int, ...]
-    attributed: tuple[int, ...]
-    folder: Path
-    trained: TrainedCells | None = None
-
-    @property
-    def cache(self) -> Path:
-        """Where on disk lies what the cells share, while they are computed."""
-        return self.folder / "cache"
-
-    @property
-    def attributed_texts(self) -> Tensor:
-        """Rows in the clean run of the texts that are attributed: of test pairs the positive texts, then the others."""
-        pairs = torch.tensor(self.features.rows("test"))[list(self.attributed)]
-        return torch.cat([pairs, pairs + len(self.features)])
 
 
 def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[Place]) -> None:

@@ -51,6 +51,8 @@ def test_what_is_kept_is_read(tmp_path: Path):
             assert isinstance(pixel, tuple)
             assert pixel[colour] == max(pixel) > 200
     assert len(list((tmp_path / PICTURES).iterdir())) == 2
+    keep_directions(folder, PLACE._replace(layer=9), (Leading("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS)
+    assert [path.name for path in (tmp_path / PICTURES).iterdir()] == ["0.jpg"]  # those of the earlier cell are gone
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):

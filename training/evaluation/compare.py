@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from interp.runs.examples import OLD
 from interp.runs.folder import RunFolder, StoreError, defined
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
+from training.evaluation.grouping import groups_of
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
@@ -58,19 +59,6 @@ class Evaluation:
 
 
 Read = Callable[[Evaluation], float]  # of a column
-
-
-@runtime_checkable
-class Described(Protocol):
-    """What knows which model and seed it is of."""
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Name, label, base, group and seed."""
-        ...
-
-
-One = TypeVar("One", bound=Described)
 
 
 def read(path: Path) -> Evaluation:
@@ -160,39 +148,6 @@ def _check_pair(task: str, first: Evaluation, other: Evaluation, keys: Sequence[
                 f"the task {task} was not the same for '{first.about['name']}' and '{other.about['name']}': "
                 f"they differ in {key}; evaluate both with the same options"
             )
-
-
-def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
-    """Evaluations or runs by what they have in common but the seed, under names that tell them apart.
-
-    Raises:
-        UserError: two have one seed.
-    """
-    groups: dict[str, list[One]] = {}
-    for one in found:
-        groups.setdefault(one.about["group"], []).append(one)
-    for members in groups.values():
-        label, seeds = members[0].about["label"], [one.about["seed"] for one in members]
-        if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-            names = " and ".join(f"'{one.about['name']}'" for one in members if one.about["seed"] == twice[0])
-            raise UserError(f"more than one of the runs is {label} with seed {twice[0]}: {names}; name one")
-    return dict(zip(_labels([members[0].about for members in groups.values()]), groups.values(), strict=True))
-
-
-def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What models are called: their label, and as much else as it takes to tell those of one label apart."""
-    labels = [about["label"] for about in abouts]
-    for tell in (
-        lambda about: f"layer {about['layer']}, size {about['size']}" if "layer" in about else Path(about["name"]).name,
-        lambda about: Path(about["name"]).name,
-        lambda about: about["name"],
-        lambda about: about["group"],
-    ):
-        labels = [
-            f"{about['label']} ({tell(about)})" if labels.count(label) > 1 else label
-            for about, label in zip(abouts, labels, strict=True)
-        ]
-    return labels
 
 
 def _table(

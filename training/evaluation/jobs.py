@@ -17,7 +17,7 @@ from interp.runs.folder import locked, now, open_run, to_json, update_manifest, 
 from training.config import TASKS
 from training.evaluation.measures import COLUMNS, Number
 
-VERSION = 4  # of run folders; raised whenever the same settings come to give other numbers
+VERSION = 5  # of run folders; raised whenever the same settings come to give other numbers
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     assert (known["value"] <= known["high"]).all()
     manifest = json.loads((done / "manifest.json").read_text())
     tuning = json.loads((lora / "manifest.json").read_text())
-    assert manifest["settings"] == {"kind": "evaluation", "version": 4, "model": load_clip(str(lora)).fingerprint}
+    assert manifest["settings"] == {"kind": "evaluation", "version": 5, "model": load_clip(str(lora)).fingerprint}
     assert manifest["about"]["base"] == tuning["settings"]["base"]
     assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 0)
     assert manifest["arguments"]["n_steps"] == 3

@@ -1,0 +1,55 @@
+"""Models that differ in nothing but their seed, under names that tell groups of them apart. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from interp.errors import UserError
+
+
+@runtime_checkable
+class OfModel(Protocol):
+    """What knows which model and seed it is of."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Name, label, base, group and seed."""
+        ...
+
+
+One = TypeVar("One", bound=OfModel)
+
+
+def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
+    """Evaluations or runs by what they have in common but the seed, under names that tell them apart.
+
+    Raises:
+        UserError: two have one seed.
+    """
+    groups: dict[str, list[One]] = {}
+    for one in found:
+        groups.setdefault(one.about["group"], []).append(one)
+    for members in groups.values():
+        label, seeds = members[0].about["label"], [one.about["seed"] for one in members]
+        if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            names = " and ".join(f"'{one.about['name']}'" for one in members if one.about["seed"] == twice[0])
+            raise UserError(f"more than one of the runs is {label} with seed {twice[0]}: {names}; name one")
+    return dict(zip(_labels([members[0].about for members in groups.values()]), groups.values(), strict=True))
+
+
+def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What models are called: their label, and as much else as it takes to tell those of one label apart."""
+    labels = [about["label"] for about in abouts]
+    for tell in (
+        lambda about: f"layer {about['layer']}, size {about['size']}" if "layer" in about else Path(about["name"]).name,
+        lambda about: Path(about["name"]).name,
+        lambda about: about["name"],
+        lambda about: about["group"],
+    ):
+        labels = [
+            f"{about['label']} ({tell(about)})" if labels.count(label) > 1 else label
+            for about, label in zip(abouts, labels, strict=True)
+        ]
+    return labels
