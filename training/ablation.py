@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
-from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.baselines import content_baselines
+from interp.attribution.checked import CHECKED
 from interp.attribution.measures import attribution_measures
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
@@ -27,7 +28,7 @@ from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.interventions.rotation import Rotation
-from interp.measures import ALIGNED, CONTENT_ROUTES, MEASURED
+from interp.measures import ALIGNED, CONTENT_ROUTES
 from interp.methods import find_methods
 from interp.methods.method import controls_of
 from interp.methods.pairs import PairsAtSite, pair_run
@@ -171,10 +172,9 @@ class FineTunedCells:
         out = found.measures | on_val(tuned, features.split("val"))
         out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
         attributed, points = test.take(self.attributed), self.config.n_steps
-        words, from_content = (
-            tasks.word_attributions(tuned, attributed, rotation, start, n_steps=points, routes=routes)
-            for start, routes in ((default_baselines, MEASURED), (content_baselines, CONTENT_ROUTES))
-        )
+        again = test.take(self.attributed[CHECKED]), rotation, content_baselines
+        words = tasks.word_attributions(tuned, attributed, rotation, n_steps=points)
+        from_content = tasks.word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
         found_of_words = attribution_measures(words, from_content, self.norms, attributed.groups)
         out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
         for name, kind in ABILITIES.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from interp.attribution.checked import checked_texts
 from interp.attribution.norms import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.data.norms import Norm
@@ -22,42 +23,52 @@ def attribution_measures(
 
     Args:
         attributions: of the positive texts and then of the negative ones, from padding, by the routes of `MEASURED`.
-        from_content: of the same texts, from their function words alone (`content_baselines`), at least by `through`
-            and `full`.
+        from_content: of the texts of the pairs that are `CHECKED`, from their function words alone
+            (`content_baselines`), at least by `through` and `full`.
         norms: that they are correlated with.
         articles: of the pairs, which intervals resample.
 
     Raises:
-        ValueError: an odd number of texts, or two different numbers of them.
+        ValueError: an odd number of texts, or of those from the second baseline another number than are checked.
     """
-    if len(attributions) != len(from_content) or len(attributions) % 2:
+    rows = checked_texts(len(attributions) // 2)
+    if len(attributions) % 2 or len(from_content) != len(rows):
         raise ValueError(
-            f"both attributions must be of the two texts of the same pairs, got {len(attributions)} and "
-            f"{len(from_content)} texts"
+            f"both texts of pairs are attributed, and {len(rows)} of them from the second baseline; got "
+            f"{len(attributions)} and {len(from_content)} texts"
         )
     return (
         correlations(attributions, norms)
         | relations(attributions, norms, articles)
-        | convergence([attributions, from_content])
+        | convergence(attributions, from_content, rows)
         | through_gap(attributions)
         | coverage(attributions, norms)
         | content_correlations(attributions, norms)
-        | second_baseline(attributions, from_content, norms)
+        | second_baseline(attributions.take(rows), from_content, norms)
+        | {"score_text": float(attributions.score.mean())}
+        | {"score_baseline_padding": float(attributions.baseline_score.mean())}
     )
 
 
-def convergence(found: Sequence[Attributions]) -> dict[str, Any]:
+def convergence(
+    found: Attributions, from_content: Attributions | None = None, rows: Sequence[int] = ()
+) -> dict[str, Any]:
     """How far sums of attributions miss differences of scores, and how many points the path integrals took.
 
     Args:
-        found: of the same texts, from one baseline or several; a text has converged if it has from each.
+        from_content: of some of the texts, from the second baseline; a text has converged if it has from each that it
+            was attributed from.
+        rows: which texts these are.
     """
-    relative = np.array([one.relative_delta for one in found])
+    both = [found] if from_content is None else [found, from_content]
+    missed = found.relative_delta > TOLERANCE
+    if from_content is not None:
+        missed[list(rows)] |= from_content.relative_delta > TOLERANCE
     return {
-        "attribution_delta": float(np.max([np.abs(one.delta).max(initial=0.0) for one in found])),
-        "attribution_delta_relative": float(relative.max(initial=0.0)),
-        "attribution_unconverged": float((relative > TOLERANCE).any(0).mean()),
-        "attribution_points": int(np.max([one.points.max(initial=0) for one in found])),
+        "attribution_delta": float(np.max([np.abs(one.delta).max(initial=0.0) for one in both])),
+        "attribution_delta_relative": float(np.max([one.relative_delta.max(initial=0.0) for one in both])),
+        "attribution_unconverged": float(missed.mean()),
+        "attribution_points": int(np.max([one.points.max(initial=0) for one in both])),
     }
 
 
@@ -125,8 +136,8 @@ def second_baseline(attributions: Attributions, from_content: Attributions, norm
     Returns:
         ``r_NORM_ROUTE_content_baseline`` with its ends: as `content_correlations`, from the second baseline;
         ``baseline_agreement``: the correlation over occurrences of content words of both attributions through Z;
-        ``score_text``, ``score_baseline_padding``, ``score_baseline_content``: mean scores. A neutral baseline would
-        score what a text that says nothing of the image scores.
+        ``score_baseline_content``: the mean score of the second baseline. A neutral baseline would score what a text
+        that says nothing of the image scores.
     """
     content = [is_content(word) for text in attributions.words for word in text]
     both = [one.by_occurrence("through")[content] for one in (attributions, from_content)]
@@ -134,7 +145,5 @@ def second_baseline(attributions: Attributions, from_content: Attributions, norm
     return {
         **{key: value for key, value in found.items() if key.startswith("r_")},
         "baseline_agreement": pearson(*both),
-        "score_text": float(attributions.score.mean()),
-        "score_baseline_padding": float(attributions.baseline_score.mean()),
         "score_baseline_content": float(from_content.baseline_score.mean()),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -66,6 +66,13 @@ class Attributions:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def take(self, texts: Sequence[int]) -> Attributions:
+        """Those of some texts, in the order given."""
+        rows = list(texts)
+        tokens = {route: values[rows] for route, values in self.tokens.items()}
+        words, numbers = tuple(self.words[row] for row in rows), (self.score, self.baseline_score, self.points)
+        return Attributions(words, self.word_of[rows], tokens, *(each[rows] for each in numbers))
 
     def __repr__(self) -> str:
         return f"Attributions({len(self)} texts, {sum(map(len, self.words))} words, routes {', '.join(self.tokens)})"

@@ -44,7 +44,7 @@ class Bench:
         run: clean run of their texts.
         words: of all these texts.
         paths: of the texts that are attributed.
-        content_paths: the same from the second baseline, along which content words alone change.
+        content_paths: of those that are `CHECKED`, from the second baseline, along which content words alone change.
         attributed: the test pairs whose texts these are, by their number among these.
         trained: what trains a model at each cell, if that is wanted.
     """

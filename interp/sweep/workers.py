@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from interp.attribution.all_layers import PathRun, TextPath, run_path
 from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.checked import checked_texts
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE
 from interp.cli import cores
@@ -41,7 +42,7 @@ from interp.sweep.progress import CellsProgress, rotations_found
 from interp.sweep.work import Work
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
-# in the cache; those of paths, of all words and of content words alone, with a file for each text
+# in the cache; those of paths, of all words and of content words alone, with a file for each text that has one
 CLEAN, PATHS, CONTENT_PATHS = "clean-run.safetensors", "paths", "content-paths"
 
 
@@ -100,12 +101,17 @@ def _keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
     text = tokens.take(row)
-    baselines = {CONTENT_PATHS: content_baselines(clip, text), PATHS: default_baselines(clip, text)}
-    for name, start in baselines.items():
-        settings = PathSettings(work.config.n_steps, baselines=start)
+    baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
+    for name, start in {**baselines, PATHS: default_baselines}.items():
+        settings = PathSettings(work.config.n_steps, baselines=start(clip, text))
         path = run_path(clip, text, image, work.layers, settings, TOLERANCE)
         with _on_disk(work):
             path.save(_path_file(work, name, number))
+
+
+def _checked(work: Work) -> list[int]:
+    """Numbers of the texts that are attributed from the second baseline too."""
+    return checked_texts(len(work.attributed))
 
 
 def _path_file(work: Work, name: str, number: int) -> Path:
@@ -165,8 +171,8 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = run.tokens.take(work.attributed_texts)
     paths, second = (
-        PathRun(texts, [TextPath.load(_path_file(work, name, i)) for i in range(len(texts))])
-        for name in (PATHS, CONTENT_PATHS)
+        PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
+        for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
     )
     return Bench(
         work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.norms, work.trained

@@ -235,7 +235,7 @@ def norms(
                 out.append(Number("norms", norm.name, said.format(route), value, n, low, high))
             share = table[f"attribution_coverage_{norm.name}_{route}"]
             out.append(Number("norms", norm.name, f"coverage {route}", share, len(found)))
-    converged = convergence([found])
+    converged = convergence(found)
     for name, key in CONVERGENCE.items():
         out.append(Number("norms", "attributions", name, float(converged[key]), len(found)))
     areas = deletion_areas(clip, tokenize(clip, features.texts), features.embeddings.repeat(2, 1), found)
