@@ -144,13 +144,18 @@ def _beyond(of: Judged) -> Answer:
 
 
 def _identified(of: Judged) -> Answer:
-    rule = "Other seeds find the same subspace: the mean squared cosine of the angles to that of each is above 1/2."
+    rule = (
+        "Other seeds find the same subspace: its overlap with that of each, the mean squared cosine of their angles, "
+        "is nearer to 1 than to the overlap of random subspaces of that size."
+    )
     known = of.chosen.overlaps if of.chosen is not None else {}
     if of.chosen is None or not known:
         return Answer("identified", rule, "cannot tell", "no other seed was tried")
     said = ", ".join(f"seed {seed}: {one:.2f}" for seed, one in known.items())
-    defined = not any(map(math.isnan, known.values()))
-    answer: Answered = "cannot tell" if not defined else "yes" if min(known.values()) > HALF else "no"
+    # Where Z is the whole stream, no seed could have found another one.
+    defined = of.chosen.chance < 1 and not any(map(math.isnan, known.values()))
+    enough = of.chosen.chance + HALF * (1 - of.chosen.chance)
+    answer: Answered = "cannot tell" if not defined else "yes" if min(known.values()) > enough else "no"
     return Answer("identified", rule, answer, f"overlap with {said}; with a random subspace {of.chosen.chance:.2f}")
 
 

@@ -69,11 +69,21 @@ def test_without_a_preference_nothing_can_be_told_of_where_it_is(gap: tuple[floa
 
 @pytest.mark.parametrize(
     ("overlaps", "answer"),
-    [({1: 0.7, 2: 0.4}, "no"), ({1: 0.7, 2: math.nan}, "cannot tell"), ({}, "cannot tell"), ({1: 0.51}, "yes")],
+    [({1: 0.7, 2: 0.4}, "no"), ({1: 0.7, 2: math.nan}, "cannot tell"), ({}, "cannot tell"), ({1: 0.57}, "yes")],
 )
 def test_one_seed_that_finds_something_else_is_enough(overlaps: dict[int, float], answer: str):
     assert answers(GOOD, replace(SEEDS, overlaps=overlaps))["identified"] == answer
     assert answers(GOOD, None)["identified"] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("chance", "overlap", "answer"),
+    [(0.125, 0.55, "no"), (0.5, 0.51, "no"), (0.5, 0.74, "no"), (0.5, 0.76, "yes"), (1.0, 1.0, "cannot tell")],
+)
+def test_seeds_must_agree_better_than_random_subspaces_of_that_size(chance: float, overlap: float, answer: str):
+    """Two random halves of the stream overlap by one half."""
+    found = answers(GOOD, replace(SEEDS, overlaps={1: overlap, 2: 0.9 + chance / 10}, chance=chance))
+    assert found["identified"] == answer
 
 
 def test_where_nothing_was_measured_nothing_can_be_told():
