@@ -13,7 +13,7 @@ from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.data.norms import Norm
 from interp.data.words import is_content
 from interp.measures import CONTENT_ROUTES
-from interp.stats import correlate, pearson
+from interp.stats import clustered_mean, correlate, pearson, ratio
 
 
 def attribution_measures(
@@ -41,7 +41,7 @@ def attribution_measures(
         correlations(attributions, norms)
         | relations(attributions, norms, articles)
         | convergence(attributions, from_content, rows)
-        | through_gap(attributions)
+        | through_gap(attributions, articles)
         | coverage(attributions, norms)
         | content_correlations(attributions, norms)
         | second_baseline(attributions.take(rows), from_content, norms)
@@ -72,22 +72,30 @@ def convergence(
     }
 
 
-def through_gap(attributions: Attributions) -> dict[str, float]:
+def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[str, float]:
     """How much of the gap, the positive text's score minus the negative one's, words act out through Z.
+
+    Args:
+        articles: of the pairs, which intervals heed.
 
     Returns:
         ``through_gap``: the mean over pairs of the sum through Z of the positive text minus that of the negative one;
-        ``attributed_gap``: the mean gap of the same pairs; ``through_gap_share``: their ratio, NaN without a gap.
+        ``attributed_gap``: the mean gap of the same pairs; ``through_gap_share``: their ratio, NaN without a gap. With
+        ends of intervals, of which the last has none where the gap may be 0.
     """
     through, gap = (_apart(values) for values in (attributions.tokens["through"].sum(1), attributions.score))
-    share = through / gap if gap != 0 else float("nan")
-    return {"through_gap": through, "attributed_gap": gap, "through_gap_share": share}
+    groups = np.asarray(articles)
+    return {
+        **clustered_mean(through, groups).columns("through_gap"),
+        **clustered_mean(gap, groups).columns("attributed_gap"),
+        **ratio(through, gap, groups).columns("through_gap_share"),
+    }
 
 
-def _apart(values: np.ndarray) -> float:
-    """Mean of the first half minus mean of the second."""
+def _apart(values: np.ndarray) -> np.ndarray:
+    """Of each pair the positive text's value minus the negative one's."""
     positive, negative = values.reshape(2, -1)
-    return float((positive - negative).mean())
+    return positive - negative
 
 
 def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, float]:

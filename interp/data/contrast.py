@@ -74,6 +74,15 @@ class Contrast:
         """Positive, negative: the order in which texts lie wherever there are both."""
         return self.positive, self.negative
 
+    @property
+    def a_positive(self) -> str:
+        """A positive text in a sentence.
+
+        >>> Contrast().a_positive, Contrast("alt", "caption").a_positive
+        ('a description', 'an alt')
+        """
+        return f"{'an' if self.positive[:1].lower() in tuple('aeiou') else 'a'} {self.positive}"
+
     def other(self, kind: str) -> str:
         """The kind that a kind is contrasted with."""
         return self.negative if kind == self.positive else self.positive

@@ -9,8 +9,10 @@ import torch
 
 from interp.interventions.rotation import swap
 from interp.methods.pairs import PairsAtSite, push_scores
-from interp.stats import clustered_mean, clustered_share, preference, ratio
+from interp.stats import Estimate, clustered_mean, clustered_share, ratio
 from interp.tensors import Basis, Float, Tensor
+
+ROUNDING = 1e-6  # of a cosine in float32
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,15 @@ def neutralize(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) -> N
 def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
     """Preference accuracy and gap with a neutral Z, and the share of the gap that is left; with intervals, by column.
 
+    Scores that differ by less than `ROUNDING` tie, which counts one half: where Z is all that the score is read from,
+    both texts have the same one.
+
     If the preference is in Z, they are chance, 0 and 0. A gap that has changed its sign leaves a negative share.
     """
     groups, neutral = np.asarray(part.pairs.clusters), found.positive - found.negative
+    neutral[np.abs(neutral) < ROUNDING] = 0.0
     negative, positive = part.clean.cpu().numpy().reshape(2, -1)
-    out = clustered_share(preference(found.positive, found.negative), groups).columns("neutral_preference")
+    out = clustered_share((np.sign(neutral) + 1) / 2, groups).columns("neutral_preference")
     out |= clustered_mean(neutral, groups).columns("neutral_gap")
-    return out | ratio(neutral, positive - negative, groups).columns("gap_left")
+    left = ratio(neutral, positive - negative, groups) if neutral.any() else Estimate(0.0, len(part), 0.0, 0.0)
+    return out | left.columns("gap_left")

@@ -30,12 +30,13 @@ def attribution_measures(contrast: Contrast, norms: Sequence[str]) -> list[Measu
     """What attributions are worth, beside their correlations with norms; `interp.attribution.measures` computes it."""
     out = [
         Measure("through_gap", f"Sum of attributions through Z, {contrast.positive} minus {contrast.negative}", SCORE,
-                "gap through Z", shown=PAGE),
+                "gap through Z", interval=True, shown=PAGE),
         Measure("through_gap_share", "Share of the attributed pairs' gap that goes through Z", SIGNED_SHARE,
-                "share of the gap", shown=PAGE),
+                "share of the gap", interval=True, shown=PAGE),
         Measure("baseline_agreement", "Correlation of attributions through Z from two baselines, over content words",
                 CORRELATION, "baselines agree", shown=PAGE),
-        Measure("attributed_gap", f"Gap of the attributed pairs, {contrast.positive} minus {contrast.negative}", SCORE),
+        Measure("attributed_gap", f"Gap of the attributed pairs, {contrast.positive} minus {contrast.negative}", SCORE,
+                interval=True),
         Measure("score_text", "Mean score of the attributed texts", SCORE),
         Measure("score_baseline_padding", "Mean score of the baseline BOS, padding, EOT", SCORE),
         Measure("score_baseline_content", "Mean score of the baseline with padding for content words", SCORE),

@@ -50,7 +50,7 @@ def evidence(contrast: Contrast) -> list[Measure]:
         for one in DIRECTIONS
     ]  # fmt: skip
     return [
-        Measure("gap", f"Gap: mean score of a {contrast.positive} minus that of its {contrast.negative}", SCORE, "gap",
+        Measure("gap", f"Gap: mean score of {contrast.a_positive} minus that of its {contrast.negative}", SCORE, "gap",
                 interval=True, shown=PAGE, against=("0",)),
         *ratios,
         Measure("r2", "Calibration: R² of what a swap of Z should do to scores", R2, "R²", family="r2", interval=True,
@@ -63,9 +63,9 @@ def evidence(contrast: Contrast) -> list[Measure]:
                 shown=PAGE, against=("0",)),
         Measure("elsewhere", "Change of score with other images, over that with the text's own", PLAIN, "elsewhere",
                 interval=True, shown=PAGE, against=("0",)),
-        Measure("swap_retrieval_lost", "Retrieval of the text's own image that a swap of Z costs", LOST,
+        Measure("swap_retrieval_lost", "Retrieval of the text's own image lost by a swap of Z", LOST,
                 "retrieval swapped", interval=True, shown=PAGE, change=True),
-        Measure("swap_transfer_lost", "Zero-shot accuracy that Z of other texts in the prompts costs", LOST,
+        Measure("swap_transfer_lost", "Zero-shot accuracy lost by Z of other texts in the prompts", LOST,
                 "transfer swapped", interval=True, shown=PAGE, change=True),
         Measure("auc", "AUC: swaps across kinds move scores further than swaps within a kind", SHARE, "AUC",
                 interval=True, shown=PAGE, against=("50 %",)),

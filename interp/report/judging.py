@@ -45,5 +45,5 @@ def titled(sweep: SweepRun, one: Measure) -> tuple[str, str]:
     value = replace(one, ends=one.interval).text(sweep.best)
     title = one.title.removeprefix("Trained: ")
     unit = f"\N{NO-BREAK SPACE}{one.unit.sign}" if one.unit.sign else ""
-    changed = title.replace("lost against", "changed against").replace("costs", "changes") if one.change else title
+    changed = title.replace(" lost ", " changed ") if one.change else title
     return changed[0].upper() + changed[1:], value if value == "-" else f"{value}{unit}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "norms.csv"
-LEVEL = 0.05  # below which an adjusted p says that a correlation holds
+LEVEL = 0.05  # below which an adjusted p says that a correlation is significant
 DRAWS = 5000  # of permutations
 MODELS = {"fine-tuned": "tuned", "frozen": ""}  # model -> where a cell keeps its words
 
@@ -29,10 +29,10 @@ def norm_tests(
 ) -> pd.DataFrame:
     """Every correlation of mean attributions over word types with a norm, with p values for the whole grid.
 
-    One family of tests is all that a sweep shows of one model: all cells, norms and routes. So whichever correlation of
-    it is looked at, and whyever, the chance of any false discovery in the family is kept. Attributions in full are the
-    same in all cells of the frozen model; Holm's adjustment counts them as many tests, that by the largest statistic as
-    one.
+    One family of tests is all of Pearson's r that a sweep shows of one model: all cells, norms and routes. So whichever
+    of them is looked at, and whyever, the chance of any false discovery in the family is kept. Attributions in full are
+    the same in all cells of the frozen model; Holm's adjustment counts them as many tests, that by the largest
+    statistic as one.
 
     Args:
         cells: with `words`, and those of the model that was fine-tuned there in `tuned`.
@@ -93,6 +93,6 @@ def said(tests: pd.DataFrame) -> str:
     for model, own in through.groupby("model", sort=False):
         by_holm, by_largest = (int((own[key] < LEVEL).sum()) for key in ("p_holm", "p_max"))
         models = "the frozen model" if model == "frozen" else f"the {model} models"
-        parts.append(f"{first}{by_holm} hold by Holm and {by_largest} by the largest statistic in {models}")
+        parts.append(f"{first}{by_holm} are significant by Holm and {by_largest} by the largest statistic in {models}")
         first = ""
     return f"Over the whole grid ({grid}; p < {LEVEL:g}): {'; '.join(parts)}."

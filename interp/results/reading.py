@@ -59,7 +59,7 @@ def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> st
         return ""
     gap, which = replace(schema["gap"], ends=True).text(frame.iloc[0]), "base" if is_tuned(frame) else "model"
     return (
-        f"The {which} has no preference to localize: it scores a {contrast.positive} above its {contrast.negative} by "
+        f"The {which} has no preference to localize: it scores {contrast.a_positive} above its {contrast.negative} by "
         f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
         "through which scores can be moved, not one by which the model decides; R² and shift over gap mean nothing."
     )
@@ -77,7 +77,7 @@ def base_is_indifferent(frame: pd.DataFrame) -> bool:
 
 def is_relative(one: Measure) -> bool:
     """Whether a measure is a multiple of the gap, so that it means nothing where there is none."""
-    return one.key == "r2" or one.key.startswith("ratio_")
+    return one.key in ("r2", "through_gap_share") or one.key.startswith("ratio_")
 
 
 def unconverged(frame: pd.DataFrame) -> str:

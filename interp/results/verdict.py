@@ -1,6 +1,7 @@
 """A verdict in words: six questions that a reviewer asks of a subspace, each answered by a rule from an interval.
 
-The rules are symmetrical and the same for every model: more than nothing, or more than half. None was tuned on results.
+The rules are the same for every model, and their bounds the plainest there are: nothing, one half, nearer to one than
+to chance. None was tuned on results.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Answer:
     Attributes:
         name: of the question, in a word.
         rule: by which it is answered, in words.
-        answer: ``cannot tell`` where an interval holds both, or is missing.
+        answer: ``cannot tell`` where an interval allows either, or what is asked for was not measured.
         because: the numbers.
     """
 
@@ -60,6 +61,13 @@ class Judged:
             return "yes"
         return "no" if right < low or left > high else "cannot tell"
 
+    def not_below(self, key: str) -> Answered:
+        """Whether a difference is not surely below 0; what is the same on both sides has no interval."""
+        high = self.row.get(f"{key}_high", math.nan)
+        if math.isnan(high):
+            return "yes" if self.row.get(key) == 0 else "cannot tell"
+        return "no" if high < 0 else "yes"
+
     def text(self, key: str, form: str = "+.2f", factor: float = 1.0) -> str:
         """A measure with its interval."""
         value, low, high = (factor * self.row.get(f"{key}{end}", math.nan) for end in ("", "_low", "_high"))
@@ -84,7 +92,7 @@ def verdict(of: Judged) -> list[Answer]:
 
 def _precondition(of: Judged) -> Answer:
     rule = (
-        f"The model scores a {of.contrast.positive} above the {of.contrast.negative} of its image on average: the "
+        f"The model scores {of.contrast.a_positive} above the {of.contrast.negative} of its image on average: the "
         "interval of the gap lies above 0. Without a preference there is nothing to localize, and a search can only "
         "build a lever."
     )
@@ -133,14 +141,23 @@ def _specific(of: Judged) -> Answer:
 
 def _beyond(of: Judged) -> Answer:
     rule = (
-        "Its R² is higher than that of every control: the paired interval of each difference lies above 0. It is not "
-        "asked of IIA, which the lever reaches without a search."
+        "Its R² lies above 0, that of changing nothing, and above that of random subspaces, by a paired interval. And "
+        "no other control has surely a higher one; it may have the same, since the right direction may be found in "
+        "closed form. It is not asked of IIA, which the lever reaches without a search."
     )
     known = [one for one in of.controls if f"r2_over_{one.column}" in of.row]
-    parts = {one: of.between(f"r2_over_{one.column}", 0, math.inf) for one in known}
-    against = [one for one, answer in parts.items() if answer != "yes"] or known
-    said = "; ".join(f"R² above {one.title}: {of.text(f'r2_over_{one.column}')}" for one in against)
-    return Answer("beyond controls", rule, _given(of, _all(list(parts.values()))), said or "no controls were measured")
+    parts: dict[str, tuple[Answered, str]] = {}
+    for one in known:
+        key = f"r2_over_{one.column}"
+        answer = of.between(key, 0, math.inf) if one.key == "random" else of.not_below(key)
+        parts[f"above {one.title}"] = answer, of.text(key)
+    if known:
+        parts[""] = of.between("r2", 0, math.inf), of.text("r2")
+    against = {name: text for name, (answer, text) in parts.items() if answer != "yes"}
+    shown = against or {name: text for name, (_, text) in parts.items() if name}
+    said = "; ".join(f"R² {name}: {text}" if name else f"R² {text}" for name, text in shown.items())
+    answers = [answer for answer, _ in parts.values()]
+    return Answer("beyond controls", rule, _given(of, _all(answers)), said or "no controls were measured")
 
 
 def _identified(of: Judged) -> Answer:

@@ -17,7 +17,7 @@ from interp.runs.place import Place
 from interp.stats import Estimate
 from tests.oracles.planted import Kind, planted
 
-CONTROLS = ("random",)  # the direction that was planted can be found in closed form too
+CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has them by default
 
 
 @cache

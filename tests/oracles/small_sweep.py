@@ -18,7 +18,7 @@ from torch.nn import functional
 
 import interp
 from interp.data.words import FUNCTION_WORDS
-from tests.oracles.dyads import error_by_pairs
+from tests.oracles.dyads import error_by_pairs, mean_by_pairs, ratio_by_pairs
 from tests.oracles.evidence import clusters, controls, evidence, hits, iias
 from tests.oracles.norm_statistics import relations
 from tests.oracles.world import World, changed_scores, clean, draw_sources, interventions, random_subspace
@@ -257,9 +257,12 @@ def of_attributions(said: Sequence[Said], from_content: Sequence[Said], articles
     out["attribution_unconverged"] = sum(missed) / len(missed)
     out["attribution_points"] = max(text.points for text in both)
     sums = [sum(text.values["through"]) for text in said]
-    out["through_gap"] = sum(sums[i] - sums[n + i] for i in range(n)) / n
-    out["attributed_gap"] = sum(said[i].score - said[n + i].score for i in range(n)) / n
-    out["through_gap_share"] = out["through_gap"] / out["attributed_gap"]
+    through, gap = [sums[i] - sums[n + i] for i in range(n)], [said[i].score - said[n + i].score for i in range(n)]
+    found = {"through_gap": mean_by_pairs(through, articles, articles)}
+    found["attributed_gap"] = mean_by_pairs(gap, articles, articles)
+    found["through_gap_share"] = ratio_by_pairs(through, gap, articles, articles)
+    for name, ends in found.items():
+        out[name], out[f"{name}_low"], out[f"{name}_high"] = ends
     out["score_text"] = float(np.mean([text.score for text in said]))
     out["score_baseline_padding"] = float(np.mean([text.baseline for text in said]))
     out["score_baseline_content"] = float(np.mean([text.baseline for text in from_content]))

@@ -122,14 +122,14 @@ def test_the_sentence_counts_what_holds_through_z():
     tests = pd.DataFrame(rows)
     tests.loc[tests.layer == 3, "p_max"] = np.nan
     assert said(tests) == (
-        "Over the whole grid (3 cells x 2 norms x 3 routes; p < 0.05): of 6 correlations through Z, 6 hold by Holm and "
-        "4 by the largest statistic in the fine-tuned models; 0 hold by Holm and 4 by the largest statistic in the "
-        "frozen model."
+        "Over the whole grid (3 cells x 2 norms x 3 routes; p < 0.05): of 6 correlations through Z, 6 are "
+        "significant by Holm and 4 by the largest statistic in the fine-tuned models; 0 are significant by Holm and 4 "
+        "by the largest statistic in the frozen model."
     )
     one = tests[(tests.model == "frozen") & (tests.layer == 1) & (tests.norm == NORMS[0])]
     assert said(one) == (
-        "Over the whole grid (1 cell x 1 norm x 3 routes; p < 0.05): of 1 correlation through Z, 0 hold by Holm and 1 "
-        "by the largest statistic in the frozen model."
+        "Over the whole grid (1 cell x 1 norm x 3 routes; p < 0.05): of 1 correlation through Z, 0 are "
+        "significant by Holm and 1 by the largest statistic in the frozen model."
     )
 
 

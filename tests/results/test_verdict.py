@@ -52,12 +52,30 @@ def test_nothing_can_be_said_against_a_good_subspace():
         ("specific", {"elsewhere": (0.9, 1.1)}, "no"), ("specific", {"elsewhere": (0.4, 0.6)}, "cannot tell"),
         ("specific", {"swap_retrieval_lost": (0.01, 0.05)}, "no"),
         ("beyond controls", {"r2_over_random": (-0.2, -0.1)}, "no"),
-        ("beyond controls", {"r2_over_means": (-0.1, 0.1)}, "cannot tell"),
-        ("beyond controls", {"r2_over_means": (-0.1, 0.1), "r2_over_pca": (-0.2, -0.1)}, "no"),
+        ("beyond controls", {"r2_over_random": (-0.1, 0.1)}, "cannot tell"),
+        ("beyond controls", {"r2_over_random": (-0.1, 0.1), "r2_over_pca": (-0.2, -0.1)}, "no"),
+        ("beyond controls", {"r2_over_means": (-0.2, -0.1)}, "no"),
     ],
 )  # fmt: skip
 def test_each_fault_changes_its_answer_and_no_other(name: str, change: dict[str, tuple[float, float]], answer: str):
-    assert answers(GOOD | change) == dict.fromkeys(NAMES, "yes") | {name: answer}
+    also = {(-22.0, -20.0): {"beyond controls": "no"}, (-0.1, 0.1): {"beyond controls": "cannot tell"}}
+    more = also[change["r2"]] if "r2" in change else {}  # of which two rules ask
+    assert answers(GOOD | change) == dict.fromkeys(NAMES, "yes") | more | {name: answer}
+
+
+def test_a_direction_that_a_closed_form_finds_too_is_beyond_controls():
+    """It need not be better than itself."""
+    assert answers(GOOD | {"r2_over_means": (-0.1, 0.1)})["beyond controls"] == "yes"
+    same = _judged(GOOD, SEEDS)
+    row = {**same.row, "r2_over_means": 0.0, "r2_over_means_low": math.nan, "r2_over_means_high": math.nan}
+    for value, answer in ((0.0, "yes"), (0.1, "cannot tell")):
+        judged_so = replace(same, row={**row, "r2_over_means": value})
+        assert {one.name: one.answer for one in verdict(judged_so)}["beyond controls"] == answer
+
+
+def test_what_is_worse_than_no_change_is_not_beyond_controls():
+    assert answers(GOOD | {"r2": (-0.2, -0.1)})["beyond controls"] == "no"
+    assert answers(GOOD | {"r2": (-0.2, 0.1)})["beyond controls"] == "cannot tell"
 
 
 @pytest.mark.parametrize("gap", [(-0.01, 0.01), (-0.1, -0.05)])
@@ -99,12 +117,13 @@ BOUNDS = st.floats(-3, 3).flatmap(lambda low: st.floats(low, 4).map(lambda high:
 def test_a_narrower_interval_never_turns_an_answer_round(
     intervals: dict[str, tuple[float, float]], key: str, narrow: tuple[float, float]
 ):
-    """It can only tell where before it could not; all answers but those of retrieval, which counts against alone."""
+    """It can only tell where before it could not; all answers but those of retrieval and of rivals, which count against
+    alone."""
     low, high = intervals[key]
     inside = max(low, min(narrow[0], high)), min(high, max(narrow[1], low))
     before, after = answers(intervals), answers(intervals | {key: inside})
     for name in NAMES:
-        if before[name] != after[name] and key not in ("gap", "swap_retrieval_lost"):
+        if before[name] != after[name] and key not in ("gap", "swap_retrieval_lost", "r2_over_means"):
             assert before[name] == "cannot tell"
 
 
