@@ -134,9 +134,10 @@ def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Control
             more = [_text(sweep, f"{prefix}{key}{end}") for key in ("r2", "r2_over")]
             subspaces.append(Subspace(title, stem, *shares, *more))
     chosen = sweep.chosen if searched else None
+    search = "a search without training" if prefix else "the same search"
     said = [] if chosen is None else [
-        (f"the same search for an arbitrary label ({sweep.contrast.negative}s by the alphabet)", chosen.arbitrary),
-        ("the same search in a text tower with random weights", chosen.untrained),
+        (f"{search} for an arbitrary label ({sweep.contrast.negative} texts by the alphabet)", chosen.arbitrary),
+        (f"{search} in a text tower with random weights", chosen.untrained),
     ]  # fmt: skip
     return Controls(
         float(best[f"{prefix}shift_{up}"]), float(best[f"{prefix}shift_{down}"]), subspaces,

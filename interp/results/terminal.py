@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
-from interp.measures import ALIGNED
+from interp.measures import ALIGNED, MEASURED
 from interp.results.choice import best_cell, rule_of
 from interp.results.reading import is_relative, no_preference, reading, unconverged
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
@@ -61,7 +61,7 @@ def terminal_table(
     hidden = {one.name for one in schema if nothing and is_relative(one)}
     columns, left_out = _fit(frame, [one for one in every if one.title not in hidden], best)
     up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
-    counts = ", ".join(f"n = {int(frame[schema[f'n_{norm}'].key].max())} word types for {norm}" for norm in norms)
+    counts = ", ".join(_counted(best, schema, norm, tuned) for norm in norms)
     ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
     said = [
         nothing,
@@ -103,6 +103,13 @@ def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:
         if key in known  # where all directions that were asked for were found, nothing is said of it
     ]
     return [*cell_columns(schema, tuned=True), *beside]
+
+
+def _counted(best: pd.Series, schema: Schema, norm: str, tuned: bool) -> str:
+    """What a norm says something of: word types, and the share of attribution on them in the chosen cell."""
+    said = f"n = {int(best[schema[f'n_{norm}'].key])} word types for {norm}"
+    key = f"{'tuned_' if tuned else ''}attribution_coverage_{norm}_{MEASURED[0]}"
+    return f"{said} ({SHARE.text(best[key])} % of attribution through Z)" if key in best else said
 
 
 def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:

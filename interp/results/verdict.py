@@ -168,12 +168,17 @@ def _identified(of: Judged) -> Answer:
     known = of.chosen.overlaps if of.chosen is not None else {}
     if of.chosen is None or not known:
         return Answer("identified", rule, "cannot tell", "no other seed was tried")
-    said = ", ".join(f"seed {seed}: {one:.2f}" for seed, one in known.items())
+    said = ", ".join(f"seed {seed}: {one:.2f}{_angles(of.chosen, seed)}" for seed, one in known.items())
     # Where Z is the whole stream, no seed could have found another one.
     defined = of.chosen.chance < 1 and not any(map(math.isnan, known.values()))
     enough = of.chosen.chance + HALF * (1 - of.chosen.chance)
     answer: Answered = "cannot tell" if not defined else "yes" if min(known.values()) > enough else "no"
     return Answer("identified", rule, answer, f"overlap with {said}; with a random subspace {of.chosen.chance:.2f}")
+
+
+def _angles(chosen: Chosen, seed: int) -> str:
+    each = chosen.angles.get(seed)
+    return f" (angles {each[0]:.0f} to {each[-1]:.0f}°)" if each else ""
 
 
 def _all(parts: Sequence[Answered]) -> Answered:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from interp.runs.folder import RunFolder, to_json, write_atomic
 from interp.runs.place import Place
@@ -24,6 +24,8 @@ class Chosen:
         chance: the overlap of two random subspaces of that size.
         arbitrary: IIA of the same search for an arbitrary label.
         untrained: IIA of the same search for the same distinction in a text tower with random weights.
+        angles: seed -> the principal angles between its subspace and that of the cell, in degrees, ascending; a run of
+            an earlier version did not keep them.
     """
 
     place: Place
@@ -31,13 +33,15 @@ class Chosen:
     chance: float
     arbitrary: Estimate
     untrained: Estimate
+    angles: Mapping[int, Sequence[float]] = field(default_factory=dict)
 
 
 def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
     content = {
         "cell": chosen.place._asdict(), "overlaps": {str(seed): one for seed, one in chosen.overlaps.items()},
-        "chance": chosen.chance, "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained),
+        "angles": {str(seed): list(each) for seed, each in chosen.angles.items()}, "chance": chosen.chance,
+        "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained),
     }  # fmt: skip
     write_atomic(folder.path / FILE, to_json(content))
 
@@ -55,12 +59,13 @@ def read_chosen(folder: RunFolder) -> Chosen | None:
         whole.need("cell").place(),
         {_seed(whole, seed): found.number() for seed, found in whole.need("overlaps").items()},
         whole.need("chance").number(), _estimate(whole.need("arbitrary")), _estimate(whole.need("untrained")),
+        {_seed(whole, seed): [one.number() for one in found.each()] for seed, found in whole.get("angles").items()},
     )  # fmt: skip
 
 
 def _seed(whole: Found, text: str) -> int:
     if not text.isdecimal():
-        raise whole.need("overlaps").wrong("a mapping of seeds to overlaps")
+        raise whole.need("overlaps").wrong("a mapping of seeds to overlaps, and to angles")
     return int(text)
 
 

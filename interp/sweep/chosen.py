@@ -14,7 +14,7 @@ from interp.clip.untrained import untrained
 from interp.data.pairs import SPLITS, PairSet
 from interp.evidence.arbitrary import alphabetical_halves
 from interp.interventions.described import Described, describe
-from interp.interventions.rotation import Rotation, overlap
+from interp.interventions.rotation import Rotation, overlap, principal_angles
 from interp.methods import find_methods
 from interp.methods.outcomes import align, mean_iia
 from interp.methods.pairs import PairsAtSite, pair_run
@@ -51,10 +51,11 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     model, rotation = _found(work, clip, place)
     others = [place._replace(seed=place.seed + more + 1) for more in range(MORE_SEEDS)]
     here = _at(work, model, place)
-    overlaps = {}
+    overlaps, angles = {}, {}
     for other in others:
         found = _search(work, here.parts, other) if work.trained is None else work.trained.train(other, clip)[1]
         overlaps[other.seed] = overlap(rotation.basis, found.basis)
+        angles[other.seed] = principal_angles(rotation.basis, found.basis).tolist()
         on_step()
     halves = {
         name: replace(part, pairs=alphabetical_halves(part.pairs, here.negatives[name]))
@@ -64,7 +65,7 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     on_step()
     without = _iia(work, _at(work, untrained(clip, place.seed), place).parts, place)
     on_step()
-    return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without)
+    return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without, angles)
 
 
 def describe_chosen(

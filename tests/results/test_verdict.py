@@ -85,6 +85,11 @@ def test_without_a_preference_nothing_can_be_told_of_where_it_is(gap: tuple[floa
     assert found["calibrated"] == found["necessary"] == found["beyond controls"] == "cannot tell"
 
 
+def test_angles_are_said_where_they_are_known():
+    said = verdict(_judged(GOOD, replace(SEEDS, angles={1: [3.4, 80.0, 89.6]})))[-1].because
+    assert said == "overlap with seed 1: 0.70 (angles 3 to 90°), seed 2: 0.60; with a random subspace 0.12"
+
+
 @pytest.mark.parametrize(
     ("overlaps", "answer"),
     [({1: 0.7, 2: 0.4}, "no"), ({1: 0.7, 2: math.nan}, "cannot tell"), ({}, "cannot tell"), ({1: 0.57}, "yes")],

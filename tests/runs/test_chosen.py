@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from interp.runs.folder import RunFolder, StoreError
 from interp.runs.place import Place
 from interp.stats import Estimate
 
-CHOSEN = Chosen(Place(8, 16, 0), {1: 0.7, 2: 0.25}, 0.125, Estimate(0.6, 9, 0.4, 0.8), Estimate(0.5, 9, 0.3, 0.7))
+CHOSEN = Chosen(
+    Place(8, 16, 0), {1: 0.7, 2: 0.25}, 0.125, Estimate(0.6, 9, 0.4, 0.8), Estimate(0.5, 9, 0.3, 0.7),
+    {1: [10.0, 45.0], 2: [60.0]},
+)  # fmt: skip
 
 
 def test_what_is_kept_is_read(tmp_path: Path):
@@ -19,6 +23,14 @@ def test_what_is_kept_is_read(tmp_path: Path):
     assert read_chosen(folder) is None
     keep_chosen(folder, CHOSEN)
     assert read_chosen(folder) == CHOSEN
+
+
+def test_a_run_of_an_earlier_version_has_no_angles(tmp_path: Path):
+    keep_chosen(RunFolder(tmp_path), CHOSEN)
+    content = json.loads((tmp_path / FILE).read_text())
+    del content["angles"]
+    (tmp_path / FILE).write_text(json.dumps(content))
+    assert read_chosen(RunFolder(tmp_path)) == replace(CHOSEN, angles={})
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
@@ -36,6 +48,7 @@ def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
     [
         ({"cell": 3}, "not a mapping"), ({"cell": {"layer": "x", "size": 1, "seed": 0}}, "not a number"),
         ({"overlaps": {"one": 0.5}}, "not a mapping of seeds"), ({"overlaps": {"1": "much"}}, "not a number"),
+        ({"angles": {"1": 3}}, "not a list"), ({"angles": {"1": ["wide"]}}, "not a number"),
         ({"arbitrary": {"value": 0.5}}, 'not a mapping with "low"'), ({"chance": [1]}, "not a number"),
     ],
 )  # fmt: skip
