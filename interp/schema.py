@@ -55,8 +55,15 @@ class Unit:
 
 
 def written(value: float, form: str) -> str:
-    """A number in some form; what is not defined is a dash."""
-    return "-" if np.isnan(value) else f"{value:{form}}"
+    """A number in some form; what is not defined is a dash, and what rounds to nothing has no minus.
+
+    >>> written(-0.01, "+.1f"), written(0.01, "+.1f"), written(-0.06, ".1f")
+    ('+0.0', '+0.0', '-0.1')
+    """
+    if np.isnan(value):
+        return "-"
+    text = f"{value:{form}}"
+    return text if text.strip("-0.") else f"{0.0:{form}}"
 
 
 SHARE = Unit(100.0, ".1f", ".0f", "%", "cividis", (0.0, 100.0))

@@ -12,7 +12,7 @@ from interp.data.contrast import DIRECTIONS
 from interp.measures import CEILINGS, evidence_keys
 from interp.report.judging import titled
 from interp.report.naming import percent, place
-from interp.results.reading import no_preference
+from interp.results.reading import base_is_indifferent, no_preference
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
 
@@ -132,6 +132,8 @@ def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Control
         if stem in best:
             shares = [percent(best, f"{stem}{way}") for way in ("", f"_{up}", f"_{down}")]
             more = [_text(sweep, f"{prefix}{key}{end}") for key in ("r2", "r2_over")]
+            if not prefix and base_is_indifferent(sweep.frame) and end != "_whole":
+                more = ["-", "-"]  # multiples of a gap that may be none
             subspaces.append(Subspace(title, stem, *shares, *more))
     chosen = sweep.chosen if searched else None
     search = "a search without training" if prefix else "the same search"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import MethodName
 from interp.runs.chosen import Chosen
+from interp.schema import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,8 @@ class Judged:
         value, low, high = (factor * self.row.get(f"{key}{end}", math.nan) for end in ("", "_low", "_high"))
         if math.isnan(value):
             return "not measured"
-        return f"{value:{form}}" if math.isnan(low) else f"{value:{form}} [{low:{form}} {high:{form}}]"
+        shown = [written(one, form) for one in (value, low, high)]
+        return shown[0] if math.isnan(low) else f"{shown[0]} [{shown[1]} {shown[2]}]"
 
 
 def judged(
