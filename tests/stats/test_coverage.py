@@ -55,11 +55,11 @@ def test_differences_of_interventions(design: Design):
 def test_ratios_of_interventions(design: Design):
     noise = np.random.default_rng(2)
 
-    def shift_over_gap(x: np.ndarray, bases: np.ndarray, sources: np.ndarray) -> Estimate:
-        gap = 2 + 0.3 * x + noise.normal(size=len(x))
-        return stats.ratio(1 + x, gap, bases, sources)
+    def of_the_same_units(x: np.ndarray, bases: np.ndarray, sources: np.ndarray) -> Estimate:
+        below = 2 + 0.3 * x + noise.normal(size=len(x))
+        return stats.ratio(1 + x, below, bases, sources)
 
-    assert 0.92 <= coverage(design, 0.5, shift_over_gap) <= 0.98
+    assert 0.92 <= coverage(design, 0.5, of_the_same_units) <= 0.98
 
 
 def test_intervals_that_know_nothing_of_articles_or_of_sources_do_not():
