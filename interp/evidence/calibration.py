@@ -8,7 +8,7 @@ import numpy as np
 
 from interp.data.contrast import DIRECTIONS, SIGN, Contrast
 from interp.methods.outcomes import Outcomes
-from interp.stats import Estimate, clustered_mean, ratio
+from interp.stats import Estimate, Yardstick, measured_mean, ratio, ratio_to
 
 
 def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
@@ -23,10 +23,14 @@ def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray
     Returns:
         Those across kinds, then those within, each the mean of both directions, length 2 x draws x n.
     """
-    scale = gap if gap else math.nan
-    crossed = [(across.moves(one) / scale - SIGN[one]) ** 2 for one in DIRECTIONS]
-    alike = [(within.moves(one) / scale) ** 2 for one in DIRECTIONS]
-    return 2 * np.concatenate([np.mean(crossed, axis=0), np.mean(alike, axis=0)])
+    _, missed = _in_gaps(across, within, gap)
+    return 2 * (missed**2).mean(0)
+
+
+def slopes(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
+    """The derivatives of `squared_errors` by the gap: of (m/g - s)², -2 (m/g - s) m/g²."""
+    moved, missed = _in_gaps(across, within, gap)
+    return -4 * (missed * moved).mean(0) / (gap or math.nan)
 
 
 def clusters(across: Outcomes, within: Outcomes) -> tuple[np.ndarray, np.ndarray]:
@@ -35,8 +39,10 @@ def clusters(across: Outcomes, within: Outcomes) -> tuple[np.ndarray, np.ndarray
     return np.concatenate([one.groups for one in both]), np.concatenate([one.source_groups for one in both])
 
 
-def calibration(across: Outcomes, within: Outcomes, gap: float, contrast: Contrast) -> dict[str, float]:
+def calibration(across: Outcomes, within: Outcomes, gap: Yardstick, contrast: Contrast) -> dict[str, float]:
     """Shift over gap in both directions, R², and the part of 1 - R² that comes from swaps within a kind; by column.
+
+    Intervals heed that the gap is in error too; where it may be 0 there are none.
 
     Args:
         across, within: see `squared_errors`.
@@ -44,11 +50,10 @@ def calibration(across: Outcomes, within: Outcomes, gap: float, contrast: Contra
     """
     out: dict[str, float] = {}
     for one in DIRECTIONS:
-        moved = SIGN[one] * across.moves(one) / (gap if gap else math.nan)
-        found = clustered_mean(moved, across.groups, across.source_groups)
+        found = ratio_to(SIGN[one] * across.moves(one), gap, across.groups, across.source_groups)
         out |= found.columns(f"ratio_{contrast.short(one)}")
-    errors = squared_errors(across, within, gap)
-    lost = clustered_mean(errors, *clusters(across, within))
+    errors, by_gap = (of(across, within, gap.value) for of in (squared_errors, slopes))
+    lost = measured_mean(errors, by_gap, gap, *clusters(across, within))
     out |= lost.complement().columns("r2")
     return out | {"within_error": float(errors[len(errors) // 2 :].mean() / 2)}
 
@@ -65,3 +70,12 @@ def paired_r2(whole: Outcomes) -> Estimate:
     gaps = np.concatenate([SIGN[one] * whole.gaps() for one in DIRECTIONS])
     missed = np.concatenate([whole.moves(one) for one in DIRECTIONS]) - gaps
     return ratio(missed**2, gaps**2, np.tile(whole.groups, 2)).complement()
+
+
+def _in_gaps(across: Outcomes, within: Outcomes, gap: float) -> tuple[np.ndarray, np.ndarray]:
+    """Moves across kinds, then within them, in units of the gap, and how far they are from what they should be; by
+    direction, shape (2, units)."""
+    moves = (np.array([part.moves(one) for one in DIRECTIONS]) for part in (across, within))
+    crossed, alike = (each / (gap or math.nan) for each in moves)
+    signs = np.array([[SIGN[one]] for one in DIRECTIONS])
+    return np.hstack([crossed, alike]), np.hstack([crossed - signs, alike])

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.evidence.calibration import clusters, squared_errors
+from interp.evidence.calibration import clusters, slopes, squared_errors
 from interp.methods.outcomes import Outcomes, iia_columns
-from interp.stats import clustered_mean, paired_difference
+from interp.stats import Yardstick, measured_mean, paired_difference
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,32 @@ class Swapped:
         """See `squared_errors`."""
         return squared_errors(self.across, self.within, gap)
 
+    def slopes(self, gap: float) -> np.ndarray:
+        """See `interp.evidence.calibration.slopes`."""
+        return slopes(self.across, self.within, gap)
 
-def control(stem: str, found: Swapped, others: Sequence[Swapped], gap: float, contrast: Contrast) -> dict[str, float]:
+
+def control(
+    stem: str, found: Swapped, others: Sequence[Swapped], gap: Yardstick, contrast: Contrast
+) -> dict[str, float]:
     """IIA and R² of other subspaces, the mean over them, and by how much the found one exceeds them; by column.
 
-    Differences are paired: both sides are measured on the same bases and sources.
+    Differences are paired: both sides are measured on the same bases and sources, and by the same gap.
 
     Args:
         stem: part of the columns' names.
         found: the subspace that is judged.
         others: those of a control.
-        gap: see `squared_errors`.
+        gap: see `calibration`.
     """
     out = iia_columns(f"iia_{stem}", [one.across for one in others], contrast)
     groups, pairs = (found.across.groups, found.across.source_groups), clusters(found.across, found.within)
     hits = np.mean([one.hits() for one in others], axis=0)
     out |= paired_difference(found.hits(), hits, *groups).columns(f"iia_over_{stem}")
-    errors, own = np.mean([one.errors(gap) for one in others], axis=0), found.errors(gap)
-    out |= clustered_mean(errors, *pairs).complement().columns(f"r2_{stem}")
-    return out | paired_difference(errors, own, *pairs).columns(f"r2_over_{stem}")
+    errors, own = np.mean([one.errors(gap.value) for one in others], axis=0), found.errors(gap.value)
+    by_gap, own_by_gap = np.mean([one.slopes(gap.value) for one in others], axis=0), found.slopes(gap.value)
+    out |= measured_mean(errors, by_gap, gap, *pairs).complement().columns(f"r2_{stem}")
+    return out | measured_mean(errors - own, by_gap - own_by_gap, gap, *pairs).columns(f"r2_over_{stem}")
 
 
 def percentiles_among(found: Swapped, others: Sequence[Swapped], gap: float) -> dict[str, float]:

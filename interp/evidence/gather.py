@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from interp.data.contrast import Contrast
@@ -15,7 +16,7 @@ from interp.evidence.necessity import midpoint, necessity, neutralize
 from interp.evidence.specificity import separation, specificity
 from interp.methods.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
 from interp.methods.pairs import PairsAtSite, Sources
-from interp.stats import clustered_mean
+from interp.stats import clustered_mean, yardstick
 from interp.tensors import Basis, Float, Tensor
 
 
@@ -68,8 +69,8 @@ def gather(
             first source of each text alone.
     """
     (own,) = how.swap(test, [basis], DRAWS)
-    gap, out = train.gap, _plain(own.across, contrast)
-    out |= clustered_mean(own.across.gaps(), own.across.groups[: len(test)]).columns("gap") | {"gap_train": gap}
+    out, gap = _plain(own.across, contrast), yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
+    out |= clustered_mean(own.across.gaps(), own.across.groups[: len(test)]).columns("gap") | gap.columns("gap_train")
     out |= calibration(own.across, own.within, gap, contrast)
     out |= necessity(test, neutralize(test, basis, midpoint(train)))
     out |= specificity(test, basis, sources=how.sources, seed=how.seed)
@@ -86,5 +87,5 @@ def gather(
         swapped, others = others[: len(some)], others[len(some) :]
         out |= control(name, first, swapped, gap, contrast)
         if len(some) > 1:
-            out |= {f"{key}_{name}": value for key, value in percentiles_among(first, swapped, gap).items()}
+            out |= {f"{key}_{name}": value for key, value in percentiles_among(first, swapped, gap.value).items()}
     return Evidence(out, own.across)

@@ -52,6 +52,8 @@ def evidence(contrast: Contrast) -> list[Measure]:
     return [
         Measure("gap", f"Gap: mean score of {contrast.a_positive} minus that of its {contrast.negative}", SCORE, "gap",
                 interval=True, shown=PAGE, against=("0",)),
+        Measure("gap_train", "Gap of the train pairs, which changes of score are compared with", SCORE, "gap, train",
+                interval=True, shown=PAGE, against=("0",)),
         *ratios,
         Measure("r2", "Calibration: R² of what a swap of Z should do to scores", R2, "R²", family="r2", interval=True,
                 shown=EVERYWHERE, against=("1",)),
@@ -77,7 +79,6 @@ def evidence(contrast: Contrast) -> list[Measure]:
         Measure("percentile_iia_random", "Random subspaces that have a lower IIA", SHARE, "above random, IIA",
                 shown=PAGE),
         Measure("percentile_r2_random", "Random subspaces that have a lower R²", SHARE, "above random, R²", shown=PAGE),
-        Measure("gap_train", "Gap of the train pairs", SCORE),
         Measure("within_error", "Part of 1 - R² that comes from swaps within a kind", PLAIN),
     ]  # fmt: skip
 

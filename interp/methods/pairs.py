@@ -98,10 +98,15 @@ class PairsAtSite:
         return clean_scores(self.pairs, self.site)
 
     @cached_property
-    def gap(self) -> float:
-        """By how much the unchanged model scores positive texts above negative ones, a cosine, on average."""
+    def gaps(self) -> Float[Tensor, " n"]:
+        """By how much the unchanged model scores the positive text of each pair above the negative one, float64."""
         negative, positive = self.clean.double().reshape(2, -1)
-        return float((positive - negative).mean())
+        return positive - negative
+
+    @cached_property
+    def gap(self) -> float:
+        """The mean of `gaps`, a cosine."""
+        return float(self.gaps.mean())
 
     @cached_property
     def kind_means(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:

@@ -8,6 +8,7 @@ import pytest
 from interp.data.contrast import SIGN, Contrast, Direction
 from interp.evidence.calibration import calibration
 from interp.methods.outcomes import Outcomes
+from interp.stats import Yardstick
 
 
 @pytest.mark.parametrize("known", [0.2, 0.64, 0.9])
@@ -24,6 +25,7 @@ def test_a_z_that_knows_when_it_does_not_know_exceeds_the_bound_of_two_values(kn
         changed = {way: given[way] - kinds[way] for way in SIGN}
         return Outcomes({way: np.zeros(n) for way in SIGN}, changed, source, np.arange(n).astype(str), n)
 
-    found = calibration(swapped(within=False), swapped(within=True), 1.0, Contrast())
+    gap = Yardstick(1.0, n, 1.0, 1.0, error=0.0, clusters=n)
+    found = calibration(swapped(within=False), swapped(within=True), gap, Contrast())
     assert found["r2"] == pytest.approx(known, abs=0.02)
     assert found["r2_low"] > known**2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import pytest
@@ -74,7 +75,8 @@ def test_a_dormant_direction_has_a_perfect_iia_and_moves_scores_too_far(method: 
     assert said["auc"] > 0.999
     assert said["gap_low"] > 0.08  # there is a preference, but not here
     assert min(said["ratio_c2d"], said["ratio_d2c"]) > 2.5
-    assert said["r2_high"] < -3.5
+    assert said["r2"] < -3.5
+    assert said["r2_high"] < -2
     assert said["r2_over_random"] < -0.4
     assert said["gap_left_high"] < -2.5  # a neutral value wakes it as well, and turns the preference around
     assert said["neutral_preference"] == 0
@@ -126,9 +128,13 @@ def test_scores_without_a_preference_can_be_steered_as_well(method: str):
     assert said["auc"] > 0.999
     assert said["gap_low"] < 0 < said["gap_high"] < 0.01
     assert said["preference_low"] < 0.5 < said["preference_high"]
-    assert said["r2_high"] < -1000
+    assert said["r2"] < -1000
     assert abs(mean_ratio(said)) > 30
-    assert said["gap_left_low"] != said["gap_left_low"]  # NaN: there may be no gap of which something is left
+    assert said["gap_train_low"] < 0 < said["gap_train_high"]
+    # There may be no gap of which something is left, or with which a change of score can be compared.
+    for key in ("gap_left", "r2", "ratio_c2d", "ratio_d2c", "r2_random", "r2_over_random"):
+        assert math.isnan(said[f"{key}_low"]), key
+        assert math.isnan(said[f"{key}_high"]), key
 
 
 def test_the_calibrated_search_refuses_what_steers_scores_without_a_preference():

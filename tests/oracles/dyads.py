@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -61,6 +61,11 @@ def ratio_by_pairs(
     _, low, high = mean_by_pairs(y.tolist(), bases, sources)
     if low <= 0 <= high or not holds(value):
         return value, math.nan, math.nan
+    return value, *ends_of(holds, value)
+
+
+def ends_of(holds: Callable[[float], bool], value: float) -> tuple[float, float]:
+    """The ends of the numbers around a value for which something holds, sought by halves."""
     ends = []
     for way in (-1, 1):
         inside, outside = 0.0, 1e-6 * abs(value) + 1e-12
@@ -70,7 +75,56 @@ def ratio_by_pairs(
             middle = (inside + outside) / 2
             inside, outside = (middle, outside) if holds(value + way * middle) else (inside, middle)
         ends.append(value + way * inside)
-    return value, *ends
+    return ends[0], ends[1]
+
+
+class Other(NamedTuple):
+    """The mean of another sample, by which something is measured, its error, and t of its clusters."""
+
+    mean: float
+    error: float
+    t: float
+
+
+def other(values: Sequence[float], articles: Sequence[Any]) -> Other:
+    """The mean of values that come in articles."""
+    t = float(stats.t(len(set(articles)) - 1).ppf(0.975))
+    return Other(sum(values) / len(values), error_by_pairs(values, articles), t)
+
+
+def t_of_both(by: Other, bases: Sequence[Any], sources: Sequence[Any]) -> float:
+    """t of the fewer clusters."""
+    return max(by.t, float(stats.t(min(len(set(bases)), len(set(sources))) - 1).ppf(0.975)))
+
+
+def ratio_to_by_pairs(
+    top: Sequence[float], by: Other, bases: Sequence[Any], sources: Sequence[Any]
+) -> tuple[float, float, float]:
+    """A mean over that of another sample; the interval ends where mean - ratio * other begins to differ from 0."""
+    mean, low, _ = mean_by_pairs(top, bases, sources)
+    t, value = t_of_both(by, bases, sources), mean / by.mean
+    if math.isnan(low) or abs(by.mean) <= t * by.error:
+        return value, math.nan, math.nan
+    error = error_by_pairs(top, bases, sources)
+
+    def holds(theta: float) -> bool:
+        return abs(mean - theta * by.mean) <= t * math.sqrt(error**2 + theta**2 * by.error**2)
+
+    return value, *ends_of(holds, value)
+
+
+def mean_to_by_pairs(
+    values: Callable[[float], Sequence[float]], by: Other, bases: Sequence[Any], sources: Sequence[Any]
+) -> tuple[float, float, float]:
+    """The mean of values that depend on that of another sample: how much, is tried a little above it and below."""
+    mean, low, _ = mean_by_pairs(values(by.mean), bases, sources)
+    t, step = t_of_both(by, bases, sources), 1e-5 * abs(by.mean)
+    if math.isnan(low) or abs(by.mean) <= t * by.error:
+        return mean, math.nan, math.nan
+    above, below = (sum(values(by.mean + way * step)) / len(bases) for way in (1, -1))
+    error = error_by_pairs(values(by.mean), bases, sources)
+    reach = t * math.sqrt(error**2 + (by.error * (above - below) / (2 * step)) ** 2)
+    return mean, mean - reach, mean + reach
 
 
 @dataclass(frozen=True)

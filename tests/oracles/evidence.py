@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.oracles.dyads import mean_by_pairs, ratio_by_pairs, share_by_pairs
+from tests.oracles.dyads import (
+    Other,
+    mean_by_pairs,
+    mean_to_by_pairs,
+    other,
+    ratio_by_pairs,
+    ratio_to_by_pairs,
+    share_by_pairs,
+)
 from tests.oracles.world import (
     KINDS,
     OTHER,
@@ -123,19 +131,19 @@ def less_than_one(lost: Interval) -> Interval:
     return 1 - value, 1 - high, 1 - low
 
 
-def r2(lost: Sequence[float], found: Swapped) -> Interval:
-    """R², of the errors of swaps across kinds and within them."""
+def r2(lost: Callable[[float], Sequence[float]], found: Swapped, gap: Other) -> Interval:
+    """R², of the errors of swaps across kinds and within them, given the gap."""
     units = [*found[0]["caption"], *found[1]["caption"]]
-    return less_than_one(mean_by_pairs(lost, *clusters(units)))
+    return less_than_one(mean_to_by_pairs(lost, gap, *clusters(units)))
 
 
-def calibration(found: Swapped, gap: float) -> dict[str, Interval]:
+def calibration(found: Swapped, gap: Other) -> dict[str, Interval]:
     """Rises over the gap in the train pairs, and R²."""
     out = {}
     for kind, short in SUFFIX.items():
-        ratios = [SIGN[kind] * done.rise / gap for done in found[0][kind]]
-        out[f"ratio_{short}"] = mean_by_pairs(ratios, *clusters(found[0][kind]))
-    return out | {"r2": r2(errors(found, gap), found)}
+        rises = [SIGN[kind] * done.rise for done in found[0][kind]]
+        out[f"ratio_{short}"] = ratio_to_by_pairs(rises, gap, *clusters(found[0][kind]))
+    return out | {"r2": r2(lambda g: errors(found, g), found, gap)}
 
 
 def necessity(world: World, layer: int, basis: Tensor) -> dict[str, Interval]:
@@ -212,31 +220,38 @@ def whole_stream(world: World, layer: int, width: int) -> dict[str, Interval]:
     return out | {f"iia_whole{suffix}": each for suffix, each in iias([found]).items()}
 
 
-def against(name: str, own: Swapped, others: Sequence[Swapped], gap: float) -> dict[str, Interval]:
+def against(name: str, own: Swapped, others: Sequence[Swapped], gap: Other) -> dict[str, Interval]:
     """IIA and R² of a control, and how much higher those of the own subspace are."""
     units, across = clusters(own[0]["caption"]), [one[0] for one in others]
     out = {f"iia_{name}{suffix}": each for suffix, each in iias(across).items()}
     theirs = np.mean([hits(one) for one in across], axis=0)
     out[f"iia_over_{name}"] = mean_by_pairs((np.array(hits(own[0])) - theirs).tolist(), *units)
-    lost = np.mean([errors(one, gap) for one in others], axis=0)
-    out[f"r2_{name}"] = r2(lost.tolist(), own)
-    saved = (lost - np.array(errors(own, gap))).tolist()
+
+    def lost(g: float) -> list[float]:
+        return np.mean([errors(one, g) for one in others], axis=0).tolist()
+
+    def saved(g: float) -> list[float]:
+        return (np.array(lost(g)) - np.array(errors(own, g))).tolist()
+
+    out[f"r2_{name}"] = r2(lost, own, gap)
     twice = clusters([*own[0]["caption"], *own[1]["caption"]])
-    return out | {f"r2_over_{name}": mean_by_pairs(saved, *twice)}
+    return out | {f"r2_over_{name}": mean_to_by_pairs(saved, gap, *twice)}
 
 
 def evidence(
     world: World, layer: int, basis: Tensor, others: Mapping[str, Sequence[Tensor]], seed: int
 ) -> tuple[dict[str, float], dict[str, Interval]]:
     """All that is measured of a subspace beside controls: what has no interval, and what has one."""
-    found, gap = swapped(world, layer, basis, seed, 2), float(np.mean(gaps(world, "train", layer)))
+    found, trained = swapped(world, layer, basis, seed, 2), (gaps(world, "train", layer), world.all("train", "group"))
+    gap = other(*trained)
     articles, apart = world.all("test", "group"), gaps(world, "test", layer)
     alike = [done.rise**2 for kind in KINDS for done in found[1][kind]]
-    values = {"gap_train": gap, "within_error": float(np.mean(alike)) / gap**2}
+    values = {"within_error": float(np.mean(alike)) / gap.mean**2}
     values |= {f"shift_{SUFFIX[kind]}": float(np.mean([one.rise for one in found[0][kind]])) for kind in KINDS}
     intervals = {f"iia{suffix}": each for suffix, each in iias([found[0]]).items()}
     intervals["preference"] = share_by_pairs([float(one > 0) for one in apart], articles)
     intervals["gap"] = mean_by_pairs(apart, articles, articles)
+    intervals["gap_train"] = mean_by_pairs(*trained, trained[1])
     intervals |= calibration(found, gap) | necessity(world, layer, basis)
     intervals |= specificity(world, layer, basis, seed) | {"auc": auc(found)}
     intervals["single_share"], values["single_iia"] = single(world, layer, basis, seed)
@@ -248,7 +263,9 @@ def evidence(
         theirs = [swapped(world, layer, one, seed, 1) for one in bases]
         intervals |= against(name, first, theirs, gap)
         if len(bases) > 1:
-            share, fit = ([of(one) for one in (first, *theirs)] for of in (mean_hit, lambda one: -mean_error(one, gap)))
+            share, fit = (
+                [of(one) for one in (first, *theirs)] for of in (mean_hit, lambda one: -mean_error(one, gap.mean))
+            )
             values[f"percentile_iia_{name}"] = float(np.mean(beyond(share[0], share[1:])))
             values[f"percentile_r2_{name}"] = float(np.mean(beyond(fit[0], fit[1:])))
     return values, intervals

@@ -1,0 +1,156 @@
+"""What is measured by the mean of another sample: closed forms, and how often intervals hold the truth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from interp import stats
+from interp.data.contrast import DIRECTIONS, SIGN, Contrast
+from interp.evidence.calibration import calibration, clusters, slopes, squared_errors
+from interp.evidence.controls import Swapped, control
+from interp.methods.outcomes import Outcomes
+from interp.stats import Yardstick
+from tests.oracles.dyads import Design, mean_to_by_pairs, other, ratio_to_by_pairs
+
+DRAWS = 500
+GAP, ARTICLES, EACH = 0.8, 100, 3  # 300 train pairs whose mean is ten times its error
+RATIO, FACTOR, WITHIN = 1.3, 0.4, 0.2  # what a swap moves, of the gap, and how much that varies
+
+
+def train_gaps(rng: np.random.Generator, mean: float = GAP) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps of pairs, and their articles."""
+    article = np.repeat(np.arange(ARTICLES), EACH)
+    return mean + 0.7 * (rng.normal(size=ARTICLES)[article] + rng.normal(size=len(article))), article
+
+
+def swapped(rng: np.random.Generator, moved: float, factor: float) -> Outcomes:
+    """Outcomes whose moves have that mean in the direction in which they should go."""
+    design = Design()
+    x, bases, sources = design.draw(rng)
+    y = 0.6 * x + 0.8 * design.spread * rng.normal(size=len(x))  # of the other kind, as far apart
+    moves = {one: SIGN[one] * (moved + factor * each) for one, each in zip(DIRECTIONS, (x, y), strict=True)}
+    source, n = sources * design.each, design.articles * design.each  # any pair of the source's article
+    return Outcomes({one: np.zeros(len(x)) for one in DIRECTIONS}, moves, source, bases, n)
+
+
+def both(rng: np.random.Generator) -> tuple[Outcomes, Outcomes]:
+    return swapped(rng, RATIO * GAP, FACTOR), swapped(rng, 0.0, WITHIN)
+
+
+@pytest.mark.slow
+def test_intervals_of_calibration_hold_the_truth_only_if_the_gap_is_in_error():
+    varies = (FACTOR**2 + WITHIN**2) * Design().spread ** 2
+    truth = {"ratio_c2d": RATIO, "ratio_d2c": RATIO, "r2": 1 - (RATIO - 1) ** 2 - varies / GAP**2}
+    rng, covered = np.random.default_rng(1), {True: dict.fromkeys(truth, 0), False: dict.fromkeys(truth, 0)}
+    for _ in range(DRAWS):
+        gap, swaps = stats.yardstick(*train_gaps(rng)), both(rng)
+        taken_as_known = Yardstick(gap.value, gap.n, gap.value, gap.value, error=0.0, clusters=gap.clusters)
+        for heeded, by in ((True, gap), (False, taken_as_known)):
+            said = calibration(*swaps, by, Contrast())
+            for key, value in truth.items():
+                covered[heeded][key] += said[f"{key}_low"] <= value <= said[f"{key}_high"]
+    for key in truth:
+        assert 0.92 <= covered[True][key] / DRAWS <= 0.98, key
+        assert covered[False][key] / DRAWS < 0.85, key
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.05, 0.3, -0.8, 3.0]))
+def test_intervals_are_those_of_loops_over_pairs_of_units(seed: int, mean: float):
+    rng = np.random.default_rng(seed)
+    gaps, articles = train_gaps(rng, mean)
+    across, within = both(rng)
+    gap, naive = stats.yardstick(gaps, articles), other(gaps.tolist(), articles.tolist())
+    assert (gap.value, gap.error) == pytest.approx((naive.mean, naive.error))
+    units = across.groups.tolist(), across.source_groups.tolist()
+    moves = across.moves("up")
+    found, wanted = stats.ratio_to(moves, gap, *units), ratio_to_by_pairs(moves.tolist(), naive, *units)
+    assert (found.value, found.low, found.high) == pytest.approx(wanted, rel=1e-6, nan_ok=True)
+
+    def errors(g: float) -> list[float]:
+        crossed = [(u / g - 1) ** 2 + (d / g + 1) ** 2 for u, d in zip(moves, across.moves("down"), strict=True)]
+        alike = zip(within.moves("up"), within.moves("down"), strict=True)
+        return crossed + [(u / g) ** 2 + (d / g) ** 2 for u, d in alike]
+
+    twice = [np.concatenate([one, two]) for one, two in (
+        (across.groups, within.groups), (across.source_groups, within.source_groups))]  # fmt: skip
+    values, by_gap = squared_errors(across, within, gap.value), slopes(across, within, gap.value)
+    lost = stats.measured_mean(values, by_gap, gap, *twice)
+    wanted = mean_to_by_pairs(errors, naive, *(one.tolist() for one in twice))
+    assert (lost.value, lost.low, lost.high) == pytest.approx(wanted, rel=1e-6, nan_ok=True)
+
+
+def test_a_control_and_what_exceeds_it_are_measured_by_the_same_gap():
+    rng = np.random.default_rng(0)
+    gaps, articles = train_gaps(rng)
+    own = Swapped(*both(rng))
+    others = [Swapped(*(changed(each, factor) for each in (own.across, own.within))) for factor in (0.5, 0.7)]
+    gap, naive = stats.yardstick(gaps, articles), other(gaps.tolist(), articles.tolist())
+    said = control("pca", own, others, gap, Contrast())
+    units = [one.tolist() for one in clusters(own.across, own.within)]
+
+    def theirs(g: float) -> list[float]:
+        return np.mean([one.errors(g) for one in others], axis=0).tolist()
+
+    def saved(g: float) -> list[float]:
+        return (np.array(theirs(g)) - own.errors(g)).tolist()
+
+    value, low, high = mean_to_by_pairs(theirs, naive, *units)
+    assert [said[f"r2_pca{end}"] for end in ("", "_low", "_high")] == pytest.approx([1 - value, 1 - high, 1 - low])
+    wanted = mean_to_by_pairs(saved, naive, *units)
+    assert [said[f"r2_over_pca{end}"] for end in ("", "_low", "_high")] == pytest.approx(wanted)
+
+
+def changed(found: Outcomes, factor: float) -> Outcomes:
+    """The same interventions, that move scores by a multiple of as much."""
+    return replace(found, counterfactual={one: factor * each for one, each in found.counterfactual.items()})
+
+
+def test_a_yardstick_without_error_divides():
+    values, bases, sources = Design().draw(np.random.default_rng(0))
+    exact = Yardstick(-2.0, 300, -2.0, -2.0, error=0.0, clusters=100)
+    found, plain = stats.ratio_to(values + 1, exact, bases, sources), stats.clustered_mean(values + 1, bases, sources)
+    assert (found.low, found.value, found.high) == pytest.approx((-plain.high / 2, -plain.value / 2, -plain.low / 2))
+    assert vars(stats.measured_mean(values, values * 0, exact, bases, sources)) == pytest.approx(
+        vars(stats.clustered_mean(values, bases, sources))
+    )
+
+
+def test_t_is_that_of_the_sample_of_fewer_clusters():
+    values, bases, sources = Design().draw(np.random.default_rng(0))
+    reach = []
+    for count in (5, 60, 1000):
+        by = Yardstick(10.0, 9, 9.0, 11.0, error=0.0, clusters=count)
+        found = stats.ratio_to(values, by, bases, sources)
+        reach.append(10 * (found.high - found.low) / 2)
+    error = stats.standard_error(values, bases, sources)
+    wanted = [scipy_stats.t(freedom).ppf(0.975) * error for freedom in (4, 59, 59)]
+    assert reach == pytest.approx(wanted)
+
+
+def test_what_a_yardstick_that_may_be_0_measures_has_no_interval():
+    values, bases, sources = Design().draw(np.random.default_rng(0))
+    unsure, nothing = Yardstick(0.1, 9, -0.1, 0.3, error=0.1, clusters=60), Yardstick(0.0, 9, -0.1, 0.1, 0.05, 60)
+    few = stats.yardstick([1.0, 1.1, 0.9, 1.0], [0, 0, 1, 1])
+    assert few.value == 1
+    assert few.clusters == 2
+    for by in (unsure, few):
+        for found in (
+            stats.ratio_to(values, by, bases, sources), stats.measured_mean(values, values, by, bases, sources)
+        ):  # fmt: skip
+            assert math.isfinite(found.value)
+            assert np.isnan([found.low, found.high]).all()
+    assert math.isnan(stats.ratio_to(values, nothing, bases, sources).value)
+    sure = Yardstick(1.0, 9, 0.9, 1.1, error=0.05, clusters=60)
+    for found in (stats.ratio_to([1.0] * 9, sure, range(9)), stats.ratio_to([1.0, 2.0], sure, range(2))):
+        assert math.isfinite(found.value)
+        assert math.isnan(found.low)
+    assert math.isnan(stats.ratio_to([], sure, []).value)
+    with pytest.raises(ValueError, match=r"values and slopes and clusters must .* got \(2,\) and \(3,\) and \(2,\)"):
+        stats.measured_mean([1, 2], [1, 2, 3], sure, range(2))
