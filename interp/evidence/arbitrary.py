@@ -21,7 +21,9 @@ def alphabetical_halves(pairs: PairRun, texts: Sequence[str]) -> PairRun:
 
     Returns:
         n / 2 pseudo-pairs of texts of different images, in a random order; of an odd number the one in the middle is
-        left out. Their group is that of the positive text.
+        left out. Their group is that of the positive text alone, since a pair has one: so a source may be of the base's
+        own article where one of the two is a second text, and intervals do not heed the articles of these. To take
+        together all pairs that share an article would leave hardly more than one group, for each pair links two.
     """
     n, order = len(pairs), sorted(range(len(texts)), key=lambda i: (texts[i].casefold(), i))
     half = n // 2

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
 import torch
 
 from interp.data.contrast import Contrast
+from interp.evidence.arbitrary import alphabetical_halves
 from interp.evidence.gather import Interventions, gather
 from interp.methods import METHODS
-from interp.methods.outcomes import align
+from interp.methods.outcomes import align, mean_iia
 from interp.methods.search import SearchConfig
-from tests.oracles.planted import CAUSE, DORMANT, MARK, Kind, axis, planted
+from interp.stats import Estimate
+from tests.oracles.planted import CAUSE, DORMANT, MARK, Kind, Network, axis, planted
 
 parts = cache(planted)
+KINDS: tuple[Kind, ...] = ("carries", "dormant", "neither")
 LEVERS = ("das", "lever")
+INITIAL = 12  # a direction of which the network makes nothing
 
 
 @cache
@@ -143,6 +148,49 @@ def test_the_calibrated_search_refuses_what_steers_scores_without_a_preference()
     assert said["iia_low"] < 0.5
     assert said["auc_low"] < 0.5
     assert said["gap_low"] < 0 < said["gap_high"]
+
+
+@cache
+def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> Estimate:
+    """IIA of what the same search finds for halves of the negative texts, as the chosen cell of a sweep says it.
+
+    Args:
+        read: whether the half of a text can be read from its stream, along a direction that says nothing else.
+    """
+    halves = []
+    for seed, part in enumerate(parts(kind)):
+        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed + 100))
+        run = part.pairs.run
+        assert isinstance(run, Network)
+        h = run.h.clone()
+        if read:
+            h[len(part) :] += torch.where(order < len(part) // 2, 3.0, -3.0)[:, None] * run.axes[:, INITIAL]
+        pairs = replace(part.pairs, run=replace(run, h=h))
+        halves.append(replace(part, pairs=alphabetical_halves(pairs, [f"{number:04d}" for number in order.tolist()])))
+    basis = METHODS[method].fit(halves[0], halves[1], [1], SearchConfig())[0].basis
+    return mean_iia([align(halves[2], basis, sources="random", seed=0)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["das", "calibrated"])
+def test_for_a_label_that_the_stream_does_not_hold_no_search_finds_anything(kind: Kind, method: str):
+    """The made-up texts have nothing to do with the streams: IIA is that of a coin, whatever the network is like."""
+    found = of_an_arbitrary_label(kind, method, read=False)
+    assert found.low < 0.5 < found.high < 0.65
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_arbitrary_label_does_not_tell_the_networks_apart(kind: Kind):
+    """A label that can be read but that nothing depends on is mixed with whatever moves scores: with `CAUSE` in the
+    network of which it carries the preference, with `DORMANT` in the others. DAS has a perfect IIA in all three, so a
+    high IIA for an arbitrary label says that IIA is no evidence, not that this subspace is a wrong one. Calibration
+    and necessity tell them apart. The search for calibration finds nothing in any of them: between the halves there
+    is no gap that it could move scores by."""
+    assert of_an_arbitrary_label(kind, "das", read=True).value == 1
+    assert measured(kind, "das")["iia"] > 0.99
+    refused = of_an_arbitrary_label(kind, "calibrated", read=True)
+    assert refused.low < 0.53
+    assert refused.high < 0.65
 
 
 def test_a_made_up_network_is_what_it_says():
