@@ -196,5 +196,5 @@ class FineTunedCells:
         settings = SearchConfig(sources=how.sources, seed=how.seed)
         controls = controls_of(find_methods(self.config.compared)[1:], train, rotation.size, settings)
         found = gather(train, test, rotation.basis, controls, how, contrast)
-        lost = self.tests.drop(ACCURACY, able, self.tests.swapped(tuned, test, rotation.basis, place.seed))
+        lost = self.tests.swap_lost(tuned, able, test, rotation.basis, place.seed)
         return replace(found, measures=found.measures | lost.columns("swap_transfer_lost"))

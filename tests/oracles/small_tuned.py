@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy import stats
 from torch.nn import functional
 
 import interp
-from tests.oracles.dyads import error_by_pairs
+from tests.oracles.dyads import error_by_pairs, mean_by_pairs
 from tests.oracles.evidence import Interval, controls, evidence
 from tests.oracles.small_sweep import attributed_articles, attributions, loss, of_attributions, resampled
 from tests.oracles.world import SOURCE_DRAWS, World, clean, draw_sources, exchange, gaps
 from tests.oracles.world import embed as embed_at
 
 AMONG = 64  # candidates of retrieval
+PROMPT_DRAWS = 8  # of the pairs that prompts of zero-shot classification take Z from
 
 
 def tuned_measures(
@@ -43,7 +45,8 @@ def tuned_measures(
     hits = [[hits for hits, _ in retrieval(of, "test")] for of in (base, world)]
     lost = [(a + b - c - d) / 2 for (a, b), (c, d) in zip(*(zip(*both, strict=True) for both in hits), strict=True)]
     articles = world.all("test", "group")
-    shares["retrieval_drop"] = resampled(lost, [articles[i] for some in sets_of(world, "test") for i in some])
+    numbered = [(f"set {number}", articles[i]) for number, some in enumerate(sets_of(world, "test")) for i in some]
+    shares["retrieval_drop"] = mean_by_pairs(lost, *zip(*numbered, strict=True))
     lost = [theirs - ours for theirs, ours in zip(classified(base, classes), classified(world, classes), strict=True)]
     shares["transfer_drop"] = resampled(lost, range(len(lost)))
     shares["swap_transfer_lost"] = swap_transfer_lost(world, classes, layer, basis, seed)
@@ -113,29 +116,42 @@ def prompts(classes: Path) -> list[str]:
 
 def swap_transfer_lost(world: World, classes: Path, layer: int, basis: torch.Tensor, seed: int) -> Interval:
     """Hits that are lost where each prompt has Z of the description, or of the caption, of a random pair of test."""
-    texts, n = prompts(classes), len(world.pairs["test"])
-    drawn = torch.randint(n, (len(texts),), generator=torch.Generator().manual_seed(seed))
-    lost = np.array(classified(world, classes))
-    for kind in ("description", "caption"):
-        given = clean(world, "test", kind, layer)[1][drawn]
-        lost -= 0.5 * np.array(classified(world, classes, embed_at(world, texts, layer, exchange(basis, given))[0]))
-    return resampled(lost.tolist(), range(len(lost)))
+    texts, n, generator = prompts(classes), len(world.pairs["test"]), torch.Generator().manual_seed(seed)
+    images, drops = labelled(world, classes), []
+    streams = [clean(world, "test", kind, layer)[1] for kind in ("description", "caption")]
+    for _ in range(PROMPT_DRAWS):
+        drawn = torch.randint(n, (len(texts),), generator=generator)
+        swapped = [embed_at(world, texts, layer, exchange(basis, given[drawn]))[0] for given in streams]
+        now = np.mean([hits_of(images, one) for one in swapped], axis=0)
+        drops.append(np.array(hits_of(images, embed(world, texts))) - now)
+    return with_draws(resampled(np.mean(drops, axis=0).tolist(), range(len(images))), np.mean(drops, axis=1))
 
 
-def classified(world: World, classes: Path, texts: torch.Tensor | None = None) -> list[float]:
-    """Of each image whether zero-shot classification is right, one after another.
+def with_draws(of_images: Interval, drops: np.ndarray) -> Interval:
+    """A mean over draws whose interval also holds what would come out of other draws."""
+    mean, low, high = of_images
+    reach = stats.t(len(drops) - 1).ppf(0.975) * drops.std(ddof=1) / math.sqrt(len(drops))
+    return mean, mean - math.sqrt((mean - low) ** 2 + reach**2), mean + math.sqrt((high - mean) ** 2 + reach**2)
 
-    Args:
-        texts: embeddings of the prompts, by default as they are.
-    """
-    names, hits = sorted(path.name for path in classes.iterdir()), []
-    texts = embed(world, prompts(classes)) if texts is None else texts
-    for right, name in enumerate(names):
+
+def classified(world: World, classes: Path) -> list[float]:
+    """Of each image whether zero-shot classification is right."""
+    return hits_of(labelled(world, classes), embed(world, prompts(classes)))
+
+
+def labelled(world: World, classes: Path) -> list[tuple[int, torch.Tensor]]:
+    """The class and the embedding of each image, one after another."""
+    found = []
+    for right, name in enumerate(sorted(path.name for path in classes.iterdir())):
         for path in sorted((classes / name).iterdir()):
             pixels = world.clip.processor([Image.open(path).convert("RGB")], return_tensors="pt")["pixel_values"]
-            image = world.clip.model.get_image_features(pixel_values=pixels.double()).pooler_output[0]
-            hits.append(float(int((texts @ image).argmax()) == right))
-    return hits
+            found.append((right, world.clip.model.get_image_features(pixel_values=pixels.double()).pooler_output[0]))
+    return found
+
+
+def hits_of(images: Sequence[tuple[int, torch.Tensor]], texts: torch.Tensor) -> list[float]:
+    """Of each image whether the text of its class fits it best."""
+    return [float(int((texts @ image).argmax()) == right) for right, image in images]
 
 
 def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -> list[str]:

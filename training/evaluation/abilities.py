@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from interp.clip.model import Clip, Tokens, tokenize
 from interp.data.pairs import digest
 from interp.data.transfer import LabelledImages
 from interp.methods.pairs import PairsAtSite
-from interp.stats import Estimate, mean_of_means
+from interp.stats import Estimate, clustered_mean, mean_of_means
 from interp.tensors import Basis, Embeddings
 from training.evaluation import tasks
 from training.evaluation.zeroshot import classify, retrieval, swapped_prompts
@@ -69,30 +70,57 @@ class AbilityTests:
             able[RETRIEVAL, kind] = retrieval(self.retrieved.embeddings.to(said), said, self.groups)
         return able
 
-    def swapped(self, clip: Clip, part: PairsAtSite, basis: Basis, seed: int) -> Able:
-        """What a model gets right of each classification set with Z of other texts in its prompts, of which half are
-        positive: see `swapped_prompts`."""
-        counts = [sum(one.prompts) for one in self.classified]
-        prompts = self.tokens.take(torch.arange(sum(counts)))
-        both = [each.split(counts) for each in swapped_prompts(clip, prompts, part, basis, seed)]
-        return {
-            (ACCURACY, one.name): np.mean([_hits(one, texts) for texts in each], axis=0)
-            for one, *each in zip(self.classified, *both, strict=True)
-        }
-
     def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
         """What is lost of a kind of ability, on average over the sets of images, or over the kinds of text.
 
-        The interval resamples images, of sets that have the same ones together; or the groups of pairs (articles).
+        Of accuracy the interval resamples images, of sets that have the same ones together. Of retrieval it is
+        `clustered_mean` of what is lost of each pair, with the sets as clusters, since within one texts compete. In the
+        toy world these are all there are. Of other data, the pairs of an article may be in several sets, so that two
+        pairs depend on each other if they share a set or an article. No interval with fewer than three sets, or where
+        the same is lost of all pairs.
         """
         lost = {of: base[kind, of].astype(float) - tuned[kind, of] for known, of in base if known == kind}
         if kind == RETRIEVAL:
-            return mean_of_means([(np.mean(list(lost.values()), axis=0), np.array(self.retrieved.groups))])
+            sets = np.array([f"set {number}" for number in self.groups])
+            return clustered_mean(np.mean(list(lost.values()), axis=0), sets, np.array(self.retrieved.groups))
         samples: dict[str, list[np.ndarray]] = {}
         for one in self.classified:
             samples.setdefault(one.sample, []).append(lost[one.name])
         means = [np.mean(sets, axis=0) for sets in samples.values()]
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
+
+    def swap_lost(self, clip: Clip, base: Able, part: PairsAtSite, basis: Basis, seed: int) -> Estimate:
+        """What is lost of accuracy with Z of other texts in the prompts, of which half are positive: the mean over the
+        draws of `swapped_prompts`.
+
+        The interval holds two errors that have nothing to do with each other: that of images, as in `drop`, and that of
+        draws, mean ± t · √(variance between draws / draws). Each end is as far from the mean as the square root of the
+        sum of both distances squared (Zou & Donner 2008), so draws that all agree leave the interval of images. The
+        pairs that are drawn from are taken as they are.
+
+        Args:
+            base: what the model gets right with the prompts as they are.
+            part, basis, seed: as for `swapped_prompts`.
+        """
+        counts = [sum(one.prompts) for one in self.classified]
+        prompts = self.tokens.take(torch.arange(sum(counts)))
+        draws: list[Able] = [
+            {
+                (ACCURACY, one.name): np.mean([_hits(one, texts) for texts in both], axis=0)
+                for one, *both in zip(self.classified, *(each.split(counts) for each in kinds), strict=True)
+            }
+            for kinds in swapped_prompts(clip, prompts, part, basis, seed)
+        ]
+        mean = self.drop(ACCURACY, base, {key: np.mean([draw[key] for draw in draws], axis=0) for key in draws[0]})
+        lost = [np.mean([base[key].mean() - hits.mean() for key, hits in draw.items()]) for draw in draws]
+        return _wider(mean, clustered_mean(lost, np.arange(len(lost))))
+
+
+def _wider(found: Estimate, error: Estimate) -> Estimate:
+    """The first estimate, with an interval that holds another error too, which is 0 where that has no interval."""
+    further = 0.0 if math.isnan(error.low) else error.high - error.value
+    low, high = (math.hypot(found.value - end, further) for end in (found.low, found.high))
+    return replace(found, low=found.value - low, high=found.value + high)
 
 
 def _hits(one: Classified, prompts: Embeddings) -> np.ndarray:

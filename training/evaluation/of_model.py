@@ -220,14 +220,13 @@ def _transfer(on: EvaluatedPairs, classified: Sequence[LabelledImages]) -> Job:
     def compute() -> TaskResult:
         total = sum(map(len, classified))
         with tqdm(total=total, desc="transfer", unit="image", leave=False, disable=None) as bar:
-            rows, notes = measure.transfer(on.clip, classified, bar.update)
+            rows, hits, notes = measure.transfer(on.clip, classified, bar.update)
         held_out = on.features.take(on.held_out)
         found, said = measure.retrievals(on.clip, on.data, held_out, seed=on.config.seed)
         if on.aligned is not None and on.reference is not None:
             tests = ability_tests(on.clip, list(classified), on.data, held_out)
-            part, basis = on.aligned.part(on.clip, held_out), on.aligned.rotation.basis
-            swapped = tests.swapped(on.clip, part, basis, on.config.seed)
-            lost = tests.drop(ACCURACY, tests.of(on.clip), swapped)
+            part, able = on.aligned.part(on.clip, held_out), {(ACCURACY, name): of for name, of in hits.items()}
+            lost = tests.swap_lost(on.clip, able, part, on.aligned.rotation.basis, on.config.seed)
             found.append(measured("transfer", SETS, "swap transfer lost", lost))
         return TaskResult(rows + found, [*notes, *said])
 

@@ -76,15 +76,17 @@ def concadia(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tu
 
 def transfer(
     clip: Clip, tasks: Sequence[LabelledImages], on_image: Callable[[], object] = lambda: None
-) -> tuple[list[Number], list[str]]:
-    """Zero-shot accuracy and macro-F1 on each task; and sentences the user should read."""
-    out, notes = [], []
+) -> tuple[list[Number], dict[str, np.ndarray], list[str]]:
+    """Zero-shot accuracy and macro-F1 on each task; by task whether each image is a hit; and sentences the user should
+    read."""
+    out, hits, notes = [], {}, []
     for task in tasks:
         guess, labels, some = _classified(clip, task, on_image)
-        out.append(measured("transfer", task.name, "accuracy", _accuracy(guess, labels)))
+        hits[task.name] = guess == labels
+        out.append(measured("transfer", task.name, "accuracy", wilson(int(hits[task.name].sum()), len(labels))))
         out.append(Number("transfer", task.name, "macro_f1", macro_f1(labels, guess, len(task.classes)), len(labels)))
         notes += [*task.notes, *some]
-    return out, notes
+    return out, hits, notes
 
 
 def _classified(
@@ -92,10 +94,6 @@ def _classified(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     images, notes = embed_cached(clip, task.keys, task.open_image, on_image=on_image)
     return zero_shot(clip, task, images), np.array(task.labels), notes
-
-
-def _accuracy(guess: np.ndarray, labels: np.ndarray) -> Estimate:
-    return wilson(int((guess == labels).sum()), len(labels))
 
 
 def random_sets(n: int, seed: int) -> tuple[list[int], list[str]]:

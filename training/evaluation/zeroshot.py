@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import swap
 from interp.methods.pairs import PairsAtSite, push_all
 from interp.tensors import Basis, Embeddings, Float, Tensor
+
+DRAWS = 8  # of the pairs that prompts take Z from
 
 
 def zero_shot(clip: Clip, task: LabelledImages, images: Embeddings) -> np.ndarray:
@@ -45,22 +47,29 @@ def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Seque
 
 
 @torch.inference_mode()
-def swapped_prompts(clip: Clip, prompts: Tokens, part: PairsAtSite, basis: Basis, seed: int) -> list[Embeddings]:
+def swapped_prompts(
+    clip: Clip, prompts: Tokens, part: PairsAtSite, basis: Basis, seed: int
+) -> Iterator[tuple[Embeddings, Embeddings]]:
     """Prompts that have been given Z of texts about other things: what kind of text it is should not change an answer.
 
     Args:
         part: pairs whose texts Z is taken from, in the same model.
         basis: of Z, orthonormal, shape (d, k).
-        seed: draws a pair for each prompt.
+        seed: draws a pair for each prompt, `DRAWS` times, on their own.
 
-    Returns:
-        Unit-norm embeddings of all prompts with Z of their pair's positive text, and with that of its negative one.
+    Yields:
+        For each draw the unit-norm embeddings of all prompts with Z of their pair's positive text, and with that of its
+        negative one.
     """
     run, layer = clean_texts(clip, prompts, [part.site.layer]), part.site.layer
-    drawn = torch.randint(len(part), (len(prompts),), generator=torch.Generator().manual_seed(seed))
-    return [
-        push_all(run, layer, swap(run.stream(layer), part.streams[rows], basis)) for rows in (drawn, drawn + len(part))
-    ]
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(DRAWS):
+        drawn = torch.randint(len(part), (len(prompts),), generator=generator)
+        positive, negative = (
+            push_all(run, layer, swap(run.stream(layer), part.streams[rows], basis))
+            for rows in (drawn, drawn + len(part))
+        )
+        yield positive, negative
 
 
 def retrieval_losses(images: Embeddings, texts: Embeddings, groups: Sequence[str], scale: float) -> np.ndarray:

@@ -813,7 +813,7 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
 
 def test_zero_shot_classes_are_those_of_a_loop(small: Clip):
     sets = load_transfer("toy", limit=30)
-    rows, notes = tasks.transfer(small, sets)
+    rows, _, notes = tasks.transfer(small, sets)
     found = by_key(rows)
     assert len(found) == 2 * len(sets) == 8
     assert set(notes) == {"30 of the 1024 images of toy are used"}
