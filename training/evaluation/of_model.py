@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from interp.attribution.drawing import attributed_pairs
@@ -39,7 +40,8 @@ from training.evaluation.of_scores import text_scores
 from training.loop import ROTATION
 
 LEAST = 2  # pairs that sources of the own kind need
-REFERENCE = 2048  # train pairs that tell what the gap is; more tell it no better than the held-out pairs are measured
+# Train pairs that tell what the gap is, drawn at random; more tell it no better than the held-out pairs are measured.
+REFERENCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +161,17 @@ def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:
 
 
 def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None, list[str]]:
-    """Train pairs that the evidence refers to, at most `REFERENCE`, with their images; and notes."""
+    """Train pairs that the evidence refers to, with their images, and notes: of more than `REFERENCE` as many, drawn at
+    random with the seed, in the order of the data."""
     if on.config.controls == "none" or on.aligned is None:
         return None, []
-    train = tuple(pair for pair in every.pairs if pair.split == "train")[:REFERENCE]
+    train = [pair for pair in every.pairs if pair.split == "train"]
+    # Files are often in the order of articles, whose first ones need not be like the others.
+    drawn = np.random.default_rng(on.config.seed).permutation(len(train))[:REFERENCE]
+    train = [train[i] for i in sorted(drawn.tolist())]
     if min(len(train), len(on.held_out)) < LEAST:
         return None, [f"beside IIA nothing is measured, which takes {LEAST} train pairs and as many that are held out"]
-    features = image_features(on.clip, replace(every, pairs=train), skip_bad=on.config.skip_bad_images)
+    features = image_features(on.clip, replace(every, pairs=tuple(train)), skip_bad=on.config.skip_bad_images)
     return features, list(features.notes)
 
 

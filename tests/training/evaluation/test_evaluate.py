@@ -52,7 +52,7 @@ from tests.oracles.plain_forward import (
 )
 from training import evaluate, finetune
 from training.config import EvaluateConfig
-from training.evaluation import tasks
+from training.evaluation import of_model, tasks
 from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, terminal_table
 from training.evaluation.preferences import given_preferences, preferences
@@ -587,6 +587,31 @@ def rotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Rotation(random_basis(width, 4, draw), site).save(folder / f"{name}.safetensors")
     Rotation(random_basis(24, 4, draw), Site("text", 3)).save(folder / "right.safetensors")
     return folder
+
+
+def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monkeypatch: pytest.MonkeyPatch):
+    every = load_pairs("toy", limit=60)
+    features = image_features(small, every)
+    rotation = Rotation(random_basis(24, 7, torch.Generator().manual_seed(0)), Site("text", 3))
+    train = [pair.id for pair in every.pairs if pair.split == "train"]
+
+    def drawn(seed: int, most: int) -> list[str]:
+        monkeypatch.setattr(of_model, "REFERENCE", most)
+        config, aligned = EvaluateConfig(seed=seed), Aligned(rotation, "random", seed)
+        on = of_model.EvaluatedPairs(config, small, "toy", every, features, aligned)
+        found, notes = of_model._reference(on, every)
+        assert found is not None
+        assert notes == []
+        torch.testing.assert_close(
+            found.embeddings, features.take([every.pairs.index(p) for p in found.pairs]).embeddings
+        )
+        return [pair.id for pair in found.pairs]
+
+    assert drawn(0, len(train)) == drawn(1, 2048) == train
+    some = drawn(0, 10)
+    assert some == drawn(0, 10) == [name for name in train if name in some]
+    assert len(set(some)) == 10
+    assert len({tuple(one) for one in (some, drawn(1, 10), train[:10])}) == 3
 
 
 @pytest.mark.parametrize(
