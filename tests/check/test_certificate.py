@@ -16,11 +16,14 @@ from interp.check.findings import Finding, distance, tolerance
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, ModelError
+from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions import clean_run
 from interp.interventions.clean_run import clean_texts
+from interp.interventions.rotation import Rotation, random_basis
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import one_line, random_texts
+from training import evaluate
 
 Patch = pytest.MonkeyPatch
 ITSELF, EMPTY, WHOLE, CHANGE, STREAMS, HOOK = range(6)
@@ -147,6 +150,17 @@ def test_a_sweep_does_not_start_where_the_engine_is_wrong(small: Clip, tmp_path:
     # Not from the last block but one on: the norm behind the last block takes any scale away.
     arguments = ["--model", small.name, "--limit", "60", "--layers", "2-3", "--sizes", "2", "--objective", "das"]
     assert sweep.main([*arguments, "--out", str(out), "--jobs", "1"]) == 2
+    assert "is not certified" in one_line(capsys)
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_nor_is_a_rotation_measured(small: Clip, tmp_path: Path, monkeypatch: Patch, capsys):
+    out, rotation = tmp_path / "run", Rotation(random_basis(24, 3, torch.Generator().manual_seed(0)), Site("text", 2))
+    rotation.save(tmp_path / "rotation.safetensors")
+    scaled_step(small, monkeypatch)
+    arguments = ["--model", small.name, "--limit", "60", "--tasks", "concadia", "--out", str(out)]
+    assert evaluate.main([*arguments, "--rotation", str(tmp_path / "rotation.safetensors")]) == 2
     assert "is not certified" in one_line(capsys)
     assert not out.exists()
 

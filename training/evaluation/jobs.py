@@ -47,6 +47,8 @@ class Plan:
         about: who it is, for tables that compare.
         contrast: what the two kinds of text are called.
         shown: the pairs that are kept as examples, with the set they are of.
+        certified: the errors of the engine that a rotation is measured with, on one batch of texts (`certified_pairs`);
+            none without a rotation.
     """
 
     out: Path
@@ -56,6 +58,7 @@ class Plan:
     notes: tuple[str, ...]
     contrast: Contrast = PAPER
     shown: tuple[PairSet, tuple[Pair, ...]] | None = None
+    certified: Mapping[str, float] = field(default_factory=dict)
 
 
 def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
@@ -64,7 +67,8 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
     Returns:
         Numbers and notes of this plan's jobs.
     """
-    folder = open_run(plan.out, plan.settings, about=plan.about, **facts)
+    known = {"certified": plan.certified} if plan.certified else {}  # else those of an earlier task stay
+    folder = open_run(plan.out, plan.settings, about=plan.about, **known, **facts)
     with locked(folder):
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
@@ -76,11 +80,11 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
                 folder.write(
                     job.name, {"settings": job.settings, "rows": rows, "notes": found.notes, "details": found.details}
                 )
-        known = {key: value for job in plan.jobs for key, value in job.settings.items()}
+        asked_for = {key: value for job in plan.jobs for key, value in job.settings.items()}
         own = {job.name for job in plan.jobs}
         cells = {
             name: cell for name in TASKS
-            if (cell := folder.read(name)) is not None and (name in own or _agrees(cell, known))
+            if (cell := folder.read(name)) is not None and (name in own or _agrees(cell, asked_for))
         }  # fmt: skip
         every = [row for cell in cells.values() for row in cell["rows"]]
         write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")

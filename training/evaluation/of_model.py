@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from interp.attribution.drawing import attributed_pairs
+from interp.check.certificate import certified_pairs
 from interp.cli import slug
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
@@ -114,12 +115,14 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         sets = config.transfer or default_sets(data)
         templates = Path(config.templates) if config.templates else None
         classified = load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)
-    jobs, notes, shown, contrast = {}, [*clip.notes], None, PAPER
+    jobs, notes, shown, contrast, certified = {}, [*clip.notes], None, PAPER, dict[str, float]()
     if every is not None and pairs is not None:
         with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
             features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
         if rotation is not None and "concadia" in tasks:
             _check_sources(sources, features)
+        if rotation is not None:
+            certified = certified_pairs(clip, features, [rotation.site.layer])
         known = replace(pairs, pairs=features.pairs)
         aligned = None if rotation is None else Aligned(rotation, sources, config.seed)
         on = EvaluatedPairs(config, clip, data, known, features, aligned)
@@ -140,7 +143,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         jobs["blv"] = _blv(config, clip, rated, who)
     settings = {"kind": "evaluation", "version": VERSION, "model": clip.fingerprint}
     ordered = tuple(jobs[task] for task in tasks)
-    return Plan(out, settings, who.about(clip.fingerprint), ordered, tuple(notes), contrast, shown)
+    return Plan(out, settings, who.about(clip.fingerprint), ordered, tuple(notes), contrast, shown, certified)
 
 
 def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:

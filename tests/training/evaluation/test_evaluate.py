@@ -490,6 +490,9 @@ def test_a_rotation_for_a_base(model: str, tmp_path: Path):
         arguments = ["--model", model, "--tasks", "concadia,norms", "--limit", "60", "--out", str(tmp_path / name)]
         assert run(*arguments, "--rotation", str(tmp_path / f"{name}.safetensors")) == 0
         found[name] = table(tmp_path / name)
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        assert manifest["certified"]["a text swapped with itself, against itself"] == 0
+        assert 0 < manifest["certified"]["counterfactuals, against a plain hook"] < 1e-5
     assert run(*arguments[:-1], str(tmp_path / "none")) == 0
     plain = table(tmp_path / "none")
     same = [key for key in plain.index if key[2].startswith("preference") or key[2] == "pearson full"]
