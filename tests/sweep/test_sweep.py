@@ -492,4 +492,4 @@ def test_without_controls_a_cell_has_its_own_iia_alone(model: str, tmp_path: Pat
     assert not (out / "chosen.json").exists()
     assert (out / "directions.json").exists()
     assert "Verdict" not in said
-    assert "there is no verdict" in (out / "report.html").read_text()
+    assert "There is no verdict" in (out / "report.html").read_text()
