@@ -261,7 +261,10 @@ def _compute(work: Work, clip: Clip, missing: list[Place]) -> None:
     from tqdm import tqdm
 
     from interp.interventions.clean_run import clean_texts
+    from interp.results.sweep_run import load_sweep
     from interp.runs.folder import RunFolder, update_manifest
+    from interp.runs.place import Place
+    from interp.sweep.chosen import other_seeds
     from interp.sweep.workers import compute
 
     def prepare() -> TextRun:
@@ -274,7 +277,12 @@ def _compute(work: Work, clip: Clip, missing: list[Place]) -> None:
             print(f"note: {cut}")
         return run
 
-    compute(work, clip, prepare, missing)
+    def again() -> list[Place]:
+        if work.trained is None or work.config.controls != "all":
+            return []
+        return other_seeds(Place.of(load_sweep(work.folder).best))
+
+    compute(work, clip, prepare, missing, again)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,9 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
         on_step: called after each of `steps` steps.
     """
     model, rotation = _found(work, clip, place)
-    others = [place._replace(seed=place.seed + more + 1) for more in range(MORE_SEEDS)]
     here = _at(work, model, place)
     overlaps, angles = {}, {}
-    for other in others:
+    for other in other_seeds(place):
         found = _search(work, here.parts, other) if work.trained is None else work.trained.train(other, clip)[1]
         overlaps[other.seed] = overlap(rotation.basis, found.basis)
         angles[other.seed] = principal_angles(rotation.basis, found.basis).tolist()
@@ -66,6 +65,11 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     without = _iia(work, _at(work, untrained(clip, place.seed), place).parts, place)
     on_step()
     return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without, angles)
+
+
+def other_seeds(place: Place) -> list[Place]:
+    """Where a search or a training is made again, to see whether it finds the same subspace."""
+    return [place._replace(seed=place.seed + more + 1) for more in range(MORE_SEEDS)]
 
 
 def describe_chosen(

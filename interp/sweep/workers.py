@@ -46,13 +46,17 @@ MOST_JOBS = 8  # by default: each process holds a model of its own
 CLEAN, PATHS, CONTENT_PATHS = "clean-run.safetensors", "paths", "content-paths"
 
 
-def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[Place]) -> None:
+def compute(
+    work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequence[Place],
+    more: Callable[[], Sequence[Place]] = lambda: (),
+) -> None:  # fmt: skip
     """Compute cells and write them to the run folder, showing progress.
 
     By default there is a process for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
 
     Args:
         prepare: runs the texts; where there are several processes its result is kept on disk, and not here.
+        more: where to train once all cells are there, if there are several processes to do it side by side.
 
     Raises:
         UserError: a process died; finished cells are kept.
@@ -65,7 +69,7 @@ def compute(work: Work, clip: Clip, prepare: Callable[[], TextRun], keys: Sequen
                 (work.cache / name).mkdir(parents=True)
         if processes > 1:
             rows = _save(work, prepare())
-            _in_processes(work, rows, processes, keys)
+            _in_processes(work, rows, processes, keys, more)
         else:
             run = prepare()
             with one_thread():
@@ -179,7 +183,9 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     )
 
 
-def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place]) -> None:
+def _in_processes(
+    work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place], more: Callable[[], Sequence[Place]]
+) -> None:
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(work,))
@@ -191,6 +197,7 @@ def _in_processes(work: Work, rows: Sequence[int], processes: int, keys: Sequenc
             _run_all(pool, _search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
         with CellsProgress(work.folder, keys, at_once=processes, searches=not first) as progress:
             _run_all(pool, _cells_task, then, progress.look)
+        _run_all(pool, _train_task, more(), lambda: None)
         pool.shutdown()
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -276,3 +283,9 @@ def _search_task(keys: list[Place]) -> None:
 def _cells_task(keys: list[Place]) -> None:
     work, clip, run = _prepared()
     compute_layer(_bench(work, clip, run), RunFolder(work.folder), keys)
+
+
+def _train_task(place: Place) -> None:
+    work, clip, _ = _prepared()
+    if work.trained is not None:
+        work.trained.train(place, clip)
