@@ -45,8 +45,10 @@ def attribution_measures(
         | coverage(attributions, norms)
         | content_correlations(attributions, norms)
         | second_baseline(attributions.take(rows), from_content, norms)
-        | {"score_text": float(attributions.score.mean())}
-        | {"score_baseline_padding": float(attributions.baseline_score.mean())}
+        | {
+            "score_text": float(attributions.score.mean()),
+            "score_baseline_padding": float(attributions.baseline_score.mean()),
+        }
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from interp.data.norms import Norm
     from interp.show.pictures import Picture
 
+OfCell = TypeVar("OfCell", Chosen, Directions)
 RATINGS = "ratings.json"
 SHOWN = 60  # rows that a notebook shows at once
 
@@ -143,8 +144,7 @@ class SweepRun:
         Raises:
             StoreError: the file that says so is damaged.
         """
-        known = read_chosen(self.folder)
-        return known if known is not None and known.place == Place.of(self.best) else None
+        return self._if_chosen(read_chosen(self.folder))
 
     @cached_property
     def leading(self) -> Directions | None:
@@ -153,7 +153,10 @@ class SweepRun:
         Raises:
             StoreError: the file that says so is damaged.
         """
-        known = read_directions(self.folder)
+        return self._if_chosen(read_directions(self.folder))
+
+    def _if_chosen(self, known: OfCell | None) -> OfCell | None:
+        """What a file holds, if it is of the chosen cell."""
         return known if known is not None and known.place == Place.of(self.best) else None
 
     @cached_property
