@@ -16,7 +16,7 @@ from interp.attribution.result import Route
 from interp.cli import slug
 from interp.measures import MEASURED
 from interp.results.sweep_run import RATINGS, SweepRun
-from interp.runs.folder import StoreError
+from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.show.markup import MINUS
 from interp.show.pictures import Picture, at, points, told_apart, width_of

@@ -13,7 +13,8 @@ import pandas as pd
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 from interp.results.sweep_run import SweepRun, load_sweep
-from interp.runs.folder import RunFolder, StoreError
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from training.evaluation.compare import Evaluation, check_alike, read, tables
 from training.evaluation.evaluated_model import EvaluatedModel
 from training.evaluation.grouping import groups_of

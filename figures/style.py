@@ -13,7 +13,7 @@ import matplotlib
 from PIL import Image
 
 from figures.runs import Missing
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 from interp.show.pictures import UNHINTED, Picture, at
 
 PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its height (24.7 cm)

@@ -15,7 +15,8 @@ from PIL import Image
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.measures import MEASURED, PAPER_METHODS, MethodName
 from interp.results.sweep_run import RATINGS
-from interp.runs.folder import RunFolder, to_json, write_atomic
+from interp.runs.files import write_atomic
+from interp.runs.folder import RunFolder, to_json
 from interp.runs.place import Place
 
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")

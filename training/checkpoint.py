@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from interp.errors import UserError
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 
 
 class CheckpointError(UserError):

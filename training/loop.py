@@ -22,7 +22,7 @@ from interp.interventions.rotation import Rotation, orthonormal
 from interp.methods.outcomes import align
 from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
 from interp.methods.search import counterfactual_loss
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 from interp.stats import preference
 from interp.tensors import Basis
 from training.batches import Examples, Order, generator

@@ -35,7 +35,8 @@ from interp.data.norms import load_norm
 from interp.data.toy_scenes import VALUES, Scene, alike_scenes, sample_scenes
 from interp.data.toy_texts import KINDS, write, write_pair
 from interp.errors import UserError
-from interp.runs.folder import check_folder, to_json, write_atomic
+from interp.runs.files import write_atomic
+from interp.runs.folder import check_folder, to_json
 from training.pretrain_looks import embed_texts, measure, pixels
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from interp.clip.sites import Site, SiteMismatch
 from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation, random_basis
-from interp.runs.folder import RunFolder, locked, now, open_run, update_manifest
+from interp.runs.environment import now
+from interp.runs.folder import RunFolder, open_run, update_manifest
 from interp.tensors import Float, Tensor
 from training.batches import examples, generator
 from training.config import FinetuneConfig
@@ -114,9 +115,11 @@ def tune(
             raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
         settings = _settings(config, clip, pairs, features, free)
         settings |= {"processes": accelerator.num_processes, "mixed_precision": accelerator.mixed_precision}
-        open_run(out, settings, arguments=asdict(config), **facts)
-    accelerator.wait_for_everyone()
-    with locked(folder) if main else nullcontext():
+        opened: AbstractContextManager[RunFolder] = open_run(out, settings, arguments=asdict(config), **facts)
+    else:
+        opened = nullcontext(folder)
+    with opened:
+        accelerator.wait_for_everyone()  # others read the manifest too
         if (known := folder.manifest().get("result")) is not None:
             return known
         frozen = config.tower == "text"

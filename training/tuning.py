@@ -10,7 +10,7 @@ from interp.clip.loading import ADAPTER_WEIGHTS
 from interp.clip.model import Clip, Tower
 from interp.clip.parts import layers_pattern, linear_layers, tower_parts
 from interp.errors import UserError
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 from training.config import FinetuneConfig
 
 FULL_WEIGHTS = "model.safetensors"

@@ -13,7 +13,7 @@ import torch
 from interp.clip.model import Clip, embed_images
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest, texts_of
-from interp.runs.folder import StoreError, write_atomic
+from interp.runs.files import StoreError, write_atomic
 from interp.tensors import Embeddings
 
 if TYPE_CHECKING:
@@ -189,5 +189,7 @@ def _write(path: Path, embeddings: Embeddings) -> tuple[str, ...]:
     try:
         write_atomic(path, save({"embeddings": embeddings.contiguous()}))
     except StoreError:
-        return (f"image features cannot be kept in '{path.parent}'; set CLIP_DESCRIPTIONS_CACHE to a folder",)
+        return (
+            "image features cannot be kept between runs; set CLIP_DESCRIPTIONS_CACHE to a folder that can be written",
+        )
     return ()

@@ -13,7 +13,8 @@ from torch.autograd.function import once_differentiable
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.errors import UserError
-from interp.runs.folder import to_json, write_atomic
+from interp.runs.files import write_atomic
+from interp.runs.folder import to_json
 from interp.show.markup import table
 from interp.tensors import Basis, Float, Streams, Tensor
 

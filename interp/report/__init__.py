@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 
 if TYPE_CHECKING:
     from interp.results.sweep_run import SweepRun

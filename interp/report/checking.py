@@ -13,7 +13,8 @@ from interp.measures import MEASURED
 from interp.results.sweep_run import RATINGS, SweepRun, load_sweep
 from interp.results.tables import AGAIN, check_numbers, is_tuned
 from interp.runs.examples import FILE
-from interp.runs.folder import RunFolder, StoreError
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from interp.runs.values import Found
 
 MANIFEST = "mend the file, or run the sweep again into another folder"

@@ -13,7 +13,7 @@ from interp.report.naming import count, place
 from interp.results.norm_tests import DRAWS, LEVEL, MODELS, said
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
-from interp.runs.folder import StoreError
+from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.schema import CORRELATION, SHARE, written
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.results.choice import best_cell
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 from interp.schema import Measure, Schema, written
 from interp.show.colours import ink_on
 

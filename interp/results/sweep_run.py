@@ -21,7 +21,8 @@ from interp.results.verdict import Answer, judged, verdict
 from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.directions import Directions, read_directions
 from interp.runs.examples import Example, read_examples
-from interp.runs.folder import RunFolder, StoreError, defined, to_json, write_atomic
+from interp.runs.files import StoreError, write_atomic
+from interp.runs.folder import RunFolder, defined, to_json
 from interp.runs.place import Place
 from interp.runs.values import Found
 from interp.schema import Schema

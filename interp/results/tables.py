@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interp.runs.folder import RunFolder, StoreError, table
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder, table
 from interp.runs.place import Place
 from interp.runs.values import Found
 from interp.schema import Measure, Schema, Where

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from interp.runs.folder import RunFolder, to_json, write_atomic
+from interp.runs.files import write_atomic
+from interp.runs.folder import RunFolder, to_json
 from interp.runs.place import Place
 from interp.runs.values import Found
 from interp.stats import Estimate

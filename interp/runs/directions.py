@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from interp.runs.examples import Example, keep_pictures
-from interp.runs.folder import RunFolder, to_json, write_atomic
+from interp.runs.files import write_atomic
+from interp.runs.folder import RunFolder, to_json
 from interp.runs.place import Place
 from interp.runs.values import Found
 from interp.schema import written

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.runs.folder import RunFolder, to_json, write_atomic
+from interp.runs.files import write_atomic
+from interp.runs.folder import RunFolder, to_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
-import platform
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from interp.errors import UserError
+from interp.runs.environment import environment, now
+from interp.runs.files import (
+    LOCK,
+    MANIFEST,
+    UNFINISHED,
+    StoreError,
+    check_tree,
+    read_bytes,
+    remove_unfinished,
+    write_atomic,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accelerate", "wordfreq", "clip-descriptions")
-
-
-class StoreError(UserError):
-    """The run folder cannot be used; the message is one line that says how to mend it."""
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever happens.
-
-    Raises:
-        StoreError: the folder cannot be written to.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StoreError(f"cannot write '{path}': {error.strerror or error}; choose another folder") from error
 
 
 def to_json(value: Any) -> str:
@@ -90,19 +67,25 @@ class RunFolder:
     @property
     def manifest_path(self) -> Path:
         """Of the manifest, whether it is there or not."""
-        return self.path / "manifest.json"
+        return self.path / MANIFEST
 
     def cell_path(self, name: str) -> Path:
         """Of a cell's file, whether it is there or not."""
         return self.path / "cells" / f"{name}.json"
 
     def manifest(self) -> dict[str, Any]:
-        """Raises `StoreError` if there is none or it is damaged."""
+        """What the manifest says.
+
+        Raises:
+            StoreError: there is none, it is damaged, or something in the folder leads out of it.
+        """
+        check_tree(self.path)
+        data = read_bytes(self.manifest_path)
+        if data is None:
+            raise StoreError(f"'{self.path}' is not a run folder: it has no manifest.json")
         try:
-            content = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise StoreError(f"'{self.path}' is not a run folder: it has no manifest.json") from None
-        except (OSError, ValueError) as error:
+            content = json.loads(data)
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"cannot read '{self.manifest_path}': {error}") from error
         if not isinstance(content, dict) or not isinstance(content.get("settings", {}), dict):
             raise StoreError(f"'{self.manifest_path}' is not the manifest of a run")
@@ -111,8 +94,8 @@ class RunFolder:
     def read(self, name: str) -> dict[str, Any] | None:
         """A finished cell, or None if it is missing or damaged."""
         try:
-            content = json.loads(self.cell_path(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = json.loads(read_bytes(self.cell_path(name)) or b"")
+        except (StoreError, ValueError, RecursionError):
             return None
         return content if isinstance(content, dict) else None
 
@@ -125,41 +108,51 @@ class RunFolder:
         write_atomic(self.cell_path(name), to_json(cell))
 
 
-def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> RunFolder:
-    """Start a run in a folder, or go on with the one that is there.
+@contextmanager
+def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> Iterator[RunFolder]:
+    """Start a run in a folder, or go on with the one that is there, and keep other processes out meanwhile.
+
+    Whoever is refused has written nothing. The lock ends with this process, however that ends.
 
     Args:
         settings: whatever the numbers depend on; a run is resumed only if they are the same.
         facts: anything else for the manifest (arguments, notes).
 
     Raises:
-        StoreError: the folder cannot be written, holds something else, or holds a run with other settings.
+        StoreError: the folder cannot be written, holds something else, or holds a run with other settings; another
+            process works there.
     """
     folder = RunFolder(path)
     wanted = json.loads(to_json(settings))
     check_folder(path)
-    if folder.manifest_path.is_file():
-        before = folder.manifest()
-        for key in sorted(
-            set(wanted) | set(before.get("settings", {})), key=lambda name: (name not in ("kind", "version"), name)
-        ):
-            old, new = before.get("settings", {}).get(key), wanted.get(key)
-            if old != new:
-                raise StoreError(
-                    f"'{path}' holds a run with {key} = {_short(old)}, not {_short(new)}; "
-                    "remove it, or choose another folder"
-                )
-        update_manifest(folder, resumed=[*before.get("resumed", []), {"at": now(), **environment()}], **facts)
-    else:
-        content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
-        write_atomic(folder.manifest_path, to_json(content))
-    return folder
+    with _locked(folder):
+        check_tree(path)
+        before = folder.manifest() if folder.manifest_path.is_file() else None
+        if before is not None:
+            _check_settings(folder, before.get("settings", {}), wanted)
+        remove_unfinished(path)
+        if before is None:
+            content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
+            write_atomic(folder.manifest_path, to_json(content))
+        else:
+            update_manifest(folder, resumed=[*before.get("resumed", []), {"at": now(), **environment()}], **facts)
+        yield folder
+
+
+def _check_settings(folder: RunFolder, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for key in sorted(set(wanted) | set(before), key=lambda name: (name not in ("kind", "version"), name)):
+        old, new = before.get(key), wanted.get(key)
+        if old != new:
+            raise StoreError(
+                f"'{folder.path}' holds a run with {key} = {_short(old)}, not {_short(new)}; "
+                "remove it, or choose another folder"
+            )
 
 
 def check_folder(path: Path) -> None:
     """Raise `StoreError` if a run cannot be kept in a folder; nothing is written."""
     try:
-        if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
+        if path.is_dir() and any(map(_is_foreign, path.iterdir())) and not (path / MANIFEST).is_file():
             raise StoreError(f"'{path}' is not empty and is no run folder; choose another one")
         if path.exists() and not path.is_dir():
             raise StoreError(f"'{path}' is a file; choose a folder")
@@ -170,20 +163,27 @@ def check_folder(path: Path) -> None:
         raise StoreError(f"cannot write '{path}': '{there}' cannot be written to; choose another folder")
 
 
-@contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Keep other processes from working in a run folder; the lock ends with this process, however that ends.
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is none of those that a run leaves that was killed before it had a manifest."""
+    return path.name != LOCK and not (path.name.startswith(f".{MANIFEST}.") and path.name.endswith(UNFINISHED))
 
-    Raises:
-        StoreError: another process works there.
-    """
-    lock = FileLock(folder.path / ".lock", timeout=0)
+
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    """Keep other processes from working in a run folder."""
+    path = folder.path / LOCK
     try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise StoreError(f"'{path}' is no file; remove it")
+        lock = FileLock(path, timeout=0)
         lock.acquire()
     except Timeout as error:
         raise StoreError(
             f"another process is at work in '{folder.path}'; wait for it, or choose another folder"
         ) from error
+    except OSError as error:
+        raise StoreError(f"cannot write '{path}': {error.strerror or error}; choose another folder") from error
     try:
         yield
     finally:
@@ -200,41 +200,6 @@ def update_manifest(folder: RunFolder, **facts: Any) -> None:
     write_atomic(folder.manifest_path, to_json(folder.manifest() | facts))
 
 
-def now() -> str:
-    """The time in UTC, as ISO 8601 writes it, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def environment() -> dict[str, Any]:
-    """Versions, commit and machine, for the manifest."""
-    versions: dict[str, str | None] = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = None
-    return {
-        "versions": versions,
-        "python": platform.python_version(),
-        "machine": {"system": platform.platform(), "cpus": os.cpu_count()},
-        "git": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of this code, marked if files were changed since; None outside of a repository."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def table(rows: Iterable[Mapping[str, Any]], by: list[str]) -> pd.DataFrame:
     """The rows as a table, sorted."""
     import pandas as pd
@@ -244,8 +209,6 @@ def table(rows: Iterable[Mapping[str, Any]], by: list[str]) -> pd.DataFrame:
 
 def write_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
     """Write NAME.csv (every digit) and NAME.parquet, each whole or not at all."""
-    import io
-
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     write_atomic(folder / f"{name}.csv", frame.to_csv(index=False))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interp.runs.folder import StoreError
+from interp.runs.files import StoreError
 from interp.runs.place import Place
 
 LARGEST = 2**53  # beyond it neither JavaScript nor a column of floats counts exactly

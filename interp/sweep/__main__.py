@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -103,8 +104,9 @@ def sweep(config: SweepConfig) -> int:
     from interp.data import load_pairs
     from interp.data.norms import load_norms
     from interp.results.sweep_run import keep_ratings
+    from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, keep_examples
-    from interp.runs.folder import RunFolder, check_folder, locked, now, update_manifest
+    from interp.runs.folder import RunFolder, check_folder, update_manifest
     from interp.sweep.finish import finish
     from interp.sweep.objectives import find_objective
     from interp.sweep.work import Work
@@ -127,13 +129,12 @@ def sweep(config: SweepConfig) -> int:
         trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
         return Work(
             config, clip.fingerprint, features.to("cpu"), tuple(norms),
-            tuple(sorted({place.layer for place in places})), tuple(attributed), folder.path, trained,
+            tuple(sorted({place.layer for place in places})), tuple(attributed), config.folder, trained,
         )  # fmt: skip
 
     left = {place.layer for place in places if RunFolder(config.folder).read(place.name) is None}
     certified = certified_pairs(clip, features, left) if left else {}
-    folder = _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places)
-    with locked(folder):
+    with _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places) as folder:
         shutil.rmtree(folder.path / "cache", ignore_errors=True)  # of a run that was killed
         missing = [place for place in places if folder.read(place.name) is None]
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
@@ -204,7 +205,7 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Obj
 def _open(
     config: SweepConfig, settings: dict[str, Any], pairs: PairSet, norms: list[Norm], notes: list[str],
     places: list[Place],
-) -> RunFolder:  # fmt: skip
+) -> AbstractContextManager[RunFolder]:  # fmt: skip
     from interp.runs.folder import open_run
 
     own = {"data": pairs.fingerprint, "pairs": len(pairs), "contrast": list(pairs.contrast.kinds)}
@@ -246,7 +247,7 @@ def _chosen(
 
 def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:
     """Whether a file holds what belongs to a cell; a damaged one does not."""
-    from interp.runs.folder import StoreError
+    from interp.runs.files import StoreError
 
     try:
         known = read(folder)

@@ -7,7 +7,8 @@ from interp.report.checking import load_checked
 from interp.results.heatmaps import heatmaps
 from interp.results.norm_tests import FILE, said
 from interp.results.terminal import terminal_table
-from interp.runs.folder import RunFolder, write_atomic, write_table
+from interp.runs.files import write_atomic
+from interp.runs.folder import RunFolder, write_table
 
 
 def finish(folder: RunFolder) -> None:

@@ -21,7 +21,8 @@ from interp.report.page import page
 from interp.results.sweep_run import RATINGS
 from interp.runs import directions
 from interp.runs.directions import End, EndText, EndWord, Leading
-from interp.runs.folder import RunFolder, StoreError
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from tests.run_folders import write_sweep
 

@@ -14,7 +14,7 @@ from interp.report import evidence
 from interp.report.checking import load_checked
 from interp.report.page import page
 from interp.results.sweep_run import SweepRun
-from interp.runs.folder import StoreError
+from interp.runs.files import StoreError
 from tests.report.test_hostile import fill
 from tests.run_folders import write_sweep
 

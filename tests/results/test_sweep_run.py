@@ -18,7 +18,7 @@ from interp.results import sweep_run
 from interp.results.heatmaps import heatmaps
 from interp.results.sweep_run import load_sweep
 from interp.results.terminal import terminal_table
-from interp.runs.folder import StoreError
+from interp.runs.files import StoreError
 from interp.schema import SCORE, Measure, Schema
 from tests.oracles.plain_forward import one_line
 from tests.run_folders import Question, write_sweep

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from interp.runs.chosen import FILE, Chosen, keep_chosen, read_chosen
-from interp.runs.folder import RunFolder, StoreError
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
 

@@ -22,7 +22,8 @@ from interp.runs.directions import (
     read_directions,
 )
 from interp.runs.examples import Example, picture_path
-from interp.runs.folder import RunFolder, StoreError
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 
 PLACE = Place(8, 16, 0)

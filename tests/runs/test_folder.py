@@ -2,65 +2,145 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from interp.runs.folder import RunFolder, StoreError, open_run, to_json, write_atomic
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder, open_run, to_json
+
+
+def start(path: Path, settings: dict[str, object], **facts: object) -> RunFolder:
+    """What `open_run` does, without staying at work there."""
+    with open_run(path, settings, **facts) as folder:
+        return folder
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def test_a_run_is_started_and_resumed(tmp_path: Path):
     path = tmp_path / "runs" / "one"
-    folder = open_run(path, {"seed": 1, "sizes": (2, 4)}, arguments={"x": 1})
+    folder = start(path, {"seed": 1, "sizes": (2, 4)}, arguments={"x": 1})
     manifest = folder.manifest()
     assert manifest["settings"] == {"seed": 1, "sizes": [2, 4]}
     assert manifest["versions"]["torch"]
     assert manifest["resumed"] == []
-    again = open_run(path, {"seed": 1, "sizes": (2, 4)}, arguments={"x": 2})
+    again = start(path, {"seed": 1, "sizes": (2, 4)}, arguments={"x": 2})
     assert len(again.manifest()["resumed"]) == 1
     assert again.manifest()["started"] == manifest["started"]
     assert again.manifest()["arguments"] == {"x": 2}
 
 
 def test_other_settings_are_refused_and_named(tmp_path: Path):
-    open_run(tmp_path / "r", {"seed": 1, "data": "a"})
-    before = (tmp_path / "r" / "manifest.json").read_text()
+    start(tmp_path / "r", {"seed": 1, "data": "a"})
+    before = contents(tmp_path)
     with pytest.raises(StoreError, match="holds a run with seed = 1, not 2"):
-        open_run(tmp_path / "r", {"seed": 2, "data": "a"})
-    assert (tmp_path / "r" / "manifest.json").read_text() == before
+        start(tmp_path / "r", {"seed": 2, "data": "a"})
+    assert contents(tmp_path) == before
 
 
 def test_foreign_folders_are_left_alone(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(StoreError, match="not empty and is no run folder"):
-        open_run(tmp_path, {})
+        start(tmp_path, {})
     with pytest.raises(StoreError, match="is a file"):
-        open_run(tmp_path / "thesis.txt", {})
+        start(tmp_path / "thesis.txt", {})
     with pytest.raises(StoreError, match="choose another folder"):
-        open_run(tmp_path / "thesis.txt" / "run", {})
+        start(tmp_path / "thesis.txt" / "run", {})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_whoever_comes_second_writes_nothing(tmp_path: Path):
+    """Another process, with other settings or the same, while the first one is at work."""
+    code = (
+        "import sys; from pathlib import Path; from interp.runs.folder import open_run\n"
+        "with open_run(Path(sys.argv[1]), {'steps': int(sys.argv[2])}, note=sys.argv[2]): pass"
+    )
+    with open_run(tmp_path / "r", {"steps": 10}, note="first"):
+        before = contents(tmp_path)
+        for steps in ("10", "20"):
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(tmp_path / "r"), steps], capture_output=True, check=False
+            )
+            assert b"another process is at work" in done.stderr
+            assert contents(tmp_path) == before
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "r"), "10"], check=False).returncode == 0
+
+
+def test_a_run_that_was_killed_before_it_had_a_manifest_can_be_started(tmp_path: Path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / ".lock").touch()
+    (tmp_path / "r" / ".manifest.json.abc.part").write_text("{")
+    folder = start(tmp_path / "r", {})
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "manifest.json"]
+
+
+def test_what_a_killed_process_left_half_written_is_removed_at_the_next_start(tmp_path: Path):
+    folder = start(tmp_path / "r", {})
+    inner = start(tmp_path / "r" / "tuned" / "a", {})
+    folder.write("a", {})
+    left = [folder.path / ".manifest.json.x.part", folder.path / "cells" / ".a.json.y.part"]
+    others = [inner.path / ".history.csv.z.part", folder.path / "cells" / "mine.part"]
+    for path in (*left, *others):
+        path.write_text("{")
+    start(folder.path, {})
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others)  # of a run that may be at work itself; of somebody
+
+
+@pytest.mark.parametrize("name", ["cells", "cells/a.json", "examples", ".lock", "manifest.json", "tuned/x/y"])
+def test_links_that_lead_out_are_not_followed(tmp_path: Path, name: str):
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "manifest.json").write_text('{"settings": {}}')
+    folder = start(tmp_path / "r", {})
+    folder.write("a", {})
+    path = folder.path / name
+    target = private if name in ("cells", "examples") else private / "manifest.json"
+    path.rename(tmp_path / "moved") if path.exists() else path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+    before = contents(private)
+    with pytest.raises(StoreError, match="remove"):
+        start(folder.path, {})
+    with pytest.raises(StoreError, match="leads out of the run folder"):
+        folder.manifest()
+    assert contents(private) == before
+
+
+def test_links_within_a_run_folder_and_to_it_are_followed(tmp_path: Path):
+    folder = start(tmp_path / "r", {})
+    folder.write("a", {"x": 1})
+    (folder.path / "cells" / "b.json").symlink_to("a.json")
+    (tmp_path / "link").symlink_to(folder.path)
+    again = start(tmp_path / "link", {})
+    assert again.names() == ["a", "b"]
+    assert again.manifest()["settings"] == {}
+
+
+def test_a_pipe_does_not_wait_for_a_writer(tmp_path: Path):
+    folder = start(tmp_path / "r", {})
+    os.mkfifo(folder.path / "pipe")
+    with pytest.raises(StoreError, match="neither a file nor a folder"):
+        folder.manifest()
+    (folder.path / "pipe").unlink()
+    folder.manifest_path.unlink()
+    os.mkfifo(folder.manifest_path)
+    with pytest.raises(StoreError, match="neither a file nor a folder"):
+        folder.manifest()
+
+
 def test_cells_are_there_whole_or_not_at_all(tmp_path: Path):
-    folder = open_run(tmp_path / "r", {})
+    folder = start(tmp_path / "r", {})
     assert folder.read("a") is None
     folder.write("a", {"x": 0.1 + 0.2, "n": math.nan, "words": {"é": [1, math.inf]}})
     assert folder.read("a") == {"x": 0.1 + 0.2, "n": None, "words": {"é": [1, None]}}
     folder.cell_path("a").write_text('{"x": 0.3')
     assert folder.read("a") is None
-
-
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    write_atomic(tmp_path / "f", "old")
-
-    def broken(*_args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", broken)
-    with pytest.raises(StoreError, match="No space left on device"):
-        write_atomic(tmp_path / "f", "new")
-    assert (tmp_path / "f").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
 def test_json_is_exact():
@@ -73,3 +153,12 @@ def test_what_is_no_run(tmp_path: Path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(StoreError, match="cannot read"):
         RunFolder(tmp_path).manifest()
+
+
+def test_a_manifest_does_not_say_whose_it_is(tmp_path: Path):
+    import platform
+    import socket
+
+    text = start(tmp_path / "r", {}).manifest_path.read_text()
+    for private in (socket.gethostname(), platform.release(), str(Path.home()), str(tmp_path)):
+        assert private not in text

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from interp import cli
@@ -32,7 +33,7 @@ from interp.interventions.rotation import Rotation
 from interp.results.choice import best_cell
 from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
-from interp.runs.folder import RunFolder, locked
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from interp.sweep.config import SweepConfig, preset
@@ -197,7 +198,7 @@ def test_killed_and_resumed_only_what_is_missing_is_computed(done: Path, model: 
 
 
 def test_two_sweeps_do_not_share_a_folder(done: Path, model: str, capsys: pytest.CaptureFixture[str]):
-    with locked(RunFolder(done)):
+    with FileLock(done / ".lock"):
         assert run("--model", model, "--out", str(done)) == 2
     assert "another process is at work" in one_line(capsys)
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -30,7 +31,6 @@ from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation, random_basis
 from interp.methods import search
-from interp.runs.folder import RunFolder, locked
 from tests.oracles.plain_forward import one_line
 from training import finetune, loop
 from training.batches import Order, examples
@@ -386,7 +386,7 @@ def test_a_run_of_another_base_or_with_other_settings_is_not_gone_on_with(
     assert "holds a run with base = " in one_line(capsys)
     assert run(*arguments, "--model", model, "--lr", "0.5") == 2
     assert "holds a run with lr = 0.003, not 0.5" in one_line(capsys)
-    with locked(RunFolder(done)):
+    with FileLock(done / ".lock"):
         assert run(*arguments, "--model", model) == 2
     assert "another process is at work" in one_line(capsys)
     assert weights(done) == before

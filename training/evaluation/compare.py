@@ -16,7 +16,8 @@ from interp.data.blv import QUESTIONS
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
 from interp.runs.examples import OLD
-from interp.runs.folder import RunFolder, StoreError, defined
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder, defined
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
 from training.evaluation.grouping import groups_of

@@ -9,7 +9,8 @@ from typing import Any
 
 from interp.data.pairs import digest
 from interp.measures import ALIGNED
-from interp.runs.folder import RunFolder, StoreError
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 
 NEEDED = {"base", "seed", "objective", "tuning", "layer", "size", "sources"}  # settings of every run
 LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}

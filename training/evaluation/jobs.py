@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet
+from interp.runs.environment import now
 from interp.runs.examples import keep_examples
-from interp.runs.folder import locked, now, open_run, to_json, update_manifest, write_atomic, write_table
+from interp.runs.files import write_atomic
+from interp.runs.folder import open_run, to_json, update_manifest, write_table
 from training.config import TASKS
 from training.evaluation.measures import COLUMNS, Number
 
@@ -68,8 +70,7 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
         Numbers and notes of this plan's jobs.
     """
     known = {"certified": plan.certified} if plan.certified else {}  # else those of an earlier task stay
-    folder = open_run(plan.out, plan.settings, about=plan.about, **known, **facts)
-    with locked(folder):
+    with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
         for job in tqdm(plan.jobs, desc="tasks", unit="task", leave=False, disable=None):

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from interp.cli import WIDTH, cut, folded, wrapped
-from interp.runs.folder import write_atomic
+from interp.runs.files import write_atomic
 
 PLUS_MINUS = " ± "
 ACROSS = 5  # models side by side: more would not fit a page

@@ -1,0 +1,48 @@
+"""With what a run was made, for its manifest: versions, commit, kind of machine; nothing that says whose. No torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accelerate", "wordfreq", "clip-descriptions")
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601 writes it, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and kind of machine. A kernel's version or a name would tell strangers whose it is."""
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "machine": {"system": f"{platform.system()} {platform.machine()}", "cpus": os.cpu_count()},
+        "git": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this code, marked if files were changed since; None outside of a repository."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

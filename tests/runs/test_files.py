@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from interp.runs import files
+from interp.runs.files import StoreError, read_bytes, write_atomic
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_atomic(tmp_path / "f", "old")
+
+    def broken(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(StoreError, match="No space left on device; make room"):
+        write_atomic(tmp_path / "f", "new")
+    assert (tmp_path / "f").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_the_entry_of_a_renamed_file_is_flushed_after_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    flushed = []
+    sync = os.fsync
+    monkeypatch.setattr("os.fsync", lambda handle: (flushed.append(os.fstat(handle).st_mode), sync(handle)))
+    write_atomic(tmp_path / "f", "new")
+    assert [stat.S_ISDIR(mode) for mode in flushed] == [False, True]
+
+
+def test_a_folder_that_has_vanished_is_one_line(tmp_path: Path):
+    gone = tmp_path / "gone"
+    gone.symlink_to(tmp_path / "unmounted")
+    with pytest.raises(StoreError, match="cannot write") as caught:
+        write_atomic(gone / "cells" / "a.json", "x")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "f").write_bytes(b"some")
+    assert read_bytes(tmp_path / "f") == b"some"
+    assert read_bytes(tmp_path / "g") is None
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(StoreError, match="is no file"):
+            read_bytes(tmp_path / name)
+    with pytest.raises(StoreError, match="cannot read"):
+        read_bytes(tmp_path / "a\0b")
+    monkeypatch.setattr(files, "MOST_BYTES", 3)
+    with pytest.raises(StoreError, match="GiB"):
+        read_bytes(tmp_path / "f")
