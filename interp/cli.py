@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from interp.errors import UserError
+from interp.stopping import Stopped, status_of, stoppable
 
 Config = TypeVar("Config")
 WIDTH = 140  # letters of the longest line of a table
@@ -210,12 +211,27 @@ def wrapped(text: str, width: int = WIDTH) -> str:
 
 
 def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
-    """Call a command's body; user errors become one line and status 2, Ctrl-C a hint how to go on and 130."""
+    """Call a command's body; the exit status.
+
+    An error of the user, a disk or memory that has run out become one line and status 2. Ctrl-C, SIGTERM and SIGHUP
+    become a hint how to go on, and 130, 143 and 129.
+    """
     try:
-        return main()
+        with stoppable():
+            return main()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; {on_interrupt()}", file=sys.stderr)
-        return 130
+        said = str(error)
+    except KeyboardInterrupt as error:
+        how = f"ended by {error.name}" if isinstance(error, Stopped) else "interrupted"
+        print(f"\n{how}; {on_interrupt()}", file=sys.stderr)
+        return status_of(error)
+    except BrokenPipeError:  # of a reader, such as head, that has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        said = f"{where}{error.strerror or error}; mend that, and the same command goes on"
+    except MemoryError:
+        said = "there is not enough memory; use fewer data (--limit) or a smaller model"
+    print(f"error: {' '.join(said.split())}", file=sys.stderr)
+    return 2

@@ -6,19 +6,12 @@ What is computed once for all cells lies on disk, and is mapped into the memory 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import pickle
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import groupby
-from multiprocessing.connection import wait as wait_for_connection
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -38,12 +31,14 @@ from interp.methods.pairs import PairRun
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep.cell import Bench, compute_layer, search_layer
+from interp.sweep.pool import processes
 from interp.sweep.progress import CellsProgress, rotations_found
 from interp.sweep.work import Work
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
 # in the cache; those of paths, of all words and of content words alone, with a file for each text that has one
 CLEAN, PATHS, CONTENT_PATHS = "clean-run.safetensors", "paths", "content-paths"
+WORK = "work"  # in the cache: what `Work` holds, as multiprocessing itself would send it
 
 
 def compute(
@@ -62,14 +57,15 @@ def compute(
         UserError: a process died; finished cells are kept.
     """
     wanted = work.config.jobs or (min(cores(), MOST_JOBS) if work.config.device == "cpu" else 1)
-    processes = min(wanted, max(len(keys), len(work.attributed_texts)))
+    count = min(wanted, max(len(keys), len(work.attributed_texts)))
     try:
         with _on_disk(work):
+            work.cache.mkdir(mode=0o700, parents=True)  # nobody else is to put anything there
             for name in (PATHS, CONTENT_PATHS):
-                (work.cache / name).mkdir(parents=True)
-        if processes > 1:
+                (work.cache / name).mkdir()
+        if count > 1:
             rows = _save(work, prepare())
-            _in_processes(work, rows, processes, keys, more)
+            _in_processes(work, rows, count, keys, more)
         else:
             run = prepare()
             with one_thread():
@@ -184,57 +180,19 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
 
 
 def _in_processes(
-    work: Work, rows: Sequence[int], processes: int, keys: Sequence[Place], more: Callable[[], Sequence[Place]]
+    work: Work, rows: Sequence[int], count: int, keys: Sequence[Place], more: Callable[[], Sequence[Place]]
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(work,))
-    try:
+    with _on_disk(work):
+        (work.cache / WORK).write_bytes(pickle.dumps(work))
+    with processes(count, _start, str(work.cache / WORK)) as pool:
         with _paths_bar(work) as bar:
-            _run_all(pool, _path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
-        first, then = _tasks(keys, processes, alone=work.trained is not None)
+            pool.run_all(_path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
+        first, then = _tasks(keys, count, alone=work.trained is not None)
         with _searches_bar(first) as bar:
-            _run_all(pool, _search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
-        with CellsProgress(work.folder, keys, at_once=processes, searches=not first) as progress:
-            _run_all(pool, _cells_task, then, progress.look)
-        _run_all(pool, _train_task, more(), lambda: None)
-        pool.shutdown()
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise UserError(
-                "a process died, perhaps for want of memory; finished cells are kept: "
-                "run the same command again, with --jobs 1 or a smaller --limit"
-            ) from error
-        raise
-
-
-def _run_all(
-    pool: ProcessPoolExecutor, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]
-) -> None:
-    """Have the processes do a task for all items, looking now and then how far they are."""
-    with _deaf_to_ctrl_c():
-        pending = {pool.submit(task, item) for item in items}
-    while pending:
-        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
-        look()
-        for future in done:
-            future.result()
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that are started in here ignore Ctrl-C from their first moment: it is the parent's to handle."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+            pool.run_all(_search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
+        with CellsProgress(work.folder, keys, at_once=count, searches=not first) as progress:
+            pool.run_all(_cells_task, then, progress.look)
+        pool.run_all(_train_task, more(), lambda: None)
 
 
 def _paths_done(work: Work) -> int:
@@ -244,24 +202,15 @@ def _paths_done(work: Work) -> int:
 _here: tuple[Work, Clip, TextRun] | None = None  # of this worker process, set once when it starts
 
 
-def _start(work: Work) -> None:
+def _start(path: str) -> None:
     """Prepare a worker process."""
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+    work: Work = pickle.loads(Path(path).read_bytes())
     clip = load_clip(work.config.model, tokenizer=work.config.tokenizer, device=work.config.device)
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{work.config.model}' has changed since the sweep began; run it again")
     _here = work, clip, TextRun.load(clip, work.cache / CLEAN)
-
-
-def _end_with_parent() -> None:
-    """A killed sweep must not leave processes that write beside its successor's."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_connection([parent.sentinel])
-        os._exit(1)
 
 
 def _prepared() -> tuple[Work, Clip, TextRun]:
