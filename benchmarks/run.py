@@ -17,9 +17,9 @@ from benchmarks.material import concadia_lengths, typical_lengths
 from benchmarks.measure import Machine, Result, describe, measure_machine
 from interp import cli
 from interp.errors import UserError
+from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.files import write_atomic
-from interp.runs.folder import to_json
 
 PROG = "python -m benchmarks.run"
 DESCRIPTION = """\

@@ -119,7 +119,7 @@ def _of_sweep(sweep: SweepRun) -> Words:
     layer, size, seed = Place.of(sweep.best)
     of = "fine-tuned at" if sweep.shows_tuned else "frozen,"
     return Words(
-        f"{slug(sweep.manifest['arguments']['model'])}, {of} layer {layer}, size {size}", f", seed {seed}", ratings,
+        f"{slug(sweep.model_name)}, {of} layer {layer}, size {size}", f", seed {seed}", ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},
     )  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +17,44 @@ from PIL import Image
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.measures import MEASURED, PAPER_METHODS, MethodName
 from interp.results.sweep_run import RATINGS
+from interp.runs.content import NO_SUM, to_json
 from interp.runs.files import write_atomic
-from interp.runs.folder import RunFolder, to_json
+from interp.runs.folder import RunFolder, open_run
 from interp.runs.place import Place
 
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
 INTERVAL = ("_low", -0.05), ("_high", 0.05)
 TEXTS = (("a red circle at the left", "the wedding at the harbour"), ("a blue star", "the star of freedom"))
+
+
+def a_run(path: Path) -> RunFolder:
+    """The folder of some run."""
+    with open_run(path, {"kind": "sweep"}) as folder:
+        return folder
+
+
+def rewrite(path: Path, content: Any) -> None:
+    """Put something else into a file of a run, with the checksum that goes with it if it had one."""
+    if isinstance(content, dict) and "checksum" in content:
+        text = json.dumps(content | {"checksum": NO_SUM})
+        path.write_text(text.replace(NO_SUM, hashlib.sha256(text.encode()).hexdigest(), 1))
+    else:
+        path.write_text(json.dumps(content))
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """What a file of a run holds, without what says that it is intact."""
+    content = json.loads(path.read_text())
+    return {key: value for key, value in content.items() if key not in ("checksum", "run")}
+
+
+def reseal(path: Path) -> None:
+    """Make the files of a run belong to the settings that its manifest has now."""
+    folder = RunFolder(path)
+    for file in [*path.glob("cells/*.json"), *path.glob("*.json")]:
+        if file != folder.manifest_path and "checksum" in json.loads(file.read_text()):
+            folder.write_file(str(file.relative_to(path)), kept(file))
 
 
 @dataclass(frozen=True)

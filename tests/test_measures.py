@@ -18,7 +18,7 @@ from interp.measures import PAPER_METHODS, MethodName, evaluation_schema
 from interp.measures import sweep_schema as declare
 from interp.runs.folder import RunFolder
 from interp.schema import CORRELATION, SCORE, SHARE, Measure, Schema
-from tests.run_folders import NORMS, PAPERS, Question, write_evaluation, write_sweep
+from tests.run_folders import NORMS, PAPERS, Question, kept, write_evaluation, write_sweep
 from training.evaluation.compare import read
 
 WINES = Question(Contrast("wine", "beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS))
@@ -82,8 +82,7 @@ def test_a_key_that_is_not_declared_is_an_error_that_lists_those_that_are(key: s
 def test_every_number_of_a_cell_is_declared(question: Question, tuned: bool, tmp_path: Path):
     folder = RunFolder(write_sweep(tmp_path / "sweep", tuned=tuned, question=question))
     for name in folder.names():
-        cell = folder.read(name)
-        assert cell is not None
+        cell = kept(folder.cell_path(name))
         schema(question, tuned=tuned).check(cell["measures"])
         with pytest.raises(ValueError, match=r"interp/measures does not declare"):
             schema(Question(Contrast("x", "y")), tuned=tuned).check(cell["measures"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import torch
 from interp.clip.model import Clip, embed_images
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest, texts_of
-from interp.runs.files import StoreError, write_atomic
+from interp.runs.files import StoreError, check_file, write_atomic
 from interp.tensors import Embeddings
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def image_features(
         DataError: images cannot be read; the message counts them and names the first three.
     """
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
-    if (known := _read(path)) is not None:
+    known, said = _read(path, len(pairs))
+    if known is not None:
         return EmbeddedPairs(pairs.pairs, known.to(clip.device), (), pairs.contrast)
     kept: list[Pair] = []
     bad: list[str] = []
@@ -114,7 +116,7 @@ def image_features(
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
     # a file that may yet be mended must not be remembered as missing
     notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings)
-    return EmbeddedPairs(tuple(kept), embeddings.to(clip.device), notes, pairs.contrast)
+    return EmbeddedPairs(tuple(kept), embeddings.to(clip.device), (*said, *notes), pairs.contrast)
 
 
 def features_of_splits(
@@ -156,7 +158,8 @@ def embed_cached(
         Unit-norm embeddings, shape (n, embed), and sentences the user should read.
     """
     path = _path(clip, keys)
-    if (known := _read(path)) is not None:
+    known, said = _read(path, len(keys))
+    if known is not None:
         return known.to(clip.device), ()
 
     def images() -> Iterator[Image]:
@@ -165,7 +168,7 @@ def embed_cached(
             on_image()
 
     embeddings = embed_images(clip, images())
-    return embeddings.to(clip.device), _write(path, embeddings)
+    return embeddings.to(clip.device), (*said, *_write(path, embeddings))
 
 
 def _path(clip: Clip, keys: Sequence[str]) -> Path:
@@ -173,23 +176,35 @@ def _path(clip: Clip, keys: Sequence[str]) -> Path:
     return cache_folder() / f"images-{key}.safetensors"
 
 
-def _read(path: Path) -> Embeddings | None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
+    """The embeddings that `_write` kept of so many images, if there are any; and a sentence if they cannot be used."""
+    from safetensors import SafetensorError, safe_open
 
+    if not path.exists():
+        return None, ()
     try:
-        return load_file(path)["embeddings"]
-    except (OSError, SafetensorError, KeyError):
-        return None  # not there, or not to be used: computed anew
+        check_file(path)
+        with safe_open(path, framework="pt") as file:
+            found, about = file.get_tensor("embeddings"), file.metadata() or {}
+    except (OSError, SafetensorError, StoreError):
+        found, about = None, {}
+    if found is None or len(found) != count or about != _about(path, found):
+        return None, (f"image features in the cache ({path.name}) were damaged or changed; they are computed again",)
+    return found, ()
 
 
 def _write(path: Path, embeddings: Embeddings) -> tuple[str, ...]:
     from safetensors.torch import save
 
+    kept = embeddings.contiguous()
     try:
-        write_atomic(path, save({"embeddings": embeddings.contiguous()}))
+        write_atomic(path, save({"embeddings": kept}, metadata=_about(path, kept)))
     except StoreError:
-        return (
-            "image features cannot be kept between runs; set CLIP_DESCRIPTIONS_CACHE to a folder that can be written",
-        )
+        return ("image features cannot be kept between runs; set CLIP_DESCRIPTIONS_CACHE to a folder of yours",)
     return ()
+
+
+def _about(path: Path, embeddings: Embeddings) -> dict[str, str]:
+    """Of what they are, and their checksum."""
+    content = embeddings.cpu().view(-1).view(torch.uint8).numpy().data
+    return {"of": path.stem, "checksum": hashlib.sha256(content).hexdigest()}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired
 
 import torch
 from torch.autograd.function import once_differentiable
+from typing_extensions import TypedDict
 
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.errors import UserError
-from interp.runs.files import write_atomic
-from interp.runs.folder import to_json
+from interp.runs.content import is_intact, parse, sealed
+from interp.runs.files import read_bytes, write_atomic
 from interp.show.markup import table
 from interp.tensors import Basis, Float, Streams, Tensor
 
@@ -108,31 +109,53 @@ class Rotation:
         return table(["rotation", ""], [*rows, *([name, str(value)] for name, value in facts.items())])
 
     def save(self, path: Path | str) -> None:
-        """Write `path` (.safetensors) with the basis, and a .json of the same name with site and facts."""
+        """Write `path` (.safetensors) with the basis, and a .json of the same name with site, facts and checksums."""
         from safetensors.torch import save
 
         path = Path(path)
-        write_atomic(path, save({"basis": self.basis.detach().cpu().contiguous()}))
-        write_atomic(path.with_suffix(".json"), to_json({"site": self.site.label, "facts": self.facts}))
+        basis = self.basis.detach().cpu().contiguous()
+        write_atomic(path, save({"basis": basis}))
+        write_atomic(
+            path.with_suffix(".json"), sealed({"site": self.site.label, "basis": _digest(basis), "facts": self.facts})
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> Rotation:
         """Read what `save` wrote.
 
         Raises:
-            RotationError: a file is missing or damaged.
+            RotationError: a file is missing or damaged, or was changed since.
         """
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         path = Path(path)
+        about = path.with_suffix(".json")
         try:
-            basis = load_file(path)["basis"]
-            rest = json.loads(path.with_suffix(".json").read_text())
-            return cls(basis, Site.parse(rest["site"]), rest["facts"])
-        except RotationError:
-            raise
+            tensors, text = read_bytes(path), read_bytes(about)
+            for file, there in ((path, tensors), (about, text)):
+                if there is None:
+                    raise RotationError(f"there is no '{file}': a rotation is a .safetensors and a .json beside it")
+            basis = load(tensors or b"")["basis"]
+            rest = parse(text or b"", _RotationFile, about, "save the rotation again")
+            found = cls(basis, Site.parse(rest["site"]), rest["facts"])
+        except UserError as error:
+            raise error if isinstance(error, RotationError) else RotationError(str(error)) from error
         except Exception as error:
             raise RotationError(f"cannot read a rotation from '{path}': {error}") from error
+        if "checksum" in rest and (not is_intact(text or b"") or rest.get("basis") != _digest(basis)):
+            raise RotationError(f"the rotation '{path}' was changed since it was saved: its checksum does not fit")
+        return found
+
+
+class _RotationFile(TypedDict):
+    site: str
+    facts: dict[str, Any]
+    basis: NotRequired[str]
+    checksum: NotRequired[str]
+
+
+def _digest(basis: Basis) -> str:
+    return hashlib.sha256(basis.contiguous().view(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
 def swap(base: Streams, source: Streams, basis: Basis) -> Streams:

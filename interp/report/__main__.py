@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(config: ReportConfig) -> int:
-    from interp.report.checking import load_checked
+    from interp.results.sweep_run import load_sweep
 
-    path = write_report(load_checked(config.run), None if config.out is None else Path(config.out))
+    path = write_report(load_sweep(config.run), None if config.out is None else Path(config.out))
     print(f"look at  {path}  in a browser")
     return 0
 

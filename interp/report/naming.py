@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,14 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def mapping_of(sweep: SweepRun, name: str) -> Mapping[str, Any]:
-    """A part of the manifest, empty if it is not there."""
-    return sweep.manifest.get(name) or {}
-
-
 def argument_of(sweep: SweepRun, name: str) -> str:
     """What the command was given, as text; a question mark if that is not known."""
-    return str(mapping_of(sweep, "arguments").get(name, "?"))
+    return str((sweep.manifest.get("arguments") or {}).get(name, "?"))
 
 
 def whose(sweep: SweepRun) -> str:

@@ -11,9 +11,8 @@ import numpy as np
 from interp.measures import MEASURED, RELATIONS
 from interp.report.naming import count, place
 from interp.results.norm_tests import DRAWS, LEVEL, MODELS, said
-from interp.results.sweep_run import SweepRun
+from interp.results.sweep_run import Lacking, SweepRun
 from interp.results.tables import is_tuned
-from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.schema import CORRELATION, SHARE, written
 
@@ -91,7 +90,7 @@ def norms(sweep: SweepRun) -> Norms:
             for one in tests.to_dict("records")
             if Place.of(one) == Place.of(sweep.best)
         }
-    except StoreError:  # of a run that kept no ratings
+    except Lacking:  # of a run that kept no ratings
         found, tests = {}, None
     models = []
     for model, within in MODELS.items():

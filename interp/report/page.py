@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from interp.report.checking import check_sweep
 from interp.report.directions import directions
 from interp.report.evidence import evidence
 from interp.report.judging import judging
 from interp.report.maps import heatmaps
-from interp.report.naming import argument_of, count, mapping_of, percent, place, whose
+from interp.report.naming import argument_of, count, percent, place, whose
 from interp.report.norms import norms
 from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
@@ -34,7 +33,6 @@ def page(sweep: SweepRun) -> str:
     Raises:
         StoreError: a file of the run folder holds something else than belongs there.
     """
-    check_sweep(sweep)
     values = {
         "title": f"Sweep of {argument_of(sweep, 'model')} on {argument_of(sweep, 'data')}",
         "sections": SECTIONS,
@@ -92,7 +90,10 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
 def _warnings(sweep: SweepRun) -> list[str]:
     contrast = sweep.contrast
     said = [*(sweep.manifest.get("notes") or [])]
-    said += [sweep.manifest["truncated"]] if sweep.manifest.get("truncated") else []
+    if cut := sweep.manifest.get("truncated"):
+        said.append(cut)
+    if sweep.strays:
+        said.append(f"Files that are of no cell lie among the cells, and are not read: {', '.join(sweep.strays[:8])}")
     there = set(sweep.folder.names())
     if missing := [name for name in (sweep.manifest.get("cells") or []) if name not in there]:
         more = " and more" if len(missing) > 8 else ""
@@ -113,18 +114,18 @@ def _warnings(sweep: SweepRun) -> list[str]:
 
 def _run(sweep: SweepRun) -> dict[str, Any]:
     manifest, settings = sweep.manifest, sweep.manifest["settings"]
-    versions = ", ".join(f"{name} {version}" for name, version in mapping_of(sweep, "versions").items() if version)
-    norms = "; ".join(f"{name}: {source}" for name, source in mapping_of(sweep, "norm_sources").items())
-    machine = mapping_of(sweep, "machine")
+    versions = ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items() if version)
+    norms = "; ".join(f"{name}: {source}" for name, source in (manifest.get("norm_sources") or {}).items())
+    machine, resumed = manifest.get("machine") or {}, manifest.get("resumed") or []
     facts = {
         "started": manifest.get("started"), "finished": manifest.get("finished"), "seconds": manifest.get("seconds"),
         "pairs": settings.get("pairs"), "model": f"{argument_of(sweep, 'model')}, fingerprint {settings.get('model')}",
         "data": f"{argument_of(sweep, 'data')}, fingerprint {settings.get('data')}", "norms": norms,
         "code": manifest.get("git"), "versions": f"Python {manifest.get('python')}, {versions}",
         "machine": f"{machine.get('system')}, {machine.get('cpus')} cores, device {settings.get('device')}",
-        "resumed": f"{len(manifest['resumed'])} times" if manifest.get("resumed") else None,
+        "resumed": f"{len(resumed)} times" if resumed else None,
     }  # fmt: skip
-    chosen = {name: value for name, value in mapping_of(sweep, "arguments").items() if value not in (None, False)}
+    chosen = {name: value for name, value in (manifest.get("arguments") or {}).items() if value not in (None, False)}
     return {
         "command": manifest.get("command") or "",
         "facts": {name: value for name, value in facts.items() if value is not None},

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator
+from typing_extensions import TypedDict
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
 from interp.measures import ALIGNED, PAPER_METHODS, MethodName, sweep_schema
+from interp.results.checking import check_sweep
 from interp.results.choice import best_cell, rule_of
 from interp.results.heatmaps import heatmap
 from interp.results.norm_tests import norm_tests
-from interp.results.tables import CellColumn, cell_columns, damaged, is_cell, is_tuned, read_cells, results
+from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned, results
 from interp.results.verdict import Answer, judged, verdict
+from interp.runs.cells import Cell, Shown, SweepManifest, places, read_cell
 from interp.runs.chosen import Chosen, read_chosen
+from interp.runs.content import Real
 from interp.runs.directions import Directions, read_directions
-from interp.runs.examples import Example, read_examples
-from interp.runs.files import StoreError, write_atomic
-from interp.runs.folder import RunFolder, defined, to_json
+from interp.runs.examples import PLAIN, Example, read_examples
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.runs.values import Found
 from interp.schema import Schema
 from interp.show.markup import escape, table
 
@@ -39,6 +43,24 @@ RATINGS = "ratings.json"
 SHOWN = 60  # rows that a notebook shows at once
 
 
+class Lacking(StoreError):
+    """A run does not hold what an earlier version did not keep."""
+
+
+class RatingsFile(TypedDict):
+    """Norm -> word type -> rating."""
+
+    ratings: dict[str, dict[str, Real]]
+
+
+def _named(content: Any) -> Any:
+    """A run of version 0.1 kept the norms alone."""
+    return content if not isinstance(content, dict) or "ratings" in content else {"ratings": content}
+
+
+Ratings: Callable[..., RatingsFile] = Annotated[RatingsFile, BeforeValidator(_named)]  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class SweepRun:
     """What a sweep left.
@@ -50,14 +72,16 @@ class SweepRun:
             was trained there as `tuned`.
         norms: names of the norms that attributions were correlated with.
         examples: the test pairs whose texts each cell shows.
+        strays: files among those of cells that are of no cell, and are not read.
     """
 
     folder: RunFolder
-    manifest: Mapping[str, Any]
+    manifest: SweepManifest
     frame: pd.DataFrame
-    cells: Mapping[Place, Mapping[str, Any]]
+    cells: Mapping[Place, Cell]
     norms: Sequence[str]
     examples: Sequence[Example]
+    strays: Sequence[str] = ()
 
     def __repr__(self) -> str:
         return f"SweepRun({len(self.frame)} cells in '{self.folder.path}')"
@@ -69,26 +93,22 @@ class SweepRun:
         Raises:
             StoreError: the manifest names something else than two kinds.
         """
-        given = self._setting("contrast", PAPER.kinds)
+        given = self.manifest["settings"].get("contrast") or PAPER.kinds
         try:
-            positive, negative = map(str, given)
+            positive, negative = given
             return Contrast(positive, negative)
         except ValueError as error:
             raise self._spoiled("contrast", "two different names of kinds of text") from error
 
     @cached_property
     def methods(self) -> Sequence[MethodName]:
-        """How subspaces were found: the first one is that of each cell, the others are what it is compared with.
+        """How subspaces were found: the first one is that of each cell, the others are what it is compared with."""
+        return [MethodName(*one) for one in self.manifest["settings"].get("methods") or PAPER_METHODS]
 
-        Raises:
-            StoreError: the manifest names something else than methods.
-        """
-        given = self._setting("methods", PAPER_METHODS)
-        if not given or not all(
-            isinstance(one, (list, tuple)) and len(one) == len(MethodName._fields) for one in given
-        ):
-            raise self._spoiled("methods", "a list of methods, each with key, heading and title")
-        return [MethodName(*map(str, one)) for one in given]
+    @property
+    def model_name(self) -> str:
+        """What the command was given as a model; a question mark if that is not known."""
+        return str((self.manifest.get("arguments") or {}).get("model", "?"))
 
     @property
     def trained_by(self) -> str:
@@ -114,13 +134,6 @@ class SweepRun:
             if one.unless and one.key in frame and bool((frame[one.key] == frame[one.unless]).all())
         }
         return known.among(set(frame.columns) - same)
-
-    def _setting(self, name: str, default: Sequence[Any]) -> Sequence[Any]:
-        """A list in the manifest's settings, or what a run has that does not say."""
-        given = self.manifest["settings"].get(name)
-        if given is not None and not isinstance(given, list):
-            raise self._spoiled(name, "a list")
-        return default if given is None else given
 
     def _spoiled(self, name: str, expected: str) -> StoreError:
         return StoreError(
@@ -181,30 +194,29 @@ class SweepRun:
         """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
         return Place(*place).rotation_file(self.folder.path)
 
-    def shown(self, place: Place) -> Mapping[str, Any]:
+    def shown(self, place: Place) -> Shown:
         """`words` and `examples` of a cell: of the model that was trained there, if one was, else of the frozen one."""
         cell = self.cells[place]
-        return cell["tuned"] or cell
+        return cell.get("tuned") or cell
 
     @property
     def shows_tuned(self) -> bool:
         """Whether words and examples are those of trained models."""
-        return any(cell["tuned"] for cell in self.cells.values())
+        return any(cell.get("tuned") for cell in self.cells.values())
 
     @cached_property
     def ratings(self) -> dict[str, dict[str, float]]:
         """Norm -> word type -> rating, of the words that were attributed and are rated.
 
         Raises:
-            StoreError: the folder holds none.
+            Lacking: the folder holds none.
+            StoreError: the file is damaged.
         """
-        try:
-            return json.loads((self.folder.path / RATINGS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            command = self.manifest.get("command", "python -m interp.sweep")
-            raise StoreError(
-                f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: {command}"
-            ) from error
+        found = self.folder.read_file(RATINGS, Ratings, PLAIN)
+        if found is None:
+            command = self.manifest.get("command") or "python -m interp.sweep"
+            raise Lacking(f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: {command}")
+        return found["ratings"]
 
     def plot(self, measure: str = "iia") -> Picture:
         """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
@@ -244,29 +256,27 @@ def load_sweep(path: str | Path) -> SweepRun:
     """Read the run folder of a sweep, also of one that is unfinished.
 
     Raises:
-        StoreError: the folder holds no run, or a file in it is damaged.
+        StoreError: the folder holds no run, or a file in it is damaged, was changed, or holds something else than
+            belongs there.
         UserError: the run is no sweep, or has no cell yet.
     """
     folder = RunFolder(Path(path))
-    manifest = folder.manifest()
-    if (kind := manifest.get("settings", {}).get("kind")) != "sweep":
+    if (kind := folder.settings.get("kind")) != "sweep":
         raise UserError(
             f"'{folder.path}' is a run of another kind ({kind}); this is for sweeps; "
             "fine-tuned and evaluated models are compared by python -m training.evaluate --compare"
         )
-    if not folder.names():
+    manifest = folder.manifest_as(SweepManifest)
+    known, strays = places(folder)
+    if not known:
         raise UserError(
-            f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command', 'interp.sweep')}"
+            f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command') or 'interp.sweep'}"
         )
-    found = read_cells(folder)
-    kept: dict[str, Any] = {"words": [], "examples": [], "tuned": {}}
-    cells = {
-        Place.of(cell["cell"]): cell | {name: defined(cell.get(name, none)) for name, none in kept.items()}
-        for cell in found
-    }
-    mend = "mend the file, or run the sweep again in another folder"
-    norms = [norm for norm, _ in Found(manifest, folder.manifest_path, mend).get("norm_sources").items()]
-    return SweepRun(folder, manifest, results(found), cells, norms, read_examples(folder))
+    cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
+    norms = list(manifest.get("norm_sources") or {})
+    sweep = SweepRun(folder, manifest, results(list(cells.values())), cells, norms, read_examples(folder), strays)
+    check_sweep(sweep)
+    return sweep
 
 
 def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
@@ -275,13 +285,10 @@ def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
     Raises:
         StoreError: the first cell is damaged.
     """
-    first = folder.names()[0]
-    cell = folder.read(first)
-    if cell is None:
-        raise damaged(folder, first)
-    words = list(cell["words"]["full"])
+    first = read_cell(folder, places(folder)[0][0])
+    words = list(first["words"]["full"]) if first is not None else []
     rated = {
         norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
         for norm in norms
     }
-    write_atomic(folder.path / RATINGS, to_json(rated))
+    folder.write_file(RATINGS, {"ratings": rated})

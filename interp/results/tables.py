@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder, table
+from interp.runs.cells import Cell
+from interp.runs.folder import table
 from interp.runs.place import Place
-from interp.runs.values import Found
 from interp.schema import Measure, Schema, Where
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AGAIN = "remove the file and run the sweep that made it again"
 
-
-def read_cells(folder: RunFolder) -> list[dict[str, Any]]:
-    """What the files of all cells hold.
-
-    Raises:
-        StoreError: one is damaged, or holds something else where its place and its measures belong.
-    """
-    cells = []
-    for name in folder.names():
-        cell = folder.read(name)
-        if cell is None:
-            raise damaged(folder, name)
-        check_numbers(Found(cell, folder.cell_path(name), AGAIN))
-        cells.append(cell)
-    return cells
-
-
-def check_numbers(cell: Found) -> None:
-    """Raise `StoreError` for the first value of a cell's place or measures that is no number."""
-    for name in ("block", *Place._fields):
-        cell.need("cell").need(name).whole()
-    if (measures := cell.need("measures")).value is None:
-        raise measures.wrong("a mapping of names to values")
-    for _, found in (*cell.need("cell").items(), *measures.items()):
-        found.number()
-
-
-def damaged(folder: RunFolder, name: str) -> StoreError:
-    """The error of a cell whose file cannot be read."""
-    return StoreError(f"the cell {name} in '{folder.path}' is damaged; run the sweep that made it again")
-
-
-def results(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def results(cells: Sequence[Cell]) -> pd.DataFrame:
     """One row for each cell, from what its file holds; times are left out, so that equal runs give equal tables."""
     rows = []
     for cell in cells:
         measures = {measure: value for measure, value in cell["measures"].items() if measure != "seconds"}
-        # Undefined values are null in the file and NaN in the table.
-        rows.append(cell["cell"] | {key: np.nan if value is None else value for key, value in measures.items()})
+        rows.append({**cell["cell"], **measures})
     return table(rows, by=list(Place._fields))
 
 

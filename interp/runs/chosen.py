@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NotRequired
 
-from interp.runs.files import write_atomic
-from interp.runs.folder import RunFolder, to_json
+from typing_extensions import TypedDict
+
+from interp.runs.content import Real, Whole
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.runs.values import Found
 from interp.stats import Estimate
 
 FILE = "chosen.json"
@@ -37,14 +39,26 @@ class Chosen:
     angles: Mapping[int, Sequence[float]] = field(default_factory=dict)
 
 
+class _ChosenFile(TypedDict):
+    cell: Place
+    overlaps: dict[int, Real]
+    angles: NotRequired[dict[int, list[Real]]]
+    chance: Real
+    arbitrary: _Share
+    untrained: _Share
+
+
+class _Share(TypedDict):
+    value: Real
+    n: Whole
+    low: Real
+    high: Real
+
+
 def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
-    content = {
-        "cell": chosen.place._asdict(), "overlaps": {str(seed): one for seed, one in chosen.overlaps.items()},
-        "angles": {str(seed): list(each) for seed, each in chosen.angles.items()}, "chance": chosen.chance,
-        "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained),
-    }  # fmt: skip
-    write_atomic(folder.path / FILE, to_json(content))
+    content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
+    folder.write_file(FILE, {**content, "overlaps": chosen.overlaps, "angles": chosen.angles, "chance": chosen.chance})
 
 
 def read_chosen(folder: RunFolder) -> Chosen | None:
@@ -53,23 +67,8 @@ def read_chosen(folder: RunFolder) -> Chosen | None:
     Raises:
         StoreError: the file holds something else.
     """
-    whole = Found.read(folder.path / FILE, MEND)
-    if whole is None:
+    found = folder.read_file(FILE, _ChosenFile, MEND)
+    if found is None:
         return None
-    return Chosen(
-        whole.need("cell").place(),
-        {_seed(whole, seed): found.number() for seed, found in whole.need("overlaps").items()},
-        whole.need("chance").number(), _estimate(whole.need("arbitrary")), _estimate(whole.need("untrained")),
-        {_seed(whole, seed): [one.number() for one in found.each()] for seed, found in whole.get("angles").items()},
-    )  # fmt: skip
-
-
-def _seed(whole: Found, text: str) -> int:
-    if not text.isdecimal():
-        raise whole.need("overlaps").wrong("a mapping of seeds to overlaps, and to angles")
-    return int(text)
-
-
-def _estimate(found: Found) -> Estimate:
-    value, low, high = (found.need(name).number() for name in ("value", "low", "high"))
-    return Estimate(value, found.need("n").whole(), low, high)
+    arbitrary, untrained = Estimate(**found["arbitrary"]), Estimate(**found["untrained"])
+    return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, found.get("angles", {}))

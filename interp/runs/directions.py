@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from typing_extensions import TypedDict
+
+from interp.runs.content import Real, Whole
 from interp.runs.examples import Example, keep_pictures
-from interp.runs.files import write_atomic
-from interp.runs.folder import RunFolder, to_json
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.runs.values import Found
 from interp.schema import written
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class EndText:
 
     kind: str
     text: str
-    value: float
+    value: Real
     pair: str
 
 
@@ -49,8 +51,8 @@ class EndWord:
     """
 
     word: str
-    difference: float
-    texts: int
+    difference: Real
+    texts: Whole
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ class Leading:
     """
 
     title: str
-    share: float
-    auc: float
+    share: Real
+    auc: Real
     upper: End
     lower: End
 
@@ -121,7 +123,13 @@ def keep_directions(folder: RunFolder, place: Place, leading: tuple[Leading, ...
         "cell": place._asdict(), "directions": [asdict(one) for one in leading],
         "pairs": [asdict(example) for example in kept],
     }  # fmt: skip
-    write_atomic(folder.path / FILE, to_json(content))
+    folder.write_file(FILE, content)
+
+
+class _DirectionsFile(TypedDict):
+    cell: Place
+    directions: tuple[Leading, ...]
+    pairs: list[Example]
 
 
 def read_directions(folder: RunFolder) -> Directions | None:
@@ -130,33 +138,10 @@ def read_directions(folder: RunFolder) -> Directions | None:
     Raises:
         StoreError: the file holds something else.
     """
-    whole = Found.read(folder.path / FILE, MEND)
-    if whole is None:
+    found = folder.read_file(FILE, _DirectionsFile, MEND)
+    if found is None:
         return None
-    shown = {example.id: example for example in _examples(whole.need("pairs"))}
-    leading = tuple(_leading(one, shown) for one in whole.need("directions").each())
-    return Directions(whole.need("cell").place(), leading, shown)
-
-
-def _examples(found: Found) -> Iterator[Example]:
-    for one in found.each():
-        yield Example(*(one.need(name).text() for name in ("id", "positive", "negative", "image")))
-
-
-def _leading(found: Found, shown: Mapping[str, Example]) -> Leading:
-    ends = (_end(found.need(name), shown) for name in ("upper", "lower"))
-    return Leading(found.need("title").text(), found.need("share").number(), found.need("auc").number(), *ends)
-
-
-def _end(found: Found, shown: Mapping[str, Example]) -> End:
-    texts = []
-    for one in found.need("texts").each():
-        pair = one.need("pair")
-        if pair.text() not in shown:
-            raise pair.wrong("the id of one of the pairs that are kept")
-        texts.append(EndText(one.need("kind").text(), one.need("text").text(), one.need("value").number(), pair.text()))
-    words = [
-        EndWord(one.need("word").text(), one.need("difference").number(), one.need("texts").whole())
-        for one in found.need("words").each()
-    ]
-    return End(tuple(texts), tuple(words))
+    shown = {one.id: one for one in found["pairs"]}
+    if lost := set(pairs_at_ends(found["directions"])) - set(shown):
+        raise StoreError(f"'{folder.path / FILE}' keeps nothing of the pair {sorted(lost)[0]!r} that it shows; {MEND}")
+    return Directions(found["cell"], found["directions"], shown)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
+from typing_extensions import TypedDict
 
 from interp.runs.files import write_atomic
-from interp.runs.folder import RunFolder, to_json
+from interp.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +23,7 @@ EXAMPLES = 8  # pairs of which a cell keeps the attribution of each word
 PIXELS = 192  # of a picture's longer side
 FILE = "examples.json"
 PICTURES = "examples"  # the folder of their pictures
+PLAIN = "remove the file: the page does without it"
 OLD = {"description": "positive", "caption": "negative"}  # names of fields in folders of version 0.1
 
 
@@ -41,7 +44,7 @@ class Example:
 def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> None:
     """Write the texts and small pictures of some pairs to a run folder."""
     kept = keep_pictures(folder, pairs, chosen, PICTURES)
-    write_atomic(folder.path / FILE, to_json([asdict(example) for example in kept]))
+    folder.write_file(FILE, {"examples": [asdict(example) for example in kept]})
 
 
 def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], where: str) -> list[Example]:
@@ -70,10 +73,28 @@ def picture_path(folder: RunFolder, example: Example, where: str = PICTURES) -> 
     return folder.path / where / Path(example.image).name
 
 
+def renamed(example: Any) -> Any:
+    """An example with the names that its fields have now, whatever it is."""
+    return {OLD.get(name, name): value for name, value in example.items()} if isinstance(example, dict) else example
+
+
+def _named(content: Any) -> Any:
+    """A run of version 0.1 kept the list alone."""
+    return {"examples": content} if isinstance(content, list) else content
+
+
+class _ExamplesFile(TypedDict):
+    examples: list[Annotated[Example, BeforeValidator(renamed)]]
+
+
+_File: Callable[..., _ExamplesFile] = Annotated[_ExamplesFile, BeforeValidator(_named)]  # type: ignore[assignment]
+
+
 def read_examples(folder: RunFolder) -> list[Example]:
-    """What `keep_examples` wrote; none, if it is missing or damaged."""
-    try:
-        content = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
-        return [Example(**{OLD.get(name, name): value for name, value in one.items()}) for one in content]
-    except (OSError, ValueError, TypeError):
-        return []
+    """What `keep_examples` wrote; none, if the file is missing.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    found = folder.read_file(FILE, _File, PLAIN)
+    return [] if found is None else found["examples"]

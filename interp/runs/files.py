@@ -21,6 +21,11 @@ MOST_BYTES = 2**30  # of a file that is read at once: more is none of ours
 class StoreError(UserError):
     """The run folder cannot be used; the message is one line that says how to mend it."""
 
+    @property
+    def fault(self) -> str:
+        """What is wrong, without how to mend it."""
+        return str(self).rpartition("; ")[0] or str(self)
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever happens, a loss of power included.
@@ -95,6 +100,12 @@ def read_bytes(path: Path) -> bytes | None:
         raise StoreError(f"cannot read '{path}': {error.strerror or error}") from error
     finally:
         os.close(handle)
+
+
+def check_file(path: Path) -> None:
+    """Raise `StoreError` unless something is a file; what opens a pipe waits for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise StoreError(f"'{path}' is no file; remove it")
 
 
 def check_tree(root: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
+from typing_extensions import TypedDict
 
+from interp.runs.content import Record, Whole, is_intact, is_sealed, parse, sealed, to_json
 from interp.runs.environment import environment, now
 from interp.runs.files import (
     LOCK,
@@ -29,29 +32,29 @@ from interp.runs.files import (
 if TYPE_CHECKING:
     import pandas as pd
 
-
-def to_json(value: Any) -> str:
-    """JSON with exact floats; NaN and infinities become null, for JSON has no word for them."""
-    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
+CELLS = "cells"
+SEALED = 6  # version of runs from which on every file carries a checksum
+MEND = "mend the file, or run the command again in another folder"
+MEND_CELL = "run the command that made it again"
 
 
-def defined(value: Any) -> Any:
-    """What a file holds, with NaN where a number is not defined, for which JSON has null."""
-    if isinstance(value, dict):
-        return {name: defined(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [defined(item) for item in value]
-    return math.nan if value is None else value
+class BasicSettings(TypedDict, total=False):
+    """What the settings of every run may say."""
+
+    kind: str
+    version: Whole
+
+
+class Basic(TypedDict, total=False):
+    """What every manifest holds."""
+
+    settings: BasicSettings
+
+
+class Origin(TypedDict, total=False):
+    """What a file says of the run that it belongs to."""
+
+    run: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class RunFolder:
     """A folder that holds one run.
 
     `manifest.json` says what was asked for, with what; `cells/NAME.json` hold results. A cell's file appears when
-    the cell is done, so what is missing is what is left to do.
+    the cell is done, so what is missing is what is left to do. Files carry a checksum, and the fingerprint of the
+    settings that they were made with.
     """
 
     path: Path
@@ -71,7 +75,7 @@ class RunFolder:
 
     def cell_path(self, name: str) -> Path:
         """Of a cell's file, whether it is there or not."""
-        return self.path / "cells" / f"{name}.json"
+        return self.path / CELLS / f"{name}.json"
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest says.
@@ -79,33 +83,66 @@ class RunFolder:
         Raises:
             StoreError: there is none, it is damaged, or something in the folder leads out of it.
         """
+        return self.manifest_as(dict[str, Any])
+
+    def manifest_as(self, kind: Callable[..., Record]) -> Record:
+        """`manifest` as a record, whose fields are checked."""
         check_tree(self.path)
         data = read_bytes(self.manifest_path)
         if data is None:
-            raise StoreError(f"'{self.path}' is not a run folder: it has no manifest.json")
-        try:
-            content = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise StoreError(f"cannot read '{self.manifest_path}': {error}") from error
-        if not isinstance(content, dict) or not isinstance(content.get("settings", {}), dict):
-            raise StoreError(f"'{self.manifest_path}' is not the manifest of a run")
-        return content
+            raise StoreError(f"'{self.path}' is not a run folder: it has no {MANIFEST}")
+        parse(data, Basic, self.manifest_path, MEND)
+        return parse(data, kind, self.manifest_path, MEND)
 
-    def read(self, name: str) -> dict[str, Any] | None:
-        """A finished cell, or None if it is missing or damaged."""
-        try:
-            content = json.loads(read_bytes(self.cell_path(name)) or b"")
-        except (StoreError, ValueError, RecursionError):
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the numbers depend on, which does not change as long as there is a run."""
+        found: dict[str, Any] = self.manifest().get("settings", {})
+        return found
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the settings: 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def write_file(self, name: str, content: Mapping[str, Any]) -> None:
+        """Keep JSON, whole or not at all, with its checksum; raises `StoreError` if it cannot be written."""
+        write_atomic(self.path / name, sealed({"run": self.fingerprint, **content}))
+
+    def read_file(self, name: str, kind: Callable[..., Record], mend: str) -> Record | None:
+        """What `write_file` wrote; None, if there is none.
+
+        Args:
+            mend: what to do if it is damaged, for the error.
+
+        Raises:
+            StoreError: it was changed since, is of another run, or holds something else than the record.
+        """
+        path = self.path / name
+        data = read_bytes(path)
+        if data is None:
             return None
-        return content if isinstance(content, dict) else None
+        found = parse(data, kind, path, mend)
+        if is_sealed(data):
+            if not is_intact(data):
+                raise StoreError(f"'{path}' was changed since it was written: its checksum does not fit; {mend}")
+            if parse(data, Origin, path, mend).get("run") != self.fingerprint:
+                raise StoreError(f"'{path}' was made with other settings than {MANIFEST} has; {mend}")
+        elif self.settings.get("version", 1) >= SEALED:
+            raise StoreError(f"'{path}' has no checksum; {mend}")
+        return found
+
+    def read(self, name: str, kind: Callable[..., Record], mend: str = MEND_CELL) -> Record | None:
+        """A finished cell, or None if there is none; raises `StoreError` as `read_file` does."""
+        return self.read_file(f"{CELLS}/{name}.json", kind, mend)
 
     def names(self) -> list[str]:
-        """Of all cells that have a file, sorted."""
-        return sorted(path.stem for path in self.path.glob("cells/*.json"))
+        """Of all that has a file among the cells, sorted."""
+        return sorted(path.stem for path in self.path.glob(f"{CELLS}/*.json"))
 
     def write(self, name: str, cell: Mapping[str, Any]) -> None:
         """Keep a finished cell, whole or not at all; raises `StoreError` if it cannot be written."""
-        write_atomic(self.cell_path(name), to_json(cell))
+        self.write_file(f"{CELLS}/{name}.json", cell)
 
 
 @contextmanager

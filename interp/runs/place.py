@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NAME = re.compile(r"layer([0-9]{2,9})-size([0-9]{3,9})-seed([0-9]{1,9})")
 
 
 class Place(NamedTuple):
@@ -34,6 +37,17 @@ class Place(NamedTuple):
     def rotation_file(self, folder: Path) -> Path:
         """Where in a run folder the cell's rotation is kept."""
         return folder / "rotations" / f"{self.name}.safetensors"
+
+    @classmethod
+    def parse(cls, name: str) -> Place | None:
+        """The place that a file is named after; None, if it is named after none.
+
+        >>> Place.parse("layer06-size016-seed0"), Place.parse("layer06-size016-seed0 (1)")
+        (Place(layer=6, size=16, seed=0), None)
+        """
+        found = NAME.fullmatch(name)
+        place = cls(*map(int, found.groups())) if found else None
+        return place if place is not None and place.name == name else None
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | pd.Series) -> Place:

@@ -108,6 +108,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.runs.examples import EXAMPLES, keep_examples
     from interp.runs.folder import RunFolder, check_folder, update_manifest
     from interp.sweep.finish import finish
+    from interp.sweep.finished import searched_otherwise, unfinished
     from interp.sweep.objectives import find_objective
     from interp.sweep.work import Work
 
@@ -125,18 +126,20 @@ def sweep(config: SweepConfig) -> int:
     notes = [*clip.notes, *pairs.notes, *features.notes, *said]
     print("".join(f"note: {note}\n" for note in notes), end="")
 
-    def prepared(places: list[Place]) -> Work:
+    def prepared(needed: list[Place]) -> Work:
         trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
         return Work(
             config, clip.fingerprint, features.to("cpu"), tuple(norms),
-            tuple(sorted({place.layer for place in places})), tuple(attributed), config.folder, trained,
+            tuple(sorted({place.layer for place in needed})), sizes, tuple(attributed), config.folder, trained,
         )  # fmt: skip
 
-    left = {place.layer for place in places if RunFolder(config.folder).read(place.name) is None}
+    sizes = tuple(sorted({place.size for place in places}))
+    left = {place.layer for place in unfinished(RunFolder(config.folder), places)[0]}
     certified = certified_pairs(clip, features, left) if left else {}
     with _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places) as folder:
         shutil.rmtree(folder.path / "cache", ignore_errors=True)  # of a run that was killed
-        missing = [place for place in places if folder.read(place.name) is None]
+        missing, faults = unfinished(folder, places)
+        print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         work = None
         if missing:
@@ -145,6 +148,7 @@ def sweep(config: SweepConfig) -> int:
             keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
             work = prepared(missing)
             _compute(work, clip, missing)
+        print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
         held_out = replace(pairs, pairs=features.split("test").pairs)
         _chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))
         if missing:
@@ -252,7 +256,7 @@ def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chose
     try:
         known = read(folder)
     except StoreError as error:
-        print(f"note: {error.args[0].rpartition(';')[0]}; it is made again")
+        print(f"note: {error.fault}; it is made again")
         return False
     return known is not None and known.place == place
 

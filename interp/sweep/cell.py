@@ -32,6 +32,7 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.schema import Schema
 from interp.sweep.config import SweepConfig
+from interp.sweep.finished import keep_rotation, kept_rotation
 from interp.sweep.objectives import TrainedCells
 
 
@@ -46,6 +47,7 @@ class Bench:
         paths: of the texts that are attributed.
         content_paths: of those that are `CHECKED`, from the second baseline, along which content words alone change.
         attributed: the test pairs whose texts these are, by their number among these.
+        sizes: of the whole sweep, ascending.
         trained: what trains a model at each cell, if that is wanted.
     """
 
@@ -57,6 +59,7 @@ class Bench:
     paths: PathRun
     content_paths: PathRun
     attributed: Sequence[int]
+    sizes: Sequence[int]
     norms: Sequence[Norm]
     trained: TrainedCells | None = None
 
@@ -82,8 +85,7 @@ def compute_layer(
     """Compute cells of one layer and write each to the folder.
 
     Args:
-        places: either all missing cells of each seed, which are then searched together, or any cells whose rotations
-            `search_layer` has left in the folder.
+        places: cells of the sweep that are missing.
         on_step: called for each rotation and for each cell.
     """
     layer, parts = _parts(bench, places)
@@ -138,22 +140,21 @@ def _rotations(
     bench: Bench, method: Method, parts: Parts, folder: RunFolder, places: Sequence[Place]
 ) -> list[Rotation]:
     """The rotations of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
-    searched together.
+    searched.
 
-    Sizes that are searched beside each other change the last digits of what is found, so if an earlier run left only
-    some of them, none is taken over. They are saved when all have been found.
+    Sizes that are searched beside each other change the last digits of what is found, so the search is always of all
+    sizes of the sweep. Rotations are saved when all have been found, and never in the place of one that is there.
     """
-    paths = [place.rotation_file(folder.path) for place in places]
     try:
-        return [Rotation.load(path) for path in paths]
+        return [kept_rotation(folder, place) for place in places]
     except RotationError:
         pass
-    sizes, config = [place.size for place in places], search_config(bench.config, places[0].seed)
-    found = method.fit(parts["train"], parts["val"], sizes, config)
-    for path, rotation in zip(paths, found, strict=True):
-        rotation.save(path)
+    config, (train, val) = search_config(bench.config, places[0].seed), (parts["train"], parts["val"])
+    found = dict(zip(bench.sizes, method.fit(train, val, bench.sizes, config), strict=True))
+    for place in places:
+        keep_rotation(folder, place, found[place.size], bench.sizes)
     # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
-    return [Rotation.load(path) for path in paths]
+    return [kept_rotation(folder, place) for place in places]
 
 
 def _evidence(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> Evidence:

@@ -19,7 +19,7 @@ from interp.options import (
     TransferOptions,
 )
 
-VERSION = 5  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
+VERSION = 6  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
 TUNED = "iit-das"  # the objective that trains a model by default
 FROZEN = ("das", "calibrated")  # those that train none, by the method that looks for Z

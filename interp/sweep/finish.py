@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from interp.report import write_report
-from interp.report.checking import load_checked
 from interp.results.heatmaps import heatmaps
 from interp.results.norm_tests import FILE, said
+from interp.results.sweep_run import load_sweep
 from interp.results.terminal import terminal_table
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, write_table
@@ -13,7 +13,7 @@ from interp.runs.folder import RunFolder, write_table
 
 def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
-    sweep = load_checked(folder.path)
+    sweep = load_sweep(folder.path)
     frame, schema, tests = sweep.frame, sweep.schema, sweep.norm_tests
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, tests.to_csv(index=False))

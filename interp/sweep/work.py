@@ -22,6 +22,7 @@ class Work:
         fingerprint: of the model, which must not change while cells are computed.
         features: all pairs, with their images, on the CPU.
         layers: of the cells.
+        sizes: of the whole sweep, ascending.
         attributed: the test pairs whose texts are attributed, by their number among these.
         folder: of the run.
         trained: what trains a model at each cell, if that is wanted.
@@ -32,6 +33,7 @@ class Work:
     features: EmbeddedPairs
     norms: tuple[Norm, ...]
     layers: tuple[int, ...]
+    sizes: tuple[int, ...]
     attributed: tuple[int, ...]
     folder: Path
     trained: TrainedCells | None = None

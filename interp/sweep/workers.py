@@ -175,8 +175,9 @@ def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
         for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
     )
     return Bench(
-        work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.norms, work.trained
-    )
+        work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.sizes, work.norms,
+        work.trained,
+    )  # fmt: skip
 
 
 def _in_processes(

@@ -43,7 +43,7 @@ from interp.show.pictures import (
     wrapped,
 )
 from tests.oracles.plain_forward import one_line
-from tests.run_folders import NORMS, WORDS, write_evaluation, write_paper, write_sweep, write_tuning
+from tests.run_folders import NORMS, WORDS, reseal, rewrite, write_evaluation, write_paper, write_sweep, write_tuning
 from training.evaluation.rendering import markdown
 
 pytestmark = pytest.mark.slow
@@ -92,6 +92,7 @@ def rename(run: Path, **settings: object) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["settings"] |= settings
     write(run / "manifest.json", json.dumps(manifest))
+    reseal(run)
 
 
 def write(path: Path, text: str = "nothing") -> None:
@@ -484,15 +485,15 @@ def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
         for text in cell["examples"]:
             text["through"] = [None] * len(text["words"])
             text["swap"]["counterfactual"] = None
-        write(path, json.dumps(cell))
+        rewrite(path, cell)
     for path in paper.glob("*/evaluation/cells/norms.json"):
         cell = json.loads(path.read_text())
         cell["details"]["words"]["full"] = dict.fromkeys(cell["details"]["words"]["full"])
-        write(path, json.dumps(cell))
+        rewrite(path, cell)
     for path in paper.glob("**/cells/concadia.json"):
         cell = json.loads(path.read_text())
         cell["details"]["examples"][0]["caption"] = None
-        write(path, json.dumps(cell))
+        rewrite(path, cell)
     of = runs.find([sweep, paper])
     assert texts(figure("fig_attributions", of)).count("-") == 6 + 5
     assert "counterfactual: -" in texts(figure("fig_method", of))

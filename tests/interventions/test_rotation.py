@@ -126,12 +126,41 @@ def test_saved_and_loaded(tmp_path: Path):
 
 def test_damaged_files_are_named(tmp_path: Path):
     path = tmp_path / "r.safetensors"
-    with pytest.raises(RotationError, match="cannot read a rotation"):
+    with pytest.raises(RotationError, match="there is no"):
         Rotation.load(path)
     Rotation(random_basis(8, 3, torch.Generator()), Site("text", 2)).save(path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(RotationError, match="cannot read a rotation"):
         Rotation.load(path)
+
+
+def test_a_rotation_that_was_changed_is_refused(tmp_path: Path):
+    path, other = tmp_path / "r.safetensors", tmp_path / "other.safetensors"
+    about = path.with_suffix(".json")
+    Rotation(random_basis(8, 3, torch.Generator()), Site("text", 2), {"steps": 3}).save(path)
+    Rotation(random_basis(8, 3, torch.Generator().manual_seed(1)), Site("text", 2)).save(other)
+    tensors, text = path.read_bytes(), about.read_text()
+    for spoil in (
+        lambda: path.write_bytes(other.read_bytes()),
+        lambda: about.write_text(text.replace("text.2.eot", "text.3.eot")),
+        lambda: about.write_text(text.replace('"steps": 3', '"steps": 4')),
+    ):
+        spoil()
+        with pytest.raises(RotationError, match="its checksum does not fit"):
+            Rotation.load(path)
+        path.write_bytes(tensors)
+        about.write_text(text)
+        assert Rotation.load(path).facts == {"steps": 3}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "7", '{"site": 7, "facts": {}}', '{"site": "text.2.eot"}', "\x00"])
+def test_what_says_where_a_rotation_belongs_is_checked(tmp_path: Path, text: str):
+    path = tmp_path / "r.safetensors"
+    Rotation(random_basis(8, 3, torch.Generator()), Site("text", 2)).save(path)
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(RotationError, match="save the rotation again") as caught:
+        Rotation.load(path)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_half_saved_rotation_is_none(tmp_path: Path):

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from html5lib import HTMLParser, treebuilders
 
-from interp.report.checking import load_checked
 from interp.report.page import page
+from interp.results.sweep_run import load_sweep
 from interp.runs.directions import FILE, PICTURES
 from tests.report.test_hostile import fill
-from tests.run_folders import write_sweep
+from tests.run_folders import rewrite, write_sweep
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Path:
 
 def section(folder: Path) -> Any:
     document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(
-        page(load_checked(folder))
+        page(load_sweep(folder))
     )
     (found,) = (one for one in document.iter("section") if one.get("aria-labelledby") == "directions")
     return found
@@ -69,7 +69,7 @@ def test_where_nothing_is_known_a_sentence_says_so(run: Path, spoil: dict[str, A
     content = json.loads((run / FILE).read_text())
     (run / FILE).unlink()
     if spoil is not None:
-        (run / FILE).write_text(json.dumps(content | spoil))
+        rewrite(run / FILE, content | spoil)
     found = section(run)
     assert said in words_of(found)
     assert not list(found.iter("h3"))

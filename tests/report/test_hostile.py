@@ -16,15 +16,14 @@ from PIL import Image
 
 from interp.data.pairs import Pair, PairSet
 from interp.errors import UserError
-from interp.report.checking import load_checked
 from interp.report.page import page
-from interp.results.sweep_run import RATINGS
+from interp.results.sweep_run import RATINGS, load_sweep
 from interp.runs import directions
 from interp.runs.directions import End, EndText, EndWord, Leading
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from tests.run_folders import write_sweep
+from tests.run_folders import reseal, rewrite, write_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -59,14 +58,15 @@ def fill(folder: Path) -> None:
     }  # fmt: skip
     manifest["arguments"] |= {"data": "toy", "n_steps": 20, "limit": None}
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    reseal(folder)
     for path in folder.glob("cells/*.json"):
         cell = json.loads(path.read_text())
         ends = [f"iia_{name}_{end}" for name in ("pca", "means", "random", "whole", "size0") for end in ("c2d", "d2c")]
         cell["measures"] |= {"test_pairs": 9, "attribution_delta": 0.001, **dict.fromkeys(ends, 0.5)}
         cell["measures"] |= {"iia_c2d_low": 0.4, "iia_c2d_high": 0.6, "seconds": 1.0}
-        path.write_text(json.dumps(cell))
+        rewrite(path, cell)
     pairs = PairSet("made up", (PAIR,), lambda pair: Image.new("RGB", (8, 8)), lambda pair: pair.id)
-    place = Place.of(load_checked(folder).best)
+    place = Place.of(load_sweep(folder).best)
     directions.keep_directions(RunFolder(folder), place, (Leading("the first", 0.5, 0.75, *ENDS),), pairs)
 
 
@@ -108,7 +108,7 @@ def test_no_value_becomes_markup(run: Path, tmp_path: Path, name: str, hostile: 
     file = folder / name
     content = json.loads(file.read_text())
     for path in fields(content):
-        file.write_text(json.dumps(with_value(content, path, hostile)))
+        rewrite(file, with_value(content, path, hostile))
         said, text = outcome(folder)
         assert len(said.splitlines()) <= 1, path
         assert bool(said) != bool(text), path
@@ -119,7 +119,7 @@ def test_no_value_becomes_markup(run: Path, tmp_path: Path, name: str, hostile: 
 def outcome(folder: Path) -> tuple[str, str]:
     """What the command says, or the page that it makes."""
     try:
-        return "", page(load_checked(folder))
+        return "", page(load_sweep(folder))
     except UserError as error:
         return str(error), ""
 
@@ -135,9 +135,9 @@ def test_what_is_no_number_is_one_line(run: Path, tmp_path: Path, hostile: Any):
         ("measures", "iia_pca"),
         ("cell", "size"),
     ):
-        (folder / CELL).write_text(json.dumps(with_value(content, path, hostile)))
+        rewrite(folder / CELL, with_value(content, path, hostile))
         with pytest.raises(StoreError) as caught:
-            page(load_checked(folder))
+            page(load_sweep(folder))
         said = str(caught.value)
         assert Path(CELL).name in said
         assert "number" in said

@@ -35,6 +35,7 @@ from interp.runs.folder import RunFolder, update_manifest
 from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
 from tests.oracles.plain_forward import one_line
+from tests.run_folders import kept, rewrite
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +137,7 @@ def test_nothing_is_fetched(done: Path):
 def test_the_page_says_what_the_files_say(done: Path):
     document = parsed(done / "report.html")
     folder = RunFolder(done)
-    cells = [folder.read(name) for name in folder.names()]
+    cells = [kept(folder.cell_path(name)) for name in folder.names()]
     (table,) = (one for one in document.iter("table") if one.get("class") == "sortable")
     rows = list(table.find("tbody").iter("tr"))
     assert len(rows) == len(cells) == 4
@@ -166,8 +167,7 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
     examples = read_examples(folder)
     assert [one.id for one in examples] == [pair.id for pair in shown]
     for name in folder.names():
-        cell = folder.read(name)
-        assert cell is not None
+        cell = kept(folder.cell_path(name))
         texts = cell["examples"]
         assert [text["kind"] for text in texts] == ["description"] * 5 + ["caption"] * 5
         rotation = Rotation.load(folder.path / "rotations" / f"{name}.safetensors")
@@ -216,8 +216,7 @@ def test_a_run_of_an_older_version_has_a_page_too(copy: Path):
     folder = RunFolder(copy)
     newer = ("r_articles", "rho", "partial", "beta", "n_every_norm", "attribution_coverage")
     for name in folder.names():
-        cell = folder.read(name)
-        assert cell is not None
+        cell = kept(folder.cell_path(name))
         cell["measures"] = {key: value for key, value in cell["measures"].items() if not key.startswith(newer)}
         folder.write(name, cell)
     document = remade(copy)
@@ -234,7 +233,7 @@ def test_a_run_of_an_older_version_has_a_page_too(copy: Path):
 
 @pytest.mark.parametrize("ratings", [[1], {"imageability": 1}, {"imageability": {"red": "7"}}])
 def test_ratings_that_are_none_are_one_line(copy: Path, capsys, ratings: Any):
-    (copy / RATINGS).write_text(json.dumps(ratings))
+    rewrite(copy / RATINGS, json.loads((copy / RATINGS).read_text()) | {"ratings": ratings})
     assert command.main([str(copy)]) == 2
     assert re.search(r"ratings\.json\" .* is .*, not a .*; remove the file: the page does without it", one_line(capsys))
 
@@ -251,16 +250,19 @@ def test_warnings(copy: Path):
     assert "<i>a note</i>." in said
 
 
-def test_a_run_without_examples_has_a_page_too(copy: Path):
+def test_a_run_without_examples_has_a_page_too_and_one_with_damaged_ones_is_told(copy: Path, capsys):
     (copy / "examples.json").write_text("{damaged")
+    assert command.main([str(copy)]) == 2
+    assert "remove the file: the page does without it" in one_line(capsys)
+    (copy / "examples.json").unlink()
     assert "holds no example texts" in words_of(remade(copy))
 
 
 def test_what_is_missing_of_an_example_is_said(copy: Path):
     (copy / "examples" / "0.jpg").unlink()
     content = json.loads((copy / "examples.json").read_text())
-    content[1]["image"] = "../manifest.json"  # nothing from outside of the folder of pictures is shown
-    (copy / "examples.json").write_text(json.dumps(content))
+    content["examples"][1]["image"] = "../manifest.json"  # nothing from outside of the folder of pictures is shown
+    rewrite(copy / "examples.json", content)
     document = remade(copy)
     assert "The picture 0.jpg is missing" in words_of(document)
     assert len([image for article in document.iter("article") for image in article.iter("img")]) == 3
@@ -269,8 +271,7 @@ def test_what_is_missing_of_an_example_is_said(copy: Path):
 def test_undefined_numbers_are_dashes(copy: Path):
     folder = RunFolder(copy)
     for name in folder.names():
-        cell = folder.read(name)
-        assert cell is not None
+        cell = kept(folder.cell_path(name))
         for end in ("", "_low", "_high"):
             cell["measures"][f"r_imageability_through{end}"] = float("nan")
         cell["examples"][0]["through"][0] = cell["examples"][1]["swap"]["base"] = float("nan")
@@ -289,7 +290,7 @@ def test_undefined_numbers_are_dashes(copy: Path):
     [
         (lambda run: (run / "manifest.json").unlink(), "is not a run folder"),
         (lambda run: shutil.rmtree(run / "cells"), "has no cell yet; run the sweep again: "),
-        (lambda run: (run / "cells" / "layer04-size002-seed0.json").write_text("{"), "layer04-size002-seed0 in"),
+        (lambda run: (run / "cells" / "layer04-size002-seed0.json").write_text("{"), "cannot read"),
         (lambda run: update_manifest(RunFolder(run), settings={"kind": "finetune"}), "run of another kind (finetune)"),
     ],
 )
@@ -377,7 +378,7 @@ def test_the_picker_shows_another_cell_by_keyboard(browser, done: Path):
     from selenium.webdriver.common.keys import Keys
 
     page = opened(browser, done)
-    cell = RunFolder(done).read("layer05-size006-seed0")
+    cell = kept(RunFolder(done).cell_path("layer05-size006-seed0"))
     assert cell is not None
 
     def shown() -> list[float]:

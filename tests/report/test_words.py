@@ -11,12 +11,11 @@ from html5lib import HTMLParser, treebuilders
 from interp.data.contrast import Contrast
 from interp.measures import MethodName
 from interp.report import evidence
-from interp.report.checking import load_checked
 from interp.report.page import page
-from interp.results.sweep_run import SweepRun
+from interp.results.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
 from tests.report.test_hostile import fill
-from tests.run_folders import write_sweep
+from tests.run_folders import reseal, rewrite, write_sweep
 
 COLOURS = Contrast("red", "blue")
 CITED = "Updating CLIP to Prefer Descriptions Over Captions"
@@ -30,13 +29,15 @@ def coloured(tmp_path: Path) -> SweepRun:
     for path in (tmp_path / "run").rglob("*.json"):
         text = path.read_text().replace("c2d", COLOURS.short("up")).replace("d2c", COLOURS.short("down"))
         path.write_text(text.replace('"description"', '"red"').replace('"caption"', '"blue"'))
+    reseal(tmp_path / "run")
     path = tmp_path / "run" / "examples.json"
     path.write_text(path.read_text().replace('"red"', '"positive"').replace('"blue"', '"negative"'))
     cell = next((tmp_path / "run" / "cells").iterdir())
     content = json.loads(cell.read_text())
     content["measures"]["iia_b2r"] = 1.0
-    cell.write_text(json.dumps(content))
-    return load_checked(tmp_path / "run")
+    rewrite(cell, content)
+    reseal(tmp_path / "run")
+    return load_sweep(tmp_path / "run")
 
 
 def words_of(text: str) -> str:
@@ -83,8 +84,11 @@ def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, m
     assert "random" not in words_of(text).partition("What was run")[0]
 
 
-def test_a_measure_that_no_cell_has_is_one_line(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
-    methods = (MethodName("das", "das", "found"), MethodName("dii-probe", "probe", "found by a probe"))
-    monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
-    with pytest.raises(StoreError, match='has the measure "iia_dii_probe"; mend'):
-        page(coloured)
+def test_a_measure_that_no_cell_has_is_one_line(coloured: SweepRun):
+    path = coloured.folder.path
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["settings"]["methods"] = [["das", "das", "found"], ["dii-probe", "probe", "found by a probe"]]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    reseal(path)
+    with pytest.raises(StoreError, match='has the measure "iia_dii_probe"; remove'):
+        load_sweep(path)

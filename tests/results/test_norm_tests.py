@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from interp.runs.place import Place
 from interp.sweep.finish import finish
 from tests.oracles.word_types import step_down_by_permutation
 from tests.report.test_hostile import MARKUP, fill
-from tests.run_folders import NORMS, WORDS, write_sweep
+from tests.run_folders import NORMS, WORDS, kept, write_sweep
 
 Cells = dict[Place, dict[str, Any]]
 
@@ -142,12 +141,12 @@ def sweep(tmp_path: Path) -> SweepRun:
 
 def test_the_file_holds_the_grid_and_no_word(sweep: SweepRun, capsys: pytest.CaptureFixture[str]):
     hostile = {"red": MARKUP, "harbour": '=HYPERLINK("x")', "star": 'a,"b\n'}
-    ratings = json.loads((sweep.folder.path / RATINGS).read_text())
-    ratings = {norm: {hostile.get(word, word): value for word, value in one.items()} for norm, one in ratings.items()}
-    (sweep.folder.path / RATINGS).write_text(json.dumps(ratings))
+    ratings = {
+        norm: {hostile.get(word, word): value for word, value in one.items()} for norm, one in sweep.ratings.items()
+    }
+    sweep.folder.write_file(RATINGS, {"ratings": ratings})
     for name in sweep.folder.names():
-        cell = sweep.folder.read(name)
-        assert cell is not None
+        cell = kept(sweep.folder.cell_path(name))
         for route in MEASURED:
             cell["words"][route] = {hostile.get(word, word): one for word, one in cell["words"][route].items()}
         sweep.folder.write(name, cell)

@@ -12,7 +12,7 @@ from interp.report import write_report
 from interp.results.reading import reading, spreads, unconverged
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.results.terminal import terminal_table
-from tests.run_folders import write_sweep
+from tests.run_folders import rewrite, write_sweep
 
 
 @pytest.fixture(params=[False, True], ids=["frozen", "tuned"])
@@ -57,7 +57,7 @@ def test_a_run_that_is_older_than_intervals_of_what_is_lost(tmp_path: Path):
     for cell in (path / "cells").glob("*.json"):
         content = json.loads(cell.read_text())
         content["measures"] = {key: one for key, one in content["measures"].items() if "_drop_" not in key}
-        cell.write_text(json.dumps(content))
+        rewrite(cell, content)
     sweep = load_sweep(path)
     assert not [one for one in spreads(sweep.frame, sweep.schema) if one.measure.change]
     assert "changed against the base" in write_report(sweep, tmp_path / "page.html").read_text()

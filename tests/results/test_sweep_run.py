@@ -21,7 +21,7 @@ from interp.results.terminal import terminal_table
 from interp.runs.files import StoreError
 from interp.schema import SCORE, Measure, Schema
 from tests.oracles.plain_forward import one_line
-from tests.run_folders import Question, write_sweep
+from tests.run_folders import Question, reseal, rewrite, write_sweep
 
 # Another question, kinds with one initial, a method that no code knows by name, and one control fewer.
 WINES = Question(
@@ -96,14 +96,13 @@ def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("contrast", "ab", "its setting contrast is not a list"),
+        ("contrast", "ab", '["settings"]["contrast"] is "ab", not a list'),
         ("contrast", ["one"], "its setting contrast is not two different names"),
         ("contrast", ["same", "same"], "its setting contrast is not two different names"),
-        ("contrast", [["a"], ["a"]], "its setting contrast is not two different names"),
-        ("methods", "das", "its setting methods is not a list"),
-        ("methods", [], "its setting methods is not a list of methods, each with key, heading and title"),
-        ("methods", [["das", "das"]], "its setting methods is not a list of methods, each with"),
-        ("methods", ["das", "pca"], "its setting methods is not a list of methods, each with"),
+        ("contrast", [["a"], ["a"]], '["settings"]["contrast"][0] is ["a"], not a text'),
+        ("methods", "das", '["settings"]["methods"] is "das", not a list'),
+        ("methods", [["das", "das"]], '["settings"]["methods"][0] is ["das", "das"], not a list of 3'),
+        ("methods", ["das", "pca"], '["settings"]["methods"][0] is "das", not a list'),
         ("methods", [["a", "a", "a"], ["b", "b", "b"], ["b", "b", "b"]], "the column 'iia_b'"),
     ],
 )
@@ -112,11 +111,12 @@ def test_settings_that_are_none_are_one_line(setting: str, value: Any, message: 
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["settings"][setting] = value
     (path / "manifest.json").write_text(json.dumps(manifest))
+    reseal(path)
     with pytest.raises(StoreError) as caught:
         _ = load_sweep(path).schema
     assert message in str(caught.value)
-    assert f"{path / 'manifest.json'}' is damaged" in str(caught.value)
-    assert "run the sweep again in another folder" in str(caught.value)
+    assert str(path / "manifest.json") in str(caught.value)
+    assert "again in another folder" in str(caught.value)
     assert make.main(["--run", str(path), "--out", str(tmp_path / "out"), "--only", "fig_sweep"]) == 2
     assert message in one_line(capsys)
 
@@ -139,7 +139,7 @@ def test_what_is_no_number_in_a_cell_is_one_line(where: tuple[str, ...], message
     for key in where[:-1]:
         there = there[key]
     there[where[-1]] = value
-    file.write_text(json.dumps(cell))
+    rewrite(file, cell)
     with pytest.raises(StoreError, match=message) as caught:
         load_sweep(path)
     assert str(file) in str(caught.value)
@@ -152,7 +152,7 @@ def test_what_is_no_number_in_a_cell_is_one_line(where: tuple[str, ...], message
 def test_a_cell_without_measures_is_one_line(value: Any, tmp_path: Path):
     path = write_sweep(tmp_path / "sweep")
     file = path / "cells" / "layer07-size004-seed0.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"measures": value}))
+    rewrite(file, json.loads(file.read_text()) | {"measures": value})
     with pytest.raises(StoreError, match=r'\["measures"\] is .*, not a mapping of names to values; remove the file'):
         load_sweep(path)
 
@@ -166,9 +166,8 @@ def test_norms_that_are_none_are_one_line(value: Any, tmp_path: Path):
     with pytest.raises(StoreError, match=r'manifest\.json" \["norm_sources"\] is .*, not a mapping of names'):
         load_sweep(path)
     (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {"nonsense": "made up"}}))
-    run = load_sweep(path)
-    with pytest.raises(UserError, match="there is no measure 'n_nonsense'"):
-        terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    with pytest.raises(StoreError, match='has the measure "n_nonsense"'):
+        load_sweep(path)
     (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": None}))
     assert load_sweep(path).norms == []
 
@@ -178,7 +177,7 @@ def test_directions_are_told_where_fewer_were_found_than_asked_for(wines: Path, 
     for path in sorted((wines / "cells").iterdir()):
         cell = json.loads(path.read_text())
         cell["measures"]["directions"] = 1 if fewer else cell["cell"]["size"]
-        path.write_text(json.dumps(cell))
+        rewrite(path, cell)
     run = load_sweep(wines)
     heads = terminal_table(run.frame, run.schema, run.contrast, run.norms).splitlines()[1].split()
     assert ("found" in heads) == fewer

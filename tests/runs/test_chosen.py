@@ -9,9 +9,9 @@ import pytest
 
 from interp.runs.chosen import FILE, Chosen, keep_chosen, read_chosen
 from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
+from tests.run_folders import a_run, rewrite
 
 CHOSEN = Chosen(
     Place(8, 16, 0), {1: 0.7, 2: 0.25}, 0.125, Estimate(0.6, 9, 0.4, 0.8), Estimate(0.5, 9, 0.3, 0.7),
@@ -20,22 +20,22 @@ CHOSEN = Chosen(
 
 
 def test_what_is_kept_is_read(tmp_path: Path):
-    folder = RunFolder(tmp_path)
+    folder = a_run(tmp_path)
     assert read_chosen(folder) is None
     keep_chosen(folder, CHOSEN)
     assert read_chosen(folder) == CHOSEN
 
 
 def test_a_run_of_an_earlier_version_has_no_angles(tmp_path: Path):
-    keep_chosen(RunFolder(tmp_path), CHOSEN)
+    keep_chosen(a_run(tmp_path), CHOSEN)
     content = json.loads((tmp_path / FILE).read_text())
     del content["angles"]
-    (tmp_path / FILE).write_text(json.dumps(content))
-    assert read_chosen(RunFolder(tmp_path)) == replace(CHOSEN, angles={})
+    rewrite(tmp_path / FILE, content)
+    assert read_chosen(a_run(tmp_path)) == replace(CHOSEN, angles={})
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
-    folder = RunFolder(tmp_path)
+    folder = a_run(tmp_path)
     keep_chosen(folder, Chosen(CHOSEN.place, {1: math.nan}, 0.0, Estimate(math.nan, 0), CHOSEN.untrained))
     found = read_chosen(folder)
     assert found is not None
@@ -47,17 +47,17 @@ def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"cell": 3}, "not a mapping"), ({"cell": {"layer": "x", "size": 1, "seed": 0}}, "not a number"),
-        ({"overlaps": {"one": 0.5}}, "not a mapping of seeds"), ({"overlaps": {"1": "much"}}, "not a number"),
+        ({"cell": 3}, "not a mapping"), ({"cell": {"layer": "x", "size": 1, "seed": 0}}, "not a whole number"),
+        ({"overlaps": {"one": 0.5}}, "not a whole number"), ({"overlaps": {"1": "much"}}, "not a number"),
         ({"angles": {"1": 3}}, "not a list"), ({"angles": {"1": ["wide"]}}, "not a number"),
-        ({"arbitrary": {"value": 0.5}}, 'not a mapping with "low"'), ({"chance": [1]}, "not a number"),
+        ({"arbitrary": {"value": 0.5}}, 'not a mapping with "n"'), ({"chance": [1]}, "not a number"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_line_that_says_where(tmp_path: Path, change: dict[str, object], said: str):
-    folder = RunFolder(tmp_path)
+    folder = a_run(tmp_path)
     keep_chosen(folder, CHOSEN)
     content = json.loads((tmp_path / FILE).read_text()) | change
-    (tmp_path / FILE).write_text(json.dumps(content))
+    rewrite(tmp_path / FILE, content)
     with pytest.raises(StoreError, match=said) as caught:
         read_chosen(folder)
     assert "\n" not in str(caught.value)

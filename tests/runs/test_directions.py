@@ -23,8 +23,8 @@ from interp.runs.directions import (
 )
 from interp.runs.examples import Example, picture_path
 from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from tests.run_folders import a_run, rewrite
 
 PLACE = Place(8, 16, 0)
 PAIRS = PairSet(
@@ -39,7 +39,7 @@ LEADING = (Leading("the first", 0.5, 0.75, UPPER, LOWER), Leading("the second", 
 
 
 def test_what_is_kept_is_read(tmp_path: Path):
-    folder = RunFolder(tmp_path)
+    folder = a_run(tmp_path)
     assert read_directions(folder) is None
     assert pairs_at_ends(LEADING) == ["star", "moon"]
     keep_directions(folder, PLACE, LEADING[:1], PAIRS)
@@ -57,13 +57,13 @@ def test_what_is_kept_is_read(tmp_path: Path):
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
-    keep_directions(RunFolder(tmp_path), PLACE, LEADING, PAIRS)
-    found = read_directions(RunFolder(tmp_path))
+    keep_directions(a_run(tmp_path), PLACE, LEADING, PAIRS)
+    found = read_directions(a_run(tmp_path))
     assert found is not None
     assert math.isnan(found.leading[1].auc)
     assert found.leading[1].summary == "25.0\N{NO-BREAK SPACE}% of the variance in Z, AUC -"
-    keep_directions(RunFolder(tmp_path), PLACE, (), PAIRS)
-    assert read_directions(RunFolder(tmp_path)) == Directions(PLACE, (), {})
+    keep_directions(a_run(tmp_path), PLACE, (), PAIRS)
+    assert read_directions(a_run(tmp_path)) == Directions(PLACE, (), {})
 
 
 def changed(content: Any, path: tuple[Any, ...], value: object) -> None:
@@ -75,20 +75,21 @@ def changed(content: Any, path: tuple[Any, ...], value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("cell",), 3, "not a mapping"), (("cell", "layer"), "x", "not a number"), (("directions",), 3, "not a list"),
+        (("cell",), 3, "not a mapping"), (("cell", "layer"), "x", "not a whole number"),
+        (("directions",), 3, "not a list"),
         (("directions", 0, "share"), "much", "not a number"), (("directions", 0, "title"), 1, "not a text"),
         (("directions", 0, "upper"), {}, 'not a mapping with "texts"'),
         (("directions", 0, "lower", "words", 0, "texts"), 1.5, "not a whole number"),
-        (("directions", 0, "upper", "texts", 1, "pair"), "sun", '"sun", not the id of one of the pairs'),
-        (("pairs", 0, "image"), None, "not a text"), (("pairs",), [], "not the id of one of the pairs"),
+        (("directions", 0, "upper", "texts", 1, "pair"), "sun", "keeps nothing of the pair 'sun'"),
+        (("pairs", 0, "image"), None, "not a text"), (("pairs",), [], "keeps nothing of the pair 'moon'"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_line_that_says_where(tmp_path: Path, path: tuple[Any, ...], value: object, said: str):
-    folder = RunFolder(tmp_path)
+    folder = a_run(tmp_path)
     keep_directions(folder, PLACE, LEADING, PAIRS)
     content = json.loads((tmp_path / FILE).read_text())
     changed(content, path, value)
-    (tmp_path / FILE).write_text(json.dumps(content))
+    rewrite(tmp_path / FILE, content)
     with pytest.raises(StoreError, match=said) as caught:
         read_directions(folder)
     assert "\n" not in str(caught.value)

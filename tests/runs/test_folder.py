@@ -8,9 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from typing_extensions import TypedDict
 
+from interp.runs.content import Real, to_json
 from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder, open_run, to_json
+from interp.runs.folder import SEALED, RunFolder, open_run
+
+
+class Cell(TypedDict):
+    x: Real
+    n: Real
 
 
 def start(path: Path, settings: dict[str, object], **facts: object) -> RunFolder:
@@ -136,11 +143,46 @@ def test_a_pipe_does_not_wait_for_a_writer(tmp_path: Path):
 
 def test_cells_are_there_whole_or_not_at_all(tmp_path: Path):
     folder = start(tmp_path / "r", {})
-    assert folder.read("a") is None
+    assert folder.read("a", Cell) is None
     folder.write("a", {"x": 0.1 + 0.2, "n": math.nan, "words": {"é": [1, math.inf]}})
-    assert folder.read("a") == {"x": 0.1 + 0.2, "n": None, "words": {"é": [1, None]}}
+    found = folder.read("a", Cell)
+    assert found is not None
+    assert found["x"] == 0.1 + 0.2
+    assert math.isnan(found["n"])
+    assert json.loads(folder.cell_path("a").read_text())["words"] == {"é": [1, None]}
     folder.cell_path("a").write_text('{"x": 0.3')
-    assert folder.read("a") is None
+    with pytest.raises(StoreError, match="cannot read"):
+        folder.read("a", Cell)
+
+
+def test_a_file_that_was_changed_or_is_of_another_run_is_refused(tmp_path: Path):
+    folder, other = start(tmp_path / "r", {"steps": 10}), start(tmp_path / "s", {"steps": 20})
+    folder.write("a", {"x": 0.5, "n": 1})
+    other.write("a", {"x": 0.5, "n": 1})
+    text = folder.cell_path("a").read_text()
+    for changed in (text.replace("0.5", "0.6"), text + " ", text.replace('"n"', '"m": 2, "n"')):
+        folder.cell_path("a").write_text(changed)
+        with pytest.raises(StoreError, match="its checksum does not fit; run the command that made it again"):
+            folder.read("a", Cell)
+    folder.cell_path("a").write_text(other.cell_path("a").read_text())
+    with pytest.raises(StoreError, match="made with other settings"):
+        folder.read("a", Cell)
+    folder.cell_path("a").write_text(text)
+    assert folder.read("a", Cell) == {"x": 0.5, "n": 1}
+
+
+def test_runs_that_are_older_than_checksums_are_read_without_and_newer_ones_are_not(tmp_path: Path):
+    for version, readable in ((SEALED - 1, True), (SEALED, False)):
+        folder = start(tmp_path / str(version), {"version": version})
+        folder.write("a", {"x": 0.5, "n": 1})
+        content = json.loads(folder.cell_path("a").read_text())
+        del content["checksum"]
+        folder.cell_path("a").write_text(json.dumps(content))
+        if readable:
+            assert folder.read("a", Cell) == {"x": 0.5, "n": 1}
+        else:
+            with pytest.raises(StoreError, match="has no checksum"):
+                folder.read("a", Cell)
 
 
 def test_json_is_exact():

@@ -23,6 +23,7 @@ import interp
 from tests.oracles.plain_forward import random_clip
 from tests.oracles.small_sweep import measures
 from tests.oracles.world import World, load_world
+from tests.run_folders import rewrite
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +196,7 @@ def test_of_cells_that_val_holds_equal_the_smallest_and_earliest_is_chosen(
         number = equal.index(here) if here in equal else None  # of those that are within an error of the highest
         cell["measures"] |= {"iia_val": 0.8 if number is None else 0.9 - 0.02 * number, "iia_val_se": 0.05}
         cell["measures"] |= {"iia": 0.7 if here == first else 0.95, "das_val_loss": 0.5}
-        path.write_text(json.dumps(cell))
+        rewrite(path, cell)
         rows.append(cell["cell"] | cell["measures"])
     assert chosen(rows) == first
     assert place(interp.load_sweep(folder).best) == first

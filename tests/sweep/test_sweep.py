@@ -30,7 +30,11 @@ from interp.data.norms import load_norms
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation
+from interp.report.page import page
 from interp.results.choice import best_cell
+from interp.results.sweep_run import load_sweep
+from interp.runs.cells import read_cell
+from interp.runs.content import sealed
 from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder
@@ -203,14 +207,51 @@ def test_two_sweeps_do_not_share_a_folder(done: Path, model: str, capsys: pytest
     assert "another process is at work" in one_line(capsys)
 
 
-def test_a_missing_cell_is_computed_again_from_its_rotation(done: Path, model: str, tmp_path: Path):
+def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
+    done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One thing each: a cell cut short with its rotation kept, one with a changed number, one that another one was
+    copied over, a lost rotation; and then a cell together with its rotation, whose search is of all sizes again."""
     out = shutil.copytree(done, tmp_path / "run")
-    (out / "cells" / "layer04-size006-seed0.json").write_text("{ cut sho")
-    before = (out / "rotations" / "layer04-size006-seed0.safetensors").stat().st_mtime_ns
+    cell, rotation = (out / name / "layer04-size006-seed0" for name in ("cells", "rotations"))
+    cell, tensors, about = (path.with_suffix(end) for path, end in (
+        (cell, ".json"), (rotation, ".safetensors"), (rotation, ".json"),
+    ))  # fmt: skip
+    before, text = tensors.stat().st_mtime_ns, cell.read_text()
+    other = out / "cells" / "layer05-size002-seed0.json"
+    spoils = {
+        "cannot read": lambda: cell.write_text("{ cut sho"),
+        "its checksum does not fit": lambda: cell.write_text(text.replace('"preference": 0.', '"preference": 0.1', 1)),
+        "holds the cell layer04": lambda: other.write_text(text),
+    }
+    for number, (said, spoil) in enumerate(spoils.items()):
+        spoil()
+        assert run("--model", model, "--out", str(out), "--jobs", "1", "--layers", "4-5") == 0
+        assert f"{said}" in (printed := capsys.readouterr().out), number
+        assert "it is computed again" in printed
+        assert tables(out) == tables(done)
+        assert tensors.stat().st_mtime_ns == before
+        assert json.loads((out / "manifest.json").read_text())["cells_computed"] == 1
+    shutil.copy(out / "rotations" / "layer05-size006-seed0.json", about)
+    shutil.copy(out / "rotations" / "layer05-size006-seed0.safetensors", tensors)
+    assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
+    assert "is the rotation of another cell" in capsys.readouterr().out
+    for path in (cell, tensors, about):
+        path.unlink()
     assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
     assert tables(out) == tables(done)
-    assert (out / "rotations" / "layer04-size006-seed0.safetensors").stat().st_mtime_ns == before
-    assert json.loads((out / "manifest.json").read_text())["cells_computed"] == 1
+    assert tensors.read_bytes() == (done / "rotations" / tensors.name).read_bytes()
+    assert "last digits" not in capsys.readouterr().out
+
+
+def test_a_stray_file_among_the_cells_is_named_and_not_read(done: Path, tmp_path: Path):
+    out = Path(shutil.copytree(done, tmp_path / "run"))
+    shutil.copy(out / "cells" / "layer04-size006-seed0.json", out / "cells" / "layer04-size006-seed0 (1).json")
+    (out / "cells" / "notes.txt").write_text("mine")
+    sweep_run = load_sweep(out)
+    assert len(sweep_run.cells) == 4
+    assert sweep_run.strays == ["cells/layer04-size006-seed0 (1).json", "cells/notes.txt"]
+    assert "notes.txt" in page(sweep_run)
 
 
 def test_a_run_can_be_widened_but_not_bent(done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -221,7 +262,7 @@ def test_a_run_can_be_widened_but_not_bent(done: Path, model: str, tmp_path: Pat
     assert json.loads((out / "manifest.json").read_text())["cells_computed"] == 2
     narrow, wide = pd.read_csv(done / "results.csv"), pd.read_csv(out / "results.csv")
     pd.testing.assert_frame_equal(wide[wide["size"] != 3].reset_index(drop=True), narrow)
-    capsys.readouterr()
+    assert "searched beside other sizes than this command names (4: layer04-size002-seed0" in capsys.readouterr().out
     assert run("--model", model, "--out", str(out), "--sources", "paired") == 2
     assert 'sources = "random", not "paired"' in capsys.readouterr().err
 
@@ -431,7 +472,8 @@ def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
     drawn, _ = attributed_pairs(clip, features, load_norms("imageability,concreteness"), 4)
     shown = read_examples(RunFolder(done))
     assert [one.id for one in shown] == [test.pairs[i].id for i in drawn]
-    cell = RunFolder(done).read("layer04-size006-seed0")
+    cell = read_cell(RunFolder(done), Place(4, 6, 0))
+    assert cell is not None
     rotation = Rotation.load(done / "rotations" / "layer04-size006-seed0.safetensors")
     for text in cell["examples"]:
         pair, swap = drawn[text["pair"]], text["swap"]
@@ -460,8 +502,9 @@ def test_what_z_says_in_the_chosen_cell_is_of_test_pairs_and_made_again_if_it_is
     assert (kept.place, kept.leading) == (place, said.leading)
     assert len(kept.leading) == min(place.size, 3)
     content = json.loads((out / "directions.json").read_text())
+    del content["checksum"]
     other = {**content, "cell": content["cell"] | {"layer": 9 - place.layer}, "directions": []}
-    for spoiled, note in ((json.dumps(other), False), ("{", True)):
+    for spoiled, note in ((sealed(other), False), (json.dumps(content), True), ("{", True)):
         (out / "directions.json").write_text(spoiled)
         before = (out / "chosen.json").stat().st_mtime_ns
         assert run("--model", model, "--out", str(out)) == 0

@@ -15,12 +15,12 @@ import pandas as pd
 from interp.data.blv import QUESTIONS
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
-from interp.runs.examples import OLD
 from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder, defined
+from interp.runs.folder import RunFolder
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
 from training.evaluation.grouping import groups_of
+from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
@@ -46,10 +46,10 @@ class Evaluation:
     about: dict[str, Any]
     values: dict[Key, float]
     folder: RunFolder
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, TaskSettings] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    shown: Sequence[Mapping[str, Any]] = ()
+    shown: Sequence[ScoresOfPair] = ()
     contrast: Contrast = PAPER
     version: int = 1
 
@@ -70,22 +70,29 @@ def read(path: Path) -> Evaluation:
     """
     inside = RunFolder(path / "evaluation")
     folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
-    manifest = folder.manifest()
-    if manifest.get("settings", {}).get("kind") != "evaluation":
+    if folder.settings.get("kind") != "evaluation":
         raise StoreError(f"'{path}' has not been evaluated; run: python -m training.evaluate --model {path}")
+    manifest = folder.manifest_as(EvaluationManifest)
+    cells = {task: cell for task in TASKS if (cell := folder.read(task, TaskFile)) is not None}
+    rows = [row for task in manifest.get("tasks", []) if task in cells for row in cells[task]["rows"]]
+    values = {(row["task"], row["of"], row["measure"]): row["value"] for row in rows}
+    settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
+    details = {task: cell.get("details", {}) for task, cell in cells.items()}
+    norms = details.get("norms", {})
+    kinds = next((own["contrast"] for own in settings.values() if "contrast" in own), PAPER.kinds)
+    return Evaluation(
+        {**manifest["about"]}, values if "tasks" in manifest else _of_table(folder), folder, settings,
+        norms.get("words", {}), norms.get("ratings", {}),
+        details.get("concadia", {}).get("examples", []), Contrast(*kinds), int(folder.settings.get("version", 1)),
+    )  # fmt: skip
+
+
+def _of_table(folder: RunFolder) -> dict[Key, float]:
+    """The numbers of an earlier version, which did not keep which tasks they are of."""
     try:
         frame = pd.read_csv(folder.path / "results.csv")
         rows = zip(frame["task"], frame["of"], frame["measure"], frame["value"], strict=True)
-        values = {(task, of, measure): float(value) for task, of, measure, value in rows}
-        cells = {task: cell for task in TASKS if (cell := folder.read(task)) is not None}
-        settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
-        details = defined(cells.get("norms", {}).get("details", {}))
-        words, ratings = details.get("words", {}), details.get("ratings", {})
-        shown = defined(cells.get("concadia", {}).get("details", {}).get("examples", []))
-        shown = [{OLD.get(name, name): value for name, value in one.items()} for one in shown]
-        version = int(manifest["settings"].get("version", 1))
-        kinds = next((own["contrast"] for own in settings.values() if "contrast" in own), PAPER.kinds)
-        return Evaluation(manifest["about"], values, folder, settings, words, ratings, shown, Contrast(*kinds), version)
+        return {(task, of, measure): float(value) for task, of, measure, value in rows}
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
             f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +13,16 @@ from tqdm import tqdm
 
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet
+from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.examples import keep_examples
-from interp.runs.files import write_atomic
-from interp.runs.folder import open_run, to_json, update_manifest, write_table
+from interp.runs.files import StoreError, write_atomic
+from interp.runs.folder import RunFolder, open_run, update_manifest, write_table
 from training.config import TASKS
 from training.evaluation.measures import COLUMNS, Number
+from training.evaluation.records import TaskFile
 
-VERSION = 5  # of run folders; raised whenever the same settings come to give other numbers
+VERSION = 6  # of run folders; raised whenever the same settings come to give other numbers
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
         for job in tqdm(plan.jobs, desc="tasks", unit="task", leave=False, disable=None):
-            cell = folder.read(job.name)
-            if cell is None or cell.get("settings") != job.settings:
+            if not _is_done(folder, job):
                 found = job.compute()
                 rows = [row.row() for row in found.rows]
                 folder.write(
@@ -85,22 +87,32 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
         own = {job.name for job in plan.jobs}
         cells = {
             name: cell for name in TASKS
-            if (cell := folder.read(name)) is not None and (name in own or _agrees(cell, asked_for))
+            if (cell := _read(folder, name)) is not None and (name in own or _agrees(cell, asked_for))
         }  # fmt: skip
         every = [row for cell in cells.values() for row in cell["rows"]]
         write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")
         write_atomic(plan.out / "results.json", to_json(every))
-        update_manifest(folder, finished=now())
+        update_manifest(folder, finished=now(), tasks=list(cells))
     asked = [cells[job.name] for job in plan.jobs]
-    measures = [Number(**_numbers(row)) for cell in asked for row in cell["rows"]]
+    measures = [Number(**row) for cell in asked for row in cell["rows"]]
     return measures, [*plan.notes, *(note for cell in asked for note in cell["notes"])]
 
 
-def _agrees(cell: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+def _is_done(folder: RunFolder, job: Job) -> bool:
+    """Whether a task was done as it is asked for now."""
+    cell = _read(folder, job.name)
+    return cell is not None and cell["settings"] == json.loads(to_json(job.settings))
+
+
+def _read(folder: RunFolder, name: str) -> TaskFile | None:
+    """A task that was done before; one that cannot be used is left out, and said."""
+    try:
+        return folder.read(name, TaskFile)
+    except StoreError as error:
+        print(f"note: {error.fault}; the task {name} is to be computed again")
+        return None
+
+
+def _agrees(cell: TaskFile, known: Mapping[str, Any]) -> bool:
     """Whether an earlier task was evaluated on the same things as those of this plan."""
     return all(known.get(key, value) == value for key, value in cell.get("settings", {}).items())
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN."""
-    return {key: float("nan") if value is None else value for key, value in row.items()}

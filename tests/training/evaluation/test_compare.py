@@ -17,6 +17,7 @@ import pytest
 from interp import cli
 from interp.errors import UserError
 from tests.oracles.plain_forward import copied_correlations, percentiles
+from tests.run_folders import kept, rewrite
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
@@ -42,6 +43,18 @@ def evaluated(
     )
     carry_out(Plan(folder, {"kind": "evaluation", "model": str(folder)}, facts, jobs, ()))
     return folder
+
+
+def older(folder: Path) -> Path:
+    """The table of an evaluation whose manifest does not say which tasks it is of."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["tasks"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder / "results.csv"
+
+
+def cell(folder: Path) -> Path:
+    return folder / "cells" / "concadia.json"
 
 
 def lines(text: str, name: str = "table1") -> dict[str, list[str]]:
@@ -226,14 +239,16 @@ def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: (f / "results.csv").unlink(), "unfinished or damaged .*; run it again"),
-        (lambda f: (f / "results.csv").write_text(""), "unfinished or damaged"),
-        (lambda f: (f / "results.csv").write_text("task,of\na,b\n"), "unfinished or damaged"),
-        (lambda f: (f / "results.csv").write_text("task,of,measure,value\na,b,c,many\n"), "unfinished or damaged"),
-        (lambda f: (f / "results.csv").write_bytes(b"\xff\xfe\x00"), "unfinished or damaged"),
+        (lambda f: older(f).unlink(), "unfinished or damaged .*; run it again"),
+        (lambda f: older(f).write_text(""), "unfinished or damaged"),
+        (lambda f: older(f).write_text("task,of\na,b\n"), "unfinished or damaged"),
+        (lambda f: older(f).write_text("task,of,measure,value\na,b,c,many\n"), "unfinished or damaged"),
+        (lambda f: older(f).write_bytes(b"\xff\xfe\x00"), "unfinished or damaged"),
+        (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "its checksum does not fit"),
+        (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "concadia"}]}), 'not a mapping with "of"'),
         (lambda f: (f / "manifest.json").write_text("{ cut sho"), "cannot read '.*manifest.json'"),
         (lambda f: (f / "manifest.json").unlink(), "is not a run folder: it has no manifest.json"),
-        (lambda f: (f / "manifest.json").write_text('{"settings": {"kind": "evaluation"}}'), "unfinished or damaged"),
+        (lambda f: (f / "manifest.json").write_text('{"settings": {"kind": "evaluation"}}'), 'a mapping with "about"'),
         (lambda f: (f / "manifest.json").write_text("{}"), "has not been evaluated"),
     ],
 )

@@ -50,6 +50,7 @@ from tests.oracles.plain_forward import (
     random_texts,
     residuals,
 )
+from tests.run_folders import kept
 from training import evaluate, finetune
 from training.config import EvaluateConfig
 from training.evaluation import of_model, tasks
@@ -323,7 +324,7 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
         more = ["--sources", *options] if options == ["random"] else options
         limit = ["--limit", "60"] if name == "base" else []
         assert run("--model", str(of), "--tasks", "concadia", *more, *limit, "--out", str(tmp_path / name / "out")) == 0
-        cell = RunFolder(tmp_path / name / "out").read("concadia")
+        cell = kept(RunFolder(tmp_path / name / "out").cell_path("concadia"))
         assert cell["settings"]["sources"] == wanted
     assert table(tmp_path / "paired" / "out").loc["concadia", "test", "iia c2d"]["value"] == (
         by_key(tasks.concadia(load_clip(str(paired)), of_test(paired), Aligned(run_rotation(paired), "paired", 0))[0])[
@@ -351,11 +352,13 @@ def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_pat
     drawn, _ = attributed_pairs(tuned, held_out, norms, 4, 0)
     assert drawn != list(range(4))
     _, words = tasks.norms(tuned, held_out.take(drawn), run_rotation(lora), norms, n_steps=3)
-    kept = RunFolder(done).read("norms")["details"]["words"]
-    assert kept["full"].keys() == words["full"].keys()
-    assert kept["through"] == pytest.approx(words["through"], abs=1e-6)
+    there = kept(RunFolder(done).cell_path("norms"))["details"]["words"]
+    assert there["full"].keys() == words["full"].keys()
+    assert there["through"] == pytest.approx(words["through"], abs=1e-6)
     assert run("--model", str(lora), "--tasks", "norms", "--seed", "1", "--out", str(tmp_path / "out")) == 0
-    assert RunFolder(tmp_path / "out").read("norms")["details"]["words"]["full"].keys() != words["full"].keys()
+    assert (
+        kept(RunFolder(tmp_path / "out").cell_path("norms"))["details"]["words"]["full"].keys() != words["full"].keys()
+    )
 
 
 def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, concadia: Path, tmp_path: Path):
@@ -382,13 +385,13 @@ def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, don
     shown = read_examples(folder)
     test = load_pairs("toy", limit=60).split("test").pairs[:EXAMPLES]
     assert [(one.id, one.negative) for one in shown] == [(pair.id, pair.negative) for pair in test]
-    kept = folder.read("concadia")["details"]["examples"]
-    assert [one["id"] for one in kept] == [pair.id for pair in test]
+    scored = kept(folder.cell_path("concadia"))["details"]["examples"]
+    assert [one["id"] for one in scored] == [pair.id for pair in test]
     tuned = load_clip(str(lora))
     images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
     for kind in ("description", "caption"):
         expected = (images * embed_one_by_one(tuned, [getattr(pair, OLD[kind]) for pair in test])).sum(-1)
-        np.testing.assert_allclose([one[OLD[kind]] for one in kept], expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose([one[OLD[kind]] for one in scored], expected.numpy(), atol=1e-5)
     pictures = [Image.open(io.BytesIO(picture_path(folder, one).read_bytes())) for one in shown]
     assert [picture.size for picture in pictures] == [(64, 64)] * EXAMPLES
 

@@ -1,0 +1,121 @@
+"""What JSON files of runs hold: written exactly, with a checksum; read into records that say what may stand there.
+No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
+
+from interp.runs.files import StoreError
+
+Record = TypeVar("Record")
+LARGEST = 2**53  # beyond it neither JavaScript nor a column of floats counts exactly
+HUGE = 1e300  # no number of ours is larger
+SHOWN = 60  # letters of a value that an error quotes
+NO_SUM = "0" * 64
+SUM = re.compile(rb'\A\{\s*"checksum": "([0-9a-f]{64})"')
+MAPPING, WHOLE = "a mapping of names to values", "a whole number"
+EXPECTED = {
+    "string_type": "a text", "string_unicode": "a text", "bool_type": "true or false", "list_type": "a list",
+    "tuple_type": "a list", "dict_type": MAPPING, "mapping_type": MAPPING, "dataclass_type": MAPPING,
+    "named_tuple_type": MAPPING, "int_type": WHOLE, "int_from_float": WHOLE, "int_parsing": WHOLE,
+    "less_than_equal": WHOLE, "greater_than_equal": WHOLE,
+}  # fmt: skip
+
+
+def _number(value: object) -> float:
+    if value is None:
+        return math.nan  # JSON has no word for what is not defined
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError("a number")
+    if abs(value) > HUGE:
+        raise ValueError("a finite number")
+    return value
+
+
+Real = Annotated[float, PlainValidator(_number)]  # null is NaN; a whole number stays one
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+
+
+def to_json(value: Any) -> str:
+    """JSON with exact floats; NaN and infinities become null, for JSON has no word for them."""
+    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def sealed(content: Mapping[str, Any]) -> str:
+    """`to_json` of a mapping that begins with a checksum: SHA-256 of the whole text with zeros in the checksum's place.
+
+    It tells of damage and of edits, not of forgery: whoever writes the file can write its checksum too.
+    """
+    text = to_json({"checksum": NO_SUM, **content})
+    return text.replace(NO_SUM, hashlib.sha256(text.encode()).hexdigest(), 1)
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether a file carries a checksum at all."""
+    return SUM.match(data) is not None
+
+
+def is_intact(data: bytes) -> bool:
+    """Whether a file is as `sealed` wrote it."""
+    found = SUM.match(data)
+    if found is None:
+        return False
+    whole = data[: found.start(1)] + NO_SUM.encode() + data[found.end(1) :]
+    return hashlib.sha256(whole).hexdigest().encode() == found[1]
+
+
+def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Record:
+    """Read JSON as a record: a dataclass, or whatever else pydantic checks.
+
+    Args:
+        file, mend: for the error: where it stands, and what to do.
+
+    Raises:
+        StoreError: it is no JSON, or something else stands where a field of the record belongs.
+    """
+    try:
+        found: Record = _adapter(kind).validate_json(data, strict=True)
+        return found
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        raise StoreError(f"cannot read '{file}': {first['ctx']['error']}; {mend}")
+    *at, name = first["loc"] or ("",)
+    value, kind_of_error = first["input"], first["type"]
+    if kind_of_error == "missing":
+        expected = f"a mapping with {json.dumps(name)}" if isinstance(name, str) else f"a list with more than {name}"
+    else:
+        at = list(first["loc"])
+        expected = EXPECTED.get(kind_of_error, "")
+    if kind_of_error == "value_error":
+        expected = str(first["ctx"]["error"])
+    elif kind_of_error in ("too_long", "too_short"):
+        expected = f"a list of {first['ctx'].get('max_length', first['ctx'].get('min_length'))}"
+    where = "".join(f"[{json.dumps(key)}]" for key in at if key != "[key]") or "there"
+    text = json.dumps(value, default=str, ensure_ascii=True)
+    text = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    raise StoreError(f"in {json.dumps(str(file))} {where} is {text}, not {expected or first['msg'].lower()}; {mend}")
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    return TypeAdapter(kind)

@@ -1,0 +1,66 @@
+"""Which cells of a sweep are done: they and their rotations are there, as they were written, and of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from interp.interventions.rotation import Rotation, RotationError
+from interp.runs.cells import read_cell
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+
+
+def unfinished(folder: RunFolder, places: Iterable[Place]) -> tuple[list[Place], list[str]]:
+    """The cells that are to be computed; and what is wrong with files that are there and cannot be used."""
+    missing, faults = [], []
+    for place in places:
+        try:
+            cell = read_cell(folder, place)
+            if cell is not None:
+                kept_rotation(folder, place)
+                continue
+        except StoreError as error:
+            faults.append(error.fault)
+        except RotationError as error:
+            faults.append(str(error))
+        missing.append(place)
+    return missing, faults
+
+
+def keep_rotation(folder: RunFolder, place: Place, rotation: Rotation, sizes: Sequence[int]) -> None:
+    """Save the rotation of a cell, with what it belongs to.
+
+    Args:
+        sizes: that were searched beside each other, which changes the last digits of what is found.
+    """
+    facts = {"cell": place._asdict(), "run": folder.fingerprint, "searched_sizes": list(sizes)}
+    replace(rotation, facts=rotation.facts | facts).save(place.rotation_file(folder.path))
+
+
+def kept_rotation(folder: RunFolder, place: Place) -> Rotation:
+    """What `keep_rotation` saved.
+
+    Raises:
+        RotationError: there is none, it was changed, or it is of another cell or run.
+    """
+    path = place.rotation_file(folder.path)
+    found = Rotation.load(path)
+    its = found.facts.get("cell"), found.facts.get("run"), found.site.layer
+    if its != (place._asdict(), folder.fingerprint, place.layer):
+        raise RotationError(f"'{path}' is the rotation of another cell or run")
+    return found
+
+
+def searched_otherwise(folder: RunFolder, places: Iterable[Place], sizes: Sequence[int]) -> list[str]:
+    """A sentence about cells whose rotations were searched beside other sizes than those that are asked for now, if
+    there are any."""
+    others = [place for place in places if kept_rotation(folder, place).facts.get("searched_sizes") != list(sizes)]
+    if not others:
+        return []
+    names = ", ".join(place.name for place in others[:3]) + (" and more" if len(others) > 3 else "")
+    return [
+        f"rotations were searched beside other sizes than this command names ({len(others)}: {names}); their last "
+        "digits can differ from those of a sweep that searches all of these at once"
+    ]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NotRequired
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typing_extensions import TypedDict
+
+from interp.runs.content import NO_SUM, Real, Whole, is_intact, is_sealed, parse, sealed, to_json
+from interp.runs.files import StoreError
+
+LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+CONTENT = st.dictionaries(
+    TEXT.filter(lambda key: key != "checksum"),
+    st.recursive(LEAVES | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=8),
+    max_size=4,
+)
+
+
+class Inner(TypedDict):
+    n: Whole
+    pair: tuple[Real, Whole]
+
+
+@dataclass(frozen=True)
+class Outer:
+    x: Real
+    words: dict[str, Inner]
+    names: list[str]
+
+
+class Record(TypedDict):
+    outer: Outer
+    also: NotRequired[str | None]
+
+
+GOOD = {"outer": {"x": None, "words": {"a": {"n": 1, "pair": [2, 3]}}, "names": ["b"]}}
+
+
+@given(CONTENT)
+def test_what_is_sealed_is_intact_and_reads_back(content):
+    data = sealed(content).encode()
+    assert is_sealed(data)
+    assert is_intact(data)
+    assert {key: value for key, value in json.loads(data).items() if key != "checksum"} == content
+
+
+@given(CONTENT, st.data())
+def test_any_change_of_a_byte_is_seen(content, data: st.DataObject):
+    whole = sealed(content).encode()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[place]))
+    changed = whole[:place] + bytes([other]) + whole[place + 1 :]
+    assert not is_intact(changed)
+    assert not is_intact(whole[:place] + whole[place + 1 :])
+
+
+def test_what_has_no_checksum_is_neither_sealed_nor_intact():
+    for text in ("", "{}", to_json({"a": 1}), to_json({"a": 1, "checksum": NO_SUM}), '{"checksum": 1}'):
+        assert not is_sealed(text.encode())
+        assert not is_intact(text.encode())
+
+
+def test_null_is_what_is_not_defined_and_whole_numbers_stay_such():
+    found = parse(json.dumps(GOOD).encode(), Record, Path("f"), "mend it")
+    assert math.isnan(found["outer"].x)
+    assert found["outer"].words["a"]["pair"] == (2, 3)
+    assert isinstance(found["outer"].words["a"]["pair"][0], int)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"outer": None}, 'in "f" ["outer"] is null, not a mapping of names to values; mend it'),
+        ({"outer": {}}, 'in "f" ["outer"] is {}, not a mapping with "x"; mend it'),
+        ({"outer": {"x": "1", "words": {}, "names": []}}, 'in "f" ["outer"]["x"] is "1", not a number; mend it'),
+        ({"outer": {"x": True, "words": {}, "names": []}}, 'in "f" ["outer"]["x"] is true, not a number; mend it'),
+        ({"outer": {"x": 1e999, "words": {}, "names": []}}, "not a finite number; mend it"),
+        ({"outer": {"x": 1, "words": [], "names": []}}, 'in "f" ["outer"]["words"] is [], not a mapping of names'),
+        ({"outer": {"x": 1, "words": {"a\n": {}}, "names": []}}, 'in "f" ["outer"]["words"]["a\\n"] is {}'),
+        ({"outer": {"x": 1, "words": {}, "names": [7]}}, 'in "f" ["outer"]["names"][0] is 7, not a text; mend it'),
+        ({"outer": {"x": 1, "words": {}, "names": "b"}}, 'in "f" ["outer"]["names"] is "b", not a list; mend it'),
+        ({"outer": {"x": 1, "words": {"a": {"n": 1.5, "pair": [1, 2]}}, "names": []}}, "1.5, not a whole number"),
+        ({"outer": {"x": 1, "words": {"a": {"n": 2**60, "pair": [1, 2]}}, "names": []}}, "not a whole number"),
+        ({"outer": {"x": 1, "words": {"a": {"n": 1, "pair": [1]}}, "names": []}}, '["pair"] is [1], not a list with'),
+        ({"outer": {"x": 1, "words": {"a": {"n": 1, "pair": [1, 2, 3]}}, "names": []}}, "not a list of 2"),
+        ({"also": 7}, 'in "f" ["also"] is 7, not a text; mend it'),
+    ],
+)
+def test_what_does_not_fit_is_one_line_that_says_where(change, said: str):
+    with pytest.raises(StoreError) as caught:
+        parse(json.dumps(GOOD | change).encode(), Record, Path("f"), "mend it")
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")) | CONTENT.map(json.dumps))
+def test_whatever_a_file_holds_it_is_a_record_or_one_short_line(content):
+    data = content.encode() if isinstance(content, str) else content
+    said = outcome(data)
+    assert len(said.splitlines()) <= 1
+    assert len(said) < 500
+    assert not said or said.endswith("; mend it")
+
+
+def outcome(data: bytes) -> str:
+    """The error, or nothing."""
+    try:
+        parse(data, Record, Path("f"), "mend it")
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"outer":' * 100_000, '{"outer": ' + "1" * 100_000 + "}", "\\ud800"])
+def test_what_is_too_deep_or_too_long_is_one_line(text: str):
+    with pytest.raises(StoreError) as caught:
+        parse(text.encode(), Record, Path("f"), "mend it")
+    assert len(str(caught.value)) < 300

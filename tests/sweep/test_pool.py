@@ -1,0 +1,130 @@
+"""Processes of a sweep that are really killed, and signals that really come."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interp.sweep.pool import LOOK, PATIENCE
+
+pytestmark = pytest.mark.slow
+
+# More of a thing to send than fits into a pipe would hang a parent whose child is killed before it reads; what these
+# processes do is nothing else than wait.
+DRIVER = """
+import sys, time
+from interp import cli
+from interp.sweep.pool import processes
+
+def prepare(path):
+    time.sleep(float(path))
+
+def wait(seconds):
+    time.sleep(seconds)
+
+def main():
+    with processes(2, prepare, sys.argv[1]) as pool:
+        print("ready", flush=True)
+        pool.run_all(wait, [float(sys.argv[2])] * 8, lambda: None)
+    return 0
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, on_interrupt=lambda: "finished cells are kept"))
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Path:
+    path = tmp_path / "driver.py"
+    path.write_text(DRIVER)
+    return path
+
+
+def start(driver: Path, preparing: float, working: float) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    return subprocess.Popen(
+        [sys.executable, str(driver), str(preparing), str(working)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=environment,
+    )  # fmt: skip
+
+
+def children(pid: int) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            number, rest = int(path.parent.name), path.read_text().rpartition(")")[2].split()
+            command = (path.parent / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if int(rest[1]) == pid and rest[0] != "Z" and b"spawn_main" in command:
+            yield number
+
+
+def until(count: int, pid: int) -> list[int]:
+    deadline = time.monotonic() + 30
+    while len(found := sorted(children(pid))) < count and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return found
+
+
+@pytest.mark.parametrize("started", [1, 2], ids=["first", "second"])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.5], ids=["at once", "while it imports", "later"])
+def test_a_killed_process_is_noticed_within_seconds(driver: Path, started: int, delay: float):
+    process = start(driver, 0.5, 3.0)
+    victims = until(started, process.pid)
+    time.sleep(delay)
+    os.kill(victims[started - 1], signal.SIGKILL)
+    _, error = process.communicate(timeout=4 * LOOK + PATIENCE)
+    assert process.returncode == 2, error
+    assert error.startswith("error: a process died, perhaps for want of memory; finished cells are kept")
+    assert len(error.splitlines()) == 1
+    assert not list(children(process.pid))
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [
+    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM"),
+    (signal.SIGHUP, 129, "ended by SIGHUP"),
+])  # fmt: skip
+@pytest.mark.parametrize("delay", [0.0, 0.2, 1.5], ids=["at once", "while they import", "later"])
+def test_signals_end_a_command_and_its_processes_whenever_they_come(
+    driver: Path, number: signal.Signals, status: int, said: str, delay: float
+):
+    process = start(driver, 0.5, 60.0)
+    assert process.stdout is not None
+    process.stdout.readline()
+    workers = until(1, process.pid)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == status, error
+    assert error.strip().splitlines()[-1] == f"{said}; finished cells are kept"
+    assert not re.search("Traceback|Exception", error)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_processes_end_with_a_parent_that_is_killed(driver: Path):
+    process = start(driver, 0.0, 60.0)
+    workers = until(2, process.pid)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_what_fails_while_a_process_is_prepared_is_said_in_one_line(tmp_path: Path):
+    code = DRIVER.replace(
+        "    time.sleep(float(path))", "    from interp.errors import UserError\n    raise UserError('gone')"
+    )
+    (tmp_path / "driver.py").write_text(code)
+    process = start(tmp_path / "driver.py", 0.0, 1.0)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (2, "error: gone\n")
