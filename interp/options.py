@@ -15,6 +15,9 @@ class ModelOptions:
 
     model: str = option("toy", "'toy', a local folder, a fine-tuned run, or a hub id (owner/name, owner/name@revision)")
     tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
+    trust_run: bool = option(
+        False, "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder"
+    )
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,9 @@ def finetune(config: FinetuneConfig) -> int:
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
-    clip = load_clip(config.model, tokenizer=config.tokenizer, device=str(accelerator.device))
+    # of several processes on a CPU accelerate numbers the device, which is the same
+    device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=device, trust=config.trust_run)
     check_site(config, clip)
     quiet = None if accelerator.is_main_process else True
     with accelerator.main_process_first():  # the others find the features in the cache
@@ -106,11 +108,13 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
     given = {name: getattr(config, name) for name in ("data", "kinds", "split")}
     words = [word for name, value in given.items() if value not in (None, "toy") for word in (f"--{name}", value)]
     own = f" {shlex.join(words)}" if words else ""
+    trust = " --trust-run" if config.tuning == "lora" and (config.model, config.tokenizer) != ("toy", None) else ""
+    all_of_it = trust or (" --trust-run" if config.data != "toy" else "")
     return (
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA; or: tensorboard --logdir {out}\n"
-        f"go on    python -m training.evaluate --model {out}\n"
-        f"         python -m interp.sweep --objective das --model {out}{own}"
+        f"go on    python -m training.evaluate --model {out}{all_of_it}\n"
+        f"         python -m interp.sweep --objective das --model {out}{own}{trust}"
     )
 
 

@@ -139,13 +139,14 @@ class Experiment:
         for name in ("kinds", "split", "limit", "tokenizer"):
             own += [f"--{name}", str(value)] if (value := getattr(config, name)) is not None else []
         bad = ["--skip-bad-images"] if config.skip_bad_images else []
+        own += ["--trust-run"] if config.trust_run else []
         if self.seed is not None:
             most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
             self._call(
                 "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, *bad, "--seed", str(self.seed),
                 "--out", str(self.folder), "--resume", threads=threads,
             )  # fmt: skip
-            own = ["--model", str(self.folder), "--out", str(self.folder / "evaluation")]
+            own = ["--model", str(self.folder), "--trust-run", "--out", str(self.folder / "evaluation")]
         else:
             own += ["--out", str(self.folder)]
         for name in ("blv", "transfer"):

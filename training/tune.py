@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 VERSION = 4  # of run folders; raised whenever the same settings come to give other numbers
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
-    "preset", "model", "tokenizer", "data", "kinds", "split", "limit", "rotation", "checkpoint_every", "cpu", "out",
-    "resume",    "skip_bad_images",
+    "preset", "model", "tokenizer", "trust_run", "data", "kinds", "split", "limit", "rotation", "checkpoint_every",
+    "cpu", "out", "resume", "skip_bad_images",
 )  # fmt: skip
 
 

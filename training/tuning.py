@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from interp.clip.loading import ADAPTER_WEIGHTS
+from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.model import Clip, Tower
 from interp.clip.parts import layers_pattern, linear_layers, tower_parts
+from interp.clip.trust import name_for
 from interp.errors import UserError
 from interp.runs.files import write_atomic
 from training.config import FinetuneConfig
@@ -51,8 +52,7 @@ def save_settings(clip: Clip, config: FinetuneConfig, folder: Path) -> None:
     """Write what a loader needs beside the weights: peft's settings with the name of the base, or CLIP's own."""
     if config.tuning == "lora":
         adapters = clip.model.peft_config["default"]
-        is_folder = config.model != "toy" and Path(config.model).is_dir()
-        adapters.base_model_name_or_path = str(Path(config.model).resolve()) if is_folder else config.model
+        adapters.base_model_name_or_path = name_for(folder, config.model)
         adapters.save_pretrained(str(folder))
     else:
         for part in (clip.model.config, clip.tokenizer, clip.processor):

@@ -57,7 +57,8 @@ def _check(config: CheckConfig) -> int:
     from interp.check.findings import table
     from interp.clip.loading import load_clip
 
-    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, dtype=getattr(torch, config.dtype))
+    dtype, trust = getattr(torch, config.dtype), config.trust_run
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, dtype=dtype, trust=trust)
     print("".join(f"note: {note}\n" for note in clip.notes), end="")
     started = time.perf_counter()
     with tqdm(total=len(CHECKS), unit="check", leave=False, disable=None) as bar:

@@ -6,24 +6,31 @@ import copy
 import hashlib
 import json
 import os
-import warnings
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 
+from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
+from interp.clip.devices import check_device, check_dtype
 from interp.clip.model import Clip, ModelError
+from interp.clip.model_files import check_files, read_json
+from interp.clip.soundness import check_preprocessing, check_weights
+from interp.clip.trust import check_trust, name_in
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # peft's names
+MOST_ADAPTERS = 8  # one upon the other
 
 
 def load_clip(
-    name: str, *, tokenizer: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
-) -> Clip:
+    name: str, *, tokenizer: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32,
+    trust: bool = False,
+) -> Clip:  # fmt: skip
     """Load a CLIP for inference, weights frozen.
 
     Args:
@@ -31,20 +38,52 @@ def load_clip(
             or another folder with a LoRA adapter (merged into its base), or a hub id ``owner/name``, optionally
             ``owner/name@revision``. Only a hub id ever reaches the network.
         tokenizer: where to take the tokenizer from, if not from the model; the same kinds of name.
-        device: as torch names it.
-        dtype: of weights and arithmetic.
+        device: cpu, cuda, cuda:N or mps.
+        dtype: of weights and arithmetic: float32, float64, bfloat16 or float16.
+        trust: whether a run may name a base and a tokenizer that are neither ``toy`` nor within its folder.
 
     Raises:
         ModelError: no such model, not a CLIP, files missing or damaged, no safetensors, or a tokenizer
-            that does not fit; an adapter that does not fit its base, or whose base is another one than it was
-            trained on.
+            that does not fit; weights with which nothing can be computed; an adapter that does not fit its base, or
+            whose base is another one than it was trained on, or not to be loaded; code of the model's own.
     """
-    from transformers import CLIPConfig, CLIPModel
+    check_device(device)
+    check_dtype(dtype)
+    return _load(name, dtype, _How(tokenizer, device, trust))
 
+
+@dataclass(frozen=True)
+class _How:
+    """What holds for a model and for the bases below it; `above` are the adapters that led here."""
+
+    tokenizer: str | None
+    device: str
+    trust: bool
+    above: tuple[str, ...] = ()
+
+
+def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
     if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
-        return _load_adapted(name, tokenizer, device, dtype)
+        return _load_adapted(name, dtype, how)
     where, revision = _locate(name)
     _quiet()
+    model = _load_model(name, where, revision, dtype)
+    try:
+        torch.nn.Module.to(model, how.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"cannot use the device '{how.device}': {_first_line(error)}") from error
+    notes = check_weights(name, model)
+    text_tokenizer = _load_tokenizer(name, how.tokenizer, where, revision)
+    eot = _check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
+    processor = _load_processor(name, where, revision, model, notes)
+    prints = _fingerprints(model, text_tokenizer, processor)
+    return Clip(name, model, text_tokenizer, processor, eot, *prints, tuple(notes))
+
+
+def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLIPModel:
+    from transformers import CLIPConfig, CLIPModel
+
+    check_files(name, where, revision)
     try:
         config = CLIPConfig.from_pretrained(where, revision=revision)
         if config.model_type != "clip" or "text_config" not in _raw_config(where, config):
@@ -61,43 +100,63 @@ def load_clip(
         raise
     except Exception as error:
         raise ModelError(f"cannot load the model '{name}': {_first_line(error)}") from error
-    model = model.eval().requires_grad_(False)
-    try:
-        torch.nn.Module.to(model, device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot use the device '{device}': {_first_line(error)}") from error
-    text_tokenizer = _load_tokenizer(name, tokenizer, where, revision)
-    notes: list[str] = []
-    eot = _check_tokenizer(name, model, text_tokenizer, chosen=tokenizer, notes=notes)
-    processor = _load_processor(name, where, revision, model, notes)
-    prints = _fingerprints(model, text_tokenizer, processor)
-    return Clip(name, model, text_tokenizer, processor, eot, *prints, tuple(notes))
+    return model.eval().requires_grad_(False)
 
 
-def _load_adapted(name: str, tokenizer: str | None, device: str, dtype: torch.dtype) -> Clip:
+class _Known(msgspec.Struct):
+    """What is taken from a run's manifest: the fingerprint of its base, and where it has its tokenizer from."""
+
+    class Settings(msgspec.Struct):
+        base: str | None = None
+
+    class Arguments(msgspec.Struct):
+        tokenizer: str | None = None
+
+    settings: Settings = msgspec.field(default_factory=Settings)
+    arguments: Arguments = msgspec.field(default_factory=Arguments)
+
+
+def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
     """The base of a LoRA adapter with the adapter merged into its weights."""
     folder = Path(name)
+    _check_chain(name, how.above)
     try:
-        base_name = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        given = read_adapter(folder).base_model_name_or_path
         manifest = folder / "manifest.json"
-        run = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-        expected, own = run.get("settings", {}).get("base"), run.get("arguments", {}).get("tokenizer")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"'{name}' holds an adapter that cannot be read: {_first_line(error)}") from error
-    if not isinstance(base_name, str) or not base_name or os.path.abspath(base_name) == os.path.abspath(name):
+        known: _Known = read_json(manifest, _Known) if manifest.is_file() else _Known()
+    except ModelError as error:
+        raise ModelError(f"'{name}' holds an adapter that cannot be read: {error}") from error
+    base_name = name_in(folder, given or "")
+    if not given or os.path.abspath(base_name) == os.path.abspath(name):
         raise ModelError(f"'{name}' does not say whose adapter it is: name a model in its {ADAPTER_CONFIG}")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
+    check_trust(name, "base", base_name, trust=how.trust)
+    said = [f"'{name}' is an adapter of '{base_name}', which was loaded too"]
+    tokenizer = how.tokenizer
+    if tokenizer is None and known.arguments.tokenizer is not None:
+        tokenizer = name_in(folder, known.arguments.tokenizer)
+        check_trust(name, "tokenizer", tokenizer, trust=how.trust)
+        said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
+    below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
     try:
-        base = load_clip(base_name, tokenizer=tokenizer or own, device=device)  # float32, as it was trained
+        base = _load(base_name, torch.float32, below)  # as it was trained
     except ModelError as error:
         raise ModelError(f"'{name}' is an adapter of another model: {error}") from error
+    expected = known.settings.base
     if expected is not None and base.fingerprint != expected:
         raise ModelError(
             f"'{name}' was fine-tuned from another base: '{base_name}' now has the fingerprint {base.fingerprint}, "
             f"it was {expected}; bring back that model, or fine-tune again"
         )
-    return _with_adapter(base, base.model, name, dtype)
+    return _with_adapter(replace(base, notes=(*said, *base.notes)), base.model, name, dtype)
+
+
+def _check_chain(name: str, above: tuple[str, ...]) -> None:
+    if os.path.realpath(name) in above:
+        raise ModelError(f"'{name}' is an adapter of itself, by way of others; name a base in its {ADAPTER_CONFIG}")
+    if len(above) == MOST_ADAPTERS:
+        raise ModelError(f"'{name}' is below {MOST_ADAPTERS} other adapters, which is too many")
 
 
 def with_adapter(base: Clip, folder: Path) -> Clip:
@@ -112,30 +171,15 @@ def with_adapter(base: Clip, folder: Path) -> Clip:
 def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -> Clip:
     """The base with its model, which is changed, and the adapter of a folder merged."""
     try:
-        model = _merged(model, name)
+        model = merged(model, Path(name))
         torch.nn.Module.to(model, dtype)
     except Exception as error:
         raise ModelError(
             f"the adapter in '{name}' does not fit its base '{base.name}': {_first_line(error)}"
         ) from error
+    check_weights(name, model)
     prints = _fingerprints(model, base.tokenizer, base.processor)
     return Clip(name, model, base.tokenizer, base.processor, base.eot, *prints, base.notes)
-
-
-def _merged(base: CLIPModel, name: str) -> CLIPModel:
-    """A model with the adapter of a folder merged into its weights, all of them and no others."""
-    from peft import PeftModel, get_peft_model_state_dict
-    from safetensors import safe_open
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft's words on missing weights are an error below
-        adapted: Any = PeftModel.from_pretrained(base, name, torch_device=str(base.device))
-        wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-    with safe_open(os.path.join(name, ADAPTER_WEIGHTS), framework="pt") as file:
-        there = set(file.keys())
-    if wrong := sorted(wanted ^ there):
-        raise ModelError(f"{wrong[0]} is {'missing' if wrong[0] in wanted else 'no weight of it'} ({len(wrong)} such)")
-    return adapted.merge_and_unload().eval().requires_grad_(False)
 
 
 def _locate(name: str) -> tuple[str, str]:
@@ -180,13 +224,14 @@ def _load_tokenizer(name: str, chosen: str | None, where: str, revision: str) ->
 
     if chosen is not None:
         where, revision = _locate(chosen)
+        check_files(chosen, where, revision)
     if Path(where).is_dir() and not any((Path(where) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
         raise ModelError(
             f"'{chosen or name}' has no tokenizer; copy one into its folder, or name one as tokenizer "
             "(toy, a folder or a hub id)"
         )
     try:
-        return AutoTokenizer.from_pretrained(where, revision=revision)
+        return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
     except Exception as error:
         raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {_first_line(error)}") from error
 
@@ -224,7 +269,10 @@ def _load_processor(name: str, where: str, revision: str, model: CLIPModel, note
         return CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
     try:
         processor = CLIPImageProcessorPil.from_pretrained(where, revision=revision)
+        check_preprocessing(name, processor)
         tried = processor([Image.new("RGB", (40, 30))], return_tensors="pt")["pixel_values"]
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"cannot load the image preprocessing of '{name}': {_first_line(error)}") from error
     side = int(model.vision_model.embeddings.image_size)

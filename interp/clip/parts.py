@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from torch import nn
@@ -24,6 +25,12 @@ def linear_layers(clip: Clip, tower: Tower) -> list[str]:
     return [name.rpartition(".")[2] for name, module in modules if isinstance(module, nn.Linear)]
 
 
-def layers_pattern(towers: Sequence[Tower], names: Sequence[str]) -> str:
+def layers_pattern(towers: Sequence[str], names: Sequence[str]) -> str:
     """A regular expression, as peft takes it, for these linear layers in all blocks of these towers."""
     return rf"({'|'.join(towers)})_model\.encoder\.layers\.\d+\.\w+\.({'|'.join(names)})"
+
+
+def is_layers_pattern(pattern: str) -> bool:
+    """Whether `layers_pattern` gives such a text, for any names."""
+    found = re.fullmatch(r"\((text|vision|text\|vision)\)_.*\(([\w|]+)\)", pattern)
+    return found is not None and pattern == layers_pattern(found[1].split("|"), found[2].split("|"))

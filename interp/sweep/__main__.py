@@ -99,6 +99,7 @@ def sweep(config: SweepConfig) -> int:
     """
     from interp.attribution.drawing import attributed_pairs
     from interp.check.certificate import certified_pairs
+    from interp.clip.devices import check_device
     from interp.clip.image_features import features_of_splits
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
@@ -113,11 +114,12 @@ def sweep(config: SweepConfig) -> int:
     from interp.sweep.work import Work
 
     config.check()
+    check_device(config.device)
     check_folder(config.folder)
     objective = find_objective(config.objective)
     norms = load_norms(config.norms)
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit or DEFAULT_LIMIT)
-    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, trust=config.trust_run)
     places = _grid(clip, config)
     settings = _settings(config, clip, norms, objective)
     started = time.perf_counter()

@@ -208,7 +208,8 @@ def _start(path: str) -> None:
     global _here
     torch.set_num_threads(1)
     work: Work = pickle.loads(Path(path).read_bytes())
-    clip = load_clip(work.config.model, tokenizer=work.config.tokenizer, device=work.config.device)
+    of = work.config
+    clip = load_clip(of.model, tokenizer=of.tokenizer, device=of.device, trust=of.trust_run)
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{work.config.model}' has changed since the sweep began; run it again")
     _here = work, clip, TextRun.load(clip, work.cache / CLEAN)

@@ -104,7 +104,7 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
 ):
     folder, cell = tuned.folder / "tuned" / Place(layer, size, 0).name, tuned.cells[layer, size]["measures"]
     options = {"--model": folder, "--out": tmp_path / "out", "--transfer": f"mine={tuned.classes}", "--splits": "test"}
-    tasks = ["--tasks", "concadia,transfer"]
+    tasks = ["--tasks", "concadia,transfer", "--trust-run"]
     assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
     table = pd.read_csv(tmp_path / "out" / "results.csv", float_precision="round_trip")
     found = table.set_index(["of", "measure"])
@@ -177,7 +177,9 @@ def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):
     rotation = interp.Rotation.load(folder / "rotation.safetensors")
     pairs = interp.load_pairs(tuned.data).split("test")
     assert run.leading is not None
-    own, of_the_base = (rotation.describe(interp.load_clip(str(one)), pairs) for one in (folder, tuned.model))
+    own, of_the_base = (
+        rotation.describe(interp.load_clip(str(one), trust=True), pairs) for one in (folder, tuned.model)
+    )
     for kept, said, other in zip(run.leading.leading, own.leading, of_the_base.leading, strict=True):
         assert (kept.share, kept.auc) == pytest.approx((said.share, said.auc), abs=1e-5)
         assert kept.upper.texts[0].text == said.upper.texts[0].text

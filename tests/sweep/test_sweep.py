@@ -409,7 +409,7 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     pd.testing.assert_frame_equal(frame[frozen.columns], frozen, rtol=1e-3, atol=1e-4)
     row = frame.iloc[0]
     folder = out / "tuned" / "layer05-size006-seed0"
-    rotation, clip = Rotation.load(folder / "rotation.safetensors"), load_clip(str(folder))
+    rotation, clip = Rotation.load(folder / "rotation.safetensors"), load_clip(str(folder), trust=True)
     assert (rotation.site, rotation.size) == (Site("text", 5), 6)
     test = load_pairs("toy", limit=60).split("test")
     images = image_features(clip, test).embeddings

@@ -80,7 +80,7 @@ def done(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
-    base, tuned = load_clip(model), load_clip(str(done))
+    base, tuned = load_clip(model), load_clip(str(done), trust=True)
     assert tuned.fingerprint != base.fingerprint
     assert (embed_texts(tuned, TEXTS) - embed_texts(base, TEXTS)).abs().max() > 1e-3
     rotation = Rotation.load(done / "rotation.safetensors")
@@ -111,7 +111,7 @@ def test_training_lowers_the_loss_and_raises_the_preference(tmp_path: Path, obje
     assert history["val_loss"][kept] < 0.9 * history["val_loss"][0]
     assert history["preference"][kept] > history["preference"][0]
     assert (tmp_path / "run" / "rotation.safetensors").is_file() == (objective == "joint")
-    load_clip(str(tmp_path / "run"))
+    load_clip(str(tmp_path / "run"), trust=True)
 
 
 def test_what_is_kept_is_what_was_measured(done: Path):
@@ -121,7 +121,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
     from interp.methods.outcomes import evaluate
     from interp.methods.pairs import PairRun
 
-    clip, rotation = load_clip(str(done)), Rotation.load(done / "rotation.safetensors")
+    clip, rotation = load_clip(str(done), trust=True), Rotation.load(done / "rotation.safetensors")
     val = load_pairs("toy", limit=120).split("val")
     texts = [pair.positive for pair in val.pairs] + [pair.negative for pair in val.pairs]
     features = image_features(clip, val)
@@ -192,7 +192,7 @@ def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated
     from interp.interventions.interchange import interchange
     from interp.methods.pairs import draw_sources
 
-    clip, rotation = load_clip(str(calibrated)), Rotation.load(calibrated / "rotation.safetensors")
+    clip, rotation = load_clip(str(calibrated), trust=True), Rotation.load(calibrated / "rotation.safetensors")
     val = load_pairs("toy", limit=120).split("val")
     images, n = image_features(clip, val).embeddings.double(), len(val)
     high, low = (clean_texts(clip, [getattr(one, kind) for one in val.pairs], [4]) for kind in ("positive", "negative"))
@@ -237,7 +237,7 @@ def test_an_adapter_is_put_on_a_base_that_is_loaded(done: Path, model: str):
     """As `load_clip` does for the folder; the base stays as it is."""
     base = load_clip(model)
     before = {name: value.clone() for name, value in base.model.state_dict().items()}
-    tuned, loaded = with_adapter(base, done), load_clip(str(done))
+    tuned, loaded = with_adapter(base, done), load_clip(str(done), trust=True)
     assert (tuned.name, tuned.fingerprint) == (loaded.name, loaded.fingerprint)
     after = base.model.state_dict()
     assert before.keys() == after.keys()
@@ -287,7 +287,7 @@ def test_half_precision_leaves_the_rotation_alone(model: str, tmp_path: Path):
 def test_the_vision_tower_can_be_trained_too(model: str, tmp_path: Path):
     arguments = ["--tower", "both", "--max-steps", "4", "--look-every", "2"]
     assert run("--model", model, "--out", str(tmp_path / "run"), *arguments) == 0
-    base, tuned = load_clip(model), load_clip(str(tmp_path / "run"))
+    base, tuned = load_clip(model), load_clip(str(tmp_path / "run"), trust=True)
     assert tuned.image_fingerprint != base.image_fingerprint
     adapters = load_file(tmp_path / "run" / "adapter_model.safetensors")
     assert {key.split(".")[2] for key in adapters} == {"text_model", "vision_model"}
@@ -325,7 +325,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_good(
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     best = history["step"][history["val_loss"].idxmin()]
     assert f"the loss is not a number at step 6; the best weights, of step {best}, are" in one_line(capsys)
-    load_clip(str(tmp_path / "run"))
+    load_clip(str(tmp_path / "run"), trust=True)
     assert np.isfinite(Rotation.load(tmp_path / "run" / "rotation.safetensors").basis.numpy()).all()
 
 
@@ -333,7 +333,7 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
     arguments = ["--objective", "behavioral", "--tuning", "full", "--lr", "1e30", "--max-steps", "9"]
     assert run("--model", model, "--out", str(tmp_path / "run"), *arguments) == 2
     assert "not a number" in one_line(capsys)
-    assert load_clip(str(tmp_path / "run")).fingerprint == load_clip(model).fingerprint  # of step 0
+    assert load_clip(str(tmp_path / "run"), trust=True).fingerprint == load_clip(model).fingerprint  # of step 0
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ from tqdm import tqdm
 from interp.attribution.drawing import attributed_pairs
 from interp.check.certificate import certified_pairs
 from interp.cli import slug
+from interp.clip.devices import check_device
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, ModelError
 from interp.clip.sites import SiteMismatch
+from interp.clip.trust import check_trust
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER
@@ -101,13 +103,16 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     who = evaluated_model(config.model)
     beside = f"{config.model}/evaluation" if who.is_run else f"runs/evaluate-{slug(config.model)}"
     out = Path(config.out or beside)
+    check_device(config.device)
     check_folder(out)
-    data = config.data or who.arguments.get("data", "toy")
+    data = config.data or str(who.arguments.get("data", "toy"))
+    if config.data is None:
+        check_trust(config.model, "data", data, trust=config.trust_run)
     known_norms = load_norms(config.norms) if "norms" in tasks else []
     rated = load_blv(config.blv) if "blv" in tasks and config.blv else None
     every = _pairs(config, who, data) if set(tasks) != {"blv"} else None
     pairs = None if every is None else _chosen(config, every)
-    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device)
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, trust=config.trust_run)
     rotation = _rotation(config, clip, who)
     sources = _sources(config, who, rotation)
     classified = []
@@ -266,7 +271,10 @@ def _blv(config: EvaluateConfig, clip: Clip, rated: RatedTexts, who: EvaluatedMo
     other = None
     if against is not None and known is None:
         own = config.against is None
-        other = load_clip(against, tokenizer=who.arguments.get("tokenizer") if own else None, device=config.device)
+        tokenizer = who.arguments.get("tokenizer") if own else None
+        for what, named in (("base", against), ("tokenizer", tokenizer)) if own else ():
+            check_trust(config.model, what, named or "toy", trust=config.trust_run)
+        other = load_clip(against, tokenizer=tokenizer, device=config.device, trust=config.trust_run)
         if own and other.fingerprint != who.settings["base"]:
             raise ModelError(
                 f"'{config.model}' was fine-tuned from another base: '{against}' now has the fingerprint "

@@ -67,7 +67,7 @@ Key = tuple[str, str, str]
 
 
 def run(*arguments: str) -> int:
-    return evaluate.main([*SMALL, *arguments])
+    return evaluate.main([*SMALL, "--trust-run", *arguments])
 
 
 def tune(model: str, out: Path, *arguments: str) -> Path:
@@ -236,7 +236,11 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     assert (known["value"] <= known["high"]).all()
     manifest = json.loads((done / "manifest.json").read_text())
     tuning = json.loads((lora / "manifest.json").read_text())
-    assert manifest["settings"] == {"kind": "evaluation", "version": 5, "model": load_clip(str(lora)).fingerprint}
+    assert manifest["settings"] == {
+        "kind": "evaluation",
+        "version": 5,
+        "model": load_clip(str(lora), trust=True).fingerprint,
+    }
     assert manifest["about"]["base"] == tuning["settings"]["base"]
     assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 0)
     assert manifest["arguments"]["n_steps"] == 3
@@ -327,9 +331,11 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
         cell = kept(RunFolder(tmp_path / name / "out").cell_path("concadia"))
         assert cell["settings"]["sources"] == wanted
     assert table(tmp_path / "paired" / "out").loc["concadia", "test", "iia c2d"]["value"] == (
-        by_key(tasks.concadia(load_clip(str(paired)), of_test(paired), Aligned(run_rotation(paired), "paired", 0))[0])[
-            "concadia", "test", "iia c2d"
-        ].value
+        by_key(
+            tasks.concadia(
+                load_clip(str(paired), trust=True), of_test(paired), Aligned(run_rotation(paired), "paired", 0)
+            )[0]
+        )["concadia", "test", "iia c2d"].value
     )
     compared = [str(tmp_path / name / "out") for name in ("base", "paired")]
     assert evaluate.main(["--compare", *compared]) == 0  # what sources a base would have had does not matter
@@ -338,7 +344,7 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
 
 def of_test(run: Path) -> EmbeddedPairs:
     """The test pairs of a run, with their images."""
-    return image_features(load_clip(str(run)), load_pairs("toy", limit=60).split("test"))
+    return image_features(load_clip(str(run), trust=True), load_pairs("toy", limit=60).split("test"))
 
 
 def run_rotation(run: Path) -> Rotation:
@@ -348,7 +354,7 @@ def run_rotation(run: Path) -> Rotation:
 
 def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_path: Path):
     """From those with rated words in both texts, by the seed; not the first ones."""
-    tuned, held_out, norms = load_clip(str(lora)), of_test(lora), load_norms("imageability,concreteness")
+    tuned, held_out, norms = load_clip(str(lora), trust=True), of_test(lora), load_norms("imageability,concreteness")
     drawn, _ = attributed_pairs(tuned, held_out, norms, 4, 0)
     assert drawn != list(range(4))
     _, words = tasks.norms(tuned, held_out.take(drawn), run_rotation(lora), norms, n_steps=3)
@@ -387,7 +393,7 @@ def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, don
     assert [(one.id, one.negative) for one in shown] == [(pair.id, pair.negative) for pair in test]
     scored = kept(folder.cell_path("concadia"))["details"]["examples"]
     assert [one["id"] for one in scored] == [pair.id for pair in test]
-    tuned = load_clip(str(lora))
+    tuned = load_clip(str(lora), trust=True)
     images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
     for kind in ("description", "caption"):
         expected = (images * embed_one_by_one(tuned, [getattr(pair, OLD[kind]) for pair in test])).sum(-1)
@@ -514,7 +520,7 @@ def test_readers_difference_from_the_base_another_model_and_scores(lora: Path, m
     with (tmp_path / "scores.csv").open("w", newline="") as file:
         table_of_scores = {text.description: rng.normal() for text in rated.texts}
         csv.writer(file).writerows([["description", "score"], *table_of_scores.items(), ["an unrated text", 0.5]])
-    own = tasks.rated_scores(load_clip(str(lora)), rated, "")
+    own = tasks.rated_scores(load_clip(str(lora), trust=True), rated, "")
     others = {
         model: tasks.rated_scores(load_clip(model), rated, ""),
         "toy": tasks.rated_scores(toy, rated, ""),
@@ -1047,3 +1053,26 @@ def test_the_table_of_the_terminal():
         ["blv", "overall", "pearson", "-0.075", "[-0.250 +0.125]", "68"],
         ["concadia", "test", "mean caption score", "+0.500", "40"],
     ]
+
+
+def test_what_a_run_names_is_loaded_only_if_that_is_allowed(full: Path, capsys: pytest.CaptureFixture[str], tmp_path):
+    """Of a run with all weights, whose base is only needed to compare with."""
+    copied = shutil.copytree(full, tmp_path / "copied", ignore=shutil.ignore_patterns("evaluation"))
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["arguments"]["data"] = "csv:/etc/passwd"
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    out = ["--out", str(tmp_path / "out")]
+    assert evaluate.main([*SMALL, "--model", str(copied), "--tasks", "concadia", *out]) == 2
+    assert "takes its data from 'csv:/etc/passwd', which this command does not name; add --trust-run" in one_line(
+        capsys
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_base_to_compare_with_is_loaded_only_if_that_is_allowed(
+    full: Path, ratings: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    arguments = ["--model", str(full), "--tasks", "blv", "--blv", str(ratings), "--out", str(tmp_path / "out")]
+    assert evaluate.main([*SMALL, *arguments]) == 2
+    assert "takes its base from" in one_line(capsys)
+    assert run(*arguments) == 0

@@ -1,0 +1,102 @@
+"""Small files of models and runs, which strangers may have made: read as typed records, and searched for code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from interp.clip.model import ModelError
+from interp.runs.files import StoreError, read_bytes
+
+CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+INDEX = "model.safetensors.index.json"
+# They name code of the model's own, or ask for other arithmetic than that which is checked here.
+REFUSED = ("auto_map", "auto_mapping", "custom_pipelines", "custom_modules", "trust_remote_code", "quantization_config")
+ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+
+
+def read_json(path: Path, kind: Any) -> Any:
+    """What a JSON file holds, as a value of a type; fields that a record does not have are left out.
+
+    Raises:
+        ModelError: there is no such file, or it holds something else.
+    """
+    try:
+        data = read_bytes(path)
+        if data is None:
+            raise ModelError(f"there is no '{path}'")
+        return msgspec.json.decode(data, type=kind)
+    except StoreError as error:
+        raise ModelError(str(error)) from error
+    except RecursionError as error:
+        raise ModelError(f"'{path}' is nested too deeply to be read") from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ModelError(f"'{path}' cannot be read: {error}") from error
+
+
+def check_files(name: str, where: str, revision: str) -> None:
+    """Raise `ModelError` if a model's files name code, or weights that are pickled or lie elsewhere.
+
+    Args:
+        name: of the model, for messages.
+        where: a folder, or the id of a repository of the hub.
+    """
+    if _file(where, revision, "adapter_config.json") is not None:  # transformers would fetch the base that it names
+        raise ModelError(f"'{name}' holds an adapter; download it, and name its folder")
+    for file in CONFIGS:
+        if (path := _file(where, revision, file)) is not None:
+            content = read_json(path, dict[str, Any])
+            if (found := next(_refused(content), None)) is not None:
+                raise ModelError(f"'{path}' sets {found}, which is not read here; remove it if you trust the rest")
+    if (path := _file(where, revision, INDEX)) is not None:
+        _check_shards(name, path)
+
+
+def _file(where: str, revision: str, name: str) -> Path | None:
+    """A file of a model, which is fetched if the model is on the hub; None if there is none."""
+    if (folder := Path(where)).is_dir():
+        return path if (path := folder / name).exists() else None
+    from transformers.utils import cached_file
+
+    try:
+        found = cached_file(
+            where, name, revision=revision, _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+        )  # fmt: skip
+    except OSError:  # whoever loads the model says what is wrong
+        return None
+    return None if found is None else Path(found)
+
+
+def _refused(content: Any, place: str = "") -> Iterator[str]:
+    """Where a configuration names code, or arithmetic of others."""
+    items = content.items() if isinstance(content, Mapping) else enumerate(content if isinstance(content, list) else ())
+    for key, value in items:
+        kernels = key in ATTENTION and re.search(r"[/:|]", str(value)) is not None  # of the hub
+        if kernels or (key in REFUSED and value not in (None, False, {}, [])):
+            yield f"{place}{key}"
+        yield from _refused(value, f"{place}{key}.")
+
+
+def _check_shards(name: str, index: Path) -> None:
+    shards = read_json(index, _Index).weight_map.values()
+    root = index.parent.resolve()
+    allowed = root, root.parent.parent / "blobs"  # the hub's cache links its snapshots to the latter
+    for shard in sorted(set(shards)):
+        if PurePosixPath(shard).name != shard or "\\" in shard or not shard.endswith(".safetensors"):
+            raise ModelError(f"'{name}' has weights in '{shard[:80]}'; only .safetensors files in its folder are read")
+        real = (index.parent / shard).resolve()
+        if index.parent.is_dir() and not any(real.is_relative_to(folder) for folder in allowed):
+            raise ModelError(
+                f"'{index.parent / shard}' is a link that leads out of the folder; put the file itself there"
+            )
+
+
+class _Index(msgspec.Struct):
+    """Which file holds which weight."""
+
+    weight_map: dict[str, str]

@@ -1,0 +1,46 @@
+"""Models that a run's files name, and the command did not: what they stand for, and whether they may be loaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from interp.clip.model import ModelError
+
+
+def name_in(folder: Path, name: str) -> str:
+    """What a name in a folder's files stands for: one that begins with a dot is a path from that folder."""
+    if name != "toy" and (name.startswith(".") or _is_inside(folder, folder / name)):
+        return os.path.normpath(folder / name)
+    return name
+
+
+def name_for(folder: Path, model: str) -> str:
+    """A model's name for the files of a folder, which `name_in` reads: no path that the user did not write."""
+    if model == "toy" or not os.path.isdir(model) or os.path.isabs(model):
+        return model
+    path = Path(os.path.relpath(model, folder)).as_posix()
+    return path if path.startswith("..") else f"./{path}"
+
+
+def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
+    """Raise `ModelError` if a run takes something from elsewhere that nobody has allowed.
+
+    Args:
+        run: the folder whose files name it.
+        what: is taken, as a noun.
+        name: of a model: ``toy`` and folders within the run's are always allowed.
+        trust: whether everything is.
+    """
+    if not trust and name != "toy" and not _is_inside(Path(run), Path(name)):
+        raise ModelError(
+            f"'{run}' takes its {what} from '{name}', which this command does not name; "
+            "add --trust-run (in Python: trust=True) to load that too"
+        )
+
+
+def _is_inside(folder: Path, path: Path) -> bool:
+    try:
+        return os.path.isdir(path) and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # no path at all, links in a circle
+        return False

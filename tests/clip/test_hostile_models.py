@@ -1,0 +1,327 @@
+"""Models and runs that a stranger made, or that are broken: refused in one line, and nothing of theirs is run."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from interp.check.__main__ import main as check
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, ModelError
+from interp.clip.parts import is_layers_pattern, layers_pattern
+from tests.oracles.plain_forward import one_line
+from training.config import FinetuneConfig
+from training.tuning import prepare, save_settings, save_weights
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.fixture
+def model(small: Clip, tmp_path: Path) -> Path:
+    """A model's folder, to be spoiled."""
+    return shutil.copytree(small.name, tmp_path / "model")
+
+
+@pytest.fixture(scope="module")
+def unspoiled(toy: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return adapter(toy, "toy", tmp_path_factory.mktemp("adapter") / "run")
+
+
+@pytest.fixture
+def toy_run(unspoiled: Path, tmp_path: Path) -> Path:
+    """An adapter of the toy, to be spoiled."""
+    return shutil.copytree(unspoiled, tmp_path / "run")
+
+
+def adapter(base: Clip, name: str, folder: Path) -> Path:
+    """A folder as a fine-tuning leaves it, without training."""
+    clip = replace(base, model=load_clip(base.name).model)
+    config = FinetuneConfig(model=name, lora_rank=2)
+    prepare(clip, config)
+    folder.mkdir()
+    save_settings(clip, config, folder)
+    save_weights(clip, "lora", folder)
+    return folder
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | values))
+
+
+def weights(folder: Path, changed: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    content = load_file(folder / WEIGHTS)
+    changed(content)
+    save_file(content, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def refused(name: Path | str, **options: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_clip(str(name), **options)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+    return str(caught.value)
+
+
+def sharded(model: Path, place: str) -> None:
+    """All weights in one file of another name, which the index knows."""
+    keys = load_file(model / WEIGHTS)
+    (model / WEIGHTS).rename(model / "shard.safetensors")
+    change(model / INDEX, metadata={}, weight_map=dict.fromkeys(keys, place))
+
+
+class Opened:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_weights_in_several_files_are_read(model: Path, small: Clip):
+    sharded(model, "shard.safetensors")
+    assert load_clip(str(model)).fingerprint == small.fingerprint
+
+
+@pytest.mark.parametrize(
+    "place", ["pytorch_model.bin", "../shard.safetensors", "/shard.safetensors", "a\\b.safetensors"]
+)
+def test_an_index_names_safetensors_in_its_folder_alone(model: Path, place: str):
+    sharded(model, place)
+    content = load_file(model / "shard.safetensors")
+    torch.save(content, model / "pytorch_model.bin")  # transformers would read it
+    assert f"has weights in '{place}'; only .safetensors files in its folder are read" in refused(model)
+
+
+def test_shards_are_no_links_that_lead_out(model: Path):
+    sharded(model, "shard.safetensors")
+    (model / "shard.safetensors").rename(model.parent / "elsewhere.safetensors")
+    (model / "shard.safetensors").symlink_to(model.parent / "elsewhere.safetensors")
+    assert "is a link that leads out of the folder" in refused(model)
+
+
+def test_a_pickle_among_the_shards_is_not_opened(model: Path, tmp_path: Path):
+    sharded(model, "pytorch_model.bin")
+    (model / "pytorch_model.bin").write_bytes(pickle.dumps(Opened(tmp_path / "opened")))
+    refused(model)
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("auto_map", {"AutoTokenizer": ["evil.Tokenizer", None], "AutoConfig": "evil.Config"}),
+        ("trust_remote_code", True),
+        ("quantization_config", {"quant_method": "bitsandbytes"}),
+        ("attn_implementation", "someone/kernels"),
+    ],
+)
+def test_code_of_the_model_is_refused_by_name(
+    model: Path, file: str, key: str, value: Any, monkeypatch, tmp_path: Path
+):
+    (model / "evil.py").write_text(f"open({str(tmp_path / 'opened')!r}, 'w')")
+    monkeypatch.chdir(model)
+    change(model / file, **{key: value})
+    assert f"{file}' sets {key}, which is not read here" in refused(model)
+    assert not (tmp_path / "opened").exists()
+
+
+def test_code_is_found_within_a_tower_too(model: Path):
+    config = json.loads((model / "config.json").read_text())
+    change(model / "config.json", text_config={**config["text_config"], "auto_map": {"AutoModel": "evil.Model"}})
+    assert "sets text_config.auto_map" in refused(model)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("megatron_core", "evil", "sets megatron_core, which is not known here"),
+        ("megatron_config", {"a": 1}, "sets megatron_config"),
+        ("auto_mapping", {"base_model_class": "Evil", "parent_library": "evil"}, "sets auto_mapping"),
+        ("custom", 1, "sets custom"),
+        ("use_dora", True, "sets use_dora"),
+        ("bias", "all", "sets bias"),
+        ("rank_pattern", {"q_proj": 5}, "sets rank_pattern"),
+        ("modules_to_save", ["text_projection"], "sets modules_to_save"),
+        ("init_lora_weights", "pissa", "init_lora_weights"),
+        ("revision", "other", "revision"),
+        ("target_modules", "(a+)+$", "sets target_modules to '(a+)+$'"),
+        ("target_modules", [".*"], "sets target_modules"),
+        ("target_modules", [], "sets target_modules"),
+        ("target_modules", None, "target_modules"),
+        ("r", 0, "Expected `int` >= 1"),
+        ("r", "16", "Expected `int`"),
+        ("r", 10**9, "size mismatch for"),
+        ("lora_alpha", -1, "lora_alpha"),
+        ("peft_type", "IA3", "peft_type"),
+    ],
+)
+def test_of_an_adapter_only_what_is_known_is_taken(toy_run: Path, key: str, value: Any, message: str, monkeypatch):
+    trace = toy_run.parent / "opened"
+    (toy_run.parent / "evil").mkdir()
+    (toy_run.parent / "evil" / "__init__.py").write_text(f"open({str(trace)!r}, 'w')")
+    monkeypatch.chdir(toy_run.parent)
+    monkeypatch.syspath_prepend("")
+    change(toy_run / "adapter_config.json", **{key: value})
+    if key == "megatron_config":
+        change(toy_run / "adapter_config.json", megatron_core="evil")
+    assert message in refused(toy_run)
+    assert not trace.exists()
+
+
+def test_the_pattern_of_our_adapters_is_known():
+    assert is_layers_pattern(layers_pattern(["text"], ["q_proj"]))
+    assert is_layers_pattern(layers_pattern(["text", "vision"], ["q_proj", "fc1"]))
+    assert not is_layers_pattern(layers_pattern(["text"], ["(a+)+"]))
+    assert not is_layers_pattern("q_proj")
+
+
+def test_a_run_says_what_it_is_made_of(toy_run: Path):
+    assert load_clip(str(toy_run)).notes == (f"'{toy_run}' is an adapter of 'toy', which was loaded too",)
+
+
+@pytest.mark.parametrize("where", ["absolute", "relative", "hub"])
+def test_a_base_elsewhere_is_loaded_only_if_that_is_allowed(
+    small: Clip, model: Path, tmp_path: Path, monkeypatch, where: str
+):
+    monkeypatch.chdir(tmp_path)
+    run = adapter(small, {"absolute": str(model), "relative": "model"}.get(where, "toy"), tmp_path / "run")
+    if where == "hub":
+        change(run / "adapter_config.json", base_model_name_or_path="openai/clip-vit-base-patch32")
+    written = json.loads((run / "adapter_config.json").read_text())["base_model_name_or_path"]
+    said = refused(run)
+    assert f"'{run}' takes its base from '" in said
+    assert "add --trust-run (in Python: trust=True)" in said
+    assert ("openai/clip" if where == "hub" else str(model)) in said
+    if where == "hub":
+        return
+    assert written == (str(model) if where == "absolute" else "../model")
+    monkeypatch.chdir("/")
+    clip = load_clip(str(run), trust=True)
+    assert f"'{run}' is an adapter of '{model}', which was loaded too" in clip.notes
+
+
+def test_a_base_within_the_run_is_loaded(small: Clip, model: Path, tmp_path: Path):
+    run = adapter(small, str(model), tmp_path / "run")
+    shutil.move(model, run / "base")
+    for name in ("base", "./base", str(run / "base")):
+        change(run / "adapter_config.json", base_model_name_or_path=name)
+        assert load_clip(str(run)).width("text") == small.width("text")
+    (run / "base").rename(tmp_path / "elsewhere")
+    (run / "base").symlink_to(tmp_path / "elsewhere")
+    assert "takes its base from" in refused(run)
+
+
+def test_a_tokenizer_elsewhere_too(toy_run: Path, model: Path):
+    change(toy_run / "manifest.json", arguments={"tokenizer": str(model)})
+    assert f"takes its tokenizer from '{model}'" in refused(toy_run)
+    assert load_clip(str(toy_run), tokenizer="toy").eot == load_clip("toy").eot
+    change(toy_run / "manifest.json", arguments={"tokenizer": "toy"})
+    assert any("takes its tokenizer from 'toy'" in note for note in load_clip(str(toy_run)).notes)
+
+
+def test_adapters_in_a_circle(toy_run: Path):
+    other = shutil.copytree(toy_run, toy_run.parent / "other")
+    change(toy_run / "adapter_config.json", base_model_name_or_path=str(other))
+    change(other / "adapter_config.json", base_model_name_or_path=str(toy_run))
+    assert "is an adapter of itself, by way of others" in refused(toy_run, trust=True)
+    (toy_run / "self").symlink_to(toy_run)
+    change(toy_run / "adapter_config.json", base_model_name_or_path=str(toy_run / "self"))
+    assert "is an adapter of itself" in refused(toy_run)
+
+
+def test_adapters_upon_adapters_without_end(toy_run: Path):
+    for i in range(12):
+        above = shutil.copytree(toy_run, toy_run.parent / f"above-{i}")
+        change(above / "adapter_config.json", base_model_name_or_path=str(toy_run))
+        toy_run = above
+    assert "is below 8 other adapters" in refused(toy_run, trust=True)
+
+
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer_config.json", "preprocessor_config.json", INDEX, "tokenizer.json"]
+)
+def test_json_without_bottom_is_one_line(model: Path, file: str):
+    (model / file).write_text(f'{{"a": {DEEP}}}')
+    assert "the tokenizer of" in refused(model) if file == "tokenizer.json" else "nested too deeply" in refused(model)
+
+
+@pytest.mark.parametrize("file", ["adapter_config.json", "manifest.json"])
+def test_json_without_bottom_in_a_run_is_one_line(toy_run: Path, file: str):
+    (toy_run / file).write_text(f'{{"a": {DEEP}}}')
+    assert "nested too deeply" in refused(toy_run)
+
+
+BLOCK = "text_model.encoder.layers.1.mlp.fc1.weight"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (BLOCK, float("nan"), f"the weight {BLOCK} of '.*' holds numbers that are not finite"),
+        (BLOCK, float("-inf"), f"the weight {BLOCK} of '.*' holds numbers that are not finite"),
+        ("text_projection.weight", 0.0, "the weight text_projection.weight of '.*' is 0 throughout"),
+        ("text_model.embeddings.token_embedding.weight", 0.5, "token_embedding.weight of '.*' is 0.5 throughout"),
+        ("vision_model.post_layernorm.weight", 0.0, "post_layernorm.weight of '.*' is 0 throughout"),
+        ("logit_scale", 1000.0, "the weight logit_scale of '.*' is 1000; it is a logarithm"),
+        ("logit_scale", float("nan"), "the weight logit_scale of '.*' holds numbers that are not finite"),
+    ],
+)
+def test_weights_with_which_nothing_can_be_computed(model: Path, key: str, value: float, message: str):
+    def spoil(content: dict[str, torch.Tensor]) -> None:
+        (content[key] if math.isfinite(value) else content[key].view(-1)[-1:]).fill_(value)
+
+    weights(model, spoil)
+    with pytest.raises(ModelError, match=message):
+        load_clip(str(model))
+
+
+def test_a_block_of_zeros_is_a_note(model: Path):
+    weights(model, lambda content: content[BLOCK].zero_())
+    assert load_clip(str(model)).notes == (f"the weight {BLOCK} of '{model}' is 0 throughout",)
+
+
+def test_an_adapter_that_is_no_number_is_named(toy_run: Path):
+    path = toy_run / "adapter_model.safetensors"
+    content = load_file(path)
+    next(value for key, value in content.items() if "lora_B" in key).fill_(float("nan"))
+    save_file(content, path, metadata={"format": "pt"})
+    assert "q_proj.weight" in (said := refused(toy_run)) or "k_proj.weight" in said
+    assert "not finite" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_std", [0.5, 0.0, 0.5]), ("image_std", [0.5, -1, 0.5]), ("image_std", 0), ("image_std", []),
+        ("image_mean", [0.5, "x", 0.5]), ("image_mean", [0.5, float("nan"), 0.5]), ("rescale_factor", 0),
+    ],
+)  # fmt: skip
+def test_preprocessing_that_divides_by_nothing(model: Path, key: str, value: Any):
+    change(model / "preprocessor_config.json", **{key: value})
+    said = refused(model)
+    assert key in said or "preprocessor_config.json' cannot be read" in said  # JSON knows no NaN
+
+
+@pytest.mark.parametrize("device", ["meta", "hpu", "xpu", "cuda:99", "", "cpu:5", "cuda:x", "CPU", "cuda:-1"])
+def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[str]):
+    assert "device" in refused("/nowhere", device=device)
+    assert check(["/nowhere", "--device", device]) == 2
+    assert "device" in one_line(capsys)
+
+
+def test_dtypes_that_nothing_is_computed_in():
+    assert "cannot load a model in int8; known: float32" in refused("toy", dtype=torch.int8)
