@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from interp import cli
 from interp.cli import option
-from interp.data.pairs import DataError
+from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError
 from interp.options import DataOptions, ModelOptions, TransferOptions
 
@@ -33,6 +35,7 @@ files in the folder:
   base/                       the base's evaluation
   tables/                     the tables as CSV, Markdown and LaTeX
   logs/                       what each run printed"""
+PATIENCE = 10.0  # seconds that a command has to end before it is killed
 # name -> options; the first line of each table is the base
 RECIPES = {
     "behavioral-full": ("--objective", "behavioral", "--tuning", "full"),
@@ -103,6 +106,8 @@ def paper(config: PaperConfig) -> int:
             pool.shutdown(wait=False, cancel_futures=True)
             for run in runs:
                 run.stop()
+            for run in runs:
+                run.end()
             raise
     print(compare([run.folder for run in runs], out / "tables"))
     return 0
@@ -122,6 +127,7 @@ class Experiment:
     gpu: bool
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     stopped: bool = field(default=False, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @property
     def title(self) -> str:
@@ -163,21 +169,34 @@ class Experiment:
         )
 
     def stop(self) -> None:
-        """End the command that is running, and start no other."""
-        self.stopped = True
-        if self.process is not None:
-            self.process.terminate()
+        """Ask the command that is running to end, and start no other."""
+        with self.lock:
+            self.stopped = True
+            if self.process is not None:
+                self.process.terminate()
+
+    def end(self) -> None:
+        """Wait for a command that was stopped, and kill it with all its children if it takes too long."""
+        if self.process is None or self.process.stdin is None:
+            return
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.stdin.close()
 
     def _call(self, command: str, *arguments: str, threads: int | None) -> None:
         log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
         few = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
-        if self.stopped:
-            return
         with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"training.{command}", *arguments], stdout=file, stderr=subprocess.STDOUT,
-                env={**os.environ, **few},
-            )  # fmt: skip
+            with self.lock:
+                if self.stopped:
+                    return
+                # see `training.leashed` for what the pipe is for
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "training.leashed", f"training.{command}", *arguments],
+                    stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **few},
+                    start_new_session=True,
+                )  # fmt: skip
             status = self.process.wait()
         if status != 0 and not self.stopped:
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -187,30 +206,42 @@ class Experiment:
 
 def missing(config: PaperConfig) -> list[str]:
     """What cannot be had: one sentence for each thing, which says how to mend it. Nothing large is downloaded."""
-    from interp.data import load_pairs
     from interp.data.blv import load_blv
-    from interp.data.transfer import KNOWN, default_sets
+    from interp.data.transfer import KNOWN, default_sets, load_transfer
 
     out = []
-    loads: list[Callable[[], object]] = [lambda: load_pairs(config.data, kinds=config.kinds, split=config.split)]
+    loads: list[Callable[[], object]] = [lambda: _pairs(config)]
     if config.blv is not None:
         loads.append(lambda: load_blv(config.blv or ""))
+    wanted: list[tuple[str, str]] = []  # of the hub, and for which classification set
+    for spec in (config.transfer or default_sets(config.data)).split(","):
+        name, _, where = spec.strip().partition("=")
+        repo = where.removeprefix("hub:") if where.startswith("hub:") else KNOWN[name].repo if name in KNOWN else ""
+        if repo and (not where or where.startswith("hub:")):
+            wanted.append((repo, name))
+        else:
+            loads.append(partial(load_transfer, spec))
     for load in loads:
         try:
             load()
         except DataError as error:
             out.append(str(error))
-    if config.model != "toy" and not os.path.isdir(config.model) and (why := _unreachable(config.model, "model")):
-        out.append(f"the model {config.model} cannot be fetched ({why}); give a local folder with --model")
-    for spec in (config.transfer or default_sets(config.data)).split(","):
-        name, _, where = spec.strip().partition("=")
-        repo = where.removeprefix("hub:") if where.startswith("hub:") else KNOWN[name].repo if name in KNOWN else ""
-        if where and not where.startswith("hub:"):
-            if not os.path.exists(where):
-                out.append(f"there is no '{where}', which --transfer names")
-        elif repo and (why := _unreachable(repo, "dataset")):
+    for what, name in (("model", config.model), ("tokenizer", config.tokenizer or "toy")):
+        if name != "toy" and not os.path.isdir(name) and (why := _unreachable(name, "model")):
+            out.append(f"the {what} {name} cannot be fetched ({why}); give a local folder with --{what}")
+    for repo, name in wanted:
+        if why := _unreachable(repo, "dataset"):
             out.append(f"the data set {repo} cannot be fetched ({why}); give local files with --transfer {name}=PATH")
     return out
+
+
+def _pairs(config: PaperConfig) -> None:
+    """Raise `DataError` unless there are pairs in all splits: to train on, to choose by, and to evaluate on."""
+    from interp.data import load_pairs
+
+    pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
+    for name in SPLITS:
+        pairs.split(name)
 
 
 def _unreachable(repo: str, kind: str) -> str | None:

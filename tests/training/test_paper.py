@@ -6,10 +6,16 @@ import csv
 import importlib
 import io
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import groupby
 from pathlib import Path
-from subprocess import STDOUT
+from subprocess import PIPE, STDOUT
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,13 +85,16 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     seen: list[list[str]] = []
 
     class InProcess:
-        def __init__(self, command: list[str], *, stdout: Any, stderr: int, env: dict[str, str]) -> None:
+        stdin = None
+
+        def __init__(self, command: list[str], *, stdout: Any, stderr: int, **_: Any) -> None:
             assert stderr == STDOUT
+            assert command[2] == "training.leashed"
             AcceleratorState._reset_state(True)
-            seen.append(command[2:])
+            seen.append(command[3:])
             text = io.StringIO()
             with redirect_stdout(text), redirect_stderr(text):
-                self.status = importlib.import_module(command[2]).main(command[3:])
+                self.status = importlib.import_module(command[3]).main(command[4:])
             stdout.write(text.getvalue().encode())
 
         def wait(self) -> int:
@@ -94,7 +103,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         def terminate(self) -> None:
             pass
 
-    monkeypatch.setattr(paper, "subprocess", SimpleNamespace(Popen=InProcess, STDOUT=STDOUT))
+    monkeypatch.setattr(paper, "subprocess", SimpleNamespace(Popen=InProcess, STDOUT=STDOUT, PIPE=PIPE))
     return seen
 
 
@@ -227,7 +236,7 @@ def test_what_is_there_is_not_missing(small: Clip, data, tmp_path: Path, monkeyp
     assert missing(PaperConfig(data=data["--data"])) == []
     assert asked == ["uoft-cs/cifar100", "ethz/food101", "ILSVRC/imagenet-1k"]
     (gone,) = missing(PaperConfig(transfer="mine=/nowhere,toy"))
-    assert gone == "there is no '/nowhere', which --transfer names"
+    assert gone == "mine: no file or folder '/nowhere'"
     (unknown,) = missing(PaperConfig(data=data["--data"], split="dev", transfer="toy"))
     assert "has no split 'dev'" in unknown
 
@@ -268,3 +277,74 @@ def test_bad_arguments_are_one_line_and_status_2(small, data, calls, tmp_path, c
     assert message in one_line(capsys)
     assert calls == []
     assert [path.name for path in tmp_path.iterdir()] == ["FILE"]
+
+
+def test_what_is_missing_is_said_before_anything_is_trained(small: Clip, data, calls, tmp_path: Path, capsys):
+    (tmp_path / "empty").mkdir()
+    given = data | {
+        "--data": "concadia:/nowhere/pairs", "--blv": "/nowhere/blv",
+        "--transfer": f"toy,mine={tmp_path / 'empty'},other=/nowhere/sets,bad",
+    }  # fmt: skip
+    assert paper.main(arguments(small, given, tmp_path / "paper")) == 2
+    error = one_line(capsys)
+    for number, part in enumerate(("no folder '/nowhere/pairs'", "no folder '/nowhere/blv'"), start=1):
+        assert f"({number}) {part}" in error
+    assert f"'{tmp_path / 'empty'}'" in error
+    assert "no file or folder '/nowhere/sets'" in error
+    assert "unknown classification set 'bad'" in error
+    assert "(6)" not in error
+    assert calls == []
+    assert not (tmp_path / "paper").exists()
+
+
+def test_a_split_without_pairs_is_said_before_anything_is_trained(tmp_path: Path):
+    rows = [["id", "split", "image", "description", "caption"]]
+    rows += [[str(i), "train" if i else "val", "x.png", f"text {i}", f"other {i}"] for i in range(4)]
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    (lacks,) = missing(PaperConfig(data=f"csv:{tmp_path / 'pairs.csv'}", transfer="toy"))
+    assert "test" in lacks
+
+
+CHILD = """
+import os, subprocess, sys, time
+other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(os.getpid(), other.pid, flush=True)
+time.sleep(60)
+"""
+PARENT = """
+import sys
+from pathlib import Path
+from training.paper import Experiment, PaperConfig
+Experiment(PaperConfig(out=sys.argv[1]), "base", None, False)._call("asleep", threads=None)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody has asked after is none."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
+def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "logs").mkdir()
+    own = tmp_path / "own" / "training"
+    shutil.copytree(Path(paper.__file__).parent, own)
+    (own / "asleep.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", f"{own.parent}{os.pathsep}{Path(paper.__file__).parents[1]}")
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=own.parent)
+    log, deadline = tmp_path / "logs" / "base-asleep.log", time.time() + 60
+    while not (log.exists() and log.read_text().endswith("\n")) and time.time() < deadline:
+        time.sleep(0.05)
+    processes = [int(word) for word in log.read_text().split()]
+    assert len(processes) == 2
+    assert all(map(alive, processes))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    while any(map(alive, processes)) and time.time() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, processes))
