@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 Tower = Literal["text", "vision"]
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # in a text: NUL, and half of a surrogate pair
 
 
 class ModelError(UserError):
@@ -110,13 +112,23 @@ class Tokens:
 def tokenize(clip: Clip, texts: Sequence[str]) -> Tokens:
     """Tokenize texts, cut to the model's context with EOT kept, and find EOT strictly.
 
+    Whatever a text holds is text: a ``<|endoftext|>`` in it is tokenized letter by letter and does not end it. A text
+    without a word, even an empty one, is kept; its embedding is that of BOS and EOT alone.
+
     Raises:
-        ModelError: a text has no end-of-text token.
+        ModelError: a text holds a NUL or half of a surrogate pair, which no tokenizer reads, or has no end-of-text
+            token.
     """
     if not texts:
         empty = torch.zeros(0, 0, dtype=torch.long)
         return Tokens(empty, torch.zeros(0, dtype=torch.long), (), empty, 0)
-    encoded = clip.tokenizer(list(texts), return_offsets_mapping=True, verbose=False)
+    for i, text in enumerate(texts):
+        if wrong := NO_TEXT.search(text):
+            what = "a NUL" if wrong[0] == "\0" else f"half of a surrogate pair, U+{ord(wrong[0]):04X}"
+            raise ModelError(
+                f"text {i} holds {what} (letter {wrong.start() + 1}): remove it, for it stands for no letter"
+            )
+    encoded = clip.tokenizer(list(texts), return_offsets_mapping=True, split_special_tokens=True, verbose=False)
     ids: list[list[int]] = []
     word_of: list[list[int]] = []
     words: list[tuple[str, ...]] = []

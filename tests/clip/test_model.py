@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
@@ -25,10 +27,44 @@ CLIP_WORDS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
 
 def test_eot_is_found_in_every_text(small: Clip):
     tokens = tokenize(small, ["a star", "", "the harbour", "<|endoftext|> a moon"])
-    assert tokens.eot.tolist() == [3, 1, 3, 1]
+    assert tokens.eot.tolist()[:3] == [3, 1, 3]
+    assert tokens.eot[3] > 5
     for row, end in zip(tokens.ids, tokens.eot, strict=True):
         assert row[end] == small.eot
         assert (row[:end] != small.eot).all()
+
+
+@pytest.mark.parametrize("special", ["<|endoftext|>", "<|startoftext|>"])
+def test_special_tokens_in_a_text_are_text(toy: Clip, special: str):
+    """They have the ids of their letters: those of the same text in capitals, which is none of the special tokens."""
+    said, plain = tokenize(toy, [f"a {special} star"]), tokenize(toy, [f"a {special.upper()} star"])
+    assert said.ids.tolist() == plain.ids.tolist()
+    assert said.words == plain.words
+    assert "".join(said.words[0]) == f"a{special}star"
+    assert not {toy.tokenizer.bos_token_id, toy.eot} & set(said.ids[0, 1:-1].tolist())
+    assert toy.tokenizer(special)["input_ids"][1] in {toy.tokenizer.bos_token_id, toy.eot}  # left as it was
+
+
+def test_ordinary_texts_have_the_ids_that_transformers_gives_them(toy: Clip):
+    texts = load_pairs("toy").texts
+    tokens = tokenize(toy, texts)
+    for row, eot, expected in zip(
+        tokens.ids.tolist(), tokens.eot.tolist(), toy.tokenizer(texts).input_ids, strict=True
+    ):
+        assert row[: eot + 1] == expected
+
+
+@given(st.text(st.characters(), max_size=30))
+def test_any_text_is_tokenized_or_refused_in_a_line(toy: Clip, text: str):
+    if re.search("[\0\ud800-\udfff]", text):
+        with pytest.raises(ModelError, match=r"^text 1 holds (a NUL|half of a surrogate pair, U\+D[89A-F]..) "):
+            tokenize(toy, ["a star", text])
+        return
+    tokens = tokenize(toy, ["a star", text])
+    assert tokens.ids[1, tokens.eot[1]] == toy.eot
+    assert (tokens.ids[1, : tokens.eot[1]] != toy.eot).all()
+    assert 1 <= tokens.eot[1] < toy.context
+    assert all(tokens.words[1])
 
 
 def test_a_text_without_eot_is_an_error(small: Clip):
