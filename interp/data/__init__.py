@@ -8,6 +8,7 @@ from dataclasses import replace
 from interp.data.contrast import Contrast
 from interp.data.errors import DataError
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet, divide
+from interp.errors import quoted
 
 __all__ = ["DATA_HELP", "DATA_SETS", "DataError", "Pair", "PairSet", "load_pairs"]
 
@@ -99,7 +100,7 @@ def _find(spec: str) -> tuple[Loader, str]:
         name, needs, _ = form.partition(":")
         if (name, needs) == (prefix, colon) and bool(where) == bool(needs):
             return load, where
-    raise DataError(f"unknown data '{spec}'; known: {DATA_HELP}")
+    raise DataError(f"unknown data {quoted(spec)}; known: {DATA_HELP}")
 
 
 def _limit(pairs: tuple[Pair, ...], limit: int, seed: int) -> tuple[Pair, ...]:

@@ -13,9 +13,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from interp.data.errors import DataError
+from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import digest
-from interp.data.tables import Row, brief, read_table
+from interp.data.tables import Row, read_table
+from interp.errors import quoted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -101,7 +103,7 @@ def load_blv(folder: Path | str) -> RatedTexts:
     answers = _answers(folder / RATINGS)
     paths = _paths(folder / IMAGES)
     if missing := [image for _, _, image in answers if image not in paths]:
-        raise DataError(f"'{folder / IMAGES}' has no image {brief(missing[0])}; download it with {_SOURCE}")
+        raise DataError(f"'{folder / IMAGES}' has no image {quoted(missing[0])}; download it with {_SOURCE}")
     texts = tuple(
         RatedText(*text, dict(zip(QUESTIONS, map(_mean, zip(*rows, strict=True)), strict=True)), len(rows))
         for text, rows in answers.items()
@@ -109,7 +111,7 @@ def load_blv(folder: Path | str) -> RatedTexts:
 
     def read(image: str) -> bytes:
         """The content of an image file."""
-        return paths[image].read_bytes()
+        return read_file(paths[image], MOST_IMAGE)
 
     return RatedTexts(f"blv:{folder}", texts, lambda image: open_rgb(image, read), lambda image: checksum(image, read))
 
@@ -139,7 +141,7 @@ def _rating(row: Row, column: str) -> float:
     except ValueError:
         rating = math.nan
     if not 1 <= rating <= 5:
-        raise row.error(column, f"{brief(cell)} is not a rating from 1 to 5; leave it empty if there is none")
+        raise row.error(column, f"{quoted(cell)} is not a rating from 1 to 5; leave it empty if there is none")
     return rating
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from interp.data.errors import DataError
+from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file, too_large
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import Pair, PairSet
+from interp.errors import quoted, shown
 
-TEXTS = "wiki_split.json"
+TEXTS, ARTICLE = "wiki_split.json", "article_id"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def load_concadia(folder: Path | str) -> PairSet:
@@ -26,7 +30,8 @@ def load_concadia(folder: Path | str) -> PairSet:
         Pairs whose id is the image's file name and whose group is the article.
 
     Raises:
-        DataError: a file is missing or malformed.
+        DataError: a file is missing or malformed; an item lacks a text, its split or its article, has the image of
+            another one, or an image outside the folder.
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
@@ -34,6 +39,12 @@ def load_concadia(folder: Path | str) -> PairSet:
     pairs = tuple(_pair(item, number, folder) for number, item in enumerate(_items(folder)))
     if not pairs:
         raise DataError(f"'{folder / TEXTS}' lists no images")
+    first: dict[str, int] = {}
+    for number, pair in enumerate(pairs):
+        if (other := first.setdefault(pair.id, number)) != number:
+            raise DataError(
+                f"'{folder / TEXTS}': item {number} has the image {quoted(pair.id)} of item {other}; keep one"
+            )
     read = _images(folder)
     return PairSet(
         f"concadia:{folder}", pairs, lambda pair: open_rgb(pair.id, read), lambda pair: checksum(pair.id, read)
@@ -43,41 +54,74 @@ def load_concadia(folder: Path | str) -> PairSet:
 def _items(folder: Path) -> list[Any]:
     path = folder / TEXTS
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_file(path, MOST_TEXT).decode("utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"'{folder}' has no {TEXTS}; download it from the Concadia repository") from None
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
-    except ValueError as error:
-        raise DataError(f"'{path}' is damaged or cut short ({error}); download it again") from error
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else shown(error)
+        raise DataError(f"'{path}' is damaged or cut short ({why}); download it again") from error
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise DataError(f"'{path}' is not Concadia's: it has no list 'images'")
     return content["images"]
 
 
 def _pair(item: Any, number: int, folder: Path) -> Pair:
-    try:
-        texts = [item[kind]["raw"].strip() for kind in ("description", "caption")]
-        fields = [item[key] for key in ("filename", "split", "article_id")]
-    except (KeyError, TypeError, AttributeError) as error:
-        key = f"{error}" if isinstance(error, KeyError) else "a text"
-        raise DataError(f"'{folder / TEXTS}': item {number} lacks {key} or has it in another form") from error
-    if not all(texts):
-        raise DataError(f"'{folder / TEXTS}': item {number} has an empty description or caption")
-    name, split, article = (str(field) for field in fields)
-    return Pair(name, texts[0], texts[1], split, article)
+    def wrong(what: str) -> DataError:
+        return DataError(f"'{folder / TEXTS}': item {number} {what}; correct it, or download the file again")
+
+    def text(holder: Any, *keys: str) -> str:
+        """What stands under these keys, one inside the other, without the spaces around it."""
+        for key in keys:
+            if not isinstance(holder, dict) or key not in holder:
+                raise wrong(f"lacks '{key}'" + f" in '{keys[0]}'" * (key != keys[0]))
+            holder = holder[key]
+        if type(holder) is int and keys == (ARTICLE,):
+            holder = shown(holder)
+        if not isinstance(holder, str):
+            raise wrong(f"has no text as '{keys[0]}'")
+        if bad := _NO_TEXT.search(holder):
+            raise wrong(f"has U+{ord(bad[0]):04X} in '{keys[0]}', which is no letter")
+        if not holder.strip():
+            raise wrong(f"has an empty {keys[0]}")
+        return holder.strip()
+
+    name = text(item, "filename")
+    windows = PureWindowsPath(name)  # splits at both kinds of slashes, and knows drives
+    if windows.anchor or not windows.name or ".." in windows.parts:
+        raise wrong(f"has an image {quoted(name)} that is outside the folder of images")
+    description, caption = (text(item, kind, "raw") for kind in ("description", "caption"))
+    return Pair(name, description, caption, text(item, "split"), text(item, ARTICLE))
 
 
 def _images(folder: Path) -> Callable[[str], bytes]:
     """A function that reads an image by its file name."""
     loose, zipped = folder / "resized", folder / "resized.zip"
     if loose.is_dir():
-        return lambda name: (loose / name).read_bytes()
+        inside = loose.resolve()
+
+        def read_loose(name: str) -> bytes:
+            if not (loose / name).resolve().is_relative_to(inside):
+                raise DataError(f"it is a link that leads out of '{loose}'; put the image itself there")
+            return read_file(loose / name, MOST_IMAGE)
+
+        return read_loose
     if not zipped.is_file():
         raise DataError(f"'{folder}' has neither resized/ nor resized.zip; the images are missing")
     try:
         archive = zipfile.ZipFile(zipped)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"'{zipped}' is damaged or cut short: {error}") from error
-    members = {Path(info.filename).name: info for info in archive.infolist() if not info.is_dir()}
-    return lambda name: archive.read(members[name])
+    except Exception as error:  # of damaged archives zipfile raises whatever it likes
+        raise DataError(f"'{zipped}' is damaged or cut short: {shown(error)}") from error
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        if not info.is_dir() and members.setdefault(Path(info.filename).name, info) is not info:
+            raise DataError(f"'{zipped}' holds two images called {quoted(Path(info.filename).name)}; keep one")
+
+    def read_zipped(name: str) -> bytes:
+        size = members[name].file_size  # which zipfile heeds: it never unpacks more
+        if size > MOST_IMAGE:
+            raise DataError(f"unpacked, {too_large(size, MOST_IMAGE)}")
+        return archive.read(members[name])
+
+    return read_zipped

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from interp.data.errors import DataError
+from interp.errors import quoted
 
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -37,7 +38,8 @@ class Contrast:
     def __post_init__(self) -> None:
         if not all(_key(kind) for kind in self.kinds) or _key(self.positive) == _key(self.negative):
             raise DataError(
-                f"a contrast needs two kinds with different names, got '{self.positive}' and '{self.negative}'"
+                f"a contrast needs two kinds with different names, got {quoted(self.positive)} and "
+                f"{quoted(self.negative)}"
             )
 
     @classmethod
@@ -56,7 +58,7 @@ class Contrast:
         names = [name.strip() for name in text.split(",")]
         if len(names) != 2 or not all(names):
             raise DataError(
-                f"kinds '{' '.join(text.split())}': name two kinds of text with a comma between them, "
+                f"kinds {quoted(text)}: name two kinds of text with a comma between them, "
                 f"the one that should be preferred first, as in '{PAPER}'"
             )
         return cls(*names)

@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING
 
 from interp.data.contrast import PAPER, Contrast
 from interp.data.errors import DataError
+from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
-from interp.data.tables import Row, Table, brief, read_table
+from interp.data.tables import Row, Table, read_table
+from interp.errors import quoted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,7 +69,7 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
 
     def read(image: str) -> bytes:
         """The content of an image file."""
-        return (folder / image).read_bytes()
+        return read_file(folder / image, MOST_IMAGE)
 
     def open_image(pair: Pair) -> Image:
         row, image = files[pair.id]
@@ -94,12 +96,12 @@ def _contrast(table: Table, contrast: Contrast | None) -> Contrast:
     kinds = (contrast or PAPER).kinds
     if missing := [kind for kind in kinds if _column(kind) not in table.columns]:
         raise DataError(
-            f"'{table.file}' has no column {brief(missing[0])}; name two columns of texts with kinds, {example}; "
+            f"'{table.file}' has no column {quoted(missing[0])}; name two columns of texts with kinds, {example}; "
             f"it has: {table.listed}"
         )
     if taken := [kind for kind in kinds if _column(kind) in (IMAGE, SPLIT, GROUP, ID)]:
         raise DataError(
-            f"'{table.file}': the column {brief(taken[0])} does not hold texts; name two columns of texts with kinds"
+            f"'{table.file}': the column {quoted(taken[0])} does not hold texts; name two columns of texts with kinds"
         )
     return contrast or PAPER
 
@@ -111,7 +113,7 @@ def _image(row: Row) -> str:
     if windows.anchor or ".." in windows.parts:
         raise row.error(
             IMAGE,
-            f"{brief(given)} leads out of the folder of the file; put the image into that folder, and write its path "
+            f"{quoted(given)} leads out of the folder of the file; put the image into that folder, and write its path "
             "from there, without '..'",
         )
     return str(PurePosixPath(given))
@@ -122,7 +124,7 @@ def _given_ids(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         other = first.setdefault(row.filled(ID), row)
         if other is not row:
-            raise row.error(ID, f"{brief(row[ID])} is the id of row {other.number} too; give each row its own")
+            raise row.error(ID, f"{quoted(row[ID])} is the id of row {other.number} too; give each row its own")
     return list(first)
 
 
@@ -147,7 +149,7 @@ def _given_groups(rows: Sequence[Row], images: Sequence[str]) -> list[str]:
         if row.filled(GROUP) != other[GROUP]:
             raise row.error(
                 GROUP,
-                f"{brief(row[GROUP])} differs from {brief(other[GROUP])} in row {other.number}, which has the same "
+                f"{quoted(row[GROUP])} differs from {quoted(other[GROUP])} in row {other.number}, which has the same "
                 "image; give both rows one group",
             )
     return [row[GROUP] for row in rows]
@@ -158,7 +160,7 @@ def _split(row: Row) -> str:
         return WHOLE
     split = row.filled(SPLIT).lower()
     if split not in SPLITS:
-        raise row.error(SPLIT, f"{brief(row[SPLIT])} is not a split; write {', '.join(SPLITS[:-1])} or {SPLITS[-1]}")
+        raise row.error(SPLIT, f"{quoted(row[SPLIT])} is not a split; write {', '.join(SPLITS[:-1])} or {SPLITS[-1]}")
     return split
 
 
@@ -170,6 +172,6 @@ def _notes(pairs: Sequence[Pair]) -> tuple[str, ...]:
     if not (torn := [group for group, names in splits.items() if len(names) > 1]):
         return ()
     return (
-        f"{len(torn)} of {len(splits)} groups have pairs in more than one split, the first is {brief(torn[0])}; "
+        f"{len(torn)} of {len(splits)} groups have pairs in more than one split, the first is {quoted(torn[0])}; "
         "what is measured on held-out pairs may have been learned from others of their group",
     )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from interp.data.errors import DataError
+from interp.errors import quoted, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+MOST_PIXELS = 64_000_000  # of an image; decoded, each takes three bytes or more
+_TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
+ORIENTATION, UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is not turned
+_MAY_BE_TURNED = re.compile(rb"exif|orientation|^II\*|^MM\0", re.IGNORECASE)  # in the file's bytes
 
 
 def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
@@ -21,36 +31,81 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
         read: gives an image file's content by name.
 
     Returns:
-        The image as RGB, whatever the file holds.
+        The image as RGB, whatever the file holds, turned as its EXIF data say.
 
     Raises:
-        DataError: the image is not there, or it cannot be decoded.
+        DataError: the image is not there, has more than `MOST_PIXELS`, or cannot be decoded.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(io.BytesIO(read(name))) as picture:
-            return picture.convert("RGB")
+        content = read(name)
+        with _own_settings(), Image.open(io.BytesIO(content)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_MANY}")
+            picture.load()
+            if _orientation(picture) == UPRIGHT:
+                return picture.convert("RGB")
+            return ImageOps.exif_transpose(picture).convert("RGB")
     except Exception as error:  # decoders and archives raise whatever they like on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
-        raise DataError(f"cannot read the image '{name}': {why}") from error
+        raise DataError(f"cannot read the image {quoted(name)}: {why}") from error
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """PIL as it is meant to be, whatever another library has set: damaged images are errors, and so are huge ones."""
+    from PIL import Image, ImageFile
+
+    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, MOST_PIXELS
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
+
+
+def _orientation(picture: Image) -> int:
+    """How a picture is turned by its EXIF data, 1 to 8; data that cannot be read say nothing."""
+    try:
+        turned = int(picture.getexif().get(ORIENTATION, UPRIGHT))
+        return turned if turned in range(UPRIGHT, 9) else UPRIGHT
+    except Exception:  # as of decoders
+        return UPRIGHT
 
 
 def checksum(name: str, read: Callable[[str], bytes]) -> str:
-    """A key that changes with the content of an image file; cheaper than opening it.
+    """A key that changes with the content of an image file, and with how it is turned; cheaper than opening it.
 
     Args:
         name, read: as in `open_rgb`.
 
     Returns:
-        CRC-32 in eight hexadecimal digits, or ``unreadable``; never raises.
+        CRC-32 in eight hexadecimal digits, with the orientation behind it where EXIF data turn the image; or
+        ``unreadable``. Never raises.
     """
+    from PIL import Image
+
     try:
-        return f"{zlib.crc32(read(name)):08x}"
+        content = read(name)
+        turned = UPRIGHT
+        if _MAY_BE_TURNED.search(content):
+            with suppress(Exception), _own_settings(), Image.open(io.BytesIO(content)) as picture:
+                turned = _orientation(picture)
+        return f"{zlib.crc32(content):08x}" + f"-{turned}" * (turned != UPRIGHT)
     except Exception:  # as above; what cannot be read is reported when it is opened
         return "unreadable"
 
 
 def _why(error: Exception) -> str:
+    from PIL import Image
+
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"it is {_TOO_MANY}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "not an image that can be decoded" if "cannot identify" in text else text
+    return "not an image that can be decoded" if "cannot identify" in text else shown(text, 200)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from interp.data.errors import DataError
+from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file
+from interp.errors import shown
 
 CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
 
@@ -146,7 +148,7 @@ def _from_folder(path: Path) -> Table:
         )
     labels = [label for _, label in images]
     _check_labels(labels, names, str(path))
-    return Table(names, labels, lambda i: images[i][0].read_bytes(), lambda i: str(images[i][0]))
+    return Table(names, labels, lambda i: read_file(images[i][0], MOST_IMAGE), lambda i: str(images[i][0]))
 
 
 def _visible(folder: Path) -> Iterable[Path]:
@@ -182,7 +184,7 @@ def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str |
     def read(i: int) -> bytes:
         """The encoded bytes of an image."""
         item = images[i][image]
-        return Path(item["path"]).read_bytes() if item["bytes"] is None else item["bytes"]
+        return read_file(Path(item["path"]), MOST_IMAGE) if item["bytes"] is None else item["bytes"]
 
     return Table(names, labels, read, lambda i: f"{where}, row {i}")
 
@@ -211,7 +213,7 @@ def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:
 
 def _class_names(path: Path, own: list[str] | None) -> Any:
     """The names in `classes.txt` if it is there, else those that the data brings."""
-    return read_lines(path) if path.is_file() else own
+    return read_lines(path) if path.exists() else own
 
 
 def _check_labels(labels: Sequence[Any], names: Sequence[str], where: str) -> None:
@@ -226,7 +228,7 @@ def read_lines(path: Path) -> list[str]:
         DataError: it cannot be read, or is no text in UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path, MOST_TEXT).decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
     except ValueError as error:
@@ -247,4 +249,4 @@ def _quiet() -> None:
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return shown(lines[0], 300) if lines else type(error).__name__

@@ -14,7 +14,8 @@ import numpy as np
 
 from interp.data.errors import DataError
 from interp.data.pairs import digest
-from interp.data.tables import Table, brief, read_table
+from interp.data.tables import Table, read_table
+from interp.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -84,23 +85,24 @@ _GLASGOW = "glasgow-imageability"
 
 
 def load_norm(spec: str) -> Norm:
-    """Load one norm. Of a word that is rated twice, as with and without a capital, the last rating counts.
+    """Load one norm. Of a word that a published table rates twice, with a capital and without, the last rating counts.
 
     Args:
         spec: a name in `SOURCES`; or ``NAME=FILE``, a CSV with the columns ``word`` and ``value``; or
             ``glasgow-imageability=FILE``, the Glasgow norms as published (two header rows).
 
     Raises:
-        DataError: unknown name, missing or malformed file.
+        DataError: unknown name, missing or malformed file, a word that a file of one's own rates in two ways, or no
+            word that is rated.
     """
     name, given, path = (part.strip() for part in spec.partition("="))
     if given:
         if not re.fullmatch(r"[A-Za-z0-9-]+", name):
-            raise DataError(f"norm {brief(spec)}: name it with letters, digits and '-', as in mine=FILE.csv")
-        ratings = _glasgow(path) if name == _GLASGOW else _ratings(read_table(path), "value")
+            raise DataError(f"norm {quoted(spec)}: name it with letters, digits and '-', as in mine=FILE.csv")
+        ratings = _glasgow(path) if name == _GLASGOW else _own_ratings(read_table(path))
         return Norm(name, f"file {Path(path).name}", ratings)
     if name not in SOURCES:
-        raise DataError(f"unknown norm '{spec}'; known: {', '.join(SOURCES)}, NAME=FILE.csv, {_GLASGOW}=FILE.csv")
+        raise DataError(f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {_GLASGOW}=FILE.csv")
     known = SOURCES[name]
     with known.table() as file:
         return Norm(name, known.source, _ratings(read_table(file), known.value))
@@ -116,7 +118,8 @@ def load_norms(specs: str) -> list[Norm]:
     names = [norm.name for norm in norms]
     if twice := {name for name in names if names.count(name) > 1}:
         raise DataError(
-            f"norms {brief(specs)}: the name '{sorted(twice)[0]}' is used twice; give each its own, as in mine=FILE.csv"
+            f"norms {quoted(specs)}: the name {quoted(sorted(twice)[0])} is used twice; "
+            "give each its own, as in mine=FILE.csv"
         )
     return norms
 
@@ -127,6 +130,21 @@ def _ratings(table: Table, value: str) -> dict[str, float]:
     return {row.filled("word").lower(): row.number_in(value) for row in table.rows if row[value]}
 
 
+def _own_ratings(table: Table) -> dict[str, float]:
+    """Those of a user's file, in which no word may have two ratings, and some word must have one."""
+    ratings = _ratings(table, "value")
+    for row in table.rows:
+        if row["value"] and ratings[row["word"].lower()] != row.number_in("value"):
+            raise row.error("word", f"{quoted(row['word'])} is rated otherwise below; keep one of the rows")
+    return _some(ratings, table)
+
+
+def _some(ratings: dict[str, float], table: Table) -> dict[str, float]:
+    if not any(any(map(str.isalpha, word)) for word in ratings):
+        raise DataError(f"'{table.file}' rates no word; write a row with a number for each word")
+    return ratings
+
+
 def _glasgow(path: str) -> dict[str, float]:
     """Mean imageability (1 to 7). Entries for one sense, as in "bank (river)", are left out: a text does not say
     which sense it means."""
@@ -135,4 +153,5 @@ def _glasgow(path: str) -> dict[str, float]:
     if not means:
         raise DataError(f"'{path}' is not the Glasgow norms file: no imageability with its mean in two header rows")
     word, mean = table.columns[0], means[0]
-    return {row[word].lower(): row.number_in(mean) for row in table.rows if row[mean] and "(" not in row[word]}
+    rated = [row for row in table.rows if row[mean] and "(" not in row[word]]
+    return _some({row.filled(word).lower(): row.number_in(mean) for row in rated}, table)

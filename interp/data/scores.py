@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interp.data.errors import DataError
-from interp.data.tables import brief, read_table
+from interp.data.tables import read_table
+from interp.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[
         key = row.filled(wanted.key)
         found = tuple(row.number_in(column) for column in form)
         if scores.setdefault(key, found) != found:
-            raise row.error(wanted.key, f"{brief(key)} was scored otherwise before; keep one of the rows")
+            raise row.error(wanted.key, f"{quoted(key)} was scored otherwise before; keep one of the rows")
     if not scores:
         raise DataError(f"'{path}' holds no scores, only the header")
     return scores

@@ -15,9 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 
 from interp.data.errors import DataError
+from interp.data.files import MOST_TEXT, read_file
+from interp.errors import quoted, shown
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what a byte that is not UTF-8 is decoded to
 
@@ -63,12 +64,12 @@ class Row:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.error(column, f"{brief(self[column])} is not a number; correct it, or leave the row out")
+            raise self.error(column, f"{quoted(self[column])} is not a number; correct it, or leave the row out")
         return value
 
     def error(self, column: str, what: str) -> DataError:
         """An error that names file, row and column, to be raised by the caller."""
-        return DataError(f"'{self.file}', row {self.number}, {_inline(column)}: {what}")
+        return DataError(f"'{self.file}', row {self.number}, {shown(column)}: {what}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Table:
     @property
     def listed(self) -> str:
         """The columns for a message: on one line, and not long."""
-        there = shorten(", ".join(filter(None, self.columns)), 300, placeholder=" …")
+        there = shown(", ".join(filter(None, self.columns)), 300)
         other = next(
             (name for sign, name in ((";", "semicolons"), ("\t", "tabs")) if sign in "".join(self.columns)), ""
         )
@@ -118,31 +119,22 @@ def read_table(path: Path | str, *, header_rows: int = 1) -> Table:
         DataError: the file is missing, empty or damaged, has a column twice, or a row with more or fewer cells than
             columns.
     """
-    file = str(path)
+    file = shown(path, 300)
     lines = _lines(Path(path), file)
     header = [[cell.strip().lower() for cell in cells] for _, cells in islice(lines, header_rows)]
     if not header:
         raise DataError(f"'{file}' is empty; its first row must name the columns")
     columns = _joined(*header) if len(header) > 1 else tuple(header[0])
     if twice := [name for name in columns if name and columns.count(name) > 1]:
-        raise DataError(f"'{file}' has the column {brief(twice[0])} twice; keep one")
+        raise DataError(f"'{file}' has the column {quoted(twice[0])} twice; keep one")
     places = {column: place for place, column in enumerate(columns)}
     return Table(file, columns, tuple(Row(file, number, tuple(cells), places) for number, cells in lines))
-
-
-def brief(text: str) -> str:
-    """A cell as a message quotes it: on one line, and not long."""
-    return f"'{_inline(text)}'"
-
-
-def _inline(text: str) -> str:
-    return shorten(text, 80, placeholder="…")
 
 
 def _lines(path: Path, file: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, with their numbers; all have as many cells as the first."""
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        text = read_file(path, MOST_TEXT).decode("utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise DataError(f"cannot read '{file}': {error.strerror or error}") from error
     if "\0" in text or _NOT_UTF8.search(text):
@@ -189,7 +181,7 @@ def _foreign(text: str, file: str) -> DataError:
 
 def _name(names: Sequence[str], place: int) -> str:
     """A column for a message: by its name, or by its number where it has none."""
-    return (_inline(names[place]) if place < len(names) else "") or f"column {place + 1}"
+    return (shown(names[place]) if place < len(names) else "") or f"column {place + 1}"
 
 
 def _joined(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:

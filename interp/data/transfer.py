@@ -16,6 +16,7 @@ from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
 from interp.data.labelled import CLASSES, Table, from_disk, from_hub, read_lines
 from interp.data.pairs import digest
+from interp.errors import quoted, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -123,7 +124,8 @@ def load_transfer(
             tasks.append(_labelled(name, table, prompts, limit, seed))
         else:
             raise DataError(
-                f"unknown classification set '{spec}'; known: toy, {', '.join(KNOWN)}, NAME=PATH, NAME=hub:owner/name"
+                f"unknown classification set {quoted(spec)}; known: toy, {', '.join(KNOWN)}, "
+                "NAME=PATH, NAME=hub:owner/name"
             )
     names = [task.name for task in tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -219,5 +221,7 @@ def _templates(path: Path) -> list[str]:
         raise DataError(f"'{path}' has no templates; write one a line, such as: {TEMPLATE}")
     for line in lines:
         if line.count("{}") != 1:
-            raise DataError(f"'{path}': each template needs exactly one {{}} for the class; this one differs: {line}")
+            raise DataError(
+                f"'{path}': each template needs exactly one {{}} for the class; this one differs: {shown(line)}"
+            )
     return lines
