@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
+from pydantic import Field
 
 from interp.clip.model import ModelError
 from interp.clip.model_files import read_json
@@ -21,7 +22,8 @@ AUTO_MAPPING = {"base_model_class": "CLIPModel", "parent_library": "transformers
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # peft's names
 
 
-class AdapterSettings(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class AdapterSettings:
     """All that is taken from an adapter's configuration.
 
     Attributes:
@@ -30,8 +32,8 @@ class AdapterSettings(msgspec.Struct, frozen=True):
     """
 
     peft_type: Literal["LORA"]
-    r: Annotated[int, msgspec.Meta(ge=1)]
-    lora_alpha: Annotated[int, msgspec.Meta(ge=1)]
+    r: Annotated[int, Field(ge=1, le=2**20)]
+    lora_alpha: Annotated[int, Field(ge=1, le=2**20)]
     target_modules: str | list[str]
     base_model_name_or_path: str | None = None
     use_rslora: bool = False
@@ -53,9 +55,13 @@ def read_adapter(folder: Path) -> AdapterSettings:
     from peft import LoraConfig
 
     path = folder / ADAPTER_CONFIG
-    given, usual = read_json(path, dict[str, Any]), {**LoraConfig().to_dict(), "auto_mapping": AUTO_MAPPING}
+    given: dict[str, Any] = read_json(path, dict[str, Any])
+    usual, known = (
+        {**LoraConfig().to_dict(), "auto_mapping": AUTO_MAPPING},
+        {one.name for one in fields(AdapterSettings)},
+    )
     for key, value in given.items():
-        if key not in AdapterSettings.__struct_fields__ and value not in (None, False, [], {}, "", usual.get(key)):
+        if key not in known and value not in (None, False, [], {}, "", usual.get(key)):
             raise ModelError(f"'{path}' sets {key[:80]}, which is not known here; only plain LoRA adapters are read")
     settings = read_json(path, AdapterSettings)
     names = settings.target_modules

@@ -11,8 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import torch
+from typing_extensions import TypedDict
 
 from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
 from interp.clip.devices import check_device, check_dtype
@@ -103,17 +103,19 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLI
     return model.eval().requires_grad_(False)
 
 
-class _Known(msgspec.Struct):
+class _Base(TypedDict, total=False):
+    base: str | None
+
+
+class _Tokenizer(TypedDict, total=False):
+    tokenizer: str | None
+
+
+class _Known(TypedDict, total=False):
     """What is taken from a run's manifest: the fingerprint of its base, and where it has its tokenizer from."""
 
-    class Settings(msgspec.Struct):
-        base: str | None = None
-
-    class Arguments(msgspec.Struct):
-        tokenizer: str | None = None
-
-    settings: Settings = msgspec.field(default_factory=Settings)
-    arguments: Arguments = msgspec.field(default_factory=Arguments)
+    settings: _Base
+    arguments: _Tokenizer
 
 
 def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
@@ -123,7 +125,7 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
     try:
         given = read_adapter(folder).base_model_name_or_path
         manifest = folder / "manifest.json"
-        known: _Known = read_json(manifest, _Known) if manifest.is_file() else _Known()
+        known: _Known = read_json(manifest, _Known) if manifest.is_file() else {}
     except ModelError as error:
         raise ModelError(f"'{name}' holds an adapter that cannot be read: {error}") from error
     base_name = name_in(folder, given or "")
@@ -133,9 +135,9 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
     check_trust(name, "base", base_name, trust=how.trust)
     said = [f"'{name}' is an adapter of '{base_name}', which was loaded too"]
-    tokenizer = how.tokenizer
-    if tokenizer is None and known.arguments.tokenizer is not None:
-        tokenizer = name_in(folder, known.arguments.tokenizer)
+    tokenizer, own = how.tokenizer, known.get("arguments", {}).get("tokenizer")
+    if tokenizer is None and own is not None:
+        tokenizer = name_in(folder, own)
         check_trust(name, "tokenizer", tokenizer, trust=how.trust)
         said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
     below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
@@ -143,7 +145,7 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         base = _load(base_name, torch.float32, below)  # as it was trained
     except ModelError as error:
         raise ModelError(f"'{name}' is an adapter of another model: {error}") from error
-    expected = known.settings.base
+    expected = known.get("settings", {}).get("base")
     if expected is not None and base.fingerprint != expected:
         raise ModelError(
             f"'{name}' was fine-tuned from another base: '{base_name}' now has the fingerprint {base.fingerprint}, "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import msgspec
+from typing_extensions import TypedDict
 
 from interp.clip.model import ModelError
+from interp.runs.content import Record, parse
 from interp.runs.files import StoreError, read_bytes
 
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
@@ -19,8 +20,8 @@ REFUSED = ("auto_map", "auto_mapping", "custom_pipelines", "custom_modules", "tr
 ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
 
-def read_json(path: Path, kind: Any) -> Any:
-    """What a JSON file holds, as a value of a type; fields that a record does not have are left out.
+def read_json(path: Path, kind: Callable[..., Record]) -> Record:
+    """What a JSON file holds, as a record; fields that it does not have are left out.
 
     Raises:
         ModelError: there is no such file, or it holds something else.
@@ -29,13 +30,9 @@ def read_json(path: Path, kind: Any) -> Any:
         data = read_bytes(path)
         if data is None:
             raise ModelError(f"there is no '{path}'")
-        return msgspec.json.decode(data, type=kind)
+        return parse(data, kind, path, "mend it, or bring the model again")
     except StoreError as error:
         raise ModelError(str(error)) from error
-    except RecursionError as error:
-        raise ModelError(f"'{path}' is nested too deeply to be read") from error
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ModelError(f"'{path}' cannot be read: {error}") from error
 
 
 def check_files(name: str, where: str, revision: str) -> None:
@@ -49,7 +46,7 @@ def check_files(name: str, where: str, revision: str) -> None:
         raise ModelError(f"'{name}' holds an adapter; download it, and name its folder")
     for file in CONFIGS:
         if (path := _file(where, revision, file)) is not None:
-            content = read_json(path, dict[str, Any])
+            content: dict[str, Any] = read_json(path, dict[str, Any])
             if (found := next(_refused(content), None)) is not None:
                 raise ModelError(f"'{path}' sets {found}, which is not read here; remove it if you trust the rest")
     if (path := _file(where, revision, INDEX)) is not None:
@@ -83,7 +80,7 @@ def _refused(content: Any, place: str = "") -> Iterator[str]:
 
 
 def _check_shards(name: str, index: Path) -> None:
-    shards = read_json(index, _Index).weight_map.values()
+    shards = read_json(index, _Index)["weight_map"].values()
     root = index.parent.resolve()
     allowed = root, root.parent.parent / "blobs"  # the hub's cache links its snapshots to the latter
     for shard in sorted(set(shards)):
@@ -96,7 +93,7 @@ def _check_shards(name: str, index: Path) -> None:
             )
 
 
-class _Index(msgspec.Struct):
+class _Index(TypedDict):
     """Which file holds which weight."""
 
     weight_map: dict[str, str]

@@ -27,7 +27,7 @@ EXPECTED = {
     "string_type": "a text", "string_unicode": "a text", "bool_type": "true or false", "list_type": "a list",
     "tuple_type": "a list", "dict_type": MAPPING, "mapping_type": MAPPING, "dataclass_type": MAPPING,
     "named_tuple_type": MAPPING, "int_type": WHOLE, "int_from_float": WHOLE, "int_parsing": WHOLE,
-    "less_than_equal": WHOLE, "greater_than_equal": WHOLE,
+    "less_than_equal": "a number that can be meant", "greater_than_equal": "a number that can be meant",
 }  # fmt: skip
 
 
@@ -98,7 +98,8 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
-        raise StoreError(f"cannot read '{file}': {first['ctx']['error']}; {mend}")
+        fault = first["ctx"]["error"].replace("recursion limit exceeded", "it is nested too deeply,")
+        raise StoreError(f"cannot read '{file}': {fault}; {mend}")
     *at, name = first["loc"] or ("",)
     value, kind_of_error = first["input"], first["type"]
     if kind_of_error == "missing":

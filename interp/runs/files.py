@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from interp.data.files import read_file
 from interp.errors import UserError
 
 UNFINISHED = ".part"  # suffix of a file that is being written
@@ -83,23 +84,11 @@ def read_bytes(path: Path) -> bytes | None:
         StoreError: it is no file (a pipe, which would never end, a folder), too large, or cannot be read.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe waits for somebody to write
+        return read_file(path, MOST_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}") from error
-    try:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise StoreError(f"'{path}' is no file; remove it")
-        if about.st_size > MOST_BYTES:
-            raise StoreError(f"'{path}' has {about.st_size / 2**30:.1f} GiB, which no file of a run has; remove it")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read()
     except OSError as error:
         raise StoreError(f"cannot read '{path}': {error.strerror or error}") from error
-    finally:
-        os.close(handle)
 
 
 def check_file(path: Path) -> None:

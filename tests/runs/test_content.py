@@ -87,7 +87,10 @@ def test_null_is_what_is_not_defined_and_whole_numbers_stay_such():
         ({"outer": {"x": 1, "words": {}, "names": [7]}}, 'in "f" ["outer"]["names"][0] is 7, not a text; mend it'),
         ({"outer": {"x": 1, "words": {}, "names": "b"}}, 'in "f" ["outer"]["names"] is "b", not a list; mend it'),
         ({"outer": {"x": 1, "words": {"a": {"n": 1.5, "pair": [1, 2]}}, "names": []}}, "1.5, not a whole number"),
-        ({"outer": {"x": 1, "words": {"a": {"n": 2**60, "pair": [1, 2]}}, "names": []}}, "not a whole number"),
+        (
+            {"outer": {"x": 1, "words": {"a": {"n": 2**60, "pair": [1, 2]}}, "names": []}},
+            "not a number that can be meant",
+        ),
         ({"outer": {"x": 1, "words": {"a": {"n": 1, "pair": [1]}}, "names": []}}, '["pair"] is [1], not a list with'),
         ({"outer": {"x": 1, "words": {"a": {"n": 1, "pair": [1, 2, 3]}}, "names": []}}, "not a list of 2"),
         ({"also": 7}, 'in "f" ["also"] is 7, not a text; mend it'),

@@ -44,11 +44,12 @@ def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert read_bytes(tmp_path / "f") == b"some"
     assert read_bytes(tmp_path / "g") is None
     os.mkfifo(tmp_path / "pipe")
-    for name in ("pipe", "."):
-        with pytest.raises(StoreError, match="is no file"):
-            read_bytes(tmp_path / name)
+    with pytest.raises(StoreError, match="it is a pipe"):
+        read_bytes(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="Is a directory"):
+        read_bytes(tmp_path)
     with pytest.raises(StoreError, match="cannot read"):
         read_bytes(tmp_path / "a\0b")
     monkeypatch.setattr(files, "MOST_BYTES", 3)
-    with pytest.raises(StoreError, match="GiB"):
+    with pytest.raises(StoreError, match="more than"):
         read_bytes(tmp_path / "f")
