@@ -28,6 +28,7 @@ from interp.runs.files import (
     remove_unfinished,
     write_atomic,
 )  # fmt: skip
+from interp.runs.spreadsheet import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,5 +249,5 @@ def write_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
     """Write NAME.csv (every digit) and NAME.parquet, each whole or not at all."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
-    write_atomic(folder / f"{name}.csv", frame.to_csv(index=False))
+    write_atomic(folder / f"{name}.csv", csv_text(frame))
     write_atomic(folder / f"{name}.parquet", buffer.getvalue())

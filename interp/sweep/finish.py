@@ -9,6 +9,7 @@ from interp.results.sweep_run import load_sweep
 from interp.results.terminal import terminal_table
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, write_table
+from interp.runs.spreadsheet import csv_text
 
 
 def finish(folder: RunFolder) -> None:
@@ -16,7 +17,7 @@ def finish(folder: RunFolder) -> None:
     sweep = load_sweep(folder.path)
     frame, schema, tests = sweep.frame, sweep.schema, sweep.norm_tests
     write_table(frame, folder.path, "results")
-    write_atomic(folder.path / FILE, tests.to_csv(index=False))
+    write_atomic(folder.path / FILE, csv_text(tests))
     pictures = heatmaps(frame, folder.path, schema)
     print(terminal_table(frame, schema, sweep.contrast, sweep.norms, sweep.verdict, sweep.trained_by, said(tests)))
     page = write_report(sweep)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from interp.cli import WIDTH, cut, folded, wrapped
 from interp.runs.files import write_atomic
+from interp.runs.spreadsheet import csv_text
 
 PLUS_MINUS = " ± "
 ACROSS = 5  # models side by side: more would not fit a page
@@ -107,7 +108,7 @@ def csv(table: ResultTable) -> str:
             mean, spread = fmean(entry.values) if n else None, stdev(entry.values) if n > 1 else None
             row += [mean, spread, n, entry.low, entry.high]
         rows.append(row)
-    return pd.DataFrame(rows, columns=head).to_csv(index=False)
+    return csv_text(pd.DataFrame(rows, columns=head))
 
 
 def markdown(table: ResultTable) -> str:

@@ -1,0 +1,43 @@
+"""Text in CSV files that a spreadsheet must not take for a formula. No torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell begins with that a spreadsheet computes
+
+
+def plain(cell: object) -> object:
+    """A cell as a CSV file may hold it: text that would be a formula has an apostrophe before it; numbers are left.
+
+    >>> plain("=1+1"), plain("-0.5"), plain("-"), plain(-0.5), plain("star")
+    ("'=1+1", '-0.5', '-', -0.5, 'star')
+    """
+    if not isinstance(cell, str) or not cell.startswith(FORMULA) or cell == "-" or _is_number(cell):
+        return cell
+    return f"'{cell}"
+
+
+def _in_one_row(cell: object) -> object:
+    """A cell whose line breaks are ones that pandas puts in quotes; a lone carriage return would end the row."""
+    return cell.replace("\r", "\n") if isinstance(cell, str) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text[0] in "+-"
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A table as CSV with every digit, without its index, its texts and the names of its columns `plain`."""
+    safe = frame.rename(columns=plain)
+    texts = [place for place, kind in enumerate(frame.dtypes) if str(kind).startswith(("object", "str"))]
+    for place in texts:
+        safe.isetitem(place, frame.iloc[:, place].map(plain).map(_in_one_row))
+    return str(safe.to_csv(index=False))
