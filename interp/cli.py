@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
+import math
 import os
+import re
 import shlex
 import sys
 import textwrap
@@ -13,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from interp.errors import UserError
+from interp.errors import LONGEST, UserError, quoted, shown
 from interp.stopping import Stopped, status_of, stoppable
 
 Config = TypeVar("Config")
+MOST = 2**32 - 1  # the largest whole number that an option takes; seeds go no further
+LONGEST_PATH = 4096  # letters
 WIDTH = 140  # letters of the longest line of a table
 
 
@@ -25,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line on standard error, exit status 2."""
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+        self.exit(2, f"error: {shown(message, LONGEST)}; see {self.prog} --help\n")
 
 
 def option(
@@ -70,7 +74,7 @@ def parse(
             group.add_argument(flag, action="store_true", help=text)
             continue
         shown = f"{text} (default: {default})" if default is not None else text
-        kind = {"int": int, "float": float}.get(str(field.type).partition(" ")[0], str)
+        kind = {"int": _whole, "float": _real}.get(str(field.type).partition(" ")[0], str if default == "" else _named)
         group.add_argument(
             flag, default=default, type=kind, help=shown.replace("%", "%%"), metavar=field.metadata["metavar"],
             choices=field.metadata["choices"], nargs=field.metadata["nargs"],
@@ -83,6 +87,35 @@ def parse(
     if preset is not None:
         parser.set_defaults(**preset(read()))
     return read()
+
+
+def _whole(text: str) -> int:
+    """An option that is a whole number; none is meant to be larger than the largest seed."""
+    if not re.fullmatch(r"\s*[+-]?\d+\s*", text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number")
+    if len(text.strip()) > 20 or abs(int(text)) > MOST:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is beyond {MOST}, which cannot be meant")
+    return int(text)
+
+
+def _real(text: str) -> float:
+    """An option that is a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number that can be used")
+    return value
+
+
+def _named(text: str) -> str:
+    """An option that is a name, a path or a list of these; none is empty, or longer than a path can be."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; leave the option out, or give it a value")
+    if len(text) > LONGEST_PATH:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; the most are {LONGEST_PATH}")
+    return text
 
 
 def _fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
@@ -127,18 +160,23 @@ def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
     Raises:
         UserError: not numbers, a range that runs backwards, or a number below `low`.
     """
+    given = f"{name} {shown(text)}"
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
+        if max(len(first), len(last)) > 20:
+            raise UserError(f"{given}: {quoted(part.strip())} is beyond {MOST}, which cannot be meant")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UserError(f"{name} {text}: '{part.strip()}' is neither a number nor a range; write 6-12 or 2,4,8")
+            raise UserError(f"{given}: {quoted(part.strip())} is neither a number nor a range; write 6-12 or 2,4,8")
         start, stop = int(first), int(last) if dash else int(first)
         if stop < start:
-            raise UserError(f"{name} {text} runs backwards; write {stop}-{start}")
+            raise UserError(f"{given} runs backwards; write {stop}-{start}")
         if start < low:
-            raise UserError(f"{name} {text}: {start} is too small, the least is {low}")
+            raise UserError(f"{given}: {start} is too small, the least is {low}")
+        if stop > MOST:
+            raise UserError(f"{given}: {stop} is beyond {MOST}, which cannot be meant")
         if stop - start > 10_000:
-            raise UserError(f"{name} {text} names {stop - start + 1} numbers; that cannot be meant")
+            raise UserError(f"{given} names {stop - start + 1} numbers; that cannot be meant")
         found.update(range(start, stop + 1))
     return sorted(found)
 
