@@ -1,0 +1,81 @@
+"""Disks that are really full, and folders that really vanish, while a sweep is at work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
+         "--layers", "4-5", "--sizes", "2,6", "--jobs", "2"]  # fmt: skip
+# a disk of so much, the command, more room, the command again; what is left is copied out
+FILLED = """
+mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77
+shift 2
+"$@" > full.out 2> full.err; echo $? > full.status
+ls -A "$DISK/run" > full.left
+mount -o remount,size=100m "$DISK" || exit 77
+"$@" > again.out 2> again.err; echo $? > again.status
+cp -r "$DISK/run" again
+"""
+
+
+def command(model: str, out: Path) -> list[str]:
+    return [sys.executable, "-m", "interp.sweep", *SMALL, "--model", model, "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def good(small, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    out = tmp_path_factory.mktemp("good") / "run"
+    environment = os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(out.parent / "cache")}
+    subprocess.run(command(small.name, out), check=True, capture_output=True, env=environment)
+    return (out / "results.csv").read_bytes()
+
+
+@pytest.mark.parametrize("size", ["100k", "1m"], ids=["in what the cells share", "later"])
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(small, tmp_path: Path, size: str, good: bytes):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-c", FILLED, "sh", size, str(disk)]
+    done = subprocess.run(
+        [*words, *command(small.name, disk / "run")], cwd=tmp_path, env=os.environ | {
+            "DISK": str(disk), "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+        }, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if not (tmp_path / "full.status").exists():
+        pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
+    error = (tmp_path / "full.err").read_text()
+    assert (tmp_path / "full.status").read_text().strip() == "2", error
+    last = error.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "No space left on device" in last
+    assert "Traceback" not in error
+    assert "cache" not in (tmp_path / "full.left").read_text().split()
+    assert (tmp_path / "again.status").read_text().strip() == "0", (tmp_path / "again.err").read_text()
+    assert (tmp_path / "again" / "results.csv").read_bytes() == good
+    assert not list((tmp_path / "again").rglob("*.part"))
+
+
+def test_a_folder_that_vanishes_is_one_line_and_the_same_command_starts_again(small, tmp_path: Path, good: bytes):
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(small.name, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (out / "cache" / "work").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    out.rename(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone")
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2, error
+    assert error.strip().splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in error
+    assert subprocess.run(command(small.name, out), capture_output=True, check=False).returncode == 0
+    assert (out / "results.csv").read_bytes() == good
