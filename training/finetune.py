@@ -62,6 +62,7 @@ def finetune(config: FinetuneConfig) -> int:
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
     from interp.runs.folder import check_folder
+    from training.curves import Curves
     from training.loop import total_steps
     from training.tune import check_site, tune
 
@@ -69,9 +70,7 @@ def finetune(config: FinetuneConfig) -> int:
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
     check_folder(out)
     try:
-        accelerator = Accelerator(
-            cpu=config.cpu, mixed_precision=config.mixed_precision, log_with="tensorboard", project_dir=out / "logs"
-        )
+        accelerator = Accelerator(cpu=config.cpu, mixed_precision=config.mixed_precision, log_with=Curves(out / "logs"))
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)

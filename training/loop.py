@@ -88,7 +88,7 @@ def train(
         progress = load_checkpoint(folder / CHECKPOINT, learner, optimizer)
         if accelerator.scaler is not None and progress.scaler:
             accelerator.scaler.load_state_dict(progress.scaler)
-    accelerator.init_trackers("", init_kwargs={"tensorboard": {"purge_step": progress.step + 1}})
+    accelerator.init_trackers("")
     order = Order.of(config, len(task.train))
     every, steps = config.look_every or order.per_epoch, total_steps(config, len(task.train))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -433,6 +436,39 @@ def test_two_processes_share_a_step(model: str, tmp_path: Path):
         torch.testing.assert_close(two[key], value, atol=1e-4, rtol=1e-2)
     steps = [pd.read_csv(tmp_path / name / "history.csv") for name in ("one", "two")]
     np.testing.assert_allclose(steps[0]["val_loss"], steps[1]["val_loss"], rtol=1e-4)
+
+
+def test_nothing_in_a_run_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No name of a machine or a user, and no path that was not typed, in the name of any file or in its content."""
+    shutil.copytree(load_clip("toy").model.name_or_path, tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "gethostname", lambda: "secret-machine")
+    for number, words in enumerate((["--tuning", "full"], ["--tuning", "lora"], ["--model", "base"])):
+        AcceleratorState._reset_state(True)
+        assert run("--max-steps", "1", "--out", f"runs/{number}", *words) == 0
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    events = [path.name for path in files if "tfevents" in path.name]
+    assert len(events) == 3
+    installed = str(Path(finetune.__file__).parents[1])
+    for word in ("secret-machine", getpass.getuser() + "@", str(tmp_path), str(Path.home()) + "/", installed):
+        assert [path for path in files if word.encode() in path.read_bytes() or word in path.name] == [], word
+
+
+def test_curves_are_on_disk_when_a_run_is_killed_and_go_on(model: str, tmp_path: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    arguments = ["--model", model, "--max-steps", "4", "--look-every", "2", "--out", str(tmp_path / "run")]
+    code = (
+        "import os, sys; from training import finetune, loop; good = loop._step\n"
+        "loop._step = lambda *given: os._exit(9) if given[-1] == 3 else good(*given)\n"
+        "finetune.main(sys.argv[1:])"
+    )
+    subprocess.run([sys.executable, "-c", code, *SMALL, *arguments], capture_output=True, check=False)
+    assert run(*arguments, "--resume") == 0
+    assert len(list((tmp_path / "run" / "logs").iterdir())) == 2
+    curves = EventAccumulator(str(tmp_path / "run" / "logs")).Reload()
+    assert [event.step for event in curves.Scalars("loss/train")] == [1, 2, 3, 4]
+    assert [event.step for event in curves.Scalars("val/val_loss")] == [0, 2, 4]
 
 
 def test_order_is_a_function_of_seed_and_epoch():

@@ -1,0 +1,65 @@
+"""Curves for TensorBoard. Its own writer puts the name of the machine into the name of each file; this one does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate.tracking import GeneralTracker, on_main_process
+
+
+class Curves(GeneralTracker):
+    """A tracker for accelerate: scalars, each on disk as soon as it is logged.
+
+    What an earlier file in the folder says of the first step that is logged here, and of later ones, no longer counts:
+    a run that goes on from a checkpoint takes some steps again.
+
+    Args:
+        folder: for the files.
+    """
+
+    name = "curves"
+    requires_logging_directory = False
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.file: Path | None = None
+
+    @property
+    def tracker(self) -> Path | None:
+        """The file; None before anything was logged."""
+        return self.file
+
+    @on_main_process
+    def log(self, values: dict[str, Any], step: int | None = None, **_: Any) -> None:
+        """Log the values of a step."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        number = step or 0
+        scalars = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        events = [Event(step=number, summary=scalars)]
+        if self.file is None:
+            self.file = _new_file(self.folder)
+            started = SessionLog(status=SessionLog.START)
+            events = [Event(file_version="brain.Event:2"), Event(step=number, session_log=started), *events]
+        _append(self.file, events)
+
+
+def _new_file(folder: Path) -> Path:
+    """One that comes behind all others, in the order in which TensorBoard reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = sum(1 for _ in folder.glob("events.out.tfevents.*"))
+    return folder / f"events.out.tfevents.{int(time.time()):010d}.{number:04d}"
+
+
+def _append(path: Path, events: Sequence[Any]) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    with path.open("ab") as file:
+        for event in events:
+            event.wall_time = time.time()
+            RecordWriter(file).write(event.SerializeToString())
