@@ -9,7 +9,7 @@ way between the kinds' mean streams. With a floor c = 1/4:
     shift    ((m_up - g)^2 + (m_down - g)^2) / 2 / (g^2 + c)
     neutral  g_0^2 / (g^2 + c)
 
-Nothing is detached. Of several processes each takes the moments of its own share of a batch.
+Nothing is detached. Of several processes each takes the moments of the whole batch.
 
 The squared errors of `interp.evidence.calibration` are spread and shift with g^2 below both. They are not what is
 minimized, since they conflict with the neutral term where texts of both kinds are alike. Let p be the probability,
@@ -30,6 +30,7 @@ import torch
 from interp.clip.sites import Site
 from interp.methods.pairs import PairRun, Swap, interventions
 from interp.tensors import Float, Int, Tensor
+from training.shares import Share
 
 FLOOR = 0.25  # of squared logits: where there is no gap yet, nothing is divided by it
 
@@ -52,7 +53,7 @@ class SwappedLogits:
 
 def swapped_logits(
     pairs: PairRun, site: Site, swap: Swap, source: Int[Tensor, " n"], within: Int[Tensor, " n"],
-    clean: Float[Tensor, " m"],
+    clean: Float[Tensor, " m"], share: Share | None = None,
 ) -> SwappedLogits:  # fmt: skip
     """Counterfactuals of all pairs with three kinds of source, which pass the blocks in one push.
 
@@ -61,16 +62,18 @@ def swapped_logits(
         swap: gives base streams the Z of source streams.
         source, within: for each pair the one that its source text comes from, of the other and of its own kind.
         clean: logits of the unchanged negative texts, then positive ones.
+        share: the pairs that this process computes, the others coming from others; by default all.
     """
     n, streams = len(pairs), pairs.run.stream(site.layer)
-    rows = torch.arange(n, device=streams.device)
+    share = share or Share.of(n, 1, 0)
+    rows = share.pairs.to(streams.device)
     bases, across = interventions(rows, source.to(rows))
     _, alike = interventions(rows, within.to(rows), within=True)
     own = streams[bases]
     middle = streams.reshape(2, n, -1).mean(1).mean(0).expand_as(own)
     h = torch.stack([swap(own, given) for given in (streams[across], streams[alike], middle)], dim=1)
     moved = (pairs.run.take(bases).push(site.layer, h) * pairs.targets[bases][:, None]).sum(-1) * pairs.logit_scale
-    return SwappedLogits(clean, *moved.unbind(1))
+    return SwappedLogits(clean, *share.joined(moved).unbind(1))
 
 
 def calibration_loss(found: SwappedLogits) -> Tensor:

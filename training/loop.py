@@ -30,6 +30,7 @@ from training.calibrated import TERMS, SwappedLogits
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
 from training.objectives import Learner, behavioral_loss, calibrated_loss, joint_loss
+from training.shares import Share
 from training.tuning import save_weights
 
 if TYPE_CHECKING:
@@ -130,19 +131,21 @@ def _step(
     task: Task, learner: torch.nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator,
     rows: torch.Tensor, step: int,
 ) -> float:  # fmt: skip
-    """One optimizer step on this process's share of the pairs; returns the mean loss over all shares."""
-    share = rows.chunk(accelerator.num_processes)[accelerator.process_index]
-    tokens = task.train.tokens.take(torch.cat([share, share + len(task.train)]))
-    device = accelerator.device
-    draw = generator(task.config.seed, 1, step, accelerator.process_index)
-    groups = [task.train.pairs[i].group for i in share.tolist()]
+    """One optimizer step, of which this process computes its share of the pairs; returns the mean loss.
+
+    What is drawn is drawn for all pairs, so that it does not depend on the number of processes.
+    """
+    share = Share.of(len(rows), accelerator.num_processes, accelerator.process_index)
+    own, device = rows[share.pairs], accelerator.device
+    tokens = task.train.tokens.take(torch.cat([own, own + len(task.train)]))
+    draw = generator(task.config.seed, 1, step, 0)
+    groups = [task.train.pairs[i].group for i in rows.tolist()]
     sources = task.config.sources if task.free is not None else "paired"
-    source = draw_sources(len(share), sources, draw, groups)
-    batch = [tokens.ids.to(device), tokens.eot.to(device), task.train.images(task.clip, share), source.to(device)]
-    if task.config.calibrated:
-        batch.append(draw_sources(len(share), "random", draw, groups).to(device))
+    source = draw_sources(len(rows), sources, draw, groups).to(device)
+    within = draw_sources(len(rows), "random", draw, groups).to(device) if task.config.calibrated else None
+    texts = tokens.ids.to(device), tokens.eot.to(device)
     with accelerator.autocast():
-        loss = learner(*batch)
+        loss = learner(*texts, task.train.images(task.clip, own), source, within, share)
     optimizer.zero_grad()
     accelerator.backward(loss)
     optimizer.step()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import nn
 from torch.nn import functional
 
@@ -20,6 +19,7 @@ from interp.methods.pairs import PairRun
 from interp.methods.search import counterfactual_loss, das_losses
 from interp.tensors import Float, Int, Streams, Tensor
 from training.calibrated import calibration_loss, swapped_logits
+from training.shares import Share
 
 Objective = Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"]
 
@@ -60,25 +60,27 @@ class Learner(nn.Module):
         self.free = None if free is None else nn.Parameter(free)
 
     def forward(
-        self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Tensor,
-        within: Tensor | None = None,
+        self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Int[Tensor, " n"],
+        within: Int[Tensor, " n"] | None = None, share: Share | None = None,
     ) -> Tensor:  # fmt: skip
-        """The mean loss of n pairs.
+        """The mean loss of n pairs, or of several processes' shares of them what gives it as their mean.
 
         Args:
-            ids, eot: positive texts, then negative ones; m = 2 n.
-            images: unit-norm embeddings, shape (n, embed), or pixel values, if the vision tower is trained.
-            source: for each pair the one that its source text comes from, shape (n,).
+            ids, eot: positive texts of the share, then negative ones.
+            images: unit-norm embeddings, shape (m / 2, embed), or pixel values, if the vision tower is trained.
+            source: for each pair of the batch the one that its source text comes from.
             within: the same for sources of the base's own kind, which calibrated IIT-DAS needs.
+            share: the pairs that this process computes; by default all.
         """
+        share = share or Share.of(len(source), 1, 0)
         embedded = images if images.ndim == 2 else unit_images(self.model, images)
-        run, n, scale = trainable_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
+        run, m, scale = trainable_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
         logits = (run.embeddings * embedded.repeat(2, 1)).sum(-1) * scale
-        behavioral = behavioral_loss(logits[:n], logits[n:])
+        behavioral = share.weight * behavioral_loss(logits[:m], logits[m:])
         if self.free is None:
             return behavioral
-        pairs = PairRun(run, embedded, scale)
-        site, free, clean = Site("text", self.layer), self.free, logits.roll(n)
+        pairs = PairRun(share.spread(run), share.placed(embedded), scale)
+        site, free, clean = Site("text", self.layer), self.free, share.joined(logits.roll(m))
 
         def swap(base: Streams, other: Streams) -> Streams:
             return swap_span(base, other, free)
@@ -86,8 +88,9 @@ class Learner(nn.Module):
         if self.objective == "iit-das-calibrated":
             if within is None:
                 raise ValueError("calibrated IIT-DAS needs sources of the base's own kind as well: within")
-            found = swapped_logits(pairs, site, swap, source, within, clean)
-            iit_das = counterfactual_loss(clean, found.across)
+            found = swapped_logits(pairs, site, swap, source, within, clean, share)
+            iit_das = counterfactual_loss(clean, found.across)  # of the whole batch, as all that follows
             return calibrated_loss(behavioral, iit_das, calibration_loss(found), self.weight)
-        iit_das = das_losses(pairs, site, [swap], source, clean, torch.arange(n, device=ids.device))[0]
+        rows = share.pairs.to(ids.device)
+        iit_das = share.weight * das_losses(pairs, site, [swap], source, clean, rows)[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)

@@ -45,23 +45,22 @@ def check_site(config: FinetuneConfig, clip: Clip) -> None:
 
 
 def check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
-    """Raise `UserError` unless each step has an equal share for each process, with sources in it.
+    """Raise `UserError` unless each step has a pair for each process, and sources.
 
-    Random sources are drawn within a process's share, so that they cost no further clean run; those of a text's own
-    kind always are random.
+    Those of a text's own kind always are random.
 
     Args:
         pairs: to train on.
     """
     step = min(config.pairs_per_step, pairs, config.sampled_pairs or pairs)
     drawn = config.calibrated or (config.objective != "behavioral" and config.sources == "random")
-    least = 2 if drawn else 1
-    if step % processes or step // processes < least:
-        each = f"each of {processes} processes" if processes > 1 else "it"
-        why = "1 or more" if least == 1 else "2 or more" if config.calibrated else "2 or more, or paired sources"
+    if step < processes:
         raise UserError(
-            f"a step has {step} of {pairs} pairs; {each} needs an equal share of {why}; choose another batch size"
+            f"a step has {step} of {pairs} pairs, too few for {processes} processes; choose a larger batch size"
         )
+    if drawn and step < 2:
+        other = "" if config.calibrated else ", or paired sources"
+        raise UserError(f"a step has {step} of {pairs} pairs; it needs 2 or more{other}; choose a larger batch size")
 
 
 def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
@@ -114,8 +113,10 @@ def tune(
         if folder.manifest_path.is_file() and not config.resume:
             raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
         settings = _settings(config, clip, pairs, features, free)
-        settings |= {"processes": accelerator.num_processes, "mixed_precision": accelerator.mixed_precision}
-        opened: AbstractContextManager[RunFolder] = open_run(out, settings, arguments=asdict(config), **facts)
+        # Any number of processes gives the numbers of one; those of an earlier version gave others.
+        settings |= {"processes": 1, "mixed_precision": accelerator.mixed_precision}
+        facts |= {"processes": accelerator.num_processes, "arguments": asdict(config)}
+        opened: AbstractContextManager[RunFolder] = open_run(out, settings, **facts)
     else:
         opened = nullcontext(folder)
     with opened:
