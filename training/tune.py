@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
@@ -16,16 +17,19 @@ from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation, random_basis
 from interp.runs.environment import now
+from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder, open_run, update_manifest
+from interp.runs.weights import check_run_weights, checksums
 from interp.tensors import Float, Tensor
 from training.batches import examples, generator
 from training.config import FinetuneConfig
-from training.loop import CHECKPOINT, Task, train
-from training.tuning import prepare, save_settings
+from training.loop import CHECKPOINT, ROTATION, Task, train
+from training.tuning import FULL_WEIGHTS, prepare, save_settings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION)  # files that a run leaves, some of them
 VERSION = 4  # of run folders; raised whenever the same settings come to give other numbers
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
@@ -120,6 +124,8 @@ def tune(
     else:
         opened = nullcontext(folder)
     with opened:
+        if main:
+            _forget_damaged(folder)
         accelerator.wait_for_everyone()  # others read the manifest too
         if (known := folder.manifest().get("result")) is not None:
             return known
@@ -134,9 +140,19 @@ def tune(
         kept = next(look for look in progress.history if look["step"] == progress.best_step)
         result = {"steps": progress.step, "kept_step": progress.best_step, **kept}
         if main:
-            update_manifest(folder, result=result, finished=now(), seconds=round(time.perf_counter() - started, 1))
+            seconds, weights = round(time.perf_counter() - started, 1), checksums(out, WEIGHTS)
+            update_manifest(folder, result=result, weights=weights, finished=now(), seconds=seconds)
             (out / CHECKPOINT).unlink(missing_ok=True)
         return result
+
+
+def _forget_damaged(folder: RunFolder) -> None:
+    """Make a finished run one that is not, if its weights are not there as it left them."""
+    try:
+        check_run_weights(folder.path)
+    except StoreError as error:
+        print(f"note: {error.fault}; the model is trained again")
+        update_manifest(folder, result=None, weights={})
 
 
 def _settings(

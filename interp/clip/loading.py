@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.model import Clip, ModelError
-from interp.clip.model_files import check_files, read_json
+from interp.clip.model_files import check_files, check_run, read_json
 from interp.clip.soundness import check_preprocessing, check_weights
 from interp.clip.trust import check_trust, name_in
 
@@ -67,6 +67,7 @@ def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
         return _load_adapted(name, dtype, how)
     where, revision = _locate(name)
     _quiet()
+    check_run(Path(where))
     model = _load_model(name, where, revision, dtype)
     try:
         torch.nn.Module.to(model, how.device)
@@ -133,6 +134,7 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         raise ModelError(f"'{name}' does not say whose adapter it is: name a model in its {ADAPTER_CONFIG}")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
+    check_run(folder)
     check_trust(name, "base", base_name, trust=how.trust)
     said = [f"'{name}' is an adapter of '{base_name}', which was loaded too"]
     tokenizer, own = how.tokenizer, known.get("arguments", {}).get("tokenizer")

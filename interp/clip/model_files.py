@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from interp.clip.model import ModelError
 from interp.runs.content import Record, parse
 from interp.runs.files import StoreError, read_bytes
+from interp.runs.weights import check_run_weights
 
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 INDEX = "model.safetensors.index.json"
@@ -31,6 +32,14 @@ def read_json(path: Path, kind: Callable[..., Record]) -> Record:
         if data is None:
             raise ModelError(f"there is no '{path}'")
         return parse(data, kind, path, "mend it, or bring the model again")
+    except StoreError as error:
+        raise ModelError(str(error)) from error
+
+
+def check_run(folder: Path) -> None:
+    """Raise `ModelError` if it is the folder of a fine-tuned run whose weights are not those that it left."""
+    try:
+        check_run_weights(folder)
     except StoreError as error:
         raise ModelError(str(error)) from error
 

@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from interp import cli
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip, with_adapter
-from interp.clip.model import Clip, embed_texts
+from interp.clip.model import Clip, ModelError, embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation, random_basis
@@ -137,6 +137,25 @@ def test_what_is_kept_is_what_was_measured(done: Path):
     n = len(val)
     descriptions, captions = (outcomes.base[direction][:n] for direction in reversed(DIRECTIONS))
     assert (descriptions > captions).mean() == pytest.approx(result["preference"])
+
+
+def test_weights_that_were_changed_are_not_loaded_and_trained_again(done: Path, model: str, tmp_path: Path, capsys):
+    out = Path(shutil.copytree(done, tmp_path / "run"))
+    again = ["--model", model, "--out", str(out), "--max-steps", "12", "--look-every", "4", "--resume"]
+    for name in ("adapter_model.safetensors", "rotation.safetensors"):
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(whole[:-4] + b"\0\0\0\0")
+        with pytest.raises(ModelError, match="was changed since the run left it: its checksum does not fit; bring"):
+            load_clip(str(out), trust=True)
+        (out / name).unlink()
+        with pytest.raises(ModelError, match="no adapter_model" if name.startswith("adapter") else "is missing"):
+            load_clip(str(out), trust=True)
+        assert run(*again) == 0
+        assert "which the run left; the model is trained again" in capsys.readouterr().out
+        assert load_file(out / name).keys() == load_file(done / name).keys()
+        for key, value in load_file(out / name).items():
+            assert torch.equal(value, load_file(done / name)[key])
+        assert load_clip(str(out), trust=True).fingerprint == load_clip(str(done), trust=True).fingerprint
 
 
 def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
