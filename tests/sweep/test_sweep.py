@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -242,6 +245,15 @@ def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
     assert tables(out) == tables(done)
     assert tensors.read_bytes() == (done / "rotations" / tensors.name).read_bytes()
     assert "last digits" not in capsys.readouterr().out
+
+
+def test_nothing_in_a_run_says_whose_it_is(done: Path):
+    private = [socket.gethostname(), platform.release(), str(Path.home()), str(Path(__file__).parents[2])]
+    said = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in private))
+    for path in done.rglob("*"):
+        assert not said.search(path.name)
+        if path.suffix in (".json", ".csv", ".html"):
+            assert not said.search(path.read_text(encoding="utf-8")), path
 
 
 def test_a_stray_file_among_the_cells_is_named_and_not_read(done: Path, tmp_path: Path):
