@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELLS = "cells"
+PATIENCE = 60.0  # seconds that a part waits for others to be done with the manifest
 SEALED = 6  # version of runs from which on every file carries a checksum
 MEND = "mend the file, or run the command again in another folder"
 MEND_CELL = "run the command that made it again"
@@ -147,13 +148,14 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> Iterator[RunFolder]:
+def open_run(path: Path, settings: Mapping[str, Any], *, part: str | None = None, **facts: Any) -> Iterator[RunFolder]:
     """Start a run in a folder, or go on with the one that is there, and keep other processes out meanwhile.
 
     Whoever is refused has written nothing. The lock ends with this process, however that ends.
 
     Args:
         settings: whatever the numbers depend on; a run is resumed only if they are the same.
+        part: of the run that is done here, by a name for files; other parts may be at work, but not the whole run.
         facts: anything else for the manifest (arguments, notes).
 
     Raises:
@@ -163,18 +165,26 @@ def open_run(path: Path, settings: Mapping[str, Any], **facts: Any) -> Iterator[
     folder = RunFolder(path)
     wanted = json.loads(to_json(settings))
     check_folder(path)
-    with _locked(folder):
+    with _locked(folder, part) as alone:
         check_tree(path)
-        before = folder.manifest() if folder.manifest_path.is_file() else None
-        if before is not None:
-            _check_settings(folder, before.get("settings", {}), wanted)
-        remove_unfinished(path)
-        if before is None:
-            content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
-            write_atomic(folder.manifest_path, to_json(content))
+        _write_manifest(folder, wanted, facts)
+        if part is None:
+            remove_unfinished(path)
         else:
-            update_manifest(folder, resumed=[*before.get("resumed", []), {"at": now(), **environment()}], **facts)
+            alone.release()
         yield folder
+
+
+def _write_manifest(folder: RunFolder, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """A new manifest, or the old one with new facts if the run is the same."""
+    before = folder.manifest() if folder.manifest_path.is_file() else None
+    if before is not None:
+        _check_settings(folder, before.get("settings", {}), wanted)
+        again = [*before.get("resumed", []), {"at": now(), **environment()}]
+        write_atomic(folder.manifest_path, to_json({**before, **facts, "resumed": again}))
+    else:
+        content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
+        write_atomic(folder.manifest_path, to_json(content))
 
 
 def _check_settings(folder: RunFolder, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -203,29 +213,34 @@ def check_folder(path: Path) -> None:
 
 def _is_foreign(path: Path) -> bool:
     """Whether a file is none of those that a run leaves that was killed before it had a manifest."""
-    return path.name != LOCK and not (path.name.startswith(f".{MANIFEST}.") and path.name.endswith(UNFINISHED))
+    return not (path.name.startswith(".") and path.name.endswith((LOCK, UNFINISHED)))
 
 
 @contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """Keep other processes from working in a run folder."""
-    path = folder.path / LOCK
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise StoreError(f"'{path}' is no file; remove it")
-        lock = FileLock(path, timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise StoreError(
-            f"another process is at work in '{folder.path}'; wait for it, or choose another folder"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"cannot write '{path}': {error.strerror or error}; choose another folder") from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _locked(folder: RunFolder, part: str | None) -> Iterator[FileLock]:
+    """Keep other processes from working in a run folder, or on a part of the run; gives the lock of the folder, which a
+    part needs no longer than for the manifest."""
+    with ExitStack() as stack:
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            for path in (folder.path / LOCK, *folder.path.glob(f".*{LOCK}")):
+                if path.is_symlink() or (path.exists() and not path.is_file()):
+                    raise StoreError(f"'{path}' is no file; remove it")
+            others = [] if part is not None else sorted(folder.path.glob(f".part-*{LOCK}"))
+            own = [] if part is None else [folder.path / f".part-{part}{LOCK}"]
+            for path in (*own, folder.path / LOCK, *others):
+                lock = FileLock(path, timeout=PATIENCE if own and path.name == LOCK else 0)
+                stack.enter_context(lock)
+                if path.name == LOCK:
+                    alone = lock
+        except Timeout as error:
+            which = f"part {part} of '{folder.path}'" if own and path == own[0] else f"'{folder.path}'"
+            raise StoreError(f"another process is at work in {which}; wait for it, or choose another folder") from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to '{folder.path}': {error.strerror or error}; choose another folder"
+            ) from error
+        yield alone
 
 
 def _short(value: Any) -> str:

@@ -6,10 +6,9 @@ import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from interp import cli
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from interp.clip.model import Clip
     from interp.data.norms import Norm
     from interp.data.pairs import PairSet
-    from interp.interventions.clean_run import TextRun
-    from interp.runs.chosen import Chosen
-    from interp.runs.directions import Directions
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
     from interp.sweep.objectives import Objective
@@ -69,6 +65,9 @@ examples:
       one split alone, divided by article into train, val and test
   python -m interp.sweep --layers 10 --data csv:pairs.csv --kinds alt,caption --objective das
       two other kinds of text, from a CSV file beside its images
+  python -m interp.sweep --layers 6-12 --seeds 0-4 --shard 3/20 --out SHARED      in each of twenty jobs, and then
+  python -m interp.sweep --layers 6-12 --seeds 0-4 --merge --out SHARED
+      in parts, by jobs that see one folder; docs/scaling.md has a Slurm script
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
       other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
 
@@ -108,6 +107,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, keep_examples
     from interp.runs.folder import RunFolder, check_folder, update_manifest
+    from interp.sweep.computing import check_merged, compute_missing, do_part, look_at_chosen
     from interp.sweep.finish import finish
     from interp.sweep.finished import searched_otherwise, unfinished
     from interp.sweep.objectives import find_objective
@@ -138,21 +138,28 @@ def sweep(config: SweepConfig) -> int:
     sizes = tuple(sorted({place.size for place in places}))
     left = {place.layer for place in unfinished(RunFolder(config.folder), places)[0]}
     certified = certified_pairs(clip, features, left) if left else {}
-    with _open(config, settings, replace(pairs, pairs=features.pairs), norms, notes, places) as folder:
-        shutil.rmtree(folder.path / "cache", ignore_errors=True)  # of a run that was killed
+    facts = {"notes": notes, "cells": [place.name for place in places]} | (
+        {"certified": certified} if certified else {}
+    )
+    with _open(config, settings, replace(pairs, pairs=features.pairs), norms, facts) as folder:
+        _remove_caches(folder, config)
         missing, faults = unfinished(folder, places)
         print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
+        if config.part is not None:
+            return do_part(folder, clip, config.part, places, missing, prepared)
+        if config.merge:
+            check_merged(folder, missing, clip, features)
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         work = None
-        if missing:
-            update_manifest(folder, certified=certified)
-            print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
+        if missing or config.merge:
             keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
+        if missing:
+            print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
             work = prepared(missing)
-            _compute(work, clip, missing)
+            compute_missing(work, clip, missing)
         print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
         held_out = replace(pairs, pairs=features.split("test").pairs)
-        _chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))
+        look_at_chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))
         if missing:
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
@@ -161,6 +168,14 @@ def sweep(config: SweepConfig) -> int:
     if missing:
         print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
     return 0
+
+
+def _remove_caches(folder: RunFolder, config: SweepConfig) -> None:
+    """What a run that was killed has left; a part looks after its own."""
+    from interp.sweep.work import CACHE, cache_name
+
+    for path in folder.path.glob(f"{CACHE}*" if config.part is None else cache_name(config.part)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
@@ -209,87 +224,16 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Obj
 
 
 def _open(
-    config: SweepConfig, settings: dict[str, Any], pairs: PairSet, norms: list[Norm], notes: list[str],
-    places: list[Place],
-) -> AbstractContextManager[RunFolder]:  # fmt: skip
+    config: SweepConfig, settings: dict[str, Any], pairs: PairSet, norms: list[Norm], facts: dict[str, Any]
+) -> AbstractContextManager[RunFolder]:
     from interp.runs.folder import open_run
 
     own = {"data": pairs.fingerprint, "pairs": len(pairs), "contrast": list(pairs.contrast.kinds)}
+    whole, part = config.whole, config.part
     return open_run(
-        config.folder, settings | own, arguments=dataclasses.asdict(config), command=cli.command_line(PROG, config),
-        cells=[place.name for place in places], notes=notes, norm_sources={norm.name: norm.source for norm in norms},
+        config.folder, settings | own, part=None if part is None else part.name, arguments=dataclasses.asdict(whole),
+        command=cli.command_line(PROG, whole), norm_sources={norm.name: norm.source for norm in norms}, **facts,
     )  # fmt: skip
-
-
-def _chosen(
-    folder: RunFolder, clip: Clip, held_out: PairSet, config: SweepConfig, prepared: Callable[[Place], Work]
-) -> None:
-    """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before."""
-    from tqdm import tqdm
-
-    from interp.results.sweep_run import load_sweep
-    from interp.runs.chosen import keep_chosen, read_chosen
-    from interp.runs.directions import keep_directions, read_directions
-    from interp.runs.place import Place
-    from interp.sweep.chosen import describe_chosen, examine, steps
-    from interp.sweep.workers import one_thread
-
-    place = Place.of(load_sweep(folder.path).best)
-    examined = config.controls != "all" or _is_known(folder, place, read_chosen)
-    described = _is_known(folder, place, read_directions)
-    if examined and described:
-        return
-    work = prepared(place)
-    bar = partial(tqdm, desc="chosen cell", leave=False, disable=None)
-    with one_thread():
-        if not examined:
-            with bar(total=steps(), unit="search") as searches:
-                keep_chosen(folder, examine(work, clip, place, searches.update))
-        if not described:
-            with bar(total=2 * len(held_out), unit="text") as texts:
-                said = describe_chosen(work, clip, place, held_out, texts.update)
-            keep_directions(folder, place, said.leading, held_out)
-
-
-def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:
-    """Whether a file holds what belongs to a cell; a damaged one does not."""
-    from interp.runs.files import StoreError
-
-    try:
-        known = read(folder)
-    except StoreError as error:
-        print(f"note: {error.fault}; it is made again")
-        return False
-    return known is not None and known.place == place
-
-
-def _compute(work: Work, clip: Clip, missing: list[Place]) -> None:
-    """Run the texts once, then compute the missing cells, in processes if asked."""
-    from tqdm import tqdm
-
-    from interp.interventions.clean_run import clean_texts
-    from interp.results.sweep_run import load_sweep
-    from interp.runs.folder import RunFolder, update_manifest
-    from interp.runs.place import Place
-    from interp.sweep.chosen import other_seeds
-    from interp.sweep.workers import compute
-
-    def prepare() -> TextRun:
-        texts = work.features.texts
-        with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
-            run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
-        if run.tokens.truncated:
-            cut = f"{run.tokens.truncated} of {len(texts)} texts were cut to the model's {clip.context} tokens"
-            update_manifest(RunFolder(work.folder), truncated=cut)
-            print(f"note: {cut}")
-        return run
-
-    def again() -> list[Place]:
-        if work.trained is None or work.config.controls != "all":
-            return []
-        return other_seeds(Place.of(load_sweep(work.folder).best))
-
-    compute(work, clip, prepare, missing, again)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from interp import cli
 from interp.cli import option
+from interp.errors import UserError
 from interp.options import (
     PAPER_ATTRIBUTIONS,
     AttributionOptions,
@@ -18,6 +19,7 @@ from interp.options import (
     SourceOptions,
     TransferOptions,
 )
+from interp.sweep.sharing import Shard
 
 VERSION = 6  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
@@ -64,6 +66,11 @@ class SweepConfig(
     limit: int | None = option(
         None, "use about this many pairs, drawn in the proportions of the splits; by default 4000"
     )
+    shard: str | None = option(
+        None, "do a part of the cells, such as the third of twenty, beside jobs that do the others in the same folder",
+        metavar="3/20",
+    )  # fmt: skip
+    merge: bool = option(False, "make tables and page of what such jobs have done; compute no cell")
     attributed: int = option(
         32, "test pairs whose two texts are attributed, drawn from those with rated words in both; 100, and 50 points, "
         "where models are fine-tuned on other data than toy",
@@ -85,6 +92,16 @@ class SweepConfig(
         return Path(self.out or f"runs/sweep-{cli.slug(self.model)}-{cli.slug(self.data)}")
 
     @property
+    def part(self) -> Shard | None:
+        """What is to be done of the sweep, None for all; raises `UserError` unless it is a part."""
+        return None if self.shard is None else Shard.parse(self.shard)
+
+    @property
+    def whole(self) -> SweepConfig:
+        """What a command asks for that does all of it."""
+        return replace(self, shard=None, merge=False)
+
+    @property
     def layer_list(self) -> list[int]:
         """Raises `UserError` unless layers were named."""
         return cli.parse_ints(self.layers, "--layers", low=1)
@@ -101,7 +118,9 @@ class SweepConfig(
 
     def check(self) -> None:
         """Raise `UserError` for values out of range."""
-        _ = self.layer_list, self.size_list, self.seed_list
+        _ = self.layer_list, self.size_list, self.seed_list, self.part
+        if self.shard is not None and self.merge:
+            raise UserError("--shard does a part, and --merge what follows when all are done; give one of them")
         cli.require_positive(self, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")
 
 

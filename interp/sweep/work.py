@@ -11,7 +11,15 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.data.norms import Norm
 from interp.sweep.config import SweepConfig
 from interp.sweep.objectives import TrainedCells
+from interp.sweep.sharing import Shard
 from interp.tensors import Tensor
+
+CACHE = "cache"
+
+
+def cache_name(part: Shard | None) -> str:
+    """Of the folder in which cells share what is computed once for all of them; a part of a sweep has its own."""
+    return CACHE if part is None else f"{CACHE}-{part.name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +49,7 @@ class Work:
     @property
     def cache(self) -> Path:
         """Where on disk lies what the cells share, while they are computed."""
-        return self.folder / "cache"
+        return self.folder / cache_name(self.config.part)
 
     @property
     def attributed_texts(self) -> Tensor:

@@ -72,7 +72,9 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
     Returns:
         Numbers and notes of this plan's jobs.
     """
-    known = {"certified": plan.certified} if plan.certified else {}  # else those of an earlier task stay
+    known: dict[str, Any] = (
+        {"certified": plan.certified} if plan.certified else {}
+    )  # else those of an earlier task stay
     with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)

@@ -1,0 +1,128 @@
+"""What a sweep does once it knows what is missing: compute cells, all or a part of them; look at the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tqdm import tqdm
+
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip, Tokens, tokenize
+from interp.data.pairs import PairSet
+from interp.errors import UserError
+from interp.interventions.clean_run import TextRun, clean_texts
+from interp.results.sweep_run import load_sweep
+from interp.runs.chosen import Chosen, keep_chosen, read_chosen
+from interp.runs.directions import Directions, keep_directions, read_directions
+from interp.runs.environment import now
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder, update_manifest
+from interp.runs.place import Place
+from interp.sweep.chosen import describe_chosen, examine, other_seeds, steps
+from interp.sweep.config import SweepConfig
+from interp.sweep.sharing import Shard, claimed
+from interp.sweep.work import Work
+from interp.sweep.workers import compute, one_thread
+
+
+def do_part(
+    folder: RunFolder, clip: Clip, part: Shard, places: Sequence[Place], missing: Sequence[Place],
+    prepared: Callable[[list[Place]], Work],
+) -> int:  # fmt: skip
+    """Compute the missing cells of a part of a sweep, but for those that another job is at work on.
+
+    Args:
+        places: of the whole sweep.
+
+    Returns:
+        The exit status of the command.
+    """
+    own = part.part(places)
+    wanted = [place for place in own if place in set(missing)]
+    print(f"part {part.number} of {part.of}: {len(own)} cells, {len(own) - len(wanted)} done before")
+    with claimed(folder, wanted) as mine:
+        if len(mine) < len(wanted):
+            print(f"note: other jobs are at work on {len(wanted) - len(mine)} of them")
+        if mine:
+            compute_missing(prepared(mine), clip, mine)
+    left = len(missing) - len(mine)
+    print(f"{left} cells are left to other parts" if left else "all cells are done: --merge makes tables and page")
+    return 0
+
+
+def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, features: EmbeddedPairs) -> None:
+    """See whether all parts are done, and note what none of them could.
+
+    Raises:
+        UserError: cells are missing.
+    """
+    if missing:
+        names = ", ".join(place.name for place in missing[:3]) + (" and more" if len(missing) > 3 else "")
+        raise UserError(
+            f"{len(missing)} cells are missing ({names}): wait for the jobs that do them, run their --shard again if "
+            "they were killed, or leave --merge out to compute them here"
+        )
+    if cut := _cut(tokenize(clip, features.texts), clip):
+        update_manifest(folder, truncated=cut)
+    update_manifest(folder, finished=now())
+
+
+def _cut(tokens: Tokens, clip: Clip) -> str:
+    """How many texts were cut, in words; empty if none was."""
+    if not tokens.truncated:
+        return ""
+    return f"{tokens.truncated} of {len(tokens)} texts were cut to the model's {clip.context} tokens"
+
+
+def look_at_chosen(
+    folder: RunFolder, clip: Clip, held_out: PairSet, config: SweepConfig, prepared: Callable[[Place], Work]
+) -> None:
+    """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before."""
+
+    place = Place.of(load_sweep(folder.path).best)
+    examined = config.controls != "all" or _is_known(folder, place, read_chosen)
+    described = _is_known(folder, place, read_directions)
+    if examined and described:
+        return
+    work = prepared(place)
+    bar = partial(tqdm, desc="chosen cell", leave=False, disable=None)
+    with one_thread():
+        if not examined:
+            with bar(total=steps(), unit="search") as searches:
+                keep_chosen(folder, examine(work, clip, place, searches.update))
+        if not described:
+            with bar(total=2 * len(held_out), unit="text") as texts:
+                said = describe_chosen(work, clip, place, held_out, texts.update)
+            keep_directions(folder, place, said.leading, held_out)
+
+
+def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:
+    """Whether a file holds what belongs to a cell; a damaged one does not."""
+    try:
+        known = read(folder)
+    except StoreError as error:
+        print(f"note: {error.fault}; it is made again")
+        return False
+    return known is not None and known.place == place
+
+
+def compute_missing(work: Work, clip: Clip, missing: list[Place]) -> None:
+    """Run the texts once, then compute the missing cells, in processes if asked."""
+
+    def prepare() -> TextRun:
+        texts = work.features.texts
+        with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
+            run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
+        if cut := _cut(run.tokens, clip):
+            if work.config.part is None:
+                update_manifest(RunFolder(work.folder), truncated=cut)
+            print(f"note: {cut}")
+        return run
+
+    def again() -> list[Place]:
+        if work.trained is None or work.config.controls != "all" or work.config.part is not None:
+            return []
+        return other_seeds(Place.of(load_sweep(work.folder).best))
+
+    compute(work, clip, prepare, missing, again)

@@ -1,0 +1,96 @@
+"""A sweep in parts: real jobs in one folder, at the same time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.errors import UserError
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+from interp.sweep import __main__ as sweep
+from interp.sweep.sharing import Shard, claimed
+from tests.oracles.plain_forward import one_line
+
+SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
+         "--layers", "4-5", "--sizes", "2,6", "--jobs", "1"]  # fmt: skip
+
+
+@given(st.sets(st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(0, 4)), max_size=60), st.integers(1, 12))
+def test_each_cell_is_in_one_part_and_searched_with_its_like_if_there_are_enough(places, of: int):
+    whole = [Place(*place) for place in sorted(places)]
+    parts = [Shard(number, of).part(whole) for number in range(1, of + 1)]
+    assert sorted(place for part in parts for place in part) == whole
+    groups = {(place.layer, place.seed) for place in whole}
+    if len(groups) >= of:
+        assert len(groups) == sum(len({(place.layer, place.seed) for place in part}) for part in parts)
+        assert all(parts)
+    assert max(map(len, parts), default=0) - min(map(len, parts), default=0) <= 8 * (len(whole) // of + 1)
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/3", "1/2/3", "", "1/" + "9" * 5000])
+def test_what_is_no_part_is_one_line(text: str):
+    with pytest.raises(UserError, match="is no part of a sweep; write 3/20") as caught:
+        Shard.parse(text)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("options", [["--shard", "3/2"], ["--shard", "1/2", "--merge"]])
+def test_options_that_go_together_with_nothing_are_one_line(options, tmp_path: Path, capsys):
+    assert sweep.main([*SMALL, *options, "--out", str(tmp_path / "run")]) == 2
+    assert "--shard" in one_line(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_cells_that_another_job_is_at_work_on_are_left_to_it(tmp_path: Path):
+    folder, places = RunFolder(tmp_path), [Place(1, 2, 0), Place(1, 4, 0)]
+    with claimed(folder, places[:1]) as mine, claimed(folder, places) as others:
+        assert (mine, others) == (places[:1], places[1:])
+    with claimed(folder, places) as mine:
+        assert mine == places
+
+
+@pytest.mark.slow
+def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    model = ["--model", small.name]
+    assert sweep.main([*SMALL, *model, "--out", str(tmp_path / "whole")]) == 0
+    out = tmp_path / "parts"
+    command = [sys.executable, "-m", "interp.sweep", *SMALL, *model, "--out", str(out), "--shard"]
+    jobs = [
+        subprocess.Popen([*command, f"{number}/2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env=os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(tmp_path / f"cache{number}")})
+        for number in (1, 2)
+    ]  # fmt: skip
+    said = [job.communicate(timeout=300) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], said
+    assert all("2 cells, 0 done before" in printed for printed, _ in said)
+    assert not (out / "results.csv").exists()
+    assert not list(out.glob("cache*"))
+    capsys.readouterr()
+    assert sweep.main([*SMALL, *model, "--out", str(out), "--merge"]) == 0
+    assert "4 cells, 4 done before" in capsys.readouterr().out
+    for name in ("results.csv", "norms.csv", "ratings.json", "examples.json", "chosen.json", "directions.json"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert (out / "report.html").exists()
+    manifest = RunFolder(out).manifest()
+    assert "--shard" not in manifest["command"]
+    assert manifest["arguments"]["merge"] is False
+
+    # what is not done cannot be merged, and whoever would be in the way is refused
+    (out / "cells" / "layer04-size002-seed0.json").unlink()
+    assert sweep.main([*SMALL, *model, "--out", str(out), "--merge"]) == 2
+    assert "1 cells are missing (layer04-size002-seed0)" in capsys.readouterr().err
+    with FileLock(out / ".part-1of2.lock"):
+        assert sweep.main([*SMALL, *model, "--out", str(out), "--shard", "1/2"]) == 2
+        assert "another process is at work in part 1of2" in capsys.readouterr().err
+        assert sweep.main([*SMALL, *model, "--out", str(out)]) == 2
+        assert "another process is at work in" in capsys.readouterr().err
+    assert sweep.main([*SMALL, *model, "--out", str(out), "--shard", "1/2"]) == 0
+    assert "all cells are done: --merge makes tables and page" in capsys.readouterr().out
