@@ -151,6 +151,14 @@ def require_positive(config: Any, *names: str, least: int = 1) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
 
 
+def require_at_most(config: Any, **most: int) -> None:
+    """Raise `UserError` if an option is larger than it can be meant, and would only exhaust memory or time."""
+    for name, bound in most.items():
+        value = getattr(config, name)
+        if value is not None and value > bound:
+            raise UserError(f"--{name.replace('_', '-')} must be at most {bound}, not {value}")
+
+
 def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
     """Read whole numbers and ranges, as in 6-12 or 2,4,8; sorted, each once.
 

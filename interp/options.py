@@ -55,6 +55,9 @@ class SourceOptions:
 PAPER_ATTRIBUTIONS = {"attributed": 100, "n_steps": 50}  # of Zur et al. 2024
 
 
+MOST_POINTS = 10_000  # of a path integral; rounding is all that is left long before
+
+
 @dataclass(frozen=True)
 class AttributionOptions:
     """Attributions."""

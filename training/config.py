@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interp.cli import option, require_positive
+from interp.cli import option, require_at_most, require_positive
 from interp.data import DATA_HELP
 from interp.errors import UserError
 from interp.options import (
@@ -20,6 +20,8 @@ from interp.options import (
 )
 
 TASKS = ("concadia", "transfer", "blv", "norms")
+MOST_RANK = 4096  # of adapters
+MOST_ROWS, MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
 ROWS_OF_A_PAIR = 2  # of a batch or a sample
 
 
@@ -114,6 +116,7 @@ def check(config: FinetuneConfig) -> None:
         "patience", "checkpoint_every", "max_steps", "limit",
     )  # fmt: skip
     require_positive(config, "seed", least=0)
+    require_at_most(config, lora_rank=MOST_RANK, batch_size=MOST_ROWS, samples=MOST_SAMPLES)
     for name in ("batch_size", "samples"):
         if (rows := getattr(config, name)) is not None and rows % ROWS_OF_A_PAIR:
             flag = f"--{name.replace('_', '-')}"

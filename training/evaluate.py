@@ -9,6 +9,7 @@ from pathlib import Path
 
 from interp import cli
 from interp.errors import UserError
+from interp.options import MOST_POINTS
 from training.config import TASKS, EvaluateConfig, evaluation_preset
 
 PROG = "python -m training.evaluate"
@@ -56,6 +57,7 @@ def assess(config: EvaluateConfig) -> int:
         return 0
     cli.require_positive(config, "limit", "transfer_limit", "attributed", "n_steps")
     cli.require_positive(config, "seed", least=0)
+    cli.require_at_most(config, n_steps=MOST_POINTS)
     tasks = _tasks(config)
     if config.scores is not None:
         from training.evaluation.of_scores import of_scores as prepare

@@ -35,6 +35,7 @@ files in the folder:
   base/                       the base's evaluation
   tables/                     the tables as CSV, Markdown and LaTeX
   logs/                       what each run printed"""
+MOST_PROCESSES, MOST_SEEDS = 256, 1000
 PATIENCE = 10.0  # seconds that a command has to end before it is killed
 # name -> options; the first line of each table is the base
 RECIPES = {
@@ -85,7 +86,10 @@ def paper(config: PaperConfig) -> int:
     from training.evaluation.compare import compare
 
     cli.require_positive(config, "jobs", "max_steps")
+    cli.require_at_most(config, jobs=MOST_PROCESSES)
     seeds = cli.parse_ints(config.seeds, "--seeds")
+    if len(seeds) > MOST_SEEDS:
+        raise UserError(f"--seeds names {len(seeds)} seeds; the most are {MOST_SEEDS}: name fewer")
     if absent := missing(config):
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
     gpu = torch.cuda.is_available()

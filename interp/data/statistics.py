@@ -24,6 +24,7 @@ from interp.stats import pearson
 
 SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
 FOLDS = 10
+MOST_DRAWS = 10_000
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")
 
 
@@ -160,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> int:
         cli.require_positive(options, "draws")
+        cli.require_at_most(options, draws=MOST_DRAWS)
         cli.require_positive(options, "pairs", least=2)
         cli.require_positive(options, "seed", least=0)
         columns = [_column(spec, options) for spec in options.data]
