@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from interp.data.contrast import PAPER, Contrast
+from interp.data.contrast import DIRECTIONS, PAPER, Contrast
+from interp.data.errors import DataError
+from interp.data.tables import read_table
 from interp.errors import UserError
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from training.evaluation.compare import Evaluation, check_alike, read, tables
-from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.evaluated_model import tuned_model
 from training.evaluation.grouping import groups_of
 from training.evaluation.rendering import ResultTable
 
 HISTORY = "history.csv"
+NUMBERED = ("step", "val_loss", "preference")  # what is known of every look
 
 
 class Missing(UserError):
@@ -106,7 +111,7 @@ def find(paths: Sequence[Path]) -> Runs:
             notes.append(f"'{path}' is not finished, and left out; its command goes on: {manifest.get('command', '')}")
             continue
         if kind == "finetune":
-            tunings.append(_tuning(path, manifest))
+            tunings.append(_tuning(path))
         inside = RunFolder(path / "evaluation")
         if kind == "evaluation" or (inside.manifest_path.is_file() and "finished" in inside.manifest()):
             evaluations.append(read(path))
@@ -130,12 +135,29 @@ def _inside(path: Path) -> list[Path]:
     return found
 
 
-def _tuning(path: Path, manifest: Mapping[str, Any]) -> Tuning:
+def _tuning(path: Path) -> Tuning:
+    who = tuned_model(RunFolder(path), str(path))
+    contrast = Contrast(*who.settings.get("contrast", PAPER.kinds))
+    return Tuning(who.about(who.settings["base"]), _history(path / HISTORY, contrast), contrast)
+
+
+def _history(path: Path, contrast: Contrast) -> pd.DataFrame:
+    """The looks of a fine-tuning at val, one a row; a measure that is not known of a look is NaN.
+
+    Raises:
+        StoreError: it is missing, something else stands there, or steps do not ascend.
+    """
     try:
-        history = pd.read_csv(path / HISTORY)
-        history[["step", "val_loss", "preference"]].iloc[0]
-        who = EvaluatedModel(str(path), manifest["arguments"], manifest["settings"])
-        contrast = Contrast(*who.settings.get("contrast", PAPER.kinds))
-        return Tuning(who.about(who.settings["base"]), history, contrast)
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise StoreError(f"'{path}' is damaged: {error} ({HISTORY}, manifest.json); fine-tune again") from error
+        table = read_table(path)
+        table.require(*NUMBERED)
+        columns = {
+            name: [row.number_in(name) if row[name] or name in NUMBERED else math.nan for row in table.rows]
+            for name in table.columns
+        }
+    except DataError as error:
+        raise StoreError(f"{error}; mend it, or fine-tune again") from error
+    steps = columns["step"]
+    if not steps or any(step != int(step) for step in steps) or any(a >= b for a, b in pairwise(steps)):
+        raise StoreError(f"'{path}' holds no steps that are whole numbers and ascend; fine-tune again")
+    iia = [f"iia_{contrast.short(direction)}" for direction in DIRECTIONS]  # which may have capitals
+    return pd.DataFrame(columns).astype({"step": int}).rename(columns={name.lower(): name for name in iia})

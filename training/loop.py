@@ -23,6 +23,7 @@ from interp.methods.outcomes import align
 from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
 from interp.methods.search import counterfactual_loss
 from interp.runs.files import write_atomic
+from interp.runs.spreadsheet import csv_text
 from interp.stats import preference
 from interp.tensors import Basis
 from training.batches import Examples, Order, generator
@@ -184,7 +185,7 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
             facts = {"method": task.config.objective, "step": progress.step, **measures}
             basis = orthonormal(learner.free.detach()).cpu()
             Rotation(basis, Site("text", task.config.layer), facts).save(task.folder / ROTATION)
-    write_atomic(task.folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
+    write_atomic(task.folder / HISTORY, csv_text(pd.DataFrame(progress.history)))
 
 
 @torch.inference_mode()

@@ -109,6 +109,8 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
         expected = EXPECTED.get(kind_of_error, "")
     if kind_of_error == "value_error":
         expected = str(first["ctx"]["error"])
+    elif kind_of_error == "literal_error":
+        expected = first["ctx"]["expected"]
     elif kind_of_error in ("too_long", "too_short"):
         expected = f"a list of {first['ctx'].get('max_length', first['ctx'].get('min_length'))}"
     where = "".join(f"[{json.dumps(key)}]" for key in at if key != "[key]") or "there"

@@ -99,6 +99,11 @@ def write(path: Path, text: str = "nothing") -> None:
     path.write_text(text)
 
 
+def change_settings(path: Path, **changed: object) -> None:
+    content = json.loads(path.read_text())
+    write(path, json.dumps(content | {"settings": content["settings"] | changed}))
+
+
 def figure(name: str, of: runs.Runs) -> Picture:
     return drawn(lambda: importlib.import_module(f"figures.{name}").draw(of))
 
@@ -390,6 +395,22 @@ def test_what_cannot_be_made_is_named_with_what_it_needs(written: tuple[Path, Pa
         (lambda at: (at / "empty").mkdir(), "--run {empty}", "is no run folder, and holds none"),
         (lambda at: write_evaluation(at / "paper" / "twice"), "--run {paper}", "more than one of the runs is base"),
         (lambda at: write(at / "paper/iit-das-seed0/history.csv", "step"), "--run {paper}", "fine-tune again"),
+        *(
+            (lambda at, table=table: write(at / "paper/iit-das-seed0/history.csv", table), "--run {paper}", message)
+            for table, message in (
+                ("step,val_loss,preference\n", "no steps that are whole numbers and ascend"),
+                ("step,val_loss,preference\n1,1,1\n1,1,1\n", "no steps that are whole numbers and ascend"),
+                ("step,val_loss,preference\n0.5,1,1\n", "no steps that are whole numbers and ascend"),
+                ("step,val_loss,preference\n0,nan,1\n", "row 2, val_loss: 'nan' is not a number"),
+                ("step,val_loss,preference,iia_c2d\n0,1,1,[]\n", r"row 2, iia_c2d: '\[\]' is not a number"),
+                ("step,val_loss\n0,1\n", "has no column preference"),
+            )
+        ),
+        (
+            lambda at: change_settings(at / "paper/iit-das-seed0/manifest.json", objective="lever"),
+            "--run {paper}",
+            r'\["settings"\]\["objective"\] is "lever"',
+        ),
         (lambda at: (at / "sweep/examples/0.jpg").unlink(), "--run {sweep} --only fig_method", "needs the picture"),
         (lambda at: write(at / "sweep/examples/0.jpg"), "--run {sweep} --only fig_attributions", "needs the picture"),
         (

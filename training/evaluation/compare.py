@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import pandas as pd
-
 from interp.data.blv import QUESTIONS
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
+from interp.data.errors import DataError
+from interp.data.tables import read_table
 from interp.errors import UserError
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
@@ -90,10 +90,13 @@ def read(path: Path) -> Evaluation:
 def _of_table(folder: RunFolder) -> dict[Key, float]:
     """The numbers of an earlier version, which did not keep which tasks they are of."""
     try:
-        frame = pd.read_csv(folder.path / "results.csv")
-        rows = zip(frame["task"], frame["of"], frame["measure"], frame["value"], strict=True)
-        return {(task, of, measure): float(value) for task, of, measure, value in rows}
-    except (OSError, ValueError, KeyError) as error:
+        table = read_table(folder.path / "results.csv")
+        table.require("task", "of", "measure", "value")
+        return {
+            (row["task"], row["of"], row["measure"]): row.number_in("value") if row["value"] else math.nan
+            for row in table.rows
+        }
+    except DataError as error:
         raise StoreError(
             f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
         ) from error

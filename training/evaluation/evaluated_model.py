@@ -9,10 +9,9 @@ from typing import Any
 
 from interp.data.pairs import digest
 from interp.measures import ALIGNED
-from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
+from training.evaluation.records import TuningManifest
 
-NEEDED = {"base", "seed", "objective", "tuning", "layer", "size", "sources"}  # settings of every run
 LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}
 
 
@@ -64,10 +63,12 @@ def evaluated_model(name: str) -> EvaluatedModel:
     """
     folder = RunFolder(Path(name))
     there = name != "toy" and os.path.isfile(folder.manifest_path)  # unlike Path.is_file, never raises
-    manifest = folder.manifest() if there else {}
-    settings = manifest.get("settings")
-    if not isinstance(settings, dict) or settings.get("kind") != "finetune":
+    if not there or folder.settings.get("kind") != "finetune":
         return EvaluatedModel(name, {}, {})
-    if not isinstance(manifest.get("arguments"), dict) or NEEDED - settings.keys():
-        raise StoreError(f"'{folder.manifest_path}' is damaged: it lacks arguments or settings; fine-tune again")
-    return EvaluatedModel(name, manifest["arguments"], settings)
+    return tuned_model(folder, name)
+
+
+def tuned_model(folder: RunFolder, name: str) -> EvaluatedModel:
+    """A fine-tuned run; raises `StoreError` if its manifest is damaged."""
+    manifest = folder.manifest_as(TuningManifest)
+    return EvaluatedModel(name, {**manifest["arguments"]}, {**manifest["settings"]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import BeforeValidator, ConfigDict
 from typing_extensions import TypedDict
@@ -66,6 +66,42 @@ class About(TypedDict):
     base: str | None
     group: str
     seed: Whole
+
+
+class TuningSettings(TypedDict):
+    """What a fine-tuned run was made with; more in the manifest."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    kind: Literal["finetune"]
+    base: str
+    seed: Whole
+    objective: Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"]
+    tuning: Literal["lora", "full"]
+    layer: Whole
+    size: Whole
+    sources: Literal["random", "paired"]
+    contrast: NotRequired[tuple[str, str]]
+
+
+class TuningArguments(TypedDict, total=False):
+    """The options of a fine-tuning that its evaluation takes over."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    model: str
+    tokenizer: str | None
+    data: str
+    kinds: str | None
+    split: str | None
+    limit: Whole | None
+
+
+class TuningManifest(TypedDict):
+    """What the manifest of a fine-tuning says."""
+
+    settings: TuningSettings
+    arguments: TuningArguments
 
 
 class EvaluationManifest(TypedDict):
