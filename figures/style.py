@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from PIL import Image
 
 from figures.runs import Missing
+from interp.data.errors import DataError
+from interp.data.files import MOST_IMAGE, read_file
+from interp.data.images import open_rgb
 from interp.runs.files import write_atomic
 from interp.show.pictures import UNHINTED, Picture, at
 
@@ -60,9 +62,8 @@ def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> 
     axes = at(figure, left, top, side, side, anchor="NW")
     axes.axis("off")
     try:
-        with Image.open(path) as image:
-            axes.imshow(image.convert("RGB"))
-    except OSError as error:
+        axes.imshow(open_rgb(str(path), lambda name: read_file(name, MOST_IMAGE)))
+    except DataError as error:
         raise Missing(f"needs the picture '{path}' ({error}); make that run again, in another folder") from error
 
 

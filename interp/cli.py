@@ -113,6 +113,8 @@ def _named(text: str) -> str:
     """An option that is a name, a path or a list of these; none is empty, or longer than a path can be."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; leave the option out, or give it a value")
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not UTF-8; rename the file")
     if len(text) > LONGEST_PATH:
         raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; the most are {LONGEST_PATH}")
     return text

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from interp.errors import UserError
-from interp.runs.files import write_atomic
+from interp.runs.content import parse
+from interp.runs.files import StoreError, check_file, write_atomic
+from interp.runs.folder import RunFolder
 
 
 class CheckpointError(UserError):
@@ -49,7 +54,12 @@ def save_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
         if parameter.requires_grad:
             state = {"value": parameter.detach(), **optimizer.state.get(parameter, {})}
             flat |= {f"{key}.{name}": torch.as_tensor(value).cpu().contiguous() for key, value in state.items()}
-    write_atomic(path, save(flat, metadata={"progress": json.dumps(asdict(progress))}))
+    about = {
+        "progress": json.dumps(asdict(progress)),
+        "checksum": _checksum(flat),
+        "run": RunFolder(path.parent).fingerprint,
+    }
+    write_atomic(path, save(flat, metadata=about))
 
 
 def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -60,10 +70,22 @@ def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
     """
     from safetensors import safe_open
 
+    again = "remove the run folder and start again"
     try:
+        check_file(path)
         with safe_open(path, framework="pt") as file:
             flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            progress = Progress(**json.loads(file.metadata()["progress"]))
+            about: dict[str, str] = file.metadata() or {}
+        progress = parse(about.get("progress", "").encode(), Progress, path, again)
+        if about.get("checksum") != _checksum(flat):
+            raise CheckpointError(f"'{path}' was changed since it was written; {again}")
+        if about.get("run") != RunFolder(path.parent).fingerprint:
+            raise CheckpointError(f"'{path}' is of another run; {again}")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot go on from '{path}': {error}; {again}") from error
+    except StoreError as error:
+        raise CheckpointError(str(error)) from error
+    try:
         parameters = {name: p for name, p in learner.named_parameters() if p.requires_grad}
         states: dict[str, dict[str, torch.Tensor]] = {name: {} for name in parameters}
         for key, value in flat.items():
@@ -73,8 +95,15 @@ def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
             for name, parameter in parameters.items():
                 parameter.copy_(states[name].pop("value"))
                 optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in states[name].items()}
-    except Exception as error:  # a damaged header, missing keys, other shapes
-        raise CheckpointError(
-            f"cannot go on from '{path}': {type(error).__name__}: {error}; remove the run folder and start again"
-        ) from error
+    except (KeyError, RuntimeError) as error:  # missing or foreign weights, other shapes
+        raise CheckpointError(f"the weights in '{path}' are not those of this model; {again}") from error
     return progress
+
+
+def _checksum(flat: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of tensors and their names."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(flat.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return found.hexdigest()

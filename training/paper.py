@@ -6,18 +6,22 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from interp import cli
 from interp.cli import option
 from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError
 from interp.options import DataOptions, ModelOptions, TransferOptions
+from interp.runs.files import LOCK, check_tree
 
 PROG = "python -m training.paper"
 DESCRIPTION = """\
@@ -97,11 +101,11 @@ def paper(config: PaperConfig) -> int:
     runs = [Experiment(config, "base", None, gpu)]
     runs += [Experiment(config, name, seed, gpu) for seed in seeds for name in RECIPES]
     out = Path(config.out)
-    try:
-        (out / "logs").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), desc="runs", unit="run", disable=None) as bar:
+    with (
+        _alone(out),
+        ThreadPoolExecutor(jobs) as pool,
+        tqdm(total=len(runs), desc="runs", unit="run", disable=None) as bar,
+    ):
         try:
             for future in as_completed([pool.submit(run.carry_out, threads=None if gpu else 1) for run in runs]):
                 future.result()
@@ -115,6 +119,28 @@ def paper(config: PaperConfig) -> int:
             raise
     print(compare([run.folder for run in runs], out / "tables"))
     return 0
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """The folder for everything, made if it is not there, with no other such command in it.
+
+    Raises:
+        UserError: it cannot be written, leads elsewhere, or another command is at work there.
+    """
+    try:
+        check_tree(out)
+        (out / "logs").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another process is at work in '{out}'; wait for it, or choose another --out") from error
+    except OSError as error:
+        raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass

@@ -12,7 +12,7 @@ import numpy as np
 
 from interp.measures import MEASURED
 from interp.results.sweep_run import SweepRun
-from interp.runs.examples import PICTURES, Example, picture_path
+from interp.runs.examples import PICTURES, Example, read_picture
 from interp.runs.place import Place
 from interp.show.colours import NEGATIVE, POSITIVE, as_hex, shade
 
@@ -117,11 +117,13 @@ def _text(sweep: SweepRun, text: Mapping[str, Any], row: int, reach: float) -> T
 
 
 def picture_of(sweep: SweepRun, example: Example, where: str = PICTURES) -> str | None:
-    """Its picture in a folder of the run folder, in base 64; None, if it is missing."""
-    try:
-        return base64.b64encode(picture_path(sweep.folder, example, where).read_bytes()).decode()
-    except (OSError, ValueError):  # no file has a name with a zero byte
-        return None
+    """Its picture in a folder of the run folder, in base 64; None, if it is missing.
+
+    Raises:
+        StoreError: it was changed.
+    """
+    content = read_picture(sweep.folder, example, where)
+    return None if content is None else base64.b64encode(content).decode()
 
 
 def _shown(sweep: SweepRun, example: Example, texts: Sequence[Text]) -> Shown:

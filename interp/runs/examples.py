@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 from typing_extensions import TypedDict
 
-from interp.runs.files import write_atomic
+from interp.runs.files import StoreError, read_bytes, write_atomic
 from interp.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ class Example:
 
     Attributes:
         image: name of its picture, in a folder of the run folder that holds nothing else.
+        checksum: SHA-256 of the picture's file; empty in a run that is older than checksums.
     """
 
     id: str
     positive: str
     negative: str
     image: str
+    checksum: str = field(default="", compare=False)
 
 
 def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> None:
@@ -51,8 +54,10 @@ def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], whe
     """Write small pictures of some pairs to a folder of a run folder, in which there are no others then."""
     kept = []
     for number, pair in enumerate(chosen):
-        example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg")
-        write_atomic(picture_path(folder, example, where), small_jpeg(pairs.open_image(pair)))
+        picture = small_jpeg(pairs.open_image(pair))
+        checksum = hashlib.sha256(picture).hexdigest()
+        example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg", checksum)
+        write_atomic(picture_path(folder, example, where), picture)
         kept.append(example)
     for path in set((folder.path / where).glob("*.jpg")) - {picture_path(folder, one, where) for one in kept}:
         path.unlink()
@@ -71,6 +76,29 @@ def small_jpeg(picture: Image) -> bytes:
 def picture_path(folder: RunFolder, example: Example, where: str = PICTURES) -> Path:
     """Where its picture lies; whatever the file of examples says, inside of the run folder."""
     return folder.path / where / Path(example.image).name
+
+
+def read_picture(folder: RunFolder, example: Example, where: str = PICTURES) -> bytes | None:
+    """The file of its picture; None, if there is none.
+
+    Raises:
+        StoreError: it was changed since it was written, or is no file.
+    """
+    path = picture_path(folder, example, where)
+    content = read_bytes(path)
+    if content is not None and example.checksum not in ("", hashlib.sha256(content).hexdigest()):
+        raise StoreError(f"the picture '{path}' was changed since it was written; {PLAIN}")
+    return content
+
+
+def has_examples(folder: RunFolder) -> bool:
+    """Whether examples were kept, with all their pictures, as they were written."""
+    try:
+        kept = read_examples(folder)
+        return bool(kept) and all(read_picture(folder, example) is not None for example in kept)
+    except StoreError as error:
+        print(f"note: {error.fault}; examples are kept again")
+        return False
 
 
 def renamed(example: Any) -> Any:

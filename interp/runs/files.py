@@ -16,7 +16,7 @@ from interp.errors import UserError
 UNFINISHED = ".part"  # suffix of a file that is being written
 MANIFEST = "manifest.json"
 LOCK = ".lock"
-MOST_BYTES = 2**30  # of a file that is read at once: more is none of ours
+MOST_BYTES = 2**26  # of a file that is read at once: more is none of ours
 
 
 class StoreError(UserError):
@@ -56,9 +56,9 @@ def _why(error: OSError) -> str:
     """What is wrong with a disk, and how to mend it."""
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{said}; make room, and the same command goes on"
+        return f"{said}; make room, and give the same command again (a fine-tuning: with --resume)"
     if error.errno == errno.ENOENT:
-        return f"{said}: the folder has vanished; bring it back, or run the command again"
+        return f"{said}: its folder has vanished; run the command again"
     return f"{said}; choose another folder"
 
 
@@ -112,10 +112,8 @@ def check_tree(root: Path) -> None:
                         f"'{entry.path}' is a link that leads out of the run folder; "
                         "remove it, or put what it points to in its place"
                     )
-            elif not entry.is_file() and not entry.is_dir():
+            elif os.path.lexists(entry.path) and not entry.is_file() and not entry.is_dir():
                 raise StoreError(f"'{entry.path}' is neither a file nor a folder; remove it")
-    except FileNotFoundError:
-        return  # whoever reads or writes there says so
     except (OSError, RuntimeError) as error:  # links in a circle
         raise StoreError(f"cannot look into '{root}': {getattr(error, 'strerror', None) or error}") from error
 
@@ -128,11 +126,14 @@ def remove_unfinished(root: Path) -> None:
 
 
 def _entries(root: Path, *, into_runs: bool = True) -> Iterator[os.DirEntry[str]]:
-    """Everything in a folder and below, without following links."""
+    """Everything in a folder and below, without following links; what vanishes meanwhile is passed over."""
     left = [str(root)]
     while left:
-        with os.scandir(left.pop()) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        try:
+            with os.scandir(left.pop()) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue  # whoever reads or writes there says so
         for entry in entries:
             yield entry
             if entry.is_dir(follow_symlinks=False) and (into_runs or not (Path(entry.path) / MANIFEST).exists()):

@@ -165,6 +165,8 @@ def open_run(path: Path, settings: Mapping[str, Any], *, part: str | None = None
     folder = RunFolder(path)
     wanted = json.loads(to_json(settings))
     check_folder(path)
+    if folder.manifest_path.is_file():  # looked at again under the lock: whoever is refused has not even taken that
+        _check_settings(folder, folder.manifest().get("settings", {}), wanted)
     with _locked(folder, part) as alone:
         check_tree(path)
         _write_manifest(folder, wanted, facts)

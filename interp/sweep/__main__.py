@@ -105,11 +105,11 @@ def sweep(config: SweepConfig) -> int:
     from interp.data.norms import load_norms
     from interp.results.sweep_run import keep_ratings
     from interp.runs.environment import now
-    from interp.runs.examples import EXAMPLES, keep_examples
+    from interp.runs.examples import EXAMPLES, has_examples, keep_examples
     from interp.runs.folder import RunFolder, check_folder, update_manifest
     from interp.sweep.computing import check_merged, compute_missing, do_part, look_at_chosen
     from interp.sweep.finish import finish
-    from interp.sweep.finished import searched_otherwise, unfinished
+    from interp.sweep.finished import check_others, searched_otherwise, unfinished
     from interp.sweep.objectives import find_objective
     from interp.sweep.work import Work
 
@@ -143,6 +143,7 @@ def sweep(config: SweepConfig) -> int:
     )
     with _open(config, settings, replace(pairs, pairs=features.pairs), norms, facts) as folder:
         _remove_caches(folder, config)
+        check_others(folder, places)
         missing, faults = unfinished(folder, places)
         print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
         if config.part is not None:
@@ -151,7 +152,7 @@ def sweep(config: SweepConfig) -> int:
             check_merged(folder, missing, clip, features)
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         work = None
-        if missing or config.merge:
+        if not has_examples(folder):
             keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
         if missing:
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)

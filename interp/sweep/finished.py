@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from interp.interventions.rotation import Rotation, RotationError
+from interp.runs.cells import places as cells_of
 from interp.runs.cells import read_cell
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
@@ -27,6 +28,20 @@ def unfinished(folder: RunFolder, places: Iterable[Place]) -> tuple[list[Place],
             faults.append(str(error))
         missing.append(place)
     return missing, faults
+
+
+def check_others(folder: RunFolder, places: Iterable[Place]) -> None:
+    """Raise `StoreError` for cells that are there, cannot be used, and are not asked for, so that nothing computes them
+    again: before hours are spent on what cannot be shown beside them."""
+    others = sorted(set(cells_of(folder)[0]) - set(places))
+    for place in others:
+        try:
+            read_cell(folder, place)
+        except StoreError as error:
+            raise StoreError(
+                f"{error.fault}; remove that file, or ask for layer {place.layer}, size {place.size} and seed "
+                f"{place.seed} too"
+            ) from error
 
 
 def keep_rotation(folder: RunFolder, place: Place, rotation: Rotation, sizes: Sequence[int]) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
 
 from interp.clip.image_features import cache_folder, image_features
@@ -21,7 +22,9 @@ def test_what_is_kept_is_used_only_as_it_was_written(small: Clip):
     assert again.notes == ()
 
     def changed() -> None:
-        save_file({"embeddings": load_file(path)["embeddings"] + 1}, path)
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata()
+        save_file({"embeddings": load_file(path)["embeddings"] + 1}, path, metadata=about)
 
     def foreign() -> None:
         image_features(small, load_pairs("toy", limit=24))
@@ -41,3 +44,13 @@ def test_what_is_kept_is_used_only_as_it_was_written(small: Clip):
         assert note == f"image features in the cache ({path.name}) were damaged or changed; they are computed again"
         assert torch.equal(load_file(path)["embeddings"], load(whole)["embeddings"])
         assert Path(path).is_file()
+
+
+def test_what_an_earlier_version_kept_is_said_to_be_that(small: Clip):
+    pairs = load_pairs("toy", limit=12)
+    first = image_features(small, pairs)
+    (path,) = cache_folder().iterdir()
+    save_file({"embeddings": load_file(path)["embeddings"]}, path)
+    found = image_features(small, pairs)
+    assert torch.equal(found.embeddings, first.embeddings)
+    assert "are of an earlier version; they are computed again" in found.notes[0]

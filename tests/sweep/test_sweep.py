@@ -40,6 +40,7 @@ from interp.runs.cells import read_cell
 from interp.runs.content import sealed
 from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
+from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
@@ -245,6 +246,36 @@ def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
     assert tables(out) == tables(done)
     assert tensors.read_bytes() == (done / "rotations" / tensors.name).read_bytes()
     assert "last digits" not in capsys.readouterr().out
+
+
+def test_examples_that_were_changed_are_kept_again(done: Path, model: str, tmp_path: Path, capsys):
+    out = Path(shutil.copytree(done, tmp_path / "run"))
+    before = {path.name: path.read_bytes() for path in (out / "examples").iterdir()}
+    text = (out / "examples.json").read_text()
+    for spoil, said in (
+        (lambda: (out / "examples.json").write_text(text.replace("circle", "square")), "its checksum does not fit"),
+        (lambda: (out / "examples" / "0.jpg").write_bytes(before["1.jpg"]), "0.jpg' was changed"),
+        ((out / "examples" / "0.jpg").unlink, ""),
+    ):
+        spoil()
+        if said:
+            with pytest.raises(StoreError, match=said):
+                page(load_sweep(out))
+        assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
+        assert said in capsys.readouterr().out
+        assert (out / "examples.json").read_text() == text
+        assert {path.name: path.read_bytes() for path in (out / "examples").iterdir()} == before
+
+
+def test_a_damaged_cell_that_is_not_asked_for_is_said_before_anything_is_computed(
+    done: Path, model: str, tmp_path: Path, capsys
+):
+    out = Path(shutil.copytree(done, tmp_path / "run"))
+    (out / "cells" / "layer04-size002-seed0.json").unlink()
+    (out / "cells" / "layer05-size006-seed0.json").write_text("{")
+    assert run("--model", model, "--out", str(out), "--jobs", "1", "--layers", "4") == 2
+    assert "remove that file, or ask for layer 5, size 6 and seed 0 too" in one_line(capsys)
+    assert not (out / "cells" / "layer04-size002-seed0.json").exists()
 
 
 def test_nothing_in_a_run_says_whose_it_is(done: Path):

@@ -15,8 +15,8 @@ from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.data.errors import DataError
 from interp.data.tables import read_table
 from interp.errors import UserError
-from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder
+from interp.runs.files import StoreError, check_tree
+from interp.runs.folder import SEALED, RunFolder
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
 from training.evaluation.grouping import groups_of
@@ -68,22 +68,26 @@ def read(path: Path) -> Evaluation:
     Raises:
         StoreError: there is none, or it is damaged.
     """
+    check_tree(path)  # whoever made the run names what is inside of it
     inside = RunFolder(path / "evaluation")
     folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
     if folder.settings.get("kind") != "evaluation":
         raise StoreError(f"'{path}' has not been evaluated; run: python -m training.evaluate --model {path}")
     manifest = folder.manifest_as(EvaluationManifest)
     cells = {task: cell for task in TASKS if (cell := folder.read(task, TaskFile)) is not None}
-    rows = [row for task in manifest.get("tasks", []) if task in cells for row in cells[task]["rows"]]
+    version = folder.settings.get("version", 1)
+    if version >= SEALED and not set(manifest.get("tasks", ["any"])) <= set(cells):
+        raise StoreError(f"the evaluation in '{folder.path}' lacks tasks that its tables hold; evaluate again")
+    rows = [row for task in manifest.get("tasks", []) for row in cells[task].get("rows", [])]
     values = {(row["task"], row["of"], row["measure"]): row["value"] for row in rows}
     settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
     details = {task: cell.get("details", {}) for task, cell in cells.items()}
     norms = details.get("norms", {})
     kinds = next((own["contrast"] for own in settings.values() if "contrast" in own), PAPER.kinds)
     return Evaluation(
-        {**manifest["about"]}, values if "tasks" in manifest else _of_table(folder), folder, settings,
+        {**manifest["about"]}, values if version >= SEALED else _of_table(folder), folder, settings,
         norms.get("words", {}), norms.get("ratings", {}),
-        details.get("concadia", {}).get("examples", []), Contrast(*kinds), int(folder.settings.get("version", 1)),
+        details.get("concadia", {}).get("examples", []), Contrast(*kinds), version,
     )  # fmt: skip
 
 

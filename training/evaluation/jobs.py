@@ -72,9 +72,8 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
     Returns:
         Numbers and notes of this plan's jobs.
     """
-    known: dict[str, Any] = (
-        {"certified": plan.certified} if plan.certified else {}
-    )  # else those of an earlier task stay
+    # without new errors of the engine, those of an earlier task stay
+    known: dict[str, Any] = {"certified": plan.certified} if plan.certified else {}
     with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
@@ -91,19 +90,19 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
             name: cell for name in TASKS
             if (cell := _read(folder, name)) is not None and (name in own or _agrees(cell, asked_for))
         }  # fmt: skip
-        every = [row for cell in cells.values() for row in cell["rows"]]
+        every = [row for cell in cells.values() for row in cell.get("rows", [])]
         write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")
         write_atomic(plan.out / "results.json", to_json(every))
         update_manifest(folder, finished=now(), tasks=list(cells))
     asked = [cells[job.name] for job in plan.jobs]
-    measures = [Number(**row) for cell in asked for row in cell["rows"]]
-    return measures, [*plan.notes, *(note for cell in asked for note in cell["notes"])]
+    measures = [Number(**row) for cell in asked for row in cell.get("rows", [])]
+    return measures, [*plan.notes, *(note for cell in asked for note in cell.get("notes", []))]
 
 
 def _is_done(folder: RunFolder, job: Job) -> bool:
     """Whether a task was done as it is asked for now."""
     cell = _read(folder, job.name)
-    return cell is not None and cell["settings"] == json.loads(to_json(job.settings))
+    return cell is not None and cell.get("settings") == json.loads(to_json(job.settings))
 
 
 def _read(folder: RunFolder, name: str) -> TaskFile | None:

@@ -16,12 +16,13 @@ import pytest
 
 from interp import cli
 from interp.errors import UserError
+from interp.runs.folder import SEALED
 from tests.oracles.plain_forward import copied_correlations, percentiles
-from tests.run_folders import kept, rewrite
+from tests.run_folders import kept, reseal, rewrite
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
-from training.evaluation.jobs import Job, Plan, TaskResult, carry_out
+from training.evaluation.jobs import VERSION, Job, Plan, TaskResult, carry_out
 from training.evaluation.measures import Number
 from training.evaluation.rendering import Entry, ResultTable, latex
 
@@ -41,15 +42,17 @@ def evaluated(
         Job(name, {}, lambda name=name: TaskResult([row for row in rows if row.task == name], details=details or {}))
         for name in dict.fromkeys(row.task for row in rows)
     )
-    carry_out(Plan(folder, {"kind": "evaluation", "model": str(folder)}, facts, jobs, ()))
+    carry_out(Plan(folder, {"kind": "evaluation", "version": VERSION, "model": str(folder)}, facts, jobs, ()))
     return folder
 
 
 def older(folder: Path) -> Path:
-    """The table of an evaluation whose manifest does not say which tasks it is of."""
+    """The table of an evaluation of a version that did not keep which tasks it is of."""
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["tasks"]
+    manifest["settings"]["version"] = SEALED - 1
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    reseal(folder)
     return folder / "results.csv"
 
 
@@ -250,6 +253,8 @@ def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
         (lambda f: (f / "manifest.json").unlink(), "is not a run folder: it has no manifest.json"),
         (lambda f: (f / "manifest.json").write_text('{"settings": {"kind": "evaluation"}}'), 'a mapping with "about"'),
         (lambda f: (f / "manifest.json").write_text("{}"), "has not been evaluated"),
+        (lambda f: cell(f).unlink(), "lacks tasks that its tables hold; evaluate again"),
+        (lambda f: (f / "evaluation").symlink_to("/"), "is a link that leads out of the run folder"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_and_status_2(tmp_path: Path, capsys, spoil, message: str):

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from interp.runs.folder import open_run
+from training.checkpoint import CheckpointError, Progress, load_checkpoint, save_checkpoint
+
+PROGRESS = Progress(3, 0.5, 2, 1, 0.25, [{"step": 0, "train_loss": float("nan"), "val_loss": 0.5}])
+
+
+def learner() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(module.parameters())
+    module(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return module, optimizer
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    with open_run(tmp_path / "run", {"seed": 0}):
+        pass
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    save_checkpoint(path, *learner(), PROGRESS)
+    return path
+
+
+def refused(path: Path) -> str:
+    module, optimizer = learner()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path, module, optimizer)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    return str(caught.value)
+
+
+def test_what_is_saved_is_brought_back(kept: Path):
+    module, optimizer = learner()
+    wanted = {name: value.clone() for name, value in module.state_dict().items()}
+    with torch.no_grad():
+        module.weight.zero_()
+    found = load_checkpoint(kept, module, optimizer)
+    assert (found.step, found.best, found.history[0]["val_loss"]) == (3, 0.5, 0.5)
+    assert all(torch.equal(value, wanted[name]) for name, value in module.state_dict().items())
+
+
+def test_what_was_changed_or_is_of_another_run_is_refused(kept: Path, tmp_path: Path):
+    whole = kept.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-1] ^= 1
+    kept.write_bytes(flipped)
+    assert "was changed since it was written" in refused(kept)
+    with open_run(tmp_path / "other", {"seed": 1}):
+        pass
+    other = tmp_path / "other" / kept.name
+    other.write_bytes(whole)
+    assert "is of another run" in refused(other)
+    kept.write_bytes(whole)
+    with safe_open(kept, framework="pt") as file:
+        about = file.metadata()
+    save_file(load_file(kept), kept, metadata=about | {"progress": json.dumps({"step": "x"})})
+    assert '["step"] is "x", not a whole number' in refused(kept)
+    kept.write_bytes(whole[:-8])
+    assert "cannot go on from" in refused(kept)
+    kept.unlink()
+    os.mkfifo(kept)
+    assert "is no file" in refused(kept)
