@@ -102,6 +102,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.eot)
 
+    @property
+    def wordless(self) -> int:
+        """How many texts have no word."""
+        return sum(not words for words in self.words)
+
     def take(self, rows: Int[Tensor, " m"]) -> Tokens:
         """The texts of some rows, padded no further than the longest of them."""
         longest = int(self.eot[rows].max()) + 1 if len(rows) else 0

@@ -90,8 +90,7 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
 def _warnings(sweep: SweepRun) -> list[str]:
     contrast = sweep.contrast
     said = [*(sweep.manifest.get("notes") or [])]
-    if cut := sweep.manifest.get("truncated"):
-        said.append(cut)
+    said += filter(None, (sweep.manifest.get("truncated"), sweep.manifest.get("wordless")))
     if sweep.strays:
         said.append(f"Files that are of no cell lie among the cells, and are not read: {', '.join(sweep.strays[:8])}")
     there = set(sweep.folder.names())

@@ -113,6 +113,7 @@ class SweepManifest(TypedDict, total=False):
     python: str | None
     git: str | None
     truncated: str | None
+    wordless: str | None
     notes: list[str] | None
     cells: list[str] | None
     resumed: list[Any] | None

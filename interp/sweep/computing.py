@@ -63,16 +63,14 @@ def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, featur
             f"{len(missing)} cells are missing ({names}): wait for the jobs that do them, run their --shard again if "
             "they were killed, or leave --merge out to compute them here"
         )
-    if cut := _cut(tokenize(clip, features.texts), clip):
-        update_manifest(folder, truncated=cut)
-    update_manifest(folder, finished=now())
+    update_manifest(folder, **_of_texts(tokenize(clip, features.texts), clip), finished=now())
 
 
-def _cut(tokens: Tokens, clip: Clip) -> str:
-    """How many texts were cut, in words; empty if none was."""
-    if not tokens.truncated:
-        return ""
-    return f"{tokens.truncated} of {len(tokens)} texts were cut to the model's {clip.context} tokens"
+def _of_texts(tokens: Tokens, clip: Clip) -> dict[str, str]:
+    """How many texts were cut, and how many have no word, in words; nothing of what there is none of."""
+    cut, none = f"were cut to the model's {clip.context} tokens", "have no word, and the embedding of an empty text"
+    counts = {"truncated": (tokens.truncated, cut), "wordless": (tokens.wordless, none)}
+    return {name: f"{count} of {len(tokens)} texts {what}" for name, (count, what) in counts.items() if count}
 
 
 def look_at_chosen(
@@ -114,10 +112,10 @@ def compute_missing(work: Work, clip: Clip, missing: list[Place]) -> None:
         texts = work.features.texts
         with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
             run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
-        if cut := _cut(run.tokens, clip):
-            if work.config.part is None:
-                update_manifest(RunFolder(work.folder), truncated=cut)
-            print(f"note: {cut}")
+        said = _of_texts(run.tokens, clip)
+        if said and work.config.part is None:
+            update_manifest(RunFolder(work.folder), **said)
+        print("".join(f"note: {one}\n" for one in said.values()), end="")
         return run
 
     def again() -> list[Place]:

@@ -29,6 +29,7 @@ def test_eot_is_found_in_every_text(small: Clip):
     tokens = tokenize(small, ["a star", "", "the harbour", "<|endoftext|> a moon"])
     assert tokens.eot.tolist()[:3] == [3, 1, 3]
     assert tokens.eot[3] > 5
+    assert tokens.wordless == 1
     for row, end in zip(tokens.ids, tokens.eot, strict=True):
         assert row[end] == small.eot
         assert (row[:end] != small.eot).all()

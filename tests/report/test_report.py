@@ -242,11 +242,15 @@ def test_warnings(copy: Path):
     assert "not there" not in words_of(parsed(copy / "report.html"))
     RunFolder(copy).cell_path("layer04-size002-seed0").unlink()
     update_manifest(
-        RunFolder(copy), truncated="3 of 80 texts were cut to the model's 77 tokens", notes=["<i>a note</i>"]
+        RunFolder(copy),
+        truncated="3 of 80 texts were cut to the model's 77 tokens",
+        wordless="2 of 80 texts have no word",
+        notes=["<i>a note</i>"],
     )
     said = words_of(remade(copy))
     assert "1 cell that the last command asked for is not there: layer04-size002-seed0; the command" in said
     assert "3 of 80 texts were cut" in said
+    assert "2 of 80 texts have no word" in said
     assert "<i>a note</i>." in said
 
 
