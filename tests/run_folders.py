@@ -208,7 +208,7 @@ def write_tuning(
     draw = np.random.default_rng([seed, *objective.encode()])
     settings = {"kind": "finetune", "base": "b", "seed": seed, "objective": objective, "tuning": tuning, "layer": 11,
                 "size": 16, "sources": "random"}  # fmt: skip
-    facts = {"arguments": {"model": "toy"}, "finished": "now"}
+    facts = {"arguments": {"model": "toy", "data": "toy"}, "finished": "now"}
     write_atomic(RunFolder(path).manifest_path, to_json({"settings": settings, **facts}))
     n = len(steps)
     history = {"step": steps, "train_loss": [None, *draw.uniform(0.1, 1, n - 1)], "val_loss": np.geomspace(2, 0.01, n)}

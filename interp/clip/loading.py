@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.model import Clip, ModelError
-from interp.clip.model_files import check_files, check_run, read_json
+from interp.clip.model_files import check_files, check_run, first_line, read_json
 from interp.clip.soundness import check_preprocessing, check_weights
 from interp.clip.trust import check_trust, name_in
 
@@ -72,7 +72,7 @@ def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
     try:
         torch.nn.Module.to(model, how.device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot use the device '{how.device}': {_first_line(error)}") from error
+        raise ModelError(f"cannot use the device '{how.device}': {first_line(error)}") from error
     notes = check_weights(name, model)
     text_tokenizer = _load_tokenizer(name, how.tokenizer, where, revision)
     eot = _check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
@@ -100,7 +100,7 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLI
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"cannot load the model '{name}': {_first_line(error)}") from error
+        raise ModelError(f"cannot load the model '{name}': {first_line(error)}") from error
     return model.eval().requires_grad_(False)
 
 
@@ -178,9 +178,7 @@ def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -
         model = merged(model, Path(name))
         torch.nn.Module.to(model, dtype)
     except Exception as error:
-        raise ModelError(
-            f"the adapter in '{name}' does not fit its base '{base.name}': {_first_line(error)}"
-        ) from error
+        raise ModelError(f"the adapter in '{name}' does not fit its base '{base.name}': {first_line(error)}") from error
     check_weights(name, model)
     prints = _fingerprints(model, base.tokenizer, base.processor)
     return Clip(name, model, base.tokenizer, base.processor, base.eot, *prints, base.notes)
@@ -205,7 +203,7 @@ def _locate(name: str) -> tuple[str, str]:
 def _raw_config(where: str, config: Any) -> dict[str, Any]:
     """The config as its file has it: transformers fills a foreign one up with defaults, unasked."""
     path = Path(where) / "config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else config.to_dict()
+    return read_json(path, dict[str, Any]) if path.is_file() else config.to_dict()
 
 
 def _quiet() -> None:
@@ -214,13 +212,6 @@ def _quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch says what it is in the second line
 
 
 def _load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> Any:
@@ -237,7 +228,7 @@ def _load_tokenizer(name: str, chosen: str | None, where: str, revision: str) ->
     try:
         return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
     except Exception as error:
-        raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {_first_line(error)}") from error
+        raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {first_line(error)}") from error
 
 
 def _check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str | None, notes: list[str]) -> int:
@@ -278,7 +269,7 @@ def _load_processor(name: str, where: str, revision: str, model: CLIPModel, note
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"cannot load the image preprocessing of '{name}': {_first_line(error)}") from error
+        raise ModelError(f"cannot load the image preprocessing of '{name}': {first_line(error)}") from error
     side = int(model.vision_model.embeddings.image_size)
     if tuple(tried.shape) != (1, 3, side, side):
         raise ModelError(

@@ -44,6 +44,16 @@ def check_run(folder: Path) -> None:
         raise ModelError(str(error)) from error
 
 
+def first_line(error: BaseException) -> str:
+    """What a library says of a model: in one line, and of a value that fits no field, which field that is."""
+    if found := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
+        return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch says what it is in the second line
+
+
 def check_files(name: str, where: str, revision: str) -> None:
     """Raise `ModelError` if a model's files name code, or weights that are pickled or lie elsewhere.
 

@@ -316,6 +316,15 @@ def test_preprocessing_that_divides_by_nothing(model: Path, key: str, value: Any
     assert key in said or "preprocessor_config.json' cannot be read" in said  # JSON knows no NaN
 
 
+@pytest.mark.parametrize("value", [float("inf"), [], "x", 1, True])
+def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
+    change(model / "config.json", vision_config=value)
+    said = refused(model)
+    assert "vision_config" in said
+    assert "Error" not in said
+    assert "NoneType" not in said
+
+
 @pytest.mark.parametrize("device", ["meta", "hpu", "xpu", "cuda:99", "", "cpu:5", "cuda:x", "CPU", "cuda:-1"])
 def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[str]):
     assert "device" in refused("/nowhere", device=device)

@@ -84,17 +84,17 @@ class TuningSettings(TypedDict):
     contrast: NotRequired[tuple[str, str]]
 
 
-class TuningArguments(TypedDict, total=False):
+class TuningArguments(TypedDict):
     """The options of a fine-tuning that its evaluation takes over."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     model: str
-    tokenizer: str | None
     data: str
-    kinds: str | None
-    split: str | None
-    limit: Whole | None
+    tokenizer: NotRequired[str | None]
+    kinds: NotRequired[str | None]
+    split: NotRequired[str | None]
+    limit: NotRequired[Whole | None]
 
 
 class TuningManifest(TypedDict):

@@ -1,0 +1,256 @@
+"""`python -m tests.bad_inputs`: bad inputs without end, for every command and every file that one reads.
+
+Each case is made from the seed and its number. A file of a good folder is damaged, an option gets an absurd value, or
+both; the command runs in a process of its own, with limits of time and memory. It must end with one line that begins
+with "error: " and exit status 2, with nothing written; or, where what was damaged is of no use to it or can be made
+anew, with status 0 and the numbers that it gives without the damage.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from interp import cli
+from tests.damage import SHELL_TEXTS, spoil
+from tests.good_inputs import COMMANDS, ENVIRONMENT, call, write_everything
+from tests.judging import SECONDS, Case, Outcome, entries, faults
+
+MEMORY = 12 * 2**30
+CONFIGS = {
+    "interp.sweep.__main__": "SweepConfig", "interp.report.__main__": "ReportConfig",
+    "interp.check.__main__": "CheckConfig", "interp.data.statistics": "Options", "training.finetune": "FinetuneConfig",
+    "training.evaluate": "EvaluateConfig", "training.paper": "PaperConfig", "figures.make": "MakeConfig",
+    "training.pretrain_toy": "Options",
+}  # fmt: skip
+ABSURD = (
+    "-1", "0", "4294967295", "4294967296", "9" * 5000, "1e400", "nan", "inf", "-inf", "1.5", "", " ", "x", "٣", "½",
+    ",", "1,", "1-", "-", "--", "9-1", "1-4294967295", "0-9999", "\udc80", "a\nb", "x" * 5000, "../..", "/dev/null",
+    "/dev/zero", "/proc/self/mem", "nowhere", "a=b", "=", "concadia:", "csv:", "csv:norms.csv", "toy", "owner/name",
+    "a/b/c", "model", "sweep", "tuning", "base", "concadia", "norms.csv", "scores.csv", "text,text", "true", "None",
+    "all", "none", "cuda", "cuda:99", "meta", "mps", "cpu:1", *SHELL_TEXTS,
+)  # fmt: skip
+FILES = {  # command -> folders and files that it reads
+    "sweep": ("sweep", "model", "concadia", "cache"), "tuned": ("tuned", "classes", "model"),
+    "new sweep": ("model", "pairs", "norms.csv"), "sweep of a run": ("tuning", "zipped"), "report": ("sweep",),
+    "report of tuned": ("tuned",), "check": ("model",), "check of a run": ("tuning", "model"),
+    "statistics": ("concadia", "zipped", "pairs"), "finetune": ("tuning", "concadia", "model"),
+    "new finetune": ("pairs", "model", "sweep/rotations"),
+    "evaluate": ("tuning", "classes", "templates.txt", "blv", "model", "concadia"),
+    "new evaluate": ("zipped", "rows.parquet", "texts.csv", "classes", "tuning"), "base": ("base", "model", "concadia"),
+    "scores": ("scores.csv", "concadia"), "scores of texts": ("texts.csv", "blv"), "compare": ("base", "tuning"),
+    "paper": ("blv", "concadia", "classes"), "figures": ("sweep", "tuning", "base"), "pretrain": (),
+}  # fmt: skip
+NOT_READ = ("results.", "norms.csv", "heatmap", "report.html", "logs/", ".lock", ".part")
+
+
+def prepare(seed: int, number: int, root: Path) -> Case:
+    """Make a case in a folder that holds what `write_everything` wrote."""
+    draw = Random(f"{seed}-{number}")
+    command = draw.choice(sorted(COMMANDS))
+    if draw.random() < 0.2:
+        command = draw.choice(("sweep", "report", "tuned", "compare", "figures"))
+    case = Case(command, list(COMMANDS[command][1]))
+    if command == "figures" and draw.random() < 0.9:
+        from figures.names import FIGURES, TABLES
+
+        case.options += ["--only", draw.choice((*FIGURES, *TABLES))]
+    if not FILES[command] or draw.random() < 0.35:
+        _absurd_options(case, draw)
+    else:
+        place = root / draw.choice(FILES[command])
+        files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+        kinds: dict[str, list[Path]] = {}
+        for path in files:  # one picture of many is as good as another
+            name = str(path.relative_to(root))
+            kinds.setdefault(re.sub(r"\d+", "", name), []).append(path)
+        told = [kind for kind in sorted(kinds) if not any(part in kind for part in NOT_READ)]
+        chosen = draw.choice(kinds[draw.choice(told if told and draw.random() < 0.9 else sorted(kinds))])
+        case.spoilt = str(chosen.relative_to(root))
+        what, case.sealed = spoil(chosen, draw)
+        case.done.append(f"{case.spoilt} {what}")
+    return case
+
+
+def _absurd_options(case: Case, draw: Random) -> None:
+    module = COMMANDS[case.command][0]
+    config = getattr(importlib.import_module(module), CONFIGS[module])
+    fields = dataclasses.fields(config)
+    for _ in range(draw.choice((1, 1, 1, 2))):
+        one = draw.choice(fields)
+        if one.metadata.get("place"):
+            case.options[0] = draw.choice(ABSURD)
+            case.done.append(f"{one.name} = {case.options[0]!r:.60}")
+            continue
+        flag = f"--{one.name.replace('_', '-')}"
+        values = [] if isinstance(one.default, bool) or draw.random() < 0.05 else [draw.choice(ABSURD)]
+        case.options += [f"{flag}={values[0]}"] if values and draw.random() < 0.7 else [flag, *values]
+        case.done.append(f"{flag} {values[0] if values else '(no value)'!r:.60}")
+
+
+def execute(case: Case, root: Path) -> Outcome:
+    """Run a case in a process of its own."""
+    started = time.perf_counter()
+    out, errors = root.with_suffix(".out"), root.with_suffix(".err")
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            for number, path in ((1, out), (2, errors)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            os.chdir(root)
+            status = call(case.command, case.options)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+            status = 70
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(status)
+    ended: int | None = None
+    while time.perf_counter() - started < SECONDS:
+        done, code = os.waitpid(child, os.WNOHANG)
+        if done:
+            ended = os.waitstatus_to_exitcode(code)
+            break
+        time.sleep(0.005)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # what it started must not stay either
+    if ended is None:
+        os.waitpid(child, 0)
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in (out, errors)]
+    return Outcome(ended, *texts, time.perf_counter() - started)
+
+
+def _hurry() -> None:
+    """Leave out what takes long and reads nothing: most heatmaps, trainings by other processes, that of the toy."""
+    from interp.data import norms
+    from interp.sweep import finish
+    from training import paper, pretrain_toy
+
+    drawn, load = finish.heatmaps, cache(norms.load_norm)
+    plain = norms.load_norm
+    norms.load_norm = lambda name: plain(name) if "=" in name else load(name)
+    finish.heatmaps = lambda frame, folder, schema: drawn(frame, folder, schema.among(["iia"]))
+    paper.Experiment._call = _trained  # type: ignore[method-assign]
+    pretrain_toy.pretrain = lambda *_: {}
+
+
+def _trained(*_: object, **__: object) -> None:
+    raise SystemExit(0)
+
+
+def _make_ready(good: Path) -> None:
+    """Make the good folder, unless it is there, and run a few commands: what they import is there for all cases."""
+    from accelerate.state import AcceleratorState
+
+    os.environ |= ENVIRONMENT
+    kept = [os.dup(number) for number in (1, 2)]
+    good.parent.mkdir(parents=True, exist_ok=True)
+    said = os.open(good.with_suffix(".said"), os.O_WRONLY | os.O_CREAT)
+    for number in (1, 2):
+        os.dup2(said, number)
+    try:
+        _hurry()
+        if not good.exists():
+            write_everything(good)
+        os.chdir(good)
+        for command in ("check of a run", "statistics"):
+            call(command)
+        for module in ("peft", "pyarrow.parquet", "matplotlib.pyplot", "figures.prepare", "interp.report.page"):
+            importlib.import_module(module)
+    finally:
+        AcceleratorState._reset_state(True)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for number, handle in enumerate(kept, start=1):
+            os.dup2(handle, number)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    count: int = cli.option(1500, "how many cases")
+    first: int = cli.option(0, "number of the first one")
+    seed: int = cli.option(0, "of all cases")
+    jobs: int = cli.option(2, "cases at a time")
+    good: str | None = cli.option(None, "folder for the good inputs, to keep them for the next time")
+    each: bool = cli.option(False, "print each case, and what it said")
+    keep: str | None = cli.option(None, "folder for what failing cases were given, and what they said")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cases; the exit status is 1 if any failed."""
+    options = cli.parse(Options, "python -m tests.bad_inputs", (__doc__ or "").partition("\n")[0], "", argv)
+    keep = Path(options.keep).absolute() if options.keep else None
+    with tempfile.TemporaryDirectory() as name:
+        good = Path(options.good or f"{name}/good").absolute()
+        _make_ready(good)
+        workers = []
+        for part in range(options.jobs):
+            if not (child := os.fork()):
+                numbers = range(options.first + part, options.first + options.count, options.jobs)
+                counts = _work(options, numbers, good, Path(name) / str(part), keep)
+                (Path(name) / f"{part}.json").write_text(json.dumps(counts))
+                os._exit(0)
+            workers.append(child)
+        for child in workers:
+            os.waitpid(child, 0)
+        counts = sum((Counter(json.loads(path.read_text())) for path in Path(name).glob("*.json")), Counter[str]())
+    failed = counts.pop("failed", 0)
+    print(f"{counts.total()} cases, {failed} failed; " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
+    return int(failed > 0 or counts.total() != options.count)
+
+
+def _work(options: Options, numbers: Iterable[int], good: Path, place: Path, keep: Path | None) -> Counter[str]:
+    """Run some of the cases, one after the other, and print those that fail; counts of how they ended."""
+    counts = Counter[str]()
+    for number in numbers:
+        root = place / "case"
+        shutil.copytree(good, root)
+        os.chdir(root)
+        case = prepare(options.seed, number, root)
+        before = entries(root)
+        end = execute(case, root)
+        counts["took too long" if end.status is None else f"exit status {end.status}"] += 1
+        wrong = faults(case, end, before, root, good)
+        counts["failed"] += bool(wrong)
+        if wrong or options.each:
+            said = f"{end.errors.strip()[:200]!a} ... {end.errors.strip()[-200:]!a}"
+            head = f"{'FAILED ' if wrong else ''}{number} ({end.seconds:.1f} s, {end.status}) {case.title}"
+            print(f"{head}: {'; '.join(wrong)}\n    {said}".encode(errors="backslashreplace").decode(), flush=True)
+        if wrong and keep:
+            kept = keep / str(number)
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", root, kept], check=True)  # pipes too
+            (kept / "case.json").write_text(json.dumps([case.options, end.said, end.errors], indent=1))
+        os.chdir(place)
+        shutil.rmtree(place)
+        place.mkdir()
+    return counts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What is wrong with how a command ended that was given bad inputs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECONDS = 60
+LONGEST = 1200  # letters of an error
+PYTHON = re.compile(
+    r"Traceback|NoneType|object is not|unhashable|list ind|subscriptable|has no attribute|operand|invalid literal|"
+    r"codec|could not convert|[A-Z]\w+(Error|Exception)\b|Errno|<class|0x[0-9a-f]{6}|must be str|"
+    r"unexpected keyword|panicked"
+)
+OWN = {"sweep": "sweep", "tuned": "tuned", "report": "sweep"}  # commands that write results or a page of a sealed run
+
+
+@dataclass
+class Case:
+    """A command, and what was done to its inputs.
+
+    Attributes:
+        options: what it is given.
+        spoilt: the file that was damaged.
+        sealed: whether its checksum fits what it holds now, so that nobody can tell.
+    """
+
+    command: str
+    options: list[str]
+    done: list[str] = field(default_factory=list)
+    spoilt: str = ""
+    sealed: bool = False
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.command}: {'; '.join(self.done)}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: its exit status (None: it was killed after its time), and what it said."""
+
+    status: int | None
+    said: str
+    errors: str
+    seconds: float
+
+
+def entries(root: Path) -> dict[str, tuple[int, int]]:
+    """What is in a folder and below, with size and time; features of images are kept in any case."""
+    out = {}
+    for folder, folders, files in os.walk(root):
+        for name in (*files, *folders):
+            status = os.lstat(os.path.join(folder, name))
+            where = os.path.relpath(os.path.join(folder, name), root)
+            if not where.startswith("cache"):
+                out[where] = (status.st_size, status.st_mtime_ns) if name in files else (0, 0)
+    return out
+
+
+def faults(case: Case, end: Outcome, before: dict[str, tuple[int, int]], root: Path, good: Path) -> list[str]:
+    """What is wrong with how a command ended; nothing, if nothing is."""
+    if end.status is None:
+        return [f"it took more than {SECONDS} s"]
+    lines = end.errors.splitlines()
+    if end.status == 0 or (end.status == 1 and case.command.startswith("check")):
+        wrong = [f"says, but does not fail: {lines[0]:.200}"] if lines else []
+        wrong += [f"nonsense is accepted: {name} differs" for name in _other_numbers(case, root, good)]
+        left = [name for name in entries(root) if name.endswith(".part") and name != case.spoilt]
+        return wrong + [f"left {name}" for name in left]
+    if end.status != 2:
+        return [f"exit status {end.status}: {lines[-1] if lines else ''}"]
+    wrong = []
+    if len(lines) != 1:
+        wrong.append(f"{len(lines)} lines of errors: {lines[:1]}")
+    if lines and not lines[-1].startswith("error: "):
+        wrong.append("no 'error: '")
+    if len(end.errors) > LONGEST:
+        wrong.append(f"{len(end.errors)} letters")
+    if found := PYTHON.search(end.errors):
+        wrong.append(f"speaks Python: {found[0]}")
+    written = [name for name, at in entries(root).items() if before.get(name) != at]
+    return wrong + [f"wrote {name}" for name in written[:3]]
+
+
+def _other_numbers(case: Case, root: Path, good: Path) -> Iterator[str]:
+    """Tables of a run that are not those of the good one, though no input but the run itself was damaged."""
+    run = OWN.get(case.command)
+    if run is None or case.sealed or not case.spoilt.startswith(f"{run}/") or case.spoilt.startswith("sweep/manifest"):
+        return
+    name = f"{run}/report.html" if case.command == "report" else f"{run}/results.csv"
+    new, old = ((folder / name).read_text(encoding="utf-8") for folder in (root, good))
+    # a cell that is computed again takes another time
+    if _without_times(new) != _without_times(old):
+        yield name
+
+
+def _without_times(text: str) -> str:
+    rows = [line.split(",") for line in text.splitlines()]
+    times = [place for place, name in enumerate(rows[0]) if name.endswith("seconds")]
+    return "\n".join(",".join(cell for place, cell in enumerate(row) if place not in times) for row in rows)
