@@ -13,13 +13,15 @@ from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
+from interp.clip.trust import name_for
 from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation, random_basis
+from interp.runs.content import to_json
 from interp.runs.environment import now
-from interp.runs.files import StoreError
+from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run, update_manifest
-from interp.runs.weights import check_run_weights, checksums
+from interp.runs.weights import WeightsChanged, check_run_weights, checksums
 from interp.tensors import Float, Tensor
 from training.batches import examples, generator
 from training.config import FinetuneConfig
@@ -119,7 +121,8 @@ def tune(
         settings = _settings(config, clip, pairs, features, free)
         # Any number of processes gives the numbers of one; those of an earlier version gave others.
         settings |= {"processes": 1, "mixed_precision": accelerator.mixed_precision}
-        facts |= {"processes": accelerator.num_processes, "arguments": asdict(config)}
+        named = {"base": name_for(out, config.model), "tokenizer": config.tokenizer and name_for(out, config.tokenizer)}
+        facts |= {"processes": accelerator.num_processes, "arguments": asdict(config), "named": named}
         opened: AbstractContextManager[RunFolder] = open_run(out, settings, **facts)
     else:
         opened = nullcontext(folder)
@@ -150,9 +153,11 @@ def _forget_damaged(folder: RunFolder) -> None:
     """Make a finished run one that is not, if its weights are not there as it left them."""
     try:
         check_run_weights(folder.path)
-    except StoreError as error:
+    except WeightsChanged as error:
         print(f"note: {error.fault}; the model is trained again")
-        update_manifest(folder, result=None, weights={})
+        gone = ("result", "weights", "finished", "seconds")
+        left = {name: value for name, value in folder.manifest().items() if name not in gone}
+        write_atomic(folder.manifest_path, to_json(left))
 
 
 def _settings(

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ from typing_extensions import TypedDict
 from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.model import Clip, ModelError
-from interp.clip.model_files import check_files, check_run, first_line, read_json
-from interp.clip.soundness import check_preprocessing, check_weights
+from interp.clip.model_files import check_files, check_run, first_line, locate, read_json
+from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
+from interp.clip.soundness import check_weights
 from interp.clip.trust import check_trust, name_in
 
 if TYPE_CHECKING:
@@ -63,20 +63,20 @@ class _How:
 
 
 def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
+    check_run(name)
     if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
         return _load_adapted(name, dtype, how)
-    where, revision = _locate(name)
+    where, revision = locate(name)
     _quiet()
-    check_run(Path(where))
     model = _load_model(name, where, revision, dtype)
     try:
         torch.nn.Module.to(model, how.device)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot use the device '{how.device}': {first_line(error)}") from error
     notes = check_weights(name, model)
-    text_tokenizer = _load_tokenizer(name, how.tokenizer, where, revision)
-    eot = _check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
-    processor = _load_processor(name, where, revision, model, notes)
+    text_tokenizer = load_tokenizer(name, how.tokenizer, where, revision)
+    eot = check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
+    processor = load_processor(name, where, revision, model, notes)
     prints = _fingerprints(model, text_tokenizer, processor)
     return Clip(name, model, text_tokenizer, processor, eot, *prints, tuple(notes))
 
@@ -108,15 +108,19 @@ class _Base(TypedDict, total=False):
     base: str | None
 
 
-class _Tokenizer(TypedDict, total=False):
+class _Named(TypedDict, total=False):
     tokenizer: str | None
 
 
 class _Known(TypedDict, total=False):
-    """What is taken from a run's manifest: the fingerprint of its base, and where it has its tokenizer from."""
+    """What is taken from a run's manifest: the fingerprint of its base, and where it has its tokenizer from.
+
+    A run of an earlier version says only what was typed, from wherever that was.
+    """
 
     settings: _Base
-    arguments: _Tokenizer
+    arguments: _Named
+    named: _Named
 
 
 def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
@@ -134,12 +138,12 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         raise ModelError(f"'{name}' does not say whose adapter it is: name a model in its {ADAPTER_CONFIG}")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
-    check_run(folder)
     check_trust(name, "base", base_name, trust=how.trust)
     said = [f"'{name}' is an adapter of '{base_name}', which was loaded too"]
-    tokenizer, own = how.tokenizer, known.get("arguments", {}).get("tokenizer")
+    tokenizer, named = how.tokenizer, known.get("named", {}).get("tokenizer")
+    own = known.get("arguments", {}).get("tokenizer") if named is None else name_in(folder, named)
     if tokenizer is None and own is not None:
-        tokenizer = name_in(folder, own)
+        tokenizer = own
         check_trust(name, "tokenizer", tokenizer, trust=how.trust)
         said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
     below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
@@ -184,22 +188,6 @@ def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -
     return Clip(name, model, base.tokenizer, base.processor, base.eot, *prints, base.notes)
 
 
-def _locate(name: str) -> tuple[str, str]:
-    """Turn a model's name into what transformers takes, and a revision."""
-    if name == "toy":
-        return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
-    if os.path.isdir(name):  # unlike Path.is_dir, never raises
-        if not (Path(name) / "config.json").is_file():
-            raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
-        return name, "main"
-    hub, _, revision = name.partition("@")
-    if hub.count("/") != 1 or hub.startswith((".", "/", "~")):
-        raise ModelError(
-            f"no model '{name}': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"
-        )
-    return hub, revision or "main"
-
-
 def _raw_config(where: str, config: Any) -> dict[str, Any]:
     """The config as its file has it: transformers fills a foreign one up with defaults, unasked."""
     path = Path(where) / "config.json"
@@ -212,71 +200,6 @@ def _quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-
-
-def _load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> Any:
-    from transformers import AutoTokenizer
-
-    if chosen is not None:
-        where, revision = _locate(chosen)
-        check_files(chosen, where, revision)
-    if Path(where).is_dir() and not any((Path(where) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
-        raise ModelError(
-            f"'{chosen or name}' has no tokenizer; copy one into its folder, or name one as tokenizer "
-            "(toy, a folder or a hub id)"
-        )
-    try:
-        return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
-    except Exception as error:
-        raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {first_line(error)}") from error
-
-
-def _check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str | None, notes: list[str]) -> int:
-    """Make sure that tokenizer and model mean the same token by end-of-text; return its id."""
-    eot, size = tokenizer.eos_token_id, model.text_model.embeddings.token_embedding.num_embeddings
-    if eot is None:
-        raise ModelError(f"the tokenizer of '{chosen or name}' has no end-of-text token (eos_token)")
-    if len(tokenizer) > size:
-        raise ModelError(f"the tokenizer has {len(tokenizer)} tokens, '{name}' only {size}; name one that fits")
-    expected = model.text_model.eos_token_id
-    legacy = expected == 2 and eot == size - 1  # OpenAI's configs say 2; transformers then pools at the highest id
-    if eot != expected and not legacy:
-        if chosen is None:
-            raise ModelError(
-                f"'{name}' pools at token {expected}, its tokenizer ends texts with {eot}; they must agree"
-            )
-        model.text_model.eos_token_id = eot
-        text_config: Any = model.config.text_config
-        text_config.eos_token_id = eot
-        notes.append(f"tokenizer '{chosen}' ends texts with token {eot}; the model was told so")
-    return int(eot)
-
-
-def _load_processor(name: str, where: str, revision: str, model: CLIPModel, notes: list[str]) -> Any:
-    from PIL import Image
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    if Path(where).is_dir() and not any(
-        (Path(where) / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")
-    ):
-        side = int(model.vision_model.embeddings.image_size)
-        notes.append(f"'{name}' has no preprocessor_config.json: CLIP's own preprocessing at {side} pixels is used")
-        return CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
-    try:
-        processor = CLIPImageProcessorPil.from_pretrained(where, revision=revision)
-        check_preprocessing(name, processor)
-        tried = processor([Image.new("RGB", (40, 30))], return_tensors="pt")["pixel_values"]
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f"cannot load the image preprocessing of '{name}': {first_line(error)}") from error
-    side = int(model.vision_model.embeddings.image_size)
-    if tuple(tried.shape) != (1, 3, side, side):
-        raise ModelError(
-            f"the image preprocessing of '{name}' gives {tried.shape[-1]} x {tried.shape[-2]} pixels, its vision tower "
-            f"takes {side} x {side}; set size and crop_size in its preprocessor_config.json"
-        )
-    return processor
 
 
 def _fingerprints(model: CLIPModel, tokenizer: Any, processor: Any) -> tuple[str, str]:

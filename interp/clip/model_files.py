@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from typing_extensions import TypedDict
 
 from interp.clip.model import ModelError
+from interp.errors import quoted
 from interp.runs.content import Record, parse
-from interp.runs.files import StoreError, read_bytes
-from interp.runs.weights import check_run_weights
+from interp.runs.files import StoreError, check_tree, read_bytes
+from interp.runs.weights import check_run_weights, is_run
 
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
-INDEX = "model.safetensors.index.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 # They name code of the model's own, or ask for other arithmetic than that which is checked here.
 REFUSED = ("auto_map", "auto_mapping", "custom_pipelines", "custom_modules", "trust_remote_code", "quantization_config")
 ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
@@ -36,12 +39,32 @@ def read_json(path: Path, kind: Callable[..., Record]) -> Record:
         raise ModelError(str(error)) from error
 
 
-def check_run(folder: Path) -> None:
-    """Raise `ModelError` if it is the folder of a fine-tuned run whose weights are not those that it left."""
+def check_run(name: str) -> None:
+    """Raise `ModelError` if a name is that of a fine-tuned run which leads out of its folder, or whose weights are not
+    those that it left."""
+    folder = Path(name)
     try:
-        check_run_weights(folder)
+        if name != "toy" and is_run(folder):
+            check_tree(folder)
+            check_run_weights(folder)
     except StoreError as error:
         raise ModelError(str(error)) from error
+
+
+def locate(name: str) -> tuple[str, str]:
+    """Turn a model's name into what transformers takes, and a revision."""
+    if name == "toy":
+        return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
+    if os.path.isdir(name):  # unlike Path.is_dir, never raises
+        if not (Path(name) / "config.json").is_file():
+            raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
+        return name, "main"
+    hub, _, revision = name.partition("@")
+    if hub.count("/") != 1 or hub.startswith((".", "/", "~")):
+        raise ModelError(
+            f"no model '{name}': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"
+        )
+    return hub, revision or "main"
 
 
 def first_line(error: BaseException) -> str:
@@ -61,6 +84,14 @@ def check_files(name: str, where: str, revision: str) -> None:
         name: of the model, for messages.
         where: a folder, or the id of a repository of the hub.
     """
+    try:
+        _check_files(name, where, revision)
+    except OSError:  # the hub does not answer: whoever loads the model says so
+        if Path(where).is_dir():
+            raise
+
+
+def _check_files(name: str, where: str, revision: str) -> None:
     if _file(where, revision, "adapter_config.json") is not None:  # transformers would fetch the base that it names
         raise ModelError(f"'{name}' holds an adapter; download it, and name its folder")
     for file in CONFIGS:
@@ -70,6 +101,8 @@ def check_files(name: str, where: str, revision: str) -> None:
                 raise ModelError(f"'{path}' sets {found}, which is not read here; remove it if you trust the rest")
     if (path := _file(where, revision, INDEX)) is not None:
         _check_shards(name, path)
+    if (Path(where) / WEIGHTS).exists():
+        _check_link(Path(where), WEIGHTS)
 
 
 def _file(where: str, revision: str, name: str) -> Path | None:
@@ -78,13 +111,10 @@ def _file(where: str, revision: str, name: str) -> Path | None:
         return path if (path := folder / name).exists() else None
     from transformers.utils import cached_file
 
-    try:
-        found = cached_file(
-            where, name, revision=revision, _raise_exceptions_for_gated_repo=False,
-            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
-        )  # fmt: skip
-    except OSError:  # whoever loads the model says what is wrong
-        return None
+    found = cached_file(
+        where, name, revision=revision, _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+    )  # fmt: skip
     return None if found is None else Path(found)
 
 
@@ -99,17 +129,18 @@ def _refused(content: Any, place: str = "") -> Iterator[str]:
 
 
 def _check_shards(name: str, index: Path) -> None:
-    shards = read_json(index, _Index)["weight_map"].values()
-    root = index.parent.resolve()
-    allowed = root, root.parent.parent / "blobs"  # the hub's cache links its snapshots to the latter
-    for shard in sorted(set(shards)):
+    for shard in sorted(set(read_json(index, _Index)["weight_map"].values())):
         if PurePosixPath(shard).name != shard or "\\" in shard or not shard.endswith(".safetensors"):
-            raise ModelError(f"'{name}' has weights in '{shard[:80]}'; only .safetensors files in its folder are read")
-        real = (index.parent / shard).resolve()
-        if index.parent.is_dir() and not any(real.is_relative_to(folder) for folder in allowed):
-            raise ModelError(
-                f"'{index.parent / shard}' is a link that leads out of the folder; put the file itself there"
-            )
+            raise ModelError(f"'{name}' has weights in {quoted(shard)}; only .safetensors files in its folder are read")
+        _check_link(index.parent, shard)
+
+
+def _check_link(folder: Path, name: str) -> None:
+    """Raise `ModelError` if a file of weights lies elsewhere; the hub's cache links its snapshots to its blobs."""
+    root = folder.resolve()
+    allowed = root, root.parent.parent / "blobs"
+    if folder.is_dir() and not any((folder / name).resolve().is_relative_to(one) for one in allowed):
+        raise ModelError(f"'{folder / name}' is a link that leads out of the folder; put the file itself there")
 
 
 class _Index(TypedDict):

@@ -9,17 +9,27 @@ from interp.clip.model import ModelError
 
 
 def name_in(folder: Path, name: str) -> str:
-    """What a name in a folder's files stands for: one that begins with a dot is a path from that folder."""
-    if name != "toy" and (name.startswith(".") or _is_inside(folder, folder / name)):
-        return os.path.normpath(folder / name)
-    return name
+    """What a name in a folder's files stands for: one that begins with a dot is a path from that folder.
+
+    Raises:
+        ModelError: there is no such folder; its name is not to be taken for that of a model on the hub.
+    """
+    if name == "toy" or not (name.startswith(".") or os.path.isabs(name) or _is_inside(folder, folder / name)):
+        return name
+    path = os.path.normpath(folder / name)
+    if not os.path.isdir(path):
+        raise ModelError(f"'{folder}' needs the model '{path}', which is not there; was one of them moved?")
+    return path
 
 
 def name_for(folder: Path, model: str) -> str:
     """A model's name for the files of a folder, which `name_in` reads: no path that the user did not write."""
     if model == "toy" or not os.path.isdir(model) or os.path.isabs(model):
         return model
-    path = Path(os.path.relpath(model, folder)).as_posix()
+    try:
+        path = Path(os.path.relpath(os.path.realpath(model), os.path.realpath(folder))).as_posix()
+    except ValueError:  # on another drive
+        return os.path.abspath(model)
     return path if path.startswith("..") else f"./{path}"
 
 

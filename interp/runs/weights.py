@@ -11,11 +11,36 @@ from typing_extensions import TypedDict
 from interp.runs.content import parse
 from interp.runs.files import MANIFEST, StoreError, check_file, read_bytes
 
+KIND = "finetune"
 MEND = "bring the file back, or fine-tune again in another folder"
+
+
+class WeightsChanged(StoreError):
+    """Weights are missing, or are not those that a run left."""
 
 
 class _Manifest(TypedDict, total=False):
     weights: dict[str, str]
+
+
+class _Kind(TypedDict, total=False):
+    kind: str
+
+
+class _AnyManifest(TypedDict, total=False):
+    settings: _Kind
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a fine-tuned run; other programs have files of that name too."""
+    try:
+        data = read_bytes(folder / MANIFEST)
+        return (
+            data is not None
+            and parse(data, _AnyManifest, folder / MANIFEST, MEND).get("settings", {}).get("kind") == KIND
+        )
+    except StoreError:
+        return False
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -24,15 +49,15 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def check_run_weights(folder: Path) -> None:
-    """Raise `StoreError` if files whose checksums a finished run keeps in its manifest are missing or were changed."""
+    """Raise `WeightsChanged` if files whose checksums a run keeps in its manifest are missing or were changed."""
     data = read_bytes(folder / MANIFEST)
     known: _Manifest = {} if data is None else parse(data, _Manifest, folder / MANIFEST, MEND)
     for name, checksum in known.get("weights", {}).items():
         path = folder / Path(name).name
         if not path.exists():
-            raise StoreError(f"'{path}' is missing, which the run left; {MEND}")
+            raise WeightsChanged(f"'{path}' is missing, which the run left; {MEND}")
         if _checksum(path) != checksum:
-            raise StoreError(f"'{path}' was changed since the run left it: its checksum does not fit; {MEND}")
+            raise WeightsChanged(f"'{path}' was changed since the run left it: its checksum does not fit; {MEND}")
 
 
 def _checksum(path: Path) -> str:

@@ -328,9 +328,54 @@ def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
 @pytest.mark.parametrize("device", ["meta", "hpu", "xpu", "cuda:99", "", "cpu:5", "cuda:x", "CPU", "cuda:-1"])
 def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[str]):
     assert "device" in refused("/nowhere", device=device)
+    if not device:  # which the parser refuses
+        return
     assert check(["/nowhere", "--device", device]) == 2
     assert "device" in one_line(capsys)
 
 
 def test_dtypes_that_nothing_is_computed_in():
     assert "cannot load a model in int8; known: float32" in refused("toy", dtype=torch.int8)
+
+
+def test_a_run_is_not_loaded_through_links(toy_run: Path, tmp_path: Path):
+    (toy_run / "manifest.json").write_text('{"settings": {"kind": "finetune"}}')
+    weights = toy_run / "adapter_model.safetensors"
+    weights.rename(tmp_path / "elsewhere.safetensors")
+    weights.symlink_to(tmp_path / "elsewhere.safetensors")
+    assert "is a link that leads out of the run folder" in refused(toy_run)
+    weights.unlink()
+    (tmp_path / "elsewhere.safetensors").rename(weights)
+    (toy_run / "more").symlink_to("/etc")
+    assert "is a link that leads out of the run folder" in refused(toy_run)
+
+
+def test_weights_in_one_file_are_no_link_that_leads_out_either(model: Path, tmp_path: Path):
+    path = model / "model.safetensors"
+    path.rename(tmp_path / "elsewhere.safetensors")
+    path.symlink_to(tmp_path / "elsewhere.safetensors")
+    assert "is a link that leads out of the folder" in refused(model)
+
+
+def test_a_snapshot_of_the_hubs_cache_is_loaded_through_its_links(model: Path, tmp_path: Path, small: Clip):
+    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "1", tmp_path / "models--a--b" / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, file in enumerate(sorted(model.iterdir())):
+        (blobs / str(number)).write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(f"../../blobs/{number}")
+    assert load_clip(str(snapshot)).fingerprint == small.fingerprint
+
+
+@pytest.mark.parametrize("text", ['{"weights": {"a.bin": {}}}', "[1]", "{", '{"settings": {"kind": 7}}'])
+def test_a_manifest_of_another_program_is_of_no_concern(model: Path, small: Clip, text: str):
+    (model / "manifest.json").write_text(text)
+    assert load_clip(str(model)).fingerprint == small.fingerprint
+
+
+def test_a_name_that_is_a_path_never_reaches_the_hub(toy_run: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: pytest.fail("the hub was asked"))
+    config = toy_run / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "../moved"}))
+    with pytest.raises(ModelError, match="which is not there; was one of them moved"):
+        load_clip(str(toy_run), trust=True)

@@ -57,8 +57,12 @@ def run(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(run: Path, tmp_path: Path) -> Path:
-    """The same run, to be spoiled."""
-    return shutil.copytree(run, tmp_path / "run")
+    """The same run, to be spoiled by one who leaves no checksums in its manifest."""
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.pop("weights", None)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 def tuned(model: str, folder: Path, **options: str) -> Clip:
@@ -253,7 +257,9 @@ def test_nothing_is_unpickled(copied: Path, base: Path, tmp_path: Path, rest: st
 def test_a_base_that_has_moved_or_changed_is_told(run: Path, base: Path, tmp_path: Path):
     before = load_clip(str(run), trust=True).fingerprint
     base.rename(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match=rf"'{run}' is an adapter of another model: no model '{base}'"):
+    with pytest.raises(
+        ModelError, match=rf"'{run}' needs the model '{base}', which is not there; was one of them moved"
+    ):
         load_clip(str(run), trust=True)
     shutil.copytree(tmp_path / "elsewhere", base)
     weights = load_file(base / "model.safetensors")

@@ -10,7 +10,7 @@ from typing import Any
 from interp.data.pairs import digest
 from interp.measures import ALIGNED
 from interp.runs.folder import RunFolder
-from training.evaluation.records import TuningManifest
+from training.evaluation.records import NamedModels, TuningManifest
 
 LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}
 
@@ -21,11 +21,13 @@ class EvaluatedModel:
 
     Attributes:
         arguments, settings: of the fine-tuning; empty for a base.
+        named: its base and tokenizer as its folder names them (`interp.clip.trust.name_in`), unless it is older than that.
     """
 
     name: str
     arguments: dict[str, Any]
     settings: dict[str, Any]
+    named: NamedModels | None = None
 
     @property
     def is_run(self) -> bool:
@@ -71,4 +73,5 @@ def evaluated_model(name: str) -> EvaluatedModel:
 def tuned_model(folder: RunFolder, name: str) -> EvaluatedModel:
     """A fine-tuned run; raises `StoreError` if its manifest is damaged."""
     manifest = folder.manifest_as(TuningManifest)
-    return EvaluatedModel(name, {**manifest["arguments"]}, {**manifest["settings"]})
+    named = manifest.get("named")
+    return EvaluatedModel(name, {**manifest["arguments"]}, {**manifest["settings"]}, named)

@@ -21,7 +21,7 @@ from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, ModelError
 from interp.clip.sites import SiteMismatch
-from interp.clip.trust import check_trust
+from interp.clip.trust import check_trust, name_in
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER
@@ -265,13 +265,23 @@ def _rotation(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Rotati
     return rotation
 
 
+def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
+    """The base of a run and the tokenizer that was named for it; a run of an earlier version has them as typed."""
+    if who.named is None:
+        return who.base_name, who.arguments.get("tokenizer")
+    base, tokenizer = who.named["base"], who.named["tokenizer"]
+    folder = Path(who.name)
+    return name_in(folder, base), None if tokenizer is None else name_in(folder, tokenizer)
+
+
 def _blv(config: EvaluateConfig, clip: Clip, rated: RatedTexts, who: EvaluatedModel) -> Job:
-    against = config.against or who.base_name
+    base, tokenizer = _made_from(who)
+    against = config.against or base
     known = text_scores(Path(against), rated) if against is not None and os.path.isfile(against) else None
     other = None
     if against is not None and known is None:
         own = config.against is None
-        tokenizer = who.arguments.get("tokenizer") if own else None
+        tokenizer = tokenizer if own else None
         for what, named in (("base", against), ("tokenizer", tokenizer)) if own else ():
             check_trust(config.model, what, named or "toy", trust=config.trust_run)
         other = load_clip(against, tokenizer=tokenizer, device=config.device, trust=config.trust_run)

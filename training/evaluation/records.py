@@ -97,11 +97,19 @@ class TuningArguments(TypedDict):
     limit: NotRequired[Whole | None]
 
 
+class NamedModels(TypedDict):
+    """What a fine-tuning was made from, as its folder knows it (`interp.clip.trust.name_for`)."""
+
+    base: str
+    tokenizer: str | None
+
+
 class TuningManifest(TypedDict):
     """What the manifest of a fine-tuning says."""
 
     settings: TuningSettings
     arguments: TuningArguments
+    named: NotRequired[NamedModels]
 
 
 class EvaluationManifest(TypedDict):

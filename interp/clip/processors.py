@@ -1,0 +1,78 @@
+"""Tokenizers and image processors of models, and whether they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.clip.model import ModelError
+from interp.clip.model_files import check_files, first_line, locate
+from interp.clip.soundness import check_preprocessing
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel
+
+
+def load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> Any:
+    from transformers import AutoTokenizer
+
+    if chosen is not None:
+        where, revision = locate(chosen)
+        check_files(chosen, where, revision)
+    if Path(where).is_dir() and not any((Path(where) / file).is_file() for file in ("tokenizer.json", "vocab.json")):
+        raise ModelError(
+            f"'{chosen or name}' has no tokenizer; copy one into its folder, or name one as tokenizer "
+            "(toy, a folder or a hub id)"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
+    except Exception as error:
+        raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {first_line(error)}") from error
+
+
+def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str | None, notes: list[str]) -> int:
+    """Make sure that tokenizer and model mean the same token by end-of-text; return its id."""
+    eot, size = tokenizer.eos_token_id, model.text_model.embeddings.token_embedding.num_embeddings
+    if eot is None:
+        raise ModelError(f"the tokenizer of '{chosen or name}' has no end-of-text token (eos_token)")
+    if len(tokenizer) > size:
+        raise ModelError(f"the tokenizer has {len(tokenizer)} tokens, '{name}' only {size}; name one that fits")
+    expected = model.text_model.eos_token_id
+    legacy = expected == 2 and eot == size - 1  # OpenAI's configs say 2; transformers then pools at the highest id
+    if eot != expected and not legacy:
+        if chosen is None:
+            raise ModelError(
+                f"'{name}' pools at token {expected}, its tokenizer ends texts with {eot}; they must agree"
+            )
+        model.text_model.eos_token_id = eot
+        text_config: Any = model.config.text_config
+        text_config.eos_token_id = eot
+        notes.append(f"tokenizer '{chosen}' ends texts with token {eot}; the model was told so")
+    return int(eot)
+
+
+def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes: list[str]) -> Any:
+    from PIL import Image
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    if Path(where).is_dir() and not any(
+        (Path(where) / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")
+    ):
+        side = int(model.vision_model.embeddings.image_size)
+        notes.append(f"'{name}' has no preprocessor_config.json: CLIP's own preprocessing at {side} pixels is used")
+        return CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    try:
+        processor = CLIPImageProcessorPil.from_pretrained(where, revision=revision)
+        check_preprocessing(name, processor)
+        tried = processor([Image.new("RGB", (40, 30))], return_tensors="pt")["pixel_values"]
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"cannot load the image preprocessing of '{name}': {first_line(error)}") from error
+    side = int(model.vision_model.embeddings.image_size)
+    if tuple(tried.shape) != (1, 3, side, side):
+        raise ModelError(
+            f"the image preprocessing of '{name}' gives {tried.shape[-1]} x {tried.shape[-2]} pixels, its vision tower "
+            f"takes {side} x {side}; set size and crop_size in its preprocessor_config.json"
+        )
+    return processor
