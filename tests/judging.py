@@ -90,7 +90,13 @@ def faults(case: Case, end: Outcome, before: dict[str, tuple[int, int]], root: P
 def _other_numbers(case: Case, root: Path, good: Path) -> Iterator[str]:
     """Tables of a run that are not those of the good one, though no input but the run itself was damaged."""
     run = OWN.get(case.command)
-    if run is None or case.sealed or not case.spoilt.startswith(f"{run}/") or case.spoilt.startswith("sweep/manifest"):
+    if (
+        run is None
+        or case.sealed
+        or case.spoilt.endswith(".jpg")
+        or not case.spoilt.startswith(f"{run}/")
+        or case.spoilt.startswith("sweep/manifest")
+    ):
         return
     name = f"{run}/report.html" if case.command == "report" else f"{run}/results.csv"
     new, old = ((folder / name).read_text(encoding="utf-8") for folder in (root, good))

@@ -71,6 +71,8 @@ def first_line(error: BaseException) -> str:
     """What a library says of a model: in one line, and of a value that fits no field, which field that is."""
     if found := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
         return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
+    if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library that met what it did not expect
+        return "its files hold something else than a model's do; mend them, or bring the model again"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
