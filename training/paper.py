@@ -228,6 +228,8 @@ class Experiment:
                     start_new_session=True,
                 )  # fmt: skip
             status = self.process.wait()
+            if self.process.stdin is not None:
+                self.process.stdin.close()
         if status != 0 and not self.stopped:
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             last = lines[-1].removeprefix("error: ") if lines else f"exit status {status}"

@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from interp.data.errors import DataError
-from interp.errors import quoted, shown
+from interp.errors import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+LONGEST_NAME = 300  # letters of a path that an error names
 MOST_PIXELS = 64_000_000  # of an image; decoded, each takes three bytes or more
 _ONE_AT_A_TIME = threading.Lock()  # PIL's settings are those of all threads
 _TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
@@ -51,7 +52,7 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
             return ImageOps.exif_transpose(picture).convert("RGB")
     except Exception as error:  # decoders and archives raise whatever they like on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
-        raise DataError(f"cannot read the image {quoted(name)}: {why}") from error
+        raise DataError(f"cannot read the image '{shown(name, LONGEST_NAME)}': {why}") from error
 
 
 @contextmanager

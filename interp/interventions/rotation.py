@@ -134,7 +134,10 @@ class Rotation:
             tensors, text = read_bytes(path), read_bytes(about)
             for file, there in ((path, tensors), (about, text)):
                 if there is None:
-                    raise RotationError(f"there is no '{file}': a rotation is a .safetensors and a .json beside it")
+                    raise RotationError(
+                        f"cannot read a rotation from '{path}': there is no '{file}', and it takes a .safetensors and a "
+                        ".json beside it"
+                    )
             basis = load(tensors or b"")["basis"]
             rest = parse(text or b"", _RotationFile, about, "save the rotation again")
             found = cls(basis, Site.parse(rest["site"]), rest["facts"])

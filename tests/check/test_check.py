@@ -78,7 +78,7 @@ def test_what_fails_is_said_in_one_line_with_status_1(small: Clip, monkeypatch: 
     ("arguments", "message"),
     [
         (["nowhere"], "no model 'nowhere'"),
-        (["toy", "--device", "abacus"], "cannot use the device 'abacus'"),
+        (["toy", "--device", "abacus"], "unknown device 'abacus'"),
         (["toy", "--tokenizer", "nowhere"], "no model 'nowhere'"),
         pytest.param(["toy", "--device", "cuda"], "cannot use the device 'cuda'",
                      marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")),

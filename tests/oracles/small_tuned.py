@@ -62,7 +62,7 @@ def tuned_measures(
 
 def load_tuned(base: World, folder: Path) -> World:
     """A fine-tuned model with the pairs and images of its base, whose vision tower it has."""
-    return World(interp.load_clip(str(folder), dtype=torch.float64), base.pairs, base.images)
+    return World(interp.load_clip(str(folder), dtype=torch.float64, trust=True), base.pairs, base.images)
 
 
 def preferred(world: World, split: str) -> list[float]:

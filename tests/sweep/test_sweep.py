@@ -347,7 +347,7 @@ def test_the_table_marks_the_cell_that_val_chooses(done: Path, model: str, capsy
         (["--data", "flickr"], "known: toy, concadia:FOLDER"),
         (["--norms", "valence"], "unknown norm 'valence'"),
         (["--jobs", "0"], "--jobs must be at least 1"),
-        (["--device", "abacus"], "cannot use the device 'abacus'"),
+        (["--device", "abacus"], "unknown device 'abacus'"),
         (["--limit", "3"], "at least 2 are needed"),
         (["--split", "dev"], "toy has no split 'dev'"),
     ],

@@ -366,10 +366,10 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--size", "25"], "size 25 does not fit"),
         (["--size", "0"], "--size must be at least 1"),
         (["--lr", "0"], "--lr must be above 0"),
-        (["--lr", "nan"], "--lr must be above 0"),
+        (["--lr", "nan"], "--lr: 'nan' is not a number that can be used"),
         (["--joint-weight", "1.5"], "--joint-weight must be from 0 to 1"),
         (["--calibration-weight", "-1"], "--calibration-weight must be 0 or more, not -1"),
-        (["--calibration-weight", "nan"], "--calibration-weight must be 0 or more"),
+        (["--calibration-weight", "nan"], "--calibration-weight: 'nan' is not a number that can be used"),
         (
             ["--objective", "iit-das-calibrated", "--sources", "paired", "--batch-size", "2"],
             "a step has 1 of 83 pairs; it needs 2 or more; choose a larger batch size",
@@ -385,7 +385,7 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--data", "concadia:/nowhere"], "no folder '/nowhere'"),
         (["--rotation", "/nowhere.safetensors"], "cannot read a rotation"),
         (["--objective", "iit"], "invalid choice: 'iit'"),
-        (["--epochs", "many"], "invalid int value: 'many'"),
+        (["--epochs", "many"], "'many' is not a whole number"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from interp.runs.content import Real, Whole
@@ -44,7 +44,7 @@ class TaskSettings(TypedDict, total=False):
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
-    contrast: tuple[str, str]
+    contrast: Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
 class TaskFile(TypedDict):
