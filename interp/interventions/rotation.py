@@ -135,7 +135,7 @@ class Rotation:
             for file, there in ((path, tensors), (about, text)):
                 if there is None:
                     raise RotationError(
-                        f"cannot read a rotation from '{path}': there is no '{file}', and it takes a .safetensors and a "
+                        f"cannot read a rotation from '{path}': there is no '{file}'; it takes a .safetensors and a "
                         ".json beside it"
                     )
             basis = load(tensors or b"")["basis"]

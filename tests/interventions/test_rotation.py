@@ -126,7 +126,7 @@ def test_saved_and_loaded(tmp_path: Path):
 
 def test_damaged_files_are_named(tmp_path: Path):
     path = tmp_path / "r.safetensors"
-    with pytest.raises(RotationError, match="cannot read a rotation from .* there is no"):
+    with pytest.raises(RotationError, match=r"cannot read a rotation from .* there is no"):
         Rotation.load(path)
     Rotation(random_basis(8, 3, torch.Generator()), Site("text", 2)).save(path)
     path.write_bytes(path.read_bytes()[:-10])

@@ -710,7 +710,7 @@ def test_a_run_that_lacks_a_file(lora: Path, tmp_path: Path, capsys):
     copied = shutil.copytree(lora, tmp_path / "run")
     for name, message in (
         ("rotation.json", "cannot read a rotation from"),
-        (ADAPTER, f"'{copied}' has no {ADAPTER}"),
+        (ADAPTER, f"{ADAPTER}' is missing, which the run left"),
         ("adapter_config.json", f"the folder '{copied}' holds no config.json"),
     ):
         assert run("--model", str(copied), "--tasks", "concadia", "--out", str(tmp_path / name)) == 0
