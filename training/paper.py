@@ -129,8 +129,8 @@ def _alone(out: Path) -> Iterator[None]:
         UserError: it cannot be written, leads elsewhere, or another command is at work there.
     """
     try:
-        check_tree(out)
         (out / "logs").mkdir(parents=True, exist_ok=True)
+        check_tree(out)
         lock = FileLock(out / LOCK, timeout=0)
         lock.acquire()
     except Timeout as error:

@@ -104,6 +104,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.data import load_pairs
     from interp.data.norms import load_norms
     from interp.results.sweep_run import keep_ratings
+    from interp.runs.cells import SweepManifest
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, has_examples, keep_examples
     from interp.runs.folder import RunFolder, check_folder, update_manifest
@@ -116,6 +117,8 @@ def sweep(config: SweepConfig) -> int:
     config.check()
     check_device(config.device)
     check_folder(config.folder)
+    if RunFolder(config.folder).manifest_path.is_file():
+        RunFolder(config.folder).manifest_as(SweepManifest)  # before anything in it is replaced
     objective = find_objective(config.objective)
     norms = load_norms(config.norms)
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit or DEFAULT_LIMIT)

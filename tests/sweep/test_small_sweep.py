@@ -41,7 +41,7 @@ SHARES = (
 )  # fmt: skip
 EXACT, ROUNDED = 1e-9, 1e-5
 # What is said in units of the gap, here 0.04, or of a shift has the rounding of scores divided by it.
-IN_GAPS = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere")
+IN_GAPS = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere", "beta")  # quotients
 RELATIVE = 2e-5
 LARGEST_ANGLE = 0.1  # degrees between what two searches of up to 150 steps find; it was less than 0.001
 

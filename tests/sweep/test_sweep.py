@@ -278,6 +278,16 @@ def test_a_damaged_cell_that_is_not_asked_for_is_said_before_anything_is_compute
     assert not (out / "cells" / "layer04-size002-seed0.json").exists()
 
 
+def test_a_manifest_that_is_none_is_left_as_it_is(done: Path, model: str, tmp_path: Path, capsys):
+    out = Path(shutil.copytree(done, tmp_path / "run"))
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": 7}))
+    before = (out / "manifest.json").read_bytes()
+    assert run("--model", model, "--out", str(out)) == 2
+    assert '["norm_sources"] is 7, not a mapping' in one_line(capsys)
+    assert (out / "manifest.json").read_bytes() == before
+
+
 def test_nothing_in_a_run_says_whose_it_is(done: Path):
     private = [socket.gethostname(), platform.release(), str(Path.home()), str(Path(__file__).parents[2])]
     said = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in private))

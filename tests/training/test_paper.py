@@ -127,7 +127,7 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     assert paper.main(arguments(small, data, out)) == 0
     shown = capsys.readouterr().out
     titles = ["base", *(f"{name}-seed0" for name in paper.RECIPES)]
-    assert sorted(path.name for path in out.iterdir()) == sorted([*titles, "logs", "tables"])
+    assert sorted(path.name for path in out.glob("[!.]*")) == sorted([*titles, "logs", "tables"])
     assert models(shown) == models(shown, "table2") == models(shown, "table3") == [f"{each} (n = 1)" for each in LABELS]
     assert {path.name for path in (out / "tables").iterdir()} == {
         f"table{number}.{kind}" for number in (1, 2, 3) for kind in ("csv", "md", "tex")
