@@ -11,6 +11,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from interp.clip.hub import on_hub
 from interp.clip.model import ModelError
 from interp.errors import quoted
 from interp.runs.content import Record, parse
@@ -52,7 +53,11 @@ def check_run(name: str) -> None:
 
 
 def locate(name: str) -> tuple[str, str]:
-    """Turn a model's name into what transformers takes, and a revision."""
+    """Turn a model's name into what transformers takes, and a revision.
+
+    Raises:
+        ModelError: there is no such model, or it is on the hub, which does not answer, and not in the cache.
+    """
     if name == "toy":
         return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
     if os.path.isdir(name):  # unlike Path.is_dir, never raises
@@ -64,7 +69,7 @@ def locate(name: str) -> tuple[str, str]:
         raise ModelError(
             f"no model '{name}': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"
         )
-    return hub, revision or "main"
+    return on_hub(name, hub, revision or "main")
 
 
 def first_line(error: BaseException) -> str:
