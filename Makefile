@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper figures notebooks bench test test-fast lint clean
+.PHONY: demo paper-toy paper figures notebooks bench test test-fast test-thorough lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -45,6 +45,10 @@ test: $(VENV)/.installed
 # All but what is marked slow: notebooks, benchmarks, whole commands, full-size models.
 test-fast: $(VENV)/.installed
 	$(TESTS) -m "not slow"
+
+# Whole sweeps on full disks, in parts and with bad inputs without end: a quarter of an hour more.
+test-thorough: $(VENV)/.installed
+	$(TESTS) -m thorough
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

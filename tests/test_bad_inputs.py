@@ -16,6 +16,7 @@ CASES = 24  # `python -m tests.bad_inputs` has any number
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_sample_of_bad_inputs_is_refused_or_survived():
     command = [sys.executable, "-m", "tests.bad_inputs", "--count", str(CASES)]
     done = subprocess.run(

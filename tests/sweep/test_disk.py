@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
          "--layers", "4-5", "--sizes", "2,6", "--jobs", "2"]  # fmt: skip

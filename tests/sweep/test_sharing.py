@@ -58,6 +58,7 @@ def test_cells_that_another_job_is_at_work_on_are_left_to_it(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     model = ["--model", small.name]
     assert sweep.main([*SMALL, *model, "--out", str(tmp_path / "whole")]) == 0

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 LAYERS, SIZES = (3, 4), (2, 6)
 ATTRIBUTED, N_STEPS = 4, 5
-CHECKED = ((3, 6), (4, 2))
+CHECKED = ((3, 6), pytest.param(4, 2, marks=pytest.mark.thorough))
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
     assert kept["words"] != tuned.cells[layer, size]["words"]
     run = interp.load_sweep(tuned.folder)
     assert run.shows_tuned
-    assert run.shown(Place(layer, size, 0))["words"] == kept["words"]
+    assert json.loads(json.dumps(run.shown(Place(layer, size, 0))["words"])) == kept["words"]
     assert "of the model fine-tuned at the chosen cell" in (tuned.folder / "report.html").read_text()
 
 

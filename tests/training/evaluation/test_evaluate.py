@@ -722,7 +722,7 @@ def test_a_run_that_lacks_a_file(lora: Path, tmp_path: Path, capsys):
         (copied / name).write_bytes(content)
     (copied / "manifest.json").write_text('{"settings": {"kind": "finetune"}}')
     assert run("--model", str(copied), "--tasks", "concadia", "--out", str(tmp_path / "out")) == 2
-    assert 'manifest.json" there is {"kind": "finetune"}' in one_line(capsys)
+    assert 'manifest.json" ["settings"] is {"kind": "finetune"}' in one_line(capsys)
     assert not (tmp_path / "out").exists()
 
 
