@@ -1,7 +1,9 @@
-"""Shape aliases, so that a signature says what a tensor is (jaxtyping; checked at run time in the tests only)."""
+"""Shape aliases, so that a signature says what a tensor is (jaxtyping; checked at run time in the tests only); and what
+a tensor holds, for checksums."""
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -10,4 +12,9 @@ Streams = Float[Tensor, "n d"]
 Basis = Float[Tensor, "d k"]
 Pixels = Float[Tensor, "n channels height width"]
 
-__all__ = ["Basis", "Bool", "Embeddings", "Float", "Int", "Pixels", "Streams", "Tensor"]
+__all__ = ["Basis", "Bool", "Embeddings", "Float", "Int", "Pixels", "Streams", "Tensor", "bytes_of"]
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """The numbers of a tensor as they lie in memory, in the order of its indices."""
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data

@@ -17,6 +17,7 @@ from interp.errors import UserError
 from interp.runs.content import parse
 from interp.runs.files import StoreError, check_file, write_atomic
 from interp.runs.folder import RunFolder
+from interp.tensors import bytes_of
 
 
 class CheckpointError(UserError):
@@ -105,5 +106,5 @@ def _checksum(flat: Mapping[str, torch.Tensor]) -> str:
     found = hashlib.sha256()
     for name, tensor in sorted(flat.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+        found.update(bytes_of(tensor))
     return found.hexdigest()

@@ -35,8 +35,9 @@ from interp.data.norms import load_norm
 from interp.data.toy_scenes import VALUES, Scene, alike_scenes, sample_scenes
 from interp.data.toy_texts import KINDS, write, write_pair
 from interp.errors import UserError
+from interp.runs.content import to_json
 from interp.runs.files import write_atomic
-from interp.runs.folder import check_folder, to_json
+from interp.runs.folder import check_folder
 from training.pretrain_looks import embed_texts, measure, pixels
 
 

@@ -56,10 +56,8 @@ def read_adapter(folder: Path) -> AdapterSettings:
 
     path = folder / ADAPTER_CONFIG
     given: dict[str, Any] = read_json(path, dict[str, Any])
-    usual, known = (
-        {**LoraConfig().to_dict(), "auto_mapping": AUTO_MAPPING},
-        {one.name for one in fields(AdapterSettings)},
-    )
+    usual = {**LoraConfig().to_dict(), "auto_mapping": AUTO_MAPPING}
+    known = {one.name for one in fields(AdapterSettings)}
     for key, value in given.items():
         if key not in known and value not in (None, False, [], {}, "", usual.get(key)):
             raise ModelError(f"'{path}' sets {key[:80]}, which is not known here; only plain LoRA adapters are read")

@@ -15,7 +15,7 @@ from interp.clip.model import Clip, embed_images
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest, texts_of
 from interp.runs.files import StoreError, check_file, write_atomic
-from interp.tensors import Embeddings
+from interp.tensors import Embeddings, bytes_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -208,5 +208,4 @@ def _write(path: Path, embeddings: Embeddings) -> tuple[str, ...]:
 
 def _about(path: Path, embeddings: Embeddings) -> dict[str, str]:
     """Of what they are, and their checksum."""
-    content = embeddings.cpu().view(-1).view(torch.uint8).numpy().data
-    return {"of": path.stem, "checksum": hashlib.sha256(content).hexdigest()}
+    return {"of": path.stem, "checksum": hashlib.sha256(bytes_of(embeddings)).hexdigest()}

@@ -20,6 +20,7 @@ from interp.clip.model_files import check_files, check_run, first_line, locate, 
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
 from interp.clip.trust import check_trust, name_in
+from interp.tensors import bytes_of
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
@@ -206,7 +207,7 @@ def _fingerprints(model: CLIPModel, tokenizer: Any, processor: Any) -> tuple[str
     """Of the whole model, and of the part that embeds images."""
     whole, images = hashlib.sha256(), hashlib.sha256()
     for key, value in sorted(model.state_dict().items()):
-        content = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+        content = bytes_of(value)
         for state in (whole, images) if key.startswith(("vision_model.", "visual_projection.")) else (whole,):
             state.update(key.encode())
             state.update(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from interp.data.words import NO_TEXT
 from interp.errors import UserError
 from interp.tensors import Embeddings, Float, Int, Pixels, Tensor
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 Tower = Literal["text", "vision"]
-NO_TEXT = re.compile("[\0\ud800-\udfff]")  # in a text: NUL, and half of a surrogate pair
 
 
 class ModelError(UserError):

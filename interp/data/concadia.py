@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
@@ -14,10 +13,10 @@ from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file, too_large
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import Pair, PairSet
+from interp.data.words import NO_TEXT
 from interp.errors import quoted, shown
 
 TEXTS, ARTICLE = "wiki_split.json", "article_id"
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def load_concadia(folder: Path | str) -> PairSet:
@@ -81,7 +80,7 @@ def _pair(item: Any, number: int, folder: Path) -> Pair:
             holder = shown(holder)
         if not isinstance(holder, str):
             raise wrong(f"has no text as '{keys[0]}'")
-        if bad := _NO_TEXT.search(holder):
+        if bad := NO_TEXT.search(holder):
             raise wrong(f"has U+{ord(bad[0]):04X} in '{keys[0]}', which is no letter")
         if not holder.strip():
             raise wrong(f"has an empty {keys[0]}")

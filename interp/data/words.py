@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # in a text: NUL, and half of a surrogate pair
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",

@@ -17,7 +17,7 @@ from interp.errors import UserError
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
 from interp.show.markup import table
-from interp.tensors import Basis, Float, Streams, Tensor
+from interp.tensors import Basis, Float, Streams, Tensor, bytes_of
 
 if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
@@ -158,7 +158,7 @@ class _RotationFile(TypedDict):
 
 
 def _digest(basis: Basis) -> str:
-    return hashlib.sha256(basis.contiguous().view(-1).view(torch.uint8).numpy().data).hexdigest()
+    return hashlib.sha256(bytes_of(basis)).hexdigest()
 
 
 def swap(base: Streams, source: Streams, basis: Basis) -> Streams:

@@ -143,7 +143,7 @@ def _rotations(
     searched.
 
     Sizes that are searched beside each other change the last digits of what is found, so the search is always of all
-    sizes of the sweep. Rotations are saved when all have been found, and never in the place of one that is there.
+    sizes of the sweep. Rotations of the cells named are saved when all have been found; others stay as they are.
     """
     try:
         return [kept_rotation(folder, place) for place in places]
