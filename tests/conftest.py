@@ -10,7 +10,13 @@ from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  (the hook finds it among the modules that are loaded)
 
-hook = install_import_hook(["interp", "training", "figures"], "tests.typecheck.check")
+ROOT = Path(__file__).parents[1]
+# Words and cells of tables: no arrays, and so many calls that checking them would take most of the time.
+UNCHECKED = {"interp.data.tables", *(f"interp.data.{path.stem}" for path in ROOT.glob("interp/data/toy*.py"))}
+ROOMS = [".".join(path.relative_to(ROOT).with_suffix("").parts)
+         for folder in ("interp", "interp/data") for path in sorted((ROOT / folder).glob("[a-z]*"))
+         if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.name != "data"]  # fmt: skip
+hook = install_import_hook(["training", "figures", *(set(ROOMS) - UNCHECKED)], "tests.typecheck.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

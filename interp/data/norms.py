@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -103,6 +104,12 @@ def load_norm(spec: str) -> Norm:
         return Norm(name, f"file {Path(path).name}", ratings)
     if name not in SOURCES:
         raise DataError(f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {_GLASGOW}=FILE.csv")
+    return _known(name)
+
+
+@cache
+def _known(name: str) -> Norm:
+    """A norm of `SOURCES`, read once: what is shipped or installed stays as it is."""
     known = SOURCES[name]
     with known.table() as file:
         return Norm(name, known.source, _ratings(read_table(file), known.value))
