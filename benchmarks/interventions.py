@@ -112,12 +112,12 @@ def das_step(
     known = pairs.run.take(torch.cat([source, source + n])).stream(layer)[:, None]
     torch.testing.assert_close(peer_loss(known), peer_loss(), atol=CLOSE, rtol=CLOSE)
     name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
-    least, step = machine.seconds(push_work(clip, layer, length, backward=True)), _stepper([own], own_loss)
+    least, step = machine.seconds(push_work(clip, layer, length, backward=True)), stepper([own], own_loss)
     peers = {"pyvene": peer_loss, "pyvene, given the sources' streams": partial(peer_loss, known)}
     for peer, loss in list(peers.items())[: 2 if whole else 1]:
         plain = peer == "pyvene"
         yield side_by_side(
-            (name, peer), _stepper(list(turn.parameters()), loss), step, goal=(">=", goal) if plain else None,
+            (name, peer), stepper(list(turn.parameters()), loss), step, goal=(">=", goal) if plain else None,
             repeats=repeats, inner=10, least=least if plain else None,
         )  # fmt: skip
 
@@ -149,7 +149,8 @@ def _check_gradients(
         raise RuntimeError(f"the gradient is {float(grad.norm())} along itself, by pyvene's losses {slope}")
 
 
-def _stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor]) -> Callable[[], float]:
+def stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor]) -> Callable[[], float]:
+    """A step of Adam on a loss, which it returns."""
     optimizer = torch.optim.Adam(parameters, lr=SearchConfig().lr)
 
     def step() -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import attributions, before, finetune, growth, interventions, toy_cell
+from benchmarks import attributions, before, finetune, growth, interventions, prefix_cache, toy_cell
 from benchmarks.material import concadia_lengths, typical_lengths
 from benchmarks.measure import Machine, Result, describe, measure_machine
 from interp import cli
@@ -32,6 +32,7 @@ operations and bytes that the step cannot avoid, at the measured rates of a matr
 EPILOG = """\
 groups:
   interventions    counterfactual scores and DAS steps, against pyvene
+  prefix           the same, against a prefix cache: kept streams, all positions of the blocks above run again
   finetune         an IIT-DAS step, against a behavioral one and against pyvene
   cell             a step of one fine-tuned cell of the toy, against peft's own forward pass
   attributions     mediated integrated gradients, against captum
@@ -43,7 +44,7 @@ examples:
   python -m benchmarks.run --quick --concadia data/concadia
       the cheaper bars, with few repetitions
   python -m benchmarks.run --concadia data/concadia --json results.json"""
-GROUPS = ("interventions", "finetune", "cell", "attributions", "cache", "sweep", "growth")
+GROUPS = ("interventions", "prefix", "finetune", "cell", "attributions", "cache", "sweep", "growth")
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def _measure(options: Options, groups: list[str], machine: Machine, lengths: lis
     whole = not options.quick
     if "interventions" in groups:
         yield from interventions.measure(machine, repeats, whole)
+    if "prefix" in groups:
+        yield from prefix_cache.measure(repeats)
     if "finetune" in groups:
         yield from finetune.measure(machine, repeats, lengths)
     if "cell" in groups:

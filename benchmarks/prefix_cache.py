@@ -1,0 +1,108 @@
+"""Counterfactual scores and DAS steps against a prefix cache: the strongest rival that one could write in a day.
+
+It keeps the streams of all positions at the layer of the site and never runs the blocks below it again; sources, too,
+are streams that it kept. The blocks above run again at all positions, padded, by transformers' own layers with fused
+attention. What is left of our advantage is that a change at EOT, the last position, concerns no other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.interventions import BATCH, CLOSE, SIZE, stepper
+from benchmarks.material import random_images, random_tokens, vit_b32
+from benchmarks.measure import Result, side_by_side
+from interp.clip.model import Clip, Tokens
+from interp.clip.sites import Site
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.interchange import interchange
+from interp.interventions.rotation import Rotation, random_basis, swap_span
+from interp.methods.pairs import PairRun, clean_scores
+from interp.methods.search import counterfactual_loss, das_losses
+from interp.tensors import Tensor
+
+BARS = ((77, 20.0), (32, 6.0))  # tokens, and the least ratio
+PEER = "prefix cache"
+
+
+def measure(repeats: int) -> Iterator[Result]:
+    """All bars of this file."""
+    clip = vit_b32()
+    for length, goal in BARS:
+        for layer in (6, 11):
+            yield scores(clip, layer, length, goal, repeats)
+        yield das_step(clip, 10, length, goal, repeats)
+
+
+def scores(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> Result:
+    """Scores of counterfactuals of a fixed rotation; both sides have run all texts before."""
+    draw = np.random.default_rng(0)
+    base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
+    images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
+    rotation = Rotation(basis, Site("text", layer))
+    runs = [clean_texts(clip, tokens, [layer]) for tokens in (base, source)]
+    kept, given = streams(clip, base, layer), streams(clip, source, layer)[:, -1].clone()
+
+    @torch.inference_mode()
+    def peer() -> Tensor:
+        return (run_again(clip, layer, kept, swap_span(kept[:, -1], given, basis)) * images).sum(-1)
+
+    def ours() -> Tensor:
+        return (interchange(*runs, rotation) * images).sum(-1)
+
+    torch.testing.assert_close(ours(), peer(), atol=CLOSE, rtol=0)
+    name = f"counterfactual scores, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
+    return side_by_side((name, PEER), peer, ours, goal=(">=", goal), repeats=repeats, inner=5)
+
+
+def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> Result:
+    """An optimizer step of a search; the rival takes the same gradient through the blocks at all positions."""
+    draw, n, site = np.random.default_rng(0), BATCH // 2, Site("text", layer)
+    tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
+    pairs = PairRun(clean_texts(clip, tokens, [layer]), images, clip.logit_scale)
+    base_logits = clean_scores(pairs, site) * pairs.logit_scale
+    rows, source = torch.arange(n), torch.arange(n).roll(1)
+    free = random_basis(clip.width("text"), SIZE, torch.Generator().manual_seed(0)).contiguous()
+    both = streams(clip, tokens, layer).clone()
+    kept, given = both.roll(n, 0), both[torch.cat([source, source + n]), -1]
+    theirs, own = (torch.nn.Parameter(free.clone()) for _ in range(2))
+
+    def peer_loss() -> Tensor:
+        changed = swap_span(kept[:, -1], given, theirs)
+        logits = (run_again(clip, layer, kept, changed) * images.repeat(2, 1)).sum(-1) * clip.logit_scale
+        return counterfactual_loss(base_logits, logits)
+
+    def own_loss() -> Tensor:
+        swaps = [lambda base, other: swap_span(base, other, own)]
+        return das_losses(pairs, site, swaps, source, base_logits, rows)[0]
+
+    torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
+    gradients = [torch.autograd.grad(loss(), of)[0] for loss, of in ((own_loss, own), (peer_loss, theirs))]
+    torch.testing.assert_close(*gradients, atol=1e-4 * float(gradients[0].abs().max()), rtol=0)
+    name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
+    return side_by_side(
+        (name, PEER), stepper([theirs], peer_loss), stepper([own], own_loss), goal=(">=", goal), repeats=repeats,
+        inner=5,
+    )  # fmt: skip
+
+
+@torch.inference_mode()
+def streams(clip: Clip, tokens: Tokens, layer: int) -> Tensor:
+    """The residual stream at all positions after a layer, of texts of one length."""
+    hidden: Tensor = clip.model.text_model.embeddings(input_ids=tokens.ids)
+    for block in clip.model.text_model.encoder.layers[:layer]:
+        hidden = block(hidden, None, is_causal=True)
+    return hidden
+
+
+def run_again(clip: Clip, layer: int, kept: Tensor, changed: Tensor) -> Tensor:
+    """Unit-norm embeddings, if EOT's stream after a layer is another one."""
+    hidden = torch.cat([kept[:, :-1], changed[:, None]], dim=1)
+    for block in clip.model.text_model.encoder.layers[layer:]:
+        hidden = block(hidden, None, is_causal=True)
+    last = clip.model.text_model.final_layer_norm(hidden[:, -1])
+    return functional.normalize(clip.model.text_projection(last), dim=-1)
