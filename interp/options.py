@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from interp.cli import option
+from interp.cluster import check_cluster
 from interp.data import DATA_HELP
 
 
@@ -25,6 +26,26 @@ class DeviceOptions:
     """The device."""
 
     device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where the work is done."""
+
+    engine: Literal["local", "ray"] = option(
+        "local", "processes on this machine, or a Ray cluster (extra ray)", choices=("local", "ray")
+    )
+    address: str | None = option(
+        None, "of the Ray cluster, as ray start says it, or auto; by default one is started on this machine"
+    )
+    gpus_per_cell: float | None = option(
+        None, "GPUs, or the share of one, that a Ray cluster gives a cell (training.paper: a run); by default 1 where "
+        "there is work for it", metavar="0.25",
+    )  # fmt: skip
+
+    def check_engine(self) -> None:
+        """Raise `UserError` for options that do not go together, or if Ray is asked for and not installed."""
+        check_cluster(self.address, self.gpus_per_cell, wanted=self.engine == "ray")
 
 
 @dataclass(frozen=True)

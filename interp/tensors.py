@@ -17,4 +17,6 @@ __all__ = ["Basis", "Bool", "Embeddings", "Float", "Int", "Pixels", "Streams", "
 
 def bytes_of(tensor: Tensor) -> memoryview:
     """The numbers of a tensor as they lie in memory, in the order of its indices."""
-    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+    flat = tensor.detach().cpu().contiguous().view(-1)
+    # Of a single number any stride is contiguous to torch, but only 1 can be viewed as bytes.
+    return flat.as_strided(flat.shape, (1,)).view(torch.uint8).numpy().data

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock, Timeout
 
 from interp import cli
-from interp.cli import option
+from interp.cluster import cluster, go_to
 from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError
-from interp.options import DataOptions, ModelOptions, TransferOptions
 from interp.runs.files import LOCK, check_tree
+from training.experiment import RECIPES, Experiment, PaperConfig
 
 PROG = "python -m training.paper"
 DESCRIPTION = """\
@@ -40,26 +37,6 @@ files in the folder:
   tables/                     the tables as CSV, Markdown and LaTeX
   logs/                       what each run printed"""
 MOST_PROCESSES, MOST_SEEDS = 256, 1000
-PATIENCE = 10.0  # seconds that a command has to end before it is killed
-# name -> options; the first line of each table is the base
-RECIPES = {
-    "behavioral-full": ("--objective", "behavioral", "--tuning", "full"),
-    "behavioral-lora": ("--objective", "behavioral", "--tuning", "lora"),
-    "iit-das-lora": ("--objective", "iit-das", "--tuning", "lora"),
-    "joint-lora": ("--objective", "joint", "--tuning", "lora"),
-}
-
-
-@dataclass(frozen=True)
-class PaperConfig(TransferOptions, ModelOptions, DataOptions):
-    """The experiments."""
-
-    preset: Literal["toy", "paper"] = option("toy", "settings of the fine-tunings", choices=("toy", "paper"))
-    blv: str | None = option(None, "folder with blv_ratings.csv and images/")
-    seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2")
-    max_steps: int | None = option(None, "most optimizer steps of each run")
-    jobs: int | None = option(None, "runs at a time; by default one for each core, at most 4, or one on a GPU")
-    out: str = option("runs/paper-toy", "folder for runs, evaluations and tables")
 
 
 def preset(given: PaperConfig) -> dict[str, str]:
@@ -91,25 +68,38 @@ def paper(config: PaperConfig) -> int:
 
     cli.require_positive(config, "jobs", "max_steps")
     cli.require_at_most(config, jobs=MOST_PROCESSES)
+    config.check_engine()
     seeds = cli.parse_ints(config.seeds, "--seeds")
     if len(seeds) > MOST_SEEDS:
         raise UserError(f"--seeds names {len(seeds)} seeds; the most are {MOST_SEEDS}: name fewer")
     if absent := missing(config):
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
-    gpu = torch.cuda.is_available()
-    jobs = config.jobs or (1 if gpu else min(4, cli.cores()))
-    runs = [Experiment(config, "base", None, gpu)]
-    runs += [Experiment(config, name, seed, gpu) for seed in seeds for name in RECIPES]
     out = Path(config.out)
-    with (
-        _alone(out),
-        ThreadPoolExecutor(jobs) as pool,
-        tqdm(total=len(runs), desc="runs", unit="run", disable=None) as bar,
-    ):
-        try:
-            for future in as_completed([pool.submit(run.carry_out, threads=None if gpu else 1) for run in runs]):
-                future.result()
+    with _alone(out):
+        on_cluster = config.engine == "ray"
+        wanted = [Experiment(config, name, seed, torch.cuda.is_available()) for name, seed in experiments(seeds)]
+        with (
+            closing(_on_cluster(config, seeds) if on_cluster else _here(config, wanted)) as done,
+            tqdm(total=len(wanted), desc="runs", unit="run", disable=None) as bar,
+        ):
+            for _ in done:
                 bar.update()
+        print(compare([run.folder for run in wanted], out / "tables"))
+    return 0
+
+
+def experiments(seeds: Sequence[int]) -> list[tuple[str, int | None]]:
+    """Names and seeds of the experiments, the base first."""
+    return [("base", None), *((name, seed) for seed in seeds for name in RECIPES)]
+
+
+def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[None]:
+    """Carry out experiments in processes of this machine; yields as each is done."""
+    with ThreadPoolExecutor(config.jobs or (1 if runs[0].gpu else min(4, cli.cores()))) as pool:
+        try:
+            for future in as_completed([pool.submit(run.carry_out) for run in runs]):
+                future.result()
+                yield
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for run in runs:
@@ -117,8 +107,23 @@ def paper(config: PaperConfig) -> int:
             for run in runs:
                 run.end()
             raise
-    print(compare([run.folder for run in runs], out / "tables"))
-    return 0
+
+
+def _on_cluster(config: PaperConfig, seeds: Sequence[int]) -> Generator[None]:
+    """Carry out all experiments on the nodes of a Ray cluster; yields as each is done."""
+    gpus = config.gpus_per_cell
+    with cluster(config.address, gpus=gpus or 0.0, most=config.jobs) as nodes:
+        if gpus is None and nodes.gpus_there:
+            nodes = replace(nodes, gpus=1.0)
+        _ = nodes.room
+        task = partial(_carry_out, config, Path.cwd(), nodes.gpus > 0)
+        for _ in nodes.as_done(task, experiments(seeds)):
+            yield
+
+
+def _carry_out(config: PaperConfig, start: Path, gpu: bool, which: tuple[str, int | None]) -> None:
+    go_to(start, Path(config.out))
+    Experiment(config, *which, gpu).carry_out()
 
 
 @contextmanager
@@ -141,99 +146,6 @@ def _alone(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@dataclass
-class Experiment:
-    """One model: fine-tuned, unless it is the base, and evaluated, in processes of its own.
-
-    Attributes:
-        seed: None for the base.
-    """
-
-    config: PaperConfig
-    name: str
-    seed: int | None
-    gpu: bool
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    stopped: bool = field(default=False, init=False)
-    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-
-    @property
-    def title(self) -> str:
-        """The recipe, and the seed if it has one."""
-        return self.name if self.seed is None else f"{self.name}-seed{self.seed}"
-
-    @property
-    def folder(self) -> Path:
-        """Where the run is kept."""
-        return Path(self.config.out) / self.title
-
-    def carry_out(self, *, threads: int | None) -> None:
-        """Run both commands, or go on with them; what is done already costs a few seconds."""
-        config, own = self.config, ["--model", self.config.model, "--data", self.config.data]
-        for name in ("kinds", "split", "limit", "tokenizer"):
-            own += [f"--{name}", str(value)] if (value := getattr(config, name)) is not None else []
-        bad = ["--skip-bad-images"] if config.skip_bad_images else []
-        own += ["--trust-run"] if config.trust_run else []
-        if self.seed is not None:
-            most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
-            self._call(
-                "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, *bad, "--seed", str(self.seed),
-                "--out", str(self.folder), "--resume", threads=threads,
-            )  # fmt: skip
-            own = ["--model", str(self.folder), "--trust-run", "--out", str(self.folder / "evaluation")]
-        else:
-            own += ["--out", str(self.folder)]
-        for name in ("blv", "transfer"):
-            own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
-        self._call(
-            "evaluate",
-            *own,
-            *bad,
-            "--preset",
-            config.preset,
-            "--device",
-            "cuda" if self.gpu else "cpu",
-            threads=threads,
-        )
-
-    def stop(self) -> None:
-        """Ask the command that is running to end, and start no other."""
-        with self.lock:
-            self.stopped = True
-            if self.process is not None:
-                self.process.terminate()
-
-    def end(self) -> None:
-        """Wait for a command that was stopped, and kill it with all its children if it takes too long."""
-        if self.process is None or self.process.stdin is None:
-            return
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.stdin.close()
-
-    def _call(self, command: str, *arguments: str, threads: int | None) -> None:
-        log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
-        few = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
-        with log.open("wb") as file:
-            with self.lock:
-                if self.stopped:
-                    return
-                # see `training.leashed` for what the pipe is for
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "training.leashed", f"training.{command}", *arguments],
-                    stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **few},
-                    start_new_session=True,
-                )  # fmt: skip
-            status = self.process.wait()
-            if self.process.stdin is not None:
-                self.process.stdin.close()
-        if status != 0 and not self.stopped:
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            last = lines[-1].removeprefix("error: ") if lines else f"exit status {status}"
-            raise UserError(f"{self.title}: {last} (all it said: {log}); mend that, then the same command goes on")
 
 
 def missing(config: PaperConfig) -> list[str]:

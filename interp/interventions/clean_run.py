@@ -7,7 +7,7 @@ run. The vision tower is not causal: there only the part below the site is reuse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -95,24 +95,22 @@ class TextRun:
         """Texts of similar length."""
         return length_batches(self.tokens.eot[self.rows], size)
 
-    def save(self, path: Path) -> None:
-        """Write the tensors to one safetensors file; `load` maps it into memory, shared between processes."""
-        from safetensors.torch import save_file
+    @property
+    def words(self) -> str:
+        """The words of all texts, in one."""
+        return "\n".join("\t".join(words) for words in self.tokens.words)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it holds but the words, by name and on the CPU; see `of_tensors`."""
         flat = {"ids": self.tokens.ids, "eot": self.tokens.eot, "word_of": self.tokens.word_of}
         flat |= {"starts": self.starts, "rows": self.rows}
         for name, table in (("streams", self.streams), ("keys", self.keys), ("values", self.values)):
             flat |= {f"{name}.{number}": tensor.cpu().contiguous() for number, tensor in table.items()}
-        save_file(flat, path, metadata={"words": "\n".join("\t".join(words) for words in self.tokens.words)})
+        return flat
 
     @classmethod
-    def load(cls, clip: Clip, path: Path) -> TextRun:
-        """Read what `save` wrote, for the same model."""
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            text = file.metadata()["words"]
+    def of_tensors(cls, clip: Clip, flat: Mapping[str, Tensor], text: str) -> TextRun:
+        """The run, for the same model, whose `tensors` and `words` are given; layers and blocks can be missing."""
         tables: dict[str, dict[int, Tensor]] = {"streams": {}, "keys": {}, "values": {}}
         for key, tensor in flat.items():
             name, _, number = key.partition(".")
@@ -121,6 +119,21 @@ class TextRun:
         words = tuple(tuple(line.split("\t")) if line else () for line in text.split("\n"))
         tokens = Tokens(flat["ids"], flat["eot"], words, flat["word_of"], 0)
         return cls(clip, tokens, tables["streams"], tables["keys"], tables["values"], flat["starts"], flat["rows"])
+
+    def save(self, path: Path) -> None:
+        """Write the tensors to one safetensors file; `load` maps it into memory, shared between processes."""
+        from safetensors.torch import save_file
+
+        save_file(self.tensors(), path, metadata={"words": self.words})
+
+    @classmethod
+    def load(cls, clip: Clip, path: Path) -> TextRun:
+        """Read what `save` wrote, for the same model."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return cls.of_tensors(clip, flat, file.metadata()["words"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from interp.options import (
     AttributionOptions,
     DataOptions,
     DeviceOptions,
+    EngineOptions,
     ModelOptions,
     SourceOptions,
     TransferOptions,
@@ -33,7 +34,7 @@ FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # by default: the wid
 
 @dataclass(frozen=True)
 class SweepConfig(
-    SourceOptions, AttributionOptions, TransferOptions, ModelOptions, DataOptions, DeviceOptions,
+    SourceOptions, AttributionOptions, TransferOptions, ModelOptions, DataOptions, DeviceOptions, EngineOptions,
 ):  # fmt: skip
     """The sweep."""
 
@@ -62,7 +63,9 @@ class SweepConfig(
     )  # fmt: skip
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
     jobs: int | None = option(
-        None, "processes, by default one for each core, at most 8; the numbers do not depend on it"
+        None,
+        "processes, by default one for each core, at most 8 (on a cluster: tasks at a time, by default as many as it "
+        "has room for); the numbers do not depend on it",
     )
     out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA")
     limit: int | None = option(
@@ -123,6 +126,11 @@ class SweepConfig(
         _ = self.part
         if self.shard is not None and self.merge:
             raise UserError("--shard does a part, and --merge what follows when all are done; give one of them")
+        if self.shard is not None and self.engine != "local":
+            raise UserError(
+                "--shard divides a sweep among jobs, and --engine ray among the workers of a cluster; give one"
+            )
+        self.check_engine()
         layers, sizes, seeds = self.layer_list, self.size_list or [0], self.seed_list
         cli.require_positive(self, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")
         cli.require_at_most(self, n_steps=MOST_POINTS, jobs=MOST_PROCESSES)

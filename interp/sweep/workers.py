@@ -1,4 +1,4 @@
-"""Compute the cells of a sweep, here or in several processes; the numbers are the same.
+"""Compute the cells of a sweep: here, in several processes or on a cluster; the numbers are the same.
 
 Each process computes with one thread, also where there is only one process, so that no sum is taken in another order.
 What is computed once for all cells lies on disk, and is mapped into the memory of all processes.
@@ -14,30 +14,35 @@ from itertools import groupby
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from tqdm import tqdm
 
-from interp.attribution.all_layers import PathRun, TextPath, run_path
-from interp.attribution.baselines import content_baselines, default_baselines
-from interp.attribution.checked import checked_texts
-from interp.attribution.integral import PathSettings
-from interp.attribution.result import TOLERANCE
 from interp.cli import cores
-from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
-from interp.errors import UserError
 from interp.interventions.clean_run import TextRun
-from interp.methods.pairs import PairRun
+from interp.runs.files import remove_unfinished
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.sweep.cell import Bench, compute_layer, search_layer
-from interp.sweep.pool import processes
+from interp.sweep.cell import compute_layer, search_layer
+from interp.sweep.on_ray import RayPool, on_ray
+from interp.sweep.pool import Pool, processes
 from interp.sweep.progress import CellsProgress, rotations_found
+from interp.sweep.tasks import (
+    CONTENT_PATHS,
+    PATHS,
+    cells_task,
+    keep_path,
+    make_bench,
+    on_disk,
+    path_task,
+    paths_done,
+    search_task,
+    train_task,
+)  # fmt: skip
+from interp.sweep.tasks import prepare as prepare_process
 from interp.sweep.work import Work
 
 MOST_JOBS = 8  # by default: each process holds a model of its own
-# in the cache; those of paths, of all words and of content words alone, with a file for each text that has one
-CLEAN, PATHS, CONTENT_PATHS = "clean-run.safetensors", "paths", "content-paths"
+CLEAN = "clean-run.safetensors"  # in the cache
 WORK = "work"  # in the cache: what `Work` holds, as multiprocessing itself would send it
 
 
@@ -47,7 +52,8 @@ def compute(
 ) -> None:  # fmt: skip
     """Compute cells and write them to the run folder, showing progress.
 
-    By default there is a process for each core, at most `MOST_JOBS`, on a CPU, and one on other devices.
+    By default there is a process for each core, at most `MOST_JOBS`, on a CPU, and one on other devices; a cluster does
+    as many tasks as it has room for.
 
     Args:
         prepare: runs the texts; where there are several processes its result is kept on disk, and not here.
@@ -56,74 +62,34 @@ def compute(
     Raises:
         UserError: a process died; finished cells are kept.
     """
-    wanted = work.config.jobs or (min(cores(), MOST_JOBS) if work.config.device == "cpu" else 1)
+    of = work.config
+    wanted = of.jobs or (min(cores(), MOST_JOBS) if of.device == "cpu" else 1)
     count = min(wanted, max(len(keys), len(work.attributed_texts)))
     try:
-        with _on_disk(work):
+        with on_disk(work):
             work.cache.mkdir(mode=0o700, parents=True)  # nobody else is to put anything there
             for name in (PATHS, CONTENT_PATHS):
                 (work.cache / name).mkdir()
-        if count > 1:
-            rows = _save(work, prepare())
-            _in_processes(work, rows, count, keys, more)
+        run = prepare()
+        rows = _longest_first(work, run.tokens)
+        if of.engine == "ray":
+            with on_ray(work, run) as (nodes, room):
+                del run
+                _in_pool(work, nodes, room, rows, keys, more)
+            remove_unfinished(work.folder)  # of workers that were lost
+        elif count > 1:
+            with _processes(work, run, count) as pool:
+                del run
+                _in_pool(work, pool, count, rows, keys, more)
         else:
-            run = prepare()
-            with one_thread():
-                with _paths_bar(work) as bar:
-                    for row in _longest_first(work, run.tokens):
-                        _keep_path(work, clip, run.tokens, row)
-                        bar.update()
-                bench, folder = _bench(work, clip, run), RunFolder(work.folder)
-                first, then = _tasks(keys, 1, alone=work.trained is not None)
-                with _searches_bar(first) as searches:
-                    for cells in first:
-                        search_layer(bench, folder, cells)
-                        searches.update(len(cells))
-                with CellsProgress(work.folder, keys, at_once=1, searches=not first) as progress:
-                    for cells in then:
-                        compute_layer(bench, folder, cells, progress.look)
+            _here(work, clip, run, rows, keys)
     finally:
         shutil.rmtree(work.cache, ignore_errors=True)
-
-
-def _save(work: Work, run: TextRun) -> list[int]:
-    with _on_disk(work):
-        run.save(work.cache / CLEAN)
-    return _longest_first(work, run.tokens)
 
 
 def _longest_first(work: Work, tokens: Tokens) -> list[int]:
     """Numbers of the texts that are attributed, those that take most work first."""
     return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
-
-
-def _keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
-    row = work.attributed_texts[number : number + 1]
-    image = work.features.embeddings[row % len(work.features)]
-    text = tokens.take(row)
-    baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
-    for name, start in {**baselines, PATHS: default_baselines}.items():
-        settings = PathSettings(work.config.n_steps, baselines=start(clip, text))
-        path = run_path(clip, text, image, work.layers, settings, TOLERANCE)
-        with _on_disk(work):
-            path.save(_path_file(work, name, number))
-
-
-def _checked(work: Work) -> list[int]:
-    """Numbers of the texts that are attributed from the second baseline too."""
-    return checked_texts(len(work.attributed))
-
-
-def _path_file(work: Work, name: str, number: int) -> Path:
-    return work.cache / name / f"{number}.safetensors"
-
-
-@contextmanager
-def _on_disk(work: Work) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot keep what the cells share in '{work.cache}': {error}; choose another --out") from error
 
 
 def _searches_bar(groups: Sequence[Sequence[Place]]) -> tqdm:
@@ -166,77 +132,55 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _bench(work: Work, clip: Clip, run: TextRun) -> Bench:
-    features = work.features
-    pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
-    texts = run.tokens.take(work.attributed_texts)
-    paths, second = (
-        PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
-        for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
-    )
-    return Bench(
-        work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.sizes, work.norms,
-        work.trained,
-    )  # fmt: skip
-
-
-def _in_processes(
-    work: Work, rows: Sequence[int], count: int, keys: Sequence[Place], more: Callable[[], Sequence[Place]]
-) -> None:
-    with _on_disk(work):
+@contextmanager
+def _processes(work: Work, run: TextRun, count: int) -> Iterator[Pool]:
+    with on_disk(work):
+        run.save(work.cache / CLEAN)
         (work.cache / WORK).write_bytes(pickle.dumps(work))
-    with processes(count, _start, str(work.cache / WORK)) as pool:
+    del run  # it may be large, and lies on disk now
+    with processes(count, _begin, str(work.cache)) as pool:
+        yield pool
+
+
+def _begin(cache: str) -> None:
+    """Prepare a process of the pool."""
+    work: Work = pickle.loads((Path(cache) / WORK).read_bytes())
+    runs: list[TextRun] = []
+
+    def run(clip: Clip, _layer: int | None) -> TextRun:
+        if not runs:  # all of it is mapped into memory, and read where it is used
+            runs.append(TextRun.load(clip, Path(cache) / CLEAN))
+        return runs[0]
+
+    prepare_process(work, run)
+
+
+def _in_pool(
+    work: Work, pool: Pool | RayPool, at_once: int, rows: Sequence[int], keys: Sequence[Place],
+    more: Callable[[], Sequence[Place]],
+) -> None:  # fmt: skip
+    with _paths_bar(work) as bar:
+        pool.run_all(path_task, rows, lambda: bar.update(paths_done(work) - bar.n))
+    first, then = _tasks(keys, at_once, alone=work.trained is not None)
+    with _searches_bar(first) as bar:
+        pool.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
+    with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:
+        pool.run_all(cells_task, then, progress.look)
+    pool.run_all(train_task, more(), lambda: None)
+
+
+def _here(work: Work, clip: Clip, run: TextRun, rows: Sequence[int], keys: Sequence[Place]) -> None:
+    with one_thread():
         with _paths_bar(work) as bar:
-            pool.run_all(_path_task, rows, lambda: bar.update(_paths_done(work) - bar.n))
-        first, then = _tasks(keys, count, alone=work.trained is not None)
-        with _searches_bar(first) as bar:
-            pool.run_all(_search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
-        with CellsProgress(work.folder, keys, at_once=count, searches=not first) as progress:
-            pool.run_all(_cells_task, then, progress.look)
-        pool.run_all(_train_task, more(), lambda: None)
-
-
-def _paths_done(work: Work) -> int:
-    return sum(1 for _ in (work.cache / PATHS).iterdir())
-
-
-_here: tuple[Work, Clip, TextRun] | None = None  # of this worker process, set once when it starts
-
-
-def _start(path: str) -> None:
-    """Prepare a worker process."""
-    global _here
-    torch.set_num_threads(1)
-    work: Work = pickle.loads(Path(path).read_bytes())
-    of = work.config
-    clip = load_clip(of.model, tokenizer=of.tokenizer, device=of.device, trust=of.trust_run)
-    if clip.fingerprint != work.fingerprint:
-        raise UserError(f"the model '{work.config.model}' has changed since the sweep began; run it again")
-    _here = work, clip, TextRun.load(clip, work.cache / CLEAN)
-
-
-def _prepared() -> tuple[Work, Clip, TextRun]:
-    if _here is None:
-        raise RuntimeError("the worker process was not prepared")
-    return _here
-
-
-def _path_task(number: int) -> None:
-    work, clip, run = _prepared()
-    _keep_path(work, clip, run.tokens, number)
-
-
-def _search_task(keys: list[Place]) -> None:
-    work, clip, run = _prepared()
-    search_layer(_bench(work, clip, run), RunFolder(work.folder), keys)
-
-
-def _cells_task(keys: list[Place]) -> None:
-    work, clip, run = _prepared()
-    compute_layer(_bench(work, clip, run), RunFolder(work.folder), keys)
-
-
-def _train_task(place: Place) -> None:
-    work, clip, _ = _prepared()
-    if work.trained is not None:
-        work.trained.train(place, clip)
+            for row in rows:
+                keep_path(work, clip, run.tokens, row)
+                bar.update()
+        bench, folder = make_bench(work, clip, run), RunFolder(work.folder)
+        first, then = _tasks(keys, 1, alone=work.trained is not None)
+        with _searches_bar(first) as searches:
+            for cells in first:
+                search_layer(bench, folder, cells)
+                searches.update(len(cells))
+        with CellsProgress(work.folder, keys, at_once=1, searches=not first) as progress:
+            for cells in then:
+                compute_layer(bench, folder, cells, progress.look)

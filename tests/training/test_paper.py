@@ -29,9 +29,10 @@ from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
 from tests.oracles.plain_forward import one_line, random_texts
-from training import paper
+from training import experiment, paper
 from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
-from training.paper import PaperConfig, missing
+from training.experiment import PaperConfig
+from training.paper import missing
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +104,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         def terminate(self) -> None:
             pass
 
-    monkeypatch.setattr(paper, "subprocess", SimpleNamespace(Popen=InProcess, STDOUT=STDOUT, PIPE=PIPE))
+    monkeypatch.setattr(experiment, "subprocess", SimpleNamespace(Popen=InProcess, STDOUT=STDOUT, PIPE=PIPE))
     return seen
 
 
@@ -247,7 +248,7 @@ def test_the_preset_of_the_paper_reaches_every_command(monkeypatch: pytest.Monke
     monkeypatch.setattr(paper.Experiment, "_call", lambda self, *words, threads: called.append(words))
     config = cli.parse(PaperConfig, "", "", "", ["--preset", "paper"], paper.preset)
     for seed in (None, 4):
-        paper.Experiment(config, "base" if seed is None else "iit-das-lora", seed, gpu=True).carry_out(threads=None)
+        paper.Experiment(config, "base" if seed is None else "iit-das-lora", seed, gpu=True).carry_out()
     assert [words[0] for words in called] == ["evaluate", "finetune", "evaluate"]
     for command, *words in called:
         taken = (FinetuneConfig, preset) if command == "finetune" else (EvaluateConfig, evaluation_preset)
@@ -316,7 +317,7 @@ time.sleep(60)
 PARENT = """
 import sys
 from pathlib import Path
-from training.paper import Experiment, PaperConfig
+from training.experiment import Experiment, PaperConfig
 Experiment(PaperConfig(out=sys.argv[1]), "base", None, False)._call("asleep", threads=None)
 """
 

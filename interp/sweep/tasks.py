@@ -1,0 +1,160 @@
+"""What is done of a sweep in one place at a time: a path of attributions, a search, cells, a fine-tuning.
+
+A process that does such tasks is prepared once, with a model and the clean run of the texts; what it makes is written
+to the run folder, or to the cache in it, which all processes see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from interp.attribution.all_layers import PathRun, TextPath, run_path
+from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.checked import checked_texts
+from interp.attribution.integral import PathSettings
+from interp.attribution.result import TOLERANCE
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, Tokens
+from interp.errors import UserError
+from interp.interventions.clean_run import TextRun
+from interp.methods.pairs import PairRun
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+from interp.sweep.cell import Bench, compute_layer, search_layer
+from interp.sweep.finished import unfinished
+from interp.sweep.work import Work
+
+# in the cache: paths of all words and of content words alone, with a file for each text that has one
+PATHS, CONTENT_PATHS = "paths", "content-paths"
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a process does tasks with.
+
+    Attributes:
+        run: gives the clean run, with what is needed at a layer, or for None of all layers nothing but the texts.
+    """
+
+    work: Work
+    clip: Clip
+    run: Callable[[int | None], TextRun]
+
+
+_here: Prepared | None = None  # of this process, set once when it starts
+
+
+def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
+    """Prepare this process.
+
+    Raises:
+        UserError: the model is not what it was.
+    """
+    global _here
+    torch.set_num_threads(1)
+    of = work.config
+    clip = load_clip(of.model, tokenizer=of.tokenizer, device=of.device, trust=of.trust_run)
+    if clip.fingerprint != work.fingerprint:
+        raise UserError(f"the model '{of.model}' has changed since the sweep began; run it again")
+    _here = Prepared(work, clip, lambda layer: run(clip, layer))
+
+
+def is_prepared() -> bool:
+    """Whether this process can do tasks."""
+    return _here is not None
+
+
+def _prepared() -> Prepared:
+    if _here is None:
+        raise RuntimeError("the worker process was not prepared")
+    return _here
+
+
+def path_task(number: int) -> None:
+    """Run the paths of a text that is attributed, by its number among these, and keep them."""
+    here = _prepared()
+    keep_path(here.work, here.clip, here.run(None).tokens, number)
+
+
+def search_task(places: list[Place]) -> None:
+    """Search the rotations of cells of one layer."""
+    here = _prepared()
+    bench = make_bench(here.work, here.clip, here.run(places[0].layer))
+    search_layer(bench, RunFolder(here.work.folder), places)
+
+
+def cells_task(places: list[Place]) -> None:
+    """Compute the cells of one layer that are not done, perhaps by a process that then died."""
+    here = _prepared()
+    folder = RunFolder(here.work.folder)
+    missing, _ = unfinished(folder, places)
+    if missing:
+        compute_layer(make_bench(here.work, here.clip, here.run(places[0].layer)), folder, missing)
+
+
+def train_task(place: Place) -> None:
+    """Fine-tune at a cell."""
+    here = _prepared()
+    if here.work.trained is not None:
+        here.work.trained.train(place, here.clip)
+
+
+def keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
+    """Run the paths of a text from each of its baselines, and keep them in the cache."""
+    row = work.attributed_texts[number : number + 1]
+    image = work.features.embeddings[row % len(work.features)]
+    text = tokens.take(row)
+    baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
+    for name, start in {**baselines, PATHS: default_baselines}.items():
+        settings = PathSettings(work.config.n_steps, baselines=start(clip, text))
+        path = run_path(clip, text, image, work.layers, settings, TOLERANCE)
+        with on_disk(work):
+            path.save(_path_file(work, name, number))
+
+
+def paths_done(work: Work) -> int:
+    """How many texts have their paths."""
+    return sum(1 for _ in (work.cache / PATHS).iterdir())
+
+
+def make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
+    """What cells are computed from, of the clean run and of the paths in the cache."""
+    features = work.features
+    pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
+    texts = run.tokens.take(work.attributed_texts)
+    paths, second = (
+        PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
+        for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
+    )
+    return Bench(
+        work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.sizes, work.norms,
+        work.trained,
+    )  # fmt: skip
+
+
+def _checked(work: Work) -> Sequence[int]:
+    """Numbers of the texts that are attributed from the second baseline too."""
+    return checked_texts(len(work.attributed))
+
+
+def _path_file(work: Work, name: str, number: int) -> Path:
+    return work.cache / name / f"{number}.safetensors"
+
+
+@contextmanager
+def on_disk(work: Work) -> Iterator[None]:
+    """Say what is wrong with the disk in words.
+
+    Raises:
+        UserError: nothing can be kept in the cache.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot keep what the cells share in '{work.cache}': {error}; choose another --out") from error

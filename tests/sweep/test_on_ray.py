@@ -1,0 +1,140 @@
+"""A sweep on a Ray cluster: the numbers of one process, whatever happens to its workers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.clip.model import Clip
+from interp.interventions.clean_run import TextRun, clean_texts
+from interp.sweep import __main__ as sweep
+from interp.sweep.on_ray import _bytes, _is_needed, _tensor
+from tests.oracles.plain_forward import random_texts
+
+SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
+         "--layers", "4-5", "--sizes", "2,6"]  # fmt: skip
+with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
+
+
+@given(
+    st.sampled_from([torch.float32, torch.bfloat16, torch.float16, torch.int64]), st.integers(0, 5), st.integers(1, 7)
+)
+def test_tensors_of_all_types_come_back_bit_for_bit(dtype: torch.dtype, n: int, d: int):
+    tensor = torch.randint(-9, 9, (n, d)).to(dtype)
+    for one in (tensor, tensor.T, tensor[:, 0]):
+        array = _bytes(one)
+        array.flags.writeable = False  # as in the object store
+        back = _tensor(array, one.dtype, one.shape)
+        assert back.dtype == dtype
+        assert torch.equal(back, one)
+
+
+@pytest.mark.parametrize("layer", [2, 4, 5])
+def test_a_task_needs_no_more_of_the_clean_run_than_it_is_given(small: Clip, layer: int):
+    whole = clean_texts(small, random_texts(7, seed=1), [2, 4, 5])
+    parts = {name: tensor for name, tensor in whole.tensors().items() if _is_needed(name, layer)}
+    run = TextRun.of_tensors(small, parts, whole.words)
+    assert list(run.streams) == [layer]
+    assert sorted(run.keys) == list(range(layer, 5))
+    changed = whole.stream(layer) + 1
+    assert torch.equal(run.push(layer, changed), whole.push(layer, changed))
+    assert run.tokens.words == whole.tokens.words
+    bare = {name for name in whole.tensors() if _is_needed(name, None)}
+    assert bare == {"ids", "eot", "word_of", "starts", "rows"}
+
+
+def killed_when(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Kill a worker of the cluster of a process, as soon as something is so."""
+    deadline = time.monotonic() + 240
+    while not done() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            at_work = path.read_bytes().startswith(b"ray::_do")
+            of_it = f"\nNSsid:\t{os.getsid(process.pid)}\n" in (path.parent / "status").read_text()
+        except OSError:
+            continue
+        if at_work and of_it:
+            os.kill(int(path.parent.name), signal.SIGKILL)
+            return
+    raise AssertionError("no worker was at work")
+
+
+@with_ray
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
+def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp_path: Path, capsys):
+    assert sweep.main([*SMALL, "--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here")]) == 0
+    out = tmp_path / "there"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "interp.sweep", *SMALL, "--model", small.name, "--engine", "ray", "--jobs", "2",
+         "--out", str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    killed_when(lambda: any(out.glob("rotations/*.json")), process)
+    said, error = process.communicate(timeout=240)
+    assert process.returncode == 0, error
+    assert "a worker was lost (WorkerCrashedError); its task is tried again (1 of 3)" in said
+    for name in ("results.csv", "results.parquet", "norms.csv", "examples.json", "chosen.json", "directions.json"):
+        assert (out / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert not list(out.rglob(".*.part"))
+    assert "Traceback" not in error
+
+
+@with_ray
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_path: Path, capsys):
+    """As `ray start` makes a cluster of machines, here of one."""
+    assert sweep.main([*SMALL, "--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here")]) == 0
+    out, port = tmp_path / "there", "23917"
+    ray = [str(Path(sys.executable).parent / "ray"), "start", "--num-cpus=1", "--disable-usage-stats"]
+    temporary = ["--temp-dir", str(tmp_path / "ray")]
+    nodes = [
+        subprocess.Popen(
+            [*ray, *more, "--block"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        for more in (["--head", "--port", port, "--include-dashboard=false", *temporary],)
+    ]
+    try:
+        time.sleep(20)
+        nodes.append(
+            subprocess.Popen(
+                [*ray, f"--address=127.0.0.1:{port}", "--block"], stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, start_new_session=True,
+            )
+        )  # fmt: skip
+        time.sleep(20)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "interp.sweep", *SMALL, "--model", small.name, "--engine", "ray", "--address",
+             f"127.0.0.1:{port}", "--seeds", "0-2", "--out", str(out)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 240
+        while not any(out.glob("cells/*.json")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(nodes[1].pid, signal.SIGKILL)
+        said, error = process.communicate(timeout=400)
+    finally:
+        for node in nodes:
+            node.poll() is None and os.killpg(node.pid, signal.SIGTERM)
+            node.wait()
+    assert process.returncode == 0, error
+    assert "a worker was lost" in said
+    assert (
+        sweep.main([*SMALL, "--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here"), "--seeds", "0-2"])
+        == 0
+    )
+    assert (out / "results.csv").read_bytes() == (tmp_path / "here" / "results.csv").read_bytes()

@@ -1,0 +1,133 @@
+"""One experiment of the paper: a model fine-tuned, unless it is the base, and evaluated, by commands of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from interp.cli import option
+from interp.errors import UserError
+from interp.options import DataOptions, EngineOptions, ModelOptions, TransferOptions
+
+PATIENCE = 10.0  # seconds that a command has to end before it is killed
+# name -> options; the first line of each table is the base
+RECIPES = {
+    "behavioral-full": ("--objective", "behavioral", "--tuning", "full"),
+    "behavioral-lora": ("--objective", "behavioral", "--tuning", "lora"),
+    "iit-das-lora": ("--objective", "iit-das", "--tuning", "lora"),
+    "joint-lora": ("--objective", "joint", "--tuning", "lora"),
+}
+
+
+@dataclass(frozen=True)
+class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions):
+    """The experiments."""
+
+    preset: Literal["toy", "paper"] = option("toy", "settings of the fine-tunings", choices=("toy", "paper"))
+    blv: str | None = option(None, "folder with blv_ratings.csv and images/")
+    seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2")
+    max_steps: int | None = option(None, "most optimizer steps of each run")
+    jobs: int | None = option(
+        None, "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster "
+        "as many as it has room for",
+    )  # fmt: skip
+    out: str = option("runs/paper-toy", "folder for runs, evaluations and tables")
+
+
+@dataclass
+class Experiment:
+    """One model: fine-tuned, unless it is the base, and evaluated, in processes of its own.
+
+    Attributes:
+        seed: None for the base.
+    """
+
+    config: PaperConfig
+    name: str
+    seed: int | None
+    gpu: bool
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    stopped: bool = field(default=False, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @property
+    def title(self) -> str:
+        """The recipe, and the seed if it has one."""
+        return self.name if self.seed is None else f"{self.name}-seed{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is kept."""
+        return Path(self.config.out) / self.title
+
+    def carry_out(self) -> None:
+        """Run both commands, or go on with them; what is done already costs a few seconds."""
+        threads = None if self.gpu else 1
+        config, own = self.config, ["--model", self.config.model, "--data", self.config.data]
+        for name in ("kinds", "split", "limit", "tokenizer"):
+            own += [f"--{name}", str(value)] if (value := getattr(config, name)) is not None else []
+        bad = ["--skip-bad-images"] if config.skip_bad_images else []
+        own += ["--trust-run"] if config.trust_run else []
+        if self.seed is not None:
+            most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
+            self._call(
+                "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, *bad, "--seed", str(self.seed),
+                "--out", str(self.folder), "--resume", threads=threads,
+            )  # fmt: skip
+            own = ["--model", str(self.folder), "--trust-run", "--out", str(self.folder / "evaluation")]
+        else:
+            own += ["--out", str(self.folder)]
+        for name in ("blv", "transfer"):
+            own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
+        self._call(
+            "evaluate",
+            *own,
+            *bad,
+            "--preset",
+            config.preset,
+            "--device",
+            "cuda" if self.gpu else "cpu",
+            threads=threads,
+        )
+
+    def stop(self) -> None:
+        """Ask the command that is running to end, and start no other."""
+        with self.lock:
+            self.stopped = True
+            if self.process is not None:
+                self.process.terminate()
+
+    def end(self) -> None:
+        """Wait for a command that was stopped, and kill it with all its children if it takes too long."""
+        if self.process is None or self.process.stdin is None:
+            return
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.stdin.close()
+
+    def _call(self, command: str, *arguments: str, threads: int | None) -> None:
+        log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
+        few = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
+        with log.open("wb") as file:
+            with self.lock:
+                if self.stopped:
+                    return
+                # see `training.leashed` for what the pipe is for
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "training.leashed", f"training.{command}", *arguments],
+                    stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **few},
+                    start_new_session=True,
+                )  # fmt: skip
+            status = self.process.wait()
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        if status != 0 and not self.stopped:
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = lines[-1].removeprefix("error: ") if lines else f"exit status {status}"
+            raise UserError(f"{self.title}: {last} (all it said: {log}); mend that, then the same command goes on")
