@@ -50,19 +50,30 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+_put_off: list[int] | None = None  # signals that came while processes were started; None otherwise
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
-    raise Stopped(number)
+    if _put_off is None:
+        raise Stopped(number)
+    _put_off.append(number)
 
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
     """Processes that are started in here are never told of Ctrl-C, which is their parent's to handle; this one is told
-    when it leaves. Signals are put off, not ignored: none is lost."""
+    when it leaves, of other signals too: a process that is left half started would end with a traceback. Signals are
+    put off, not ignored: none is lost."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    global _put_off
+    _put_off = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        came, _put_off = _put_off, None
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if came:
+            raise Stopped(came[0])

@@ -63,3 +63,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Notebooks, which take longest, begin, so that no process ends with one while others have nothing to do."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")

@@ -102,6 +102,7 @@ def test_what_differs_is_not_timed():
         attributions.check({"z": np.zeros(2)}, {"z": np.zeros(2)})
 
 
+@pytest.mark.thorough
 def test_results_are_written_and_bars_counted(tmp_path, capsys: pytest.CaptureFixture[str]):
     started, out = time.perf_counter(), tmp_path / "results.json"
     status = run.main(["--only", "cache", "--json", str(out)])

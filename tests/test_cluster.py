@@ -111,7 +111,7 @@ def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: P
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
 @pytest.mark.parametrize(("number", "status", "said"), [
-    (signal.SIGINT, 130, "interrupted; finished cells are kept\n"),
+    pytest.param(signal.SIGINT, 130, "interrupted; finished cells are kept\n", marks=pytest.mark.thorough),
     pytest.param(signal.SIGTERM, 143, "ended by SIGTERM; finished cells are kept\n", marks=pytest.mark.thorough),
     (signal.SIGKILL, -9, ""),
 ])  # fmt: skip

@@ -17,7 +17,11 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("interp", "training", "figures")
+LONG = ("04_sweep_analysis", "05_fine_tuning", "06_paper_tables")  # minutes each
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+ran = pytest.mark.parametrize("path", [
+    pytest.param(path, marks=[pytest.mark.thorough] if path.stem in LONG else [], id=path.stem) for path in NOTEBOOKS
+])  # fmt: skip
 
 
 def code(notebook: Any) -> list[Any]:
@@ -37,7 +41,7 @@ def numbers(notebook: Any) -> list[float]:
     return [float(found) for found in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?", text)]
 
 
-@named
+@ran
 def test_a_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path):
     committed = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
@@ -47,8 +51,8 @@ def test_a_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path)
     folder.mkdir()
     client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
     client.execute()  # raises at the first cell that fails
-    for ran, before in zip(code(notebook), code(committed), strict=True):
-        assert kinds(ran) == kinds(before), ran.source
+    for done, before in zip(code(notebook), code(committed), strict=True):
+        assert kinds(done) == kinds(before), done.source
     both = numbers(notebook), numbers(committed)
     assert len(both[0]) == len(both[1]) > 0
     # Not to the digit: other processors round otherwise, and a search makes more of it.

@@ -311,6 +311,7 @@ def test_a_sweep_reports_it_as_any_method(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_sweep_goes_on_where_no_direction_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(masked_das, "START", -0.2)
     row = swept(tmp_path / "run", "masked-das,pca,means,random")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from interp.stopping import Stopped, deaf_children, stoppable
 from interp.sweep.pool import LOOK, PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -128,3 +129,19 @@ def test_what_fails_while_a_process_is_prepared_is_said_in_one_line(tmp_path: Pa
     process = start(tmp_path / "driver.py", 0.0, 1.0)
     _, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (2, "error: gone\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number: signal.Signals):
+    started = []
+    with stoppable(), pytest.raises(KeyboardInterrupt) as caught:
+        with deaf_children():
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            started.append(number)
+        started.append("told too late")
+    assert started == [number]
+    assert not isinstance(caught.value, Stopped) or caught.value.number == number
+    with stoppable(), pytest.raises(KeyboardInterrupt):  # and as ever afterwards
+        os.kill(os.getpid(), number)
+        time.sleep(1)

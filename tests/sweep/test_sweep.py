@@ -485,6 +485,7 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")} == before
 
 
+@pytest.mark.thorough
 def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

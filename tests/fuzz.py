@@ -1,0 +1,105 @@
+"""`python -m tests.fuzz READER`: feed a reader bytes that atheris makes of good ones, guided by what the code does.
+
+Whatever a file holds, a reader gives what it promises or raises a `UserError` of one line. Anything else stops the
+fuzzer, which keeps the bytes in a file `crash-*`; `python -m tests.fuzz READER crash-...` reads them again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["interp.data", "interp.runs", "interp.results"]):
+    from interp.data.concadia import load_concadia
+    from interp.errors import LONGEST, UserError
+    from interp.report.page import page
+    from interp.results.sweep_run import load_sweep
+    from interp.runs.chosen import read_chosen
+    from interp.runs.directions import read_directions
+    from interp.runs.examples import read_examples
+
+from tests.run_folders import rewrite, write_sweep
+
+LONG = 100_000  # bytes of an input
+PAGES = 50  # of so many run folders that can be read, one is drawn
+
+Reader = Callable[[bytes], None]
+
+
+def concadia(folder: Path) -> tuple[Reader, list[bytes]]:
+    """Reads bytes as `wiki_split.json`."""
+    (folder / "resized").mkdir(parents=True)
+    texts = {"description": {"raw": "a red star"}, "caption": {"raw": "the harbour"}}
+    items = [{"filename": f"{i}.jpg", "split": split, "article_id": f"A{i}", **texts}
+             for i, split in enumerate(("train", "val", "test"))]  # fmt: skip
+
+    def read(data: bytes) -> None:
+        (folder / "wiki_split.json").write_bytes(data)
+        load_concadia(folder).fingerprint  # noqa: B018
+
+    return read, [json.dumps({"images": items}).encode()]
+
+
+def run_folder(folder: Path) -> tuple[Reader, list[bytes]]:
+    """Reads bytes as one of the JSON files of a sweep, by the first byte; with a checksum that fits, where the second
+    is odd, and then draws some of those that can be read."""
+    run = write_sweep(folder / "run")
+    files = sorted(path for path in run.rglob("*.json") if path.is_file())
+    good = {path: path.read_bytes() for path in files}
+    read_before = 0
+
+    def read(data: bytes) -> None:
+        nonlocal read_before
+        number, seal, content = (*data[:2], data[2:]) if len(data) > 2 else (0, 0, data)
+        path = files[number % len(files)]
+        path.write_bytes(content)
+        try:
+            if seal % 2:
+                rewrite(path, json.loads(content))
+        except (ValueError, RecursionError):
+            pass  # no JSON can have a checksum
+        try:
+            sweep = load_sweep(run)
+            read_examples(sweep.folder), read_chosen(sweep.folder), read_directions(sweep.folder)
+            read_before += 1
+            if read_before % PAGES == 1:
+                page(sweep)
+        finally:
+            path.write_bytes(good[path])
+
+    return read, [bytes([i, seal]) + good[path] for i, path in enumerate(files) for seal in (0, 1)]
+
+
+READERS = {"concadia": concadia, "run-folder": run_folder}
+
+
+def main() -> None:
+    """Run the fuzzer of a reader; all other arguments are libFuzzer's."""
+    name, *more = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as place:
+        read, seeds = READERS[name](Path(place) / "data")
+        corpus = Path(place) / "corpus"
+        corpus.mkdir()
+        for number, seed in enumerate(seeds):
+            (corpus / str(number)).write_bytes(seed)
+
+        def one(data: bytes) -> None:
+            try:
+                read(data)
+            except UserError as error:
+                said = str(error)
+                if not said or "\n" in said or len(said) > LONGEST:
+                    raise RuntimeError(f"this is no line: {said!r}") from error
+
+        inputs = [] if any(Path(word).is_file() for word in more) else [str(corpus)]
+        atheris.Setup([sys.argv[0], f"-max_len={LONG}", "-timeout=20", *more, *inputs], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
