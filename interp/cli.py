@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from interp.errors import LONGEST, UserError, quoted, shown
-from interp.stopping import Stopped, status_of, stoppable
+from interp.stopping import Stopped, as_stopped, status_of, stoppable
 
 Config = TypeVar("Config")
 MOST = 2**32 - 1  # the largest whole number that an option takes; seeds go no further
@@ -269,10 +269,11 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
             return main()
     except UserError as error:
         said = str(error)
-    except KeyboardInterrupt as error:
-        how = f"ended by {error.name}" if isinstance(error, Stopped) else "interrupted"
+    except KeyboardInterrupt as caught:
+        came = as_stopped(caught)
+        how = f"ended by {came.name}" if isinstance(came, Stopped) else "interrupted"
         print(f"\n{how}; {on_interrupt()}", file=sys.stderr)
-        return status_of(error)
+        return status_of(came)
     except BrokenPipeError:  # of a reader, such as head, that has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13

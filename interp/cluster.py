@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +28,7 @@ from tqdm import tqdm
 from interp.cli import cores
 from interp.errors import UserError, quoted, shown
 
+REACHED = 5.0  # seconds in which a cluster must answer
 LOOK = 0.5  # seconds between looks at what is done
 TRIES = 4  # of a task whose workers die; a machine can fail at any time, but not for ever
 MARK = "CLIP_DESCRIPTIONS_CLUSTER"  # in the environment of all processes of a cluster that was started here
@@ -51,6 +54,24 @@ def check_cluster(address: str | None, gpus: float | None, *, wanted: bool) -> N
         raise UserError(f"--gpus-per-cell must be a share of one GPU from 0.01, or a whole number to 64, not {gpus}")
     if find_spec("ray") is None:
         raise UserError("--engine ray needs Ray; install it with pip install 'clip-descriptions[ray]'")
+    if address is not None and address != "auto":
+        _check_address(address)
+
+
+def _check_address(address: str) -> None:
+    """Raise `UserError` unless somebody listens there: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in address or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise UserError(
+            f"--address {quoted(address)} is none of a Ray cluster; write HOST:6379, or auto on one of its nodes"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(
+            f"there is no Ray cluster at --address {quoted(address)} ({shown(error)}); start one with ray start "
+            "--head, or leave --address out"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -220,10 +241,12 @@ def cluster(address: str | None, *, gpus: float = 0.0, most: int | None = None) 
             try:
                 with _handlers_kept():
                     ray.init(address=address or "local", **alone, **quiet)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+                if address is None:
+                    raise UserError(f"Ray cannot be started here ({shown(error)}); use --engine local") from error
                 raise UserError(
-                    f"there is no Ray cluster at --address {quoted(address or 'local')} ({shown(error)}); start one "
-                    "with ray start --head, or leave --address out"
+                    f"cannot join a Ray cluster at --address {quoted(address)} ({shown(error)}); start one with ray "
+                    "start --head, or leave --address out"
                 ) from error
             yield Cluster(gpus, most)
         finally:
@@ -260,7 +283,7 @@ def _watched(mark: str, started_here: bool) -> Iterator[None]:
     if not started_here:
         yield
         return
-    command = [sys.executable, "-m", "interp.watching", f"{MARK}={mark}"]
+    command = [sys.executable, "-m", "interp.watching", str(os.getpid()), f"{MARK}={mark}"]
     environment = {name: value for name, value in os.environ.items() if name != MARK}
     watcher = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
     try:

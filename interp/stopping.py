@@ -40,6 +40,8 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    global _came
+    _came = None
     mine = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in mine:
         signal.signal(number, _stop)
@@ -50,10 +52,18 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def as_stopped(error: KeyboardInterrupt) -> KeyboardInterrupt:
+    """What asked a command to end: a library that was waiting may have put a plain KeyboardInterrupt in its place."""
+    return error if _came is None else Stopped(_came)
+
+
 _put_off: list[int] | None = None  # signals that came while processes were started; None otherwise
+_came: int | None = None  # the signal that asked this command to end
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    global _came
+    _came = number
     if _put_off is None:
         raise Stopped(number)
     _put_off.append(number)

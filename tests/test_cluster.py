@@ -15,7 +15,7 @@ import pytest
 
 from interp.cluster import MARK, check_cluster, go_to
 from interp.errors import UserError
-from interp.watching import marked
+from interp.watching import descendants, marked
 from tests.oracles.plain_forward import one_line
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
@@ -123,18 +123,28 @@ def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal
     deadline = time.monotonic() + 60
     while not (tmp_path / "long-0").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(list(marked(mark))) > 3
+    family = descendants({process.pid})
+    assert len(family) > 3
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == status, error
     assert error.endswith(said)
     assert "Traceback" not in error
     deadline = time.monotonic() + 10
-    while list(marked(mark)) and time.monotonic() < deadline:
+    while (left := {one for one in family if runs(one)} | set(marked(mark))) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not list(marked(mark))
+    assert not left
 
 
+def runs(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody has asked after does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@with_ray
 def test_a_cluster_that_is_not_there_is_one_line(small, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     from interp.sweep import __main__ as sweep
 
@@ -145,6 +155,9 @@ def test_a_cluster_that_is_not_there_is_one_line(small, tmp_path: Path, capsys: 
         (["--engine", "ray", "--gpus-per-cell", "1.5"], "a share of one GPU from 0.01, or a whole number to 64"),
         (["--engine", "ray", "--gpus-per-cell", "-1"], "a share of one GPU from 0.01, or a whole number to 64"),
         (["--engine", "ray", "--shard", "1/2"], "--shard divides a sweep among jobs"),
+        (["--engine", "ray", "--address", "127.0.0.1:1"], "there is no Ray cluster at --address '127.0.0.1:1'"),
+        (["--engine", "ray", "--address", "ray://there:1"], "is none of a Ray cluster; write HOST:6379"),
+        (["--engine", "ray", "--address", "h:99999"], "there is no Ray cluster at --address 'h:99999'"),
     ):
         assert sweep.main([*arguments, *options, "--out", str(tmp_path / "run")]) == 2
         assert said in one_line(capsys)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from interp import cli
 from interp.stopping import Stopped, deaf_children, stoppable
 from interp.sweep.pool import LOOK, PATIENCE
 
@@ -145,3 +146,16 @@ def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number
     with stoppable(), pytest.raises(KeyboardInterrupt):  # and as ever afterwards
         os.kill(os.getpid(), number)
         time.sleep(1)
+
+
+def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.CaptureFixture[str]):
+    def main() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+        return 0
+
+    assert cli.run(main, on_interrupt=lambda: "go on") == 143
+    assert capsys.readouterr().err == "\nended by SIGTERM; go on\n"
