@@ -246,7 +246,7 @@ def cluster(address: str | None, *, gpus: float = 0.0, most: int | None = None) 
                     raise UserError(f"Ray cannot be started here ({shown(error)}); use --engine local") from error
                 raise UserError(
                     f"cannot join a Ray cluster at --address {quoted(address)} ({shown(error)}); start one with ray "
-                    "start --head, or leave --address out"
+                    "start --head, or, if it asks for a token, set RAY_AUTH_MODE=token"
                 ) from error
             yield Cluster(gpus, most)
         finally:
