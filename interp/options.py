@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from interp.cli import option
-from interp.cluster import check_cluster
+from interp.cluster.options import check_cluster
 from interp.data import DATA_HELP
 
 

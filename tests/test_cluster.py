@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from interp.cluster import MARK, check_cluster, go_to
+from interp.cluster.connection import MARK
+from interp.cluster.options import check_cluster
+from interp.cluster.tasks import go_to
 from interp.errors import UserError
 from interp.watching import descendants, marked
 from tests.oracles.plain_forward import one_line
@@ -24,7 +26,8 @@ DRIVER = """
 import json, os, signal, sys, time
 from pathlib import Path
 from interp import cli
-from interp.cluster import TRIES, cluster
+from interp.cluster.connection import cluster
+from interp.cluster.tasks import TRIES
 from interp.errors import UserError
 
 def write(item):
@@ -90,6 +93,7 @@ def mark_of(driver: int) -> str:
 
 @with_ray
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: Path):
     process = start(tmp_path)
     out, error = process.communicate(timeout=240)
@@ -109,10 +113,11 @@ def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: P
 
 @with_ray
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
 @pytest.mark.parametrize(("number", "status", "said"), [
-    pytest.param(signal.SIGINT, 130, "interrupted; finished cells are kept\n", marks=pytest.mark.thorough),
-    pytest.param(signal.SIGTERM, 143, "ended by SIGTERM; finished cells are kept\n", marks=pytest.mark.thorough),
+    (signal.SIGINT, 130, "interrupted; finished cells are kept\n"),
+    (signal.SIGTERM, 143, "ended by SIGTERM; finished cells are kept\n"),
     (signal.SIGKILL, -9, ""),
 ])  # fmt: skip
 def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal.Signals, status: int, said: str):
@@ -165,7 +170,7 @@ def test_a_cluster_that_is_not_there_is_one_line(small, tmp_path: Path, capsys: 
 
 
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("interp.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("interp.cluster.options.find_spec", lambda name: None)
     check_cluster(None, None, wanted=False)
     with pytest.raises(UserError, match=r"install it with pip install 'clip-descriptions\[ray\]'"):
         check_cluster(None, 0.25, wanted=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from interp import cli
-from interp.cluster import cluster, go_to
+from interp.cluster.connection import cluster
+from interp.cluster.tasks import go_to
 from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError
 from interp.runs.files import LOCK, check_tree

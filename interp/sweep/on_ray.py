@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from interp.clip.model import Clip
-from interp.cluster import Cluster, cluster, go_to
+from interp.cluster.connection import cluster
+from interp.cluster.tasks import Cluster, go_to
 from interp.interventions.clean_run import TextRun
 from interp.sweep.tasks import is_prepared, prepare
 from interp.sweep.work import Work

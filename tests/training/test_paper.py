@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib
+import importlib.util
 import io
 import json
 import os
@@ -349,3 +349,28 @@ def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch:
     while any(map(alive, processes)) and time.time() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, processes))
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
+def test_a_cluster_carries_out_the_experiments_with_the_same_numbers(tmp_path: Path):
+    command = [
+        sys.executable,
+        "-m",
+        "training.paper",
+        "--seeds",
+        "0",
+        "--max-steps",
+        "2",
+        "--limit",
+        "150",
+        "--jobs",
+        "2",
+    ]
+    for more in (["--out", "here"], ["--engine", "ray", "--out", "there"]):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    tables = sorted(path.name for path in (tmp_path / "here" / "tables").glob("*.csv"))
+    assert tables
+    for name in tables:
+        assert (tmp_path / "there/tables" / name).read_bytes() == (tmp_path / "here/tables" / name).read_bytes(), name
