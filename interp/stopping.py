@@ -78,12 +78,20 @@ def deaf_children() -> Iterator[None]:
         yield
         return
     global _put_off
-    _put_off = []
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    before, handler = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), signal.getsignal(signal.SIGINT)
+    if callable(handler):  # another thread, which blocks nothing, may be given the signal
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    _put_off = came
     try:
         yield
     finally:
-        came, _put_off = _put_off, None
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if came:
-            raise Stopped(came[0])
+        _put_off = None
+        if callable(handler):
+            signal.signal(signal.SIGINT, handler)
+        for number in came[:1]:
+            if number != signal.SIGINT:
+                raise Stopped(number)
+            if callable(handler):
+                handler(number, None)

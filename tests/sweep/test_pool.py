@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,8 +134,11 @@ def test_what_fails_while_a_process_is_prepared_is_said_in_one_line(tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number: signal.Signals):
-    started = []
+@pytest.mark.parametrize("threads", [0, 3])
+def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number: signal.Signals, threads: int):
+    started, over = [], threading.Event()
+    for _ in range(threads):  # any of which may be given the signal
+        threading.Thread(target=over.wait, daemon=True).start()
     with stoppable(), pytest.raises(KeyboardInterrupt) as caught:
         with deaf_children():
             os.kill(os.getpid(), number)
@@ -146,6 +150,7 @@ def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number
     with stoppable(), pytest.raises(KeyboardInterrupt):  # and as ever afterwards
         os.kill(os.getpid(), number)
         time.sleep(1)
+    over.set()
 
 
 def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.CaptureFixture[str]):
