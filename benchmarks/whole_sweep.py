@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interp.watching import descendants
+
 LOOK_EVERY = 3.0  # seconds; a look walks all pages, which takes a tenth of a second
 
 
@@ -50,18 +52,8 @@ def sweep_cost(model: Path, data: Path, out: Path, cache: Path, options: Sequenc
 
 def memory(root: int) -> int:
     """Bytes that a process and its descendants hold (PSS); Linux only."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it has just ended
-    family = {root}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
     total = 0
-    for pid in family:
+    for pid in (root, *descendants({root})):
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:

@@ -19,6 +19,7 @@ from interp.cluster.tasks import go_to
 from interp.errors import UserError
 from interp.watching import descendants, marked
 from tests.oracles.plain_forward import one_line
+from tests.processes import alive, commands
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 
@@ -80,13 +81,8 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 def mark_of(driver: int) -> str:
     """What all processes of a cluster have in their environment, by the process that watches it."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        if parent == driver and "interp.watching" in words:
+    for command in commands(driver).values():
+        if "interp.watching" in (words := command.split("\0")):
             return next(word for word in words if word.startswith(f"{MARK}="))
     raise AssertionError("nobody watches the cluster")
 
@@ -136,17 +132,9 @@ def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal
     assert error.endswith(said)
     assert "Traceback" not in error
     deadline = time.monotonic() + 10
-    while (left := {one for one in family if runs(one)} | set(marked(mark))) and time.monotonic() < deadline:
+    while (left := {one for one in family if alive(one)} | set(marked(mark))) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left
-
-
-def runs(pid: int) -> bool:
-    """Whether a process runs; a dead one that nobody has asked after does not."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 @with_ray

@@ -24,6 +24,7 @@ from interp.interventions.clean_run import TextRun, clean_texts
 from interp.sweep import __main__ as sweep
 from interp.sweep.on_ray import _bytes, _is_needed, _tensor
 from tests.oracles.plain_forward import random_texts
+from tests.processes import commands
 
 SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
          "--layers", "4-5", "--sizes", "2,6"]  # fmt: skip
@@ -62,14 +63,9 @@ def killed_when(done: Callable[[], bool], process: subprocess.Popen[str]) -> Non
     deadline = time.monotonic() + 240
     while not done() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            at_work = path.read_bytes().startswith(b"ray::_do")
-            of_it = f"\nNSsid:\t{os.getsid(process.pid)}\n" in (path.parent / "status").read_text()
-        except OSError:
-            continue
-        if at_work and of_it:
-            os.kill(int(path.parent.name), signal.SIGKILL)
+    for pid, command in commands(process.pid).items():
+        if command.startswith("ray::_do"):
+            os.kill(pid, signal.SIGKILL)
             return
     raise AssertionError("no worker was at work")
 

@@ -29,6 +29,7 @@ from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
 from tests.oracles.plain_forward import one_line, random_texts
+from tests.processes import alive
 from training import experiment, paper
 from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 from training.experiment import PaperConfig
@@ -322,14 +323,6 @@ Experiment(PaperConfig(out=sys.argv[1]), "base", None, False)._call("asleep", th
 """
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; a dead one that nobody has asked after is none."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
 def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "logs").mkdir()
@@ -354,19 +347,8 @@ def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch:
 @pytest.mark.thorough
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 def test_a_cluster_carries_out_the_experiments_with_the_same_numbers(tmp_path: Path):
-    command = [
-        sys.executable,
-        "-m",
-        "training.paper",
-        "--seeds",
-        "0",
-        "--max-steps",
-        "2",
-        "--limit",
-        "150",
-        "--jobs",
-        "2",
-    ]
+    options = ["--seeds", "0", "--max-steps", "2", "--limit", "150", "--jobs", "2"]
+    command = [sys.executable, "-m", "training.paper", *options]
     for more in (["--out", "here"], ["--engine", "ray", "--out", "there"]):
         done = subprocess.run([*command, *more], capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
