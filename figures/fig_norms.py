@@ -107,12 +107,11 @@ def shown_words(runs: Runs) -> Words:
 
 
 def _of_sweep(sweep: SweepRun) -> Words:
-    known = sweep.shown(Place.of(sweep.best))["words"]
-    words = list(known["full"])
     try:
-        rated = sweep.ratings
+        known, rated = sweep.words(Place.of(sweep.best)), sweep.ratings
     except StoreError as error:
-        raise Missing(f"needs {RATINGS}: {error}") from error
+        raise Missing(f"needs {RATINGS} and the words of a cell: {error}") from error
+    words = list(known["full"])
     ratings = {
         norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()
     }  # fmt: skip

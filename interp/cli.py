@@ -82,6 +82,8 @@ def parse(
 
     def read() -> Config:
         values = vars(parser.parse_args(argv))
+        for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
+            parser.error(f"argument --{name.replace('_', '-')}: a value is expected")
         return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     if preset is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST, LONGEST_VALUE = 1000, 80  # letters of a message, and of a value that it quotes
 
 
@@ -23,6 +25,20 @@ def shown(value: object, most: int = LONGEST_VALUE) -> str:
     words = " ".join(str(value)[: 4 * most].split())
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in words)
     return text if len(text) <= most and len(str(value)) <= 4 * most else f"{text[: most - 1]}…"
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, as a message shows it, without the words of Python and of the C library."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return shown(without_number(str(error)))
+
+
+def without_number(text: str) -> str:
+    """What an error of the system says, without the number that Python puts before it."""
+    return re.sub(r"\[Errno -?\d+\] ", "", text)
 
 
 def quoted(value: object) -> str:

@@ -34,9 +34,17 @@ def test_options_beyond_sense_are_a_line(argument: str, capsys: pytest.CaptureFi
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("flag", ["--out", "--data", "--model"])
+def test_two_hyphens_are_no_value(flag: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        parse(FinetuneConfig, "x", "", "", [f"{flag}=--"])
+    assert capsys.readouterr().err == f"error: argument {flag}: a value is expected; see x --help\n"
+
+
 @pytest.mark.parametrize(
     ("main", "options", "said"),
     [
+        (sweep.main, ["--merge", "--out", "/tmp/nowhere-at-all"], "holds no run: there is nothing to merge"),
         (sweep.main, ["--n-steps", "10001"], "--n-steps must be at most 10000, not 10001"),
         (sweep.main, ["--jobs", "257"], "--jobs must be at most 256, not 257"),
         (

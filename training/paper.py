@@ -17,7 +17,7 @@ from interp import cli
 from interp.cluster.connection import cluster
 from interp.cluster.tasks import go_to
 from interp.data.pairs import SPLITS, DataError
-from interp.errors import UserError
+from interp.errors import UserError, without_number
 from interp.runs.files import LOCK, check_tree
 from training.experiment import RECIPES, Experiment, PaperConfig
 
@@ -204,7 +204,7 @@ def _unreachable(repo: str, kind: str) -> str | None:
         return None
     except Exception as error:
         lines = str(error).strip().splitlines()
-        return lines[0] if lines else type(error).__name__
+        return without_number(lines[0]) if lines else type(error).__name__
 
 
 if __name__ == "__main__":

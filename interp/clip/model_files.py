@@ -78,6 +78,8 @@ def first_line(error: BaseException) -> str:
         return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
     if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library that met what it did not expect
         return "its files hold something else than a model's do; mend them, or bring the model again"
+    if isinstance(error, UnicodeError):
+        return "one of its files is not UTF-8; bring the model again"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

@@ -25,7 +25,9 @@ def load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> 
             "(toy, a folder or a hub id)"
         )
     try:
-        return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
+        tokenizer(["a word"])
+        return tokenizer
     except Exception as error:
         raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {first_line(error)}") from error
 

@@ -14,7 +14,7 @@ from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file, too_large
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import Pair, PairSet
 from interp.data.words import NO_TEXT
-from interp.errors import quoted, shown
+from interp.errors import quoted, reason, shown
 
 TEXTS, ARTICLE = "wiki_split.json", "article_id"
 
@@ -59,8 +59,7 @@ def _items(folder: Path) -> list[Any]:
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        why = "it is nested too deep" if isinstance(error, RecursionError) else shown(error)
-        raise DataError(f"'{path}' is damaged or cut short ({why}); download it again") from error
+        raise DataError(f"'{path}' is damaged or cut short ({reason(error)}); download it again") from error
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise DataError(f"'{path}' is not Concadia's: it has no list 'images'")
     return content["images"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Serie
 
 def words(sweep: SweepRun) -> Words:
     """The word types of the chosen cell, by what they do through Z."""
-    known: Mapping[str, Mapping[str, Sequence[float]]] = sweep.shown(Place.of(sweep.best))["words"]
+    known = sweep.words(Place.of(sweep.best))
     means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
     counts = {word: str(int(value[1])) for word, value in known["full"].items()}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)

@@ -21,7 +21,7 @@ from interp.results.heatmaps import heatmap
 from interp.results.norm_tests import norm_tests
 from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned, results
 from interp.results.verdict import Answer, judged, verdict
-from interp.runs.cells import Cell, Shown, SweepManifest, places, read_cell
+from interp.runs.cells import MEND, Cell, Shown, SweepManifest, WordTable, places, read_cell
 from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.content import Real
 from interp.runs.directions import Directions, read_directions
@@ -199,6 +199,16 @@ class SweepRun:
         cell = self.cells[place]
         return cell.get("tuned") or cell
 
+    def words(self, place: Place) -> Mapping[str, WordTable]:
+        """Route -> word type -> mean attribution and count, of a cell as `shown` means it.
+
+        Raises:
+            Lacking: the cell keeps none.
+        """
+        if found := self.shown(place).get("words"):
+            return found
+        raise Lacking(f"'{self.folder.cell_path(place.name)}' keeps no words; {MEND}")
+
     @property
     def shows_tuned(self) -> bool:
         """Whether words and examples are those of trained models."""
@@ -286,7 +296,7 @@ def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
         StoreError: the first cell is damaged.
     """
     first = read_cell(folder, places(folder)[0][0])
-    words = list(first["words"]["full"]) if first is not None else []
+    words = list(first.get("words", {}).get("full", {})) if first is not None else []
     rated = {
         norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
         for norm in norms

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import TypedDict
 
 from interp.runs.content import Real, Whole
-from interp.runs.examples import Example, keep_pictures
+from interp.runs.examples import Example, keep_pictures, read_picture
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -130,6 +130,17 @@ class _DirectionsFile(TypedDict):
     cell: Place
     directions: tuple[Leading, ...]
     pairs: list[Example]
+
+
+def with_pictures(folder: RunFolder) -> Directions | None:
+    """`read_directions`, if all pictures are there as they were written too; None, if one is missing.
+
+    Raises:
+        StoreError: the file or a picture was changed.
+    """
+    found = read_directions(folder)
+    whole = found is not None and all(read_picture(folder, one, PICTURES) is not None for one in found.shown.values())
+    return found if whole else None
 
 
 def read_directions(folder: RunFolder) -> Directions | None:

@@ -16,6 +16,7 @@ from interp.errors import UserError
 UNFINISHED = ".part"  # suffix of a file that is being written
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+FILES = (".json", ".jsonl", ".jpg", ".png", ".csv", ".parquet", ".safetensors", ".html")  # suffixes of what runs hold
 MOST_BYTES = 2**26  # of a file that is read at once: more is none of ours
 
 
@@ -114,6 +115,8 @@ def check_tree(root: Path) -> None:
                     )
             elif os.path.lexists(entry.path) and not entry.is_file() and not entry.is_dir():
                 raise StoreError(f"'{entry.path}' is neither a file nor a folder; remove it")
+            elif entry.is_dir() and Path(entry.name).suffix in FILES:
+                raise StoreError(f"'{entry.path}' is a folder where a file belongs; remove it")
     except (OSError, RuntimeError) as error:  # links in a circle
         raise StoreError(f"cannot look into '{root}': {getattr(error, 'strerror', None) or error}") from error
 

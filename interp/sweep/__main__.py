@@ -119,6 +119,8 @@ def sweep(config: SweepConfig) -> int:
     check_folder(config.folder)
     if RunFolder(config.folder).manifest_path.is_file():
         RunFolder(config.folder).manifest_as(SweepManifest)  # before anything in it is replaced
+    elif config.merge:
+        raise UserError(f"'{config.folder}' holds no run: there is nothing to merge; run its --shard first")
     objective = find_objective(config.objective)
     norms = load_norms(config.norms)
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit or DEFAULT_LIMIT)

@@ -14,7 +14,7 @@ from interp.errors import UserError
 from interp.interventions.clean_run import TextRun, clean_texts
 from interp.results.sweep_run import load_sweep
 from interp.runs.chosen import Chosen, keep_chosen, read_chosen
-from interp.runs.directions import Directions, keep_directions, read_directions
+from interp.runs.directions import Directions, keep_directions, with_pictures
 from interp.runs.environment import now
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder, update_manifest
@@ -80,7 +80,7 @@ def look_at_chosen(
 
     place = Place.of(load_sweep(folder.path).best)
     examined = config.controls != "all" or _is_known(folder, place, read_chosen)
-    described = _is_known(folder, place, read_directions)
+    described = _is_known(folder, place, with_pictures)
     if examined and described:
         return
     work = prepared(place)

@@ -325,6 +325,20 @@ def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
     assert "NoneType" not in said
 
 
+@pytest.mark.parametrize("value", ["x", {}, []])
+def test_a_tokenizer_with_which_no_text_can_be_read(model: Path, value: Any):
+    change(model / "tokenizer_config.json", model_max_length=value)
+    assert "cannot load the tokenizer of" in (said := refused(model))
+    assert "Error" not in said
+    assert "instances" not in said
+
+
+def test_a_tokenizer_in_another_encoding(model: Path):
+    file = model / "tokenizer.json"
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-16")
+    assert "one of its files is not UTF-8" in refused(model)
+
+
 @pytest.mark.parametrize("device", ["meta", "hpu", "xpu", "cuda:99", "", "cpu:5", "cuda:x", "CPU", "cuda:-1"])
 def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[str]):
     assert "device" in refused("/nowhere", device=device)

@@ -151,6 +151,12 @@ def test_deep_json_is_a_line(tmp_path: Path):
         load_concadia(tmp_path)
 
 
+def test_another_encoding_is_a_line(tmp_path: Path):
+    (tmp_path / "wiki_split.json").write_text(json.dumps({"images": [item()]}), encoding="utf-16")
+    with pytest.raises(DataError, match=r"damaged or cut short \(it is not UTF-8\)"):
+        load_concadia(tmp_path)
+
+
 def test_a_link_that_leads_out_is_not_followed(tmp_path: Path):
     (tmp_path / "secret.png").write_bytes(content(Image.new("RGB", (2, 2)), "PNG"))
     (tmp_path / "resized").mkdir()

@@ -12,7 +12,7 @@ from html5lib import HTMLParser, treebuilders
 from interp.report.page import page
 from interp.results.sweep_run import load_sweep
 from interp.runs.directions import FILE, PICTURES
-from tests.report.test_hostile import fill
+from tests.report.hostile import fill
 from tests.run_folders import rewrite, write_sweep
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -35,6 +34,7 @@ from interp.runs.folder import RunFolder, update_manifest
 from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
 from tests.oracles.plain_forward import one_line
+from tests.report.browser import chromium, opened
 from tests.run_folders import kept, rewrite
 
 pytestmark = pytest.mark.slow
@@ -262,6 +262,16 @@ def test_a_run_without_examples_has_a_page_too_and_one_with_damaged_ones_is_told
     assert "holds no example texts" in words_of(remade(copy))
 
 
+def test_a_cell_that_keeps_no_words_is_one_line(copy: Path, capsys):
+    folder = RunFolder(copy)
+    for name in folder.names():
+        cell = kept(folder.cell_path(name))
+        del cell["words"]
+        folder.write(name, cell)
+    assert command.main([str(copy)]) == 2
+    assert "keeps no words; remove the file and run the sweep that made it again" in one_line(capsys)
+
+
 def test_what_is_missing_of_an_example_is_said(copy: Path):
     (copy / "examples" / "0.jpg").unlink()
     content = json.loads((copy / "examples.json").read_text())
@@ -315,37 +325,13 @@ def test_another_file(done: Path, tmp_path: Path, capsys):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium; without it tests are skipped, but not where CI says that they must run."""
-    there = shutil.which("chromedriver") and find_spec("selenium") and find_spec("axe_core_python")
-    if not there and not os.environ.get("CI"):
-        pytest.skip("needs chromium, chromedriver, and the packages of the extra 'test'")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    switches = ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
-                "disable-background-networking", "disable-component-update", "window-size=1280,900")  # fmt: skip
-    for switch in switches:
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    try:
+    with chromium() as driver:
         yield driver
-    finally:
-        driver.quit()
-
-
-def opened(browser: Any, run: Path, *, width: int = 1280, dark: bool = False) -> Any:
-    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get((run / "report.html").absolute().as_uri())
-    return browser
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
 def test_it_opens_cleanly_and_can_be_used_by_all(browser, done: Path, width: int, dark: bool):
-    page = opened(browser, done, width=width, dark=dark)
+    page = opened(browser, done / "report.html", width=width, dark=dark)
     assert page.get_log("browser") == []
     assert page.execute_script("return window.broken") is None
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
@@ -361,7 +347,7 @@ def test_tables_are_sorted_by_keyboard(browser, done: Path):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
-    page = opened(browser, done)
+    page = opened(browser, done / "report.html")
 
     def sizes() -> list[int]:
         rows = page.find_elements(By.CSS_SELECTOR, "#cells ~ .scroll table.sortable tbody tr")
@@ -381,7 +367,7 @@ def test_the_picker_shows_another_cell_by_keyboard(browser, done: Path):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
-    page = opened(browser, done)
+    page = opened(browser, done / "report.html")
     cell = kept(RunFolder(done).cell_path("layer05-size006-seed0"))
     assert cell is not None
 

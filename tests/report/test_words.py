@@ -14,7 +14,7 @@ from interp.report import evidence
 from interp.report.page import page
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
-from tests.report.test_hostile import fill
+from tests.report.hostile import fill
 from tests.run_folders import reseal, rewrite, write_sweep
 
 COLOURS = Contrast("red", "blue")

@@ -19,7 +19,8 @@ from interp.results.sweep_run import RATINGS, SweepRun, load_sweep
 from interp.runs.place import Place
 from interp.sweep.finish import finish
 from tests.oracles.word_types import step_down_by_permutation
-from tests.report.test_hostile import MARKUP, fill
+from tests.report.hostile import fill
+from tests.report.test_hostile import MARKUP
 from tests.run_folders import NORMS, WORDS, kept, write_sweep
 
 Cells = dict[Place, dict[str, Any]]

@@ -20,6 +20,7 @@ from interp.runs.directions import (
     keep_directions,
     pairs_at_ends,
     read_directions,
+    with_pictures,
 )
 from interp.runs.examples import Example, picture_path
 from interp.runs.files import StoreError
@@ -54,6 +55,20 @@ def test_what_is_kept_is_read(tmp_path: Path):
     assert len(list((tmp_path / PICTURES).iterdir())) == 2
     keep_directions(folder, PLACE._replace(layer=9), (Leading("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS)
     assert [path.name for path in (tmp_path / PICTURES).iterdir()] == ["0.jpg"]  # those of the earlier cell are gone
+
+
+def test_they_are_whole_with_their_pictures_as_they_were_written(tmp_path: Path):
+    folder = a_run(tmp_path)
+    assert with_pictures(folder) is None
+    keep_directions(folder, PLACE, LEADING, PAIRS)
+    assert with_pictures(folder) == read_directions(folder) is not None
+    picture = tmp_path / PICTURES / "0.jpg"
+    picture.write_bytes(picture.read_bytes() + b"x")
+    with pytest.raises(StoreError, match="was changed since it was written"):
+        with_pictures(folder)
+    picture.unlink()
+    assert with_pictures(folder) is None
+    assert read_directions(folder) is not None
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):

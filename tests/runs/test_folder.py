@@ -142,6 +142,15 @@ def test_a_pipe_does_not_wait_for_a_writer(tmp_path: Path):
         folder.manifest()
 
 
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(tmp_path: Path):
+    folder = start(tmp_path / "r", {})
+    before = folder.manifest_path.read_bytes()
+    (folder.path / "examples.json").mkdir()
+    with pytest.raises(StoreError, match=r"examples\.json' is a folder where a file belongs; remove it"):
+        start(tmp_path / "r", {})
+    assert folder.manifest_path.read_bytes() == before
+
+
 def test_cells_are_there_whole_or_not_at_all(tmp_path: Path):
     folder = start(tmp_path / "r", {})
     assert folder.read("a", Cell) is None

@@ -1,0 +1,51 @@
+"""Chromium without a window, for what only a browser can tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A driver of it; without it tests are skipped, but not where CI says that they must run."""
+    there = shutil.which("chromedriver") and find_spec("selenium") and find_spec("axe_core_python")
+    if not there and not os.environ.get("CI"):
+        pytest.skip("needs chromium, chromedriver, and the packages of the extra 'test'")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    switches = ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
+                "disable-background-networking", "disable-component-update", "window-size=1280,900")  # fmt: skip
+    for switch in switches:
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def opened(browser: Any, page: Path, *, width: int = 1280, dark: bool = False) -> Any:
+    """A page in the browser, at some width."""
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(page.absolute().as_uri())
+    return browser
+
+
+def requested(browser: Any) -> list[str]:
+    """The addresses that have been asked for since the last call, whether they answered or not."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
