@@ -167,7 +167,8 @@ def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
     """Gradients of the scores with respect to EOT's stream at every layer; of all, so that no bit depends on which
     are asked for."""
     copies, length = states[0].keys.shape[:2]
-    earlier = group(torch.arange(copies) * length, torch.full((copies,), length - 1), image.device)
+    same = torch.full((copies,), length - 1)  # so the copies stay in their order
+    earlier = group(torch.arange(copies) * length, same, image.device).parts
     streams = [states[0].hidden[:, -1].clone().requires_grad_()]
     for block, state in zip(blocks(clip, "text")[1:], states[1:], strict=True):
         streams.append(step_block(block, streams[-1], state.keys.flatten(0, 1), state.values.flatten(0, 1), earlier))

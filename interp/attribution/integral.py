@@ -172,17 +172,19 @@ def _gradients(
                 k, v = keys_and_values(block, before)
             k, v = k.flatten(0, 1), v.flatten(0, 1)
             if number + 1 in (layer, len(tower)):
-                end = step_block(block, before[each, eot], k, v, earlier)
+                end = step_block(block, before[each, eot][earlier.order], k, v, earlier.parts)[earlier.back]
         if number + 1 == layer:
             site = end
         elif number >= layer:
             above.append((block, k.detach(), v.detach()))
     out: dict[str, Tensor] = {}
     if bases or "stream" in whole:
-        leaf = h = site.detach().requires_grad_()
+        leaf = site.detach().requires_grad_()
+        h = leaf[earlier.order]
         for each_block, k, v in above:
-            h = step_block(each_block, h, k, v, earlier)
-        (at_site,) = torch.autograd.grad((embed_stream(clip, "text", h) * images).sum(), leaf)
+            h = step_block(each_block, h, k, v, earlier.parts)
+        scores = (embed_stream(clip, "text", h) * images[earlier.order]).sum()
+        (at_site,) = torch.autograd.grad(scores, leaf)
         cut = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
         cut |= {"stream": at_site} if "stream" in whole else {}
         out = {

@@ -18,10 +18,11 @@ from transformers.activations import QuickGELUActivation
 from interp.clip.attention import HeadTables, head_tables, packed_attention
 from interp.clip.merged import MergedAttention, merged
 from interp.clip.model import Clip, Tokens, Tower
-from interp.clip.packing import Group, Packed, in_order, pack
+from interp.clip.packing import Group, Packed, pack
 from interp.tensors import Float, Int, Pixels, Streams, Tensor
 
 QUICK = 1.702  # in the activation of CLIP's blocks
+FEW = 128  # rows
 
 
 def blocks(clip: Clip, tower: Tower) -> nn.ModuleList:
@@ -60,7 +61,11 @@ def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
     inner, outer = mlp.fc1, mlp.fc2
     if not (type(mlp.activation_fn) is QuickGELUActivation and type(inner) is type(outer) is nn.Linear):
         return mlp(x)
-    wide = torch.addmm(inner.bias, x.flatten(0, -2), inner.weight.T, beta=QUICK, alpha=QUICK)
+    rows = x.flatten(0, -2)
+    if len(rows) <= FEW:  # the same products with columns for rows, which CPUs do faster while they are few
+        wide = torch.addmm(inner.bias[:, None], inner.weight, rows.T, beta=QUICK, alpha=QUICK)
+        return torch.addmm(outer.bias[:, None], outer.weight, functional.silu(wide), alpha=1 / QUICK).T.reshape(x.shape)
+    wide = torch.addmm(inner.bias, rows, inner.weight.T, beta=QUICK, alpha=QUICK)
     return torch.addmm(outer.bias, functional.silu(wide), outer.weight.T, alpha=1 / QUICK).view_as(x)
 
 
@@ -112,7 +117,7 @@ def run_packed(
     qkv = _project(attention, normed)
     parts = []
     for some in groups:
-        q, k, v = (_heads(block, x.index_select(0, some.index.flatten()).view(*some.index.shape, -1)) for x in qkv)
+        q, k, v = (_heads(block, some.of(x)) for x in qkv)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scale)
         parts.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
     return _add(block, hidden, torch.cat(parts)), qkv[1], qkv[2]
@@ -129,6 +134,7 @@ def step_block(
 
     Args:
         h: a stream for each text, or c of them: (n, c, d).
+            The texts stand in the order of the groups.
         keys, values: of many positions, packed.
         groups: the earlier positions of each text among them.
     """
@@ -139,17 +145,18 @@ def step_block(
     split = (attention.num_heads, attention.head_dim)
     q, k, v = (x.unflatten(-1, split) for x in _project(attention, normed))
     # Own and earlier keys apart: joining them would copy the cache, and backward would compute its gradients.
-    own = (q * k).sum(-1)
-    parts = []
-    for some in groups:
-        shape, index = (*some.index.shape, *split), some.index.flatten()
-        earlier = _dots(q[some.rows], keys.index_select(0, index).view(shape))
-        earlier = earlier.masked_fill(~some.seen[:, None, :, None], -torch.inf)
-        logits = torch.cat([earlier, own[some.rows][:, :, None]], dim=2)
-        weights = (logits * attention.scale).softmax(2)
-        mixed = _mix(weights[:, :, :-1], values.index_select(0, index).view(shape))
-        parts.append(mixed + weights[:, :, -1, :, None] * v[some.rows])
-    return _add(block, h, torch.cat(parts)[in_order(groups)])
+    q = q * attention.scale
+    own = (q * k).sum(-1)[:, :, None]
+    parts, sizes = [], [len(some.index) for some in groups]
+    for some, *of_group in zip(groups, *(x.split(sizes) for x in (q, own, v)), strict=True):
+        query, self_logit, self_value = of_group
+        earlier = _dots(query, some.of(keys).unflatten(-1, split))
+        if some.piece is None:
+            earlier = earlier.masked_fill(~some.seen[:, None, :, None], -torch.inf)
+        weights = torch.cat([earlier, self_logit], dim=2).softmax(2)
+        mixed = _mix(weights[:, :, :-1], some.of(values).unflatten(-1, split))
+        parts.append(mixed + weights[:, :, -1, :, None] * self_value)
+    return _add(block, h, torch.cat(parts))
 
 
 def _dots(q: Float[Tensor, "m c heads head"], keys: Float[Tensor, "m t heads head"]) -> Float[Tensor, "m c t heads"]:
@@ -184,7 +191,8 @@ def run_texts(
         hidden, k, v = run_packed(block, hidden, layout.groups, tables)
         yield hidden[layout.ends], k, v
     k, v = keys_and_values(last, hidden)
-    yield step_block(last, hidden[layout.ends], k, v, layout.earlier), k, v
+    earlier = layout.earlier
+    yield step_block(last, hidden[layout.ends[earlier.order]], k, v, earlier.parts)[earlier.back], k, v
 
 
 @torch.inference_mode()

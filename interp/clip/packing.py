@@ -7,12 +7,12 @@ needs tokens by text; it takes them in groups of similar length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
-from interp.tensors import Bool, Int, Tensor
+from interp.tensors import Bool, Float, Int, Tensor
 
 MOST_GROUPS, SMALLEST_GROUP = 8, 16  # more and smaller ones would cost more in calls than they save in padding
 
@@ -22,22 +22,52 @@ class Group:
     """Texts of similar length.
 
     Attributes:
-        rows: which of the texts.
         index: rows of their tokens in the packed tensors, shape (m, t); any row behind a text's end.
         seen: true up to each text's end.
-        kept: where a token is the first of those that share its row, in the flattened table, in the order of rows.
-        shared: where it is a later one.
+        first: true where a token is the first of those that share its row.
+        piece: where the packed tensors hold just these tokens, in this order; None if they lie otherwise.
     """
 
-    rows: Int[Tensor, " m"]
     index: Int[Tensor, "m t"]
     seen: Bool[Tensor, "m t"]
-    kept: Int[Tensor, " kept"]
-    shared: Int[Tensor, " shared"]
+    first: Bool[Tensor, "m t"]
+    piece: slice | None
+
+    @cached_property
+    def kept(self) -> Int[Tensor, " kept"]:
+        """The first tokens, as places in the flattened table."""
+        return self.first.flatten().nonzero()[:, 0]
+
+    @cached_property
+    def shared(self) -> Int[Tensor, " shared"]:
+        """The later ones."""
+        return (self.seen & ~self.first).flatten().nonzero()[:, 0]
+
+    def of(self, packed: Float[Tensor, "total d"]) -> Float[Tensor, "m t d"]:
+        """What a packed tensor holds of the group's tokens."""
+        # Autograd takes no view of what was computed in inference mode.
+        viewed = self.piece is not None and packed.is_inference() <= torch.is_inference_mode_enabled()
+        rows = packed[self.piece] if viewed else packed.index_select(0, self.index.flatten())
+        return rows.view(*self.index.shape, packed.shape[1])
 
 
-def group(starts: Int[Tensor, " n"], lengths: Int[Tensor, " n"], device: torch.device) -> list[Group]:
-    """Texts in groups, shortest first; each text has its own rows, one behind the other.
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """All texts, in groups.
+
+    Attributes:
+        parts: the groups, shortest texts first.
+        order: which text stands where if the groups' texts are put behind one another.
+        back: where each text stands then.
+    """
+
+    parts: list[Group]
+    order: Int[Tensor, " n"]
+    back: Int[Tensor, " n"]
+
+
+def group(starts: Int[Tensor, " n"], lengths: Int[Tensor, " n"], device: torch.device) -> Groups:
+    """Texts in groups; each text has its own rows, one behind the other.
 
     Args:
         starts: of each text in the packed tensors.
@@ -53,7 +83,7 @@ def group_rows(
     lengths: Int[Tensor, " n"],
     device: torch.device,
     first: Bool[Tensor, "n t"] | None = None,
-) -> list[Group]:
+) -> Groups:
     """`group` for tokens that lie in any rows.
 
     Args:
@@ -61,20 +91,24 @@ def group_rows(
         first: whether it is the first, in this order, of the tokens that share its row; by default none is shared.
     """
     size = max(SMALLEST_GROUP, -(-len(lengths) // MOST_GROUPS))
-    groups = []
-    for rows in torch.argsort(lengths, stable=True).split(size):
+    order = torch.argsort(lengths, stable=True)
+    parts = []
+    for rows in order.split(size):
         width = int(lengths[rows].max()) if len(rows) else 0
         seen = torch.arange(width) < lengths[rows, None]
         index = torch.where(seen, places[rows, :width], 0)
         new = seen if first is None else seen & first[rows, :width]
-        kept, shared = (where.flatten().nonzero()[:, 0] for where in (new, seen & ~new))
-        groups.append(Group(*(part.to(device) for part in (rows, index, seen, kept, shared))))
-    return groups
+        parts.append(Group(index.to(device), seen.to(device), new.to(device), _piece(index, seen)))
+    return Groups(parts, order.to(device), torch.argsort(order).to(device))
 
 
-def in_order(groups: Sequence[Group]) -> Int[Tensor, " n"]:
-    """Where each text stands if the groups' texts are put behind one another."""
-    return torch.argsort(torch.cat([part.rows for part in groups]))
+def _piece(index: Int[Tensor, "m t"], seen: Bool[Tensor, "m t"]) -> slice | None:
+    """The rows that a table names, if they follow each other and none lies behind a text's end."""
+    if index.numel() == 0:
+        return None
+    begin, flat = int(index[0, 0]), index.flatten()
+    consecutive = bool(seen.all()) and torch.equal(flat, torch.arange(begin, begin + len(flat)))
+    return slice(begin, begin + len(flat)) if consecutive else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +126,7 @@ class Packed:
     ends: Int[Tensor, " n"]
     taken: Int[Tensor, " total"]
     groups: list[Group]
-    earlier: list[Group]
+    earlier: Groups
 
 
 def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) -> Packed:
@@ -119,4 +153,4 @@ def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) 
     table, begun = torch.tensor(places).view(-1, width), torch.tensor(first).view(-1, width)
     groups, earlier = (group_rows(table, lengths, device, begun) for lengths in (eot + 1, eot))
     last = table[torch.arange(len(eot)), eot]
-    return Packed(table, last.to(device), torch.tensor(taken, device=device), groups, earlier)
+    return Packed(table, last.to(device), torch.tensor(taken, device=device), groups.parts, earlier)

@@ -86,10 +86,11 @@ class TextRun:
     def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         """See `CleanRun.push`; raises `SiteMismatch` if the run did not keep the layer."""
         _at(self.streams, layer)
-        groups = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
+        earlier = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
+        h = h[earlier.order]
         for number in range(layer, self.clip.depth("text")):
-            h = step_block(blocks(self.clip, "text")[number], h, self.keys[number], self.values[number], groups)
-        return embed_stream(self.clip, "text", h)
+            h = step_block(blocks(self.clip, "text")[number], h, self.keys[number], self.values[number], earlier.parts)
+        return embed_stream(self.clip, "text", h)[earlier.back]
 
     def batches(self, size: int) -> list[Tensor]:
         """Texts of similar length."""
@@ -189,7 +190,7 @@ def _at(table: dict[int, Tensor], layer: int) -> Tensor:
     return table[layer]
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not in inference mode: searches differentiate what is pushed through these keys and values
 def clean_texts(
     clip: Clip,
     texts: Sequence[str] | Tokens,

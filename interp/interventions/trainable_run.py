@@ -60,10 +60,11 @@ class TrainableRun:
         """See `CleanRun.push`; differentiable in the model's weights too."""
         self._check(layer)
         rows = self.rows.cpu()
-        groups = group_rows(self.places[rows], self.eot[rows], h.device)
+        earlier = group_rows(self.places[rows], self.eot[rows], h.device)
+        h = h[earlier.order]
         for block, keys, values in zip(self.above, self.keys, self.values, strict=True):
-            h = step_block(block, h, keys, values, groups)
-        return embed_stream(self.clip, "text", h)
+            h = step_block(block, h, keys, values, earlier.parts)
+        return embed_stream(self.clip, "text", h)[earlier.back]
 
     def batches(self, size: int) -> list[Tensor]:
         """Texts in their order."""

@@ -38,6 +38,27 @@ def test_each_beginning_has_one_row(n: int, generator: torch.Generator):
         assert len(part.kept) + len(part.shared) == int(part.seen.sum())
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_texts_that_lie_behind_each_other_are_read_in_place(same: bool, generator: torch.Generator):
+    """The same numbers as by the table of rows, and gradients, whatever the packed tensor was made in."""
+    lengths = torch.tensor([3, 3, 3, 3] if same else [3, 2, 3, 3])
+    starts = torch.cumsum(lengths, 0) - lengths
+    with torch.inference_mode():
+        strict = torch.randn(int(lengths.sum()), 4, generator=generator)
+    for packed in (strict, strict.clone()):
+        groups = group(starts, lengths, torch.device("cpu"))
+        (part,) = groups.parts
+        assert (part.piece is not None) == same
+        assert torch.equal(groups.order[groups.back], torch.arange(4))
+        weight = torch.ones(part.index.shape, requires_grad=True)
+        (part.of(packed) * weight[:, :, None]).sum().backward()
+        expected = torch.where(part.seen, packed.clone()[part.index].sum(-1), 0)
+        assert weight.grad is not None
+        torch.testing.assert_close(torch.where(part.seen, weight.grad, 0), expected)
+    apart = group(starts.flip(0), lengths.flip(0), torch.device("cpu"))
+    assert apart.parts[0].piece is None  # in another order
+
+
 def test_attention_of_shared_rows_is_that_of_texts_apart(generator: torch.Generator):
     """Outputs and gradients: what several texts give a row they share is summed."""
     ids, eot = texts(40, generator)
@@ -53,7 +74,7 @@ def test_attention_of_shared_rows_is_that_of_texts_apart(generator: torch.Genera
     first = torch.full((len(shared.taken),), len(origin))  # the row of one of the tokens that share it
     first.scatter_(0, origin, torch.arange(len(origin)))
     ours = packed_attention(rows, head_tables(shared.groups, 2), 0.5)
-    theirs = packed_attention(rows[origin], head_tables(apart, 2), 0.5)[first]
+    theirs = packed_attention(rows[origin], head_tables(apart.parts, 2), 0.5)[first]
     torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
     gradients = [torch.autograd.grad((out * pull).sum(), rows)[0] for out in (ours, theirs)]
     torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-12)
