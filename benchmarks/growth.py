@@ -59,7 +59,7 @@ def measure(lengths: Sequence[int], growing: bool) -> Iterator[Result]:
     counts = GROWING if growing else (PAIRS,)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        write_model(folder / "model")
+        write_model(folder / "model", vit_b32())
         costs: dict[int, Cost] = {}
         for pairs in counts:
             here = folder / str(pairs)

@@ -1,4 +1,4 @@
-"""What the benchmarks run on: the size of ViT-B/32 with random weights, and texts as long as those of Concadia."""
+"""What the benchmarks run on: CLIP's sizes with random weights, and texts as long as those of Concadia."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ MEAN_LOG, SPREAD_LOG = 2.8, 0.6  # of the logarithm of a text's length
 PIECES = 1.3  # tokens a word has on average in CLIP's vocabulary, which is not at hand offline
 
 
-def vit_b32() -> Clip:
-    """ViT-B/32 with random weights; tokenizer and processor, which are not used, are the toy's."""
+def random_clip(config: CLIPConfig) -> Clip:
+    """A model of some size with random weights; tokenizer and processor, which are not used, are the toy's."""
     torch.manual_seed(0)
-    model = CLIPModel(CLIPConfig()).eval().requires_grad_(False)
+    model = CLIPModel(config).eval().requires_grad_(False)
     eot = int(model.config.text_config.eos_token_id)
-    return replace(load_clip("toy"), name="random ViT-B/32", model=model, eot=eot)
+    return replace(load_clip("toy"), name="random weights", model=model, eot=eot)
+
+
+def vit_b32() -> Clip:
+    """ViT-B/32, of which transformers' defaults are the sizes."""
+    return random_clip(CLIPConfig())
 
 
 def concadia_lengths(folder: Path) -> list[int]:
@@ -66,14 +71,13 @@ def random_images(clip: Clip, n: int) -> Embeddings:
     return functional.normalize(drawn, dim=-1).to(clip.device)
 
 
-def write_model(folder: Path) -> None:
-    """ViT-B/32 with random weights as a folder that `--model` takes, with the toy's tokenizer and image settings."""
-    clip = vit_b32()
+def write_model(folder: Path, clip: Clip) -> None:
+    """A folder that `--model` takes, with the toy's tokenizer and image settings."""
     small = load_clip("toy")
     clip.model.config.text_config.eos_token_id = small.eot
     clip.model.save_pretrained(folder)
     small.tokenizer.save_pretrained(folder)
-    CLIPImageProcessor().save_pretrained(folder)  # its defaults are those of ViT-B/32
+    CLIPImageProcessor().save_pretrained(folder)  # its defaults are those of CLIP
 
 
 def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import attributions, growth, run
+from benchmarks import attributions, full_sweep, growth, run
 from benchmarks.material import concadia_lengths, random_tokens, typical_lengths, vit_b32, write_concadia
 from benchmarks.measure import Result
 from benchmarks.whole_sweep import memory
@@ -51,6 +51,19 @@ def test_growth_is_measured_from_the_best_straight_line():
     assert growth._off_the_line(counts, [3 + 0.01 * n for n in counts]) == pytest.approx(0, abs=1e-9)
     assert growth._off_the_line(counts, [n**2 for n in counts]) > 0.1
     assert 0.01 < growth._off_the_line(counts, [1.0, 2.0, 4.4, 8.0]) < 0.1
+
+
+def test_the_full_sweep_is_extrapolated_along_pairs_and_layers():
+    few, many = full_sweep.MEASURED
+    cells = {6: {few: 3.0, many: 6.0}, 12: {few: 1.0, many: 1.0}}
+    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6, 1)
+    assert parts.cell(6, many + (many - few)) == 9.0
+    assert parts.cell(12, 10**6) == 1.0
+    assert parts.cell(9, many) == 3.5
+    hours = parts.hours(many)
+    assert hours["images"] == 0.5 * many / 3600
+    assert hours["cells"] == pytest.approx(25 * 7 * 3.5 / 3600)  # the mean over layers is that of the middle one
+    assert hours["all"] == pytest.approx(sum(value for name, value in hours.items() if name != "all"))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -32,14 +32,20 @@ class _AnyManifest(TypedDict, total=False):
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a fine-tuned run; other programs have files of that name too."""
+    """Whether a folder is that of a fine-tuned run; other programs have files of that name too.
+
+    Raises:
+        StoreError: it is, but its manifest is damaged.
+    """
+    data = None
     try:
         data = read_bytes(folder / MANIFEST)
-        return (
-            data is not None
-            and parse(data, _AnyManifest, folder / MANIFEST, MEND).get("settings", {}).get("kind") == KIND
-        )
+        if data is None:
+            return False
+        return parse(data, _AnyManifest, folder / MANIFEST, MEND).get("settings", {}).get("kind") == KIND
     except StoreError:
+        if data is not None and f'"kind": "{KIND}"'.encode() in data:
+            raise
         return False
 
 

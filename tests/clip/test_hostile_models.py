@@ -387,6 +387,11 @@ def test_a_manifest_of_another_program_is_of_no_concern(model: Path, small: Clip
     assert load_clip(str(model)).fingerprint == small.fingerprint
 
 
+def test_a_run_whose_manifest_is_cut_short_is_not_taken_for_a_plain_folder(model: Path):
+    (model / "manifest.json").write_text('{"settings": {"kind": "finetune"}, "weights": {"model.safe')
+    assert "manifest.json': EOF" in refused(model)
+
+
 def test_a_name_that_is_a_path_never_reaches_the_hub(toy_run: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: pytest.fail("the hub was asked"))
     config = toy_run / "adapter_config.json"

@@ -1,0 +1,219 @@
+"""`python -m benchmarks.full_sweep`: what the whole sweep of Concadia would cost, from measured parts.
+
+Each part is measured at full width with random weights: an image, a pair's clean run, a text's attributions, and cells,
+these in sweeps of two numbers of pairs, at the lowest and the highest layer. Cells grow with the pairs (looks at val,
+measures on test) along a straight line, and between the two layers with the blocks above. Times are those of one core.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import CLIPConfig
+
+from benchmarks.material import (
+    concadia_lengths,
+    random_clip,
+    random_images,
+    random_tokens,
+    typical_lengths,
+    write_concadia,
+    write_model,
+)
+from benchmarks.measure import FLOAT, describe, measure_machine
+from benchmarks.whole_sweep import sweep_cost
+from interp import cli
+from interp.attribution.all_layers import run_path
+from interp.attribution.baselines import default_baselines
+from interp.attribution.integral import PathSettings
+from interp.attribution.result import TOLERANCE
+from interp.clip.blocks import blocks, embed_patches, run_block
+from interp.clip.model import Clip
+from interp.errors import UserError
+from interp.interventions.clean_run import clean_texts
+from interp.results.sweep_run import load_sweep
+from interp.runs.content import to_json
+from interp.runs.environment import now
+from interp.runs.files import write_atomic
+from interp.sweep.config import SweepConfig
+
+PROG = "python -m benchmarks.full_sweep"
+PAIRS, LAYERS, SIZES, SEEDS = 96_918, range(6, 13), 5, 5  # of Concadia, 77,534 of them for training; of the sweep
+ENDS = (LAYERS[0], LAYERS[-1])
+MEASURED = (250, 750)  # pairs of the sweeps that are measured
+TEXT_L14 = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
+VISION_L14 = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24,
+              "patch_size": 14, "projection_dim": 768}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What was measured of a model; times in seconds of one core.
+
+    Attributes:
+        image: the vision tower, for one image.
+        pair: the clean run, for one pair.
+        text: a text's attributions, at all layers and for all cells.
+        cells: layer -> number of pairs -> a cell, with its share of the search and its controls.
+        bytes_a_pair: of the clean run in memory, and again on disk while a sweep runs.
+        bytes_a_cell: of what a cell leaves on disk.
+        peak: bytes in memory, all processes together, of the larger sweep that was measured.
+    """
+
+    image: float
+    pair: float
+    text: float
+    cells: dict[int, dict[int, float]]
+    bytes_a_pair: float
+    bytes_a_cell: float
+    peak: int
+
+    def cell(self, layer: int, pairs: float) -> float:
+        """Seconds of a cell at any layer, for any number of pairs."""
+        few, many = MEASURED
+        ends = []
+        for end in ENDS:
+            of = self.cells[end]
+            ends.append(of[few] + (of[many] - of[few]) * (pairs - few) / (many - few))
+        return float(np.interp(layer, ENDS, ends))
+
+    def hours(self, pairs: int) -> dict[str, float]:
+        """Hours of one core for the whole sweep, by part."""
+        texts = 2 * SweepConfig().attributed
+        seconds = {
+            "images": self.image * pairs, "clean run": self.pair * pairs, "attributions": self.text * texts,
+            "cells": SIZES * SEEDS * sum(self.cell(layer, pairs) for layer in LAYERS),
+        }  # fmt: skip
+        return {name: value / 3600 for name, value in seconds.items()} | {"all": sum(seconds.values()) / 3600}
+
+
+def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts: Sequence[int]) -> Parts:
+    """Measure the parts of a model.
+
+    Args:
+        vision: with the vision tower that one image is timed with.
+        text: with the text tower, and a small vision tower, so that the sweeps are about texts.
+        counts: how many images, pairs and texts to time.
+    """
+    images, pairs, texts = counts
+    seconds = _seconds(partial(_run_images, random_clip(vision), images)) / images
+    clip, draw = random_clip(text), np.random.default_rng(0)
+    tokens = random_tokens(clip, draw.choice(lengths, 2 * pairs).tolist(), draw)
+    clean = _seconds(lambda: clean_texts(clip, tokens, LAYERS)) / pairs
+    some, image = tokens.take(torch.arange(texts)), random_images(clip, 1)
+
+    def attribute() -> None:
+        for row in torch.arange(texts).split(1):
+            one = some.take(row)
+            run_path(clip, one, image, LAYERS, PathSettings(20, baselines=default_baselines(clip, one)), TOLERANCE)
+
+    text_seconds = _seconds(attribute) / texts
+    run = clean_texts(clip, tokens, LAYERS)
+    held = sum(each.numel() for table in (run.keys, run.values, run.streams) for each in table.values())
+    cells: dict[int, dict[int, float]] = {layer: {} for layer in ENDS}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        write_model(folder / "model", clip)
+        for count in MEASURED:
+            here = folder / str(count)
+            write_concadia(here / "data", count, [max(3, n) for n in lengths], np.random.default_rng(0))
+            # Cells alone: attributions are timed apart, and a part of a sweep looks no further at the chosen cell.
+            options = ("--layers", ",".join(map(str, ENDS)), "--attributed", "4", "--shard", "1/1", "--jobs", "1")
+            cost = sweep_cost(folder / "model", here / "data", here / "run", here / "cache", options)
+            sweep = load_sweep(here / "run")
+            for layer in ENDS:
+                of = [one["measures"]["seconds"] for place, one in sweep.cells.items() if place.layer == layer]
+                cells[layer][count] = float(np.mean(of))
+            left = [path for part in ("cells", "rotations") for path in (here / "run" / part).glob("[!.]*")]
+            bytes_a_cell = sum(path.stat().st_size for path in left) / len(sweep.cells)
+            print(f"  sweep of {count} pairs: {cost.seconds / 60:.1f} min, {cost.peak / 1e9:.1f} GB", flush=True)
+    return Parts(seconds, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell, cost.peak)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """Of a run, once it is warm."""
+    run()
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+@torch.inference_mode()
+def _run_images(clip: Clip, count: int) -> None:
+    side = clip.model.config.vision_config.image_size
+    hidden = embed_patches(clip, torch.zeros(count, 3, side, side))
+    for block in blocks(clip, "vision"):
+        hidden, _, _ = run_block(block, hidden, causal=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
+    json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = cli.parse(Options, PROG, (__doc__ or "").partition("\n")[2].strip(), "", argv)
+    return cli.run(lambda: run(options), on_interrupt=lambda: "nothing was kept")
+
+
+def run(options: Options) -> int:
+    """Measure, extrapolate, show, and write.
+
+    Raises:
+        UserError: an option does not fit, or a folder cannot be read.
+    """
+    if options.json is not None and not os.access(Path(options.json).absolute().parent, os.W_OK):
+        raise UserError(f"cannot write '{options.json}': its folder cannot be written to")
+    lengths = concadia_lengths(Path(options.concadia)) if options.concadia is not None else typical_lengths()
+    torch.set_num_threads(1)
+    machine = measure_machine()
+    wide = CLIPConfig(text_config=TEXT_L14, projection_dim=768)
+    models = {
+        "ViT-B/32": (CLIPConfig(), CLIPConfig()),
+        "ViT-L/14": (CLIPConfig(text_config=TEXT_L14, vision_config=VISION_L14, projection_dim=768), wide),
+    }
+    content = {
+        "command": f"{PROG} {' '.join(sys.argv[1:])}", "at": now(), "machine": describe(machine), "pairs": PAIRS,
+        "layers": list(LAYERS), "sizes": SIZES, "seeds": SEEDS, "models": {},
+    }  # fmt: skip
+    for name, (vision, text) in models.items():
+        print(name, flush=True)
+        parts = measure(vision, text, lengths, (8, 64, 4))
+        hours = parts.hours(PAIRS)
+        content["models"][name] = asdict(parts) | {"hours": hours}
+        print("\n".join(said(parts, hours)), flush=True)
+    if options.json is not None:
+        write_atomic(Path(options.json), to_json(content))
+    return 0
+
+
+def said(parts: Parts, hours: dict[str, float]) -> list[str]:
+    """The results of a model, for people."""
+    few, many = MEASURED
+    cells = [f"layer {layer}: {of[few]:.1f} s with {few} pairs, {of[many]:.1f} s with {many}, "
+             f"{parts.cell(layer, PAIRS):.0f} s with {PAIRS}" for layer, of in parts.cells.items()]  # fmt: skip
+    return [
+        f"  an image {parts.image:.3f} s, a pair's clean run {parts.pair:.4f} s, "
+        f"a text's attributions {parts.text:.1f} s",
+        *(f"  a cell at {one}" for one in cells),
+        f"  the whole sweep, hours of one core: {', '.join(f'{name} {value:.1f}' for name, value in hours.items())}",
+        f"  memory of the clean run {parts.bytes_a_pair * PAIRS / 1e9:.0f} GB "
+        f"({parts.bytes_a_pair / 1e6:.2f} MB a pair); a cell leaves {parts.bytes_a_cell / 1e6:.2f} MB on disk",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
