@@ -83,7 +83,8 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch says what it is in the second line
+    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch says what it is in the second line
+    return re.sub(r"Class validation error for validator '\w+': (\w+Error: )?", "its configuration: ", said)
 
 
 def check_files(name: str, where: str, revision: str) -> None:

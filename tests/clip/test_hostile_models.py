@@ -316,6 +316,14 @@ def test_preprocessing_that_divides_by_nothing(model: Path, key: str, value: Any
     assert key in said or "preprocessor_config.json' cannot be read" in said  # JSON knows no NaN
 
 
+def test_a_configuration_whose_sizes_do_not_fit_each_other(model: Path):
+    config = json.loads((model / "config.json").read_text())
+    change(model / "config.json", text_config=config["text_config"] | {"num_attention_heads": 7})
+    said = refused(model)
+    assert "its configuration: The hidden size" in said
+    assert "Error" not in said
+
+
 @pytest.mark.parametrize("value", [float("inf"), [], "x", 1, True])
 def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
     change(model / "config.json", vision_config=value)
