@@ -33,9 +33,13 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever happens, a loss of power included.
 
     Raises:
-        StoreError: the folder cannot be written to.
+        StoreError: the folder cannot be written to, or something that is no file stands there: a device would be
+            replaced by a file for all programs.
     """
     try:
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "a pipe or a device"
+            raise StoreError(f"cannot write '{path}': it is {what}; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:

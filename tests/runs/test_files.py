@@ -23,6 +23,17 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_nothing_but_a_file_is_replaced(tmp_path: Path, kind: str):
+    """Of a device one would be the last to write to it: whoever may write to /dev replaces /dev/null for everyone."""
+    path = tmp_path / "there"
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(StoreError, match=r"it is a (pipe or a device|folder); choose another name"):
+        write_atomic(path, "new")
+    assert path.is_dir() if kind == "folder" else path.is_fifo()
+    assert [one.name for one in tmp_path.iterdir()] == ["there"]
+
+
 def test_the_entry_of_a_renamed_file_is_flushed_after_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     flushed = []
     sync = os.fsync

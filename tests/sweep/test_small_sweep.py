@@ -43,6 +43,10 @@ EXACT, ROUNDED = 1e-9, 1e-5
 # What is said in units of the gap, here 0.04, or of a shift has the rounding of scores divided by it.
 IN_GAPS = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere", "beta")  # quotients
 RELATIVE = 2e-5
+IN_SHIFTS, SCORE = (
+    ("single_share", "elsewhere"),
+    1e-6,
+)  # quotients of shifts, here 0.01, and the rounding of a mean score
 LARGEST_ANGLE = 0.1  # degrees between what two searches of up to 150 steps find; it was less than 0.001
 
 
@@ -132,6 +136,8 @@ def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: Wo
         tolerance = EXACT if name.startswith(SHARES) else ROUNDED
         if name == "through_gap_share":  # a ratio is as exact as its parts, divided by the lower one
             tolerance /= abs(wanted["attributed_gap"])
+        if name.startswith(IN_SHIFTS):
+            tolerance = max(tolerance, SCORE / min(abs(wanted["shift_c2d"]), abs(wanted["shift_d2c"])))
         close(got[name], value, name, tolerance, RELATIVE if name.startswith(IN_GAPS) else 0.0)
     assert 0 < wanted["preference"] != 0.5  # at 1/2 it would not tell which of two texts is preferred
     assert wanted["attribution_points"] > N_STEPS  # some text took more
