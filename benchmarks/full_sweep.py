@@ -1,8 +1,9 @@
 """`python -m benchmarks.full_sweep`: what the whole sweep of Concadia would cost, from measured parts.
 
 Each part is measured at full width with random weights: an image, a pair's clean run, a text's attributions, and cells,
-these in sweeps of two numbers of pairs, at the lowest and the highest layer. Cells grow with the pairs (looks at val,
-measures on test) along a straight line, and between the two layers with the blocks above. Times are those of one core.
+these at the lowest and the highest layer, with two numbers of pairs and of steps of their search. A cell takes
+a + b pairs + steps (c + d pairs): what is measured on test grows with the pairs, and each step with the looks at val
+that go with it. Between the two layers it grows with the blocks above. Times are those of one core.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from interp.sweep.config import SweepConfig
 PROG = "python -m benchmarks.full_sweep"
 PAIRS, LAYERS, SIZES, SEEDS = 96_918, range(6, 13), 5, 5  # of Concadia, 77,534 of them for training; of the sweep
 ENDS = (LAYERS[0], LAYERS[-1])
-MEASURED = (250, 750)  # pairs of the sweeps that are measured
+MEASURED, STEPS = (250, 750), (20, 40)  # pairs and steps of the sweeps that are measured
 TEXT_L14 = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 VISION_L14 = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24,
               "patch_size": 14, "projection_dim": 768}  # fmt: skip
@@ -63,7 +64,8 @@ class Parts:
         image: the vision tower, for one image.
         pair: the clean run, for one pair.
         text: a text's attributions, at all layers and for all cells.
-        cells: layer -> number of pairs -> a cell, with its share of the search and its controls.
+        cells: layer -> a cell, with its share of the search and its controls: for each number of pairs with the fewer
+            and with the more steps.
         bytes_a_pair: of the clean run in memory, and again on disk while a sweep runs.
         bytes_a_cell: of what a cell leaves on disk.
         peak: bytes in memory, all processes together, of the larger sweep that was measured.
@@ -72,26 +74,26 @@ class Parts:
     image: float
     pair: float
     text: float
-    cells: dict[int, dict[int, float]]
+    cells: dict[int, tuple[tuple[float, float], tuple[float, float]]]
     bytes_a_pair: float
     bytes_a_cell: float
     peak: int
 
-    def cell(self, layer: int, pairs: float) -> float:
-        """Seconds of a cell at any layer, for any number of pairs."""
-        few, many = MEASURED
-        ends = []
-        for end in ENDS:
-            of = self.cells[end]
-            ends.append(of[few] + (of[many] - of[few]) * (pairs - few) / (many - few))
-        return float(np.interp(layer, ENDS, ends))
+    def cell(self, layer: int, pairs: float, steps: float) -> float:
+        """Seconds of a cell at any layer, for any number of pairs and of steps."""
+
+        def along(ends: Sequence[float], values: Sequence[float], place: float) -> float:
+            return values[0] + (values[1] - values[0]) * (place - ends[0]) / (ends[1] - ends[0])
+
+        of_ends = [along(MEASURED, [along(STEPS, some, steps) for some in self.cells[end]], pairs) for end in ENDS]
+        return along(ENDS, of_ends, layer)
 
     def hours(self, pairs: int) -> dict[str, float]:
-        """Hours of one core for the whole sweep, by part."""
+        """Hours of one core for the whole sweep, by part, if each search takes all steps that it may."""
         texts = 2 * SweepConfig().attributed
         seconds = {
             "images": self.image * pairs, "clean run": self.pair * pairs, "attributions": self.text * texts,
-            "cells": SIZES * SEEDS * sum(self.cell(layer, pairs) for layer in LAYERS),
+            "cells": SIZES * SEEDS * sum(self.cell(layer, pairs, SweepConfig().max_steps) for layer in LAYERS),
         }  # fmt: skip
         return {name: value / 3600 for name, value in seconds.items()} | {"all": sum(seconds.values()) / 3600}
 
@@ -119,7 +121,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
     text_seconds = _seconds(attribute) / texts
     run = clean_texts(clip, tokens, LAYERS)
     held = sum(each.numel() for table in (run.keys, run.values, run.streams) for each in table.values())
-    cells: dict[int, dict[int, float]] = {layer: {} for layer in ENDS}
+    took: dict[tuple[int, int, int], float] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_model(folder / "model", clip)
@@ -128,14 +130,21 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
             write_concadia(here / "data", count, [max(3, n) for n in lengths], np.random.default_rng(0))
             # Cells alone: attributions are timed apart, and a part of a sweep looks no further at the chosen cell.
             options = ("--layers", ",".join(map(str, ENDS)), "--attributed", "4", "--shard", "1/1", "--jobs", "1")
-            cost = sweep_cost(folder / "model", here / "data", here / "run", here / "cache", options)
-            sweep = load_sweep(here / "run")
-            for layer in ENDS:
-                of = [one["measures"]["seconds"] for place, one in sweep.cells.items() if place.layer == layer]
-                cells[layer][count] = float(np.mean(of))
-            left = [path for part in ("cells", "rotations") for path in (here / "run" / part).glob("[!.]*")]
+            for steps in STEPS:
+                out, limit = here / f"run-{steps}", ("--max-steps", str(steps))
+                cost = sweep_cost(folder / "model", here / "data", out, here / "cache", (*options, *limit))
+                sweep = load_sweep(out)
+                for layer in ENDS:
+                    of = [one["measures"]["seconds"] for place, one in sweep.cells.items() if place.layer == layer]
+                    took[layer, count, steps] = float(np.mean(of))
+                print(f"  sweep of {count} pairs, {steps} steps: {cost.seconds / 60:.1f} min", flush=True)
+            left = [path for part in ("cells", "rotations") for path in (out / part).glob("[!.]*")]
             bytes_a_cell = sum(path.stat().st_size for path in left) / len(sweep.cells)
-            print(f"  sweep of {count} pairs: {cost.seconds / 60:.1f} min, {cost.peak / 1e9:.1f} GB", flush=True)
+    (few, many), (less, more) = MEASURED, STEPS
+    cells = {
+        layer: ((took[layer, few, less], took[layer, few, more]), (took[layer, many, less], took[layer, many, more]))
+        for layer in ENDS
+    }
     return Parts(seconds, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell, cost.peak)
 
 
@@ -202,13 +211,20 @@ def run(options: Options) -> int:
 
 def said(parts: Parts, hours: dict[str, float]) -> list[str]:
     """The results of a model, for people."""
-    few, many = MEASURED
-    cells = [f"layer {layer}: {of[few]:.1f} s with {few} pairs, {of[many]:.1f} s with {many}, "
-             f"{parts.cell(layer, PAIRS):.0f} s with {PAIRS}" for layer, of in parts.cells.items()]  # fmt: skip
+    most = SweepConfig().max_steps
+    cells = [
+        f"layer {layer}: "
+        + "; ".join(
+            f"with {pairs} pairs {of[0]:.1f} and {of[1]:.1f} s" for pairs, of in zip(MEASURED, both, strict=True)
+        )
+        + f"; with {PAIRS} and {most} steps {parts.cell(layer, PAIRS, most):.0f} s"
+        for layer, both in parts.cells.items()
+    ]
     return [
         f"  an image {parts.image:.3f} s, a pair's clean run {parts.pair:.4f} s, "
         f"a text's attributions {parts.text:.1f} s",
-        *(f"  a cell at {one}" for one in cells),
+        f"  a cell, its search of {STEPS[0]} and {STEPS[1]} steps, at",
+        *(f"  {one}" for one in cells),
         f"  the whole sweep, hours of one core: {', '.join(f'{name} {value:.1f}' for name, value in hours.items())}",
         f"  memory of the clean run {parts.bytes_a_pair * PAIRS / 1e9:.0f} GB "
         f"({parts.bytes_a_pair / 1e6:.2f} MB a pair); a cell leaves {parts.bytes_a_cell / 1e6:.2f} MB on disk",

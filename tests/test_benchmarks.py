@@ -54,15 +54,19 @@ def test_growth_is_measured_from_the_best_straight_line():
 
 
 def test_the_full_sweep_is_extrapolated_along_pairs_and_layers():
-    few, many = full_sweep.MEASURED
-    cells = {6: {few: 3.0, many: 6.0}, 12: {few: 1.0, many: 1.0}}
-    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6, 1)
-    assert parts.cell(6, many + (many - few)) == 9.0
-    assert parts.cell(12, 10**6) == 1.0
-    assert parts.cell(9, many) == 3.5
-    hours = parts.hours(many)
-    assert hours["images"] == 0.5 * many / 3600
-    assert hours["cells"] == pytest.approx(25 * 7 * 3.5 / 3600)  # the mean over layers is that of the middle one
+    def seconds(layer: int, pairs: float, steps: float) -> float:
+        return (13 - layer) * (1 + 0.01 * pairs + steps * (0.5 + 0.001 * pairs))
+
+    cells = {
+        layer: tuple(tuple(seconds(layer, n, steps) for steps in full_sweep.STEPS) for n in full_sweep.MEASURED)
+        for layer in full_sweep.ENDS
+    }
+    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6, 1)  # type: ignore[arg-type]
+    for layer in full_sweep.LAYERS:
+        assert parts.cell(layer, 96_918, 300) == pytest.approx(seconds(layer, 96_918, 300))
+    hours = parts.hours(3600)
+    assert hours["images"] == 0.5
+    assert hours["cells"] == pytest.approx(25 * 7 * seconds(9, 3600, 300) / 3600)  # the mean layer is the middle one
     assert hours["all"] == pytest.approx(sum(value for name, value in hours.items() if name != "all"))
 
 
