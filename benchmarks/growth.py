@@ -70,7 +70,7 @@ def measure(lengths: Sequence[int], growing: bool) -> Iterator[Result]:
             if pairs == PAIRS:
                 title = f"sweep, layers {LAYERS} x 5 sizes, {PAIRS} pairs, everything cold"
                 cost = costs[pairs]
-                yield _single(f"{title}: time", cost.seconds / 60, "min", 15.0)
+                yield _single(f"{title}: time", cost.seconds / 60, "min", 8.0)
                 yield _single(f"{title}: memory", cost.peak / 1e9, "GB", 6.0)
     if growing:
         facts = {str(n): {"minutes": cost.seconds / 60, "gigabytes": cost.peak / 1e9} for n, cost in costs.items()}

@@ -37,8 +37,8 @@ groups:
   cell             a step of one fine-tuned cell of the toy, against peft's own forward pass
   attributions     mediated integrated gradients, against captum
   cache            memory of the clean run
-  sweep            the whole sweep of 2,000 pairs (about 15 minutes)
-  growth           the whole sweep of 500 to 4,000 pairs (more than an hour; includes sweep)
+  sweep            the whole sweep of 2,000 pairs (about 20 minutes)
+  growth           the whole sweep of 500 to 4,000 pairs (more than an hour and a half; includes sweep)
 
 examples:
   python -m benchmarks.run --quick --concadia data/concadia
