@@ -33,12 +33,12 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever happens, a loss of power included.
 
     Raises:
-        StoreError: the folder cannot be written to, or something that is no file stands there: a device would be
-            replaced by a file for all programs.
+        StoreError: the folder cannot be written to, or a folder or a device stands there: a device would be replaced
+            by a file for all programs.
     """
     try:
-        if path.exists() and not path.is_file():
-            what = "a folder" if path.is_dir() else "a pipe or a device"
+        if path.is_dir() or path.is_char_device() or path.is_block_device():
+            what = "a folder" if path.is_dir() else "a device"
             raise StoreError(f"cannot write '{path}': it is {what}; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
