@@ -8,7 +8,6 @@ that go with it. Between the two layers it grows with the blocks above. Times ar
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -22,24 +21,21 @@ import torch
 from transformers import CLIPConfig
 
 from benchmarks.material import (
-    concadia_lengths,
     random_clip,
     random_images,
     random_tokens,
-    typical_lengths,
+    text_lengths,
     write_concadia,
     write_model,
 )
-from benchmarks.measure import FLOAT, describe, measure_machine
+from benchmarks.measure import FLOAT, check_writable, describe, measure_machine
 from benchmarks.whole_sweep import sweep_cost
 from interp import cli
 from interp.attribution.all_layers import run_path
 from interp.attribution.baselines import default_baselines
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE
-from interp.clip.blocks import blocks, embed_patches, run_block
-from interp.clip.model import Clip
-from interp.errors import UserError
+from interp.clip.model import Clip, unit_images
 from interp.interventions.clean_run import clean_texts
 from interp.results.sweep_run import load_sweep
 from interp.runs.content import to_json
@@ -68,7 +64,6 @@ class Parts:
             and with the more steps.
         bytes_a_pair: of the clean run in memory, and again on disk while a sweep runs.
         bytes_a_cell: of what a cell leaves on disk.
-        peak: bytes in memory, all processes together, of the larger sweep that was measured.
     """
 
     image: float
@@ -77,7 +72,6 @@ class Parts:
     cells: dict[int, tuple[tuple[float, float], tuple[float, float]]]
     bytes_a_pair: float
     bytes_a_cell: float
-    peak: int
 
     def cell(self, layer: int, pairs: float, steps: float) -> float:
         """Seconds of a cell at any layer, for any number of pairs and of steps."""
@@ -145,7 +139,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
         layer: ((took[layer, few, less], took[layer, few, more]), (took[layer, many, less], took[layer, many, more]))
         for layer in ENDS
     }
-    return Parts(seconds, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell, cost.peak)
+    return Parts(seconds, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell)
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -159,9 +153,7 @@ def _seconds(run: Callable[[], object]) -> float:
 @torch.inference_mode()
 def _run_images(clip: Clip, count: int) -> None:
     side = clip.model.config.vision_config.image_size
-    hidden = embed_patches(clip, torch.zeros(count, 3, side, side))
-    for block in blocks(clip, "vision"):
-        hidden, _, _ = run_block(block, hidden, causal=False)
+    unit_images(clip.model, torch.zeros(count, 3, side, side))
 
 
 @dataclass(frozen=True)
@@ -184,9 +176,8 @@ def run(options: Options) -> int:
     Raises:
         UserError: an option does not fit, or a folder cannot be read.
     """
-    if options.json is not None and not os.access(Path(options.json).absolute().parent, os.W_OK):
-        raise UserError(f"cannot write '{options.json}': its folder cannot be written to")
-    lengths = concadia_lengths(Path(options.concadia)) if options.concadia is not None else typical_lengths()
+    check_writable(options.json)
+    lengths = text_lengths(options.concadia)
     torch.set_num_threads(1)
     machine = measure_machine()
     wide = CLIPConfig(text_config=TEXT_L14, projection_dim=768)

@@ -51,6 +51,11 @@ def typical_lengths() -> list[int]:
     return [int(n) for n in drawn.round().clip(3, CONTEXT)]
 
 
+def text_lengths(concadia: str | None) -> list[int]:
+    """`concadia_lengths` of a folder, or `typical_lengths` if none is named."""
+    return concadia_lengths(Path(concadia)) if concadia is not None else typical_lengths()
+
+
 def random_tokens(clip: Clip, lengths: Sequence[int], draw: np.random.Generator) -> Tokens:
     """Texts of these many tokens, BOS and EOT included, that mean nothing; each token is a word."""
     eot = torch.tensor(lengths) - 1

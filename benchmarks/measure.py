@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from interp.clip.model import Clip
+from interp.errors import UserError
 
 FLOAT = 4  # bytes
 
@@ -146,6 +147,12 @@ def _cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def check_writable(file: str | None) -> None:
+    """Raise `UserError` if results are to be written where nothing can be."""
+    if file is not None and not os.access(Path(file).absolute().parent, os.W_OK):
+        raise UserError(f"cannot write '{file}': its folder cannot be written to")
 
 
 def block_flops(clip: Clip, rows: float) -> float:

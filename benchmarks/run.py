@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import attributions, before, finetune, growth, interventions, prefix_cache, toy_cell
-from benchmarks.material import concadia_lengths, typical_lengths
-from benchmarks.measure import Machine, Result, describe, measure_machine
+from benchmarks.material import text_lengths
+from benchmarks.measure import Machine, Result, check_writable, describe, measure_machine
 from interp import cli
 from interp.errors import UserError
 from interp.runs.content import to_json
@@ -76,9 +75,8 @@ def run(options: Options) -> int:
     """
     cli.require_positive(options, "repeats", "threads")
     groups = _groups(options)
-    if options.json is not None and not os.access(Path(options.json).absolute().parent, os.W_OK):
-        raise UserError(f"cannot write '{options.json}': its folder cannot be written to")
-    lengths = concadia_lengths(Path(options.concadia)) if options.concadia is not None else typical_lengths()
+    check_writable(options.json)
+    lengths = text_lengths(options.concadia)
     torch.set_num_threads(options.threads)
     logging.disable(logging.WARNING)  # pyvene explains `use_fast` anew for every model
     machine, started = measure_machine(), time.perf_counter()

@@ -61,7 +61,7 @@ def test_the_full_sweep_is_extrapolated_along_pairs_and_layers():
         layer: tuple(tuple(seconds(layer, n, steps) for steps in full_sweep.STEPS) for n in full_sweep.MEASURED)
         for layer in full_sweep.ENDS
     }
-    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6, 1)  # type: ignore[arg-type]
+    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6)  # type: ignore[arg-type]
     for layer in full_sweep.LAYERS:
         assert parts.cell(layer, 96_918, 300) == pytest.approx(seconds(layer, 96_918, 300))
     hours = parts.hours(3600)

@@ -43,10 +43,8 @@ EXACT, ROUNDED = 1e-9, 1e-5
 # What is said in units of the gap, here 0.04, or of a shift has the rounding of scores divided by it.
 IN_GAPS = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere", "beta")  # quotients
 RELATIVE = 2e-5
-IN_SHIFTS, SCORE = (
-    ("single_share", "elsewhere"),
-    1e-6,
-)  # quotients of shifts, here 0.01, and the rounding of a mean score
+IN_SHIFTS = ("single_share", "elsewhere")  # of these, quotients of shifts, here 0.01
+SCORE = 1e-6  # rounding of a mean score
 LARGEST_ANGLE = 0.1  # degrees between what two searches of up to 150 steps find; it was less than 0.001
 
 
