@@ -9,6 +9,7 @@ from pathlib import Path
 
 from interp import cli
 from interp.errors import UserError
+from interp.models.names import check_named
 from interp.options import MOST_POINTS
 from training.config import TASKS, EvaluateConfig, evaluation_preset
 
@@ -62,6 +63,7 @@ def assess(config: EvaluateConfig) -> int:
     if config.scores is not None:
         from training.evaluation.of_scores import of_scores as prepare
     else:
+        check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
         from training.evaluation.of_model import of_model as prepare
     from interp.results.terminal import verdict_lines
     from training.evaluation.aligned import verdict_of

@@ -12,6 +12,7 @@ from typing import Any
 from interp import cli
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
+from interp.models.names import check_named
 from training.config import FinetuneConfig, check, preset
 
 PROG = "python -m training.finetune"
@@ -55,6 +56,8 @@ def finetune(config: FinetuneConfig) -> int:
     Raises:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
+    check(config)
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     from accelerate import Accelerator
     from tqdm import tqdm
 
@@ -66,7 +69,6 @@ def finetune(config: FinetuneConfig) -> int:
     from training.loop import total_steps
     from training.tune import check_site, tune
 
-    check(config)
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
     check_folder(out)
     try:

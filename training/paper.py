@@ -18,6 +18,7 @@ from interp.cluster.connection import cluster
 from interp.cluster.tasks import go_to
 from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError, without_number
+from interp.hub import HubError, Kind, ask_hub
 from interp.runs.files import LOCK, check_tree
 from training.experiment import RECIPES, Experiment, PaperConfig
 
@@ -189,7 +190,7 @@ def _pairs(config: PaperConfig) -> None:
         pairs.split(name)
 
 
-def _unreachable(repo: str, kind: str) -> str | None:
+def _unreachable(repo: str, kind: Kind) -> str | None:
     """Why something is neither on the hub nor in its cache, None if it can be had."""
     from huggingface_hub import HfApi, snapshot_download
 
@@ -200,8 +201,11 @@ def _unreachable(repo: str, kind: str) -> str | None:
     except Exception:
         pass  # not in the cache
     try:
+        ask_hub(name, revision or "main", kind)
         HfApi().auth_check(name, repo_type=kind)  # refuses also where terms have not been accepted
         return None
+    except HubError as error:
+        return str(error)
     except Exception as error:
         lines = str(error).strip().splitlines()
         return without_number(lines[0]) if lines else type(error).__name__

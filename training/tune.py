@@ -13,10 +13,10 @@ from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
-from interp.clip.trust import name_for
 from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation, random_basis
+from interp.models.trust import name_for
 from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.files import write_atomic

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from interp import cli
 from interp.cli import argument, option
+from interp.models.names import check_named
 from interp.options import DeviceOptions, ModelOptions
 
 PROG = "python -m interp.check"
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(config: CheckConfig) -> int:
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     import torch
     from tqdm import tqdm
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from interp.clip.model import ModelError
-from interp.clip.model_files import read_json
 from interp.clip.parts import is_layers_pattern
+from interp.models.errors import ModelError
+from interp.models.files import read_json
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

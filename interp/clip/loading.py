@@ -15,11 +15,13 @@ from typing_extensions import TypedDict
 
 from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
 from interp.clip.devices import check_device, check_dtype
-from interp.clip.model import Clip, ModelError
-from interp.clip.model_files import check_files, check_run, first_line, locate, read_json
+from interp.clip.model import Clip
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
-from interp.clip.trust import check_trust, name_in
+from interp.models.errors import ModelError
+from interp.models.files import check_files, check_run, first_line, read_json
+from interp.models.names import locate
+from interp.models.trust import check_trust, name_in
 from interp.tensors import bytes_of
 
 if TYPE_CHECKING:

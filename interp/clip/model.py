@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from interp.data.words import NO_TEXT
-from interp.errors import UserError
+from interp.models.errors import ModelError
 from interp.tensors import Embeddings, Float, Int, Pixels, Tensor
 
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 Tower = Literal["text", "vision"]
-
-
-class ModelError(UserError):
-    """The model cannot be loaded or used as asked; the message is one line that says how to mend it."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.clip.model import ModelError
-from interp.clip.model_files import check_files, first_line, locate
 from interp.clip.soundness import check_preprocessing
+from interp.models.errors import ModelError
+from interp.models.files import check_files, first_line
+from interp.models.names import locate
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

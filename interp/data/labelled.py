@@ -14,6 +14,7 @@ from typing import Any
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file
 from interp.errors import shown
+from interp.hub import HubError, ask_hub
 
 CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
 
@@ -57,16 +58,20 @@ def from_hub(name: str, repo: str, *, split: str | None = None, label: str | Non
     from huggingface_hub.errors import GatedRepoError
 
     _quiet()
+    silent = _silence(repo)
     folder, files = Path(), list[Path]()
     for part in _splits(split):
         patterns = [f"{start}{part}[-_./]*parquet" for start in ("", "*/")] if part else ["*.parquet"]
         try:
-            folder = Path(snapshot_download(repo, repo_type="dataset", allow_patterns=patterns))
+            found = snapshot_download(
+                repo, repo_type="dataset", allow_patterns=patterns, local_files_only=silent is not None
+            )
+            folder = Path(found)
         except Exception as error:
             gated = terms or isinstance(error, GatedRepoError)
             accept = f"accept its terms at https://huggingface.co/datasets/{repo} and run `hf auth login`, or " * gated
             raise DataError(
-                f"cannot fetch the data set '{repo}' from the hub ({_first_line(error)}); {accept}"
+                f"cannot fetch the data set '{repo}' from the hub ({_first_line(silent or error)}); {accept}"
                 f"download it elsewhere and give it as {name}=PATH"
             ) from error
         if files := _of_split(folder, part):
@@ -234,6 +239,15 @@ def read_lines(path: Path) -> list[str]:
     except ValueError as error:
         raise DataError(f"'{path}' is not a text file in UTF-8") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _silence(repo: str) -> HubError | None:
+    """Why only the hub's cache can be asked for a data set; None if the hub itself can."""
+    try:
+        ask_hub(repo, kind="dataset")
+    except HubError as error:
+        return error
+    return None
 
 
 def _quiet() -> None:

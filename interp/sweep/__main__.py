@@ -15,6 +15,7 @@ from interp import cli
 from interp.cli import wrapped
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
+from interp.models.names import check_named
 from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, VERSION, SweepConfig, preset
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def sweep(config: SweepConfig) -> int:
     Raises:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
+    config.check()
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     from interp.attribution.drawing import attributed_pairs
     from interp.check.certificate import certified_pairs
     from interp.clip.devices import check_device
@@ -114,7 +117,6 @@ def sweep(config: SweepConfig) -> int:
     from interp.sweep.objectives import find_objective
     from interp.sweep.work import Work
 
-    config.check()
     check_device(config.device)
     check_folder(config.folder)
     if RunFolder(config.folder).manifest_path.is_file():

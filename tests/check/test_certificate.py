@@ -15,12 +15,13 @@ from interp.check.certificate import NotCertified, certified_pairs, certify
 from interp.check.findings import Finding, distance, tolerance
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
-from interp.clip.model import Clip, ModelError
+from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions import clean_run
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation, random_basis
+from interp.models.errors import ModelError
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import one_line, random_texts
 from training import evaluate

@@ -274,6 +274,13 @@ def hub(folder: Path, asked: list) -> object:
     return snapshot_download
 
 
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that has every data set."""
+    monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: None)
+
+
+@pytest.mark.usefixtures("there")
 def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
@@ -283,7 +290,8 @@ def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.Monk
     task = load_one("cifar100")
     assert (task.name, task.labels) == ("CIFAR-100", (0, 2))
     patterns = ["test[-_./]*parquet", "*/test[-_./]*parquet"]
-    assert asked == [("uoft-cs/cifar100", {"repo_type": "dataset", "allow_patterns": patterns})]
+    options = {"repo_type": "dataset", "allow_patterns": patterns, "local_files_only": False}
+    assert asked == [("uoft-cs/cifar100", options)]
     features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
     for name, repo in (("food101", "ethz/food101"), ("imagenet", "ILSVRC/imagenet-1k")):
         write_parquet(tmp_path / name / "data" / "validation-00000-of-00001.parquet", [1], features)
@@ -293,6 +301,7 @@ def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.Monk
         assert asked[-1][1]["allow_patterns"][0] == "validation[-_./]*parquet"
 
 
+@pytest.mark.usefixtures("there")
 def test_other_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))

@@ -30,11 +30,12 @@ from safetensors.torch import load_file
 from interp import cli
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip, with_adapter
-from interp.clip.model import Clip, ModelError, embed_texts
+from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions.rotation import Rotation, random_basis
 from interp.methods import search
+from interp.models.errors import ModelError
 from tests.oracles.plain_forward import one_line
 from training import finetune, loop
 from training.batches import Order, examples

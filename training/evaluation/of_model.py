@@ -19,9 +19,8 @@ from interp.cli import slug
 from interp.clip.devices import check_device
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
-from interp.clip.model import Clip, ModelError
+from interp.clip.model import Clip
 from interp.clip.sites import SiteMismatch
-from interp.clip.trust import check_trust, name_in
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER
@@ -30,6 +29,8 @@ from interp.data.pairs import SPLITS, DataError, PairSet, digest
 from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from interp.interventions.rotation import Rotation
 from interp.methods.pairs import Sources
+from interp.models.errors import ModelError
+from interp.models.trust import check_trust, name_in
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
 from training.config import EvaluateConfig

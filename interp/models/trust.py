@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from interp.clip.model import ModelError
+from interp.models.errors import ModelError
 
 
 def name_in(folder: Path, name: str) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from typing_extensions import TypedDict
 
-from interp.clip.hub import on_hub
-from interp.clip.model import ModelError
 from interp.errors import quoted
+from interp.models.errors import ModelError
 from interp.runs.content import Record, parse
 from interp.runs.files import StoreError, check_tree, read_bytes
 from interp.runs.weights import check_run_weights, is_run
@@ -50,26 +47,6 @@ def check_run(name: str) -> None:
             check_run_weights(folder)
     except StoreError as error:
         raise ModelError(str(error)) from error
-
-
-def locate(name: str) -> tuple[str, str]:
-    """Turn a model's name into what transformers takes, and a revision.
-
-    Raises:
-        ModelError: there is no such model, or it is on the hub, which does not answer, and not in the cache.
-    """
-    if name == "toy":
-        return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
-    if os.path.isdir(name):  # unlike Path.is_dir, never raises
-        if not (Path(name) / "config.json").is_file():
-            raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
-        return name, "main"
-    hub, _, revision = name.partition("@")
-    if hub.count("/") != 1 or hub.startswith((".", "/", "~")):
-        raise ModelError(
-            f"no model '{name}': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"
-        )
-    return on_hub(name, hub, revision or "main")
 
 
 def first_line(error: BaseException) -> str:
