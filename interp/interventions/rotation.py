@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.errors import UserError
+from interp.interventions.as_pyvene import Kind, from_pyvene, to_pyvene
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
 from interp.show.markup import table
@@ -98,6 +99,35 @@ class Rotation:
         if not len(pairs):
             raise RotationError("there are no pairs to describe Z with; take a split that has some")
         return describe(self, clip, pairs, most)
+
+    def to_pyvene(self, kind: Kind = "low-rank") -> Any:
+        """pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.
+
+        Put it at the output of block `site.block`, which pyvene counts from 0, after `interp.pyvene.register()`; in the
+        vision tower the component is ``vision_block_output``.
+
+        Args:
+            kind: ``low-rank``, ``rotated`` (all directions, of which the first k are swapped) or ``boundless`` (those
+                below a boundary); see `interp.interventions.as_pyvene.to_pyvene`.
+
+        Raises:
+            PyveneError: Z is empty, for which pyvene has none, or an unknown kind.
+        """
+        return to_pyvene(self.basis, kind)
+
+    @classmethod
+    def from_pyvene(cls, intervention: Any, site: Site) -> Rotation:
+        """The rotation whose Z is what one of pyvene's interventions swaps: low-rank, rotated, boundless or masked.
+
+        Of a mask that is not of zeros and ones those directions are taken of which more than half is swapped, and
+        `facts` has how far it is from that (`mask_error`).
+
+        Raises:
+            PyveneError: an intervention without a rotation.
+            RotationError: its columns are not orthonormal.
+        """
+        basis, facts = from_pyvene(intervention)
+        return cls(basis, site, facts)
 
     def __repr__(self) -> str:
         return f"Rotation({self.size} of {self.width} directions at {self.site})"

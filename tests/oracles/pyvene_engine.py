@@ -1,11 +1,13 @@
 """Interchange interventions by pyvene: full forward passes, hooks at the site; the oracle of the cached engine.
 
 pyvene 0.1.8 has no entry for CLIP, but takes a module's path as component. Of a text, both EOT positions are given
-per example. Each pyvene forward pass removes all hooks of the model, yours too.
+per example. Each pyvene forward pass removes all hooks of the model, yours too and those by which transformers records
+hidden states, so it gets a copy.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +37,7 @@ def intervenable(clip: Any, rotation: Rotation) -> Any:
     parametrize.remove_parametrizations(intervention.rotate_layer, "weight")
     intervention.rotate_layer.weight.data = rotation.basis.to(clip.device, clip.model.dtype).clone()
     component = {"component": f"encoder.layers[{site.block}].output", "unit": "pos", "intervention": intervention}
-    tower = getattr(clip.model, f"{site.tower}_model")
+    tower = copy.deepcopy(getattr(clip.model, f"{site.tower}_model"))
     model = pyvene.IntervenableModel(pyvene.IntervenableConfig([component]), model=tower)
     model.set_device(clip.device)
     return model
