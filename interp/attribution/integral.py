@@ -76,6 +76,12 @@ def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
     return out
 
 
+def needed(routes: Sequence[Route]) -> tuple[str, ...]:
+    """What some routes need besides what passes through Z (`Cut.whole`)."""
+    users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
+    return tuple(name for name, some in users.items() if some & set(routes))
+
+
 def integrate(
     clip: Clip,
     tokens: Tokens,
@@ -97,43 +103,92 @@ def integrate(
         ValueError: counts or shapes that differ, no steps, or an unknown rule.
     """
     settings = settings or PathSettings()
-    n_steps = settings.n_steps
     if len(images) != len(tokens):
         raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(tokens)} texts")
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     if given.shape != tokens.ids.shape:
         raise ValueError(
             f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
         )
-    alphas, weights = path_rule(n_steps, settings.method)
-    whole = [name for name, users in (("stream", {"around", "bypass"}), ("full", {"full", "bypass"}))
-             if users & set(settings.routes)]  # fmt: skip
+    whole = needed(settings.routes)
     sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in [*whole, *(f"z.{name}" for name in bases)]}
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
-    moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
+    cut = Cut(layer, {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}, whole)
     for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
         some = tokens.take(rows)
         width = some.ids.shape[1]
         with torch.no_grad():
             end = embed_ids(clip, some.ids.to(clip.device))
             start = embed_ids(clip, given[rows, :width].to(clip.device))
-            target = images[rows].to(clip.device, clip.model.dtype)
-            both = path_scores(clip, torch.cat([end, start]), some.eot.repeat(2), target.repeat(2, 1)).double().cpu()
-            score[rows.numpy()], baseline_score[rows.numpy()] = both.numpy().reshape(2, -1)
-        steps = torch.arange(len(rows) * n_steps)
-        for chunk in steps.split(settings.internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
-            text, step = chunk // n_steps, chunk % n_steps
-            delta = (end - start)[text]
-            path = (start[text] + alphas[step].to(end)[:, None, None] * delta).requires_grad_()
-            grads = _gradients(clip, path, some.eot[text], target[text], layer, moved, whole)
-            for name, grad in grads.items():
-                parts = (grad * delta).sum(-1).double().cpu() * weights[step][:, None]
-                per_text = torch.zeros(len(rows), width, dtype=torch.float64).index_add_(0, text, parts)
-                sums[name][rows.numpy(), :width] += per_text.numpy()
-    shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score, np.full(len(tokens), n_steps))
+            paths = Paths(start, end, some.eot, images[rows].to(clip.device, clip.model.dtype))
+            ends = path_scores(clip, torch.cat([end, start]), some.eot.repeat(2), paths.images.repeat(2, 1))
+            score[rows.numpy()], baseline_score[rows.numpy()] = ends.double().cpu().numpy().reshape(2, -1)
+        for name, values in along(clip, paths, cut, settings).items():
+            sums[name][rows.numpy(), :width] = values.numpy()
+    points = np.full(len(tokens), settings.n_steps)
+    shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score, points)
     return shared, {name: sums[f"z.{name}"] for name in bases}
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Straight lines from baselines to texts, both as the embedding layer gives them, on the model's device.
+
+    Attributes:
+        start, end: shape (m, t, d).
+        eot: where each text ends.
+        images: what the texts are scored with.
+    """
+
+    start: Float[Tensor, "m t d"]
+    end: Float[Tensor, "m t d"]
+    eot: Int[Tensor, " m"]
+    images: Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Where gradients are cut: at a layer (0: nowhere), to what passes through some subspaces.
+
+    Attributes:
+        bases: name -> orthonormal basis, shape (d, k), in the model's dtype.
+        whole: ``stream``, what passes through all of the site, and ``full``, which is not cut.
+    """
+
+    layer: int
+    bases: Mapping[str, Basis]
+    whole: tuple[str, ...]
+
+
+@torch.enable_grad()  # captum's noise tunnel calls with gradients off
+def along(
+    clip: Clip, paths: Paths, cut: Cut, settings: PathSettings, *, by_dimension: bool = False
+) -> dict[str, Float[Tensor, "m t *d"]]:
+    """The path integrals: ``z.NAME`` for each basis, and those of `Cut.whole`; float64, on the CPU.
+
+    Args:
+        by_dimension: keep a number for each dimension of each embedding, not their sum.
+
+    Raises:
+        ValueError: no steps, or an unknown rule.
+    """
+    n_steps = settings.n_steps
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+    alphas, weights = path_rule(n_steps, settings.method)
+    count, width = paths.end.shape[:2]
+    names = [*cut.whole, *(f"z.{name}" for name in cut.bases)]
+    shape = paths.end.shape if by_dimension else paths.end.shape[:2]
+    sums = {name: torch.zeros(shape, dtype=torch.float64) for name in names}
+    for chunk in torch.arange(count * n_steps).split(settings.internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
+        text, step = chunk // n_steps, chunk % n_steps
+        delta = (paths.end - paths.start)[text]
+        points = (paths.start[text] + alphas[step].to(paths.end)[:, None, None] * delta).requires_grad_()
+        for name, grad in _gradients(clip, points, paths.eot[text], paths.images[text], cut).items():
+            parts = grad * delta if by_dimension else (grad * delta).sum(-1)
+            weighed = parts.double().cpu() * weights[step].view(-1, *[1] * (parts.ndim - 1))
+            sums[name].index_add_(0, text, weighed)
+    return sums
 
 
 def path_scores(
@@ -147,18 +202,13 @@ def path_scores(
 
 
 def _gradients(
-    clip: Clip,
-    path: Float[Tensor, "m t d"],
-    eot: Int[Tensor, " m"],
-    images: Embeddings,
-    layer: int,
-    bases: Mapping[str, Basis],
-    whole: Sequence[str],
+    clip: Clip, path: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings, cut: Cut
 ) -> dict[str, Float[Tensor, "m t d"]]:
     """Gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
 
     The site is a text's last token, so its gradient is that of EOT alone, pushed through the blocks above.
     """
+    layer, bases, whole = cut.layer, cut.bases, cut.whole
     each, tower = torch.arange(len(path)), blocks(clip, "text")
     earlier = group(each * path.shape[1], eot, path.device)
     hidden, site = path, path[each, eot]
@@ -185,10 +235,10 @@ def _gradients(
             h = step_block(each_block, h, k, v, earlier.parts)
         scores = (embed_stream(clip, "text", h) * images[earlier.order]).sum()
         (at_site,) = torch.autograd.grad(scores, leaf)
-        cut = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
-        cut |= {"stream": at_site} if "stream" in whole else {}
+        pulled = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
+        pulled |= {"stream": at_site} if "stream" in whole else {}
         out = {
-            name: torch.autograd.grad(site, path, cotangent, retain_graph=True)[0] for name, cotangent in cut.items()
+            name: torch.autograd.grad(site, path, cotangent, retain_graph=True)[0] for name, cotangent in pulled.items()
         }
     if "full" in whole:
         (out["full"],) = torch.autograd.grad((embed_stream(clip, "text", end) * images).sum(), path)

@@ -10,20 +10,26 @@ neither, since later blocks also attend to other positions. Cutting the gradient
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, cast, overload
 
 import numpy as np
+from captum.attr._utils.attribution import GradientAttribution
+from captum.log import log_usage
 
 from interp.attribution.convergence import integrate_until
 from interp.attribution.integral import PathSettings, assemble
+from interp.attribution.of_tensors import attribute_embeddings, attribute_ids, score_embedded, tokens_of
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import SiteError
 from interp.interventions.rotation import Rotation
-from interp.tensors import Embeddings, Int, Tensor
+from interp.tensors import Basis, Embeddings, Tensor
 
 
-class MediatedIntegratedGradients:
-    """Attribute a text's score for an image to its tokens, by route through a site.
+class MediatedIntegratedGradients(GradientAttribution):
+    """Attribute a text's score for an image to its tokens, by route through a site; captum takes it for one of its own.
 
     >>> from interp.clip.loading import load_clip
     >>> from interp.clip.model import embed_images
@@ -48,6 +54,7 @@ class MediatedIntegratedGradients:
 
     def __init__(self, clip: Clip, rotation: Rotation | None = None, *, routes: Sequence[Route] | None = None) -> None:
         """Check that rotation, model and routes go together."""
+        super().__init__(partial(score_embedded, clip))
         self.clip, self.rotation = clip, rotation
         self.layer = 0
         self.routes = tuple(routes) if routes is not None else (ROUTES if rotation is not None else ("full",))
@@ -62,24 +69,60 @@ class MediatedIntegratedGradients:
             rotation.check(clip)
             self.layer = site.layer
 
+    @overload
+    def attribute(
+        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Tensor | None = ..., n_steps: int = ...,
+        method: str = ..., internal_batch_size: int | None = ..., return_convergence_delta: Literal[False] = ...,
+        tolerance: float | None = ...,
+    ) -> Attributions: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Tensor | None = ..., n_steps: int = ...,
+        method: str = ..., internal_batch_size: int | None = ..., return_convergence_delta: Literal[True],
+        tolerance: float | None = ...,
+    ) -> tuple[Attributions, np.ndarray]: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Tensor | None = ...,
+        additional_forward_args: Tensor | tuple[Tensor, ...] | None = ..., n_steps: int = ..., method: str = ...,
+        internal_batch_size: int | None = ..., return_convergence_delta: Literal[False] = ...,
+        tolerance: float | None = ...,
+    ) -> Tensor: ...  # fmt: skip
+
+    @overload
+    def attribute(
+        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Tensor | None = ...,
+        additional_forward_args: Tensor | tuple[Tensor, ...] | None = ..., n_steps: int = ..., method: str = ...,
+        internal_batch_size: int | None = ..., return_convergence_delta: Literal[True],
+        tolerance: float | None = ...,
+    ) -> tuple[Tensor, Tensor]: ...  # fmt: skip
+
+    @log_usage()  # captum's, whose NoiseTunnel looks for what it wraps
     def attribute(
         self,
-        inputs: Sequence[str] | Tokens,
-        images: Embeddings,
+        inputs: Sequence[str] | Tokens | Tensor | tuple[Tensor],
+        images: Embeddings | None = None,
         *,
-        baselines: Int[Tensor, "n t"] | None = None,
+        baselines: Tensor | tuple[Tensor] | None = None,
+        additional_forward_args: Tensor | tuple[Tensor, ...] | None = None,
         n_steps: int = 50,
         method: str = "gausslegendre",
         internal_batch_size: int | None = None,
         return_convergence_delta: bool = False,
         tolerance: float | None = None,
-    ) -> Attributions | tuple[Attributions, np.ndarray]:
+    ) -> Any:
         """Attributions of each text's score (cosine) with the image of the same row.
 
         Args:
-            inputs: n texts, or their tokens.
+            inputs: n texts, or their tokens. Or, as captum has it, a tensor, or a tuple of one: token ids, shape
+                (n, t), or token embeddings without positions, shape (n, t, d), of which a single route is computed.
             images: unit-norm embeddings, shape (n, embed).
-            baselines: token ids to start from, shape (n, t); by default BOS, padding, EOT.
+            baselines: what to start from, by default BOS, padding, EOT: token ids, shape (n, t); for embeddings their
+                like, shape (n, t, d).
+            additional_forward_args: of a tensor: the images, and of embeddings where each text ends, shape (n,), by
+                default at its last token. What captum's NoiseTunnel is given here it repeats with the inputs.
             n_steps: points of the path integral.
             method: captum's name of the rule: ``gausslegendre``, ``riemann_trapezoid``, ``riemann_middle``, ...
             internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
@@ -88,16 +131,67 @@ class MediatedIntegratedGradients:
                 points, up to `MOST_DOUBLINGS` times. By default all are attributed once, with `n_steps`.
 
         Returns:
-            `Attributions`, or with `return_convergence_delta` a tuple of them and `Attributions.delta`.
+            `Attributions` of texts; of a tensor, or tuple, the like of its shape, float64. With
+            `return_convergence_delta` a tuple of them and the deltas, shape (n,).
 
         Raises:
-            ValueError: counts that differ, an unknown rule, or a tolerance that is not positive.
+            ValueError: counts or shapes that differ, an unknown rule, a tolerance that is not positive; of a tensor,
+                several routes, a delta of a route that is not all there is, no images, or a tolerance for embeddings.
         """
-        tokens = inputs if isinstance(inputs, Tokens) else tokenize(self.clip, inputs)
-        needed = {"through", "around"} & set(self.routes)
-        bases = {"z": self.rotation.basis} if self.rotation is not None and needed else {}
-        settings = PathSettings(n_steps, method, internal_batch_size, baselines, self.routes)
+        settings = PathSettings(n_steps, method, internal_batch_size, routes=self.routes)
+        needs = {"through", "around"} & set(self.routes)
+        bases = {"z": self.rotation.basis} if self.rotation is not None and needs else {}
+        (start,) = baselines if isinstance(baselines, tuple) else (baselines,)  # captum's tunnel gives a tuple
+        if isinstance(inputs, tuple) and all(isinstance(each, Tensor) for each in inputs):
+            (alone,) = inputs
+        else:
+            alone = cast(Sequence[str] | Tokens | Tensor, inputs)
+        if isinstance(alone, Tensor):
+            given = _given(images, additional_forward_args)
+            found, difference = self._of_tensor(alone, given, start, bases, settings, tolerance)
+            result = (found,) if isinstance(inputs, tuple) else found
+            if not return_convergence_delta:
+                return result
+            if self.routes != ("full",):
+                raise ValueError("only by the route 'full' do attributions add up to the difference of scores")
+            return result, found.flatten(1).sum(1) - difference
+        settings = replace(settings, baselines=start)
+        if images is None:
+            raise ValueError("texts are attributed with images: give their embeddings")
+        tokens = alone if isinstance(alone, Tokens) else tokenize(self.clip, alone)
         shared, through = integrate_until(self.clip, tokens, images, self.layer, bases, settings, tolerance)
         values = assemble(shared, through["z"] if through else None, self.routes)
-        found = Attributions.of(tokens, values, shared)
-        return (found, found.delta) if return_convergence_delta else found
+        attributions = Attributions.of(tokens, values, shared)
+        return (attributions, attributions.delta) if return_convergence_delta else attributions
+
+    def _of_tensor(
+        self, inputs: Tensor, given: tuple[Tensor, ...], start: Tensor | None, bases: dict[str, Basis],
+        settings: PathSettings, tolerance: float | None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        if len(self.routes) != 1:
+            raise ValueError(f"of a tensor one route is computed, not {len(self.routes)}: say, routes=('through',)")
+        cut, images, eot = (self.layer, bases), given[0], given[1] if len(given) > 1 else None
+        if not inputs.is_floating_point():
+            tokens = tokens_of(self.clip, inputs)
+            return attribute_ids(self.clip, tokens, images, cut, replace(settings, baselines=start), tolerance)
+        if tolerance is not None:
+            raise ValueError("embeddings are attributed with n_steps points; a tolerance is for texts and token ids")
+        return attribute_embeddings(self.clip, inputs, (images, eot, start), cut, settings)
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """Gradients are multiplied by what lies between baseline and input; captum asks."""
+        return True
+
+    def has_convergence_delta(self) -> bool:
+        """Whether `return_convergence_delta` can be asked for; captum asks."""
+        return self.routes == ("full",)
+
+
+def _given(images: Embeddings | None, more: Tensor | tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
+    """The images, and where texts end if that is given."""
+    given = () if more is None else (more,) if isinstance(more, Tensor) else tuple(more)
+    given = given if images is None else (images, *given)
+    if not 1 <= len(given) <= 2:
+        raise ValueError("give the images' embeddings, and for embeddings of texts where these end")
+    return given

@@ -13,6 +13,7 @@ from interp.show.markup import escape, shaded, signed
 
 if TYPE_CHECKING:
     import pandas as pd
+    from captum.attr._utils.visualization import VisualizationDataRecord
 
     from interp.attribution.integral import Shared
     from interp.clip.model import Tokens
@@ -133,6 +134,21 @@ class Attributions:
         for route in self.tokens:
             frame[route] = self.by_occurrence(route)
         return frame
+
+    def to_captum(self, route: Route) -> list[VisualizationDataRecord]:
+        """The words of each text for captum's `visualize_text`, coloured by their share of the largest attribution.
+
+        Its columns for labels hold the number of the text, its score, and the route with the sum of its attributions.
+        What a text holds of markup is escaped, which captum does not do.
+
+        Raises:
+            KeyError: the route was not asked for.
+        """
+        from interp.attribution.as_captum import records
+
+        complete = "full" in self.tokens or len(self.tokens) == len(ROUTES)
+        delta = self.delta if complete else np.full(len(self), np.nan)
+        return records(route, self.words, self.by_word(route), self.score, delta)
 
     def plot(self, text: int = 0) -> Picture:
         """The words of a text on colours by sign and size, a block for each route, with their values below them.

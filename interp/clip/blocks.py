@@ -40,6 +40,11 @@ def embed_ids(clip: Clip, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
     return clip.model.text_model.embeddings(input_ids=ids)
 
 
+def add_positions(clip: Clip, embedded: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
+    """Layer 0 of the text tower, of tokens that are given by their embeddings."""
+    return clip.model.text_model.embeddings(inputs_embeds=embedded)
+
+
 def embed_patches(clip: Clip, pixels: Pixels) -> Float[Tensor, "n p d"]:
     """Layer 0 of the vision tower: CLS and patches with their positions, normalized."""
     vision = clip.model.vision_model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import cast
 
 import numpy as np
 
@@ -201,10 +200,9 @@ def word_attributions(
     attributor = MediatedIntegratedGradients(clip, rotation, routes=("full",) if rotation is None else routes)
     images = features.embeddings.repeat(2, 1)
     tokens = tokenize(clip, features.texts)
-    found = attributor.attribute(
+    return attributor.attribute(
         tokens, images, baselines=start(clip, tokens), n_steps=n_steps, tolerance=TOLERANCE
     )  # fmt: skip
-    return cast(Attributions, found)
 
 
 def norms(

@@ -1,0 +1,30 @@
+"""Attributions as captum's text visualization takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from captum.attr._utils.visualization import VisualizationDataRecord
+
+from interp.show.markup import escape
+
+
+def records(
+    route: str, words: Sequence[Sequence[str]], values: Sequence[np.ndarray], score: np.ndarray, delta: np.ndarray
+) -> list[VisualizationDataRecord]:
+    """One record for each text; words are escaped, and coloured by their share of the largest value of all texts.
+
+    Args:
+        values: of each word of each text.
+        score, delta: of each text.
+    """
+    reach = max((float(np.abs(each).max(initial=0.0)) for each in values), default=0.0) or 1.0
+    return [
+        VisualizationDataRecord(
+            word_attributions=each / reach, pred_prob=float(score[i]), pred_class="score", true_class=f"text {i}",
+            attr_class=route, attr_score=float(each.sum()), raw_input_ids=[escape(word) for word in words[i]],
+            convergence_score=float(delta[i]),
+        )
+        for i, each in enumerate(values)
+    ]  # fmt: skip

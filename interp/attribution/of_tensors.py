@@ -1,0 +1,139 @@
+"""Attributions of what captum is given: token ids, or token embeddings. A tensor in, one of the same shape out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from interp.attribution.baselines import default_baselines
+from interp.attribution.convergence import integrate_until
+from interp.attribution.integral import (
+    TEXTS_AT_ONCE,
+    Cut,
+    Paths,
+    PathSettings,
+    Shared,
+    along,
+    assemble,
+    needed,
+    path_scores,
+)
+from interp.clip.blocks import add_positions
+from interp.clip.model import Clip, Tokens, length_batches
+from interp.tensors import Basis, Embeddings, Float, Int, Tensor
+
+
+def score_embedded(
+    clip: Clip, embedded: Float[Tensor, "n t d"], images: Embeddings, eot: Int[Tensor, " n"] | None = None
+) -> Float[Tensor, " n"]:
+    """Scores of texts given as token embeddings, without positions, with the images of the same rows.
+
+    Args:
+        eot: where each text ends; by default at its last token.
+    """
+    ends = _ends(embedded, eot)
+    return path_scores(
+        clip, add_positions(clip, embedded.to(clip.device, clip.model.dtype)), ends, images.to(clip.device)
+    )
+
+
+def tokens_of(clip: Clip, ids: Int[Tensor, "n t"]) -> Tokens:
+    """Token ids as texts of which no words are known.
+
+    Raises:
+        ValueError: a row has no end-of-text token.
+    """
+    is_eot = ids == clip.eot
+    if not bool(is_eot.any(1).all()):
+        row = int((~is_eot.any(1)).nonzero()[0, 0])
+        raise ValueError(f"row {row} has no end-of-text token ({clip.eot}), at which a text is read")
+    return Tokens(ids.cpu(), is_eot.int().argmax(1).cpu(), ((),) * len(ids), torch.full_like(ids.cpu(), -1), 0)
+
+
+def attribute_ids(
+    clip: Clip,
+    tokens: Tokens,
+    images: Embeddings,
+    cut: tuple[int, Mapping[str, Basis]],
+    settings: PathSettings,
+    tolerance: float | None,
+) -> tuple[Float[Tensor, "n t"], Float[Tensor, " n"]]:
+    """Attributions by the only route of `settings`, and the differences of scores.
+
+    Args:
+        cut: the layer, and Z if the route needs it.
+    """
+    shared, through = integrate_until(clip, tokens, images, *cut, settings, tolerance)
+    (route,) = settings.routes
+    found = assemble(shared, through.get("z"), settings.routes)[route]
+    return torch.from_numpy(found), torch.from_numpy(shared.score - shared.baseline_score)
+
+
+def attribute_embeddings(
+    clip: Clip,
+    embedded: Float[Tensor, "n t d"],
+    paths: tuple[Tensor, Tensor | None, Tensor | None],
+    cut: tuple[int, Mapping[str, Basis]],
+    settings: PathSettings,
+) -> tuple[Float[Tensor, "n t d"], Float[Tensor, " n"]]:
+    """Attributions of each dimension of token embeddings by the only route of `settings`, and differences of scores.
+
+    Args:
+        embedded: token embeddings, without positions.
+        paths: the images' embeddings, shape (n, embed); where texts end, shape (n,), by default at their last token;
+            and the embeddings to start from, shape (n, t, d), by default those of BOS, padding and EOT.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
+    images, given_eot, given = paths
+    eot = _ends(embedded, given_eot)
+    if len(images) != len(embedded):
+        raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(embedded)} texts")
+    start = _nothing(clip, eot, embedded.shape[1]) if given is None else given
+    if start.shape != embedded.shape:
+        raise ValueError(
+            f"baselines must have the shape of the inputs, {tuple(embedded.shape)}, got {tuple(start.shape)}"
+        )
+    layer, bases = cut
+    of_model = Cut(layer, {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()},
+                   needed(settings.routes))  # fmt: skip
+    (route,) = settings.routes
+    out = torch.zeros(embedded.shape, dtype=torch.float64)
+    difference = torch.zeros(len(embedded), dtype=torch.float64)
+    for rows in length_batches(eot, TEXTS_AT_ONCE):
+        with torch.no_grad():
+            first, last = (
+                add_positions(clip, x.detach()[rows].to(clip.device, clip.model.dtype)) for x in (start, embedded)
+            )
+            some = Paths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
+            scores = [path_scores(clip, end, some.eot, some.images).double().cpu() for end in (first, last)]
+        found = {
+            name: value.numpy() for name, value in along(clip, some, of_model, settings, by_dimension=True).items()
+        }
+        none = scores[0].numpy()
+        shared = Shared(found.get("stream"), found.get("full"), none, none, none)
+        out[rows] = torch.from_numpy(assemble(shared, found.get("z.z"), settings.routes)[route])
+        difference[rows] = scores[1] - scores[0]
+    return out, difference
+
+
+def _ends(embedded: Float[Tensor, "n t d"], eot: Tensor | None) -> Int[Tensor, " n"]:
+    """Where texts end, on the CPU."""
+    last = embedded.shape[1] - 1
+    if eot is None:
+        return torch.full((len(embedded),), last)
+    if len(eot) != len(embedded) or bool(((eot < 0) | (eot > last)).any()):
+        raise ValueError(f"eot must name a token of each of {len(embedded)} texts, 0 to {last}")
+    return eot.cpu()
+
+
+def _nothing(clip: Clip, eot: Int[Tensor, " n"], length: int) -> Float[Tensor, "n t d"]:
+    """The token embeddings of BOS, padding, and EOT from where each text ends."""
+    ids = torch.full((len(eot), length), clip.eot)
+    ids[:, 0] = int(clip.tokenizer.bos_token_id)
+    blank = default_baselines(clip, Tokens(ids, eot, ((),) * len(eot), torch.full_like(ids, -1), 0))
+    with torch.no_grad():
+        found: Tensor = clip.model.text_model.embeddings.token_embedding(blank.to(clip.device))
+    return found

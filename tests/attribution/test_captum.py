@@ -1,0 +1,206 @@
+"""The attributor as captum's users take it: tensors in and out, in a noise tunnel, in captum's pictures of texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import IntegratedGradients, NoiseTunnel
+from captum.attr._utils.attribution import GradientAttribution
+from captum.attr._utils.visualization import visualize_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.mediated import MediatedIntegratedGradients
+from interp.attribution.of_tensors import score_embedded
+from interp.clip.model import Clip, Tokens, embed_texts, tokenize
+from interp.clip.sites import Site
+from interp.interventions.rotation import Rotation, random_basis
+from tests.attribution.test_mediated import an_image
+from tests.oracles.plain_forward import random_texts
+
+STEPS = 12
+ROTATION = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
+
+
+def embedded(clip: Clip, tokens: Tokens) -> Tensor:
+    """Token embeddings, as captum's users have them: by the model's own table."""
+    return clip.model.text_model.get_input_embeddings()(tokens.ids).detach()
+
+
+def scorer(clip: Clip):
+    """The score as a plain function of token embeddings, by transformers' own forward pass."""
+
+    def forward(inputs: Tensor, images: Tensor, eot: Tensor) -> Tensor:
+        text = clip.model.text_model
+        hidden = text.embeddings(inputs_embeds=inputs)
+        mask = torch.full((inputs.shape[1],) * 2, -torch.inf).triu(1)[None, None]
+        for block in text.encoder.layers:
+            hidden = block(hidden, mask)
+        pooled = text.final_layer_norm(hidden)[torch.arange(len(inputs)), eot]
+        return torch.nn.functional.cosine_similarity(clip.model.text_projection(pooled), images)
+
+    return forward
+
+
+def test_it_is_one_of_captums(small: Clip):
+    attributor = MediatedIntegratedGradients(small)
+    assert isinstance(attributor, GradientAttribution)
+    assert attributor.multiplies_by_inputs
+    assert attributor.has_convergence_delta()
+    assert not MediatedIntegratedGradients(small, ROTATION).has_convergence_delta()
+
+
+def test_scores_of_embeddings_are_those_of_the_texts(small: Clip):
+    texts, images = random_texts(5, 0), an_image(5)
+    tokens = tokenize(small, texts)
+    expected = (embed_texts(small, texts) * images).sum(-1)
+    found = MediatedIntegratedGradients(small).forward_func(embedded(small, tokens), images, tokens.eot)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(scorer(small)(embedded(small, tokens), images, tokens.eot), expected, rtol=0, atol=1e-6)
+    one = tokenize(small, texts[:1])  # by default a text ends where its embeddings do
+    torch.testing.assert_close(score_embedded(small, embedded(small, one), images[:1]), expected[:1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["gausslegendre", "riemann_middle"])
+def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
+    """Each dimension of each token; from the default start, and from another."""
+    tokens, images = tokenize(small, random_texts(4, 1)), an_image(4)
+    inputs, more = embedded(small, tokens), (images, tokens.eot)
+    table = small.model.text_model.get_input_embeddings()
+    captum, ours = IntegratedGradients(scorer(small)), MediatedIntegratedGradients(small)
+    for start in (default_baselines(small, tokens), content_baselines(small, tokens)):
+        baselines = table(start).detach()
+        expected, delta = captum.attribute(
+            inputs, baselines, additional_forward_args=more, n_steps=STEPS, method=method, return_convergence_delta=True
+        )
+        found, our_delta = ours.attribute(
+            inputs, additional_forward_args=more, baselines=baselines, n_steps=STEPS, method=method,
+            return_convergence_delta=True,
+        )  # fmt: skip
+        assert found.shape == inputs.shape
+        size = float(expected.abs().max())
+        torch.testing.assert_close(found, expected.double(), rtol=0, atol=1e-5 * size)
+        torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            ours.compute_convergence_delta(found.float(), baselines, inputs, additional_forward_args=more).double(),
+            our_delta, rtol=0, atol=1e-5,
+        )  # fmt: skip
+    default = ours.attribute(inputs, images, additional_forward_args=tokens.eot, n_steps=STEPS)
+    again = ours.attribute(inputs, images, additional_forward_args=(tokens.eot,), n_steps=STEPS,
+                           baselines=table(default_baselines(small, tokens)).detach())  # fmt: skip
+    assert torch.equal(default, again)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 1000), st.sampled_from(["through", "around", "bypass", "full"]))
+def test_tensors_and_texts_agree(small: Clip, seed: int, route: str):
+    texts, images = random_texts(3, seed), an_image(3)
+    tokens = tokenize(small, texts)
+    expected = MediatedIntegratedGradients(small, ROTATION).attribute(texts, images, n_steps=3).tokens[route]
+    ours = MediatedIntegratedGradients(small, ROTATION, routes=(route,))
+    size = max(np.abs(expected).max(), 1e-3)
+    ids = ours.attribute(tokens.ids, images, n_steps=3)
+    np.testing.assert_allclose(ids.numpy(), expected, rtol=0, atol=1e-5 * size)
+    found = ours.attribute(embedded(small, tokens), images, additional_forward_args=tokens.eot, n_steps=3)
+    np.testing.assert_allclose(found.sum(-1).numpy(), expected, rtol=0, atol=1e-5 * size)
+
+
+def test_ids_have_deltas_and_converge(small: Clip):
+    texts, images = random_texts(3, 7), an_image(3)
+    tokens, ours = tokenize(small, texts), MediatedIntegratedGradients(small)
+    expected, expected_delta = ours.attribute(texts, images, n_steps=2, tolerance=0.01, return_convergence_delta=True)
+    found, delta = ours.attribute(tokens.ids, images, n_steps=2, tolerance=0.01, return_convergence_delta=True)
+    np.testing.assert_allclose(found.numpy(), expected.tokens["full"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(delta.numpy(), expected_delta, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("nt_type", ["smoothgrad", "smoothgrad_sq", "vargrad"])
+def test_in_a_noise_tunnel(small: Clip, nt_type: str):
+    """With the same noise it gives what it gives captum's own; the seed is what makes the noise the same."""
+    tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
+    inputs, baselines = embedded(small, tokens), embedded(small, tokens) * 0
+    options = {
+        "nt_type": nt_type, "nt_samples": 3, "stdevs": 0.05, "baselines": baselines, "n_steps": STEPS,
+        "method": "gausslegendre", "additional_forward_args": (images, tokens.eot), "return_convergence_delta": True,
+    }  # fmt: skip
+    results = []
+    for attributor in (IntegratedGradients(scorer(small)), MediatedIntegratedGradients(small)):
+        torch.manual_seed(0)
+        results.append(NoiseTunnel(attributor).attribute(inputs, **options))
+    (expected, delta), (found, our_delta) = results
+    assert found.shape == inputs.shape
+    torch.testing.assert_close(found.float(), expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+    torch.testing.assert_close(our_delta.float(), delta, rtol=0, atol=1e-5)
+    assert float(found.abs().max()) > 0
+
+
+def test_a_route_in_a_noise_tunnel(small: Clip):
+    """Without noise it is the route itself; in batches too, and as a tuple."""
+    tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
+    inputs = embedded(small, tokens)
+    ours = MediatedIntegratedGradients(small, ROTATION, routes=("through",))
+    expected = ours.attribute(inputs, images, additional_forward_args=tokens.eot, n_steps=4)
+    found = NoiseTunnel(ours).attribute(
+        inputs,
+        nt_samples=3,
+        nt_samples_batch_size=2,
+        stdevs=0.0,
+        n_steps=4,
+        additional_forward_args=(images, tokens.eot),
+    )
+    torch.testing.assert_close(found, expected)
+    wrapped = NoiseTunnel(ours).attribute(
+        (inputs,), nt_samples=2, stdevs=0.0, n_steps=4, additional_forward_args=(images, tokens.eot)
+    )
+    assert isinstance(wrapped, tuple)
+    torch.testing.assert_close(wrapped[0], expected)
+
+
+def test_in_captums_pictures(small: Clip, capsys: pytest.CaptureFixture[str]):
+    texts = ["a red <b>star</b> & circle", "a quokka"]
+    found = MediatedIntegratedGradients(small, ROTATION).attribute(texts, an_image(2), n_steps=4)
+    for route in ("through", "full"):
+        records = found.to_captum(route)
+        assert [len(one.word_attributions) for one in records] == [len(words) for words in found.words]
+        largest = max(np.abs(one.word_attributions).max() for one in records)
+        assert largest == pytest.approx(1)
+        assert [one.attr_score for one in records] == pytest.approx([each.sum() for each in found.by_word(route)])
+        assert [one.convergence_score for one in records] == pytest.approx(found.delta.tolist())
+        html = visualize_text(records).data
+        assert "&lt;" in html
+        assert "<b>star" not in html.replace(" ", "")
+        for word in ("red", "quokka"):
+            assert word in html
+    through = MediatedIntegratedGradients(small, ROTATION, routes=("through",)).attribute(texts, an_image(2), n_steps=2)
+    assert np.isnan(through.to_captum("through")[0].convergence_score)
+    with pytest.raises(KeyError):
+        through.to_captum("full")
+    capsys.readouterr()  # IPython prints what it cannot show
+
+
+def test_what_tensors_must_be(small: Clip):
+    tokens, images = tokenize(small, random_texts(2, 0)), an_image(2)
+    inputs, ours = embedded(small, tokens), MediatedIntegratedGradients(small)
+    four = MediatedIntegratedGradients(small, ROTATION)
+    through = MediatedIntegratedGradients(small, ROTATION, routes=("through",))
+    cases = [
+        ("of a tensor one route is computed, not 4: say, routes=", lambda: four.attribute(inputs, images)),
+        ("give the images' embeddings", lambda: ours.attribute(inputs)),
+        ("give the images' embeddings",
+         lambda: ours.attribute(inputs, images, additional_forward_args=(images, images))),
+        ("only by the route 'full'", lambda: through.attribute(inputs, images, return_convergence_delta=True)),
+        ("a tolerance is for texts and token ids", lambda: ours.attribute(inputs, images, tolerance=0.1)),
+        ("one image for each text is needed, got 1 images for 2 texts", lambda: ours.attribute(inputs, images[:1])),
+        ("baselines must have the shape of the inputs", lambda: ours.attribute(inputs, images, baselines=inputs[:1])),
+        ("eot must name a token of each of 2 texts, 0 to",
+         lambda: ours.attribute(inputs, images, additional_forward_args=torch.tensor([0, 99]))),
+        ("row 1 has no end-of-text token", lambda: ours.attribute(tokens.ids * torch.tensor([[1], [0]]), images)),
+        ("texts are attributed with images", lambda: ours.attribute(["a text"])),
+        ("n_steps must be at least 1", lambda: ours.attribute(inputs, images, n_steps=0)),
+    ]  # fmt: skip
+    for said, call in cases:
+        with pytest.raises(ValueError, match=said):
+            call()
