@@ -46,7 +46,9 @@ from interp.sweep.config import SweepConfig
 PROG = "python -m benchmarks.full_sweep"
 PAIRS, LAYERS, SIZES, SEEDS = 96_918, range(6, 13), 5, 5  # of Concadia, 77,534 of them for training; of the sweep
 ENDS = (LAYERS[0], LAYERS[-1])
-MEASURED, STEPS = (250, 750), (20, 40)  # pairs and steps of the sweeps that are measured
+# Pairs of the sweeps that are measured, and most steps of their searches: far enough apart that the noise of a timing
+# is small beside what they differ by, since it is multiplied as the difference is.
+MEASURED, STEPS = (250, 1500), (20, 220)
 TEXT_L14 = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 VISION_L14 = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24,
               "patch_size": 14, "projection_dim": 768}  # fmt: skip
@@ -60,8 +62,8 @@ class Parts:
         image: the vision tower, for one image.
         pair: the clean run, for one pair.
         text: a text's attributions, at all layers and for all cells.
-        cells: layer -> a cell, with its share of the search and its controls: for each number of pairs with the fewer
-            and with the more steps.
+        cells: layer -> for each number of pairs, with the fewer and with the more steps: the steps that searches took,
+            on average, and a cell with its share of the search and its controls.
         bytes_a_pair: of the clean run in memory, and again on disk while a sweep runs.
         bytes_a_cell: of what a cell leaves on disk.
     """
@@ -69,7 +71,7 @@ class Parts:
     image: float
     pair: float
     text: float
-    cells: dict[int, tuple[tuple[float, float], tuple[float, float]]]
+    cells: dict[int, list[list[tuple[float, float]]]]
     bytes_a_pair: float
     bytes_a_cell: float
 
@@ -79,7 +81,11 @@ class Parts:
         def along(ends: Sequence[float], values: Sequence[float], place: float) -> float:
             return values[0] + (values[1] - values[0]) * (place - ends[0]) / (ends[1] - ends[0])
 
-        of_ends = [along(MEASURED, [along(STEPS, some, steps) for some in self.cells[end]], pairs) for end in ENDS]
+        of_ends = []
+        for end in ENDS:
+            of_counts = [along(*zip(*some, strict=True), steps) for some in self.cells[end]]
+            least = max(seconds for some in self.cells[end] for _, seconds in some)  # where all else is noise
+            of_ends.append(max(least, along(MEASURED, of_counts, pairs)))
         return along(ENDS, of_ends, layer)
 
     def hours(self, pairs: int) -> dict[str, float]:
@@ -101,7 +107,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
         counts: how many images, pairs and texts to time.
     """
     images, pairs, texts = counts
-    seconds = _seconds(partial(_run_images, random_clip(vision), images)) / images
+    image = _seconds(partial(_run_images, random_clip(vision), images)) / images
     clip, draw = random_clip(text), np.random.default_rng(0)
     tokens = random_tokens(clip, draw.choice(lengths, 2 * pairs).tolist(), draw)
     clean = _seconds(lambda: clean_texts(clip, tokens, LAYERS)) / pairs
@@ -115,7 +121,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
     text_seconds = _seconds(attribute) / texts
     run = clean_texts(clip, tokens, LAYERS)
     held = sum(each.numel() for table in (run.keys, run.values, run.streams) for each in table.values())
-    took: dict[tuple[int, int, int], float] = {}
+    cells: dict[int, list[list[tuple[float, float]]]] = {layer: [] for layer in ENDS}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_model(folder / "model", clip)
@@ -123,23 +129,21 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
             here = folder / str(count)
             write_concadia(here / "data", count, [max(3, n) for n in lengths], np.random.default_rng(0))
             # Cells alone: attributions are timed apart, and a part of a sweep looks no further at the chosen cell.
-            options = ("--layers", ",".join(map(str, ENDS)), "--attributed", "4", "--shard", "1/1", "--jobs", "1")
+            options = ("--layers", ",".join(map(str, ENDS)), "--attributed", "1", "--shard", "1/1", "--jobs", "1")
+            for layer in ENDS:
+                cells[layer].append([])
             for steps in STEPS:
                 out, limit = here / f"run-{steps}", ("--max-steps", str(steps))
                 cost = sweep_cost(folder / "model", here / "data", out, here / "cache", (*options, *limit))
                 sweep = load_sweep(out)
                 for layer in ENDS:
-                    of = [one["measures"]["seconds"] for place, one in sweep.cells.items() if place.layer == layer]
-                    took[layer, count, steps] = float(np.mean(of))
+                    of = [one["measures"] for place, one in sweep.cells.items() if place.layer == layer]
+                    taken, seconds = (float(np.mean([one[key] for one in of])) for key in ("das_steps", "seconds"))
+                    cells[layer][-1].append((taken, seconds))
                 print(f"  sweep of {count} pairs, {steps} steps: {cost.seconds / 60:.1f} min", flush=True)
             left = [path for part in ("cells", "rotations") for path in (out / part).glob("[!.]*")]
             bytes_a_cell = sum(path.stat().st_size for path in left) / len(sweep.cells)
-    (few, many), (less, more) = MEASURED, STEPS
-    cells = {
-        layer: ((took[layer, few, less], took[layer, few, more]), (took[layer, many, less], took[layer, many, more]))
-        for layer in ENDS
-    }
-    return Parts(seconds, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell)
+    return Parts(image, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell)
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -206,7 +210,8 @@ def said(parts: Parts, hours: dict[str, float]) -> list[str]:
     cells = [
         f"layer {layer}: "
         + "; ".join(
-            f"with {pairs} pairs {of[0]:.1f} and {of[1]:.1f} s" for pairs, of in zip(MEASURED, both, strict=True)
+            f"with {pairs} pairs " + " and ".join(f"{seconds:.1f} s ({steps:.0f} steps)" for steps, seconds in of)
+            for pairs, of in zip(MEASURED, both, strict=True)
         )
         + f"; with {PAIRS} and {most} steps {parts.cell(layer, PAIRS, most):.0f} s"
         for layer, both in parts.cells.items()
@@ -214,7 +219,7 @@ def said(parts: Parts, hours: dict[str, float]) -> list[str]:
     return [
         f"  an image {parts.image:.3f} s, a pair's clean run {parts.pair:.4f} s, "
         f"a text's attributions {parts.text:.1f} s",
-        f"  a cell, its search of {STEPS[0]} and {STEPS[1]} steps, at",
+        "  a cell, with its share of a search, at",
         *(f"  {one}" for one in cells),
         f"  the whole sweep, hours of one core: {', '.join(f'{name} {value:.1f}' for name, value in hours.items())}",
         f"  memory of the clean run {parts.bytes_a_pair * PAIRS / 1e9:.0f} GB "

@@ -57,13 +57,17 @@ def test_the_full_sweep_is_extrapolated_along_pairs_and_layers():
     def seconds(layer: int, pairs: float, steps: float) -> float:
         return (13 - layer) * (1 + 0.01 * pairs + steps * (0.5 + 0.001 * pairs))
 
+    taken = {250: (20.0, 220.0), 1500: (20.0, 140.0)}  # the second search of the larger set stopped early
     cells = {
-        layer: tuple(tuple(seconds(layer, n, steps) for steps in full_sweep.STEPS) for n in full_sweep.MEASURED)
+        layer: [[(steps, seconds(layer, n, steps)) for steps in taken[n]] for n in full_sweep.MEASURED]
         for layer in full_sweep.ENDS
     }
-    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6)  # type: ignore[arg-type]
+    parts = full_sweep.Parts(0.5, 0.1, 2.0, cells, 1e6, 1e6)
     for layer in full_sweep.LAYERS:
         assert parts.cell(layer, 96_918, 300) == pytest.approx(seconds(layer, 96_918, 300))
+    flat = {layer: [[(20.0, 3.1), (220.0, 3.0)], [(20.0, 3.0), (220.0, 2.9)]] for layer in full_sweep.ENDS}
+    noise = full_sweep.Parts(0.5, 0.1, 2.0, flat, 1e6, 1e6)
+    assert noise.cell(6, 96_918, 300) == 3.1  # not less than what was measured
     hours = parts.hours(3600)
     assert hours["images"] == 0.5
     assert hours["cells"] == pytest.approx(25 * 7 * seconds(9, 3600, 300) / 3600)  # the mean layer is the middle one
