@@ -14,7 +14,10 @@ from interp.data import DATA_HELP
 class ModelOptions:
     """The model."""
 
-    model: str = option("toy", "'toy', a local folder, a fine-tuned run, or a hub id (owner/name, owner/name@revision)")
+    model: str = option(
+        "toy", "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
+        "of open_clip, open_clip:ARCH/PATH.safetensors",
+    )  # fmt: skip
     tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
     trust_run: bool = option(
         False, "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder"

@@ -40,7 +40,7 @@ exit status: 0 if all is as it should be, 1 if something is not, 2 for a model o
 class CheckConfig(ModelOptions, DeviceOptions):
     """The check."""
 
-    model: str = argument("'toy', a local folder, a fine-tuned run, or a hub id", metavar="MODEL")
+    model: str = argument("'toy', a folder, a fine-tuned run, open_clip:ARCH/PATH, or a hub id", metavar="MODEL")
     dtype: str = option("float32", "of weights and arithmetic", choices=DTYPES)
 
 

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from typing_extensions import TypedDict
 
+from interp.clip.activations import activation_notes
 from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.model import Clip
+from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
 from interp.models.errors import ModelError
 from interp.models.files import check_files, check_run, first_line, read_json
-from interp.models.names import locate
+from interp.models.names import OPEN_CLIP, locate, open_clip_file
 from interp.models.trust import check_trust, name_in
 from interp.tensors import bytes_of
 
@@ -38,8 +40,9 @@ def load_clip(
 
     Args:
         name: ``toy`` (embedded), a local folder as `save_pretrained` writes it, a run folder of `training.finetune`
-            or another folder with a LoRA adapter (merged into its base), or a hub id ``owner/name``, optionally
-            ``owner/name@revision``. Only a hub id ever reaches the network.
+            or another folder with a LoRA adapter (merged into its base), ``open_clip:ARCH/PATH.safetensors`` with
+            open_clip's name of an architecture, or a hub id ``owner/name``, optionally ``owner/name@revision``. Only a
+            hub id ever reaches the network.
         tokenizer: where to take the tokenizer from, if not from the model; the same kinds of name.
         device: cpu, cuda, cuda:N or mps.
         dtype: of weights and arithmetic: float32, float64, bfloat16 or float16.
@@ -71,17 +74,34 @@ def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
         return _load_adapted(name, dtype, how)
     where, revision = locate(name)
     _quiet()
-    model = _load_model(name, where, revision, dtype)
+    model, notes = _load_any(name, where, revision, dtype)
     try:
         torch.nn.Module.to(model, how.device)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot use the device '{how.device}': {first_line(error)}") from error
-    notes = check_weights(name, model)
+    notes += [*activation_notes(name, model.config), *check_weights(name, model)]
     text_tokenizer = load_tokenizer(name, how.tokenizer, where, revision)
     eot = check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
     processor = load_processor(name, where, revision, model, notes)
     prints = _fingerprints(model, text_tokenizer, processor)
     return Clip(name, model, text_tokenizer, processor, eot, *prints, tuple(notes))
+
+
+def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple[CLIPModel, list[str]]:
+    """A model, and sentences on it."""
+    if not name.startswith(OPEN_CLIP):
+        return _load_model(name, where, revision, dtype), []
+    arch, path = open_clip_file(name)
+    quick, _ = said_beside(path)
+    model = read_open_clip(name, arch, path, dtype)
+    says = {True: "QuickGELU", False: "GELU"}
+    if quick is not None and quick != arch.endswith(QUICK):
+        right = arch + QUICK if quick else arch.removesuffix(QUICK)
+        return model, [
+            f"'{name}' is computed with {says[not quick]}, but {CONFIG} beside it says {says[quick]}: if that is right,"
+            f" name it {right}"
+        ]
+    return model, []
 
 
 def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLIPModel:
@@ -91,7 +111,9 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLI
     try:
         config = CLIPConfig.from_pretrained(where, revision=revision)
         if config.model_type != "clip" or "text_config" not in _raw_config(where, config):
-            raise ModelError(f"'{name}' is not a CLIP: its config.json says model_type '{config.model_type}'")
+            raise ModelError(
+                f"'{name}' is not a CLIP: its config.json says model_type '{config.model_type}'{_other(config)}"
+            )
         found: Any = CLIPModel.from_pretrained(
             where, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
@@ -105,6 +127,16 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLI
     except Exception as error:
         raise ModelError(f"cannot load the model '{name}': {first_line(error)}") from error
     return model.eval().requires_grad_(False)
+
+
+def _other(config: Any) -> str:
+    """Why a model of another family that scores images and texts too is not taken."""
+    if config.model_type.startswith("siglip"):
+        return (
+            "; SigLIP's texts attend to both sides and are read at their last place, padding or not, so that there is "
+            "no EOT to intervene at, and a change at one place reaches all"
+        )
+    return ""
 
 
 class _Base(TypedDict, total=False):

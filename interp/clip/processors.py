@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.clip.open_clip import CONFIG, said_beside
 from interp.clip.soundness import check_preprocessing
 from interp.models.errors import ModelError
 from interp.models.files import check_files, first_line
-from interp.models.names import locate
+from interp.models.names import OPEN_CLIP, locate, open_clip_file
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
@@ -58,12 +59,20 @@ def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes
     from PIL import Image
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+    side = int(model.vision_model.embeddings.image_size)
+    sizes: dict[str, Any] = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    if name.startswith(OPEN_CLIP):
+        settings = said_beside(open_clip_file(name)[1])[1]
+        if not settings:
+            notes.append(f"'{name}' has no {CONFIG} beside it: CLIP's own preprocessing at {side} pixels is used")
+        processor = CLIPImageProcessorPil(**sizes, **settings)
+        check_preprocessing(name, processor)
+        return processor
     if Path(where).is_dir() and not any(
         (Path(where) / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")
     ):
-        side = int(model.vision_model.embeddings.image_size)
         notes.append(f"'{name}' has no preprocessor_config.json: CLIP's own preprocessing at {side} pixels is used")
-        return CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+        return CLIPImageProcessorPil(**sizes)
     try:
         processor = CLIPImageProcessorPil.from_pretrained(where, revision=revision)
         check_preprocessing(name, processor)
@@ -72,7 +81,6 @@ def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes
         raise
     except Exception as error:
         raise ModelError(f"cannot load the image preprocessing of '{name}': {first_line(error)}") from error
-    side = int(model.vision_model.embeddings.image_size)
     if tuple(tried.shape) != (1, 3, side, side):
         raise ModelError(
             f"the image preprocessing of '{name}' gives {tried.shape[-1]} x {tried.shape[-2]} pixels, its vision tower "

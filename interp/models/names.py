@@ -11,6 +11,7 @@ from interp.errors import quoted, shown
 from interp.models.errors import ModelError
 from interp.models.hub import is_cached, on_hub
 
+OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
 MARKS = ("config.json", "adapter_config.json")  # files that a folder with a model has, or one with an adapter
 
 
@@ -26,6 +27,8 @@ def locate(name: str) -> tuple[str, str]:
         if not (Path(name) / "config.json").is_file():
             raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
         return name, "main"
+    if name.startswith(OPEN_CLIP):
+        return str(open_clip_file(name)[1].parent), "main"
     hub, at, revision = name.partition("@")
     if not at and _is_path(name):
         owner = name.partition("/")[0]
@@ -42,6 +45,24 @@ def locate(name: str) -> tuple[str, str]:
         raise ModelError(f"{error}{_meant(name)}") from error
 
 
+def open_clip_file(name: str) -> tuple[str, Path]:
+    """The architecture and the file that ``open_clip:ARCH/PATH.safetensors`` names.
+
+    Raises:
+        ModelError: it names none; there is no such file, or it is no safetensors file.
+    """
+    arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
+    if not arch or not path:
+        raise ModelError(
+            f"no model {quoted(name)}: expected {OPEN_CLIP}ARCH/PATH, as {OPEN_CLIP}ViT-B-32/my.safetensors"
+        )
+    if not path.endswith(".safetensors"):
+        raise ModelError(f"{quoted(path)} is no .safetensors file; other weights are pickled, and those are not read")
+    if not os.path.isfile(path):
+        raise ModelError(f"no such file {quoted(path)}, which {quoted(name)} names")
+    return arch, Path(path)
+
+
 def check_named(*names: str | None) -> None:
     """Raise `ModelError` if one of these models, or tokenizers, cannot be found: soon, before anything is loaded.
 
@@ -49,6 +70,9 @@ def check_named(*names: str | None) -> None:
     """
     for name in names:
         if name is None or os.path.isdir(name):
+            continue
+        if name.startswith(OPEN_CLIP):
+            open_clip_file(name)
             continue
         hub, _, revision = name.partition("@")
         if _is_path(name) or not is_cached(hub, revision or "main"):

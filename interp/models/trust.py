@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from interp.models.errors import ModelError
+from interp.models.names import OPEN_CLIP
 
 
 def name_in(folder: Path, name: str) -> str:
@@ -14,6 +15,9 @@ def name_in(folder: Path, name: str) -> str:
     Raises:
         ModelError: there is no such folder; its name is not to be taken for that of a model on the hub.
     """
+    if name.startswith(OPEN_CLIP):
+        arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
+        return f"{OPEN_CLIP}{arch}/{os.path.normpath(folder / path)}"
     if name == "toy" or not (name.startswith(".") or os.path.isabs(name) or _is_inside(folder, folder / name)):
         return name
     path = os.path.normpath(folder / name)
@@ -24,13 +28,20 @@ def name_in(folder: Path, name: str) -> str:
 
 def name_for(folder: Path, model: str) -> str:
     """A model's name for the files of a folder, which `name_in` reads: no path that the user did not write."""
+    if model.startswith(OPEN_CLIP):
+        arch, _, path = model.removeprefix(OPEN_CLIP).partition("/")
+        return f"{OPEN_CLIP}{arch}/{path if os.path.isabs(path) else _path_from(folder, path)}"
     if model == "toy" or not os.path.isdir(model) or os.path.isabs(model):
         return model
+    return _path_from(folder, model)
+
+
+def _path_from(folder: Path, path: str) -> str:
     try:
-        path = Path(os.path.relpath(os.path.realpath(model), os.path.realpath(folder))).as_posix()
+        found = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
     except ValueError:  # on another drive
-        return os.path.abspath(model)
-    return path if path.startswith("..") else f"./{path}"
+        return os.path.abspath(path)
+    return found if found.startswith("..") else f"./{found}"
 
 
 def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:

@@ -1,0 +1,32 @@
+"""GELU or QuickGELU: a checkpoint computed with the wrong one is slightly wrong everywhere, and nothing else tells."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# How checkpoints are called that were trained with each of them (https://github.com/mlfoundations/open_clip#quickgelu).
+NAMES = {
+    "quick_gelu": re.compile(r"quickgelu|openai|metaclip|dfn", re.IGNORECASE),
+    "gelu": re.compile(r"laion|datacomp|commonpool", re.IGNORECASE),
+}
+TITLES = {"quick_gelu": "QuickGELU", "gelu": "GELU"}
+
+
+def activation_notes(name: str, config: Any) -> list[str]:
+    """Sentences on towers whose activation is another one than a model's name leads one to expect.
+
+    Args:
+        config: a `CLIPConfig`.
+    """
+    found = next(((activation, match[0]) for activation, names in NAMES.items() if (match := names.search(name))), None)
+    if found is None:
+        return []
+    expected, word = found
+    return [
+        f"'{name}' has '{word}' in its name, whose models compute {TITLES[expected]}, but its {tower} tower is set to "
+        f"{TITLES.get(given, given)}: if the weights are of such a model, all numbers are off, and hidden_act is to be "
+        f"{expected}"
+        for tower in ("text", "vision")
+        if (given := getattr(config, f"{tower}_config").hidden_act) != expected
+    ]

@@ -1,0 +1,264 @@
+"""open_clip's checkpoints as transformers' CLIP, and back: the same weights by other names.
+
+The architectures are those of open_clip 3.3 (`open_clip/model_configs`) whose towers are CLIP's own: a causal text
+tower that is read at EOT, a vision tower that is read at CLS. CLIPA, SigLIP, CoCa, ResNets, towers of timm and
+multilingual ones are others. https://github.com/mlfoundations/open_clip
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from typing_extensions import TypedDict
+
+from interp.models.errors import ModelError
+from interp.models.files import read_json
+from interp.tensors import Tensor
+
+if TYPE_CHECKING:
+    from transformers import CLIPConfig, CLIPModel
+
+CONFIG = "open_clip_config.json"  # beside the weights, where open_clip has put them on the hub
+HEAD = 64  # width of a head, but of these widths of a vision tower
+WIDE_HEADS = {1280: 80, 1408: 88, 1664: 104, 1792: 112}
+# Vision width and blocks, text width and blocks.
+SIZES = {
+    "S": (384, 12, 384, 12), "M": (512, 12, 512, 12), "B": (768, 12, 512, 12), "L": (1024, 24, 768, 12),
+    "H": (1280, 32, 1024, 24), "g": (1408, 40, 1024, 24), "bigG": (1664, 48, 1280, 32), "e": (1792, 56, 1280, 36),
+    "B-plus": (896, 12, 640, 12), "S-alt": (384, 12, 256, 10), "M-alt": (512, 12, 384, 12),
+}  # fmt: skip
+KNOWN = (
+    "S-32", "S-16", "S-32-alt", "S-16-alt", "M-32", "M-16", "M-32-alt", "B-32", "B-32-256", "B-32-plus-256", "B-16",
+    "B-16-plus", "B-16-plus-240", "L-16", "L-16-320", "L-14", "L-14-280", "L-14-336", "H-16", "H-14", "H-14-378",
+    "g-14", "bigG-14", "e-14",
+)  # fmt: skip
+QUICK = "-quickgelu"
+
+# open_clip's name -> transformers', of a tower's block and of the rest; those that are transposed are marked.
+BLOCK = {
+    "ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}  # fmt: skip
+REST = {
+    "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+    "positional_embedding": "text_model.embeddings.position_embedding.weight",
+    "ln_final.weight": "text_model.final_layer_norm.weight", "ln_final.bias": "text_model.final_layer_norm.bias",
+    "text_projection": "text_projection.weight",
+    "visual.class_embedding": "vision_model.embeddings.class_embedding",
+    "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight", "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "visual.ln_post.weight": "vision_model.post_layernorm.weight",
+    "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+    "visual.proj": "visual_projection.weight",
+    "logit_scale": "logit_scale",
+}  # fmt: skip
+TRANSPOSED = ("text_projection", "visual.proj")
+TOWERS = {"text_model": "", "vision_model": "visual."}  # transformers' tower -> how open_clip's names begin
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the name of an architecture says.
+
+    Attributes:
+        sizes: vision width and blocks, text width and blocks.
+        patch: side of a patch in pixels.
+        image: side of an image in pixels.
+        activation: transformers' name.
+    """
+
+    sizes: tuple[int, int, int, int]
+    patch: int
+    image: int
+    activation: str
+
+
+def architecture(name: str) -> Architecture:
+    """Read the name of an architecture.
+
+    >>> architecture("ViT-L-14-336-quickgelu")
+    Architecture(sizes=(1024, 24, 768, 12), patch=14, image=336, activation='quick_gelu')
+
+    Raises:
+        ModelError: there is none of that name, or it is not CLIP's.
+    """
+    plain = name.removesuffix(QUICK).removeprefix("ViT-")
+    if plain not in KNOWN or not name.startswith("ViT-"):
+        raise ModelError(
+            f"unknown architecture '{name}' of open_clip: only those of CLIP itself are read, "
+            f"ViT-{', ViT-'.join(KNOWN)}, each also with {QUICK}"
+        )
+    size, patch, *rest = plain.split("-")
+    variant = "-".join([size, *(part for part in rest if not part.isdigit())])
+    image = next((int(part) for part in rest if part.isdigit()), 224)
+    return Architecture(SIZES[variant], int(patch), image, "quick_gelu" if name.endswith(QUICK) else "gelu")
+
+
+def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIPModel:
+    """The model of a checkpoint, by transformers' names.
+
+    Args:
+        name: what the user calls it, for messages.
+        arch: open_clip's name of the architecture.
+        path: a .safetensors file.
+
+    Raises:
+        ModelError: an unknown architecture; weights of another one, missing ones, or such as CLIP does not have.
+    """
+    from safetensors.torch import load_file
+    from transformers import CLIPModel
+
+    known = architecture(arch)
+    try:
+        found = load_file(path)
+    except Exception as error:
+        raise ModelError(f"cannot read the weights of '{name}': {error}") from error
+    state = to_transformers(found, name)
+    config = _config(state, known, name)
+    loaded: Any = CLIPModel.from_pretrained(
+        None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
+    )
+    model: CLIPModel = loaded[0]
+    if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[1][kind])):
+        raise ModelError(f"the weights of '{name}' do not fit: {len(absent)} are missing, the first is {absent[0]}")
+    return model.eval().requires_grad_(False)
+
+
+def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """open_clip's weights by transformers' names.
+
+    Raises:
+        ModelError: some are none of CLIP's.
+    """
+    if any(key.startswith("text.") for key in state):  # a text tower as a module of its own: the same weights in it
+        state = {key.removeprefix("text."): value for key, value in state.items()}
+    out, unknown = {}, []
+    for key, value in state.items():
+        block = re.fullmatch(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+?)\.?(weight|bias)", key)
+        if key in REST:
+            out[REST[key]] = value.T.contiguous() if key in TRANSPOSED else value
+        elif block is not None and block[3] in BLOCK:
+            out[f"{_blocks(block[1])}.{block[2]}.{BLOCK[block[3]]}.{block[4]}"] = value
+        elif block is not None and block[3] == "attn.in_proj_":
+            for part, third in zip("qkv", value.chunk(3), strict=True):
+                out[f"{_blocks(block[1])}.{block[2]}.self_attn.{part}_proj.{block[4]}"] = third.contiguous()
+        elif key != "attn_mask":
+            unknown.append(key)
+    if unknown:
+        raise ModelError(
+            f"'{name}' has weights that CLIP does not have ({len(unknown)}, the first is {sorted(unknown)[0][:80]}): "
+            "it is of another architecture"
+        )
+    return out
+
+
+def to_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """transformers' weights by open_clip's names; the inverse of `to_transformers`."""
+    rest, block = ({ours: theirs for theirs, ours in table.items()} for table in (REST, BLOCK))
+    out: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if key in rest:
+            out[rest[key]] = value.T.contiguous() if rest[key] in TRANSPOSED else value
+            continue
+        tower, _, _, number, *path, kind = key.split(".")
+        start = f"{TOWERS[tower]}transformer.resblocks.{number}"
+        module = ".".join(path)
+        if module in block:
+            out[f"{start}.{block[module]}.{kind}"] = value
+        elif module == "self_attn.q_proj":
+            parts = [state[key.replace("q_proj", f"{part}_proj")] for part in "qkv"]
+            out[f"{start}.attn.in_proj_{kind}"] = torch.cat(parts)
+    return out
+
+
+def _blocks(visual: str | None) -> str:
+    return f"{'vision' if visual else 'text'}_model.encoder.layers"
+
+
+def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIPConfig:
+    """The configuration that the shapes of the weights say; the architecture says the rest, and must agree."""
+    from transformers import CLIPConfig
+
+    try:
+        patch_embedding = state["vision_model.embeddings.patch_embedding.weight"]
+        vocabulary, text = state["text_model.embeddings.token_embedding.weight"].shape
+        places = len(state["vision_model.embeddings.position_embedding.weight"])
+        context = len(state["text_model.embeddings.position_embedding.weight"])
+        wide = {t: len(state[f"{t}_model.encoder.layers.0.mlp.fc1.weight"]) for t in ("text", "vision")}
+        shared = len(state["text_projection.weight"])
+    except KeyError as error:
+        raise ModelError(f"the weights of '{name}' do not fit: {error.args[0]} is missing") from error
+    vision, patch = patch_embedding.shape[0], patch_embedding.shape[-1]
+    depth = {
+        t: sum(re.fullmatch(rf"{t}_model\.encoder\.layers\.\d+\.layer_norm1\.bias", key) is not None for key in state)
+        for t in ("text", "vision")
+    }
+    side = patch * round((places - 1) ** 0.5)
+    found = (vision, depth["vision"], text, depth["text"])
+    if (found, patch, side) != (known.sizes, known.patch, known.image):
+        raise ModelError(
+            f"the weights of '{name}' are of another architecture: width and blocks are {_said(found)}, patches of "
+            f"{patch}, images of {side} pixels; expected {_said(known.sizes)}, {known.patch}, {known.image}"
+        )
+    head = WIDE_HEADS.get(vision, HEAD)
+    return CLIPConfig(
+        text_config={
+            "hidden_size": text, "intermediate_size": wide["text"], "num_hidden_layers": depth["text"],
+            "num_attention_heads": text // HEAD, "vocab_size": vocabulary, "max_position_embeddings": context,
+            "hidden_act": known.activation, "projection_dim": shared, "bos_token_id": vocabulary - 2,
+            "eos_token_id": vocabulary - 1, "pad_token_id": vocabulary - 1,
+        },
+        vision_config={
+            "hidden_size": vision, "intermediate_size": wide["vision"], "num_hidden_layers": depth["vision"],
+            "num_attention_heads": vision // head, "image_size": side, "patch_size": patch,
+            "hidden_act": known.activation, "projection_dim": shared,
+        },
+        projection_dim=shared,
+    )  # fmt: skip
+
+
+def _said(sizes: tuple[int, ...]) -> str:
+    return f"{sizes[0]} and {sizes[1]} for images, {sizes[2]} and {sizes[3]} for texts"
+
+
+class _Model(TypedDict, total=False):
+    quick_gelu: bool
+
+
+class _Preprocessing(TypedDict, total=False):
+    mean: list[float]
+    std: list[float]
+    interpolation: str
+    resize_mode: str
+
+
+class _File(TypedDict, total=False):
+    model_cfg: _Model
+    preprocess_cfg: _Preprocessing
+
+
+def said_beside(path: Path) -> tuple[bool | None, dict[str, Any]]:
+    """What `open_clip_config.json` says beside the weights: whether it is QuickGELU, and how images are processed.
+
+    Raises:
+        ModelError: it cannot be read, or asks for what CLIP's preprocessing does not do.
+    """
+    file = path.parent / CONFIG
+    if not file.is_file():
+        return None, {}
+    content = read_json(file, _File)
+    given = content.get("preprocess_cfg", {})
+    if given.get("resize_mode", "shortest") != "shortest":
+        raise ModelError(f"'{file}' resizes images by '{given['resize_mode'][:80]}'; known is shortest")
+    resample = {"bicubic": 3, "bilinear": 2}
+    if (interpolation := given.get("interpolation", "bicubic")) not in resample:
+        raise ModelError(f"'{file}' interpolates images by '{interpolation[:80]}'; known are {', '.join(resample)}")
+    settings: dict[str, Any] = {"resample": resample[interpolation]}
+    settings |= {f"image_{key}": given[key] for key in ("mean", "std") if key in given}
+    return content.get("model_cfg", {}).get("quick_gelu", False), settings

@@ -1,0 +1,309 @@
+"""open_clip's checkpoints: against a forward pass written down from the layout of their weights, and its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from interp.check.__main__ import main as check
+from interp.clip import open_clip
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, embed_images, embed_texts, pixel_values, tokenize
+from interp.clip.open_clip import KNOWN, architecture, to_open_clip, to_transformers
+from interp.clip.toy_model import load_tokenizer
+from interp.models.errors import ModelError
+from interp.models.names import check_named
+from interp.models.trust import name_for, name_in
+from tests.oracles.plain_forward import random_texts
+
+State = dict[str, Tensor]
+SMALL = "ViT-Tiny-16-48"
+SIZES = (128, 2, 192, 3)  # vision width and blocks, text width and blocks: heads of 64
+CONTEXT, SHARED = 40, 24
+
+
+@pytest.fixture(autouse=True)
+def small_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that open_clip does not have, for its real ones are large."""
+    monkeypatch.setitem(open_clip.SIZES, "Tiny", SIZES)
+    monkeypatch.setattr(open_clip, "KNOWN", (*KNOWN, "Tiny-16-48"))
+
+
+def random_state(seed: int = 0) -> State:
+    """Weights as open_clip names and lays them out."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int, scale: float = 1.0) -> Tensor:
+        return torch.randn(*shape, generator=generator) * scale
+
+    vocabulary = len(load_tokenizer())
+    vision, vision_blocks, text, text_blocks = SIZES
+    state = {
+        "token_embedding.weight": draw(vocabulary, text), "positional_embedding": draw(CONTEXT, text, scale=0.3),
+        "ln_final.weight": 1 + draw(text, scale=0.1), "ln_final.bias": draw(text, scale=0.1),
+        "text_projection": draw(text, SHARED), "logit_scale": torch.tensor(4.0),
+        "visual.class_embedding": draw(vision), "visual.positional_embedding": draw(10, vision, scale=0.3),
+        "visual.conv1.weight": draw(vision, 3, 16, 16, scale=0.1), "visual.proj": draw(vision, SHARED),
+    }  # fmt: skip
+    for name in ("visual.ln_pre", "visual.ln_post"):
+        state |= {f"{name}.weight": 1 + draw(vision, scale=0.1), f"{name}.bias": draw(vision, scale=0.1)}
+    for start, width, blocks in (("visual.", vision, vision_blocks), ("", text, text_blocks)):
+        for i in range(blocks):
+            block = f"{start}transformer.resblocks.{i}"
+            for norm in ("ln_1", "ln_2"):
+                state |= {
+                    f"{block}.{norm}.weight": 1 + draw(width, scale=0.1),
+                    f"{block}.{norm}.bias": draw(width, scale=0.1),
+                }
+            state |= {
+                f"{block}.attn.in_proj_weight": draw(3 * width, width, scale=0.08),
+                f"{block}.attn.in_proj_bias": draw(3 * width, scale=0.1),
+                f"{block}.attn.out_proj.weight": draw(width, width, scale=0.05),
+                f"{block}.attn.out_proj.bias": draw(width, scale=0.1),
+                f"{block}.mlp.c_fc.weight": draw(4 * width, width, scale=0.05),
+                f"{block}.mlp.c_fc.bias": draw(4 * width, scale=0.1),
+                f"{block}.mlp.c_proj.weight": draw(width, 4 * width, scale=0.05),
+                f"{block}.mlp.c_proj.bias": draw(width, scale=0.1),
+            }
+    return state
+
+
+def forward(state: State, start: str, x: Tensor, *, quick: bool, causal: bool) -> Tensor:
+    """The blocks of a tower, head by head, written down from what the weights are called."""
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"])
+
+    def activation(x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x) if quick else x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+
+    width, i = x.shape[-1], 0
+    while f"{start}transformer.resblocks.{i}.ln_1.weight" in state:
+        block = f"{start}transformer.resblocks.{i}"
+        normed = norm(f"{block}.ln_1", x)
+        q, k, v = (normed @ state[f"{block}.attn.in_proj_weight"].T + state[f"{block}.attn.in_proj_bias"]).chunk(3, -1)
+        mixed = []
+        for head in range(width // 64):
+            part = slice(64 * head, 64 * head + 64)
+            logits = q[..., part] @ k[..., part].transpose(-1, -2) / 8
+            if causal:
+                logits = logits + torch.full(logits.shape[-2:], -torch.inf).triu(1)
+            mixed.append(logits.softmax(-1) @ v[..., part])
+        x = x + torch.cat(mixed, -1) @ state[f"{block}.attn.out_proj.weight"].T + state[f"{block}.attn.out_proj.bias"]
+        inner = norm(f"{block}.ln_2", x) @ state[f"{block}.mlp.c_fc.weight"].T + state[f"{block}.mlp.c_fc.bias"]
+        x = x + activation(inner) @ state[f"{block}.mlp.c_proj.weight"].T + state[f"{block}.mlp.c_proj.bias"]
+        i += 1
+    return norm("ln_final" if start == "" else "visual.ln_post", x)
+
+
+def by_layout(state: State, ids: Tensor, pixels: Tensor, *, quick: bool) -> tuple[Tensor, Tensor]:
+    """Unit embeddings of texts and images."""
+    x = state["token_embedding.weight"][ids] + state["positional_embedding"][: ids.shape[1]]
+    x = forward(state, "", x, quick=quick, causal=True)
+    texts = x[torch.arange(len(ids)), ids.argmax(1)] @ state["text_projection"]  # EOT has the highest id
+    patches = functional.conv2d(pixels, state["visual.conv1.weight"], stride=16).flatten(2).transpose(1, 2)
+    first = state["visual.class_embedding"].expand(len(pixels), 1, -1)
+    x = torch.cat([first, patches], 1) + state["visual.positional_embedding"]
+    x = functional.layer_norm(x, x.shape[-1:], state["visual.ln_pre.weight"], state["visual.ln_pre.bias"])
+    images = forward(state, "visual.", x, quick=quick, causal=False)[:, 0] @ state["visual.proj"]
+    return functional.normalize(texts, dim=-1), functional.normalize(images, dim=-1)
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    return random_state()
+
+
+@pytest.fixture
+def file(state: State, tmp_path: Path) -> Path:
+    """A checkpoint with a tokenizer beside it."""
+    save_file(state, tmp_path / "open_clip_model.safetensors")
+    load_tokenizer().save_pretrained(tmp_path)
+    return tmp_path / "open_clip_model.safetensors"
+
+
+def images() -> list[Image.Image]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        Image.fromarray(torch.randint(0, 256, (60, 50, 3), generator=generator, dtype=torch.uint8).numpy())
+        for _ in range(3)
+    ]
+
+
+def texts() -> list[str]:
+    return [" ".join(text.split()[:12]) for text in random_texts(4, 0)]
+
+
+def error_of(call: Callable[[], object]) -> str:
+    with pytest.raises(ModelError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_embeddings_are_those_of_the_layout(state: State, file: Path, quick: bool):
+    clip = load_clip(f"open_clip:{SMALL}{'-quickgelu' * quick}/{file}")
+    expected_texts, expected_images = by_layout(
+        state, tokenize(clip, texts()).ids, pixel_values(clip, images()), quick=quick
+    )
+    torch.testing.assert_close(embed_texts(clip, texts()), expected_texts, rtol=0, atol=1e-5)
+    torch.testing.assert_close(embed_images(clip, images()), expected_images, rtol=0, atol=1e-5)
+    assert clip.logit_scale == pytest.approx(math.exp(4))
+    assert (clip.context, clip.depth("text"), clip.depth("vision")) == (CONTEXT, 3, 2)
+    other = by_layout(state, tokenize(clip, texts()).ids, pixel_values(clip, images()), quick=not quick)[0]
+    assert not torch.allclose(other, expected_texts, atol=1e-3)  # the activation matters
+
+
+def test_the_same_weights_in_a_text_tower_of_their_own(state: State, file: Path, tmp_path: Path):
+    inner = {
+        key if key.startswith("visual.") or key == "logit_scale" else f"text.{key}": value
+        for key, value in state.items()
+    }
+    save_file(inner, tmp_path / "custom.safetensors")
+    found = load_clip(f"open_clip:{SMALL}/{tmp_path / 'custom.safetensors'}")
+    assert found.fingerprint == load_clip(f"open_clip:{SMALL}/{file}").fingerprint
+
+
+def test_there_and_back(state: State):
+    again = to_open_clip(to_transformers(state, "x"))
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[key], value) for key, value in state.items())
+
+
+def test_the_engine_is_exact_for_one(file: Path, capsys: pytest.CaptureFixture[str]):
+    assert check([f"open_clip:{SMALL}/{file}"]) == 0
+    assert "agree" in capsys.readouterr().out
+
+
+def test_what_is_said_beside_the_weights(file: Path):
+    name = f"open_clip:{SMALL}/{file}"
+    assert any("no open_clip_config.json beside it" in note for note in load_clip(name).notes)
+    beside = file.parent / "open_clip_config.json"
+
+    def write(model: dict[str, Any], preprocessing: dict[str, Any]) -> None:
+        beside.write_text(json.dumps({"model_cfg": model, "preprocess_cfg": preprocessing}))
+
+    write({"embed_dim": 24, "quick_gelu": True}, {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"})
+    clip = load_clip(name)
+    assert [float(one) for one in clip.processor.image_mean + clip.processor.image_std] == [0.5] * 3 + [0.25] * 3
+    assert clip.processor.resample == 2
+    assert (
+        f"'{name}' is computed with GELU, but open_clip_config.json beside it says QuickGELU: if that is right, name "
+        f"it {SMALL}-quickgelu"
+    ) in clip.notes
+    assert not load_clip(f"open_clip:{SMALL}-quickgelu/{file}").notes
+    write({}, {"resize_mode": "squash"})
+    assert "resizes images by 'squash'; known is shortest" in error_of(lambda: load_clip(name))
+    write({}, {"interpolation": "nearest"})
+    assert "interpolates images by 'nearest'; known are" in error_of(lambda: load_clip(name))
+    write({}, {"std": [0.0] * 3})
+    assert "image_std" in error_of(lambda: load_clip(name))
+    write({"quick_gelu": "yes"}, {})
+    assert "quick_gelu" in error_of(lambda: load_clip(name))
+
+
+def test_what_is_no_clip(state: State, file: Path, tmp_path: Path):
+    def saying(change: Callable[[State], object], arch: str = SMALL) -> str:
+        changed = dict(state)
+        change(changed)
+        path = tmp_path / "changed.safetensors"
+        save_file({key: value.contiguous() for key, value in changed.items()}, path)
+        return error_of(lambda: load_clip(f"open_clip:{arch}/{path}"))
+
+    assert "weights that CLIP does not have (1, the first is logit_bias)" in saying(
+        lambda s: s.update(logit_bias=torch.zeros(()))
+    )
+    assert "3 are missing" in saying(
+        lambda s: [s.pop(f"transformer.resblocks.1.{key}") for key in ("ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias")]
+    )
+    assert "visual_projection.weight" in saying(lambda s: s.pop("visual.proj"))
+    assert "is missing" in saying(lambda s: s.pop("token_embedding.weight"))
+    assert "are of another architecture: width and blocks are 128 and 2 for images, 192 and 3 for texts" in saying(
+        lambda s: None, "ViT-B-16"
+    )
+    assert "unknown architecture 'RN50' of open_clip" in saying(lambda s: None, "RN50")
+    assert "unknown architecture 'ViT-B-16-SigLIP' of open_clip" in saying(lambda s: None, "ViT-B-16-SigLIP")
+    assert "not finite" in saying(lambda s: s.update(logit_scale=torch.tensor(torch.nan)))
+    (tmp_path / "changed.safetensors").write_bytes(b"{}")
+    assert "cannot read the weights" in error_of(lambda: load_clip(f"open_clip:{SMALL}/{tmp_path}/changed.safetensors"))
+    (file.parent / "tokenizer.json").unlink()
+    (file.parent / "vocab.json").unlink(missing_ok=True)
+    assert "has no tokenizer; copy one into its folder, or name one as tokenizer" in error_of(
+        lambda: load_clip(f"open_clip:{SMALL}/{file}")
+    )
+    assert load_clip(f"open_clip:{SMALL}/{file}", tokenizer="toy").context == CONTEXT
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("open_clip:ViT-B-32", "expected open_clip:ARCH/PATH, as open_clip:ViT-B-32/my.safetensors"),
+        ("open_clip:/x.safetensors", "expected open_clip:ARCH/PATH"),
+        ("open_clip:ViT-B-32/no.safetensors", "no such file 'no.safetensors', which"),
+        ("open_clip:ViT-B-32/open_clip_pytorch_model.bin", "is no .safetensors file; other weights are pickled"),
+        ("open_clip:ViT-B-32/", "expected open_clip:ARCH/PATH"),
+    ],
+)
+def test_names_that_are_none(name: str, said: str):
+    assert said in error_of(lambda: load_clip(name))
+    assert said in error_of(lambda: check_named(name))
+
+
+def test_the_name_of_one_in_the_files_of_a_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    kept = name_for(run, f"open_clip:{SMALL}/{file.name}")
+    assert kept == f"open_clip:{SMALL}/../../{file.name}"
+    assert name_in(run, kept) == f"open_clip:{SMALL}/{file}"
+    assert name_for(run, f"open_clip:{SMALL}/{file}") == f"open_clip:{SMALL}/{file}"
+
+
+def test_every_architecture_has_its_sizes():
+    for name in KNOWN:
+        known = architecture(f"ViT-{name}")
+        assert known.activation == "gelu"
+        assert known.patch in (14, 16, 32)
+        assert known.image % known.patch in (0, 224 % 14)
+    assert architecture("ViT-B-32-plus-256").sizes == (896, 12, 640, 12)
+    assert architecture("ViT-H-14-378-quickgelu") == open_clip.Architecture((1280, 32, 1024, 24), 14, 378, "quick_gelu")
+    assert architecture("ViT-S-16-alt").image == 224
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("open_clip", "torchvision")),
+    reason="open_clip needs torchvision, which there is not for each torch: pip install 'clip-descriptions[open-clip]'",
+)
+@pytest.mark.parametrize("arch", ["ViT-S-32", "ViT-S-16-alt", "ViT-B-32-quickgelu"])
+def test_embeddings_are_those_of_open_clip(arch: str, toy: Clip, tmp_path: Path):
+    """At full size, with random weights, after open_clip's own way of making and saving a model."""
+    import open_clip as theirs
+
+    torch.manual_seed(0)
+    model = theirs.create_model(arch).eval()
+    state = model.state_dict()
+    assert to_open_clip(to_transformers(state, arch)).keys() == state.keys()
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "model.safetensors")
+    clip = load_clip(f"open_clip:{arch}/{tmp_path}/model.safetensors", tokenizer="toy")
+    ids = torch.randint(0, 49_000, (3, 77))
+    ids[:, 60] = 49_407
+    pixels = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        clip.model.text_model.eos_token_id = 49_407
+        found = clip.model.get_text_features(input_ids=ids).pooler_output
+        torch.testing.assert_close(found, model.encode_text(ids), rtol=0, atol=1e-5)
+        found = clip.model.get_image_features(pixel_values=pixels).pooler_output
+        torch.testing.assert_close(found, model.encode_image(pixels), rtol=0, atol=1e-5)
