@@ -33,9 +33,15 @@ def _csv(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
     return load_csv(where, contrast)
 
 
+def _hub(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
+    from interp.data.hub_pairs import load_hub_pairs
+
+    return load_hub_pairs(where, contrast)
+
+
 # How a data set is named -> what loads it, given what stands after the colon, the seed, and the contrast that was
 # asked for. To add a data set, write its loader into a file of its own and name it here.
-DATA_SETS: dict[str, Loader] = {"toy": _toy, "concadia:FOLDER": _concadia, "csv:FILE": _csv}
+DATA_SETS: dict[str, Loader] = {"toy": _toy, "concadia:FOLDER": _concadia, "csv:FILE": _csv, "hf:OWNER/NAME": _hub}
 DATA_HELP = ", ".join(DATA_SETS)  # for the help texts of options
 
 
@@ -51,13 +57,14 @@ def load_pairs(
     """Load a data set by name, with splits train, val and test. Data of one split, or of none, are divided by group.
 
     Args:
-        spec: ``toy``; ``concadia:FOLDER``, see `interp.data.concadia`; or ``csv:FILE``, see `interp.data.csv_pairs`.
+        spec: ``toy``; ``concadia:FOLDER``, see `interp.data.concadia`; ``csv:FILE``, see `interp.data.csv_pairs`; or
+            ``hf:OWNER/NAME``, see `interp.data.hub_pairs`.
         split: use this split alone, divided anew by group into train, val and test.
         limit: keep about this many pairs, drawn at random, in the proportions of the splits.
         seed: of the division, of the drawing, and of the toy world's scenes.
         as_published: divide nothing; there may then be only some of the splits, and `split` just selects.
         kinds: names of the two kinds of text, the one that should be preferred first, as in ``text_a,text_b``.
-            For ``csv:FILE``, they are two of its columns; the other data sets have kinds of their own.
+            For ``csv:FILE`` and ``hf:OWNER/NAME``, they are two of its columns; the others have kinds of their own.
 
     Returns:
         Pairs in the order of the data; a note says what was divided or left out.

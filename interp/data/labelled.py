@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,7 @@ from typing import Any
 
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file
-from interp.errors import shown
-from interp.hub import HubError, ask_hub
+from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet
 
 CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
 
@@ -54,26 +51,15 @@ def from_hub(name: str, repo: str, *, split: str | None = None, label: str | Non
     Raises:
         DataError: the hub cannot be reached or refuses, or the files cannot be used.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError
 
-    _quiet()
-    silent = _silence(repo)
+    def advice(gated: bool) -> str:
+        accept = f"accept its terms at https://huggingface.co/datasets/{repo} and run `hf auth login`, or "
+        return f"{accept * (gated or terms)}download it elsewhere and give it as {name}=PATH"
+
     folder, files = Path(), list[Path]()
     for part in _splits(split):
         patterns = [f"{start}{part}[-_./]*parquet" for start in ("", "*/")] if part else ["*.parquet"]
-        try:
-            found = snapshot_download(
-                repo, repo_type="dataset", allow_patterns=patterns, local_files_only=silent is not None
-            )
-            folder = Path(found)
-        except Exception as error:
-            gated = terms or isinstance(error, GatedRepoError)
-            accept = f"accept its terms at https://huggingface.co/datasets/{repo} and run `hf auth login`, or " * gated
-            raise DataError(
-                f"cannot fetch the data set '{repo}' from the hub ({_first_line(silent or error)}); {accept}"
-                f"download it elsewhere and give it as {name}=PATH"
-            ) from error
+        folder = fetch_parquet(repo, patterns, advice)
         if files := _of_split(folder, part):
             break
     if not files:
@@ -161,21 +147,7 @@ def _visible(folder: Path) -> Iterable[Path]:
 
 
 def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str | None) -> Table:
-    import datasets
-    from pyarrow import parquet
-
-    _quiet()
-    try:
-        if not any(parquet.read_metadata(file).num_rows for file in files):
-            raise DataError(f"the parquet files of '{where}' hold no images")
-        paths = [glob.escape(os.path.abspath(file)) for file in files]
-        rows: Any = datasets.load_dataset("parquet", data_files=paths, split="train")
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"cannot read the parquet files of '{where}': {_first_line(error.__cause__ or error)}"
-        ) from error
+    rows = open_parquet(files, where)
     image, label = _columns(rows.features, where, label)
     names = _class_names(classes, getattr(rows.features[label], "names", None))
     if names is None:
@@ -184,36 +156,22 @@ def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str |
         )
     labels = rows[label][:]
     _check_labels(labels, names, where)
-    images = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
-
-    def read(i: int) -> bytes:
-        """The encoded bytes of an image."""
-        item = images[i][image]
-        return read_file(Path(item["path"]), MOST_IMAGE) if item["bytes"] is None else item["bytes"]
-
-    return Table(names, labels, read, lambda i: f"{where}, row {i}")
+    return Table(names, labels, encoded_images(rows, image), lambda i: f"{where}, row {i}")
 
 
 def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:
     """The columns of images and of labels; fine labels rather than coarse ones, named rather than plain numbers."""
     import datasets
 
-    there = ", ".join(features)
-    images = [
-        column
-        for column, kind in features.items()
-        if isinstance(kind, datasets.Image) or (isinstance(kind, dict) and set(kind) == {"bytes", "path"})
-    ]
-    if not images:
-        raise DataError(f"'{where}' has no column of images; its columns: {there}")
+    image = image_column(features, where)
     named = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     plain = [column for column, kind in features.items() if "int" in str(getattr(kind, "dtype", ""))]
     wanted = [label] if label else ["fine_label", *named, "label", "labels"]
     for column in wanted:
         if column in {*named, *plain}:
-            return images[0], column
+            return image, column
     expected = f"'{label}'" if label else "ClassLabel, or of whole numbers and called 'label'"
-    raise DataError(f"'{where}' has no column of labels ({expected}); its columns: {there}")
+    raise DataError(f"'{where}' has no column of labels ({expected}); its columns: {', '.join(features)}")
 
 
 def _class_names(path: Path, own: list[str] | None) -> Any:
@@ -239,28 +197,3 @@ def read_lines(path: Path) -> list[str]:
     except ValueError as error:
         raise DataError(f"'{path}' is not a text file in UTF-8") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _silence(repo: str) -> HubError | None:
-    """Why only the hub's cache can be asked for a data set; None if the hub itself can."""
-    try:
-        ask_hub(repo, kind="dataset")
-    except HubError as error:
-        return error
-    return None
-
-
-def _quiet() -> None:
-    """Keep the libraries' bars off what is no terminal, and their reports of errors to ours."""
-    import datasets
-    from huggingface_hub.utils import disable_progress_bars
-
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
-        disable_progress_bars()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return shown(lines[0], 300) if lines else type(error).__name__

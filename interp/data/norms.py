@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from interp import cli
 from interp.data.errors import DataError
 from interp.data.pairs import digest
 from interp.data.tables import Table, read_table
@@ -162,3 +164,36 @@ def _glasgow(path: str) -> dict[str, float]:
     word, mean = table.columns[0], means[0]
     rated = [row for row in table.rows if row[mean] and "(" not in row[word]]
     return _some({row.filled(word).lower(): row.number_in(mean) for row in rated}, table)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    action: str = cli.argument("list, which is all that there is", metavar="list")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    about = (
+        "The norms of words that are known by name: how many words each rates, from where to where, and whose it is."
+    )
+    options = cli.parse(Options, "python -m interp.data.norms", about, "", argv)
+    return cli.run(lambda: _list(options.action), on_interrupt=lambda: "nothing was changed")
+
+
+def _list(action: str) -> int:
+    if action != "list":
+        raise DataError(f"unknown action {quoted(action)}; known: list")
+    lines = [["norm", "source", "words", "lowest", "highest"]]
+    for name in SOURCES:
+        norm = load_norm(name)
+        values = norm.ratings.values()
+        lines.append([name, norm.source, f"{len(values):,}", f"{min(values):g}", f"{max(values):g}"])
+    print("\n".join(cli.aligned(lines, left=2)))
+    print(f"\nand from files: NAME=FILE.csv (columns word and value), {_GLASGOW}=FILE.csv (as published)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

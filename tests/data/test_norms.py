@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interp.data.norms import SOURCES, load_norm, load_norms
+from interp.data.norms import SOURCES, load_norm, load_norms, main
 from interp.data.pairs import DataError
 
 FINGERPRINTS = {  # of the ratings as Python's own csv.DictReader reads them
@@ -105,3 +105,15 @@ def test_names_of_norms(tmp_path: Path):
             load_norms(spec)
     with pytest.raises(DataError, match="'mine' is used twice"):
         load_norms(f"mine={path},mine={path}")
+
+
+def test_norms_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1 : 1 + len(SOURCES)]] == list(SOURCES)
+    for name, line in zip(SOURCES, lines[1:], strict=False):
+        values = load_norm(name).ratings.values()
+        assert load_norm(name).source in line
+        assert line.split()[-3:] == [f"{len(values):,}", f"{min(values):g}", f"{max(values):g}"]
+    assert main(["show"]) == 2
+    assert "unknown action 'show'; known: list" in capsys.readouterr().err

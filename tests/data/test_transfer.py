@@ -290,7 +290,7 @@ def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.Monk
     task = load_one("cifar100")
     assert (task.name, task.labels) == ("CIFAR-100", (0, 2))
     patterns = ["test[-_./]*parquet", "*/test[-_./]*parquet"]
-    options = {"repo_type": "dataset", "allow_patterns": patterns, "local_files_only": False}
+    options = {"repo_type": "dataset", "revision": None, "allow_patterns": patterns, "local_files_only": False}
     assert asked == [("uoft-cs/cifar100", options)]
     features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
     for name, repo in (("food101", "ethz/food101"), ("imagenet", "ILSVRC/imagenet-1k")):

@@ -33,9 +33,7 @@ def load_concadia(folder: Path | str) -> PairSet:
             another one, or an image outside the folder.
     """
     folder = Path(folder)
-    if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
-        raise DataError(f"no folder '{folder}'; Concadia's folder holds {TEXTS} and resized/ or resized.zip")
-    pairs = tuple(_pair(item, number, folder) for number, item in enumerate(_items(folder)))
+    pairs = tuple(pair_of(item, number, folder) for number, item in enumerate(items_of(folder)))
     if not pairs:
         raise DataError(f"'{folder / TEXTS}' lists no images")
     first: dict[str, int] = {}
@@ -44,13 +42,20 @@ def load_concadia(folder: Path | str) -> PairSet:
             raise DataError(
                 f"'{folder / TEXTS}': item {number} has the image {quoted(pair.id)} of item {other}; keep one"
             )
-    read = _images(folder)
+    read = images_of(folder)
     return PairSet(
         f"concadia:{folder}", pairs, lambda pair: open_rgb(pair.id, read), lambda pair: checksum(pair.id, read)
     )
 
 
-def _items(folder: Path) -> list[Any]:
+def items_of(folder: Path) -> list[Any]:
+    """What `wiki_split.json` lists.
+
+    Raises:
+        DataError: there is no such folder or file, or it is damaged.
+    """
+    if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
+        raise DataError(f"no folder '{folder}'; Concadia's folder holds {TEXTS} and resized/ or resized.zip")
     path = folder / TEXTS
     try:
         content = json.loads(read_file(path, MOST_TEXT).decode("utf-8-sig"))
@@ -65,7 +70,9 @@ def _items(folder: Path) -> list[Any]:
     return content["images"]
 
 
-def _pair(item: Any, number: int, folder: Path) -> Pair:
+def pair_of(item: Any, number: int, folder: Path) -> Pair:
+    """An item as a pair; raises `DataError` if it cannot be one."""
+
     def wrong(what: str) -> DataError:
         return DataError(f"'{folder / TEXTS}': item {number} {what}; correct it, or download the file again")
 
@@ -93,7 +100,7 @@ def _pair(item: Any, number: int, folder: Path) -> Pair:
     return Pair(name, description, caption, text(item, "split"), text(item, ARTICLE))
 
 
-def _images(folder: Path) -> Callable[[str], bytes]:
+def images_of(folder: Path) -> Callable[[str], bytes]:
     """A function that reads an image by its file name."""
     loose, zipped = folder / "resized", folder / "resized.zip"
     if loose.is_dir():

@@ -1,0 +1,5 @@
+"""Concadia (Kreiss et al. 2022). `python -m interp.data.concadia check FOLDER` looks at a copy of it."""
+
+from interp.data.concadia.reading import load_concadia
+
+__all__ = ["load_concadia"]

@@ -1,0 +1,112 @@
+"""Whether a copy of Concadia is what its authors publish, and all that is wrong with it, not only the first thing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp.data.concadia.reading import TEXTS, images_of, items_of, pair_of
+from interp.data.errors import DataError
+from interp.data.images import checksum, open_rgb
+from interp.data.pairs import Pair
+from interp.errors import quoted
+
+# Kreiss et al. 2022, section 3: https://github.com/elisakreiss/concadia
+PUBLISHED = {"train": 77_534, "val": 9_693, "test": 9_691}
+SHOWN = 5  # cases of each fault
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: it is.
+        found: as words.
+        expected: as words, where the authors say.
+        ok: whether it is as published; None where they do not say.
+        cases: the first ones of what is wrong.
+    """
+
+    what: str
+    found: str
+    expected: str = ""
+    ok: bool | None = None
+    cases: tuple[str, ...] = ()
+
+
+def check_concadia(
+    folder: Path, *, images: bool = True, each: Callable[[Sequence[str]], Iterable[str]] = iter
+) -> list[Finding]:
+    """Look at every item, and at every image if they are wanted.
+
+    Args:
+        folder: as `load_concadia` takes it.
+        images: open each, which takes minutes.
+        each: goes through their names, with a progress bar if that is wanted.
+
+    Raises:
+        DataError: there is no such folder, or its files cannot be read at all.
+    """
+    pairs, faults = [], []
+    for number, item in enumerate(items_of(folder)):
+        try:
+            pairs.append(pair_of(item, number, folder))
+        except DataError as error:
+            faults.append(str(error).partition(f"'{folder / TEXTS}': ")[2].partition("; correct it")[0])
+    splits = Counter(pair.split for pair in pairs)
+    names = [*PUBLISHED, *sorted(splits.keys() - PUBLISHED.keys())]
+    total = sum(PUBLISHED.values())
+    count = len(pairs) + len(faults)
+    found = [
+        Finding("items", f"{count:,}", f"{total:,}", count == total),
+        Finding("items that can be used", f"{len(pairs):,}", f"{count:,}", not faults, tuple(faults[:SHOWN])),
+        *(
+            Finding(f"split {quoted(name)}", f"{splits[name]:,}", f"{(wanted := PUBLISHED.get(name, 0)):,}",
+                    splits[name] == wanted)
+            for name in names
+        ),
+    ]  # fmt: skip
+    found += _repeated(pairs)
+    read = images_of(folder)
+    return found + (_of_images([pair.id for pair in pairs], read, each) if images else [])
+
+
+def _repeated(pairs: Sequence[Pair]) -> list[Finding]:
+    """What there is twice: of file names there may be none; of the rest the authors say nothing."""
+    names = _twice([pair.id for pair in pairs])
+    alike = [pair.id for pair in pairs if pair.positive == pair.negative]
+    splits: dict[str, set[str]] = {}
+    for pair in pairs:
+        splits.setdefault(pair.group, set()).add(pair.split)
+    across = [group for group, some in splits.items() if len(some) > 1]
+    descriptions = _twice([pair.positive for pair in pairs])
+    return [
+        Finding("images that are named twice", f"{len(names):,}", "0", not names, tuple(names[:SHOWN])),
+        Finding("articles", f"{len(splits):,}"),
+        Finding("articles in several splits", f"{len(across):,}"),
+        Finding("descriptions that are those of several images", f"{len(descriptions):,}"),
+        Finding("descriptions that are the caption too", f"{len(alike):,}"),
+    ]
+
+
+def _of_images(
+    names: Sequence[str], read: Callable[[str], bytes], each: Callable[[Sequence[str]], Iterable[str]]
+) -> list[Finding]:
+    wrong, sums = [], []
+    for name in each(names):
+        try:
+            open_rgb(name, read)
+            sums.append(checksum(name, read))
+        except DataError as error:
+            wrong.append(str(error))
+    return [
+        Finding("images that can be opened", f"{len(sums):,}", f"{len(names):,}", not wrong, tuple(wrong[:SHOWN])),
+        Finding("images that are the same as another", f"{len(sums) - len(set(sums)):,}"),
+    ]
+
+
+def _twice(values: Sequence[str]) -> list[str]:
+    return [value for value, count in Counter(values).items() if count > 1]

@@ -1,0 +1,115 @@
+"""Pairs from a data set of the Hugging Face hub: an image and two texts in each row of its parquet files.
+
+The columns are those of `interp.data.csv_pairs`: one of images, by whatever name; two of texts, which a contrast names;
+and if there are any, ``split``, ``group`` and ``id``. Without a column of splits these are read from the files' names,
+as the hub has it (``train-00000-of-00002.parquet``, ``data/validation-...``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from interp.data.contrast import PAPER, Contrast
+from interp.data.errors import DataError
+from interp.data.images import checksum, open_rgb
+from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
+from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet
+from interp.data.words import NO_TEXT
+from interp.errors import quoted
+
+CALLED = {"train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
+          "test": "test"}  # fmt: skip
+NAME = re.compile(rf"(?:^|/)({'|'.join(CALLED)})[-_./]")
+
+
+def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
+    """Fetch a data set, or find it in the hub's cache; images are decoded when they are asked for.
+
+    Args:
+        where: ``owner/name``, optionally ``owner/name@revision``.
+        contrast: names the two columns of texts, the positive one first; by default those of the paper.
+
+    Returns:
+        One pair for each row, in the order of the splits and of the rows.
+
+    Raises:
+        DataError: the hub cannot be reached or has no such set; it has no parquet files, or lacks a column; or a row
+            is unusable.
+    """
+    repo, _, revision = where.partition("@")
+    advice = "download it elsewhere, and give it as csv:FILE"
+    terms = "accept its terms there, or "
+    folder = fetch_parquet(repo, ["*.parquet"], lambda gated: terms * gated + advice, revision or None)
+    files = sorted(folder.rglob("*.parquet"))
+    if not files:
+        raise DataError(f"the data set '{repo}' of the hub has no parquet files; {advice}")
+    pairs: list[Pair] = []
+    images: dict[str, tuple[Callable[[int], bytes], int]] = {}
+    for split, some in _by_split(folder, files).items():
+        rows = open_parquet(some, f"hf:{where}")
+        read = encoded_images(rows, image_column(rows.features, f"hf:{where}"))
+        for number, pair in enumerate(_pairs(rows, f"hf:{where}", split, contrast or PAPER)):
+            if pair.id in images:
+                raise DataError(f"'hf:{where}' has two rows with the id {quoted(pair.id)}; give each row its own")
+            images[pair.id] = read, number
+            pairs.append(pair)
+
+    def content(name: str) -> bytes:
+        read, number = images[name]
+        return read(number)
+
+    return PairSet(
+        f"hf:{where}", tuple(pairs), lambda pair: open_rgb(pair.id, content),
+        lambda pair: checksum(pair.id, content), (), contrast or PAPER,
+    )  # fmt: skip
+
+
+def _by_split(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Which files are of which split; all are of `WHOLE` if no name says it."""
+    found: dict[str, list[Path]] = {name: [] for name in SPLITS}
+    for file in files:
+        if (named := NAME.search(file.relative_to(folder).as_posix())) is not None:
+            found[CALLED[named[1]]].append(file)
+    kept = {name: some for name, some in found.items() if some}
+    return kept or {WHOLE: list(files)}
+
+
+def _pairs(rows: Any, where: str, split: str, contrast: Contrast) -> list[Pair]:
+    columns = {name.strip().lower(): name for name in rows.column_names}
+    if missing := [kind for kind in contrast.kinds if kind.strip().lower() not in columns]:
+        raise DataError(
+            f"'{where}' has no column {quoted(missing[0])}; name two columns of texts with kinds, as in "
+            f"kinds='text_a,text_b', the one that should be preferred first; it has: {', '.join(rows.column_names)}"
+        )
+    given = {
+        key: rows[columns[key]][:] if key in columns else None
+        for key in (*(kind.strip().lower() for kind in contrast.kinds), "split", "group", "id")
+    }
+    positive, negative = (kind.strip().lower() for kind in contrast.kinds)
+
+    def cell(key: str, row: int, default: str) -> str:
+        values = given[key]
+        if values is None:
+            return default
+        value = values[row]
+        if type(value) is int and key in ("group", "id"):
+            value = str(value)
+        what = f"'{where}', row {row} of '{split}'"
+        if not isinstance(value, str) or not value.strip():
+            raise DataError(f"{what}: no text as {quoted(key)}; fill it, or leave the row out")
+        if bad := NO_TEXT.search(value):
+            raise DataError(f"{what}: U+{ord(bad[0]):04X} in {quoted(key)}, which is no letter; remove it")
+        return value.strip()
+
+    out = []
+    for row in range(len(rows)):
+        name = cell("id", row, f"{split}/{row}")
+        said = cell("split", row, split)
+        part = split if given["split"] is None else CALLED.get(said.lower())
+        if part is None:
+            raise DataError(f"'{where}', row {row} of '{split}': {quoted(said)} is no split")
+        out.append(Pair(name, cell(positive, row, ""), cell(negative, row, ""), part, cell("group", row, name)))
+    return out

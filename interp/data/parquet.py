@@ -1,0 +1,121 @@
+"""Rows of parquet files, on disk or of a data set on the hub, and the images in them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from interp.data.errors import DataError
+from interp.data.files import MOST_IMAGE, read_file
+from interp.errors import shown
+from interp.hub import HubError, ask_hub
+
+
+def fetch_parquet(
+    repo: str, patterns: Sequence[str], advice: Callable[[bool], str], revision: str | None = None
+) -> Path:
+    """Fetch files of a data set of the hub, or find them in its cache; the folder that they lie in.
+
+    Args:
+        repo: owner/name on the hub.
+        patterns: of the files' names.
+        advice: how to mend it, given whether the hub asks its users to accept terms first.
+
+    Raises:
+        DataError: the hub cannot be reached or refuses, and they are not in the cache.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError
+
+    quiet()
+    silent = _silence(repo, revision)
+    try:
+        found = snapshot_download(
+            repo, repo_type="dataset", revision=revision, allow_patterns=list(patterns),
+            local_files_only=silent is not None,
+        )  # fmt: skip
+    except Exception as error:
+        raise DataError(
+            f"cannot fetch the data set '{repo}' from the hub ({first_line(silent or error)}); "
+            f"{advice(isinstance(error, GatedRepoError))}"
+        ) from error
+    return Path(found)
+
+
+def open_parquet(files: Sequence[Path], where: str) -> Any:
+    """The rows of parquet files, one behind the other, as a `datasets.Dataset`.
+
+    Args:
+        where: what they are of, for messages.
+
+    Raises:
+        DataError: they cannot be read, or have no rows.
+    """
+    import datasets
+    from pyarrow import parquet
+
+    quiet()
+    try:
+        if not any(parquet.read_metadata(file).num_rows for file in files):
+            raise DataError(f"the parquet files of '{where}' hold no images")
+        paths = [glob.escape(os.path.abspath(file)) for file in files]
+        return datasets.load_dataset("parquet", data_files=paths, split="train")
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"cannot read the parquet files of '{where}': {first_line(error.__cause__ or error)}"
+        ) from error
+
+
+def image_column(features: Any, where: str) -> str:
+    """The first column of images; raises `DataError` if there is none."""
+    import datasets
+
+    for column, kind in features.items():
+        if isinstance(kind, datasets.Image) or (isinstance(kind, dict) and set(kind) == {"bytes", "path"}):
+            return str(column)
+    raise DataError(f"'{where}' has no column of images; its columns: {', '.join(features)}")
+
+
+def encoded_images(rows: Any, column: str) -> Callable[[int], bytes]:
+    """A function that gives the encoded bytes of the image of a row."""
+    import datasets
+
+    images = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+
+    def read(i: int) -> bytes:
+        item = images[i][column]
+        return read_file(Path(item["path"]), MOST_IMAGE) if item["bytes"] is None else item["bytes"]
+
+    return read
+
+
+def quiet() -> None:
+    """Keep the libraries' bars off what is no terminal, and their reports of errors to ours."""
+    import datasets
+    from huggingface_hub.utils import disable_progress_bars
+
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        disable_progress_bars()
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return shown(lines[0], 300) if lines else type(error).__name__
+
+
+def _silence(repo: str, revision: str | None) -> HubError | None:
+    """Why only the hub's cache can be asked for a data set; None if the hub itself can."""
+    try:
+        ask_hub(repo, revision or "main", "dataset")
+    except HubError as error:
+        return error
+    return None

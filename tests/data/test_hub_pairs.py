@@ -1,0 +1,129 @@
+"""Pairs of a data set of the hub; in the hub's place stands a folder with what it would send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import datasets
+import huggingface_hub
+import pytest
+from PIL import Image
+
+from interp.data import DataError, load_pairs
+from interp.data.pairs import PairSet
+
+FEATURES = {"photo": datasets.Image(), "description": datasets.Value("string"), "caption": datasets.Value("string")}
+
+
+@pytest.fixture(autouse=True)
+def own_datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    level = datasets.logging.get_verbosity()
+    yield
+    datasets.logging.set_verbosity(level)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files of a data set, as the hub sends them; what it was asked for is in `asked.txt`."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+
+    def snapshot_download(repo: str, **options: object) -> str:
+        (tmp_path / "asked.txt").write_text(f"{repo} {options['revision']} {options['local_files_only']}")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: None)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    return folder
+
+
+def write(path: Path, n: int, features: dict = FEATURES, start: int = 0, **more: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = range(start, start + n)
+    content = {
+        "photo": [Image.new("RGB", (12, 10), (5 * i, 0, 255 - 5 * i)) for i in rows],
+        "description": [f" description {i} " for i in rows], "caption": [f"caption {i}" for i in rows],
+    } | more  # fmt: skip
+    kept = {name: content[name] for name in features}
+    datasets.Dataset.from_dict(kept, features=datasets.Features(features)).to_parquet(path)
+
+
+def said(spec: str, **options: str) -> str:
+    with pytest.raises(DataError) as caught:
+        load_pairs(spec, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_splits_are_those_of_the_files_names(hub: Path, tmp_path: Path):
+    write(hub / "data" / "train-00000-of-00002.parquet", 3)
+    write(hub / "data" / "train-00001-of-00002.parquet", 2, start=3)
+    write(hub / "data" / "validation-00000-of-00001.parquet", 2, start=10)
+    write(hub / "data" / "test-00000-of-00001.parquet", 1, start=20)
+    pairs = load_pairs("hf:me/mine@v2")
+    assert (tmp_path / "asked.txt").read_text() == "me/mine v2 False"
+    assert [pair.split for pair in pairs.pairs] == ["train"] * 5 + ["val"] * 2 + ["test"]
+    assert [pair.positive for pair in pairs.pairs][3:6] == ["description 3", "description 4", "description 10"]
+    assert pairs.pairs[4].id == "train/4"
+    assert pairs.open_image(pairs.pairs[6]).getpixel((0, 0)) == (55, 0, 200)
+    assert len({pairs.image_key(pair) for pair in pairs.pairs}) == 8
+    again: PairSet = load_pairs("hf:me/mine@v2")
+    assert again.fingerprint == pairs.fingerprint
+
+
+def test_columns_of_splits_groups_and_ids(hub: Path):
+    more = {"split": datasets.Value("string"), "group": datasets.Value("int64"), "ID": datasets.Value("string")}
+    write(
+        hub / "all.parquet",
+        4,
+        FEATURES | more,
+        split=["train", "dev", "test", "Train"],
+        group=[7, 8, 9, 7],
+        ID=list("abcd"),
+    )
+    pairs = load_pairs("hf:me/mine").pairs
+    assert [(pair.id, pair.split, pair.group) for pair in pairs] == [
+        ("a", "train", "7"), ("b", "val", "8"), ("c", "test", "9"), ("d", "train", "7"),
+    ]  # fmt: skip
+
+
+def test_other_kinds_and_no_splits(hub: Path):
+    features = {"image": datasets.Image(), "Alt": datasets.Value("string"), "title": datasets.Value("string")}
+    rows = range(10)
+    write(hub / "x.parquet", 10, features, image=[Image.new("RGB", (4, 4), (i, 0, 0)) for i in rows],
+          Alt=[f"alt {i}" for i in rows], title=[f"title {i}" for i in rows])  # fmt: skip
+    pairs = load_pairs("hf:me/mine", kinds="alt,title")
+    assert {pair.split for pair in pairs.pairs} == {"train", "val", "test"}
+    assert any("the data have no splits and were divided by group" in note for note in pairs.notes)
+    assert pairs.pairs[0].positive.startswith("alt ")
+    assert "has no column 'description'; name two columns of texts with kinds" in said("hf:me/mine")
+
+
+def test_what_cannot_be_used(hub: Path):
+    assert "the data set 'me/mine' of the hub has no parquet files" in said("hf:me/mine")
+    write(hub / "train.parquet", 2, {name: FEATURES[name] for name in ("description", "caption")})
+    assert "has no column of images; its columns: description, caption" in said("hf:me/mine")
+    write(hub / "train.parquet", 2, caption=["one", "  "])
+    assert "row 1 of 'train': no text as 'caption'; fill it" in said("hf:me/mine")
+    write(hub / "train.parquet", 2, caption=["one", None])
+    assert "row 1 of 'train': no text as 'caption'" in said("hf:me/mine")
+    write(hub / "train.parquet", 2, caption=["one", "t\0wo"])
+    assert "row 1 of 'train': U+0000 in 'caption'" in said("hf:me/mine")
+    write(hub / "train.parquet", 2, FEATURES | {"id": datasets.Value("string")}, id=["a", "a"])
+    assert "two rows with the id 'a'" in said("hf:me/mine")
+    write(hub / "train.parquet", 2, FEATURES | {"split": datasets.Value("string")}, split=["train", "all"])
+    assert "'all' is no split" in said("hf:me/mine")
+    (hub / "train.parquet").write_bytes(b"PAR1")
+    assert "cannot read the parquet files of 'hf:me/mine'" in said("hf:me/mine")
+
+
+def test_a_set_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    assert said("hf:me/mine") == (
+        "cannot fetch the data set 'me/mine' from the hub (HF_HUB_OFFLINE is set); download it elsewhere, and give it "
+        "as csv:FILE"
+    )
+    assert "unknown data 'hf:'" in said("hf:")
