@@ -12,6 +12,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -60,6 +61,7 @@ def parse(
     parser = Parser(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=version_line())
     groups: dict[type, argparse._ArgumentGroup] = {}
     for owner, field in _fields(config):
         if owner not in groups:
@@ -89,6 +91,11 @@ def parse(
     if preset is not None:
         parser.set_defaults(**preset(read()))
     return read()
+
+
+def version_line() -> str:
+    """What `--version` prints."""
+    return f"clip-descriptions {metadata.version('clip-descriptions')}"
 
 
 def _whole(text: str) -> int:
