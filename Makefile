@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper figures notebooks bench test test-fast test-thorough lint clean
+.PHONY: demo paper-toy paper figures notebooks bench test test-fast test-thorough test-oldest lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -50,6 +50,18 @@ test-fast: $(VENV)/.installed
 test-thorough: $(VENV)/.installed
 	$(TESTS) -m thorough
 
+# What is likely to break, with the oldest version of each package that setup.cfg allows; torch as in constraints.txt,
+# since each version of it is gigabytes.
+OLDEST := $(VENV)-oldest
+test-oldest: $(VENV)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)
+	grep '^torch==' constraints.txt > $(OLDEST)/torch.txt
+	$(BIN)/uv pip compile --quiet setup.cfg --extra test --resolution lowest-direct --override $(OLDEST)/torch.txt \
+		--no-annotate --output-file $(OLDEST)/oldest.txt
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --requirement $(OLDEST)/oldest.txt
+	$(BIN)/uv pip install --quiet --python $(OLDEST) --no-deps --editable .
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not slow and not thorough"
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -57,4 +69,4 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) $(OLDEST) runs/demo

@@ -107,7 +107,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
         counts: how many images, pairs and texts to time.
     """
     images, pairs, texts = counts
-    image = _seconds(partial(_run_images, random_clip(vision), images)) / images
+    image_seconds = _seconds(partial(_run_images, random_clip(vision), images)) / images
     clip, draw = random_clip(text), np.random.default_rng(0)
     tokens = random_tokens(clip, draw.choice(lengths, 2 * pairs).tolist(), draw)
     clean = _seconds(lambda: clean_texts(clip, tokens, LAYERS)) / pairs
@@ -143,7 +143,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
                 print(f"  sweep of {count} pairs, {steps} steps: {cost.seconds / 60:.1f} min", flush=True)
             left = [path for part in ("cells", "rotations") for path in (out / part).glob("[!.]*")]
             bytes_a_cell = sum(path.stat().st_size for path in left) / len(sweep.cells)
-    return Parts(image, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell)
+    return Parts(image_seconds, clean, text_seconds, cells, FLOAT * held / pairs, bytes_a_cell)
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -199,8 +199,8 @@ def run(options: Options) -> int:
         hours = parts.hours(PAIRS)
         content["models"][name] = asdict(parts) | {"hours": hours}
         print("\n".join(said(parts, hours)), flush=True)
-    if options.json is not None:
-        write_atomic(Path(options.json), to_json(content))
+        if options.json is not None:
+            write_atomic(Path(options.json), to_json(content))
     return 0
 
 

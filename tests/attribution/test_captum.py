@@ -26,8 +26,8 @@ ROTATION = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site(
 
 
 def embedded(clip: Clip, tokens: Tokens) -> Tensor:
-    """Token embeddings, as captum's users have them: by the model's own table."""
-    return clip.model.text_model.get_input_embeddings()(tokens.ids).detach()
+    """Token embeddings, by the model's own table."""
+    return clip.model.text_model.embeddings.token_embedding(tokens.ids).detach()
 
 
 def scorer(clip: Clip):
@@ -69,7 +69,7 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
     """Each dimension of each token; from the default start, and from another."""
     tokens, images = tokenize(small, random_texts(4, 1)), an_image(4)
     inputs, more = embedded(small, tokens), (images, tokens.eot)
-    table = small.model.text_model.get_input_embeddings()
+    table = small.model.text_model.embeddings.token_embedding
     captum, ours = IntegratedGradients(scorer(small)), MediatedIntegratedGradients(small)
     for start in (default_baselines(small, tokens), content_baselines(small, tokens)):
         baselines = table(start).detach()

@@ -353,7 +353,7 @@ def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[s
     assert "device" in refused("/nowhere", device=device)
     if not device:  # which the parser refuses
         return
-    assert check(["/nowhere", "--device", device]) == 2
+    assert check(["toy", "--device", device]) == 2
     assert "device" in one_line(capsys)
 
 
