@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired
@@ -19,11 +20,15 @@ from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
 from interp.show.markup import table
 from interp.tensors import Basis, Float, Streams, Tensor, bytes_of
+from interp.uploading import fetch, upload
 
 if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
     from interp.data.pairs import PairSet
     from interp.interventions.described import Described
+
+
+HUB_FILE = "rotation.safetensors"
 
 
 class RotationError(UserError):
@@ -99,6 +104,33 @@ class Rotation:
         if not len(pairs):
             raise RotationError("there are no pairs to describe Z with; take a split that has some")
         return describe(self, clip, pairs, most)
+
+    def push_to_hub(self, repo: str, *, private: bool = False) -> str:
+        """Put the files that `save` writes into a repository of the hub, which is made if need be; its address.
+
+        Args:
+            repo: owner/name.
+            private: make it private, if it is not there yet.
+
+        Raises:
+            HubError: the hub does not answer, or refuses.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / HUB_FILE)
+            return upload(Path(folder), repo, private=private, message=f"{self!r}, by clip-descriptions")
+
+    @classmethod
+    def from_hub(cls, name: str) -> Rotation:
+        """Read what `push_to_hub`, or `training.export --push`, has put into a repository of the hub.
+
+        Args:
+            name: owner/name, optionally with @revision. In the cache it is found without a network.
+
+        Raises:
+            HubError: the hub does not have it, or does not answer, and it is not in the cache.
+            RotationError: what is there is no rotation.
+        """
+        return cls.load(fetch(name, (str(Path(HUB_FILE).with_suffix(".json")), HUB_FILE)))
 
     def to_pyvene(self, kind: Kind = "low-rank") -> Any:
         """pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.

@@ -20,6 +20,7 @@ from interp.runs.folder import SEALED, RunFolder
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
 from training.evaluation.grouping import groups_of
+from training.evaluation.measures import Number
 from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 
@@ -34,6 +35,7 @@ class Evaluation:
 
     Attributes:
         about: name, label, base, group (what seeds have in common) and seed.
+        numbers: the measures, with intervals; none of an earlier version.
         values: of each measure.
         settings: task -> what its numbers depend on, besides the model.
         words: route -> word type -> mean attribution; empty where norms were not evaluated.
@@ -52,6 +54,7 @@ class Evaluation:
     shown: Sequence[ScoresOfPair] = ()
     contrast: Contrast = PAPER
     version: int = 1
+    numbers: Sequence[Number] = ()
 
     @property
     def given(self) -> bool:
@@ -88,6 +91,7 @@ def read(path: Path) -> Evaluation:
         {**manifest["about"]}, values if version >= SEALED else _of_table(folder), folder, settings,
         norms.get("words", {}), norms.get("ratings", {}),
         details.get("concadia", {}).get("examples", []), Contrast(*kinds), version,
+        [Number(**row) for row in rows] if version >= SEALED else (),
     )  # fmt: skip
 
 

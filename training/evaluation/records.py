@@ -110,6 +110,7 @@ class TuningManifest(TypedDict):
     settings: TuningSettings
     arguments: TuningArguments
     named: NotRequired[NamedModels]
+    result: NotRequired[dict[str, Real]]
 
 
 class EvaluationManifest(TypedDict):

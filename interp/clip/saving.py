@@ -1,0 +1,80 @@
+"""A CLIP written so that others load it by themselves: as transformers does it, or as open_clip does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from interp.clip.model import Clip
+from interp.clip.open_clip import CONFIG, to_open_clip
+from interp.models.errors import ModelError
+from interp.runs.content import to_json
+from interp.runs.files import write_atomic
+from interp.tensors import Tensor
+
+OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+VOCABULARY = 49_408  # of OpenAI's tokenizer, which open_clip brings along
+
+
+def save_transformers(clip: Clip, folder: Path) -> None:
+    """Weights, configuration, tokenizer and image processing, as `save_pretrained` writes them."""
+    for part in (clip.model, clip.tokenizer, clip.processor):
+        part.save_pretrained(folder)
+
+
+def save_open_clip(clip: Clip, folder: Path) -> None:
+    """The weights by open_clip's names, and the `open_clip_config.json` that ``local-dir:FOLDER`` and the hub take.
+
+    Raises:
+        ModelError: open_clip has no such model: other activations, or layer norms with another epsilon.
+    """
+    from safetensors.torch import save
+
+    content = {"model_cfg": _model(clip), "preprocess_cfg": _preprocessing(clip)}
+    flat = {key: value.cpu().contiguous() for key, value in to_open_clip(clip.model.state_dict()).items()}
+    write_atomic(folder / OPEN_CLIP_WEIGHTS, save(flat, metadata={"format": "pt"}))
+    write_atomic(folder / CONFIG, to_json(content))
+    clip.tokenizer.save_pretrained(folder)
+
+
+def _model(clip: Clip) -> dict[str, Any]:
+    text, vision = (getattr(clip.model.config, f"{tower}_config") for tower in ("text", "vision"))
+    activations = {text.hidden_act, vision.hidden_act}
+    if len(activations) != 1 or not activations <= {"gelu", "quick_gelu"}:
+        raise ModelError(f"open_clip has no towers with the activations {' and '.join(sorted(activations))}")
+    for tower, config in (("text", text), ("vision", vision)):
+        if config.layer_norm_eps != 1e-5:
+            raise ModelError(f"open_clip's layer norms have an epsilon of 1e-5, that of the {tower} tower is "
+                             f"{config.layer_norm_eps:g}")  # fmt: skip
+    own = {} if text.vocab_size == VOCABULARY else {"hf_tokenizer_name": "./"}  # the files beside it
+    return {
+        "embed_dim": clip.embed_dim, "quick_gelu": activations == {"quick_gelu"},
+        "vision_cfg": {
+            "image_size": vision.image_size, "layers": vision.num_hidden_layers, "width": vision.hidden_size,
+            "head_width": vision.hidden_size // vision.num_attention_heads, "patch_size": vision.patch_size,
+            "mlp_ratio": vision.intermediate_size / vision.hidden_size,
+        },
+        "text_cfg": {
+            "context_length": text.max_position_embeddings, "vocab_size": text.vocab_size, "width": text.hidden_size,
+            "heads": text.num_attention_heads, "layers": text.num_hidden_layers,
+            "mlp_ratio": text.intermediate_size / text.hidden_size, **own,
+        },
+    }  # fmt: skip
+
+
+def _preprocessing(clip: Clip) -> dict[str, Any]:
+    processor = clip.processor
+    interpolation = {2: "bilinear", 3: "bicubic"}.get(int(processor.resample))
+    if interpolation is None:
+        raise ModelError(f"open_clip does not resize images by PIL's filter {int(processor.resample)}")
+    return {"mean": list(processor.image_mean), "std": list(processor.image_std), "interpolation": interpolation,
+            "resize_mode": "shortest"}  # fmt: skip
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    """What open_clip's file in a folder holds, by transformers' names."""
+    from safetensors.torch import load_file
+
+    from interp.clip.open_clip import to_transformers
+
+    return to_transformers(load_file(folder / OPEN_CLIP_WEIGHTS), str(folder))

@@ -1,0 +1,106 @@
+"""A stand-in for the Hugging Face hub: repositories of models in memory, as its client makes, fills and reads them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+COMMIT = "1" * 40
+
+
+class Hub(ThreadingHTTPServer):
+    """What was asked for, and what is in each repository."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.repos: dict[str, dict[str, bytes]] = {}
+        self.private: dict[str, bool] = {}
+        self.asked: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def answer(self, content: Any, status: int = 200, **headers: str) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append(f"POST {self.path}")
+        if self.path == "/api/repos/create":
+            given = json.loads(body)
+            name = "/".join(filter(None, (given.get("organization"), given["name"])))
+            self.server.repos.setdefault(name, {})
+            private = bool(given.get("private")) or given.get("visibility") == "private"
+            self.server.private.setdefault(name, private)
+            self.answer({"url": f"{self.server.address}/{name}"})
+        elif self.path == "/api/validate-yaml":
+            self.answer({"errors": [], "warnings": []})
+        elif re.fullmatch(r"/api/models/(.+)/preupload/main", self.path):
+            files = [
+                {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for one in json.loads(body)["files"]
+            ]
+            self.answer({"files": files})
+        elif found := re.fullmatch(r"/api/models/(.+)/commit/main", self.path):
+            for line in body.splitlines():
+                entry = json.loads(line)
+                if entry["key"] == "file":
+                    value = entry["value"]
+                    self.server.repos[found[1]][value["path"]] = base64.b64decode(value["content"])
+            address = f"{self.server.address}/{found[1]}/commit/{COMMIT}"
+            self.answer({"success": True, "commitUrl": address, "commitOid": COMMIT})
+        else:
+            self.answer({"error": "not found"}, 404)
+
+    def do_GET(self) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
+        if (about := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/[^/?]+)?(\?.*)?", self.path)) is not None:
+            if about[1] in self.server.repos:
+                files = [{"rfilename": name} for name in self.server.repos[about[1]]]
+                self.answer({"id": about[1], "sha": COMMIT, "siblings": files, "tags": []})
+            else:
+                self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
+        elif (file := re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)) is not None:
+            content = self.server.repos.get(file[1], {}).get(file[2])
+            if content is None:
+                self.answer({"error": "Entry not found"}, 404, X_Error_Code="EntryNotFound")
+            else:
+                self.answer(content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=COMMIT)
+        else:
+            self.answer({"error": "not found"}, 404)
+
+    do_HEAD = do_GET  # noqa: N815
+
+
+@contextmanager
+def running_hub() -> Iterator[Hub]:
+    """A hub that answers while the body runs."""
+    with Hub() as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        yield hub
+        hub.shutdown()

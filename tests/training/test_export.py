@@ -1,0 +1,145 @@
+"""Fine-tuned models that leave: loaded by others' own means, and the same model."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import AutoProcessor, CLIPModel
+
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, embed_images, embed_texts
+from interp.clip.open_clip import to_transformers
+from interp.interventions.rotation import Rotation
+from tests.oracles.plain_forward import one_line, random_texts
+from training.evaluate import main as evaluate
+from training.export import main as export
+from training.finetune import main as finetune
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few steps of IIT-DAS on the toy."""
+    folder = tmp_path_factory.mktemp("runs") / "tuned"
+    options = ["--objective", "iit-das", "--layer", "9", "--size", "4", "--max-steps", "3", "--limit", "120"]
+    assert finetune([*options, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tuned(run: Path) -> Clip:
+    return load_clip(str(run))
+
+
+def header(card: str) -> dict[str, object]:
+    lines = card.split("---\n")[1].splitlines()
+    return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in lines)}
+
+
+def test_transformers_loads_it_alone(run: Path, tuned: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "models" / "mine"
+    assert export([str(run), "--out", str(out)]) == 0
+    assert re.search(r"read again, its embeddings differ by \d", capsys.readouterr().out)
+    processor, model = AutoProcessor.from_pretrained(out), CLIPModel.from_pretrained(out).eval()
+    texts = random_texts(4, 0)
+    images = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (50, 70, 3), dtype=np.uint8)) for i in range(3)]
+    inputs = processor(text=texts, images=images, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found = model(**inputs)
+    torch.testing.assert_close(found.text_embeds, embed_texts(tuned, texts), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.image_embeds, embed_images(tuned, images), rtol=0, atol=1e-6)
+    assert not torch.allclose(found.text_embeds, embed_texts(load_clip("toy"), texts), atol=1e-4)  # it was tuned
+    again = load_clip(str(out))
+    assert again.fingerprint == tuned.fingerprint
+    rotation = Rotation.load(out / "rotation.safetensors")
+    assert torch.equal(rotation.basis, Rotation.load(run / "rotation.safetensors").basis)
+    assert not any(path.name.startswith(".") for path in out.parent.iterdir())
+
+
+def test_a_process_that_does_not_know_this_package(run: Path, tuned: Clip, tmp_path: Path):
+    export([str(run), "--out", str(tmp_path / "out")])
+    code = (
+        "import sys, torch; from transformers import AutoTokenizer, CLIPModel;"
+        "t = AutoTokenizer.from_pretrained(sys.argv[1]); m = CLIPModel.from_pretrained(sys.argv[1]).eval();"
+        "x = m.get_text_features(**t(['a red circle'], return_tensors='pt')).pooler_output;"
+        "print((x / x.norm()).flatten().tolist()); assert 'interp' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    found = torch.tensor(json.loads(done.stdout.splitlines()[-1]))
+    torch.testing.assert_close(found, embed_texts(tuned, ["a red circle"])[0], rtol=0, atol=1e-6)
+
+
+def test_open_clips_files(run: Path, tuned: Clip, tmp_path: Path):
+    """The weights by open_clip's names are the model's, and the configuration has what they do not say."""
+    out = tmp_path / "out"
+    assert export([str(run), "--format", "open_clip", "--out", str(out)]) == 0
+    config = json.loads((out / "open_clip_config.json").read_text())
+    state = load_file(out / "open_clip_model.safetensors")
+    text, vision = (tuned.model.config.text_config, tuned.model.config.vision_config)
+    assert config["model_cfg"]["text_cfg"]["heads"] == text.num_attention_heads
+    assert config["model_cfg"]["text_cfg"]["width"] == state["token_embedding.weight"].shape[1]
+    assert config["model_cfg"]["vision_cfg"]["head_width"] * vision.num_attention_heads == vision.hidden_size
+    assert config["model_cfg"]["quick_gelu"] is True
+    assert config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] == "./"
+    assert config["preprocess_cfg"]["resize_mode"] == "shortest"
+    model = CLIPModel(tuned.model.config).eval()
+    model.load_state_dict(to_transformers(state, "x"))
+    assert all(torch.equal(value, tuned.model.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    export([str(run), "--out", str(tmp_path / "first"), "--license", "mit"])
+    card = (tmp_path / "first" / "README.md").read_text()
+    assert header(card) == {
+        "library_name": "transformers", "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"],
+        "license": "mit",
+    }  # fmt: skip
+    assert "- objective: `IIT-DAS`" in card
+    assert "- layer (from 1): `9`" in card
+    assert "It was not evaluated on held-out data" in card
+    assert evaluate(["--model", str(run), "--tasks", "concadia", "--controls", "none"]) == 0
+    export([str(run), "--out", str(tmp_path / "second")])
+    card = (tmp_path / "second" / "README.md").read_text()
+    assert "not evaluated" not in card
+    rows = [line for line in card.splitlines() if line.startswith("| concadia ")]
+    assert len(rows) >= 5
+    assert any(re.search(r"\| \[\S+ \S+\] \| \d+ \|$", row) for row in rows)
+    assert "## What these numbers do not show" in card
+    assert str(tmp_path) not in card
+    assert str(run.parent) not in card
+    capsys.readouterr()
+
+
+def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):
+    assert export([small.name, "--out", str(tmp_path / "base")]) == 0
+    card = (tmp_path / "base" / "README.md").read_text()
+    assert f"`{Path(small.name).name}`" in card
+    assert str(Path(small.name).parent) not in card
+
+
+def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").write_text("")
+    for arguments, said in (
+        ([str(run)], "name a new folder with --out"),
+        ([str(run), "--out", str(tmp_path / "there")], "is there already; choose a new folder"),
+        ([str(run), "--out", str(tmp_path / "file" / "x")], "cannot write"),
+        ([str(run), "--out", str(tmp_path / "new"), "--private"], "--private is of the repository that --push names"),
+        ([str(tmp_path / "none"), "--out", str(tmp_path / "new")], "no such folder"),
+    ):
+        capsys.readouterr()
+        assert export(arguments) == 2
+        assert said in one_line(capsys)
+        assert not (tmp_path / "new").exists()

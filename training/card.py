@@ -1,0 +1,139 @@
+"""The card of a model that leaves: how it was made, what is known of it, and what that does not show. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from interp.data.contrast import Contrast
+from interp.measures import evaluation_schema
+from training.evaluation.evaluated_model import LABELS, EvaluatedModel
+from training.evaluation.measures import Number
+
+HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w.-]+)?"
+LIMITS = """\
+- A high IIA is no evidence by itself: a direction in closed form has a high one in models that were never trained for
+  this.
+- Preference was measured on pairs of one data set. Whether a text is a good description of an image for somebody who
+  does not see it is another question, and longer texts are easily taken for better ones.
+- Fine-tuning costs other abilities: look at transfer and retrieval before you use the model for anything else.
+- Intervals are of each number by itself, and heed that pairs come in articles; they say nothing of other seeds.
+- Attributions and their correlations with word norms are no causes."""
+
+
+def model_card(
+    model: EvaluatedModel, numbers: Sequence[Number], contrast: Contrast, *, form: str, licence: str | None,
+    result: Mapping[str, Any],
+) -> str:  # fmt: skip
+    """Markdown with the hub's header.
+
+    Args:
+        model: a fine-tuned run, or a base.
+        numbers: of its evaluation, if there is one.
+        form: transformers or open_clip.
+        licence: an identifier such as the hub's, if it is known.
+        result: what the run's manifest says of the weights that were kept.
+    """
+    base = model.base_name
+    on_hub = base is not None and _is_on_hub(base)
+    header = {"library_name": form, "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"]}
+    header |= {"base_model": str(base).partition("@")[0]} if on_hub else {}
+    header |= {"license": licence} if licence else {}
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
+    positive, negative = contrast.kinds
+    lines += [
+        f"# A CLIP that scores a {positive} above a {negative} of the same image" if model.is_run else "# A CLIP",
+        "",
+    ]
+    lines += [*_made(model), "", "## How to load it", "", *_loading(form), "", "## What is known of it", ""]
+    lines += _results(numbers, contrast) or _of_training(result, contrast)
+    lines += ["", "## What these numbers do not show", "", LIMITS, "", "## Licence", ""]
+    told = f"{licence}." if licence else "Not said: that of the base, of its training data and of yours decide."
+    return "\n".join([*lines, told, ""])
+
+
+def _made(model: EvaluatedModel) -> list[str]:
+    """How the model came to be, as a list."""
+    if not model.is_run:
+        return [f"Exported from {_code(_public(model.name))} by clip-descriptions, as it was."]
+    settings, arguments = model.settings, model.arguments
+    facts = {
+        "objective": LABELS[settings["objective"]],
+        "tuning": "LoRA, merged" if settings["tuning"] == "lora" else "all weights",
+        "base": _public(model.base_name), "data": _public(arguments.get("data")), "seed": settings["seed"],
+        "learning rate": settings.get("learning_rate"), "epochs": settings.get("epochs"),
+    }  # fmt: skip
+    if settings["objective"] != "behavioral":
+        facts |= {"layer (from 1)": settings["layer"], "directions": settings["size"], "sources": settings["sources"]}
+    if settings["tuning"] == "lora":
+        facts |= {"rank": settings.get("lora_rank")}
+    head = "Fine-tuned with clip-descriptions after Zur et al. 2024 (https://arxiv.org/abs/2406.09458):"
+    return [head, "", *(f"- {key}: {_code(value)}" for key, value in facts.items() if value is not None)]
+
+
+def _loading(form: str) -> list[str]:
+    if form == "transformers":
+        code = [
+            "from transformers import AutoProcessor, CLIPModel", "",
+            'model = CLIPModel.from_pretrained("FOLDER or owner/name")',
+            'processor = AutoProcessor.from_pretrained("FOLDER or owner/name")',
+        ]  # fmt: skip
+    else:
+        code = [
+            "import open_clip", "",
+            'model, preprocess = open_clip.create_model_from_pretrained("local-dir:FOLDER")  # or hf-hub:owner/name',
+            'tokenizer = open_clip.get_tokenizer("local-dir:FOLDER")',
+        ]  # fmt: skip
+    return ["```python", *code, "```"]
+
+
+def _results(numbers: Sequence[Number], contrast: Contrast) -> list[str]:
+    """A table of the evaluation, each number with its interval."""
+    if not numbers:
+        return []
+    schema = evaluation_schema(contrast)
+    rows = ["| task | of | measure | value | 95 % interval | n |", "| --- | --- | --- | ---: | ---: | ---: |"]
+    for one in numbers:
+        unit = schema[one.measure].unit
+        value, low, high = (unit.text(number) for number in (one.value, one.low, one.high))
+        interval = "" if one.low != one.low else f"[{low} {high}]"  # NaN
+        sign = f" {unit.sign}" if unit.sign else ""
+        rows.append(f"| {one.task} | {_cell(one.of)} | {_cell(one.measure)} | {value}{sign} | {interval} | {one.n} |")
+    return rows
+
+
+def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
+    """What the last look at val said, where nothing else is known."""
+    said = "It was not evaluated on held-out data: `python -m training.evaluate --model RUN` does so, with intervals."
+    if "preference" not in result:
+        return [said]
+    share = 100 * float(result["preference"])
+    return [
+        f"{said} On the validation pairs, by which its weights were chosen, it prefers the {contrast.kinds[0]} of "
+        f"{share:.1f} % of images."
+    ]
+
+
+def _is_on_hub(name: str) -> bool:
+    return re.fullmatch(HUB_ID, name) is not None and not os.path.isdir(name)
+
+
+def _public(name: str | None) -> str | None:
+    """The name of a model or of data without the folders of this machine that it may stand in."""
+    if name is None or _is_on_hub(name):
+        return name
+    kind, colon, where = name.rpartition(":")
+    return f"{kind}{colon}{PurePath(where).name}"
+
+
+def _code(value: object) -> str:
+    """A value as code, whatever letters it has."""
+    return f"`{str(value).replace('`', chr(39))}`"
+
+
+def _cell(value: str) -> str:
+    return value.replace("|", "\\|")

@@ -1,0 +1,159 @@
+"""`python -m training.export RUN --out FOLDER`: a fine-tuned model for tools that do not know this package."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp import cli
+from interp.cli import argument, option
+from interp.errors import UserError
+from interp.hub import HubError
+from interp.models.names import check_named
+from interp.options import ModelOptions
+from interp.runs.folder import RunFolder
+from interp.uploading import upload
+from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
+from training.evaluation.records import TuningManifest
+
+if TYPE_CHECKING:
+    from interp.clip.model import Clip
+
+PROG = "python -m training.export"
+FORMATS = ("transformers", "open_clip")
+CARD, ROTATION = "README.md", "rotation"
+DESCRIPTION = """\
+Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, beside a card
+that says how it was made, what is known of it and what that does not show. The weights that were written are read again
+and compared with the model; embeddings are the same to 1e-6.
+Nothing is uploaded unless --push names a repository; then what the folder holds is, and nothing else."""
+EPILOG = """\
+examples:
+  python -m training.export runs/iit-das --out models/iit-das
+  python -m training.export runs/iit-das --format open_clip --out models/iit-das-open-clip
+  python -m training.export runs/iit-das --out models/iit-das --push me/clip-for-descriptions --private --license mit
+
+files in the folder:
+  model.safetensors, config.json, tokenizer and preprocessor files; for open_clip open_clip_model.safetensors,
+  open_clip_config.json and the tokenizer; rotation.safetensors and .json, if there is a subspace; README.md, a card"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(ModelOptions):
+    """The export."""
+
+    model: str = argument("a fine-tuned run; or any model that can be loaded", metavar="RUN")
+    out: str = option("", "a new folder for it", metavar="FOLDER")
+    format: str = option("transformers", "whose files to write", choices=FORMATS)
+    license: str | None = option(None, "of the model, for its card: an identifier such as mit or apache-2.0")
+    push: str | None = option(None, "upload the folder to this repository of the hub", metavar="OWNER/NAME")
+    private: bool = option(False, "make that repository private, if it is not there yet")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(ExportConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: export(config), on_interrupt=lambda: "nothing was kept")
+
+
+def export(config: ExportConfig) -> int:
+    """Load, write, compare; upload if that was asked for.
+
+    Raises:
+        UserError: the model cannot be loaded, or has no such format; the folder is there, or the hub refuses.
+    """
+    out = Path(config.out)
+    if not config.out:
+        raise UserError("name a new folder with --out")
+    if os.path.lexists(out):
+        raise UserError(f"'{out}' is there already; choose a new folder")
+    if config.private and config.push is None:
+        raise UserError("--private is of the repository that --push names; add it, or leave --private out")
+    who = evaluated_model(config.model)
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    from interp.clip.loading import load_clip
+
+    clip = load_clip(config.model, tokenizer=config.tokenizer, trust=config.trust_run)
+    print("".join(f"note: {note}\n" for note in clip.notes), end="")
+    card = _card(config, who)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
+            folder = Path(place) / out.name
+            folder.mkdir()
+            error = _write(clip, config, folder, card)
+            folder.rename(out)
+    except OSError as error_of_disk:
+        raise UserError(f"cannot write '{out}': {error_of_disk.strerror or error_of_disk}") from error_of_disk
+    print(f"{config.model} is in {out}, as {config.format} reads it; read again, its embeddings differ by {error:.1e}")
+    if config.push is not None:
+        try:
+            where = upload(out, config.push, private=config.private, message="Exported by clip-descriptions")
+        except HubError as error:
+            raise UserError(f"'{out}' is written, but {error}") from error
+        print(f"and at {where}")
+    return 0
+
+
+def _card(config: ExportConfig, who: EvaluatedModel) -> str:
+    from interp.data.contrast import PAPER, Contrast
+    from training.card import model_card
+    from training.evaluation.compare import read
+    from training.evaluation.measures import Number
+
+    numbers: list[Number] = []
+    result: dict[str, Any] = {}
+    contrast = Contrast(*who.settings["contrast"]) if "contrast" in who.settings else PAPER
+    if who.is_run:
+        result = RunFolder(Path(config.model)).manifest_as(TuningManifest).get("result", {})
+        if (Path(config.model) / "evaluation" / "manifest.json").is_file():
+            numbers = list(read(Path(config.model)).numbers)
+    return model_card(who, numbers, contrast, form=config.format, licence=config.license, result=result)
+
+
+def _write(clip: Clip, config: ExportConfig, folder: Path, card: str) -> float:
+    """Write everything; the largest difference of embeddings between the model and what was written."""
+    from interp.clip.saving import save_open_clip, save_transformers
+    from interp.interventions.rotation import Rotation
+    from interp.runs.files import write_atomic
+
+    (save_open_clip if config.format == "open_clip" else save_transformers)(clip, folder)
+    rotation = Path(config.model) / f"{ROTATION}.safetensors"
+    if rotation.is_file():
+        Rotation.load(rotation).save(folder / rotation.name)
+    write_atomic(folder / CARD, card.encode())
+    return _difference(clip, config.format, folder)
+
+
+def _difference(clip: Clip, form: str, folder: Path) -> float:
+    """How far the embeddings of a few random inputs are from those of the files, read without this package's loader."""
+    import torch
+    from transformers import CLIPModel
+
+    from interp.clip.model import unit_images, unit_texts
+    from interp.clip.saving import weights_of
+
+    if form == "transformers":
+        again = CLIPModel.from_pretrained(folder).eval()
+    else:
+        again = CLIPModel(clip.model.config).eval()
+        again.load_state_dict(weights_of(folder))
+    generator, side = torch.Generator().manual_seed(0), int(clip.model.vision_model.embeddings.image_size)
+    ids = torch.randint(0, clip.eot, (4, clip.context), generator=generator)
+    ids[:, -1] = clip.eot
+    pixels = torch.randn(2, 3, side, side, generator=generator)
+    with torch.inference_mode():
+        pairs = [(unit_texts(model, ids), unit_images(model, pixels)) for model in (clip.model, again)]
+    error = max(float((one - other).abs().max()) for one, other in zip(*pairs, strict=True))
+    if not error <= 1e-6:
+        raise UserError(f"what was written gives other embeddings (by {error:.1e}); nothing was kept")
+    return error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
