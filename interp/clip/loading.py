@@ -92,6 +92,7 @@ def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple
     if not name.startswith(OPEN_CLIP):
         return _load_model(name, where, revision, dtype), []
     arch, path = open_clip_file(name)
+    check_files(name, where, revision)
     quick, _ = said_beside(path)
     model = read_open_clip(name, arch, path, dtype)
     says = {True: "QuickGELU", False: "GELU"}

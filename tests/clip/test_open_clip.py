@@ -238,6 +238,9 @@ def test_what_is_no_clip(state: State, file: Path, tmp_path: Path):
     assert "not finite" in saying(lambda s: s.update(logit_scale=torch.tensor(torch.nan)))
     (tmp_path / "changed.safetensors").write_bytes(b"{}")
     assert "cannot read the weights" in error_of(lambda: load_clip(f"open_clip:{SMALL}/{tmp_path}/changed.safetensors"))
+    (file.parent / "config.json").write_text('{"auto_map": {"AutoTokenizer": "evil.Evil"}}')
+    assert "sets auto_map, which is not read here" in error_of(lambda: load_clip(f"open_clip:{SMALL}/{file}"))
+    (file.parent / "config.json").unlink()
     (file.parent / "tokenizer.json").unlink()
     (file.parent / "vocab.json").unlink(missing_ok=True)
     assert "has no tokenizer; copy one into its folder, or name one as tokenizer" in error_of(
