@@ -156,8 +156,8 @@ class MediatedIntegratedGradients(GradientAttribution):
                 raise ValueError("only by the route 'full' do attributions add up to the difference of scores")
             return result, found.flatten(1).sum(1) - difference
         settings = replace(settings, baselines=start)
-        if images is None:
-            raise ValueError("texts are attributed with images: give their embeddings")
+        if images is None or additional_forward_args is not None:
+            raise ValueError("texts are attributed with images: give their embeddings, and nothing more")
         tokens = alone if isinstance(alone, Tokens) else tokenize(self.clip, alone)
         shared, through = integrate_until(self.clip, tokens, images, self.layer, bases, settings, tolerance)
         values = assemble(shared, through["z"] if through else None, self.routes)

@@ -30,7 +30,7 @@ def locate(name: str) -> tuple[str, str]:
     if name.startswith(OPEN_CLIP):
         return str(open_clip_file(name)[1].parent), "main"
     hub, at, revision = name.partition("@")
-    if not at and _is_path(name):
+    if not at and _is_path(name) and not (_is_id(name) and is_cached(name, "main")):
         owner = name.partition("/")[0]
         here = f"; '{owner}' is a folder here, and {quoted(name + '@main')} would be the hub's" if _is_id(name) else ""
         raise ModelError(f"no such folder {quoted(name)}{_meant(name) or here}")
@@ -75,12 +75,12 @@ def check_named(*names: str | None) -> None:
             open_clip_file(name)
             continue
         hub, _, revision = name.partition("@")
-        if _is_path(name) or not is_cached(hub, revision or "main"):
+        if not _is_id(hub) or not is_cached(hub, revision or "main"):
             locate(name)
 
 
 def _is_path(name: str) -> bool:
-    """Whether a name that is no folder's was meant as one: written like a path, or in a folder that is there."""
+    """Whether a name that is no folder's was meant as one: written like a path, or as if in a folder that is there."""
     return "/" in name and (not _is_id(name) or os.path.isdir(name.partition("/")[0]))
 
 

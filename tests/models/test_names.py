@@ -54,6 +54,15 @@ def test_what_is_said_of_a_name_that_is_none(name: str, said: str):
             check_named("toy", None, name)
 
 
+def test_what_is_in_the_cache_is_the_hubs_whatever_folders_there_are(here: Path):
+    repository = here / "cache" / "models--models--cached"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("1" * 40)
+    snapshot = shutil.copytree(TOY, repository / "snapshots" / ("1" * 40))
+    check_named("models/cached")
+    assert Path(locate("models/cached")[0]) == snapshot
+
+
 def test_names_that_stand_for_something(here: Path):
     assert locate("models/my-clip") == ("models/my-clip", "main")
     assert Path(locate("toy")[0]) == TOY
