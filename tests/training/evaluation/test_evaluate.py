@@ -648,7 +648,7 @@ def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monk
         (["--rotation", "ROTATIONS/right.safetensors", "--limit", "3"], "val has 1 pair, random sources need 2"),
         (["--tasks", "norms", "--norms", "valence"], "unknown norm 'valence'"),
         (["--model", "nowhere"], "no model 'nowhere'"),
-        (["--model", "x" * 300], f"no model '{'x' * 300}'"),
+        (["--model", "x" * 300], f"no model '{'x' * 79}…'"),
         (["--device", "abacus"], "unknown device 'abacus'"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--n-steps", "0"], "--n-steps must be at least 1"),
