@@ -95,7 +95,10 @@ def parse(
 
 def version_line() -> str:
     """What `--version` prints."""
-    return f"clip-descriptions {metadata.version('clip-descriptions')}"
+    try:
+        return f"clip-descriptions {metadata.version('clip-descriptions')}"
+    except metadata.PackageNotFoundError:
+        return "clip-descriptions, not installed"
 
 
 def _whole(text: str) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import PureWindowsPath
 from typing import Any
 
 from interp.data.contrast import Contrast
+from interp.errors import shown
 from interp.measures import evaluation_schema
+from interp.show.markup import escape
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 from training.evaluation.measures import Number
 
-HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w.-]+)?"
+HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
 LIMITS = """\
 - A high IIA is no evidence by itself: a direction in closed form has a high one in models that were never trained for
   this.
@@ -38,13 +40,13 @@ def model_card(
         licence: an identifier such as the hub's, if it is known.
         result: what the run's manifest says of the weights that were kept.
     """
-    base = model.base_name
-    on_hub = base is not None and _is_on_hub(base)
+    base = None if model.named is None else model.named["base"]
+    on_hub = base is not None and re.fullmatch(HUB_ID, base) is not None
     header = {"library_name": form, "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"]}
     header |= {"base_model": str(base).partition("@")[0]} if on_hub else {}
     header |= {"license": licence} if licence else {}
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
-    positive, negative = contrast.kinds
+    positive, negative = map(_plain, contrast.kinds)
     lines += [
         f"# A CLIP that scores a {positive} above a {negative} of the same image" if model.is_run else "# A CLIP",
         "",
@@ -59,12 +61,13 @@ def model_card(
 def _made(model: EvaluatedModel) -> list[str]:
     """How the model came to be, as a list."""
     if not model.is_run:
-        return [f"Exported from {_code(_public(model.name))} by clip-descriptions, as it was."]
+        return [f"Exported from {_code(PureWindowsPath(model.name).name)} by clip-descriptions, as it was."]
     settings, arguments = model.settings, model.arguments
+    base = None if model.named is None else model.named["base"]
     facts = {
         "objective": LABELS[settings["objective"]],
         "tuning": "LoRA, merged" if settings["tuning"] == "lora" else "all weights",
-        "base": _public(model.base_name), "data": _public(arguments.get("data")), "seed": settings["seed"],
+        "base": _public(base), "data": _public(arguments.get("data")), "seed": settings["seed"],
         "learning rate": settings.get("learning_rate"), "epochs": settings.get("epochs"),
     }  # fmt: skip
     if settings["objective"] != "behavioral":
@@ -102,32 +105,33 @@ def _results(numbers: Sequence[Number], contrast: Contrast) -> list[str]:
         value, low, high = (unit.text(number) for number in (one.value, one.low, one.high))
         interval = "" if one.low != one.low else f"[{low} {high}]"  # NaN
         sign = f" {unit.sign}" if unit.sign else ""
-        rows.append(f"| {one.task} | {_cell(one.of)} | {_cell(one.measure)} | {value}{sign} | {interval} | {one.n} |")
+        rows.append(f"| {one.task} | {_plain(one.of)} | {_plain(one.measure)} | {value}{sign} | {interval} | {one.n} |")
     return rows
 
 
 def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
     """What the last look at val said, where nothing else is known."""
     said = "It was not evaluated on held-out data: `python -m training.evaluate --model RUN` does so, with intervals."
-    if "preference" not in result:
+    if not math.isfinite(float(result.get("preference", math.nan))):
         return [said]
     share = 100 * float(result["preference"])
     return [
-        f"{said} On the validation pairs, by which its weights were chosen, it prefers the {contrast.kinds[0]} of "
-        f"{share:.1f} % of images."
+        f"{said} On the validation pairs, by which its weights were chosen, it prefers the "
+        f"{_plain(contrast.kinds[0])} of {share:.1f} % of images."
     ]
 
 
-def _is_on_hub(name: str) -> bool:
-    return re.fullmatch(HUB_ID, name) is not None and not os.path.isdir(name)
-
-
 def _public(name: str | None) -> str | None:
-    """The name of a model or of data without the folders of this machine that it may stand in."""
-    if name is None or _is_on_hub(name):
+    """The name of a model or of data without the folders of this machine that it may stand in.
+
+    A model's name is to be as a run's files have it (`interp.models.trust.name_for`), where a path begins with a dot or
+    a slash.
+    """
+    if name is None or re.fullmatch(HUB_ID, name) or name.startswith("hf:"):
         return name
-    kind, colon, where = name.rpartition(":")
-    return f"{kind}{colon}{PurePath(where).name}"
+    found = re.match(r"csv:|concadia:|open_clip:[^/]*/", name)
+    kind = found[0] if found else ""
+    return kind + PureWindowsPath(name.removeprefix(kind)).name
 
 
 def _code(value: object) -> str:
@@ -135,5 +139,6 @@ def _code(value: object) -> str:
     return f"`{str(value).replace('`', chr(39))}`"
 
 
-def _cell(value: str) -> str:
-    return value.replace("|", "\\|")
+def _plain(text: str) -> str:
+    """Words on one line that are no markup, whatever they hold."""
+    return escape(shown(text, 200)).replace("|", "\\|").replace("`", "'")

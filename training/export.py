@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp import cli
 from interp.cli import argument, option
-from interp.errors import UserError
+from interp.errors import UserError, quoted
 from interp.hub import HubError
 from interp.models.names import check_named
 from interp.options import ModelOptions
@@ -74,8 +75,12 @@ def export(config: ExportConfig) -> int:
         raise UserError(f"'{out}' is there already; choose a new folder")
     if config.private and config.push is None:
         raise UserError("--private is of the repository that --push names; add it, or leave --private out")
+    if config.push is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", config.push):
+        raise UserError(f"--push: {quoted(config.push)} is no repository of the hub; expected owner/name")
     who = evaluated_model(config.model)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    from safetensors import SafetensorError
+
     from interp.clip.loading import load_clip
 
     clip = load_clip(config.model, tokenizer=config.tokenizer, trust=config.trust_run)
@@ -86,11 +91,14 @@ def export(config: ExportConfig) -> int:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
             folder = Path(place) / out.name
             folder.mkdir()
-            error = _write(clip, config, folder, card)
+            difference = _write(clip, config, folder, card)
             folder.rename(out)
-    except OSError as error_of_disk:
-        raise UserError(f"cannot write '{out}': {error_of_disk.strerror or error_of_disk}") from error_of_disk
-    print(f"{config.model} is in {out}, as {config.format} reads it; read again, its embeddings differ by {error:.1e}")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write '{out}': {getattr(error, 'strerror', None) or error}") from error
+    print(
+        f"{config.model} is in {out}, as {config.format} reads it; read again, its embeddings differ by "
+        f"{difference:.1e}"
+    )
     if config.push is not None:
         try:
             where = upload(out, config.push, private=config.private, message="Exported by clip-descriptions")
@@ -124,7 +132,7 @@ def _write(clip: Clip, config: ExportConfig, folder: Path, card: str) -> float:
 
     (save_open_clip if config.format == "open_clip" else save_transformers)(clip, folder)
     rotation = Path(config.model) / f"{ROTATION}.safetensors"
-    if rotation.is_file():
+    if evaluated_model(config.model).is_run and rotation.is_file():
         Rotation.load(rotation).save(folder / rotation.name)
     write_atomic(folder / CARD, card.encode())
     return _difference(clip, config.format, folder)

@@ -17,7 +17,7 @@ import torch
 from typing_extensions import TypedDict
 
 from interp.models.errors import ModelError
-from interp.models.files import read_json
+from interp.models.files import first_line, read_json
 from interp.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -119,11 +119,16 @@ def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIP
         found = load_file(path)
     except Exception as error:
         raise ModelError(f"cannot read the weights of '{name}': {error}") from error
-    state = to_transformers(found, name)
-    config = _config(state, known, name)
-    loaded: Any = CLIPModel.from_pretrained(
-        None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
-    )
+    try:
+        state = to_transformers(found, name)
+        config = _config(state, known, name)
+        loaded: Any = CLIPModel.from_pretrained(
+            None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
+        )
+    except ModelError:
+        raise
+    except Exception as error:  # of weights of any shape
+        raise ModelError(f"the weights of '{name}' do not fit: {first_line(error)}") from error
     model: CLIPModel = loaded[0]
     if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[1][kind])):
         raise ModelError(f"the weights of '{name}' do not fit: {len(absent)} are missing, the first is {absent[0]}")

@@ -50,7 +50,7 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
     images: dict[str, tuple[Callable[[int], bytes], int]] = {}
     for split, some in _by_split(folder, files).items():
         rows = open_parquet(some, f"hf:{where}")
-        read = encoded_images(rows, image_column(rows.features, f"hf:{where}"))
+        read = encoded_images(rows, image_column(rows.features, f"hf:{where}"), folder)
         for number, pair in enumerate(_pairs(rows, f"hf:{where}", split, contrast or PAPER)):
             if pair.id in images:
                 raise DataError(f"'hf:{where}' has two rows with the id {quoted(pair.id)}; give each row its own")
@@ -84,6 +84,10 @@ def _pairs(rows: Any, where: str, split: str, contrast: Contrast) -> list[Pair]:
             f"'{where}' has no column {quoted(missing[0])}; name two columns of texts with kinds, as in "
             f"kinds='text_a,text_b', the one that should be preferred first; it has: {', '.join(rows.column_names)}"
         )
+    for key in (*(kind.strip().lower() for kind in contrast.kinds), "split", "group", "id"):
+        dtype = str(getattr(rows.features[columns[key]], "dtype", "")) if key in columns else "string"
+        if "string" not in dtype and not (key in ("group", "id") and "int" in dtype):
+            raise DataError(f"'{where}' has no texts in the column {quoted(columns[key])}; name others")
     given = {
         key: rows[columns[key]][:] if key in columns else None
         for key in (*(kind.strip().lower() for kind in contrast.kinds), "split", "group", "id")

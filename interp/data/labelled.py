@@ -156,7 +156,7 @@ def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str |
         )
     labels = rows[label][:]
     _check_labels(labels, names, where)
-    return Table(names, labels, encoded_images(rows, image), lambda i: f"{where}, row {i}")
+    return Table(names, labels, encoded_images(rows, image, files[0].parent), lambda i: f"{where}, row {i}")
 
 
 def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:

@@ -82,15 +82,24 @@ def image_column(features: Any, where: str) -> str:
     raise DataError(f"'{where}' has no column of images; its columns: {', '.join(features)}")
 
 
-def encoded_images(rows: Any, column: str) -> Callable[[int], bytes]:
-    """A function that gives the encoded bytes of the image of a row."""
+def encoded_images(rows: Any, column: str, inside: Path) -> Callable[[int], bytes]:
+    """A function that gives the encoded bytes of the image of a row; it raises `DataError` if there is none.
+
+    Args:
+        inside: the folder of the files, out of which no row may name an image.
+    """
     import datasets
 
     images = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
 
     def read(i: int) -> bytes:
-        item = images[i][column]
-        return read_file(Path(item["path"]), MOST_IMAGE) if item["bytes"] is None else item["bytes"]
+        item = images[i][column] or {}
+        if (content := item.get("bytes")) is not None:
+            return bytes(content)
+        path = (inside / str(item.get("path") or "")).resolve()
+        if not item.get("path") or not path.is_relative_to(inside.resolve()):
+            raise DataError("the row holds no image, or names one outside the folder of its file")
+        return read_file(path, MOST_IMAGE)
 
     return read
 

@@ -92,6 +92,8 @@ def _is_id(name: str) -> bool:
 
 def _meant(name: str) -> str:
     """A question that names the folder of a model whose path is much like a name, if there is one."""
+    if "\0" in name:
+        return ""
     path = Path(os.path.expanduser(name.partition("@")[0]))
     found = Path(path.anchor)
     for part in path.parts[bool(path.anchor) :]:

@@ -233,6 +233,12 @@ def test_what_is_no_clip(state: State, file: Path, tmp_path: Path):
     assert "are of another architecture: width and blocks are 128 and 2 for images, 192 and 3 for texts" in saying(
         lambda s: None, "ViT-B-16"
     )
+    for key, value in (
+        ("ln_final.bias", torch.zeros(3)), ("token_embedding.weight", torch.zeros(5)),
+        ("visual.positional_embedding", torch.tensor(1.0)), ("visual.proj", torch.zeros(3)),
+        ("transformer.resblocks.0.attn.in_proj_weight", torch.zeros(2, 192)),
+    ):  # fmt: skip
+        assert "do not fit" in saying(lambda s, key=key, value=value: s.update({key: value}))
     assert "unknown architecture 'RN50' of open_clip" in saying(lambda s: None, "RN50")
     assert "unknown architecture 'ViT-B-16-SigLIP' of open_clip" in saying(lambda s: None, "ViT-B-16-SigLIP")
     assert "not finite" in saying(lambda s: s.update(logit_scale=torch.tensor(torch.nan)))

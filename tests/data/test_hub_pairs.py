@@ -119,6 +119,21 @@ def test_what_cannot_be_used(hub: Path):
     assert "cannot read the parquet files of 'hf:me/mine'" in said("hf:me/mine")
 
 
+def test_no_row_names_an_image_of_this_machine(hub: Path, tmp_path: Path):
+    Image.new("RGB", (9, 7)).save(tmp_path / "private.png")
+    cells = [{"bytes": None, "path": str(tmp_path / "private.png")}, {"bytes": None, "path": "../private.png"}, None]
+    features = {
+        "photo": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}, **{
+            name: FEATURES[name] for name in ("description", "caption")},
+    }  # fmt: skip
+    write(hub / "train.parquet", 3, features, photo=cells)
+    pairs = load_pairs("hf:me/mine", as_published=True)
+    for pair in pairs.pairs:
+        with pytest.raises(DataError, match="the row holds no image, or names one outside the folder of its file"):
+            pairs.open_image(pair)
+    assert "has no texts in the column 'photo'; name others" in said("hf:me/mine", kinds="photo,caption")
+
+
 def test_a_set_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))

@@ -18,9 +18,12 @@ from transformers import AutoProcessor, CLIPModel
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
+from interp.data.contrast import Contrast
 from interp.interventions.rotation import Rotation
 from tests.oracles.plain_forward import one_line, random_texts
+from training.card import model_card
 from training.evaluate import main as evaluate
+from training.evaluation.evaluated_model import EvaluatedModel
 from training.export import main as export
 from training.finetune import main as finetune
 
@@ -129,6 +132,24 @@ def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):
     assert str(Path(small.name).parent) not in card
 
 
+def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
+    settings = {"objective": "behavioral", "tuning": "full", "seed": 0}
+    for named, shown in (
+        ("../models/mine", "`mine`"),
+        ("/home/x/models/mine", "`mine`"),
+        ("me/mine@refs/pr/1", "`me/mine@refs/pr/1`"),
+    ):
+        who = EvaluatedModel(
+            "run", {"model": "models/mine", "data": "csv:/home/x/my.csv"}, settings, {"base": named, "tokenizer": None}
+        )
+        card = model_card(who, [], Contrast("a\n# b", "<c>"), form="transformers", licence=None, result={})
+        assert f"- base: {shown}" in card
+        assert "- data: `csv:my.csv`" in card
+        assert header(card).get("base_model") == ("me/mine" if named.startswith("me/") else None)
+        assert "\n# b" not in card
+        assert "<c>" not in card
+
+
 def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "there").mkdir()
     (tmp_path / "file").write_text("")
@@ -137,6 +158,7 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         ([str(run), "--out", str(tmp_path / "there")], "is there already; choose a new folder"),
         ([str(run), "--out", str(tmp_path / "file" / "x")], "cannot write"),
         ([str(run), "--out", str(tmp_path / "new"), "--private"], "--private is of the repository that --push names"),
+        ([str(run), "--out", str(tmp_path / "new"), "--push", "mine"], "--push: 'mine' is no repository of the hub"),
         ([str(tmp_path / "none"), "--out", str(tmp_path / "new")], "no such folder"),
     ):
         capsys.readouterr()

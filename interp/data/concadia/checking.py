@@ -84,7 +84,7 @@ def _repeated(pairs: Sequence[Pair]) -> list[Finding]:
     across = [group for group, some in splits.items() if len(some) > 1]
     descriptions = _twice([pair.positive for pair in pairs])
     return [
-        Finding("images that are named twice", f"{len(names):,}", "0", not names, tuple(names[:SHOWN])),
+        Finding("images that are named twice", f"{len(names):,}", "0", not names, tuple(map(quoted, names[:SHOWN]))),
         Finding("articles", f"{len(splits):,}"),
         Finding("articles in several splits", f"{len(across):,}"),
         Finding("descriptions that are those of several images", f"{len(descriptions):,}"),
