@@ -136,7 +136,9 @@ def run(options: Options) -> int:
             write_concadia(folder / "data", PAIRS, typical_lengths(), np.random.default_rng(0))
             layer = SIZES[member.size][3] - 1
             size = SIZES[member.size][2] // 8
-            command = ("--layers", str(layer), "--sizes", str(size), "--jobs", "1", "--attributed", "2")
+            command = ["--layers", str(layer), "--sizes", str(size), "--jobs", "1", "--attributed", "2"]
+            if member.arch is not None:  # whose end of text is the last of CLIP's own tokens unless another is named
+                command += ["--tokenizer", "toy"]
             cost = sweep_cost(model, folder / "data", folder / "run", folder / "cache", command)
         found[name] = {"weights": count, "layer": layer, "seconds": cost.seconds, "peak": cost.peak}
         print(
