@@ -20,15 +20,12 @@ from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from benchmarks.material import typical_lengths, write_concadia
-from benchmarks.measure import check_writable, describe, measure_machine
+from benchmarks.measure import check_writable, measure_machine, write_results
 from benchmarks.whole_sweep import sweep_cost
 from interp import cli
 from interp.clip.open_clip import SIZES, WIDE_HEADS, to_open_clip
 from interp.clip.toy_model import load_tokenizer
 from interp.errors import UserError
-from interp.runs.content import to_json
-from interp.runs.environment import now
-from interp.runs.files import write_atomic
 
 PROG = "python -m benchmarks.family"
 PAIRS = 24
@@ -145,11 +142,8 @@ def run(options: Options) -> int:
             f"{name}: {count / 1e6:.0f} million weights; layer {layer}, {size} directions: {cost.seconds / 60:.1f} min"
             f", at most {cost.peak / 1e9:.1f} GB", flush=True,
         )  # fmt: skip
-    if options.json is not None:
-        arguments = " ".join(sys.argv[1:])
-        machine = describe(measure_machine())
-        content = {"command": f"{PROG} {arguments}", "at": now(), "machine": machine, "pairs": PAIRS, "models": found}
-        write_atomic(Path(options.json), to_json(content))
+    if options.json is not None:  # the machine takes a while to measure
+        write_results(options.json, PROG, measure_machine(), {"pairs": PAIRS, "models": found})
     return 0
 
 

@@ -28,7 +28,7 @@ from benchmarks.material import (
     write_concadia,
     write_model,
 )
-from benchmarks.measure import FLOAT, check_writable, describe, measure_machine
+from benchmarks.measure import FLOAT, check_writable, measure_machine, write_results
 from benchmarks.whole_sweep import sweep_cost
 from interp import cli
 from interp.attribution.all_layers import run_path
@@ -38,9 +38,6 @@ from interp.attribution.result import TOLERANCE
 from interp.clip.model import Clip, unit_images
 from interp.interventions.clean_run import clean_texts
 from interp.results.sweep_run import load_sweep
-from interp.runs.content import to_json
-from interp.runs.environment import now
-from interp.runs.files import write_atomic
 from interp.sweep.config import SweepConfig
 
 PROG = "python -m benchmarks.full_sweep"
@@ -190,8 +187,7 @@ def run(options: Options) -> int:
         "ViT-L/14": (CLIPConfig(text_config=TEXT_L14, vision_config=VISION_L14, projection_dim=768), wide),
     }
     content = {
-        "command": f"{PROG} {' '.join(sys.argv[1:])}", "at": now(), "machine": describe(machine), "pairs": PAIRS,
-        "layers": list(LAYERS), "sizes": SIZES, "seeds": SEEDS, "models": {},
+        "pairs": PAIRS, "layers": list(LAYERS), "sizes": SIZES, "seeds": SEEDS, "models": {},
     }  # fmt: skip
     for name, (vision, text) in models.items():
         print(name, flush=True)
@@ -199,8 +195,7 @@ def run(options: Options) -> int:
         hours = parts.hours(PAIRS)
         content["models"][name] = asdict(parts) | {"hours": hours}
         print("\n".join(said(parts, hours)), flush=True)
-        if options.json is not None:
-            write_atomic(Path(options.json), to_json(content))
+        write_results(options.json, PROG, machine, content)
     return 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,9 @@ import torch
 
 from interp.clip.model import Clip
 from interp.errors import UserError
+from interp.runs.content import to_json
+from interp.runs.environment import now
+from interp.runs.files import write_atomic
 
 FLOAT = 4  # bytes
 
@@ -153,6 +157,13 @@ def check_writable(file: str | None) -> None:
     """Raise `UserError` if results are to be written where nothing can be."""
     if file is not None and not os.access(Path(file).absolute().parent, os.W_OK):
         raise UserError(f"cannot write '{file}': its folder cannot be written to")
+
+
+def write_results(file: str | None, prog: str, machine: Machine, content: Mapping[str, Any]) -> None:
+    """Write what a command has measured, if a file is named, with the command, the time and the machine."""
+    if file is not None:
+        about = {"command": f"{prog} {' '.join(sys.argv[1:])}", "at": now(), "machine": describe(machine)}
+        write_atomic(Path(file), to_json(about | content))
 
 
 def block_flops(clip: Clip, rows: float) -> float:

@@ -7,18 +7,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
 from benchmarks import attributions, before, finetune, growth, interventions, prefix_cache, toy_cell
 from benchmarks.material import text_lengths
-from benchmarks.measure import Machine, Result, check_writable, describe, measure_machine
+from benchmarks.measure import Machine, Result, check_writable, describe, measure_machine, write_results
 from interp import cli
 from interp.errors import UserError
-from interp.runs.content import to_json
-from interp.runs.environment import now
-from interp.runs.files import write_atomic
 
 PROG = "python -m benchmarks.run"
 DESCRIPTION = """\
@@ -92,11 +88,10 @@ def run(options: Options) -> int:
         print(line(cells(result)), flush=True)
         if options.json is not None:  # after each, so that no hours are lost
             content = {
-                "command": f"{PROG} {' '.join(sys.argv[1:])}", "at": now(), "machine": about,
                 "lengths": _where_from(options),
                 "results": [asdict(result) | {"met": result.met} for result in results],
-            }  # fmt: skip
-            write_atomic(Path(options.json), to_json(content))
+            }
+            write_results(options.json, PROG, machine, content)
     barred = [result for result in results if result.goal is not None]
     met = sum(bool(result.met) for result in barred)
     took = (time.perf_counter() - started) / 60

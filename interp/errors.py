@@ -36,6 +36,12 @@ def reason(error: BaseException) -> str:
     return shown(without_number(str(error)))
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, or the name of its exception if that is nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return shown(lines[0], 300) if lines else type(error).__name__
+
+
 def without_number(text: str) -> str:
     """What an error of the system says, without the number that Python puts before it."""
     return re.sub(r"\[Errno -?\d+\] ", "", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from interp.errors import UserError, quoted, shown
+from interp.errors import UserError, first_line, quoted
 from interp.hub import HubError, HubSilent, ask_hub
 
 
@@ -29,8 +29,7 @@ def upload(folder: Path, repo: str, *, private: bool, message: str) -> str:
         api.create_repo(repo, private=private, exist_ok=True)
         done = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
     except Exception as error:  # of the HTTP library, too
-        said = shown(str(error).strip().partition("\n")[0] or type(error).__name__, 300)
-        raise HubError(f"cannot push to {quoted(repo)}: {said}; log in with hf auth login") from error
+        raise HubError(f"cannot push to {quoted(repo)}: {first_line(error)}; log in with hf auth login") from error
     return str(done.commit_url)
 
 
@@ -59,6 +58,6 @@ def fetch(name: str, files: Sequence[str]) -> Path:
             for file in files
         ]
     except Exception as error:
-        why = f"{silent}, and it is not in the cache" if silent else shown(str(error).strip().partition("\n")[0], 300)
+        why = f"{silent}, and it is not in the cache" if silent else first_line(error)
         raise HubError(f"cannot fetch {quoted(name)}: {why}") from error
     return Path(found[-1])

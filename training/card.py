@@ -40,7 +40,7 @@ def model_card(
         licence: an identifier such as the hub's, if it is known.
         result: what the run's manifest says of the weights that were kept.
     """
-    base = None if model.named is None else model.named["base"]
+    base = _base(model)
     on_hub = base is not None and re.fullmatch(HUB_ID, base) is not None
     header = {"library_name": form, "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"]}
     header |= {"base_model": str(base).partition("@")[0]} if on_hub else {}
@@ -63,11 +63,10 @@ def _made(model: EvaluatedModel) -> list[str]:
     if not model.is_run:
         return [f"Exported from {_code(PureWindowsPath(model.name).name)} by clip-descriptions, as it was."]
     settings, arguments = model.settings, model.arguments
-    base = None if model.named is None else model.named["base"]
     facts = {
         "objective": LABELS[settings["objective"]],
         "tuning": "LoRA, merged" if settings["tuning"] == "lora" else "all weights",
-        "base": _public(base), "data": _public(arguments.get("data")), "seed": settings["seed"],
+        "base": _public(_base(model)), "data": _public(arguments.get("data")), "seed": settings["seed"],
         "learning rate": settings.get("learning_rate"), "epochs": settings.get("epochs"),
     }  # fmt: skip
     if settings["objective"] != "behavioral":
@@ -119,6 +118,11 @@ def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
         f"{said} On the validation pairs, by which its weights were chosen, it prefers the "
         f"{_plain(contrast.kinds[0])} of {share:.1f} % of images."
     ]
+
+
+def _base(model: EvaluatedModel) -> str | None:
+    """The base of a run as its folder names it; None of a base, and of runs of earlier versions."""
+    return None if model.named is None else model.named["base"]
 
 
 def _public(name: str | None) -> str | None:

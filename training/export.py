@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PROG = "python -m training.export"
 FORMATS = ("transformers", "open_clip")
-CARD, ROTATION = "README.md", "rotation"
+CARD, ROTATION = "README.md", "rotation.safetensors"
 DESCRIPTION = """\
 Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, beside a card
 that says how it was made, what is known of it and what that does not show. The weights that were written are read again
@@ -91,7 +91,8 @@ def export(config: ExportConfig) -> int:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
             folder = Path(place) / out.name
             folder.mkdir()
-            difference = _write(clip, config, folder, card)
+            rotation = Path(config.model) / ROTATION if who.is_run else None
+            difference = _write(clip, config.format, folder, card, rotation)
             folder.rename(out)
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write '{out}': {getattr(error, 'strerror', None) or error}") from error
@@ -124,18 +125,21 @@ def _card(config: ExportConfig, who: EvaluatedModel) -> str:
     return model_card(who, numbers, contrast, form=config.format, licence=config.license, result=result)
 
 
-def _write(clip: Clip, config: ExportConfig, folder: Path, card: str) -> float:
-    """Write everything; the largest difference of embeddings between the model and what was written."""
+def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None) -> float:
+    """Write everything; the largest difference of embeddings between the model and what was written.
+
+    Args:
+        rotation: where a run has its own, if it has one.
+    """
     from interp.clip.saving import save_open_clip, save_transformers
     from interp.interventions.rotation import Rotation
     from interp.runs.files import write_atomic
 
-    (save_open_clip if config.format == "open_clip" else save_transformers)(clip, folder)
-    rotation = Path(config.model) / f"{ROTATION}.safetensors"
-    if evaluated_model(config.model).is_run and rotation.is_file():
+    (save_open_clip if form == "open_clip" else save_transformers)(clip, folder)
+    if rotation is not None and rotation.is_file():
         Rotation.load(rotation).save(folder / rotation.name)
     write_atomic(folder / CARD, card.encode())
-    return _difference(clip, config.format, folder)
+    return _difference(clip, form, folder)
 
 
 def _difference(clip: Clip, form: str, folder: Path) -> float:

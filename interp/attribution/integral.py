@@ -76,12 +76,6 @@ def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
     return out
 
 
-def needed(routes: Sequence[Route]) -> tuple[str, ...]:
-    """What some routes need besides what passes through Z (`Cut.whole`)."""
-    users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
-    return tuple(name for name, some in users.items() if some & set(routes))
-
-
 def integrate(
     clip: Clip,
     tokens: Tokens,
@@ -110,19 +104,17 @@ def integrate(
         raise ValueError(
             f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
         )
-    whole = needed(settings.routes)
-    sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in [*whole, *(f"z.{name}" for name in bases)]}
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
-    cut = Cut(layer, {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}, whole)
+    cut = Cut.of(clip, layer, bases, settings.routes)
+    sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in cut.names}
     for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
         some = tokens.take(rows)
         width = some.ids.shape[1]
         with torch.no_grad():
             end = embed_ids(clip, some.ids.to(clip.device))
             start = embed_ids(clip, given[rows, :width].to(clip.device))
-            paths = Paths(start, end, some.eot, images[rows].to(clip.device, clip.model.dtype))
-            ends = path_scores(clip, torch.cat([end, start]), some.eot.repeat(2), paths.images.repeat(2, 1))
-            score[rows.numpy()], baseline_score[rows.numpy()] = ends.double().cpu().numpy().reshape(2, -1)
+        paths = Paths(start, end, some.eot, images[rows].to(clip.device, clip.model.dtype))
+        score[rows.numpy()], baseline_score[rows.numpy()] = end_scores(clip, paths)
         for name, values in along(clip, paths, cut, settings).items():
             sums[name][rows.numpy(), :width] = values.numpy()
     points = np.full(len(tokens), settings.n_steps)
@@ -159,6 +151,26 @@ class Cut:
     bases: Mapping[str, Basis]
     whole: tuple[str, ...]
 
+    @classmethod
+    def of(cls, clip: Clip, layer: int, bases: Mapping[str, Basis], routes: Sequence[Route]) -> Cut:
+        """What some routes need, for bases in any dtype."""
+        moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
+        users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
+        return cls(layer, moved, tuple(name for name, some in users.items() if some & set(routes)))
+
+    @property
+    def names(self) -> list[str]:
+        """Of the integrals that `along` gives."""
+        return [*self.whole, *(f"z.{name}" for name in self.bases)]
+
+
+@torch.no_grad()
+def end_scores(clip: Clip, paths: Paths) -> np.ndarray:
+    """The scores of the texts and of their baselines, float64, shape (2, m)."""
+    both = torch.cat([paths.end, paths.start])
+    found = path_scores(clip, both, paths.eot.repeat(2), paths.images.repeat(2, 1))
+    return found.double().cpu().numpy().reshape(2, -1)
+
 
 @torch.enable_grad()  # captum's noise tunnel calls with gradients off
 def along(
@@ -177,9 +189,8 @@ def along(
         raise ValueError(f"n_steps must be at least 1, got {n_steps}")
     alphas, weights = path_rule(n_steps, settings.method)
     count, width = paths.end.shape[:2]
-    names = [*cut.whole, *(f"z.{name}" for name in cut.bases)]
     shape = paths.end.shape if by_dimension else paths.end.shape[:2]
-    sums = {name: torch.zeros(shape, dtype=torch.float64) for name in names}
+    sums = {name: torch.zeros(shape, dtype=torch.float64) for name in cut.names}
     for chunk in torch.arange(count * n_steps).split(settings.internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
         text, step = chunk // n_steps, chunk % n_steps
         delta = (paths.end - paths.start)[text]

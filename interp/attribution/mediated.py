@@ -142,7 +142,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         needs = {"through", "around"} & set(self.routes)
         bases = {"z": self.rotation.basis} if self.rotation is not None and needs else {}
         (start,) = baselines if isinstance(baselines, tuple) else (baselines,)  # captum's tunnel gives a tuple
-        if isinstance(inputs, tuple) and all(isinstance(each, Tensor) for each in inputs):
+        if isinstance(inputs, tuple) and inputs and all(isinstance(each, Tensor) for each in inputs):
             (alone,) = inputs
         else:
             alone = cast(Sequence[str] | Tokens | Tensor, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 
 from interp.attribution.baselines import default_baselines
@@ -16,7 +17,7 @@ from interp.attribution.integral import (
     Shared,
     along,
     assemble,
-    needed,
+    end_scores,
     path_scores,
 )
 from interp.clip.blocks import add_positions
@@ -96,9 +97,7 @@ def attribute_embeddings(
         raise ValueError(
             f"baselines must have the shape of the inputs, {tuple(embedded.shape)}, got {tuple(start.shape)}"
         )
-    layer, bases = cut
-    of_model = Cut(layer, {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()},
-                   needed(settings.routes))  # fmt: skip
+    of_model = Cut.of(clip, *cut, settings.routes)
     (route,) = settings.routes
     out = torch.zeros(embedded.shape, dtype=torch.float64)
     difference = torch.zeros(len(embedded), dtype=torch.float64)
@@ -107,15 +106,14 @@ def attribute_embeddings(
             first, last = (
                 add_positions(clip, x.detach()[rows].to(clip.device, clip.model.dtype)) for x in (start, embedded)
             )
-            some = Paths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
-            scores = [path_scores(clip, end, some.eot, some.images).double().cpu() for end in (first, last)]
+        some = Paths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
+        score, baseline = end_scores(clip, some)
         found = {
             name: value.numpy() for name, value in along(clip, some, of_model, settings, by_dimension=True).items()
         }
-        none = scores[0].numpy()
-        shared = Shared(found.get("stream"), found.get("full"), none, none, none)
+        shared = Shared(found.get("stream"), found.get("full"), score, baseline, np.full(len(rows), settings.n_steps))
         out[rows] = torch.from_numpy(assemble(shared, found.get("z.z"), settings.routes)[route])
-        difference[rows] = scores[1] - scores[0]
+        difference[rows] = torch.from_numpy(score - baseline)
     return out, difference
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.clip.model import Clip
-from interp.clip.open_clip import CONFIG, to_open_clip
+from interp.clip.open_clip import CONFIG, to_open_clip, to_transformers
 from interp.models.errors import ModelError
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic
@@ -74,7 +74,5 @@ def _preprocessing(clip: Clip) -> dict[str, Any]:
 def weights_of(folder: Path) -> dict[str, Tensor]:
     """What open_clip's file in a folder holds, by transformers' names."""
     from safetensors.torch import load_file
-
-    from interp.clip.open_clip import to_transformers
 
     return to_transformers(load_file(folder / OPEN_CLIP_WEIGHTS), str(folder))

@@ -16,7 +16,7 @@ from interp.data.contrast import PAPER, Contrast
 from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
-from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet
+from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet, silence_of
 from interp.data.words import NO_TEXT
 from interp.errors import quoted
 
@@ -42,7 +42,8 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
     repo, _, revision = where.partition("@")
     advice = "download it elsewhere, and give it as csv:FILE"
     terms = "accept its terms there, or "
-    folder = fetch_parquet(repo, ["*.parquet"], lambda gated: terms * gated + advice, revision or None)
+    silence = silence_of(repo, revision or None)
+    folder = fetch_parquet(repo, ["*.parquet"], lambda gated: terms * gated + advice, silence, revision or None)
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise DataError(f"the data set '{repo}' of the hub has no parquet files; {advice}")
@@ -79,26 +80,24 @@ def _by_split(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
 
 def _pairs(rows: Any, where: str, split: str, contrast: Contrast) -> list[Pair]:
     columns = {name.strip().lower(): name for name in rows.column_names}
-    if missing := [kind for kind in contrast.kinds if kind.strip().lower() not in columns]:
+    positive, negative = texts = [kind.strip().lower() for kind in contrast.kinds]
+    if missing := [kind for kind, key in zip(contrast.kinds, texts, strict=True) if key not in columns]:
         raise DataError(
             f"'{where}' has no column {quoted(missing[0])}; name two columns of texts with kinds, as in "
             f"kinds='text_a,text_b', the one that should be preferred first; it has: {', '.join(rows.column_names)}"
         )
-    for key in (*(kind.strip().lower() for kind in contrast.kinds), "split", "group", "id"):
-        dtype = str(getattr(rows.features[columns[key]], "dtype", "")) if key in columns else "string"
-        if "string" not in dtype and not (key in ("group", "id") and "int" in dtype):
-            raise DataError(f"'{where}' has no texts in the column {quoted(columns[key])}; name others")
-    given = {
-        key: rows[columns[key]][:] if key in columns else None
-        for key in (*(kind.strip().lower() for kind in contrast.kinds), "split", "group", "id")
-    }
-    positive, negative = (kind.strip().lower() for kind in contrast.kinds)
+    given: dict[str, list[Any]] = {}
+    for key in (*texts, "split", "group", "id"):
+        if key in columns:
+            dtype = str(getattr(rows.features[columns[key]], "dtype", ""))
+            if "string" not in dtype and not (key in ("group", "id") and "int" in dtype):
+                raise DataError(f"'{where}' has no texts in the column {quoted(columns[key])}; name others")
+            given[key] = rows[columns[key]][:]
 
     def cell(key: str, row: int, default: str) -> str:
-        values = given[key]
-        if values is None:
+        if key not in given:
             return default
-        value = values[row]
+        value = given[key][row]
         if type(value) is int and key in ("group", "id"):
             value = str(value)
         what = f"'{where}', row {row} of '{split}'"
@@ -112,7 +111,7 @@ def _pairs(rows: Any, where: str, split: str, contrast: Contrast) -> list[Pair]:
     for row in range(len(rows)):
         name = cell("id", row, f"{split}/{row}")
         said = cell("split", row, split)
-        part = split if given["split"] is None else CALLED.get(said.lower())
+        part = split if "split" not in given else CALLED.get(said.lower())
         if part is None:
             raise DataError(f"'{where}', row {row} of '{split}': {quoted(said)} is no split")
         out.append(Pair(name, cell(positive, row, ""), cell(negative, row, ""), part, cell("group", row, name)))

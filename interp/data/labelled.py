@@ -11,7 +11,7 @@ from typing import Any
 
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file
-from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet
+from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet, silence_of
 
 CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
 
@@ -56,10 +56,10 @@ def from_hub(name: str, repo: str, *, split: str | None = None, label: str | Non
         accept = f"accept its terms at https://huggingface.co/datasets/{repo} and run `hf auth login`, or "
         return f"{accept * (gated or terms)}download it elsewhere and give it as {name}=PATH"
 
-    folder, files = Path(), list[Path]()
+    folder, files, silence = Path(), list[Path](), silence_of(repo)
     for part in _splits(split):
         patterns = [f"{start}{part}[-_./]*parquet" for start in ("", "*/")] if part else ["*.parquet"]
-        folder = fetch_parquet(repo, patterns, advice)
+        folder = fetch_parquet(repo, patterns, advice, silence)
         if files := _of_split(folder, part):
             break
     if not files:

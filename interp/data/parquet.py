@@ -11,19 +11,21 @@ from typing import Any
 
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
-from interp.errors import shown
+from interp.errors import first_line
 from interp.hub import HubError, ask_hub
 
 
 def fetch_parquet(
-    repo: str, patterns: Sequence[str], advice: Callable[[bool], str], revision: str | None = None
-) -> Path:
+    repo: str, patterns: Sequence[str], advice: Callable[[bool], str], silence: HubError | None,
+    revision: str | None = None,
+) -> Path:  # fmt: skip
     """Fetch files of a data set of the hub, or find them in its cache; the folder that they lie in.
 
     Args:
         repo: owner/name on the hub.
         patterns: of the files' names.
         advice: how to mend it, given whether the hub asks its users to accept terms first.
+        silence: what `silence_of` says.
 
     Raises:
         DataError: the hub cannot be reached or refuses, and they are not in the cache.
@@ -32,15 +34,14 @@ def fetch_parquet(
     from huggingface_hub.errors import GatedRepoError
 
     quiet()
-    silent = _silence(repo, revision)
     try:
         found = snapshot_download(
             repo, repo_type="dataset", revision=revision, allow_patterns=list(patterns),
-            local_files_only=silent is not None,
+            local_files_only=silence is not None,
         )  # fmt: skip
     except Exception as error:
         raise DataError(
-            f"cannot fetch the data set '{repo}' from the hub ({first_line(silent or error)}); "
+            f"cannot fetch the data set '{repo}' from the hub ({first_line(silence or error)}); "
             f"{advice(isinstance(error, GatedRepoError))}"
         ) from error
     return Path(found)
@@ -115,13 +116,7 @@ def quiet() -> None:
         disable_progress_bars()
 
 
-def first_line(error: BaseException) -> str:
-    """What a library says, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return shown(lines[0], 300) if lines else type(error).__name__
-
-
-def _silence(repo: str, revision: str | None) -> HubError | None:
+def silence_of(repo: str, revision: str | None = None) -> HubError | None:
     """Why only the hub's cache can be asked for a data set; None if the hub itself can."""
     try:
         ask_hub(repo, revision or "main", "dataset")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -13,15 +12,9 @@ from PIL import Image
 from interp.data import DataError, load_pairs
 from interp.data.pairs import PairSet
 
+pytestmark = pytest.mark.usefixtures("own_datasets_cache")
+
 FEATURES = {"photo": datasets.Image(), "description": datasets.Value("string"), "caption": datasets.Value("string")}
-
-
-@pytest.fixture(autouse=True)
-def own_datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    level = datasets.logging.get_verbosity()
-    yield
-    datasets.logging.set_verbosity(level)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,16 +23,9 @@ from interp.data.transfer import LabelledImages, load_transfer
 from tests.oracles.plain_forward import embed_one_by_one
 from training.evaluation.zeroshot import retrieval, zero_shot
 
+pytestmark = pytest.mark.usefixtures("own_datasets_cache")
+
 FEATURES = {"img": datasets.Image(), "fine_label": datasets.ClassLabel(names=["maple_tree", "sea", "train"])}
-
-
-@pytest.fixture(autouse=True)
-def own_datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The copies that `datasets` makes of parquet files go, and its settings are as they were."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    level = datasets.logging.get_verbosity()
-    yield
-    datasets.logging.set_verbosity(level)
 
 
 def picture(i: int) -> Image.Image:

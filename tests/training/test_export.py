@@ -136,11 +136,14 @@ def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
     settings = {"objective": "behavioral", "tuning": "full", "seed": 0}
     for named, shown in (
         ("../models/mine", "`mine`"),
-        ("/home/x/models/mine", "`mine`"),
+        ("/elsewhere/models/mine", "`mine`"),
         ("me/mine@refs/pr/1", "`me/mine@refs/pr/1`"),
     ):
         who = EvaluatedModel(
-            "run", {"model": "models/mine", "data": "csv:/home/x/my.csv"}, settings, {"base": named, "tokenizer": None}
+            "run",
+            {"model": "models/mine", "data": "csv:/elsewhere/my.csv"},
+            settings,
+            {"base": named, "tokenizer": None},
         )
         card = model_card(who, [], Contrast("a\n# b", "<c>"), form="transformers", licence=None, result={})
         assert f"- base: {shown}" in card

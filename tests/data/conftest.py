@@ -1,0 +1,19 @@
+"""What tests of data share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def own_datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The copies that `datasets` makes of parquet files go, and its settings are as they were."""
+    import datasets  # here, for it takes a second
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    level = datasets.logging.get_verbosity()
+    yield
+    datasets.logging.set_verbosity(level)
