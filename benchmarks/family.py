@@ -122,6 +122,7 @@ def run(options: Options) -> int:
     wanted = [part.strip() for part in options.only.split(",")] if options.only else [""]
     if unknown := [part for part in wanted if not any(part in name for name in FAMILY)]:
         raise UserError(f"--only: no architecture is called '{unknown[0]}'; known: {', '.join(FAMILY)}")
+    machine = measure_machine() if options.json is not None else None
     found: dict[str, dict[str, Any]] = {}
     for name, member in FAMILY.items():
         if not any(part in name for part in wanted):
@@ -142,8 +143,8 @@ def run(options: Options) -> int:
             f"{name}: {count / 1e6:.0f} million weights; layer {layer}, {size} directions: {cost.seconds / 60:.1f} min"
             f", at most {cost.peak / 1e9:.1f} GB", flush=True,
         )  # fmt: skip
-    if options.json is not None:  # the machine takes a while to measure
-        write_results(options.json, PROG, measure_machine(), {"pairs": PAIRS, "models": found})
+        if machine is not None:  # after each, since the last ones take hours
+            write_results(options.json, PROG, machine, {"pairs": PAIRS, "models": found})
     return 0
 
 

@@ -28,7 +28,7 @@ class Cost:
     peak: int
 
 
-def sweep_cost(model: Path, data: Path, out: Path, cache: Path, options: Sequence[str]) -> Cost:
+def sweep_cost(model: Path | str, data: Path, out: Path, cache: Path, options: Sequence[str]) -> Cost:
     """Run `python -m interp.sweep` in a process of its own.
 
     Raises:
