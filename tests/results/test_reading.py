@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from interp.data.contrast import PAPER
+from interp.measures import PAPER_METHODS, sweep_schema
 from interp.report import write_report
-from interp.results.reading import reading, spreads, unconverged
+from interp.results.reading import no_preference, reading, spreads, unconverged
 from interp.results.sweep_run import SweepRun, load_sweep
 from interp.results.terminal import terminal_table
 from tests.run_folders import rewrite, write_sweep
@@ -89,3 +92,16 @@ def test_texts_that_did_not_converge_are_told_of_in_a_line():
     assert "12.5 % of texts" in unconverged(pd.DataFrame(fine | tuned))
     assert "by 0.020." in unconverged(pd.DataFrame({"attribution_delta": [0.02]}))  # an older run says less
     assert unconverged(pd.DataFrame({"attribution_delta": [0.002]})) == ""
+
+
+def test_a_gap_without_an_interval_is_no_verdict_on_the_preference():
+    schema = sweep_schema(PAPER, PAPER_METHODS, ["imageability"])
+    told = {}
+    for name, ends in (("none", (-0.1, 0.2)), ("unknown", (np.nan, np.nan)), ("some", (0.01, 0.2))):
+        frame = pd.DataFrame({"gap": [0.05], "gap_low": [ends[0]], "gap_high": [ends[1]]})
+        told[name] = no_preference(frame, schema, PAPER)
+    assert told["some"] == ""
+    assert told["none"].startswith("The model has no preference to localize: it scores a description above its caption")
+    assert told["unknown"].startswith("Whether the model has a preference to localize cannot be told: it scores")
+    assert "interval" in told["unknown"]
+    assert "does not lie above 0" not in told["unknown"]
