@@ -24,6 +24,7 @@ from interp.interventions.clean_run import clean_images, clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, random_basis
 from interp.pyvene import COMPONENTS, register
+from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 
 # Each component, by the module of a block where it is read, and on which side: as one would hook it by hand.
@@ -183,7 +184,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     with torch.no_grad():
         _, out = intervenable(inputs[0], [inputs[1]], {"sources->base": (places[1], places[0])})
     theirs = out.text_embeds / out.text_embeds.norm(dim=-1, keepdim=True)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    agree("counterfactual, registered", ours, theirs)
 
     rotation = Rotation(vision_basis, Site("vision", 2))
     run = clean_images(small, images, [2])
@@ -195,7 +196,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     with torch.no_grad():
         _, out = intervenable(inputs[0], [turned], {"sources->base": 0})
     theirs = out.image_embeds / out.image_embeds.norm(dim=-1, keepdim=True)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    agree("counterfactual, registered", ours, theirs)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from interp.clip.forward_mode import move_tokens
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.interventions.rotation import random_basis
+from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 
 STEPS = 6
@@ -96,9 +97,9 @@ def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int)
         ours = run.shared(layer)
         assert shared.full is not None
         largest = np.abs(shared.full).max()
-        np.testing.assert_allclose(run.through(layer, basis), through["z"], atol=2e-5 * largest)
-        np.testing.assert_allclose(ours.stream, shared.stream, atol=2e-5 * largest)
-        np.testing.assert_allclose(ours.full, shared.full, atol=2e-5 * largest)
+        agree("all layers", run.through(layer, basis), through["z"], over=largest)
+        agree("all layers", ours.stream, shared.stream, over=largest)
+        agree("all layers", ours.full, shared.full, over=largest)
         np.testing.assert_allclose(ours.score, shared.score, atol=1e-6)
         np.testing.assert_allclose(ours.baseline_score, shared.baseline_score, atol=1e-6)
 

@@ -18,6 +18,7 @@ from interp.attribution.of_tensors import score_embedded
 from interp.clip.model import Clip, Tokens, embed_texts, tokenize
 from interp.clip.sites import Site
 from interp.interventions.rotation import Rotation, random_basis
+from tests.agreement import agree
 from tests.attribution.test_mediated import an_image
 from tests.oracles.plain_forward import random_texts
 
@@ -82,7 +83,7 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
         )  # fmt: skip
         assert found.shape == inputs.shape
         size = float(expected.abs().max())
-        torch.testing.assert_close(found, expected.double(), rtol=0, atol=1e-5 * size)
+        agree("of embeddings", found, expected, over=size)
         torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5)
         torch.testing.assert_close(
             ours.compute_convergence_delta(found.float(), baselines, inputs, additional_forward_args=more).double(),

@@ -18,6 +18,7 @@ from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site, SiteError, SiteMismatch
 from interp.interventions.rotation import Rotation, orthonormal, random_basis
 from interp.show.markup import signed
+from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 
 STEPS = 12
@@ -51,7 +52,7 @@ def test_full_is_captums_layer_integrated_gradients(small: Clip, seed: int, meth
             tokens.ids, baselines=baselines, n_steps=STEPS, method=method, return_convergence_delta=True
         )
         expected = theirs.sum(-1).detach().numpy()
-        np.testing.assert_allclose(ours.tokens["full"], expected, atol=1e-5 * np.abs(expected).max())
+        agree("full", ours.tokens["full"], expected, over=np.abs(expected).max())
         assert np.abs(expected).max() > 1e-3
     # Only here: where padding is EOT, captum scores the baseline at its first padding, not where the text ends.
     np.testing.assert_allclose(ours.delta, delta.detach().numpy(), atol=1e-5)
@@ -113,7 +114,7 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
             conductance.attribute(end, j, baselines=start, n_steps=STEPS, method="gausslegendre").sum(-1).detach()
             for j in directions
         ).numpy()
-        np.testing.assert_allclose(ours.tokens[route], found, atol=2e-5 * np.abs(ours.tokens["full"]).max())
+        agree("conductance", ours.tokens[route], found, over=np.abs(ours.tokens["full"]).max())
     assert np.abs(ours.tokens["through"]).max() > 1e-4
 
 
@@ -127,7 +128,7 @@ def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip
     largest = 0.0
     for row, (text, image) in enumerate(zip(texts, images, strict=True)):
         expected = bypass_by_hook(small, text, image, layer)
-        np.testing.assert_allclose(ours.tokens["bypass"][row, : len(expected)], expected, atol=1e-6)
+        agree("bypass", ours.tokens["bypass"][row, : len(expected)], expected)
         largest = max(largest, np.abs(expected).max())
     # Past the last layer nothing can be bypassed; before it something is.
     assert (largest > 1e-3) == (layer < 5)

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from interp.clip.attention import head_tables, packed_attention
 from interp.clip.packing import Packed, pack
+from tests.agreement import agree
 
 HEADS, HEAD, SCALE = 3, 4, 0.7
 
@@ -33,9 +34,9 @@ def test_values_and_gradients_are_those_of_torch(texts: int, generator: torch.Ge
     pull = torch.randn(total, HEADS * HEAD, generator=generator, dtype=torch.float64)
     ours = packed_attention(qkv, head_tables(layout.groups, HEADS), SCALE)
     theirs = one_by_one(qkv, layout, lengths)
-    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
+    agree("attention", ours, theirs)
     gradients = [torch.autograd.grad((out * pull).sum(), qkv)[0] for out in (ours, theirs)]
-    torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-12)
+    agree("attention", *gradients)
     assert len(layout.groups) == -(-texts // 16)
     assert gradients[0].abs().max() > 1e-3
 

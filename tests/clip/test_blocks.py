@@ -11,6 +11,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from interp.clip.blocks import blocks, embed_ids, embed_stream, run_block
 from interp.clip.model import Clip, tokenize
+from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 
 
@@ -31,6 +32,8 @@ def test_blocks_are_those_of_transformers(small: Clip, activation: str, dtype: t
     ours = embed_stream(clip, "text", hidden[torch.arange(5), tokens.eot])
     theirs = functional.normalize(model.get_text_features(input_ids=tokens.ids).pooler_output, dim=-1)
     torch.testing.assert_close(ours, theirs, **close)
+    if dtype == torch.float64:
+        agree("blocks", ours, theirs)
 
     weights = [parameter for name, parameter in model.named_parameters() if "text_model.encoder" in name]
     pull = torch.randn(ours.shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
@@ -38,3 +41,5 @@ def test_blocks_are_those_of_transformers(small: Clip, activation: str, dtype: t
     assert max(float(one.abs().max()) for one in gradients[1]) > 1e-3
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, **close)
+        if dtype == torch.float64:
+            agree("blocks", one, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import math
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvene as pv
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -21,10 +23,16 @@ from interp.clip import open_clip
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts, pixel_values, tokenize
 from interp.clip.open_clip import KNOWN, architecture, to_open_clip, to_transformers
+from interp.clip.sites import Site
 from interp.clip.toy_model import load_tokenizer
+from interp.interventions.clean_run import clean_texts
+from interp.interventions.interchange import interchange
+from interp.interventions.rotation import Rotation, random_basis
 from interp.models.errors import ModelError
 from interp.models.names import check_named
 from interp.models.trust import name_for, name_in
+from interp.pyvene import register
+from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 
 State = dict[str, Tensor]
@@ -158,12 +166,30 @@ def test_embeddings_are_those_of_the_layout(state: State, file: Path, quick: boo
     expected_texts, expected_images = by_layout(
         state, tokenize(clip, texts()).ids, pixel_values(clip, images()), quick=quick
     )
-    torch.testing.assert_close(embed_texts(clip, texts()), expected_texts, rtol=0, atol=1e-5)
-    torch.testing.assert_close(embed_images(clip, images()), expected_images, rtol=0, atol=1e-5)
+    agree("open_clip", embed_texts(clip, texts()), expected_texts)
+    agree("open_clip", embed_images(clip, images()), expected_images)
     assert clip.logit_scale == pytest.approx(math.exp(4))
     assert (clip.context, clip.depth("text"), clip.depth("vision")) == (CONTEXT, 3, 2)
     other = by_layout(state, tokenize(clip, texts()).ids, pixel_values(clip, images()), quick=not quick)[0]
     assert not torch.allclose(other, expected_texts, atol=1e-3)  # the activation matters
+
+
+def test_the_same_counterfactual_with_pyvene_alone(file: Path):
+    """Of a checkpoint of open_clip, as one would write it who has pyvene and transformers."""
+    register()
+    clip, site = load_clip(f"open_clip:{SMALL}/{file}"), Site("text", 2)
+    base, source = texts(), texts()[::-1]
+    rotation = Rotation(random_basis(clip.width("text"), 5, torch.Generator().manual_seed(0)), site)
+    ours = interchange(clean_texts(clip, base, [2]), clean_texts(clip, source, [2]), rotation)
+    config = pv.RepresentationConfig(site.block, "block_output", intervention=rotation.to_pyvene())
+    intervenable = pv.IntervenableModel([config], model=copy.deepcopy(clip.model).text_model)
+    tokens = [tokenize(clip, some) for some in (source, base)]
+    places = tuple([[[place] for place in one.eot.tolist()]] for one in tokens)
+    with torch.no_grad():
+        _, out = intervenable({"input_ids": tokens[1].ids}, [{"input_ids": tokens[0].ids}], {"sources->base": places})
+        theirs = torch.nn.functional.normalize(clip.model.text_projection(out.pooler_output), dim=-1)
+    agree("counterfactual, open_clip", ours, theirs)
+    assert (ours - embed_texts(clip, base)).abs().max() > 1e-3
 
 
 def test_the_same_weights_in_a_text_tower_of_their_own(state: State, file: Path, tmp_path: Path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from interp.clip.sites import Site
 from interp.interventions.as_pyvene import PyveneError
 from interp.interventions.rotation import Rotation, orthonormal, swap
+from tests.agreement import agree
 
 SITE = Site("text", 3)
 KINDS = ("low-rank", "rotated", "boundless")
@@ -31,7 +32,7 @@ def test_there_and_back(sizes: tuple[int, int], seed: int, kind: str, dtype: tor
     rotation = random_rotation(*sizes, seed, dtype)
     intervention = rotation.to_pyvene(kind)
     again = Rotation.from_pyvene(intervention, SITE)
-    assert torch.equal(again.basis, rotation.basis)
+    agree("there and back", again.basis, rotation.basis)
     assert again.site == SITE
     assert again.facts.get("mask_error", 0.0) < 1e-100
     generator = torch.Generator().manual_seed(seed)

@@ -12,6 +12,7 @@ from interp.data.toy import load_toy
 from interp.interventions.clean_run import TextRun, clean_images, clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, random_basis
+from tests.agreement import agree
 from tests.oracles.plain_forward import embed_one_by_one, interchange_by_hook, random_texts
 from tests.oracles.pyvene_engine import interchange_pyvene
 
@@ -25,7 +26,7 @@ def rotation(clip: Clip, layer: int, size: int, seed: int = 0, tower: str = "tex
 
 def test_embeddings_are_those_of_transformers(small: Clip):
     texts = random_texts(12, 0)
-    torch.testing.assert_close(embed_texts(small, texts, batch_size=5), embed_one_by_one(small, texts), **CLOSE)
+    agree("embeddings", embed_texts(small, texts, batch_size=5), embed_one_by_one(small, texts))
 
 
 @pytest.mark.parametrize("batch_size", [4, 64])  # 64: several groups of lengths
@@ -43,10 +44,8 @@ def test_three_engines_agree(small: Clip, layer: int, size: int, n: int, seed: i
     turn = rotation(small, layer, size, seed)
     runs = [clean_texts(small, texts, [layer]) for texts in (base, source)]
     cached = interchange(*runs, turn)
-    torch.testing.assert_close(cached, interchange_pyvene(*runs, turn), **CLOSE)
-    torch.testing.assert_close(
-        cached, interchange_by_hook(small, base, source, Site("text", layer), turn.basis), **CLOSE
-    )
+    agree("counterfactual, pyvene", cached, interchange_pyvene(*runs, turn))
+    agree("counterfactual, hook", cached, interchange_by_hook(small, base, source, Site("text", layer), turn.basis))
 
 
 def test_an_intervention_matters_and_leaves_no_trace(small: Clip):
@@ -69,7 +68,7 @@ def test_double_precision_agrees_with_single(small: Clip):
     finally:
         small.model.float()
     assert double.dtype == torch.float64
-    torch.testing.assert_close(single.double(), double, **CLOSE)
+    agree("counterfactual, float64", single, double)
 
 
 def test_itself_as_source_changes_nothing_and_the_whole_space_at_the_last_layer_everything(small: Clip):
@@ -129,7 +128,7 @@ def test_vision_tower(small: Clip, layer: int):
     clean = embed_images(small, images)
     torch.testing.assert_close(run.push(layer, run.stream(layer)), clean, **CLOSE)
     changed = interchange(run, other, turn)
-    torch.testing.assert_close(changed, interchange_pyvene(run, other, turn), **CLOSE)
+    agree("counterfactual, images", changed, interchange_pyvene(run, other, turn))
     assert (changed - clean).norm(dim=-1).min() > 1e-3
 
 
@@ -173,6 +172,7 @@ def test_full_size_vit_b32(tmp_path):
     turn = rotation(clip, 11, 256)
     runs = [clean_texts(clip, texts, [11]) for texts in (base, source)]
     cached = interchange(*runs, turn)
-    torch.testing.assert_close(cached, interchange_pyvene(*runs, turn), **CLOSE)
-    torch.testing.assert_close(cached, interchange_by_hook(clip, base, source, Site("text", 11), turn.basis), **CLOSE)
+    agree("counterfactual, ViT-B/32", cached, interchange_pyvene(*runs, turn))
+    by_hook = interchange_by_hook(clip, base, source, Site("text", 11), turn.basis)
+    agree("counterfactual, ViT-B/32", cached, by_hook)
     assert np.isfinite(cached.numpy()).all()

@@ -13,6 +13,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2grou
 
 from interp import stats
 from interp.stats import Estimate
+from tests.agreement import agree
 from tests.oracles.dyads import Design, error_by_pairs, share_by_pairs
 
 hit, cluster = st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 5)
@@ -48,8 +49,8 @@ def test_where_no_cluster_has_both_roles_the_variance_is_that_of_statsmodels(see
     fit = OLS(values, np.ones(150)).fit()
     both = cov_cluster_2groups(fit, bases, sources, use_correction=False)[0].item() * 9 / 8
     found = stats.standard_error(values, bases, 100 + sources)
-    assert found**2 == pytest.approx(both, abs=1e-10)
-    assert stats.standard_error(values, bases) ** 2 == pytest.approx(cov_cluster(fit, bases).item(), abs=1e-10)
+    agree("clusters", found**2, both)
+    agree("clusters", stats.standard_error(values, bases) ** 2, cov_cluster(fit, bases).item())
     interval = stats.clustered_mean(values, bases)
     theirs = fit.get_robustcov_results("cluster", groups=bases, use_t=True).conf_int()[0]
     assert (interval.low, interval.high) == pytest.approx(theirs, abs=1e-10)

@@ -14,6 +14,7 @@ from statsmodels.regression.linear_model import OLS
 
 from interp import stats
 from interp.stats import Occurrences
+from tests.agreement import agree
 from tests.oracles.plain_forward import percentiles
 from tests.oracles.word_types import means_by_word, partial_by_residuals, sampled_articles
 
@@ -65,7 +66,7 @@ def test_partial_correlations_are_pingouins(seed: int, count: int, method: stats
     else:
         theirs = pingouin.partial_corr(table, "x", "y", names[2:], method=method)
         r, p = theirs.r.item(), theirs.filter(regex="p.?val").iloc[0, 0]
-    assert found.value == pytest.approx(r, abs=1e-10)
+    agree("partial correlation", found.value, r)
     assert stats.p_value(found.value, found.n, count) == pytest.approx(p, abs=1e-10)
 
 
@@ -76,7 +77,7 @@ def test_standardized_coefficients_are_those_of_statsmodels(seed: int, count: in
     y = x.sum(0) + rng.normal(0, 2, 25)
     found = stats.regress(y, x, draws=300)
     theirs = OLS(scipy_stats.zscore(y), scipy_stats.zscore(x, axis=1).T).fit().params
-    assert [one.value for one in found] == pytest.approx(theirs, abs=1e-10)
+    agree("coefficients", [one.value for one in found], theirs)
     assert all(one.low < one.value < one.high for one in found)
     scaled = stats.regress(-3 * y + 1, 1e6 * x, draws=300)
     for one, other in zip(found, scaled, strict=True):
