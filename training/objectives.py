@@ -66,7 +66,8 @@ class Learner(nn.Module):
         """The mean loss of n pairs, or of several processes' shares of them what gives it as their mean.
 
         Args:
-            ids, eot: positive texts of the share, then negative ones.
+            ids: positive texts of the share, then negative ones.
+            eot: where each ends.
             images: unit-norm embeddings, shape (m / 2, embed), or pixel values, if the vision tower is trained.
             source: for each pair of the batch the one that its source text comes from.
             within: the same for sources of the base's own kind, which calibrated IIT-DAS needs.

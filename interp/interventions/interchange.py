@@ -17,7 +17,8 @@ def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int =
     h <- h_base + R R' (h_source - h_base) at the rotation's site (Geiger et al. 2024, eq. 3).
 
     Args:
-        base, source: clean runs of n inputs each, with the rotation's layer kept; same tower.
+        base: clean run of n inputs, with the rotation's layer kept.
+        source: clean run of as many, of the same tower.
         rotation: orthonormal basis R, shape (d, k), and its site.
 
     Returns:

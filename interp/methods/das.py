@@ -61,7 +61,8 @@ def train_das(
     """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
 
     Args:
-        train, val: clean runs that kept the site's layer.
+        train: clean run of the pairs to search with, which kept the site's layer.
+        val: of those that the search is judged by, likewise.
         size: k, from 0 (nothing to search) to d.
         on_look: called with the step and the loss on `val`, in nats, after each look.
 

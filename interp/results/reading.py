@@ -60,9 +60,9 @@ def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> st
     gap, which = replace(schema["gap"], ends=True).text(frame.iloc[0]), "base" if is_tuned(frame) else "model"
     if frame["gap_low"].isna().all():
         return (
-            f"Whether the {which} has a preference to localize cannot be told: it scores {contrast.a_positive} above its "
-            f"{contrast.negative} by {gap} on average, of too few pairs or articles for an interval. R² and shift over gap "
-            "mean nothing before that is known."
+            f"Whether the {which} has a preference to localize cannot be told: it scores {contrast.a_positive} above "
+            f"its {contrast.negative} by {gap} on average, of too few pairs or articles for an interval. R² and shift "
+            "over gap mean nothing before that is known."
         )
     return (
         f"The {which} has no preference to localize: it scores {contrast.a_positive} above its {contrast.negative} by "

@@ -47,7 +47,8 @@ def correlate(
     """A correlation with a percentile bootstrap interval that resamples whole clusters.
 
     Args:
-        x, y: the values, length n; units with a NaN anywhere are left out.
+        x: values, length n; units with a NaN anywhere are left out.
+        y: as many others.
         clusters: what is resampled, length n; each unit on its own if not given.
         given: a third variable, length n, or several, shape (k, n). The correlation is then the partial one: of what
             remains of x and y once a linear function of these is taken off both, fitted anew in every sample.
