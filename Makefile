@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper-toy paper figures notebooks bench test test-fast test-thorough test-oldest lint clean
+.PHONY: demo paper-toy paper figures notebooks docs docs-serve bench test test-fast test-thorough test-oldest test-newest lint clean
 
 # The stamp is made anew whenever the packages that are asked for change.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
@@ -26,6 +26,15 @@ figures: $(VENV)/.installed
 # Run each from top to bottom and keep what it shows; to work in one: .venv/bin/jupyter lab notebooks
 notebooks: $(VENV)/.installed
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False --NotebookClient.coalesce_streams=True notebooks/*.ipynb
+
+# The documentation site, in site/; strict: a link that leads nowhere is an error.
+docs: $(VENV)/.installed
+	$(BIN)/mkdocs build --quiet
+	@echo "open site/index.html, or: make docs-serve"
+
+# The same at http://127.0.0.1:8000, made again whenever a page is saved.
+docs-serve: $(VENV)/.installed
+	$(BIN)/mkdocs serve
 
 # The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub;
 # for other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'
@@ -50,17 +59,25 @@ test-fast: $(VENV)/.installed
 test-thorough: $(VENV)/.installed
 	$(TESTS) -m thorough
 
-# What is likely to break, with the oldest version of each package that setup.cfg allows; torch as in constraints.txt,
-# since each version of it is gigabytes.
+# What is likely to break, with the oldest and with the newest version of each package that setup.cfg allows; torch as in
+# constraints.txt, since each version of it is gigabytes.
 OLDEST := $(VENV)-oldest
+NEWEST := $(VENV)-newest
 test-oldest: $(VENV)/.installed
-	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)
-	grep '^torch==' constraints.txt > $(OLDEST)/torch.txt
-	$(BIN)/uv pip compile --quiet setup.cfg --extra test --resolution lowest-direct --override $(OLDEST)/torch.txt \
-		--no-annotate --output-file $(OLDEST)/oldest.txt
-	$(BIN)/uv pip install --quiet --python $(OLDEST) --requirement $(OLDEST)/oldest.txt
-	$(BIN)/uv pip install --quiet --python $(OLDEST) --no-deps --editable .
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not slow and not thorough"
+	$(call test_with,lowest-direct,$(OLDEST))
+
+test-newest: $(VENV)/.installed
+	$(call test_with,highest,$(NEWEST))
+
+define test_with
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(2)
+	grep '^torch==' constraints.txt > $(2)/torch.txt
+	$(BIN)/uv pip compile --quiet setup.cfg --extra test --resolution $(1) --override $(2)/torch.txt \
+		--no-annotate --output-file $(2)/packages.txt
+	$(BIN)/uv pip install --quiet --python $(2) --requirement $(2)/packages.txt
+	$(BIN)/uv pip install --quiet --python $(2) --no-deps --editable .
+	OMP_NUM_THREADS=1 $(2)/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not slow and not thorough"
+endef
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -69,4 +86,4 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) $(OLDEST) runs/demo
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) runs/demo site

@@ -35,13 +35,13 @@ def chromium() -> Iterator[Any]:
         driver.quit()
 
 
-def opened(browser: Any, page: Path, *, width: int = 1280, dark: bool = False) -> Any:
-    """A page in the browser, at some width."""
+def opened(browser: Any, page: Path | str, *, width: int = 1280, dark: bool = False) -> Any:
+    """A page in the browser, a file or an address, at some width."""
     scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(page.absolute().as_uri())
+    browser.get(page if isinstance(page, str) else page.absolute().as_uri())
     return browser
 
 

@@ -1,0 +1,118 @@
+"""What pages of the site take from the code: `<!-- help: sweep -->`, `<!-- measures: frozen -->`, and so on.
+
+So no page repeats by hand what the code says, and none can lag behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MARK = re.compile(r"<!-- (\w+)(?:: (\S+))? -->")
+
+
+def command_help(name: str) -> str:
+    """What a command prints with --help."""
+    from interp.commands import main
+
+    os.environ["COLUMNS"] = "110"
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([name, "--help"] if name != "all" else ["--help"])
+    return f"```text\n{said.getvalue().rstrip()}\n```"
+
+
+def measures(kind: str) -> str:
+    """A table of every measure of a sweep's cells, of a frozen or of a fine-tuned model."""
+    from interp.data.contrast import Contrast
+    from interp.measures import sweep_schema
+    from interp.methods import find_methods
+
+    methods = [one.name for one in find_methods("das,pca,means,gradient,lever,random")]
+    schema = sweep_schema(
+        Contrast("description", "caption"), methods, ["imageability", "concreteness"], tuned=kind == "tuned"
+    )
+    rows = [
+        f"| `{one.key}` | {html.escape(one.full_title)} | {'yes' if one.interval else ''} |" for one in schema.measures
+    ]
+    return "\n".join(["| column | what it is | interval |", "| --- | --- | --- |", *rows])
+
+
+def verdict(_: str) -> str:
+    """A table of the questions of a verdict and the rules by which they are answered."""
+    from interp.data.contrast import Contrast
+    from interp.results.verdict import Judged
+    from interp.results.verdict import verdict as answers
+
+    nothing = Judged({}, Contrast("description", "caption"), [])
+    rows = [f"| **{one.name}** | {html.escape(one.rule)} |" for one in answers(nothing)]
+    return "\n".join(["| question | it is answered *yes* if |", "| --- | --- |", *rows])
+
+
+def norms(_: str) -> str:
+    """A table of the norms that are known by name."""
+    from interp.data.norms import SOURCES
+
+    rows = [f"| `{name}` | {one.source} |" for name, one in SOURCES.items()]
+    return "\n".join(["| name | source, scale |", "| --- | --- |", *rows])
+
+
+def architectures(_: str) -> str:
+    """The architectures of open_clip that are CLIP's."""
+    from interp.clip.open_clip import KNOWN
+
+    return ", ".join(f"`ViT-{name}`" for name in KNOWN)
+
+
+def family(_: str) -> str:
+    """A table of what the smallest sweep takes on each architecture, as `python -m benchmarks.family` measured it."""
+    found = json.loads((ROOT / "benchmarks" / "results" / "family-1-core.json").read_text(encoding="utf-8"))
+    rows = [
+        f"| {name} | {one['weights'] / 1e6:,.0f} | {one['seconds'] / 60:.1f} | {one['peak'] / 1e9:.1f} |"
+        for name, one in found["models"].items()
+    ]
+    head = "| | million weights | minutes of one core | GB of memory |"
+    return "\n".join([head, "| --- | ---: | ---: | ---: |", *rows])
+
+
+def agreement(_: str) -> str:
+    """A table of fast paths, their oracles and the errors that `python -m tests.measure_agreement` met."""
+    found = json.loads((ROOT / "docs" / "agreement.json").read_text(encoding="utf-8"))
+    rows = [
+        f"| {one['what']} | {one['oracle']} | {one['compared']:,} | {one['error']:.0e} | {one['bound']:.0e} |".replace(
+            " 0e+00 ", " 0 "
+        )
+        for one in found.values()
+    ]
+    head = "| what is compared | with | values | largest error | bound |"
+    return "\n".join([head, "| --- | --- | ---: | ---: | ---: |", *rows])
+
+
+def file(name: str) -> str:
+    """A file of the root, without its title; links into docs/ are links to pages, others stay as they are named."""
+    text = (ROOT / name).read_text(encoding="utf-8").partition("\n")[2]
+    text = re.sub(r"\]\(docs/", "](", text)
+    return re.sub(r"\]\(([A-Z]+)\.md\)", lambda found: f"]({found[1].lower()}.md)", text)
+
+
+TAKEN: dict[str, Callable[[str], str]] = {
+    "help": command_help, "measures": measures, "verdict": verdict, "norms": norms, "architectures": architectures,
+    "family": family, "agreement": agreement, "file": file,
+}  # fmt: skip
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put in what the marks of a page ask for.
+
+    Raises:
+        KeyError: a mark asks for what there is not.
+    """
+    return MARK.sub(lambda found: TAKEN[found[1]](found[2] or ""), markdown)

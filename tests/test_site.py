@@ -1,0 +1,175 @@
+"""The site: its code runs as it stands there, it is built strictly, and says nothing that the code does not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.hub_server import running_hub
+from tests.report.browser import chromium, opened, requested
+from tests.site_material import MATERIAL, publish
+from tests.site_pages import Block, blocks
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = {str(path.relative_to(DOCS)): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
+RUN = [name for name, page in PAGES.items() if any(block.runs for block in blocks(page))]
+ELSEWHERE = {"first-project.md": "tests/test_install.py runs it, in an environment of its own"}
+FEW = "--limit 90 --max-steps 4 --attributed 2 --n-steps 5 --jobs 1"
+SMALL = f"--controls none {FEW}"
+# What is smaller here than on a page, which else would take minutes, and what is another machine's there.
+SMALLER = {
+    "first-steps.md": {
+        "pip install": "pip install --dry-run --no-deps --quiet",
+        "--layers 8,11 --sizes 16": f"--layers 8 --sizes 16 --tune-steps 2 {SMALL}",
+    },
+    "how-to/your-model.md": {"--layers 10,11 --sizes 64": f"--layers 11 --sizes 4 {SMALL}"},
+    "how-to/your-question.md": {"--layers 9 --sizes 8": f"--layers 9 --sizes 8 {SMALL}"},
+    "how-to/fine-tuning.md": {
+        "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 4",
+        "evaluate --model": "evaluate --controls none --tasks concadia,norms --attributed 2 --model",
+        "paper --out runs/paper-toy": "paper --out runs/paper-toy --seeds 0 --max-steps 1 --limit 60",
+    },
+    "how-to/cluster.md": {
+        "--layers 6-12 --seeds 0-4": f"--layers 11 --sizes 4 --seeds 0,1 --objective das {SMALL}",
+        "--device cuda": "",
+        "/20": "/2",
+        "HEAD": "127.0.0.1",
+        "--gpus-per-cell 0.25": "",
+    },
+}
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def smaller(name: str) -> str:
+    """A page with what is replaced; all that is to be is there."""
+    page = PAGES[name]
+    for old, new in SMALLER.get(name, {}).items():
+        assert old in page, (name, old)
+        page = page.replace(old, new)
+    return page
+
+
+def surroundings(folder: Path, hub: str) -> dict[str, str]:
+    """The environment of a page: this environment's commands, a hub on this machine, and nothing that is kept."""
+    own = {"CLIP_DESCRIPTIONS_CACHE": str(folder / "cache"), "HF_HOME": str(folder / "hf"), "HF_ENDPOINT": hub}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_TOKEN": "hf_none", "WANDB_MODE": "disabled"}
+    kept = {key: value for key, value in os.environ.items() if key not in ("HF_HUB_OFFLINE", "SLURM_ARRAY_TASK_ID")}
+    return kept | own | quiet | {"PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.thorough] if name == "how-to/cluster.md" else []) for name in RUN
+    if name not in ELSEWHERE
+])  # fmt: skip
+def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path):
+    page = smaller(name)
+    for place, make in MATERIAL.items():
+        if place in page:
+            make(tmp_path / place)
+    (tmp_path / "clip-descriptions").symlink_to(ROOT)
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    with running_hub() as hub:
+        publish(hub)
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.site_pages", "page.md"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            check=False, cwd=tmp_path, env=surroundings(tmp_path, hub.address), text=True, timeout=900,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert done.stdout.count("== line ") == sum(block.runs for block in blocks(page))
+
+
+def test_what_is_run_elsewhere_is_a_page():
+    assert set(ELSEWHERE) <= set(RUN)
+    assert len(RUN) >= 12
+
+
+@pytest.mark.parametrize("page", ["```sh\nfalse | true\n```\n", "```python\nassert 1 > 2\n```\n"])
+def test_what_fails_on_a_page_fails(page: str, tmp_path: Path):
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    command = [sys.executable, "-m", "tests.site_pages", "page.md"]
+    done = subprocess.run(command, cwd=tmp_path, env=surroundings(tmp_path, ""), capture_output=True, check=False)
+    assert done.returncode == 1
+
+
+def test_blocks_are_what_they_are():
+    page = 'a\n```csv title="b/c.csv"\nx\n```\n\n```text\ny\n```\n```python\nz\n```\n'
+    assert list(blocks(page)) == [
+        Block("csv", "x\n", 2, "b/c.csv"), Block("text", "y\n", 6), Block("python", "z\n", 9),
+    ]  # fmt: skip
+    assert [one.runs for one in blocks(page)] == [True, False, True]
+    with pytest.raises(ValueError, match="line 1: a block of ruby"):
+        list(blocks("```ruby\n```\n"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` does, where a link that leads nowhere is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [Path(sys.executable).with_name("mkdocs"), "build", "--site-dir", folder]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_in_a_browser(site: Path):
+    """At two widths and in both schemes nobody is kept out, no page is too wide, and no other host is asked."""
+    from axe_core_python.selenium import Axe
+
+    handler = partial(QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base, axe, found = f"http://127.0.0.1:{server.server_port}/", Axe(), []
+        for name in PAGES:
+            place = name.removesuffix("index.md").removesuffix(".md")
+            for width, dark in ((1280, False), (390, False), (1280, True)):
+                opened(browser, base + place, width=width, dark=dark)
+                wide = browser.execute_script("return document.documentElement.scrollWidth")
+                found += [f"{name}, {width}: {wide} pixels wide"] * (wide > width)
+                if (width == 390 or dark) and name.startswith("reference"):
+                    continue  # long, and of the same parts
+                violations = axe.run(browser)["violations"]
+                found += [
+                    f"{name}, {width}{', dark' * dark}: {one['id']}: {node['html'][:200]}"
+                    for one in violations for node in one["nodes"][:2]
+                ]  # fmt: skip
+        assert not found, "\n".join(found)
+        assert {urlsplit(one).hostname for one in requested(browser) if not one.startswith(("data:", "blob:"))} == {
+            "127.0.0.1"
+        }
+        assert [one for one in browser.get_log("browser") if one["level"] == "SEVERE"] == []
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_no_page_names_another_host_but_in_links(site: Path):
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe|source)[^>]+src=[\"']?(https?:[^\"' >]+)", text)
+        loaded += re.findall(r"<link[^>]+href=[\"']?(https?:[^\"' >]+)", text)
+        assert loaded == [], page
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) < 1500
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 20
+    for link in links:
+        assert link.startswith("https://") or (ROOT / link).is_file(), link
