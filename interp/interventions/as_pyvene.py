@@ -7,11 +7,13 @@ from typing import Any, Literal, get_args
 import torch
 
 from interp.errors import UserError
-from interp.tensors import Basis, Float, Tensor
+from interp.tensors import Basis, Float, Int, Tensor
 
 Kind = Literal["low-rank", "rotated", "boundless"]
 HARD = 1e-3  # temperature of a boundary: half a direction from it, a mask is exactly 0 or 1 in float32
 HALF = 0.5
+LEAST = 1e-3  # share of the width that pyvene takes a smaller boundary for
+EXACT = 1e-6  # how far a mask may be from zeros and ones
 
 
 class PyveneError(UserError):
@@ -28,7 +30,7 @@ def to_pyvene(basis: Basis, kind: Kind) -> Any:
             zeros and ones. pyvene's own mask gives the first direction a half; here directions stand half a step on.
 
     Raises:
-        PyveneError: k is 0, of which pyvene has none, or an unknown kind.
+        PyveneError: k is 0, of which pyvene has none, or an unknown kind; or pyvene's boundary cannot lie at k.
     """
     import pyvene
 
@@ -37,6 +39,8 @@ def to_pyvene(basis: Basis, kind: Kind) -> Any:
         raise PyveneError(f"unknown kind '{kind}'; known: {', '.join(get_args(Kind))}")
     if size == 0:
         raise PyveneError("pyvene has no intervention on a subspace of size 0")
+    if kind == "boundless":
+        _check_boundary(width, size, basis.dtype)
     full = _completed(basis.detach().cpu())
     if kind == "low-rank":
         found = pyvene.LowRankRotatedSpaceIntervention(embed_dim=width, low_rank_dimension=size)
@@ -81,12 +85,36 @@ def from_pyvene(intervention: Any) -> tuple[Basis, dict[str, Any]]:
 def _mask(intervention: Any, kind: str) -> Float[Tensor, " d"]:
     """How much of each direction is swapped."""
     if kind == "BoundlessRotatedSpaceIntervention":
-        boundary = intervention.intervention_boundaries.detach().clamp(1e-3, 1)[0] * int(intervention.embed_dim)
-        # Without its lower end at 0, of which the first direction would have a half for no reason.
-        return torch.sigmoid((boundary - intervention.intervention_population) / intervention.temperature.detach())
+        boundary, temperature = intervention.intervention_boundaries.detach(), intervention.temperature.detach()
+        return _below(boundary, intervention.intervention_population, temperature)
     if kind == "SigmoidMaskRotatedSpaceIntervention":
         return torch.sigmoid(intervention.masks.detach() / intervention.temperature.detach())
     raise PyveneError(f"of a {kind} it is not known here which subspace it swaps")
+
+
+def _below(
+    boundary: Float[Tensor, " one"], population: Float[Tensor, " d"] | Int[Tensor, " d"], temperature: Float[Tensor, ""]
+) -> Float[Tensor, " d"]:
+    """How much of each direction pyvene swaps, given its boundary as a share of d.
+
+    Without its lower end at 0, of which the first direction would have a half for no reason.
+    """
+    return torch.sigmoid((boundary.clamp(LEAST, 1)[0] * len(population) - population) / temperature)
+
+
+def _check_boundary(width: int, size: int, dtype: torch.dtype) -> None:
+    """Raise `PyveneError` if pyvene would not swap the first directions whole, and these alone.
+
+    Its boundary is a share of the width in the intervention's dtype: one direction of 1,500 is below the least that it
+    takes, and in bfloat16 a share has three digits.
+    """
+    boundary, places = torch.tensor([size / width]), torch.arange(width) + HALF
+    mask = _below(boundary.to(dtype), places.to(dtype), torch.tensor(HARD).to(dtype))
+    if float((mask - (torch.arange(width) < size).to(mask)).abs().max()) > EXACT:
+        raise PyveneError(
+            f"pyvene's boundary, a share of the width of at least {LEAST:g}, cannot lie at direction {size} of {width} "
+            f"in {str(dtype).removeprefix('torch.')}; use the kind low-rank or rotated"
+        )
 
 
 def _completed(basis: Basis) -> Float[Tensor, "d d"]:

@@ -143,7 +143,7 @@ class Rotation:
                 below a boundary); see `interp.interventions.as_pyvene.to_pyvene`.
 
         Raises:
-            PyveneError: Z is empty, for which pyvene has none, or an unknown kind.
+            PyveneError: Z is empty, for which pyvene has none, or an unknown kind; or a boundary cannot lie at k.
         """
         return to_pyvene(self.basis, kind)
 

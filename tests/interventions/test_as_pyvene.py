@@ -7,9 +7,10 @@ import pyvene
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyvene.models.basic_utils import sigmoid_boundary
 
 from interp.clip.sites import Site
-from interp.interventions.as_pyvene import PyveneError
+from interp.interventions.as_pyvene import HALF, HARD, PyveneError, from_pyvene, to_pyvene
 from interp.interventions.rotation import Rotation, orthonormal, swap
 from tests.agreement import agree
 
@@ -106,3 +107,58 @@ def test_what_pyvene_has_not():
         Rotation(torch.empty(8, 0), SITE).to_pyvene()
     with pytest.raises(PyveneError, match="a VanillaIntervention has no rotation"):
         Rotation.from_pyvene(pyvene.VanillaIntervention(embed_dim=8), SITE)
+
+
+def swapped(width: int, size: int, dtype: torch.dtype) -> list[float]:
+    """How much of each direction pyvene's `forward` swaps when its boundary is to lie behind the first ones."""
+    share = torch.clamp(torch.tensor([size / width]).to(dtype), 1e-3, 1)
+    places = (torch.arange(width) + HALF).to(dtype)
+    mask = sigmoid_boundary(places, 0.0, share[0] * width, torch.tensor(HARD).to(dtype))
+    return [float(one) for one in mask]
+
+
+def is_whole(width: int, size: int, dtype: torch.dtype) -> bool:
+    wanted = [1.0] * size + [0.0] * (width - size)
+    return all(abs(one - other) <= 1e-6 for one, other in zip(swapped(width, size, dtype), wanted, strict=True))
+
+
+def check_boundless(width: int, size: int, dtype: torch.dtype) -> None:
+    """Either it is refused, or the same directions come back."""
+    basis = torch.eye(width, size, dtype=dtype)
+    if is_whole(width, size, dtype):
+        again, facts = from_pyvene(to_pyvene(basis, "boundless"))
+        assert torch.equal(again, basis)
+        assert facts["mask_error"] <= 1e-6
+    else:
+        with pytest.raises(PyveneError, match=f"cannot lie at direction {size} of {width} in {str(dtype)[6:]}; use"):
+            to_pyvene(basis, "boundless")
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(2, 600).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width))),
+    st.sampled_from([torch.float32, torch.float16, torch.bfloat16]),
+)
+def test_a_boundary_lies_at_the_last_direction_or_nowhere(sizes: tuple[int, int], dtype: torch.dtype):
+    check_boundless(*sizes, dtype)
+
+
+@settings(max_examples=60)
+@given(st.integers(1487, 8000).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width * 2 // 3000 or 1))))
+def test_few_directions_of_many_are_refused(sizes: tuple[int, int]):
+    if not is_whole(*sizes, torch.float32):  # others take seconds: some of them are below
+        check_boundless(*sizes, torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("width", "size", "kept"),
+    [
+        (1000, 1, True), (1486, 1, True), (1487, 1, False), (1500, 1, False), (1600, 1, False), (1500, 2, True),
+        (2487, 2, False), (4096, 3, False), (512, 299, True),
+    ],
+)  # fmt: skip
+def test_one_direction_of_more_than_a_thousand(width: int, size: int, kept: bool):
+    assert is_whole(width, size, torch.float32) == kept
+    check_boundless(width, size, torch.float32)
+    if not kept:
+        assert sum(swapped(width, size, torch.float32)) > size + 1e-6
