@@ -2,7 +2,8 @@
 
 The columns are those of `interp.data.csv_pairs`: one of images, by whatever name; two of texts, which a contrast names;
 and if there are any, ``split``, ``group`` and ``id``. Without a column of splits these are read from the files' names,
-as the hub has it (``train-00000-of-00002.parquet``, ``data/validation-...``).
+as the hub has it (``train-00000-of-00002.parquet``, ``data/validation-...``); a file whose name says none, where
+those of others do, must have that column.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from interp.data.contrast import PAPER, Contrast
 from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
-from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet, silence_of
+from interp.data.parquet import columns_of, encoded_images, fetch_parquet, image_column, open_parquet, silence_of
 from interp.data.words import NO_TEXT
 from interp.errors import quoted
 
@@ -36,8 +37,8 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
         One pair for each row, in the order of the splits and of the rows.
 
     Raises:
-        DataError: the hub cannot be reached or has no such set; it has no parquet files, or lacks a column; or a row
-            is unusable.
+        DataError: the hub cannot be reached or has no such set; it has no parquet files, or lacks a column; a row is
+            unusable, or of no split.
     """
     repo, _, revision = where.partition("@")
     advice = "download it elsewhere, and give it as csv:FILE"
@@ -49,7 +50,7 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
         raise DataError(f"the data set '{repo}' of the hub has no parquet files; {advice}")
     pairs: list[Pair] = []
     images: dict[str, tuple[Callable[[int], bytes], int]] = {}
-    for split, some in _by_split(folder, files).items():
+    for split, some in _by_split(folder, files, f"hf:{where}").items():
         rows = open_parquet(some, f"hf:{where}")
         read = encoded_images(rows, image_column(rows.features, f"hf:{where}"), folder)
         for number, pair in enumerate(_pairs(rows, f"hf:{where}", split, contrast or PAPER)):
@@ -68,14 +69,25 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
     )  # fmt: skip
 
 
-def _by_split(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Which files are of which split; all are of `WHOLE` if no name says it."""
-    found: dict[str, list[Path]] = {name: [] for name in SPLITS}
+def _by_split(folder: Path, files: Sequence[Path], where: str) -> dict[str, list[Path]]:
+    """Which files are of which split; of `WHOLE` are those whose names say none.
+
+    Raises:
+        DataError: names say it of some files only, and another one has no column that does.
+    """
+    found: dict[str, list[Path]] = {name: [] for name in (*SPLITS, WHOLE)}
     for file in files:
-        if (named := NAME.search(file.relative_to(folder).as_posix())) is not None:
-            found[CALLED[named[1]]].append(file)
+        named = NAME.search(file.relative_to(folder).as_posix())
+        found[WHOLE if named is None else CALLED[named[1]]].append(file)
     kept = {name: some for name, some in found.items() if some}
-    return kept or {WHOLE: list(files)}
+    for file in found[WHOLE] if len(kept) > 1 else ():
+        if "split" not in (name.strip().lower() for name in columns_of(file, where)):
+            name = file.relative_to(folder).as_posix()
+            raise DataError(
+                f"'{where}' has {quoted(name)}, of whose rows neither its name says the split, as other files' names "
+                "do, nor a column 'split'; add that column, or give what you want of it as csv:FILE"
+            )
+    return kept
 
 
 def _pairs(rows: Any, where: str, split: str, contrast: Contrast) -> list[Pair]:

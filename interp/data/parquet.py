@@ -73,6 +73,16 @@ def open_parquet(files: Sequence[Path], where: str) -> Any:
         ) from error
 
 
+def columns_of(file: Path, where: str) -> list[str]:
+    """The names of a parquet file's columns; raises `DataError` if it cannot be read."""
+    from pyarrow import parquet
+
+    try:
+        return [str(name) for name in parquet.read_schema(file).names]
+    except Exception as error:
+        raise DataError(f"cannot read the parquet files of '{where}': {first_line(error)}") from error
+
+
 def image_column(features: Any, where: str) -> str:
     """The first column of images; raises `DataError` if there is none."""
     import datasets

@@ -66,6 +66,26 @@ def test_splits_are_those_of_the_files_names(hub: Path, tmp_path: Path):
     assert again.fingerprint == pairs.fingerprint
 
 
+def test_no_file_is_passed_over(hub: Path):
+    """Neither its name nor those of others decide whether a file is used, if it says the split of each row."""
+    write(hub / "data" / "train-00000-of-00001.parquet", 3)
+    write(hub / "data" / "more.parquet", 2, start=10)
+    assert said("hf:me/mine") == (
+        "'hf:me/mine' has 'data/more.parquet', of whose rows neither its name says the split, as other files' names "
+        "do, nor a column 'split'; add that column, or give what you want of it as csv:FILE"
+    )
+    write(hub / "data" / "more.parquet", 2, FEATURES | {" Split": datasets.Value("string")}, start=10,
+          **{" Split": ["test", "dev"]})  # fmt: skip
+    pairs = load_pairs("hf:me/mine")
+    assert [(pair.id, pair.split, pair.positive) for pair in pairs.pairs] == [
+        *((f"train/{i}", "train", f"description {i}") for i in range(3)),
+        ("all/0", "test", "description 10"), ("all/1", "val", "description 11"),
+    ]  # fmt: skip
+    assert pairs.open_image(pairs.pairs[4]).getpixel((0, 0)) == (55, 0, 200)
+    (hub / "data" / "other.parquet").write_bytes(b"PAR1")
+    assert "cannot read the parquet files of 'hf:me/mine'" in said("hf:me/mine")
+
+
 def test_columns_of_splits_groups_and_ids(hub: Path):
     more = {"split": datasets.Value("string"), "group": datasets.Value("int64"), "ID": datasets.Value("string")}
     write(
