@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PureWindowsPath
 from typing import Any
 
 from interp.data.contrast import Contrast
 from interp.errors import shown
 from interp.measures import evaluation_schema
+from interp.runs.folder import SEALED
 from interp.show.markup import escape
+from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
-from training.evaluation.measures import Number
 
 HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
 LIMITS = """\
@@ -28,14 +29,15 @@ LIMITS = """\
 
 
 def model_card(
-    model: EvaluatedModel, numbers: Sequence[Number], contrast: Contrast, *, form: str, licence: str | None,
+    model: EvaluatedModel, evaluation: Evaluation | None, contrast: Contrast, *, form: str, licence: str | None,
     result: Mapping[str, Any],
 ) -> str:  # fmt: skip
     """Markdown with the hub's header.
 
     Args:
         model: a fine-tuned run, or a base.
-        numbers: of its evaluation, if there is one.
+        evaluation: its own, if there is one.
+        contrast: that it was fine-tuned with.
         form: transformers or open_clip.
         licence: an identifier such as the hub's, if it is known.
         result: what the run's manifest says of the weights that were kept.
@@ -52,7 +54,7 @@ def model_card(
         "",
     ]
     lines += [*_made(model), "", "## How to load it", "", *_loading(form), "", "## What is known of it", ""]
-    lines += _results(numbers, contrast) or _of_training(result, contrast)
+    lines += _results(evaluation, contrast) or _of_training(evaluation, result, contrast)
     lines += ["", "## What these numbers do not show", "", LIMITS, "", "## Licence", ""]
     told = f"{licence}." if licence else "Not said: that of the base, of its training data and of yours decide."
     return "\n".join([*lines, told, ""])
@@ -93,13 +95,17 @@ def _loading(form: str) -> list[str]:
     return ["```python", *code, "```"]
 
 
-def _results(numbers: Sequence[Number], contrast: Contrast) -> list[str]:
-    """A table of the evaluation, each number with its interval."""
-    if not numbers:
+def _results(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
+    """A table of the evaluation, each number with its interval; nothing, if it has none (of an earlier version)."""
+    if evaluation is None or not evaluation.numbers:
         return []
-    schema = evaluation_schema(contrast)
-    rows = ["| task | of | measure | value | 95 % interval | n |", "| --- | --- | --- | ---: | ---: | ---: |"]
-    for one in numbers:
+    own, rows = evaluation.contrast, list[str]()
+    if any("contrast" in task for task in evaluation.settings.values()) and not own.agrees(contrast):
+        positive, negative = map(_plain, own.kinds)
+        rows += [f"It was evaluated with other kinds of text: {positive}, to be preferred to {negative}.", ""]
+    schema = evaluation_schema(own)
+    rows += ["| task | of | measure | value | 95 % interval | n |", "| --- | --- | --- | ---: | ---: | ---: |"]
+    for one in evaluation.numbers:
         unit = schema[one.measure].unit
         value, low, high = (unit.text(number) for number in (one.value, one.low, one.high))
         interval = "" if one.low != one.low else f"[{low} {high}]"  # NaN
@@ -108,9 +114,14 @@ def _results(numbers: Sequence[Number], contrast: Contrast) -> list[str]:
     return rows
 
 
-def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
+def _of_training(evaluation: Evaluation | None, result: Mapping[str, Any], contrast: Contrast) -> list[str]:
     """What the last look at val said, where nothing else is known."""
     said = "It was not evaluated on held-out data: `python -m training.evaluate --model RUN` does so, with intervals."
+    if evaluation is not None and evaluation.version < SEALED:
+        said = (
+            "It was evaluated on held-out data by an earlier version, whose numbers differ and have no intervals: "
+            "remove `RUN/evaluation`, and make it again with `python -m training.evaluate --model RUN`."
+        )
     if not math.isfinite(float(result.get("preference", math.nan))):
         return [said]
     share = 100 * float(result["preference"])

@@ -112,17 +112,16 @@ def export(config: ExportConfig) -> int:
 def _card(config: ExportConfig, who: EvaluatedModel) -> str:
     from interp.data.contrast import PAPER, Contrast
     from training.card import model_card
-    from training.evaluation.compare import read
-    from training.evaluation.measures import Number
+    from training.evaluation.compare import Evaluation, read
 
-    numbers: list[Number] = []
+    evaluation: Evaluation | None = None
     result: dict[str, Any] = {}
     contrast = Contrast(*who.settings["contrast"]) if "contrast" in who.settings else PAPER
     if who.is_run:
         result = RunFolder(Path(config.model)).manifest_as(TuningManifest).get("result", {})
         if (Path(config.model) / "evaluation" / "manifest.json").is_file():
-            numbers = list(read(Path(config.model)).numbers)
-    return model_card(who, numbers, contrast, form=config.format, licence=config.license, result=result)
+            evaluation = read(Path(config.model))
+    return model_card(who, evaluation, contrast, form=config.format, licence=config.license, result=result)
 
 
 def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,9 @@ from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
 from interp.data.contrast import Contrast
 from interp.interventions.rotation import Rotation
+from interp.runs.folder import SEALED
 from tests.oracles.plain_forward import one_line, random_texts
+from tests.run_folders import reseal
 from training.card import model_card
 from training.evaluate import main as evaluate
 from training.evaluation.evaluated_model import EvaluatedModel
@@ -125,6 +128,38 @@ def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.C
     capsys.readouterr()
 
 
+def test_the_card_of_a_run_that_was_evaluated_with_other_kinds(run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluation"))
+    lines = ["image,Alt,title,split"]
+    for i in range(18):
+        Image.new("RGB", (40, 30), (14 * i, 0, 0)).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,a red star of size {i},the {i} at the harbour,{('train', 'val', 'test')[i % 3]}")
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    data = ["--data", f"csv:{tmp_path / 'pairs.csv'}", "--kinds", "Alt,title"]
+    assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none", *data]) == 0
+    assert export([str(copy), "--out", str(tmp_path / "out")]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "# A CLIP that scores a description above a caption of the same image" in card
+    assert "It was evaluated with other kinds of text: Alt, to be preferred to title." in card
+    assert "| concadia | test | mean Alt score |" in card
+
+
+def test_the_card_of_a_run_that_an_earlier_version_evaluated(run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluation"))
+    assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none"]) == 0
+    manifest = json.loads((copy / "evaluation" / "manifest.json").read_text())
+    manifest["settings"]["version"] = SEALED - 1
+    (copy / "evaluation" / "manifest.json").write_text(json.dumps(manifest))
+    reseal(copy / "evaluation")
+    assert export([str(copy), "--out", str(tmp_path / "out")]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "not evaluated" not in card
+    assert "It was evaluated on held-out data by an earlier version, whose numbers differ and have no intervals" in card
+    assert "remove `RUN/evaluation`, and make it again with `python -m training.evaluate --model RUN`" in card
+
+
 def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):
     assert export([small.name, "--out", str(tmp_path / "base")]) == 0
     card = (tmp_path / "base" / "README.md").read_text()
@@ -145,7 +180,7 @@ def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
             settings,
             {"base": named, "tokenizer": None},
         )
-        card = model_card(who, [], Contrast("a\n# b", "<c>"), form="transformers", licence=None, result={})
+        card = model_card(who, None, Contrast("a\n# b", "<c>"), form="transformers", licence=None, result={})
         assert f"- base: {shown}" in card
         assert "- data: `csv:my.csv`" in card
         assert header(card).get("base_model") == ("me/mine" if named.startswith("me/") else None)

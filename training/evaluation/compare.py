@@ -86,7 +86,8 @@ def read(path: Path) -> Evaluation:
     settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
     details = {task: cell.get("details", {}) for task, cell in cells.items()}
     norms = details.get("norms", {})
-    kinds = next((own["contrast"] for own in settings.values() if "contrast" in own), PAPER.kinds)
+    held = [settings[task] for task in manifest.get("tasks", cells)]  # others may be of another contrast
+    kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
     return Evaluation(
         {**manifest["about"]}, values if version >= SEALED else _of_table(folder), folder, settings,
         norms.get("words", {}), norms.get("ratings", {}),

@@ -365,3 +365,17 @@ def test_rows_of_no_value_are_still_rows(tmp_path: Path):
     full = evaluated(tmp_path / "full", {PREFERENCE: 0.5})
     assert lines(compare([full, empty], None))["behavioral, LoRA (n = 1)"] == ["-"]
     assert pd.read_csv(StringIO((full / "results.csv").read_text()))["n"].tolist() == [9]
+
+
+def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
+    """Of a folder in which an earlier task was evaluated with other kinds of text."""
+    facts = {"name": "x", "label": "base", "base": "b", "group": "base", "seed": 0}
+    for task, measure, kinds in (
+        ("concadia", "preference", ["description", "caption"]), ("transfer", "retrieval Alt", ["Alt", "title"])
+    ):  # fmt: skip
+        number = Number(task, "test", measure, 0.5, 9)
+        job = Job(task, {"contrast": kinds}, lambda number=number: TaskResult([number]))
+        carry_out(Plan(tmp_path, {"kind": "evaluation", "version": VERSION, "model": "x"}, facts, (job,), ()))
+    found = read(tmp_path)
+    assert found.contrast.kinds == ("Alt", "title")
+    assert [number.measure for number in found.numbers] == ["retrieval Alt"]
