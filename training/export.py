@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 PROG = "python -m training.export"
 FORMATS = ("transformers", "open_clip")
+COMPARED = {  # open_clip itself, which need not be installed, does not load what was written
+    "transformers": "read again, its embeddings",
+    "open_clip": "embeddings with the weights, read again,",
+}
 CARD, ROTATION = "README.md", "rotation.safetensors"
 DESCRIPTION = """\
 Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, beside a card
@@ -97,8 +101,7 @@ def export(config: ExportConfig) -> int:
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write '{out}': {getattr(error, 'strerror', None) or error}") from error
     print(
-        f"{config.model} is in {out}, as {config.format} reads it; read again, its embeddings differ by "
-        f"{difference:.1e}"
+        f"{config.model} is in {out}, as files of {config.format}; {COMPARED[config.format]} differ by {difference:.1e}"
     )
     if config.push is not None:
         try:
@@ -142,7 +145,10 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
 
 
 def _difference(clip: Clip, form: str, folder: Path) -> float:
-    """How far the embeddings of a few random inputs are from those of the files, read without this package's loader."""
+    """How far the embeddings of a few random inputs are from those of the files.
+
+    Those of transformers are loaded by it; of open_clip's the weights alone are read, into transformers' model.
+    """
     import torch
     from transformers import CLIPModel
 

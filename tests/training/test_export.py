@@ -55,7 +55,7 @@ def header(card: str) -> dict[str, object]:
 def test_transformers_loads_it_alone(run: Path, tuned: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "models" / "mine"
     assert export([str(run), "--out", str(out)]) == 0
-    assert re.search(r"read again, its embeddings differ by \d", capsys.readouterr().out)
+    assert re.search(r"as files of transformers; read again, its embeddings differ by \d", capsys.readouterr().out)
     processor, model = AutoProcessor.from_pretrained(out), CLIPModel.from_pretrained(out).eval()
     texts = random_texts(4, 0)
     images = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (50, 70, 3), dtype=np.uint8)) for i in range(3)]
@@ -87,10 +87,12 @@ def test_a_process_that_does_not_know_this_package(run: Path, tuned: Clip, tmp_p
     torch.testing.assert_close(found, embed_texts(tuned, ["a red circle"])[0], rtol=0, atol=1e-6)
 
 
-def test_open_clips_files(run: Path, tuned: Clip, tmp_path: Path):
+def test_open_clips_files(run: Path, tuned: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The weights by open_clip's names are the model's, and the configuration has what they do not say."""
     out = tmp_path / "out"
     assert export([str(run), "--format", "open_clip", "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"as files of open_clip; embeddings with the weights, read again, differ by \d", told)
     config = json.loads((out / "open_clip_config.json").read_text())
     state = load_file(out / "open_clip_model.safetensors")
     text, vision = (tuned.model.config.text_config, tuned.model.config.vision_config)
