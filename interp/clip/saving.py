@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from interp.clip.model import Clip
 from interp.clip.open_clip import CONFIG, to_open_clip, to_transformers
+from interp.errors import quoted, shown
 from interp.models.errors import ModelError
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic
@@ -14,6 +16,9 @@ from interp.tensors import Tensor
 
 OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 VOCABULARY = 49_408  # of OpenAI's tokenizer, which open_clip brings along
+STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # of preprocessing, all of which open_clip does
+INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> what open_clip calls it
+INSTEAD = "write the model for transformers instead"
 
 
 def save_transformers(clip: Clip, folder: Path) -> None:
@@ -26,10 +31,11 @@ def save_open_clip(clip: Clip, folder: Path) -> None:
     """The weights by open_clip's names, and the `open_clip_config.json` that ``local-dir:FOLDER`` and the hub take.
 
     Raises:
-        ModelError: open_clip has no such model: other activations, or layer norms with another epsilon.
+        ModelError: open_clip has no such model, would give it other pixels, or read its texts elsewhere than at EOT.
     """
     from safetensors.torch import save
 
+    _check_tokenizer(clip)
     content = {"model_cfg": _model(clip), "preprocess_cfg": _preprocessing(clip)}
     flat = {key: value.cpu().contiguous() for key, value in to_open_clip(clip.model.state_dict()).items()}
     write_atomic(folder / OPEN_CLIP_WEIGHTS, save(flat, metadata={"format": "pt"}))
@@ -63,12 +69,45 @@ def _model(clip: Clip) -> dict[str, Any]:
 
 
 def _preprocessing(clip: Clip) -> dict[str, Any]:
-    processor = clip.processor
-    interpolation = {2: "bilinear", 3: "bicubic"}.get(int(processor.resample))
+    """What open_clip has to be told of its preprocessing; `ModelError` if it would give other pixels.
+
+    It resizes the shorter side to that of the vision tower, cuts out the middle, divides by 255 and normalizes.
+    """
+    given, side = clip.processor.to_dict(), int(clip.model.vision_model.embeddings.image_size)
+    if off := [step for step in STEPS if not given[step]]:
+        raise ModelError(f"the image preprocessing of '{clip.name}' has {off[0]} off, which open_clip does; {INSTEAD}")
+    if given.get("do_pad"):
+        raise ModelError(f"the image preprocessing of '{clip.name}' has do_pad on, which open_clip does not; {INSTEAD}")
+    for key, wanted in (("size", {"shortest_edge": side}), ("crop_size", {"height": side, "width": side})):
+        if (found := {name: value for name, value in given[key].items() if value is not None}) != wanted:
+            raise ModelError(
+                f"the image preprocessing of '{clip.name}' has {key} = {found}, that of open_clip {wanted}, for its "
+                f"vision tower takes {side} x {side} pixels; {INSTEAD}"
+            )
+    factor, resample = given["rescale_factor"], given["resample"]
+    if not isinstance(factor, (int, float)) or not math.isclose(factor, 1 / 255, rel_tol=1e-6):
+        raise ModelError(
+            f"the image preprocessing of '{clip.name}' has rescale_factor = {shown(factor)}, that of open_clip 1/255; "
+            f"{INSTEAD}"
+        )
+    interpolation = INTERPOLATIONS.get(resample) if isinstance(resample, int) else None
     if interpolation is None:
-        raise ModelError(f"open_clip does not resize images by PIL's filter {int(processor.resample)}")
-    return {"mean": list(processor.image_mean), "std": list(processor.image_std), "interpolation": interpolation,
-            "resize_mode": "shortest"}  # fmt: skip
+        raise ModelError(f"open_clip does not resize images by PIL's filter {shown(resample)}; {INSTEAD}")
+    each = {key: given[f"image_{key}"] for key in ("mean", "std")}
+    each = {key: [value] * 3 if isinstance(value, (int, float)) else list(value) for key, value in each.items()}
+    return {**each, "interpolation": interpolation, "resize_mode": "shortest"}
+
+
+def _check_tokenizer(clip: Clip) -> None:
+    """Raise `ModelError` if the highest id of a text, at which open_clip reads it, is not that of EOT."""
+    ids = dict(clip.tokenizer.get_vocab())
+    token = max(ids, key=ids.__getitem__)
+    if ids[token] != clip.eot:
+        what = "fills texts up with" if token == clip.tokenizer.pad_token else "also has"
+        raise ModelError(
+            f"open_clip reads a text at its highest token, which must be the end of text; the tokenizer of "
+            f"'{clip.name}' ends texts with {clip.eot} and {what} {ids[token]} ({quoted(token)}); {INSTEAD}"
+        )
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:

@@ -14,15 +14,16 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import AutoProcessor, CLIPModel
+from transformers import AutoProcessor, CLIPConfig, CLIPModel
 
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
+from interp.clip.toy_model import load_tokenizer
 from interp.data.contrast import Contrast
 from interp.interventions.rotation import Rotation
 from interp.runs.folder import SEALED
-from tests.oracles.plain_forward import one_line, random_texts
+from tests.oracles.plain_forward import one_line, random_clip, random_texts
 from tests.run_folders import reseal
 from training.card import model_card
 from training.evaluate import main as evaluate
@@ -205,3 +206,72 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert export(arguments) == 2
         assert said in one_line(capsys)
         assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The folder of a small CLIP with random weights, to be changed."""
+    return random_clip(tmp_path / "base", text_layers=1, vision_layers=1)
+
+
+def refused_for_open_clip(base: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Why a model, which transformers' files can hold, is not written for open_clip."""
+    models = base.parent / "models"
+    assert export([str(base), "--out", str(models / "other")]) == 0
+    capsys.readouterr()
+    assert export([str(base), "--format", "open_clip", "--out", str(models / "out")]) == 2
+    assert [path.name for path in models.iterdir()] == ["other"]
+    line = one_line(capsys).strip()
+    assert line.endswith("write the model for transformers instead")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"do_resize": False}, "do_resize off, which open_clip does"),
+        ({"do_center_crop": False, "size": {"height": 64, "width": 64}}, "do_center_crop off, which open_clip does"),
+        ({"do_rescale": False}, "do_rescale off, which open_clip does"),
+        ({"do_normalize": False}, "do_normalize off, which open_clip does"),
+        ({"do_pad": True, "pad_size": {"height": 64, "width": 64}}, "do_pad on, which open_clip does not"),
+        ({"size": {"shortest_edge": 72}}, "size = {'shortest_edge': 72}, that of open_clip {'shortest_edge': 64}"),
+        ({"size": {"height": 64, "width": 64}}, "size = {'height': 64, 'width': 64}, that of open_clip"),
+        ({"rescale_factor": 1 / 127.5}, "rescale_factor = 0.00784313725490196, that of open_clip 1/255"),
+        ({"rescale_factor": [1 / 255]}, "rescale_factor = [0.00392156862745098], that of open_clip 1/255"),
+        ({"resample": 0}, "open_clip does not resize images by PIL's filter 0"),
+    ],
+)
+def test_images_that_open_clip_would_make_others_of(
+    base: Path, change: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+):
+    file = base / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert said in refused_for_open_clip(base, capsys)
+
+
+def test_one_mean_for_all_channels(base: Path, tmp_path: Path):
+    file = base / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"image_mean": 0.25, "resample": 2}))
+    assert export([str(base), "--format", "open_clip", "--out", str(tmp_path / "out")]) == 0
+    config = json.loads((tmp_path / "out" / "open_clip_config.json").read_text())
+    assert config["preprocess_cfg"] == {
+        "mean": [0.25] * 3, "std": [0.5] * 3, "interpolation": "bilinear", "resize_mode": "shortest"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("special", [{"pad_token": "<pad>"}, {"extra_special_tokens": ["<more>"]}])
+def test_texts_that_open_clip_would_read_elsewhere(
+    base: Path, special: dict[str, object], capsys: pytest.CaptureFixture[str]
+):
+    tokenizer, config = load_tokenizer(), CLIPConfig.from_pretrained(base)
+    eot = tokenizer.eos_token_id
+    tokenizer.add_special_tokens(special)
+    config.text_config.vocab_size = len(tokenizer)
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    ids = torch.tensor(tokenizer(["a star", "a red star of size 3"], padding=True)["input_ids"])
+    padded = "pad_token" in special
+    assert (ids.argmax(1) == (ids == eot).int().argmax(1)).all() != padded  # where open_clip reads a text
+    does = "fills texts up with 2914 ('<pad>')" if padded else "also has 2914 ('<more>')"
+    assert f"ends texts with {eot} and {does}" in refused_for_open_clip(base, capsys)
