@@ -52,7 +52,8 @@ def _model(clip: Clip) -> dict[str, Any]:
         if config.layer_norm_eps != 1e-5:
             raise ModelError(f"open_clip's layer norms have an epsilon of 1e-5, that of the {tower} tower is "
                              f"{config.layer_norm_eps:g}")  # fmt: skip
-    own = {} if text.vocab_size == VOCABULARY else {"hf_tokenizer_name": "./"}  # the files beside it
+    brought = len(clip.tokenizer) == text.vocab_size == VOCABULARY
+    own = {} if brought else {"hf_tokenizer_name": "./"}  # the files beside it
     return {
         "embed_dim": clip.embed_dim, "quick_gelu": activations == {"quick_gelu"},
         "vision_cfg": {

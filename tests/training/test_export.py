@@ -259,6 +259,17 @@ def test_one_mean_for_all_channels(base: Path, tmp_path: Path):
     }  # fmt: skip
 
 
+def test_a_smaller_tokenizer_than_open_clips_own_is_taken_along(base: Path, tmp_path: Path):
+    """As many rows as OpenAI's tokenizer has tokens do not make it the model's."""
+    config = CLIPConfig.from_pretrained(base)
+    config.text_config.vocab_size = 49_408
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(base)
+    assert export([str(base), "--format", "open_clip", "--out", str(tmp_path / "out")]) == 0
+    written = json.loads((tmp_path / "out" / "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
+    assert (written["vocab_size"], written["hf_tokenizer_name"]) == (49_408, "./")
+
+
 @pytest.mark.parametrize("special", [{"pad_token": "<pad>"}, {"extra_special_tokens": ["<more>"]}])
 def test_texts_that_open_clip_would_read_elsewhere(
     base: Path, special: dict[str, object], capsys: pytest.CaptureFixture[str]
