@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,27 @@ VOCABULARY = 49_408  # of OpenAI's tokenizer, which open_clip brings along
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # of preprocessing, all of which open_clip does
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> what open_clip calls it
 INSTEAD = "write the model for transformers instead"
+# Settings that may hold words or mappings. Of all others only numbers are written, for anything else may name a folder
+# of this machine: transformers keeps whatever a model's files say, and where it has them from.
+TOKENS = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask"))
+WORDED = {
+    "config.json": ("architectures", "dtype", "hidden_act", "model_type", "transformers_version"),
+    "preprocessor_config.json": ("image_processor_type", "resample", "size", "crop_size", "pad_size"),
+    "tokenizer_config.json": (
+        "tokenizer_class", "padding_side", "truncation_side", "added_tokens_decoder", "additional_special_tokens",
+        "extra_special_tokens", *TOKENS,
+    ),
+}  # fmt: skip
+TOWERS, OF_TOWERS = ("text_config", "vision_config"), ("dtype", "hidden_act", "model_type")
 
 
 def save_transformers(clip: Clip, folder: Path) -> None:
-    """Weights, configuration, tokenizer and image processing, as `save_pretrained` writes them."""
-    for part in (clip.model, clip.tokenizer, clip.processor):
+    """Weights, configuration, tokenizer and image processing, as `save_pretrained` writes them, without what may name a
+    folder of this machine."""
+    for part in (clip.model, clip.processor):
         part.save_pretrained(folder)
+    _save_tokenizer(clip, folder)
+    _clear(folder)
 
 
 def save_open_clip(clip: Clip, folder: Path) -> None:
@@ -40,7 +57,32 @@ def save_open_clip(clip: Clip, folder: Path) -> None:
     flat = {key: value.cpu().contiguous() for key, value in to_open_clip(clip.model.state_dict()).items()}
     write_atomic(folder / OPEN_CLIP_WEIGHTS, save(flat, metadata={"format": "pt"}))
     write_atomic(folder / CONFIG, to_json(content))
-    clip.tokenizer.save_pretrained(folder)
+    _save_tokenizer(clip, folder)
+    _clear(folder)
+
+
+def _save_tokenizer(clip: Clip, folder: Path) -> None:
+    # A template for chats then lies among the settings, not in a file of its own.
+    clip.tokenizer.save_pretrained(folder, save_jinja_files=False)
+
+
+def _clear(folder: Path) -> None:
+    """Take out of the settings in a folder what may name another folder."""
+    for name, worded in WORDED.items():
+        if (path := folder / name).is_file():
+            kept = _cleared(json.loads(path.read_text("utf-8")), worded)
+            write_atomic(path, json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+
+
+def _cleared(settings: Mapping[str, Any], worded: Collection[str]) -> dict[str, Any]:
+    towers = {key: _cleared(settings[key], OF_TOWERS) for key in TOWERS if isinstance(settings.get(key), Mapping)}
+    numbers = {key for key, value in settings.items() if key.isidentifier() and _is_number(value)}
+    return {key: value for key, value in settings.items() if key in worded or key in numbers} | towers
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number, a truth value, nothing, or a list of these."""
+    return all(one is None or isinstance(one, (int, float)) for one in (value if isinstance(value, list) else [value]))
 
 
 def _model(clip: Clip) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import AutoProcessor, CLIPConfig, CLIPModel
+from transformers import AutoProcessor, AutoTokenizer, CLIPConfig, CLIPModel
 
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
@@ -206,6 +206,45 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert export(arguments) == 2
         assert said in one_line(capsys)
         assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("form", ["transformers", "open_clip"])
+def test_no_folder_of_this_machine_is_in_what_is_written(base: Path, tmp_path: Path, form: str):
+    """Neither the model's own, nor one that its files name, in whatever setting."""
+    there = "/home/someone/private"
+    anywhere: dict[str, object] = {
+        "_name_or_path": there, "name_or_path": there, "cache_dir": there, "mine": there, "listed": [there],
+        "nested": {"deep": [{"er": there}]}, there: True, "processor_class": there, "problem_type": there,
+    }  # fmt: skip
+    more: dict[str, dict[str, object]] = {
+        "config.json": {"id2label": {"0": there, "1": "b"}},
+        "preprocessor_config.json": {"feature_extractor_type": there, "image_processor_file": there},
+        "tokenizer_config.json": {
+            "special_tokens_map_file": f"{there}/special_tokens_map.json", "tokenizer_file": f"{there}/tokenizer.json",
+            "vocab_file": there, "init_kwargs": {"name_or_path": there}, "chat_template": f"{{# {there} #}}",
+            "errors": there, "backend": there,
+        },
+    }  # fmt: skip
+    clip = load_clip(str(base))
+    for name, own in more.items():
+        content = json.loads((base / name).read_text()) | anywhere | own
+        for tower in ("text_config", "vision_config"):
+            if name == "config.json":
+                content[tower] |= anywhere | {"architectures": [there]}
+        (base / name).write_text(json.dumps(content))
+    out = tmp_path / "models" / "out"
+    assert export([str(base), "--format", form, "--out", str(out)]) == 0
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert len(files) >= 5
+    for path in files:
+        for folder in (there, str(base), str(tmp_path)):
+            assert folder.encode() not in path.read_bytes(), path
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    texts = random_texts(4, 0)
+    assert tokenizer(texts)["input_ids"] == clip.tokenizer(texts)["input_ids"]
+    assert tokenizer.model_max_length == clip.tokenizer.model_max_length
+    if form == "transformers":
+        assert load_clip(str(out)).fingerprint == clip.fingerprint
 
 
 @pytest.fixture
