@@ -18,6 +18,7 @@ from interp.options import (
     SourceOptions,
     TransferOptions,
 )
+from training.trackers import TrackerOptions, check_trackers
 
 TASKS = ("concadia", "transfer", "blv", "norms")
 MOST_RANK = 4096  # of adapters
@@ -26,7 +27,7 @@ ROWS_OF_A_PAIR = 2  # of a batch or a sample
 
 
 @dataclass(frozen=True)
-class FinetuneConfig(SourceOptions, ModelOptions, DataOptions):
+class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     """The fine-tuning."""
 
     objective: Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"] = option(
@@ -130,6 +131,7 @@ def check(config: FinetuneConfig) -> None:
         raise UserError(f"--calibration-weight must be 0 or more, not {config.calibration_weight}")
     if config.objective == "behavioral" and config.rotation is not None:
         raise UserError("--rotation is of no use to the behavioral objective; leave it out")
+    check_trackers(config.log_with)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Literal
 from interp.cli import option
 from interp.errors import UserError
 from interp.options import DataOptions, EngineOptions, ModelOptions, TransferOptions
+from training.trackers import TrackerOptions
 
 PATIENCE = 10.0  # seconds that a command has to end before it is killed
 # name -> options; the first line of each table is the base
@@ -25,7 +26,7 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions):
+class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, TrackerOptions):
     """The experiments."""
 
     preset: Literal["toy", "paper"] = option("toy", "settings of the fine-tunings", choices=("toy", "paper"))
@@ -77,7 +78,7 @@ class Experiment:
             most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
             self._call(
                 "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, *bad, "--seed", str(self.seed),
-                "--out", str(self.folder), "--resume", threads=threads,
+                "--log-with", config.log_with, "--out", str(self.folder), "--resume", threads=threads,
             )  # fmt: skip
             own = ["--model", str(self.folder), "--trust-run", "--out", str(self.folder / "evaluation")]
         else:

@@ -14,8 +14,10 @@ from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
 from interp.models.names import check_named
 from training.config import FinetuneConfig, check, preset
+from training.trackers import FILES
 
 PROG = "python -m training.finetune"
+LOGS = "logs"  # of the run folder
 DESCRIPTION = """\
 Fine-tune a CLIP to score the description of an image above its caption (Zur et al. 2024), with one of four objectives:
   * behavioral: the description must score higher than the caption;
@@ -35,6 +37,9 @@ examples:
       the authors' settings, on all the GPUs that accelerate is configured for
   tensorboard --logdir runs
       curves of losses, preference accuracy and IIA
+  python -m training.finetune --log-with tensorboard,wandb --out runs/iit-das
+      the same curves in Weights & Biases too, as a run iit-das of the project clip-descriptions (extra wandb; first
+      wandb login, or WANDB_MODE=offline); a run that goes on with --resume is a new one there, of the same name
 
 files in the run folder:
   adapter_model.safetensors   LoRA weights, as peft writes them; or model.safetensors with --tuning full
@@ -65,14 +70,18 @@ def finetune(config: FinetuneConfig) -> int:
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
     from interp.runs.folder import check_folder
-    from training.curves import Curves
     from training.loop import total_steps
+    from training.trackers import make_trackers
     from training.tune import check_site, tune
 
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
     check_folder(out)
+    logs = out / LOGS
+    trackers = make_trackers(config.log_with, logs)
     try:
-        accelerator = Accelerator(cpu=config.cpu, mixed_precision=config.mixed_precision, log_with=Curves(out / "logs"))
+        accelerator = Accelerator(
+            cpu=config.cpu, mixed_precision=config.mixed_precision, log_with=trackers, project_dir=logs
+        )
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
@@ -111,9 +120,10 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
     own = f" {shlex.join(words)}" if words else ""
     trust = " --trust-run" if config.tuning == "lora" and (config.model, config.tokenizer) != ("toy", None) else ""
     all_of_it = trust or (" --trust-run" if config.data != "toy" else "")
+    drawn = f"; or: tensorboard --logdir {out}" if FILES in config.log_with else ""
     return (
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
-        f"look at  {out / 'history.csv'}: losses, preference and IIA; or: tensorboard --logdir {out}\n"
+        f"look at  {out / 'history.csv'}: losses, preference and IIA{drawn}\n"
         f"go on    python -m training.evaluate --model {out}{all_of_it}\n"
         f"         python -m interp.sweep --objective das --model {out}{own}{trust}"
     )

@@ -32,6 +32,7 @@ from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
 from training.objectives import Learner, behavioral_loss, calibrated_loss, joint_loss
 from training.shares import Share
+from training.trackers import start_trackers
 from training.tuning import save_weights
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def train(
         progress = load_checkpoint(folder / CHECKPOINT, learner, optimizer)
         if accelerator.scaler is not None and progress.scaler:
             accelerator.scaler.load_state_dict(progress.scaler)
-    accelerator.init_trackers("")
+    start_trackers(accelerator, folder)
     order = Order.of(config, len(task.train))
     every, steps = config.look_every or order.per_epoch, total_steps(config, len(task.train))
 

@@ -21,6 +21,7 @@ from interp.errors import UserError, without_number
 from interp.hub import HubError, Kind, ask_hub
 from interp.runs.files import LOCK, check_tree
 from training.experiment import RECIPES, Experiment, PaperConfig
+from training.trackers import check_trackers
 
 PROG = "python -m training.paper"
 DESCRIPTION = """\
@@ -63,6 +64,7 @@ def paper(config: PaperConfig) -> int:
     Raises:
         UserError: something is missing, or a run failed.
     """
+    check_trackers(config.log_with)
     import torch
     from tqdm import tqdm
 

@@ -36,7 +36,7 @@ VERSION = 4  # of run folders; raised whenever the same settings come to give ot
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
     "preset", "model", "tokenizer", "trust_run", "data", "kinds", "split", "limit", "rotation", "checkpoint_every",
-    "cpu", "out", "resume", "skip_bad_images",
+    "cpu", "out", "resume", "skip_bad_images", "log_with",
 )  # fmt: skip
 
 

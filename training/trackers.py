@@ -1,0 +1,109 @@
+"""Where the curves of a fine-tuning go: files for TensorBoard, and trackers that accelerate knows. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interp.cli import option
+from interp.errors import UserError, first_line, quoted
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from training.curves import Curves
+
+PROJECT = "clip-descriptions"
+FILES, NONE = "tensorboard", "none"
+# Trackers of accelerate, each called like its package -> what it calls the name of a run; Comet has its own.
+TRACKERS = {
+    "wandb": "name", "trackio": "name", "mlflow": "run_name", "clearml": "task_name", "swanlab": "experiment_name",
+    "aim": "experiment", "dvclive": "exp_name", "comet_ml": None,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrackerOptions:
+    """Curves."""
+
+    log_with: str = option(
+        FILES, f"where curves go, a list: {FILES} (files in the run folder), trackers of accelerate "
+        f"({', '.join(TRACKERS)}), or {NONE}. Nothing is sent unless a tracker is named; it gets losses, measures and "
+        "settings, and may add what it finds: wandb the command, folders and hardware of this machine, git, packages, "
+        "and what is printed", metavar="LIST",
+    )  # fmt: skip
+
+
+def check_trackers(log_with: str) -> list[str]:
+    """The names in the list, each once; none for no tracker at all.
+
+    Raises:
+        UserError: there is no such tracker, or its package is not installed.
+    """
+    names = list(dict.fromkeys(name.strip() for name in log_with.split(",")))
+    known = (FILES, *TRACKERS, NONE)
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"--log-with: there is no tracker {quoted(unknown[0])}; known: {', '.join(known)}")
+    if names == [NONE]:
+        return []
+    if NONE in names:
+        raise UserError(f"--log-with: {NONE} is no tracker at all; leave it out, or the others")
+    for name in names:
+        if name != FILES and not _is_installed(name):
+            package = "'clip-descriptions[wandb]'" if name == "wandb" else name
+            raise UserError(f"--log-with {name} needs the package {name}; install it with pip install {package}")
+    return names
+
+
+def _is_installed(package: str) -> bool:
+    """Whether there is a package, which a mere folder of that name, as trackers leave them, is not."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
+
+
+def make_trackers(log_with: str, folder: Path) -> list[str | Curves] | None:
+    """What `accelerate.Accelerator` takes as `log_with`.
+
+    Args:
+        folder: for files.
+
+    Raises:
+        UserError: as `check_trackers`; or accelerate does not take what is installed.
+    """
+    names = check_trackers(log_with)
+    from accelerate import __version__
+    from accelerate.tracking import get_available_trackers
+
+    from training.curves import Curves
+
+    there = {FILES, *map(str, get_available_trackers())}
+    if absent := [name for name in names if name not in there]:
+        raise UserError(
+            f"--log-with {absent[0]}: accelerate {__version__} does not take the {absent[0]} that is installed; "
+            f"bring both up to date with pip install --upgrade accelerate {absent[0]}"
+        )
+    return [Curves(folder) if name == FILES else name for name in names] or None
+
+
+def start_trackers(accelerator: Accelerator, folder: Path) -> None:
+    """Begin a run of each tracker, which is called like the run folder and told the run's settings.
+
+    These hold fingerprints of model and data in the place of names, so that no path of this machine leaves it.
+
+    Raises:
+        UserError: a tracker cannot begin; who uses it may have to log in first.
+    """
+    if not accelerator.log_with:
+        return
+    from interp.runs.folder import RunFolder  # here, so that a command's help need not load it
+
+    names = {name: {key: folder.name} for name, key in TRACKERS.items() if key is not None}
+    try:
+        accelerator.init_trackers(PROJECT, RunFolder(folder).settings, names)
+    except Exception as error:  # each tracker has its own
+        why = first_line(error).rstrip(".")
+        raise UserError(
+            f"--log-with: a tracker cannot start: {why}; mend that, or choose others, and go on with --resume"
+        ) from error
