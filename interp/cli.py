@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
-import math
 import os
-import re
 import shlex
 import sys
 import textwrap
@@ -18,19 +16,28 @@ from typing import Any, NoReturn, TypeVar
 
 from interp.errors import LONGEST, UserError, quoted, shown
 from interp.stopping import Stopped, as_stopped, status_of, stoppable
+from interp.values import named, real, whole
 
 Config = TypeVar("Config")
-MOST = 2**32 - 1  # the largest whole number that an option takes; seeds go no further
-LONGEST_PATH = 4096  # letters
 WIDTH = 140  # letters of the longest line of a table
+# Gives the options of an earlier run, from its name, the options that were typed, and what parses words before them.
+Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
+RUN_AGAIN = "--config"  # as a name of a value, which no field can have
+AGAIN_HELP = (
+    "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. --out "
+    "must be given, and what says where and how to work is not taken (--jobs, --engine, --resume, --log-with); models, "
+    "data and files that it names are loaded only with --trust-run, or if they are given here"
+)
 
 
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
+    source = ""  # of what is parsed, for errors, if it was not typed
+
     def error(self, message: str) -> NoReturn:
         """One line on standard error, exit status 2."""
-        self.exit(2, f"error: {shown(message, LONGEST)}; see {self.prog} --help\n")
+        self.exit(2, f"error: {self.source}{shown(message, LONGEST)}; see {self.prog} --help\n")
 
 
 def option(
@@ -48,16 +55,37 @@ def argument(text: str, *, metavar: str) -> Any:
 
 def parse(
     config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
-    preset: Callable[[Config], Mapping[str, Any]] | None = None,
+    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: Earlier[Config] | None = None,
 ) -> Config:  # fmt: skip
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
 
-    Options that are inherited stand in the help under the first sentence of the docstring of the class that declares
-    them.
-
     Args:
         preset: says which defaults follow from the options that were given; those that were given stay.
+        earlier: gives the options of the run that `--config` names, for which none were given.
     """
+    given = list(sys.argv[1:] if argv is None else argv)
+
+    def ready(words: Sequence[str], source: str = "") -> tuple[Config, str | None]:
+        parser = _parser(config, prog, description, epilog)
+        parser.source = source
+        if earlier is not None:
+            parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=AGAIN_HELP)
+        if preset is not None:
+            parser.set_defaults(**preset(_read(parser, config, words)[0]))
+        return _read(parser, config, words)
+
+    own, run = ready(given)
+    if run is None or earlier is None:
+        return own
+    try:
+        return earlier(run, own, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
+    except UserError as error:
+        Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
+
+
+def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
+    """One with all options, of which those that are inherited stand in the help under the first sentence of the
+    docstring of the class that declares them."""
     parser = Parser(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,27 +98,35 @@ def parse(
         if field.metadata.get("place"):
             group.add_argument(field.name, help=field.metadata["help"], metavar=field.metadata["metavar"])
             continue
-        flag = f"--{field.name.replace('_', '-')}"
         text, default = field.metadata["help"], field.default
         if isinstance(default, bool):
-            group.add_argument(flag, action="store_true", help=text)
+            group.add_argument(flag(field.name), action="store_true", help=text)
             continue
         shown = f"{text} (default: {default})" if default is not None else text
-        kind = {"int": _whole, "float": _real}.get(str(field.type).partition(" ")[0], str if default == "" else _named)
+        kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
-            flag, default=default, type=kind, help=shown.replace("%", "%%"), metavar=field.metadata["metavar"],
-            choices=field.metadata["choices"], nargs=field.metadata["nargs"],
+            flag(field.name), default=default, type=kind, help=shown.replace("%", "%%"),
+            metavar=field.metadata["metavar"], choices=field.metadata["choices"], nargs=field.metadata["nargs"],
         )  # fmt: skip
+    return parser
 
-    def read() -> Config:
-        values = vars(parser.parse_args(argv))
-        for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
-            parser.error(f"argument --{name.replace('_', '-')}: a value is expected")
-        return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
-    if preset is not None:
-        parser.set_defaults(**preset(read()))
-    return read()
+def _read(parser: Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
+    """What the words say, and the run that `--config` names."""
+    values = vars(parser.parse_args(words))
+    for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
+        parser.error(f"argument {flag(name)}: a value is expected")
+    run = values.pop(RUN_AGAIN, None)
+    return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}), run
+
+
+def flag(name: str) -> str:
+    """The option that a field is.
+
+    >>> flag("max_steps")
+    '--max-steps'
+    """
+    return f"--{name.replace('_', '-')}"
 
 
 def version_line() -> str:
@@ -99,37 +135,6 @@ def version_line() -> str:
         return f"clip-descriptions {metadata.version('clip-descriptions')}"
     except metadata.PackageNotFoundError:
         return "clip-descriptions, not installed"
-
-
-def _whole(text: str) -> int:
-    """An option that is a whole number; none is meant to be larger than the largest seed."""
-    if not re.fullmatch(r"\s*[+-]?\d+\s*", text):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number")
-    if len(text.strip()) > 20 or abs(int(text)) > MOST:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is beyond {MOST}, which cannot be meant")
-    return int(text)
-
-
-def _real(text: str) -> float:
-    """An option that is a finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number that can be used")
-    return value
-
-
-def _named(text: str) -> str:
-    """An option that is a name, a path or a list of these; none is empty, or longer than a path can be."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; leave the option out, or give it a value")
-    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not UTF-8; rename the file")
-    if len(text) > LONGEST_PATH:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; the most are {LONGEST_PATH}")
-    return text
 
 
 def _fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
@@ -152,8 +157,8 @@ def command_line(prog: str, config: Any) -> str:
         if field.metadata.get("place"):
             words.append(str(value))
         elif value is not None and value != field.default:
-            flag = f"--{field.name.replace('_', '-')}"
-            words += [flag] if value is True else [flag, *map(str, value if isinstance(value, tuple) else [value])]
+            values = [] if value is True else value if isinstance(value, tuple) else [value]
+            words += [flag(field.name), *map(str, values)]
     return f"{prog} {shlex.join(words)}".strip()
 
 
@@ -162,7 +167,7 @@ def require_positive(config: Any, *names: str, least: int = 1) -> None:
     for name in names:
         value = getattr(config, name)
         if value is not None and not value >= least:
-            raise UserError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
+            raise UserError(f"{flag(name)} must be at least {least}, not {value}")
 
 
 def require_at_most(config: Any, **most: int) -> None:
@@ -170,37 +175,7 @@ def require_at_most(config: Any, **most: int) -> None:
     for name, bound in most.items():
         value = getattr(config, name)
         if value is not None and value > bound:
-            raise UserError(f"--{name.replace('_', '-')} must be at most {bound}, not {value}")
-
-
-def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
-    """Read whole numbers and ranges, as in 6-12 or 2,4,8; sorted, each once.
-
-    >>> parse_ints("6-8,12", "--layers")
-    [6, 7, 8, 12]
-
-    Raises:
-        UserError: not numbers, a range that runs backwards, or a number below `low`.
-    """
-    given = f"{name} {shown(text)}"
-    found: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if max(len(first), len(last)) > 20:
-            raise UserError(f"{given}: {quoted(part.strip())} is beyond {MOST}, which cannot be meant")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UserError(f"{given}: {quoted(part.strip())} is neither a number nor a range; write 6-12 or 2,4,8")
-        start, stop = int(first), int(last) if dash else int(first)
-        if stop < start:
-            raise UserError(f"{given} runs backwards; write {stop}-{start}")
-        if start < low:
-            raise UserError(f"{given}: {start} is too small, the least is {low}")
-        if stop > MOST:
-            raise UserError(f"{given}: {stop} is beyond {MOST}, which cannot be meant")
-        if stop - start > 10_000:
-            raise UserError(f"{given} names {stop - start + 1} numbers; that cannot be meant")
-        found.update(range(start, stop + 1))
-    return sorted(found)
+            raise UserError(f"{flag(name)} must be at most {bound}, not {value}")
 
 
 def slug(name: str) -> str:

@@ -51,6 +51,7 @@ ABSURD = (
 FILES = {  # command -> folders and files that it reads
     "sweep": ("sweep", "model", "concadia", "cache"), "tuned": ("tuned", "classes", "model"),
     "new sweep": ("model", "pairs", "norms.csv"), "sweep of a run": ("tuning", "zipped"), "report": ("sweep",),
+    "sweep again": ("sweep/manifest.json", "concadia"), "finetune again": ("tuning/manifest.json",),
     "report of tuned": ("tuned",), "check": ("model",), "check of a run": ("tuning", "model"),
     "statistics": ("concadia", "zipped", "pairs"), "finetune": ("tuning", "concadia", "model"),
     "new finetune": ("pairs", "model", "sweep/rotations"),

@@ -37,6 +37,9 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
         "interp.sweep.__main__", (*RUN, "--data", "concadia:zipped", *CELLS, "--sizes", "2", "--objective", "das",
                                   "--controls", "none", "--out", "new"),
     ),
+    "sweep again": (
+        "interp.sweep.__main__", ("--config", "sweep", "--trust-run", "--max-steps", "4", "--jobs", "1", "--out", "new")
+    ),
     "report": ("interp.report.__main__", ("sweep",)),
     "report of tuned": ("interp.report.__main__", ("tuned", "--out", "new.html")),
     "check": ("interp.check.__main__", ("model",)),
@@ -55,6 +58,9 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
         ("--model", "model", "--data", "csv:pairs/pairs.csv", "--layer", "3", "--size", "4", "--max-steps", "2",
          "--batch-size", "4", "--tuning", "full", "--rotation", "sweep/rotations/layer03-size004-seed0.safetensors",
          "--cpu", "--out", "new"),
+    ),
+    "finetune again": (
+        "training.finetune", ("--config", "tuning/manifest.json", "--trust-run", "--size", "3", "--out", "new")
     ),
     "evaluate": (
         "training.evaluate", (*RUN, *FEW, "--transfer", "mine=classes", "--templates", "templates.txt", "--blv", "blv")

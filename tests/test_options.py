@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.cli import MOST, parse, parse_ints
+from interp.cli import parse
 from interp.data import statistics
 from interp.errors import UserError
 from interp.sweep import __main__ as sweep
+from interp.values import MOST, parse_ints
 from training import evaluate, finetune, paper
 from training.config import FinetuneConfig
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interp.cli import option, require_at_most, require_positive
+from interp.cli import flag, option, require_at_most, require_positive
 from interp.data import DATA_HELP
 from interp.errors import UserError
 from interp.options import (
@@ -20,6 +20,8 @@ from interp.options import (
 )
 from training.trackers import TrackerOptions, check_trackers
 
+# Of run folders; raised whenever the same settings come to give other numbers.
+TUNING_VERSION, EVALUATION_VERSION = 4, 6
 TASKS = ("concadia", "transfer", "blv", "norms")
 MOST_RANK = 4096  # of adapters
 MOST_ROWS, MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
@@ -120,11 +122,10 @@ def check(config: FinetuneConfig) -> None:
     require_at_most(config, lora_rank=MOST_RANK, batch_size=MOST_ROWS, samples=MOST_SAMPLES)
     for name in ("batch_size", "samples"):
         if (rows := getattr(config, name)) is not None and rows % ROWS_OF_A_PAIR:
-            flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"{flag} counts rows, two for each pair, so it must be even, not {rows}")
+            raise UserError(f"{flag(name)} counts rows, two for each pair, so it must be even, not {rows}")
     for name in ("lr", "rotation_lr"):
         if not 0 < getattr(config, name) < float("inf"):
-            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
+            raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
     if not 0 <= config.joint_weight <= 1:
         raise UserError(f"--joint-weight must be from 0 to 1, not {config.joint_weight}")
     if not 0 <= config.calibration_weight < float("inf"):

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from interp import cli
+from interp.again import Again
 from interp.errors import UserError
 from interp.models.names import check_named
 from interp.options import MOST_POINTS
-from training.config import TASKS, EvaluateConfig, evaluation_preset
+from training.config import EVALUATION_VERSION, TASKS, EvaluateConfig, evaluation_preset
 
 PROG = "python -m training.evaluate"
 DESCRIPTION = """\
@@ -32,6 +33,8 @@ examples:
       published scores instead of a model
   python -m training.evaluate --compare runs/paper-toy/base runs/paper-toy/*-seed*
       the paper's tables: mean and standard deviation over seeds
+  python -m training.evaluate --config runs/iit-das/evaluation --model runs/seed1 --out runs/seed1/evaluation
+      another model, as the first one was evaluated
 
 files in the output folder:
   results.csv, results.json   one row for each number, with interval and n
@@ -41,7 +44,8 @@ files in the output folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset)
+    earlier = Again("evaluation", EVALUATION_VERSION, evaluation_preset)
+    config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset, earlier)
     return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from interp import cli
+from interp.again import Again
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
 from interp.models.names import check_named
-from training.config import FinetuneConfig, check, preset
+from training.config import TUNING_VERSION, FinetuneConfig, check, preset
 from training.trackers import FILES
 
 PROG = "python -m training.finetune"
@@ -40,6 +41,8 @@ examples:
   python -m training.finetune --log-with tensorboard,wandb --out runs/iit-das
       the same curves in Weights & Biases too, as a run iit-das of the project clip-descriptions (extra wandb; first
       wandb login, or WANDB_MODE=offline); a run that goes on with --resume is a new one there, of the same name
+  python -m training.finetune --config runs/iit-das/manifest.json --seed 1 --out runs/iit-das-seed1
+      what an earlier run was given, but for the seed
 
 files in the run folder:
   adapter_model.safetensors   LoRA weights, as peft writes them; or model.safetensors with --tuning full
@@ -50,7 +53,9 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
+    config = cli.parse(
+        FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("finetune", TUNING_VERSION, preset)
+    )
     again = "the same command goes on from the last checkpoint with --resume"
     return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
 

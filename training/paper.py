@@ -20,6 +20,7 @@ from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError, without_number
 from interp.hub import HubError, Kind, ask_hub
 from interp.runs.files import LOCK, check_tree
+from interp.values import parse_ints
 from training.experiment import RECIPES, Experiment, PaperConfig
 from training.trackers import check_trackers
 
@@ -73,7 +74,7 @@ def paper(config: PaperConfig) -> int:
     cli.require_positive(config, "jobs", "max_steps")
     cli.require_at_most(config, jobs=MOST_PROCESSES)
     config.check_engine()
-    seeds = cli.parse_ints(config.seeds, "--seeds")
+    seeds = parse_ints(config.seeds, "--seeds")
     if len(seeds) > MOST_SEEDS:
         raise UserError(f"--seeds names {len(seeds)} seeds; the most are {MOST_SEEDS}: name fewer")
     if absent := missing(config):

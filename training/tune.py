@@ -24,7 +24,7 @@ from interp.runs.folder import RunFolder, open_run, update_manifest
 from interp.runs.weights import WeightsChanged, check_run_weights, checksums
 from interp.tensors import Float, Tensor
 from training.batches import examples, generator
-from training.config import FinetuneConfig
+from training.config import TUNING_VERSION, FinetuneConfig
 from training.loop import CHECKPOINT, ROTATION, Task, train
 from training.tuning import FULL_WEIGHTS, prepare, save_settings
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION)  # files that a run leaves, some of them
-VERSION = 4  # of run folders; raised whenever the same settings come to give other numbers
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
 NOT_SETTINGS = (
     "preset", "model", "tokenizer", "trust_run", "data", "kinds", "split", "limit", "rotation", "checkpoint_every",
@@ -170,7 +169,7 @@ def _settings(
     start = None if free is None else digest([free.double().numpy().tobytes().hex()])
     return {
         "kind": "finetune",
-        "version": VERSION,
+        "version": TUNING_VERSION,
         "base": clip.fingerprint,
         "data": kept.fingerprint,
         "contrast": list(pairs.contrast.kinds),

@@ -27,7 +27,7 @@ EXPECTED = {
     "string_type": "a text", "string_unicode": "a text", "bool_type": "true or false", "list_type": "a list",
     "tuple_type": "a list", "dict_type": MAPPING, "mapping_type": MAPPING, "dataclass_type": MAPPING,
     "named_tuple_type": MAPPING, "arguments_type": MAPPING,
-    "int_type": WHOLE, "int_from_float": WHOLE, "int_parsing": WHOLE,
+    "int_type": WHOLE, "int_from_float": WHOLE, "int_parsing": WHOLE, "float_type": "a number",
     "less_than_equal": "a number that can be meant", "greater_than_equal": "a number that can be meant",
 }  # fmt: skip
 

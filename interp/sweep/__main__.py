@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from interp import cli
+from interp.again import Again
 from interp.cli import wrapped
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
@@ -71,6 +72,9 @@ examples:
       in parts, by jobs that see one folder; docs/scaling.md has a Slurm script
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
       other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
+  python -m interp.sweep --config runs/demo/manifest.json --out runs/again
+      the same sweep again, with the same numbers; options that are given beside it win
+  python -m interp.sweep --config runs/demo --seeds 1 --out runs/seed1
 
 files in the run folder:
   results.csv, results.parquet   one row for each cell, every measure
@@ -87,7 +91,7 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
+    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("sweep", VERSION, preset))
     return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
 
 

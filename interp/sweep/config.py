@@ -22,6 +22,7 @@ from interp.options import (
     TransferOptions,
 )
 from interp.sweep.sharing import Shard
+from interp.values import parse_ints
 
 VERSION = 6  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
@@ -109,17 +110,17 @@ class SweepConfig(
     @property
     def layer_list(self) -> list[int]:
         """Raises `UserError` unless layers were named."""
-        return cli.parse_ints(self.layers, "--layers", low=1)
+        return parse_ints(self.layers, "--layers", low=1)
 
     @property
     def size_list(self) -> list[int] | None:
         """None to take those that go with the model; raises `UserError` unless sizes were named."""
-        return cli.parse_ints(self.sizes, "--sizes", low=1) if self.sizes is not None else None
+        return parse_ints(self.sizes, "--sizes", low=1) if self.sizes is not None else None
 
     @property
     def seed_list(self) -> list[int]:
         """Raises `UserError` unless seeds were named."""
-        return cli.parse_ints(self.seeds, "--seeds")
+        return parse_ints(self.seeds, "--seeds")
 
     def check(self) -> None:
         """Raise `UserError` for values out of range."""

@@ -46,6 +46,7 @@ from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from interp.sweep.config import SweepConfig, preset
 from interp.sweep.workers import _tasks
+from interp.values import parse_ints
 from tests.oracles.plain_forward import one_line
 from training.ablation import _tuning
 
@@ -154,6 +155,23 @@ def test_the_command_in_the_manifest_asks_for_the_same():
     assert first == "python"
     assert cli.parse(sweep.SweepConfig, "", "", "", words) == config
     assert cli.command_line("python", sweep.SweepConfig()) == "python"
+
+
+def test_a_sweep_is_run_again_from_its_manifest(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The same bits; what it names from elsewhere takes trust; what is typed beside it wins."""
+    again = ["--config", str(done / "manifest.json"), "--out", str(tmp_path / "again"), "--jobs", "1"]
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main(again)
+    assert "which this command does not; add --trust-run to load that, or give --model beside" in one_line(capsys)
+    assert not (tmp_path / "again").exists()
+    assert sweep.main([*again, "--trust-run"]) == 0
+    assert tables(tmp_path / "again") == tables(done)
+    first, second = (json.loads((run / "manifest.json").read_text()) for run in (done, tmp_path / "again"))
+    assert second["settings"] == first["settings"]
+    assert "--config" not in second["command"]  # it can be run by itself
+    other = ["--config", str(done), "--out", str(tmp_path / "other"), "--trust-run", "--jobs", "1"]
+    assert sweep.main([*other, "--layers", "5", "--sizes", "2"]) == 0
+    assert pd.read_csv(tmp_path / "other" / "results.csv")[["layer", "size"]].to_numpy().tolist() == [[5, 2]]
 
 
 @pytest.mark.parametrize(
@@ -433,7 +451,7 @@ def test_help_reads_like_documentation_and_is_quick():
 
 @pytest.mark.parametrize(("text", "numbers"), [("6-8,12", [6, 7, 8, 12]), ("4", [4]), (" 8, 2 ", [2, 8]), ("1-1", [1])])
 def test_lists_of_numbers(text: str, numbers: list[int]):
-    assert cli.parse_ints(text, "--x") == numbers
+    assert parse_ints(text, "--x") == numbers
 
 
 def test_interrupted_runs_say_how_to_go_on(model: str, tmp_path: Path):

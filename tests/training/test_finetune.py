@@ -286,6 +286,19 @@ def test_seeds_matter(done: Path, model: str, tmp_path: Path):
     assert weights(tmp_path / "other") != weights(done)
 
 
+def test_a_run_is_trained_again_from_its_manifest(done: Path, model: str, tmp_path: Path, capsys):
+    again = ["--config", str(done), "--out", str(tmp_path / "again")]
+    with pytest.raises(SystemExit, match="2"):
+        finetune.main(again)
+    assert f"names --model '{model}', which this command does not; add --trust-run" in one_line(capsys)
+    assert finetune.main([*again, "--model", model]) == 0
+    assert weights(tmp_path / "again") == weights(done)
+    before = (done / "manifest.json").read_bytes()
+    assert finetune.main(["--config", str(done), "--model", model, "--out", str(done)]) == 2
+    assert "holds a run already; resume it, or choose another folder" in one_line(capsys)
+    assert (done / "manifest.json").read_bytes() == before
+
+
 def test_a_finished_run_is_not_trained_again(done: Path, model: str, capsys: pytest.CaptureFixture[str]):
     before = weights(done)
     arguments = ["--model", model, "--out", str(done), "--max-steps", "12", "--look-every", "4"]

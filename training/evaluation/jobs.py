@@ -22,8 +22,6 @@ from training.config import TASKS
 from training.evaluation.measures import COLUMNS, Number
 from training.evaluation.records import TaskFile
 
-VERSION = 6  # of run folders; raised whenever the same settings come to give other numbers
-
 
 @dataclass(frozen=True)
 class TaskResult:

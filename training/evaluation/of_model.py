@@ -33,12 +33,12 @@ from interp.models.errors import ModelError
 from interp.models.trust import check_trust, name_in
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
-from training.config import EvaluateConfig
+from training.config import EVALUATION_VERSION, EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.abilities import ACCURACY, ability_tests
 from training.evaluation.aligned import SETS, Aligned
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
-from training.evaluation.jobs import VERSION, Job, Plan, TaskResult
+from training.evaluation.jobs import Job, Plan, TaskResult
 from training.evaluation.measures import measured
 from training.evaluation.of_scores import text_scores
 from training.loop import ROTATION
@@ -147,7 +147,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         contrast = pairs.contrast
     if rated is not None:
         jobs["blv"] = _blv(config, clip, rated, who)
-    settings = {"kind": "evaluation", "version": VERSION, "model": clip.fingerprint}
+    settings = {"kind": "evaluation", "version": EVALUATION_VERSION, "model": clip.fingerprint}
     ordered = tuple(jobs[task] for task in tasks)
     return Plan(out, settings, who.about(clip.fingerprint), ordered, tuple(notes), contrast, shown, certified)
 

@@ -14,9 +14,9 @@ from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import DataError, digest
 from interp.data.scores import read_pair_scores, read_text_scores
 from interp.runs.folder import check_folder
-from training.config import EvaluateConfig
+from training.config import EVALUATION_VERSION, EvaluateConfig
 from training.evaluation import tasks as measure
-from training.evaluation.jobs import VERSION, Job, Plan, TaskResult
+from training.evaluation.jobs import Job, Plan, TaskResult
 from training.evaluation.preferences import given_preferences, preferences
 
 
@@ -62,7 +62,9 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             )  # fmt: skip
             notes, contrast = pairs.notes, pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}
-    return Plan(out, {"kind": "evaluation", "version": VERSION, "model": key}, about, (job,), notes, contrast)
+    return Plan(
+        out, {"kind": "evaluation", "version": EVALUATION_VERSION, "model": key}, about, (job,), notes, contrast
+    )
 
 
 def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:

@@ -20,9 +20,9 @@ from interp.runs.folder import SEALED
 from tests.oracles.plain_forward import copied_correlations, percentiles
 from tests.run_folders import kept, reseal, rewrite
 from training import evaluate
-from training.config import EvaluateConfig
+from training.config import EVALUATION_VERSION, EvaluateConfig
 from training.evaluation.compare import compare, read
-from training.evaluation.jobs import VERSION, Job, Plan, TaskResult, carry_out
+from training.evaluation.jobs import Job, Plan, TaskResult, carry_out
 from training.evaluation.measures import Number
 from training.evaluation.rendering import Entry, ResultTable, latex
 
@@ -42,7 +42,9 @@ def evaluated(
         Job(name, {}, lambda name=name: TaskResult([row for row in rows if row.task == name], details=details or {}))
         for name in dict.fromkeys(row.task for row in rows)
     )
-    carry_out(Plan(folder, {"kind": "evaluation", "version": VERSION, "model": str(folder)}, facts, jobs, ()))
+    carry_out(
+        Plan(folder, {"kind": "evaluation", "version": EVALUATION_VERSION, "model": str(folder)}, facts, jobs, ())
+    )
     return folder
 
 

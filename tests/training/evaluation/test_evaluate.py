@@ -435,6 +435,11 @@ def test_what_is_done_is_not_done_again_unless_it_was_asked_otherwise(done: Path
     assert len(json.loads((out / "manifest.json").read_text())["resumed"]) == 5
 
 
+def test_an_evaluation_is_run_again_from_its_manifest(done: Path, tmp_path: Path):
+    assert evaluate.main(["--config", str(done), "--trust-run", "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "results.csv").read_bytes() == (done / "results.csv").read_bytes()
+
+
 def test_other_tasks_of_the_same_folder_stay_in_its_tables(done: Path, lora: Path, tmp_path: Path, capsys):
     out = shutil.copytree(done, tmp_path / "out")
     assert run("--model", str(lora), "--tasks", "norms", "--attributed", "3", "--out", str(out)) == 0

@@ -1,0 +1,141 @@
+"""A run again: `--config` gives a command the options that an earlier run was given, from its manifest. No torch.
+
+The manifest may be somebody else's. So it is read as every file of a run is, it does not say where and how the work is
+done, and what it names is loaded only if it is embedded, or allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
+
+from interp.cli import flag
+from interp.errors import UserError, quoted
+
+Config = TypeVar("Config")
+# Options that say where and how the work is done, whom to trust and whom to tell: a run's are not those of another one.
+NOT_TAKEN = (
+    "out", "resume", "shard", "merge", "compare", "trust_run", "engine", "address", "gpus_per_cell", "jobs", "log_with",
+)  # fmt: skip
+# Options that name what is loaded -> the values for which that is embedded or installed, as a regular expression.
+LOADED = {
+    "model": "toy", "tokenizer": "toy", "data": "toy", "transfer": "toy", "norms": "[^=]*", "rotation": "",
+    "templates": "", "blv": "", "scores": "", "against": "",
+}  # fmt: skip
+MEND = "bring back the file that the run left, or type the options themselves"
+
+
+class Settings(TypedDict):
+    """What kind of run it is; the first versions did not say."""
+
+    kind: NotRequired[str]
+    version: NotRequired[int]
+
+
+class Manifest(TypedDict):
+    """What is taken from a manifest."""
+
+    settings: Settings
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Again(Generic[Config]):
+    """For `interp.cli.parse`: takes the options of an earlier run of the same command.
+
+    Attributes:
+        kind, version: of the runs that the command makes.
+        preset: of the command: which defaults follow from other options.
+    """
+
+    kind: str
+    version: int
+    preset: Callable[[Config], Mapping[str, Any]]
+
+    def __call__(self, run: str, own: Config, ready: Callable[[Sequence[str]], Config]) -> Config:
+        """The options of a run, and those that were typed, which win.
+
+        Args:
+            run: its folder, or its manifest.
+            own: the options that were typed, without those of the run.
+            ready: gives the options that follow if some words stand before those that were typed.
+
+        Raises:
+            UserError: the run cannot be read, or is none of this command or version; no folder was named for the new
+                one; the run names something to be loaded that neither this command names nor is embedded.
+        """
+        if getattr(own, "out", None) is None:
+            raise UserError("--config runs a run again in another folder; name that with --out")
+        found = ready(self._words(run, type(own)))
+        if getattr(own, "trust_run", False):
+            return found
+        others = {
+            name: str(value) for name in LOADED if (value := getattr(found, name, None)) != getattr(own, name, None)
+        }
+        named = [name for name, value in others.items() if not re.fullmatch(LOADED[name], value)]
+        if named:
+            said = ", ".join(f"{flag(name)} {quoted(others[name])}" for name in named)
+            raise UserError(
+                f"{quoted(run)} names {said}, which this command does not; add --trust-run to load that, or give "
+                f"{' and '.join(map(flag, named))} beside --config"
+            )
+        return found
+
+    def _words(self, run: str, config: type[Config]) -> list[str]:
+        """The options that the run was given, but for those that are as by default, or not to be taken."""
+        before, given = self._arguments(run, config)
+        usual = _defaults(config) | dict(self.preset(before))
+        words = []
+        for name in sorted(given - {*NOT_TAKEN}):
+            value = getattr(before, name)
+            if value == usual[name]:
+                continue
+            if value is None or value is False or "\0" in str(value):
+                raise UserError(f"{quoted(run)} says {flag(name)} {quoted(value)}, which cannot be typed; {MEND}")
+            words.append(flag(name) if value is True else f"{flag(name)}={value}")
+        return words
+
+    def _arguments(self, run: str, config: type[Config]) -> tuple[Config, set[str]]:
+        """The arguments of a run, and which ones its manifest has."""
+        from pydantic import create_model
+
+        from interp.runs.content import parse
+        from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
+
+        path = Path(run)
+        if os.path.isdir(run):
+            if not (path / MANIFEST).is_file():
+                raise UserError(f"{quoted(run)} is not a run folder: it has no {MANIFEST}")
+            check_tree(path)
+            path /= MANIFEST
+        data = read_bytes(path)
+        if data is None:
+            raise StoreError(f"no file {quoted(run)}; --config takes a run folder, or the {MANIFEST} in it")
+        made: Manifest = parse(data, Manifest, path, MEND)
+        kind, version = made["settings"].get("kind"), made["settings"].get("version", 1)
+        if kind != self.kind:
+            raise UserError(
+                f"{quoted(run)} is a run of the kind {quoted(kind)}, and this command runs those of the kind "
+                f"'{self.kind}' again; give it to the command that made it"
+            )
+        if version != self.version:
+            raise UserError(
+                f"{quoted(run)} is of version {version}, whose numbers are others than those of version "
+                f"{self.version}, which this command makes; type the options themselves"
+            )
+        given = set(made["arguments"])
+        if unknown := sorted(given - set(_defaults(config))):
+            raise UserError(f"{quoted(run)} has the argument {quoted(unknown[0])}, which is no option; {MEND}")
+        record: Any = create_model("Record", arguments=(config, ...))
+        return parse(data, record, path, MEND).arguments, given
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(config)}
