@@ -102,7 +102,7 @@ def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
         if isinstance(default, bool):
             group.add_argument(flag(field.name), action="store_true", help=text)
             continue
-        shown = f"{text} (default: {default})" if default is not None else text
+        shown = f"{text} (default: {default})" if default not in (None, "") else text
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name), default=default, type=kind, help=shown.replace("%", "%%"),

@@ -37,7 +37,6 @@ SMALLER = {
     "how-to/fine-tuning.md": {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 4",
         "evaluate --model": "evaluate --controls none --tasks concadia,norms --attributed 2 --model",
-        "paper --out runs/paper-toy": "paper --out runs/paper-toy --seeds 0 --max-steps 1 --limit 60",
     },
     "how-to/cluster.md": {
         "--layers 6-12 --seeds 0-4": f"--layers 11 --sizes 4 --seeds 0,1 --objective das {SMALL}",
