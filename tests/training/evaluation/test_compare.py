@@ -377,7 +377,8 @@ def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
     ):  # fmt: skip
         number = Number(task, "test", measure, 0.5, 9)
         job = Job(task, {"contrast": kinds}, lambda number=number: TaskResult([number]))
-        carry_out(Plan(tmp_path, {"kind": "evaluation", "version": EVALUATION_VERSION, "model": "x"}, facts, (job,), ()))
+        settings = {"kind": "evaluation", "version": EVALUATION_VERSION, "model": "x"}
+        carry_out(Plan(tmp_path, settings, facts, (job,), ()))
     found = read(tmp_path)
     assert found.contrast.kinds == ("Alt", "title")
     assert [number.measure for number in found.numbers] == ["retrieval Alt"]
