@@ -46,6 +46,12 @@ def parsed(config: type, words: list[str]) -> Any:
     return cli.parse(config, "prog", "", "", words, AGAIN[config].preset, AGAIN[config])
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where paths can be short: messages cut long ones."""
+    monkeypatch.chdir(tmp_path)
+
+
 def manifest(folder: Path, config: Any, **changed: Any) -> str:
     """The manifest that a run with these options has, as all three commands write it."""
     again = AGAIN[type(config)]
@@ -141,7 +147,7 @@ ELSEWHERE = {
 def test_what_a_manifest_names_is_loaded_only_if_that_is_allowed(config: type, name: str, tmp_path: Path, capsys):
     """Never by a word of the manifest itself; by --trust-run, or by the same option beside --config."""
     value, flag = ELSEWHERE[name], cli.flag(name)
-    run = manifest(tmp_path, config(**{name: value, "trust_run": True}))
+    run = manifest(Path(), config(**{name: value, "trust_run": True}))
     with pytest.raises(SystemExit, match="2"):
         parsed(config, ["--config", run, "--out", "new"])
     assert one_line(capsys) == (
@@ -234,7 +240,7 @@ def argument(**values: Any) -> Callable[[Path], None]:
 def test_a_manifest_that_cannot_be_used_is_one_line(
     spoil: Callable[[Path], None], message: str, tmp_path: Path, capsys
 ):
-    run = Path(manifest(tmp_path, FinetuneConfig()))
+    run = Path(manifest(Path(), FinetuneConfig()))
     spoil(run)
     with pytest.raises(SystemExit, match="2"):
         parsed(FinetuneConfig, ["--config", str(run), "--out", "new"])
