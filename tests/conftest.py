@@ -67,6 +67,9 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+LONG = ("test_install.py", "test_notebooks.py", "test_site.py", "test_on_ray.py", "test_small_sweep.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Notebooks, which take longest, begin, so that no process ends with one while others have nothing to do."""
-    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+    """What takes longest begins, so that no process ends with it while others have nothing to do."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("interp", "training", "figures")
-LONG = ("04_sweep_analysis", "05_fine_tuning", "06_paper_tables")  # minutes each
+LONG = ("03_mediated_attributions", "04_sweep_analysis", "05_fine_tuning", "06_paper_tables", "08_your_own_question")
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 ran = pytest.mark.parametrize("path", [
     pytest.param(path, marks=[pytest.mark.thorough] if path.stem in LONG else [], id=path.stem) for path in NOTEBOOKS

@@ -69,7 +69,7 @@ examples:
       two other kinds of text, from a CSV file beside its images
   python -m interp.sweep --layers 6-12 --seeds 0-4 --shard 3/20 --out SHARED      in each of twenty jobs, and then
   python -m interp.sweep --layers 6-12 --seeds 0-4 --merge --out SHARED
-      in parts, by jobs that see one folder; docs/scaling.md has a Slurm script
+      in parts, by jobs that see one folder; docs/how-to/cluster.md has a Slurm script
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
       other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
   python -m interp.sweep --config runs/demo/manifest.json --out runs/again

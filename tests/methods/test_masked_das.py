@@ -304,6 +304,7 @@ def swept(folder: Path, methods: str) -> pd.Series:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_sweep_reports_it_as_any_method(tmp_path: Path):
     row = swept(tmp_path / "run", "das,masked-das,pca,means,random")
     assert row["directions"] == 6

@@ -141,6 +141,7 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
     assert (done / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_processes_share_the_cells_of_a_single_layer(done: Path, model: str, tmp_path: Path):
     """Sizes are searched together, in one process; then each process takes cells. The numbers stay the same."""
     out = tmp_path / "run"
