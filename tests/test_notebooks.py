@@ -17,10 +17,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("interp", "training", "figures")
-LONG = ("03_mediated_attributions", "04_sweep_analysis", "05_fine_tuning", "06_paper_tables", "08_your_own_question")
+SHORT = ("01_quickstart", "09_pyvene")  # the others take half a minute to minutes each
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 ran = pytest.mark.parametrize("path", [
-    pytest.param(path, marks=[pytest.mark.thorough] if path.stem in LONG else [], id=path.stem) for path in NOTEBOOKS
+    pytest.param(path, marks=[] if path.stem in SHORT else [pytest.mark.thorough], id=path.stem) for path in NOTEBOOKS
 ])  # fmt: skip
 
 

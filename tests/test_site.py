@@ -25,7 +25,8 @@ PAGES = {str(path.relative_to(DOCS)): path.read_text(encoding="utf-8") for path 
 RUN = [name for name, page in PAGES.items() if any(block.runs for block in blocks(page))]
 ELSEWHERE = {"first-project.md": "tests/test_install.py runs it, in an environment of its own"}
 LONG = ("first-steps.md", "coming-from/open_clip.md", *(  # half a minute each, and more
-    f"how-to/{name}.md" for name in ("your-model", "your-question", "fine-tuning", "sharing", "cluster")
+    f"how-to/{name}.md"
+    for name in ("your-model", "your-question", "your-method", "fine-tuning", "sharing", "figures", "cluster")
 ))  # fmt: skip
 FEW = "--limit 90 --max-steps 4 --attributed 2 --n-steps 5 --jobs 1"
 SMALL = f"--controls none {FEW}"

@@ -72,6 +72,7 @@ def killed_when(done: Callable[[], bool], process: subprocess.Popen[str]) -> Non
 
 @with_ray
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
 def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp_path: Path, capsys):
     assert sweep.main([*SMALL, "--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here")]) == 0
