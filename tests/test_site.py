@@ -45,9 +45,11 @@ SMALLER = {
     "how-to/cluster.md": {
         "--layers 6-12 --seeds 0-4": f"--layers 11 --sizes 4 --seeds 0,1 --objective das {SMALL}",
         "--device cuda": "",
-        "/20": "/2",
-        "HEAD": "127.0.0.1",
-        "--gpus-per-cell 0.25": "",
+        # Each job of the array, one after the other.
+        'exec $sweep --shard "$SLURM_ARRAY_TASK_ID/20"': 'for part in 1 2; do $sweep --shard "$part/2"; done',
+        # A cluster is started by the command itself; tests/sweep/test_on_ray.py has one of several nodes.
+        "ray start": "echo ray start",
+        "--address auto --gpus-per-cell 0.25": "",
     },
 }
 
