@@ -46,7 +46,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 # A test uses one thread, and each core has a process of tests.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+PYTEST := -m pytest -n logical --maxprocesses 8 --dist worksteal
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
 test: $(VENV)/.installed
 	$(TESTS)
@@ -76,7 +77,7 @@ define test_with
 		--no-annotate --output-file $(2)/packages.txt
 	$(BIN)/uv pip install --quiet --python $(2) --requirement $(2)/packages.txt
 	$(BIN)/uv pip install --quiet --python $(2) --no-deps --editable .
-	OMP_NUM_THREADS=1 $(2)/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not slow and not thorough"
+	OMP_NUM_THREADS=1 $(2)/bin/python $(PYTEST) -m "not slow and not thorough"
 endef
 
 lint: $(VENV)/.installed

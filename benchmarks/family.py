@@ -66,7 +66,7 @@ def configuration(member: Member) -> CLIPConfig:
     """At the sizes that are published."""
     vision, vision_blocks, text, text_blocks = SIZES[member.size]
     tokenizer = load_tokenizer()
-    shared = {"B": 512, "L": 768, "H": 1024, "g": 1024, "bigG": 1280}[member.size]
+    shared = {"S": 384, "B": 512, "L": 768, "H": 1024, "g": 1024, "bigG": 1280}[member.size]
     return CLIPConfig(
         text_config={
             "hidden_size": text, "intermediate_size": 4 * text, "num_hidden_layers": text_blocks,

@@ -11,11 +11,12 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+ENDS = ("error", "bound")  # of a comparison
 MARK = re.compile(r"<!-- (\w+)(?:: (\S+))? -->")
 
 
@@ -30,39 +31,39 @@ def command_help(name: str) -> str:
     return f"```text\n{said.getvalue().rstrip()}\n```"
 
 
+def table(head: str, rows: Iterable[Iterable[object]]) -> str:
+    """A table of Markdown, given its two first lines."""
+    return "\n".join([head, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
 def measures(kind: str) -> str:
     """A table of every measure of a sweep's cells, of a frozen or of a fine-tuned model."""
-    from interp.data.contrast import Contrast
+    from interp.data.contrast import PAPER
     from interp.measures import sweep_schema
     from interp.methods import find_methods
 
     methods = [one.name for one in find_methods("das,pca,means,gradient,lever,random")]
-    schema = sweep_schema(
-        Contrast("description", "caption"), methods, ["imageability", "concreteness"], tuned=kind == "tuned"
-    )
-    rows = [
-        f"| `{one.key}` | {html.escape(one.full_title)} | {'yes' if one.interval else ''} |" for one in schema.measures
-    ]
-    return "\n".join(["| column | what it is | interval |", "| --- | --- | --- |", *rows])
+    schema = sweep_schema(PAPER, methods, ["imageability", "concreteness"], tuned=kind == "tuned")
+    rows = ((f"`{one.key}`", html.escape(one.full_title), "yes" if one.interval else "") for one in schema)
+    return table("| column | what it is | interval |\n| --- | --- | --- |", rows)
 
 
 def verdict(_: str) -> str:
     """A table of the questions of a verdict and the rules by which they are answered."""
-    from interp.data.contrast import Contrast
+    from interp.data.contrast import PAPER
     from interp.results.verdict import Judged
     from interp.results.verdict import verdict as answers
 
-    nothing = Judged({}, Contrast("description", "caption"), [])
-    rows = [f"| **{one.name}** | {html.escape(one.rule)} |" for one in answers(nothing)]
-    return "\n".join(["| question | it is answered *yes* if |", "| --- | --- |", *rows])
+    rows = ((f"**{one.name}**", html.escape(one.rule)) for one in answers(Judged({}, PAPER, [])))
+    return table("| question | it is answered *yes* if |\n| --- | --- |", rows)
 
 
 def norms(_: str) -> str:
     """A table of the norms that are known by name."""
     from interp.data.norms import SOURCES
 
-    rows = [f"| `{name}` | {one.source} |" for name, one in SOURCES.items()]
-    return "\n".join(["| name | source, scale |", "| --- | --- |", *rows])
+    rows = ((f"`{name}`", one.source) for name, one in SOURCES.items())
+    return table("| name | source, scale |\n| --- | --- |", rows)
 
 
 def architectures(_: str) -> str:
@@ -75,25 +76,22 @@ def architectures(_: str) -> str:
 def family(_: str) -> str:
     """A table of what the smallest sweep takes on each architecture, as `python -m benchmarks.family` measured it."""
     found = json.loads((ROOT / "benchmarks" / "results" / "family-1-core.json").read_text(encoding="utf-8"))
-    rows = [
-        f"| {name} | {one['weights'] / 1e6:,.0f} | {one['seconds'] / 60:.1f} | {one['peak'] / 1e9:.1f} |"
+    rows = (
+        (name, f"{one['weights'] / 1e6:,.0f}", f"{one['seconds'] / 60:.1f}", f"{one['peak'] / 1e9:.1f}")
         for name, one in found["models"].items()
-    ]
-    head = "| | million weights | minutes of one core | GB of memory |"
-    return "\n".join([head, "| --- | ---: | ---: | ---: |", *rows])
+    )
+    return table("| | million weights | minutes of one core | GB of memory |\n| --- | ---: | ---: | ---: |", rows)
 
 
 def agreement(_: str) -> str:
     """A table of fast paths, their oracles and the errors that `python -m tests.measure_agreement` met."""
     found = json.loads((ROOT / "docs" / "agreement.json").read_text(encoding="utf-8"))
-    rows = [
-        f"| {one['what']} | {one['oracle']} | {one['compared']:,} | {one['error']:.0e} | {one['bound']:.0e} |".replace(
-            " 0e+00 ", " 0 "
-        )
+    rows = (
+        (one["what"], one["oracle"], f"{one['compared']:,}", *(f"{one[key]:.0e}" if one[key] else 0 for key in ENDS))
         for one in found.values()
-    ]
-    head = "| what is compared | with | values | largest error | bound |"
-    return "\n".join([head, "| --- | --- | ---: | ---: | ---: |", *rows])
+    )
+    head = "| what is compared | with | values | largest error | bound |\n| --- | --- | ---: | ---: | ---: |"
+    return table(head, rows)
 
 
 def file(name: str) -> str:

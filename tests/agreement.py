@@ -82,18 +82,22 @@ class Met:
 MET = Met()
 
 
-def agree(row: str, ours: Any, theirs: Any, *, over: float = 1.0) -> None:
+def agree(row: str, ours: Any, theirs: Any, *, over: float = 1.0, or_nan: bool = False) -> None:
     """Assert that two results differ by no more than a row's bound, and note by how much they do.
 
     Args:
         row: a key of `ROWS`.
-        ours, theirs: tensors or arrays of one shape, or numbers; NaN only where the other has it.
+        ours, theirs: tensors of one dtype and shape, arrays of one shape, or numbers.
         over: what an error is divided by.
+        or_nan: what is not a number in both agrees too.
     """
+    kinds = {one.dtype for one in (ours, theirs) if isinstance(one, torch.Tensor)}
+    assert len(kinds) < 2, f"{row}: {' and '.join(sorted(map(str, kinds)))}"
     pair = [one.detach().cpu().numpy() if isinstance(one, torch.Tensor) else np.asarray(one) for one in (ours, theirs)]
     left, right = (np.atleast_1d(one).astype(np.float64) for one in pair)
     assert left.shape == right.shape, f"{row}: {left.shape} and {right.shape}"
-    assert (np.isnan(left) == np.isnan(right)).all(), f"{row}: not a number in one of both"
+    unknown = np.isnan(left), np.isnan(right)
+    assert (unknown[0] == unknown[1]).all() if or_nan else not np.any(unknown), f"{row}: not a number"
     error = float(np.nanmax(np.abs(left - right), initial=0.0)) / float(over)
     MET.errors[row] = max(error, MET.errors.get(row, 0.0))
     MET.compared[row] += left.size

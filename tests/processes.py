@@ -1,7 +1,9 @@
-"""Processes as Linux shows them, for tests that kill some and look for what is left."""
+"""Commands that must succeed, and processes as Linux shows them, for tests that kill some and look for what is left."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from interp.watching import descendants
@@ -24,3 +26,12 @@ def commands(root: int) -> dict[int, str]:
         except OSError:  # it has just ended
             continue
     return found
+
+
+def call(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Run a command that must succeed; what it printed."""
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, env=env, cwd=cwd, timeout=900
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout

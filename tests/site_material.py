@@ -7,13 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors.torch import save_file
-from transformers import CLIPConfig, CLIPModel
 
+from benchmarks.family import Member, write
 from benchmarks.material import write_concadia
-from interp.clip.open_clip import SIZES, to_open_clip
-from interp.clip.toy_model import load_tokenizer
 from interp.data.toy_pictures import ScenePicture
 from interp.data.toy_scenes import sample_scenes
 from tests.hub_server import Hub
@@ -43,23 +39,7 @@ def concadia(folder: Path) -> None:
 
 def open_clip(folder: Path) -> None:
     """A checkpoint of open_clip's ViT-S-32 with random weights."""
-    vision, vision_blocks, text, text_blocks = SIZES["S"]
-    vocabulary = load_tokenizer()
-    shared = {"hidden_act": "gelu", "projection_dim": 384}
-    config = CLIPConfig(
-        text_config={
-            "hidden_size": text, "intermediate_size": 4 * text, "num_hidden_layers": text_blocks,
-            "num_attention_heads": text // 64, "eos_token_id": vocabulary.eos_token_id, **shared,
-        },
-        vision_config={
-            "hidden_size": vision, "intermediate_size": 4 * vision, "num_hidden_layers": vision_blocks,
-            "num_attention_heads": vision // 64, "image_size": 224, "patch_size": 32, **shared,
-        },
-        projection_dim=384,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    folder.mkdir(parents=True)
-    save_file(to_open_clip(CLIPModel(config).state_dict()), folder / "open_clip_model.safetensors")
+    write(Member("S", 32, activation="gelu", arch="ViT-S-32"), folder)
 
 
 def runs(folder: Path) -> None:

@@ -37,7 +37,11 @@ def test_what_does_not_agree_fails(monkeypatch: pytest.MonkeyPatch):
     agree("full", 100.0, 100.0 + 1e-4, over=100.0)
     with pytest.raises(AssertionError, match=r"full: 0\.0001, at most 1e-05"):
         agree("full", 1.0, 1.0001)
-    with pytest.raises(AssertionError, match="not a number"):
-        agree("full", [1.0, np.nan], [1.0, 1.0])
+    for ours, theirs, or_nan in (([1.0, np.nan], [1.0, 1.0], True), ([np.nan], [np.nan], False)):
+        with pytest.raises(AssertionError, match="not a number"):
+            agree("full", ours, theirs, or_nan=or_nan)
+    agree("full", [1.0, np.nan], [1.0, np.nan], or_nan=True)
+    with pytest.raises(AssertionError, match=r"torch\.float32 and torch\.float64"):
+        agree("full", torch.ones(1), torch.ones(1).double())
     with pytest.raises(AssertionError, match=r"\(2,\) and \(1,\)"):
         agree("full", [1.0, 1.0], [1.0])

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Mapping
 from configparser import ConfigParser
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from tests.processes import call
 from tests.site_pages import blocks
 
 pytestmark = pytest.mark.slow
@@ -21,15 +20,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "first-project.md"
 TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "mkdocs", "jupyterlab", "ray", "uv")  # of extras alone
-
-
-def call(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Run a command that must succeed; what it printed."""
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, env=env, cwd=cwd, timeout=900
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

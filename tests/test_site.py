@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.hub_server import running_hub
+from tests.processes import call
 from tests.report.browser import chromium, opened, requested
 from tests.site_material import MATERIAL, publish
 from tests.site_pages import Block, blocks
@@ -90,12 +91,9 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path):
     (tmp_path / "page.md").write_text(page, encoding="utf-8")
     with running_hub() as hub:
         publish(hub)
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.site_pages", "page.md"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            check=False, cwd=tmp_path, env=surroundings(tmp_path, hub.address), text=True, timeout=900,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert done.stdout.count("== line ") == sum(block.runs for block in blocks(page))
+        command = [sys.executable, "-m", "tests.site_pages", "page.md"]
+        shown = call(*command, cwd=tmp_path, env=surroundings(tmp_path, hub.address))
+    assert shown.count("== line ") == sum(block.runs for block in blocks(page))
 
 
 def test_what_is_run_elsewhere_is_a_page():
@@ -125,9 +123,7 @@ def test_blocks_are_what_they_are():
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make docs` does, where a link that leads nowhere is an error."""
     folder = tmp_path_factory.mktemp("site")
-    command = [Path(sys.executable).with_name("mkdocs"), "build", "--site-dir", folder]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    call(Path(sys.executable).with_name("mkdocs"), "build", "--site-dir", folder, cwd=ROOT)
     return folder
 
 

@@ -83,7 +83,7 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
         )  # fmt: skip
         assert found.shape == inputs.shape
         size = float(expected.abs().max())
-        agree("of embeddings", found, expected, over=size)
+        agree("of embeddings", found, expected.double(), over=size)
         torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5)
         torch.testing.assert_close(
             ours.compute_convergence_delta(found.float(), baselines, inputs, additional_forward_args=more).double(),

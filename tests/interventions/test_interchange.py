@@ -68,7 +68,7 @@ def test_double_precision_agrees_with_single(small: Clip):
     finally:
         small.model.float()
     assert double.dtype == torch.float64
-    agree("counterfactual, float64", single, double)
+    agree("counterfactual, float64", single.double(), double)
 
 
 def test_itself_as_source_changes_nothing_and_the_whole_space_at_the_last_layer_everything(small: Clip):

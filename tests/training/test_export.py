@@ -211,7 +211,7 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("form", ["transformers", "open_clip"])
 def test_no_folder_of_this_machine_is_in_what_is_written(base: Path, tmp_path: Path, form: str):
     """Neither the model's own, nor one that its files name, in whatever setting."""
-    there = "/home/someone/private"
+    there = "/nowhere/private"
     anywhere: dict[str, object] = {
         "_name_or_path": there, "name_or_path": there, "cache_dir": there, "mine": there, "listed": [there],
         "nested": {"deep": [{"er": there}]}, there: True, "processor_class": there, "problem_type": there,
