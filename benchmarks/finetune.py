@@ -21,7 +21,7 @@ from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
 from interp.clip.model import Clip, Tokens
 from interp.interventions.rotation import random_basis
-from interp.methods.search import counterfactual_loss
+from interp.methods.losses import counterfactual_loss
 from interp.tensors import Tensor
 from training.batches import generator
 from training.config import FinetuneConfig

@@ -25,8 +25,9 @@ from interp.clip.sites import Site
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, orthonormal, random_basis, swap_span
+from interp.methods.losses import counterfactual_loss, das_losses
 from interp.methods.pairs import PairRun, clean_scores
-from interp.methods.search import SearchConfig, counterfactual_loss, das_losses
+from interp.methods.search import SearchConfig
 from interp.tensors import Tensor
 
 BATCH, SIZE = 32, 256

@@ -21,8 +21,8 @@ from interp.clip.sites import Site
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, random_basis, swap_span
+from interp.methods.losses import counterfactual_loss, das_losses
 from interp.methods.pairs import PairRun, clean_scores
-from interp.methods.search import counterfactual_loss, das_losses
 from interp.tensors import Tensor
 
 BARS = ((77, 20.0), (32, 6.0))  # tokens, and the least ratio

@@ -22,8 +22,8 @@ from interp.clip.model import Clip, unit_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.interventions.rotation import orthonormal, swap
+from interp.methods.losses import counterfactual_loss
 from interp.methods.pairs import draw_sources, interventions
-from interp.methods.search import counterfactual_loss
 from interp.tensors import Tensor
 from training.batches import Examples, Order, examples, generator
 from training.config import FinetuneConfig

@@ -27,6 +27,7 @@ from interp.data.norms import Norm
 from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.gather import Evidence, Interventions, gather, plain
+from interp.evidence.traits import traits_of
 from interp.interventions.rotation import Rotation
 from interp.measures import ALIGNED, CONTENT_ROUTES
 from interp.methods import find_methods
@@ -195,6 +196,7 @@ class FineTunedCells:
         train, test = part("train"), part("test")
         settings = SearchConfig(sources=how.sources, seed=how.seed)
         controls = controls_of(find_methods(self.config.compared)[1:], train, rotation.size, settings)
-        found = gather(train, test, rotation.basis, controls, how, contrast)
+        traits = traits_of(features.split("test").texts)
+        found = gather(train, test, rotation.basis, controls, how, contrast, traits)
         lost = self.tests.swap_lost(tuned, able, test, rotation.basis, place.seed)
         return replace(found, measures=found.measures | lost.columns("swap_transfer_lost"))

@@ -22,13 +22,14 @@ for a smaller shift, and the other terms say how large the shift is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from interp.clip.sites import Site
-from interp.methods.pairs import PairRun, Swap, interventions
+from interp.methods.losses import Loss, counterfactual_loss
+from interp.methods.pairs import PairRun, PairsAtSite, Swap, draw_sources, interventions
 from interp.tensors import Float, Int, Tensor
 from training.shares import Share
 
@@ -74,6 +75,24 @@ def swapped_logits(
     h = torch.stack([swap(own, given) for given in (streams[across], streams[alike], middle)], dim=1)
     moved = (pairs.run.take(bases).push(site.layer, h) * pairs.targets[bases][:, None]).sum(-1) * pairs.logit_scale
     return SwappedLogits(clean, *share.joined(moved).unbind(1))
+
+
+def rotation_loss(weight: float, seed: int) -> Loss:
+    """Return the part of calibrated IIT-DAS that depends on the rotation, as a `Loss` of a search.
+
+    Sources are drawn among the rows that are taken, since the terms are those of a batch.
+    """
+
+    def loss(
+        part: PairsAtSite, swaps: Sequence[Swap], _source: Int[Tensor, " n"], rows: Int[Tensor, " b"]
+    ) -> Float[Tensor, " c"]:
+        pairs, draw = part.pairs.take(rows), torch.Generator().manual_seed(seed + int(rows.sum()))
+        source, within = (draw_sources(len(rows), "random", draw, pairs.clusters) for _ in range(2))
+        clean = part.clean[torch.cat([rows, rows + len(part)])] * pairs.logit_scale
+        found = [swapped_logits(pairs, part.site, swap, source, within, clean) for swap in swaps]
+        return torch.stack([counterfactual_loss(clean, one.across) + weight * calibration_loss(one) for one in found])
+
+    return loss
 
 
 def calibration_loss(found: SwappedLogits) -> Tensor:

@@ -6,28 +6,30 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from interp.clip.model import Clip
+from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS, Direction
 from interp.errors import UserError
 from interp.evidence.necessity import midpoint, neutralize
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation, orthonormal
+from interp.methods.convergence import MOST_PAIRS, slopes
+from interp.methods.losses import counterfactual_loss, iit_das_loss
 from interp.methods.outcomes import align
 from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
-from interp.methods.search import counterfactual_loss
+from interp.methods.search import LEVEL
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from interp.stats import preference
 from interp.tensors import Basis
 from training.batches import Examples, Order, generator
-from training.calibrated import TERMS, SwappedLogits
+from training.calibrated import TERMS, SwappedLogits, rotation_loss
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
 from training.objectives import Learner, behavioral_loss, calibrated_loss, joint_loss
@@ -47,13 +49,15 @@ class Task:
 
     Attributes:
         clip: prepared by `training.tuning.prepare`.
-        free: where the search for the rotation starts; None for the behavioral objective.
+        free: where the search for the rotation starts, in whitened coordinates; None for the behavioral objective.
+        whitening: coordinates of the search (`interp.methods.pairs.whiten`), of the base's streams.
     """
 
     clip: Clip
     train: Examples
     val: Examples
     free: torch.Tensor | None
+    whitening: torch.Tensor | None
     config: FinetuneConfig
     folder: Path
 
@@ -79,7 +83,7 @@ def train(
         UserError: the loss is not a number; the best weights so far are kept.
     """
     config, clip, folder = task.config, task.clip, task.folder
-    learner: Learner = Learner(clip, config.objective, config.layer, task.free, config.weight)
+    learner: Learner = Learner(clip, config.objective, config.layer, task.free, task.whitening, config.weight)
     weights = [p for name, p in learner.named_parameters() if p.requires_grad and name != "free"]
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:
@@ -183,10 +187,31 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
     if better:
         save_weights(task.clip, task.config.tuning, task.folder)
         if learner.free is not None:
-            facts = {"method": task.config.objective, "step": progress.step, **measures}
-            basis = orthonormal(learner.free.detach()).cpu()
+            basis = orthonormal(learner.span().detach()).cpu()
+            facts = {"method": task.config.objective, "step": progress.step, **measures, **at_rest(task, learner)}
             Rotation(basis, Site("text", task.config.layer), facts).save(task.folder / ROTATION)
     write_atomic(task.folder / HISTORY, csv_text(pd.DataFrame(progress.history)))
+
+
+def at_rest(task: Task, learner: Learner) -> dict[str, Any]:
+    """Return whether the rotation is at rest in the present model, as facts of the rotation.
+
+    Returns:
+        ``gradient`` of the part of the objective that the rotation is trained by, as of a search
+        (`interp.methods.convergence.slopes`), and whether it is small enough to call the rotation ``converged``.
+    """
+    config, clip, n = task.config, learner.clip, len(task.train)
+    rows = torch.randperm(n, generator=generator(config.seed, 4))[:MOST_PAIRS]
+    texts = task.train.tokens.take(torch.cat([rows, rows + n]))
+    groups = tuple(task.train.pairs[i].group for i in rows.tolist())
+    run = clean_texts(clip, texts, [learner.layer])
+    with torch.no_grad():
+        images = task.train.images(clip, rows)
+        embedded = images if images.ndim == 2 else unit_images(clip.model, images)
+    part = PairsAtSite(PairRun(run, embedded, clip.logit_scale, groups), Site("text", learner.layer))
+    loss = rotation_loss(config.weight, config.seed) if config.calibrated else iit_das_loss
+    (gradient,) = slopes(part, [orthonormal(learner.span().detach())], config.sources, config.seed, loss)
+    return {"gradient": gradient, "converged": gradient <= LEVEL}
 
 
 @torch.inference_mode()
@@ -202,7 +227,7 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}
     if learner.free is None:
         return {"val_loss": float(behavioral), **out}
-    basis = orthonormal(learner.free)
+    basis = orthonormal(learner.span())
     outcomes = align(part, basis, sources=config.sources, seed=config.seed)
     base, changed = (_logits(table, scale) for table in (outcomes.base, outcomes.counterfactual))
     iit_das = counterfactual_loss(base, changed)

@@ -1,6 +1,6 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is that of `interp.methods.search`, the same as on a frozen model; here its runs keep their graph.
+The IIT-DAS loss is that of `interp.methods.losses`, the same as on a frozen model; here its runs keep their graph.
 Calibrated IIT-DAS, which is not the paper's, adds the terms of `training.calibrated`.
 """
 
@@ -15,8 +15,9 @@ from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
 from interp.interventions.rotation import swap_span
 from interp.interventions.trainable_run import trainable_texts
+from interp.methods.das import unwhitened
+from interp.methods.losses import counterfactual_loss, das_losses
 from interp.methods.pairs import PairRun
-from interp.methods.search import counterfactual_loss, das_losses
 from interp.tensors import Float, Int, Streams, Tensor
 from training.calibrated import calibration_loss, swapped_logits
 from training.shares import Share
@@ -43,21 +44,37 @@ def calibrated_loss(behavioral: Tensor, iit_das: Tensor, calibration: Tensor, we
 
 
 class Learner(nn.Module):
-    """The loss of a batch of pairs; one module, so that several processes can share its gradients.
+    """Loss of a batch of pairs; one module, so that several processes can share its gradients.
 
     Args:
         clip: its parameters that require gradients are trained.
-        layer: of the site in the text tower; without a rotation it does not matter.
-        free: free d x k matrix whose span is the subspace, float32; None for the behavioral objective.
-        weight: of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
+        layer: layer of the site in the text tower; without a rotation it does not matter.
+        free: free d x k matrix V, float32; None for the behavioral objective.
+        whitening: fixed d x d matrix W; the span of W V is the subspace.
+        weight: weight of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
     """
 
-    def __init__(self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, weight: float) -> None:
+    whitening: Tensor | None
+
+    def __init__(
+        self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, whitening: Tensor | None, weight: float
+    ) -> None:
         super().__init__()
         self.clip, self.objective, self.weight = clip, objective, weight
         self.layer = layer if free is not None else clip.depth("text")
         self.model = clip.model
         self.free = None if free is None else nn.Parameter(free)
+        self.register_buffer("whitening", whitening, persistent=False)
+
+    def span(self) -> Tensor:
+        """Return W V, whose columns span the subspace.
+
+        Raises:
+            ValueError: the objective has no subspace.
+        """
+        if self.free is None or self.whitening is None:
+            raise ValueError(f"the objective {self.objective} has no subspace")
+        return unwhitened(self.whitening, self.free)
 
     def forward(
         self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Int[Tensor, " n"],
@@ -81,10 +98,10 @@ class Learner(nn.Module):
         if self.free is None:
             return behavioral
         pairs = PairRun(share.spread(run), share.placed(embedded), scale)
-        site, free, clean = Site("text", self.layer), self.free, share.joined(logits.roll(m))
+        site, span, clean = Site("text", self.layer), self.span(), share.joined(logits.roll(m))
 
         def swap(base: Streams, other: Streams) -> Streams:
-            return swap_span(base, other, free)
+            return swap_span(base, other, span)
 
         if self.objective == "iit-das-calibrated":
             if within is None:

@@ -9,13 +9,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
+from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import Rotation, random_basis
+from interp.methods.convergence import MOST_PAIRS
+from interp.methods.pairs import whiten
 from interp.models.trust import name_for
 from interp.runs.content import to_json
 from interp.runs.environment import now
@@ -23,7 +28,7 @@ from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run, update_manifest
 from interp.runs.weights import WeightsChanged, check_run_weights, checksums
 from interp.tensors import Float, Tensor
-from training.batches import examples, generator
+from training.batches import Examples, examples, generator
 from training.config import TUNING_VERSION, FinetuneConfig
 from training.loop import CHECKPOINT, ROTATION, Task, train
 from training.tuning import FULL_WEIGHTS, prepare, save_settings
@@ -111,13 +116,13 @@ def tune(
         UserError: the folder holds another run, or one that is not to be resumed; the loss is not a number.
     """
     folder, main = RunFolder(out), accelerator.is_main_process
-    free = first_rotation(config, clip)
+    start = first_rotation(config, clip)
     check_batches(config, len(features.rows("train")), accelerator.num_processes)
     prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
             raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
-        settings = _settings(config, clip, pairs, features, free)
+        settings = _settings(config, clip, pairs, features, start)
         # Any number of processes gives the numbers of one; those of an earlier version gave others.
         settings |= {"processes": 1, "mixed_precision": accelerator.mixed_precision}
         named = {"base": name_for(out, config.model), "tokenizer": config.tokenizer and name_for(out, config.tokenizer)}
@@ -137,7 +142,7 @@ def tune(
         if main:
             save_settings(clip, config, out)
         started = time.perf_counter()
-        task = Task(clip, train_set, val_set, free, config, out)
+        task = Task(clip, train_set, val_set, *_whitened(start, clip, train_set, config), config, out)
         progress = train(task, accelerator, resume=config.resume, on_step=on_step)
         kept = next(look for look in progress.history if look["step"] == progress.best_step)
         result = {"steps": progress.step, "kept_step": progress.best_step, **kept}
@@ -146,6 +151,23 @@ def tune(
             update_manifest(folder, result=result, weights=weights, finished=now(), seconds=seconds)
             (out / CHECKPOINT).unlink(missing_ok=True)
         return result
+
+
+def _whitened(
+    start: Tensor | None, clip: Clip, train_set: Examples, config: FinetuneConfig
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the start of the search for the rotation in whitened coordinates, and these; of the base's streams.
+
+    A random start is taken as it is; one that was given keeps its span.
+    """
+    if start is None:
+        return None, None
+    rows = torch.randperm(len(train_set), generator=generator(config.seed, 5))[:MOST_PAIRS]
+    texts = train_set.tokens.take(torch.cat([rows, rows + len(train_set)]))
+    whitening = whiten(clean_texts(clip, texts, [config.layer]).stream(config.layer).float())
+    if config.rotation is None:
+        return start, whitening
+    return torch.linalg.qr(torch.linalg.solve(whitening.cpu(), start))[0].contiguous(), whitening
 
 
 def _forget_damaged(folder: RunFolder) -> None:
@@ -160,19 +182,19 @@ def _forget_damaged(folder: RunFolder) -> None:
 
 
 def _settings(
-    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, free: Tensor | None
+    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, start: Tensor | None
 ) -> dict[str, Any]:
     """Whatever the weights depend on."""
     of_others = () if config.calibrated else ("calibration_weight",)
     chosen = {key: value for key, value in asdict(config).items() if key not in (*NOT_SETTINGS, *of_others)}
     kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
-    start = None if free is None else digest([free.double().numpy().tobytes().hex()])
+    rotation = None if start is None else digest([start.double().numpy().tobytes().hex()])
     return {
         "kind": "finetune",
         "version": TUNING_VERSION,
         "base": clip.fingerprint,
         "data": kept.fingerprint,
         "contrast": list(pairs.contrast.kinds),
-        "rotation": start,
+        "rotation": rotation,
         **chosen,
     }

@@ -26,8 +26,8 @@ from interp.interventions.clean_run import clean_images, clean_texts
 from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, random_basis
 from interp.methods.das import Span
+from interp.methods.losses import das_losses
 from interp.methods.pairs import PairRun, clean_scores, interventions
-from interp.methods.search import das_losses
 from interp.tensors import Embeddings, Tensor
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def gradient(bench: Bench) -> list[Finding]:
     error = 0.0
     for layer in layers:
         site = Site("text", layer)
-        span = Span(clip.width("text"), max(1, clip.width("text") // 4), layer, clip.device)
+        span = Span(torch.eye(clip.width("text"), device=clip.device), max(1, clip.width("text") // 4), layer)
         clean = clean_scores(pairs, site) * clip.logit_scale
         loss = das_losses(pairs, site, [span.swap], source, clean, rows).sum()
         (found,) = torch.autograd.grad(loss, span.free)

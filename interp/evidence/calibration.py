@@ -1,14 +1,23 @@
-"""Calibration: does swapping Z move a score by what lies between the kinds, and by nothing within a kind?"""
+"""Calibration: does swapping Z move a score by what lies between the kinds, and by nothing within a kind?
+
+Two yardsticks stand next to each other. R² of the mean gap asks that a swap with a text of another image move a score
+by the mean gap of the train pairs. R² of the own gaps asks that a swap with the other text of the same image move
+a score by the gap of this very pair, so that a preference whose strength depends on the image is no error.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from interp.data.contrast import DIRECTIONS, SIGN, Contrast
 from interp.methods.outcomes import Outcomes
 from interp.stats import Estimate, Yardstick, measured_mean, ratio, ratio_to
+
+ROUNDING = 1e-6  # of a cosine in float32
 
 
 def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
@@ -40,26 +49,83 @@ def clusters(across: Outcomes, within: Outcomes) -> tuple[np.ndarray, np.ndarray
 
 
 def calibration(across: Outcomes, within: Outcomes, gap: Yardstick, contrast: Contrast) -> dict[str, float]:
-    """Shift over gap in both directions, R², and the part of 1 - R² that comes from swaps within a kind; by column.
+    """Return shift over gap in both directions, R² of the mean gap, and the part of 1 - R² that comes from swaps within
+    a kind; by column.
 
-    Intervals heed that the gap is in error too; where it may be 0 there are none.
+    Intervals include the error of the gap; where the gap may be 0 there are none. A swap that moves no score, but for
+    rounding, has exactly 0 of each.
 
     Args:
         across, within: see `squared_errors`.
-        gap: of the train pairs, so that nothing that is measured is its own measure.
+        gap: mean gap of the train pairs, so that no measured pair is its own yardstick.
     """
+    ratios = [f"ratio_{contrast.short(way)}" for way in DIRECTIONS]
+    if moves_nothing(across) and moves_nothing(within) and gap.value:
+        still = Estimate(0.0, across.pairs, 0.0, 0.0)
+        return {key: value for stem in (*ratios, "r2") for key, value in still.columns(stem).items()} | {
+            "within_error": 0.0
+        }
     out: dict[str, float] = {}
-    for one in DIRECTIONS:
-        found = ratio_to(SIGN[one] * across.moves(one), gap, across.groups, across.source_groups)
-        out |= found.columns(f"ratio_{contrast.short(one)}")
+    for key, way in zip(ratios, DIRECTIONS, strict=True):
+        shifted = ratio_to(SIGN[way] * across.moves(way), gap, across.groups, across.source_groups)
+        out |= shifted.columns(key)
     errors, by_gap = (of(across, within, gap.value) for of in (squared_errors, slopes))
     lost = measured_mean(errors, by_gap, gap, *clusters(across, within))
     out |= lost.complement().columns("r2")
     return out | {"within_error": float(errors[len(errors) // 2 :].mean() / 2)}
 
 
+def moves_nothing(outcomes: Outcomes) -> bool:
+    """Return whether no score has moved, but for rounding."""
+    return all(bool((np.abs(outcomes.moves(way)) < ROUNDING).all()) for way in DIRECTIONS)
+
+
+@dataclass(frozen=True)
+class OwnErrors:
+    """Squared errors of a subspace by the gap of each pair, and the squared gaps that they are measured by.
+
+    Attributes:
+        errors: of a swap across the kinds of the pair, plus those of a swap within a kind; length n.
+        squares: length n.
+        groups, source_groups: clusters of bases, and of the sources of swaps within a kind.
+    """
+
+    errors: np.ndarray
+    squares: np.ndarray
+    groups: np.ndarray
+    source_groups: np.ndarray
+
+    def r2(self) -> Estimate:
+        """Return 1 - errors / squares: 1 if each swap moves the score by the pair's own gap, 0 if none moves it."""
+        if (np.abs(self.errors - self.squares) <= ROUNDING * self.squares + ROUNDING**2).all():  # nothing moves
+            return Estimate(0.0, len(self.errors), 0.0, 0.0)
+        return ratio(self.errors, self.squares, self.groups, self.source_groups).complement()
+
+    def above(self, others: Sequence[OwnErrors]) -> Estimate:
+        """Return by how much R² exceeds the mean R² of other subspaces on the same pairs."""
+        saved = np.mean([other.errors for other in others], axis=0) - self.errors
+        return ratio(saved, self.squares, self.groups, self.source_groups)
+
+
+def own_errors(paired: Outcomes, within: Outcomes) -> OwnErrors:
+    """Return the errors by each pair's own gap.
+
+    With Z of the other text of its pair, a text should get the other text's score; with Z of its own kind, from another
+    article, it should keep its own. Changing nothing misses by the gap in the first case and by nothing in the second.
+
+    Args:
+        paired: outcomes with paired sources.
+        within: outcomes within a kind, of which the first draw is taken.
+    """
+    paired, alike = paired.first_draw(), within.first_draw()
+    gaps = paired.gaps().astype(np.float64)
+    crossed = np.mean([(paired.moves(way) - SIGN[way] * gaps) ** 2 for way in DIRECTIONS], axis=0)
+    kept = np.mean([alike.moves(way) ** 2 for way in DIRECTIONS], axis=0)
+    return OwnErrors(crossed + kept, gaps**2, alike.groups, alike.source_groups)
+
+
 def paired_r2(whole: Outcomes) -> Estimate:
-    """R² of each pair's own gap when the whole stream at the site is taken from the other text of the same pair.
+    """Return R² of each pair's own gap when the whole stream at the site is taken from the other text of the pair.
 
     1 - (squared distance of the counterfactual from the other text's score) / (squared gap of the pair): how much of
     the difference has reached this position at this layer. The rest bypasses it: later blocks read other positions.

@@ -1,67 +1,75 @@
-"""Controls: what other subspaces at the same site do, and whether the one that was found does more."""
+"""Controls: the effect of other subspaces at the same site, and whether the subspace that was found has more."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.evidence.calibration import clusters, slopes, squared_errors
+from interp.evidence.calibration import OwnErrors, own_errors
 from interp.methods.outcomes import Outcomes, iia_columns
-from interp.stats import Yardstick, measured_mean, paired_difference
+from interp.stats import paired_difference
 
 
 @dataclass(frozen=True)
 class Swapped:
-    """What swapping a subspace does; `across` kinds and `within` them, with as many draws."""
+    """Outcomes of swapping a subspace: `across` kinds and `within` them, with as many draws, and across the kinds of
+    each pair (`paired`)."""
 
     across: Outcomes
     within: Outcomes
+    paired: Outcomes
+
+    def first_draw(self) -> Swapped:
+        """Return the same with the first source of each text alone."""
+        return Swapped(self.across.first_draw(), self.within.first_draw(), self.paired)
 
     def hits(self) -> np.ndarray:
-        """Hits of the counterfactuals across kinds, the mean of both directions."""
-        return np.mean([self.across.hits(one) for one in DIRECTIONS], axis=0)
+        """Return the hits of counterfactuals across kinds, the mean of both directions."""
+        return np.mean([self.across.hits(way) for way in DIRECTIONS], axis=0)
 
-    def errors(self, gap: float) -> np.ndarray:
-        """See `squared_errors`."""
-        return squared_errors(self.across, self.within, gap)
-
-    def slopes(self, gap: float) -> np.ndarray:
-        """See `interp.evidence.calibration.slopes`."""
-        return slopes(self.across, self.within, gap)
+    @cached_property
+    def own(self) -> OwnErrors:
+        """Errors by the gap of each pair."""
+        return own_errors(self.paired, self.within)
 
 
-def control(
-    stem: str, found: Swapped, others: Sequence[Swapped], gap: Yardstick, contrast: Contrast
-) -> dict[str, float]:
-    """IIA and R² of other subspaces, the mean over them, and by how much the found one exceeds them; by column.
+def control(stem: str, found: Swapped, others: Sequence[Swapped], contrast: Contrast) -> dict[str, float]:
+    """Return IIA and R² of the own gaps of other subspaces, the mean over them, and by how much the found one exceeds
+    them; by column.
 
-    Differences are paired: both sides are measured on the same bases and sources, and by the same gap.
+    Differences are paired: both sides are measured on the same bases and sources.
 
     Args:
         stem: part of the columns' names.
         found: the subspace that is judged.
-        others: those of a control.
-        gap: see `calibration`.
+        others: the subspaces of a control.
     """
-    out = iia_columns(f"iia_{stem}", [one.across for one in others], contrast)
-    groups, pairs = (found.across.groups, found.across.source_groups), clusters(found.across, found.within)
-    hits = np.mean([one.hits() for one in others], axis=0)
+    out = iia_columns(f"iia_{stem}", [other.across for other in others], contrast)
+    groups = found.across.groups, found.across.source_groups
+    hits = np.mean([other.hits() for other in others], axis=0)
     out |= paired_difference(found.hits(), hits, *groups).columns(f"iia_over_{stem}")
-    errors, own = np.mean([one.errors(gap.value) for one in others], axis=0), found.errors(gap.value)
-    by_gap, own_by_gap = np.mean([one.slopes(gap.value) for one in others], axis=0), found.slopes(gap.value)
-    out |= measured_mean(errors, by_gap, gap, *pairs).complement().columns(f"r2_{stem}")
-    return out | measured_mean(errors - own, by_gap - own_by_gap, gap, *pairs).columns(f"r2_over_{stem}")
+    theirs = [other.own for other in others]
+    out |= mean_own(theirs).r2().columns(f"r2_own_{stem}")
+    return out | found.own.above(theirs).columns(f"r2_own_over_{stem}")
 
 
-def percentiles_among(found: Swapped, others: Sequence[Swapped], gap: float) -> dict[str, float]:
-    """The share of other subspaces that the found one exceeds in IIA and in R², ties counting half; by column."""
-    # Of single hits, whose sum is exact: means of the two directions tie or not as they are rounded.
-    iias = found.hits().mean(), [one.hits().mean() for one in others]
-    r2s = 1 - found.errors(gap).mean(), [1 - one.errors(gap).mean() for one in others]
-    return {f"percentile_{name}": _above(*both) for name, both in (("iia", iias), ("r2", r2s))}
+def mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
+    """Return the mean errors of several subspaces on the same pairs."""
+    first = errors[0]
+    mean = np.mean([other.errors for other in errors], axis=0)
+    return OwnErrors(mean, first.squares, first.groups, first.source_groups)
+
+
+def percentiles_among(found: Swapped, others: Sequence[Swapped]) -> dict[str, float]:
+    """Return the share of other subspaces that the found one exceeds in IIA and in R², ties half; by column."""
+    # The mean over single hits, whose sum is exact: means of the two directions tie or not as they are rounded.
+    iias = found.hits().mean(), [other.hits().mean() for other in others]
+    r2s = -found.own.errors.mean(), [-other.own.errors.mean() for other in others]
+    return {f"percentile_{name}": _above(*both) for name, both in (("iia", iias), ("r2_own", r2s))}
 
 
 def _above(value: float, others: Sequence[float]) -> float:

@@ -12,12 +12,22 @@ from interp.data.contrast import Contrast
 from interp.evidence.calibration import calibration, paired_r2
 from interp.evidence.controls import Swapped, control, percentiles_among
 from interp.evidence.identification import best_direction, single
-from interp.evidence.necessity import midpoint, necessity, neutralize
+from interp.evidence.necessity import (
+    beyond_controls,
+    kept_within,
+    midpoint,
+    necessity,
+    neutralize_all,
+    retrieval_left,
+)
 from interp.evidence.specificity import separation, specificity
+from interp.evidence.traits import rival
 from interp.methods.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
 from interp.methods.pairs import PairsAtSite, Sources
 from interp.stats import clustered_mean, yardstick
 from interp.tensors import Basis, Float, Tensor
+
+NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compared with
 
 
 @dataclass(frozen=True)
@@ -28,24 +38,25 @@ class Interventions:
     seed: int
 
     def swap(self, part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], draws: int) -> list[Swapped]:
-        """Swap subspaces across kinds and within them, all with the same sources."""
+        """Swap subspaces across kinds, within them, and across the kinds of each pair, all with the same sources."""
         across = align_all(part, bases, sources=self.sources, seed=self.seed, draws=draws)
         # Within a kind the text itself would be a paired source: nothing would change.
         count = 1 if self.sources == "paired" else draws
         within = align_all(part, bases, sources="random", seed=self.seed, draws=count, within=True)
-        return [Swapped(*both) for both in zip(across, within, strict=True)]
+        paired = across if self.sources == "paired" else align_all(part, bases, sources="paired", seed=self.seed)
+        return [Swapped(*outcomes) for outcomes in zip(across, within, paired, strict=True)]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is found of a subspace: `measures` by column, and what became of the scores."""
+    """Evidence about a subspace: `measures` by column, and the outcomes of the swaps."""
 
     measures: dict[str, float]
     outcomes: Outcomes
 
 
 def plain(part: PairsAtSite, basis: Basis, how: Interventions, contrast: Contrast) -> Evidence:
-    """Preference, IIA and shift: what is measured without controls."""
+    """Measure preference, IIA and shift: everything that needs no controls."""
     found = align(part, basis, sources=how.sources, seed=how.seed)
     return Evidence(_plain(found, contrast), found)
 
@@ -57,35 +68,46 @@ def _plain(found: Outcomes, contrast: Contrast) -> dict[str, float]:
 
 def gather(
     train: PairsAtSite, test: PairsAtSite, basis: Basis, controls: Mapping[str, Sequence[Float[Tensor, "d _"]]],
-    how: Interventions, contrast: Contrast,
+    how: Interventions, contrast: Contrast, traits: Float[np.ndarray, "m 3"] | None = None,
 ) -> Evidence:  # fmt: skip
-    """Everything: `plain`, whether there is anything to find, and whether this subspace is what holds it.
+    """Measure everything: `plain`, whether there is anything to find, and whether this subspace is what holds it.
 
     Args:
         train: pairs that say what the gap, the kinds' means and the mean gradient are.
         test: pairs that are measured.
-        basis: of Z, orthonormal, shape (d, k).
+        basis: basis of Z, orthonormal, shape (d, k).
         controls: part of a column's name -> other subspaces, of which the mean is reported; they are swapped with the
             first source of each text alone.
+        traits: `interp.evidence.traits.traits_of` the positive test texts, then of the negative ones; without them
+            rival explanations are not measured.
     """
     (own,) = how.swap(test, [basis], DRAWS)
     out, gap = _plain(own.across, contrast), yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
-    out |= clustered_mean(own.across.gaps(), own.across.groups[: len(test)]).columns("gap") | gap.columns("gap_train")
-    out |= calibration(own.across, own.within, gap, contrast)
-    out |= necessity(test, neutralize(test, basis, midpoint(train)))
+    gaps = own.across.gaps().astype(np.float64)
+    out |= clustered_mean(gaps, own.across.groups[: len(test)]).columns("gap") | gap.columns("gap_train")
+    out |= {"gap_sd": float(gaps.std(ddof=1)) if len(gaps) > 1 else float("nan")}
+    out |= calibration(own.across, own.within, gap, contrast) | own.own.r2().columns("r2_own")
+    middle = midpoint(train)
+    compared = {name: controls[name] for name in NEUTRALIZED if name in controls}
+    neutral, *others = neutralize_all(test, [basis, *(one for some in compared.values() for one in some)], middle)
+    out |= necessity(test, neutral) | kept_within(own.within).columns("gap_kept_within")
+    out |= retrieval_left(test, basis, middle)
+    out |= beyond_controls(test, neutral, {name: [others.pop(0) for _ in some] for name, some in compared.items()})
     out |= specificity(test, basis, sources=how.sources, seed=how.seed)
     out |= separation(own.across, own.within).columns("auc")
+    if traits is not None:
+        out |= rival(own.within, traits)
     whole = align(test, torch.eye(len(basis)), sources="paired", seed=how.seed)
     out |= paired_r2(whole).columns("r2_whole") | iia_columns("iia_whole", [whole], contrast)
     nothing = align(test, basis[:, :0], sources=how.sources, seed=how.seed, draws=1)
     out |= iia_columns("iia_size0", [nothing], contrast)
-    first = Swapped(own.across.first_draw(), own.within.first_draw())
+    first = own.first_draw()
     beside = [best_direction(train, basis), *(one for some in controls.values() for one in some)]
-    alone, *others = how.swap(test, beside, draws=1)
+    alone, *rest = how.swap(test, beside, draws=1)
     out |= single(first.across, alone.across)
     for name, some in controls.items():
-        swapped, others = others[: len(some)], others[len(some) :]
-        out |= control(name, first, swapped, gap, contrast)
+        swapped, rest = rest[: len(some)], rest[len(some) :]
+        out |= control(name, first, swapped, contrast)
         if len(some) > 1:
-            out |= {f"{key}_{name}": value for key, value in percentiles_among(first, swapped, gap.value).items()}
+            out |= {f"{key}_{name}": value for key, value in percentiles_among(first, swapped).items()}
     return Evidence(out, own.across)

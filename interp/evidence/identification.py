@@ -14,15 +14,16 @@ from interp.tensors import Basis, Float, Tensor
 
 
 def best_direction(train: PairsAtSite, basis: Basis) -> Float[Tensor, "d j"]:
-    """The one direction of Z along which a swap moves the score most, to first order; shape (d, 1), or (d, 0)."""
+    """Return the direction of Z along which a swap moves the score most, to first order; shape (d, 1), or (d, 0)."""
     return basis_of(lever(train, basis)).to(basis)
 
 
 def single(found: Outcomes, alone: Outcomes) -> dict[str, float]:
-    """What is left of the shift, both directions, if Z is replaced by its best direction alone; by column.
+    """Return the share of the shift, both directions, that is left if Z is replaced by its best direction alone; by
+    column.
 
     Args:
-        found, alone: of Z, and of `best_direction`, with the same sources.
+        found, alone: outcomes of Z, and of `best_direction`, with the same sources.
     """
     whole, part = (sum(SIGN[way] * each.moves(way) for way in DIRECTIONS) for each in (found, alone))
     shares = ratio(np.asarray(part), np.asarray(whole), found.groups, found.source_groups)

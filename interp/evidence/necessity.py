@@ -1,18 +1,27 @@
-"""Necessity: what is left of the preference when Z of every text is set to one neutral value?"""
+"""Necessity: is the preference gone when Z says nothing of the kind, and only the preference?
+
+Z of every text is set to one neutral value. What is left of the preference then says little alone: where later blocks
+read the kind from other positions, or where a large Z holds most of what a text says, a neutral value may destroy the
+preference together with everything else. So three things stand next to it: how much a neutral value of other subspaces
+of this size leaves, how much retrieval it leaves, and whether the gap survives where Z is taken from another text of
+the same kind, which changes everything in Z but the kind.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from interp.evidence.calibration import ROUNDING
+from interp.evidence.specificity import retrieval_hits
 from interp.interventions.rotation import swap
-from interp.methods.pairs import PairsAtSite, push_scores
-from interp.stats import Estimate, clustered_mean, clustered_share, ratio
+from interp.methods.outcomes import Outcomes
+from interp.methods.pairs import PairsAtSite, push_all, push_scores
+from interp.stats import Estimate, clustered_mean, clustered_share, preference, ratio
 from interp.tensors import Basis, Float, Tensor
-
-ROUNDING = 1e-6  # of a cosine in float32
 
 
 @dataclass(frozen=True)
@@ -26,40 +35,118 @@ class Neutral:
     positive: np.ndarray
     negative: np.ndarray
 
+    @property
+    def gaps(self) -> np.ndarray:
+        """Score of the positive text minus that of the negative one, length n; 0 where both are the same but for
+        rounding: if Z is all that the score is read from, both texts have the same one."""
+        gaps = self.positive.astype(np.float64) - self.negative
+        return np.where(np.abs(gaps) < ROUNDING, 0.0, gaps)
+
 
 def midpoint(train: PairsAtSite) -> Float[Tensor, " d"]:
-    """The neutral value: half way between the mean streams of the two kinds, so that it says nothing of either."""
+    """Return the neutral value, half way between the kinds' mean streams, so that it says nothing of either."""
     positive, negative = train.kind_means
     return (positive + negative) / 2
 
 
-@torch.inference_mode()
 def neutralize(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) -> Neutral:
     """Set Z of every text to its value in one stream, and leave the rest.
 
     Args:
-        basis: of Z, orthonormal, shape (d, k).
+        basis: basis of Z, orthonormal, shape (d, k).
         value: a stream at the site.
     """
+    return neutralize_all(part, [basis], value)[0]
+
+
+@torch.inference_mode()
+def neutralize_all(
+    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], value: Float[Tensor, " d"]
+) -> list[Neutral]:
+    """Neutralize several subspaces, each on its own; all pass the model side by side."""
     own = part.streams
-    h = swap(own, value.to(own).expand_as(own), basis)
-    scores = push_scores(part.pairs.run, part.pairs.targets, part.site, h)
-    positive, negative = scores.cpu().numpy().reshape(2, -1)
-    return Neutral(positive, negative)
+    h = torch.stack([swap(own, value.to(own).expand_as(own), basis) for basis in bases], dim=1)
+    scores = push_scores(part.pairs.run, part.pairs.targets, part.site, h).cpu().numpy()
+    return [Neutral(*scores[:, number].reshape(2, -1)) for number in range(len(bases))]
 
 
 def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
-    """Preference accuracy and gap with a neutral Z, and the share of the gap that is left; with intervals, by column.
+    """Return preference accuracy and gap with a neutral Z, and the share that is left of the gap and of what the
+    preference exceeds 50 % by; with intervals, by column.
 
-    Scores that differ by less than `ROUNDING` tie, which counts one half: where Z is all that the score is read from,
-    both texts have the same one.
-
-    If the preference is in Z, they are chance, 0 and 0. A gap that has changed its sign leaves a negative share.
+    If the preference is in Z, they are chance and 0. A gap that has changed its sign leaves a negative share.
     """
-    groups, neutral = np.asarray(part.pairs.clusters), found.positive - found.negative
-    neutral[np.abs(neutral) < ROUNDING] = 0.0
+    groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
     negative, positive = part.clean.cpu().numpy().reshape(2, -1)
-    out = clustered_share((np.sign(neutral) + 1) / 2, groups).columns("neutral_preference")
-    out |= clustered_mean(neutral, groups).columns("neutral_gap")
-    left = ratio(neutral, positive - negative, groups) if neutral.any() else Estimate(0.0, len(part), 0.0, 0.0)
-    return out | left.columns("gap_left")
+    hits, clean = preference(found.positive, found.negative), preference(positive, negative)
+    out = clustered_share(hits, groups).columns("neutral_preference")
+    out |= clustered_mean(found.gaps, groups).columns("neutral_gap")
+    out |= share_left(found.gaps, gaps, groups).columns("gap_left")
+    return out | share_left(hits - 0.5, clean - 0.5, groups).columns("preference_left")
+
+
+def share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Return the ratio of two means of the same units; exact where nothing is left, or all of it."""
+    for share in (0.0, 1.0):
+        if before.any() and (np.abs(after - share * before) < ROUNDING).all():
+            return Estimate(share, len(after), share, share)
+    return ratio(after, before, groups)
+
+
+def kept_within(within: Outcomes) -> Estimate:
+    """Return the share of the gap that is kept where both texts of a pair have Z of other texts of their own kinds.
+
+    About 1 if Z says of a text which kind it is, and the rest goes around Z. 0 if Z alone says nothing: where the kind
+    is in a combination of Z and the rest, any exchange of Z loses it, a neutral value included.
+
+    Args:
+        within: outcomes of swaps within a kind.
+    """
+    draws = len(within.groups) // within.pairs
+    gaps = np.tile(within.gaps().astype(np.float64), draws)
+    return ratio(gaps + within.moves("down") - within.moves("up"), gaps, within.groups, within.source_groups)
+
+
+def beyond_controls(part: PairsAtSite, found: Neutral, controls: Mapping[str, Sequence[Neutral]]) -> dict[str, float]:
+    """Return by how much a neutral Z leaves less of the gap, in either sign, than neutral controls; by column.
+
+    Args:
+        controls: part of a column's name -> outcomes with other subspaces neutral, of which the mean is taken.
+
+    Returns:
+        ``left_below_NAME``: the difference as a share of the gap, paired over pairs.
+    """
+    groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
+    own = _towards_zero(found)
+    out: dict[str, float] = {}
+    for name, others in controls.items():
+        theirs = np.mean([_towards_zero(other) for other in others], axis=0)
+        same = np.abs(theirs - own).max(initial=0.0) < ROUNDING
+        out |= (Estimate(0.0, len(own), 0.0, 0.0) if same else ratio(theirs - own, gaps, groups)).columns(
+            f"left_below_{name}"
+        )
+    return out
+
+
+def _towards_zero(neutral: Neutral) -> np.ndarray:
+    """Return the gaps with the sign for which their mean is not negative."""
+    return neutral.gaps * (-1.0 if neutral.gaps.mean() < 0 else 1.0)
+
+
+@torch.inference_mode()
+def retrieval_left(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) -> dict[str, float]:
+    """Return the share of retrieval above chance that is left with a neutral Z; by column.
+
+    Each text is to find its own image among `interp.evidence.specificity.AMONG`.
+
+    Returns:
+        ``retrieval_left``; NaN where the unchanged texts are not above chance.
+    """
+    own, n = part.streams, len(part)
+    groups = np.tile(np.asarray(part.pairs.clusters), 2)
+    hits = []
+    for h in (own, swap(own, value.to(own).expand_as(own), basis)):
+        embedded = push_all(part.pairs.run, part.site.layer, h)
+        halves = zip(embedded.split(n), part.pairs.targets.split(n), strict=True)
+        hits.append(np.concatenate([retrieval_hits(texts, images) for texts, images in halves]))
+    return share_left(hits[1], hits[0], groups).columns("retrieval_left")

@@ -51,19 +51,20 @@ def _embedded(
     elsewhere = ((moved * every).sum(-1) - own) / max(1, n - 1)
     sign = torch.tensor([SIGN[one] for one in DIRECTIONS]).repeat_interleave(n).to(own)
     lost = np.concatenate([
-        _hits(one, images) - _hits(other, images)
+        retrieval_hits(one, images) - retrieval_hits(other, images)
         for one, other, images in zip(clean.split(n), changed.split(n), targets.split(n), strict=True)
     ])  # fmt: skip
     return (sign * own).cpu().numpy(), (sign * elsewhere).cpu().numpy(), lost, source.numpy()
 
 
-def _hits(texts: Embeddings, images: Embeddings) -> np.ndarray:
-    """For each text 1 if its own image fits it best of a set of `AMONG` drawn at random, else 0."""
+def retrieval_hits(texts: Embeddings, images: Embeddings) -> np.ndarray:
+    """Return by how much retrieval of each text exceeds chance: 1 if its own image fits it best of a set of `AMONG`
+    drawn at random, else 0, minus 1 over the size of the set. The mean is 0 where texts say nothing of images."""
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(texts)))
-    out = torch.zeros(len(texts))
+    out = torch.zeros(len(texts), dtype=torch.float64)
     for some in order.split(AMONG):
         best = (texts[some] @ images[some].T).argmax(1)
-        out[some] = (best == torch.arange(len(some), device=best.device)).float().cpu()
+        out[some] = (best == torch.arange(len(some), device=best.device)).double().cpu() - 1 / len(some)
     return out.numpy()
 
 

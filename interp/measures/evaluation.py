@@ -10,7 +10,7 @@ from interp.measures.names import MEASURED, TABLE
 from interp.schema import CORRELATION, COUNT, R2, SCORE, SHARE, Measure, Schema
 
 # of other subspaces, by the key of a sweep's cell, in which their method is to be put
-CONTROLLED = {"iia_{}": "control's iia", "r2_{}": "control's r2", "r2_over_{}": "r2 above the control's"}
+CONTROLLED = {"iia_{}": "control's iia", "r2_own_{}": "control's r2", "r2_own_over_{}": "r2 above the control's"}
 
 
 def evidence_names(contrast: Contrast) -> dict[str, str]:

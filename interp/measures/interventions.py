@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures.names import EVERYWHERE, PAGE, TABLE, MethodName
-from interp.schema import LOST, PLAIN, R2, SCORE, SHARE, Measure
+from interp.schema import COUNT, LOST, PLAIN, R2, SCORE, SHARE, Measure
 
 CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
 # a table that is too wide does without these controls first
@@ -52,17 +52,30 @@ def evidence(contrast: Contrast) -> list[Measure]:
     return [
         Measure("gap", f"Gap: mean score of {contrast.a_positive} minus that of its {contrast.negative}", SCORE, "gap",
                 interval=True, shown=PAGE, against=("0",)),
+        Measure("gap_sd", "Standard deviation of the gaps of single pairs", SCORE, "gap, sd", shown=PAGE),
         Measure("gap_train", "Gap of the train pairs, which changes of score are compared with", SCORE, "gap, train",
                 interval=True, shown=PAGE, against=("0",)),
         *ratios,
-        Measure("r2", "Calibration: R² of what a swap of Z should do to scores", R2, "R²", family="r2", interval=True,
+        Measure("r2_own", "Calibration: R² of the own gap of each pair", R2, "R²", family="r2", interval=True,
                 shown=EVERYWHERE, against=("1",)),
+        Measure("r2", "Calibration: R² of the mean gap", R2, "R², mean gap", family="r2", interval=True, shown=PAGE,
+                against=("1",)),
         Measure("neutral_preference", "Preference accuracy where Z of every text has one neutral value", SHARE,
                 "neutral", family="share", interval=True, shown=EVERYWHERE, against=("50 %",)),
         Measure("neutral_gap", "Gap where Z of every text has one neutral value", SCORE, "neutral gap", interval=True,
                 shown=PAGE, against=("0",)),
         Measure("gap_left", "Share of the gap that is left with a neutral Z", PLAIN, "gap left", interval=True,
                 shown=PAGE, against=("0",)),
+        Measure("preference_left", "Share of the preference above 50 % that is left with a neutral Z", PLAIN,
+                "preference left", interval=True, shown=PAGE, against=("0",)),
+        Measure("retrieval_left", "Share of retrieval above chance that is left with a neutral Z", PLAIN,
+                "retrieval left", interval=True, shown=PAGE, against=("1",)),
+        Measure("gap_kept_within", "Share of the gap that is left with Z of other texts of the same kind", PLAIN,
+                "gap left, same kind", interval=True, shown=PAGE, against=("1",)),
+        Measure("left_below_random", "Share of the gap that a neutral Z takes beyond neutral random subspaces", PLAIN,
+                "gap taken beyond random", interval=True, shown=PAGE, against=("0",)),
+        Measure("left_below_pca", "Share of the gap that a neutral Z takes beyond neutral principal components", PLAIN,
+                "gap taken beyond pca", interval=True, shown=PAGE, against=("0",)),
         Measure("elsewhere", "Change of score with other images, over that with the text's own", PLAIN, "elsewhere",
                 interval=True, shown=PAGE, against=("0",)),
         Measure("swap_retrieval_lost", "Retrieval of the text's own image lost by a swap of Z", LOST,
@@ -78,7 +91,13 @@ def evidence(contrast: Contrast) -> list[Measure]:
                 "R² whole", interval=True, shown=PAGE, against=("1",)),
         Measure("percentile_iia_random", "Random subspaces that have a lower IIA", SHARE, "above random, IIA",
                 shown=PAGE),
-        Measure("percentile_r2_random", "Random subspaces that have a lower R²", SHARE, "above random, R²", shown=PAGE),
+        Measure("percentile_r2_own_random", "Random subspaces that have a lower R² of the own gaps", SHARE,
+                "above random, R²", shown=PAGE),
+        Measure("traits_r2", "Part of what Z does within a kind that length, names and word frequency explain", PLAIN,
+                "explained by length", interval=True, shown=PAGE, against=("0",)),
+        Measure("equal_gap", "Gap of the pairs whose texts are equally long", SCORE, "gap, equal length", interval=True,
+                shown=PAGE, against=("0",)),
+        Measure("converged", "Whether the search for Z has converged: 1 if so", COUNT, "converged", shown=PAGE),
         Measure("within_error", "Part of 1 - R² that comes from swaps within a kind", PLAIN),
     ]  # fmt: skip
 
@@ -100,7 +119,7 @@ def by_direction(names: Mapping[str, str], contrast: Contrast) -> list[Measure]:
 def beyond(method: MethodName) -> list[Measure]:
     """By how much the cell's own subspace exceeds a control, on the same bases and sources."""
     return [
-        Measure(f"r2_{method.column}", f"R² of {method.title}", R2, interval=True),
+        Measure(f"r2_own_{method.column}", f"R² of the own gaps of {method.title}", R2, interval=True),
         Measure(f"iia_over_{method.column}", f"IIA above that of {method.title}", SHARE, interval=True),
-        Measure(f"r2_over_{method.column}", f"R² above that of {method.title}", R2, interval=True),
+        Measure(f"r2_own_over_{method.column}", f"R² of the own gaps above that of {method.title}", R2, interval=True),
     ]

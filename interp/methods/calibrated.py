@@ -11,16 +11,18 @@ one in a share a of texts, leaves 1 - (2 a - 1)² of it at best, and then moves 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 
 from interp.errors import UserError
 from interp.interventions.rotation import Rotation
 from interp.measures import MethodName
-from interp.methods.das import Span
+from interp.methods.das import spans
+from interp.methods.losses import Loss
 from interp.methods.method import Method
 from interp.methods.pairs import PairsAtSite, Swap, draw_sources, interventions
-from interp.methods.search import Loss, SearchConfig, search
+from interp.methods.search import SearchConfig, search
 from interp.tensors import Float, Int, Tensor
 
 
@@ -63,20 +65,21 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
     gap = train.gap
     if gap == 0:
         raise UserError(f"the kinds have the same mean score at {train.site}: there is nothing to calibrate Z by")
-    width, device = train.streams.shape[1], train.pairs.images.device
-    spans = [Span(width, size, config.seed, device) for size in sizes]
-    return search("calibrated", train, val, spans, config, loss=towards_gap(gap, train, val, seed=config.seed))
+    starts = [spans(train, size, config) for size in sizes]
+    return search("calibrated", train, val, starts, config, loss=towards_gap(gap, seed=config.seed))
 
 
-def towards_gap(gap: float, *parts: PairsAtSite, seed: int) -> Loss:
-    """The loss of a search whose sources within a kind are drawn once for each part."""
-    drawn = {id(part): draw_sources(len(part), "random", torch.Generator().manual_seed(seed), part.pairs.clusters)
-             for part in parts}  # fmt: skip
+def towards_gap(gap: float, *, seed: int) -> Loss:
+    """Return the loss of a search, whose sources within a kind are drawn once for each set of pairs."""
+    drawn: WeakKeyDictionary[PairsAtSite, Tensor] = WeakKeyDictionary()
 
     def loss(
         part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"]
     ) -> Float[Tensor, " c"]:
-        return calibrated_losses(part, swaps, source, drawn[id(part)], rows, gap)
+        if part not in drawn:
+            generator = torch.Generator().manual_seed(seed)
+            drawn[part] = draw_sources(len(part), "random", generator, part.pairs.clusters)
+        return calibrated_losses(part, swaps, source, drawn[part], rows, gap)
 
     return loss
 

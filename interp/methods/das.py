@@ -12,46 +12,64 @@ from interp.measures import MethodName
 from interp.methods.method import Method
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import SearchConfig, search
-from interp.tensors import Basis, Streams, Tensor
+from interp.tensors import Basis, Float, Streams, Tensor
 
 
 class Span:
-    """The span of a free d x k matrix, orthonormalized by QR where a basis is needed; a `Candidate`."""
+    """The span of W V, with V a free d x k matrix and W a fixed one; orthonormalized by QR where a basis is needed. A
+    `Candidate`."""
 
-    def __init__(self, width: int, size: int, seed: int, device: torch.device) -> None:
-        """Start from a random basis that depends on the seed alone."""
-        start = random_basis(width, size, torch.Generator().manual_seed(seed)).to(device)
+    def __init__(self, whitening: Float[Tensor, "d d"], size: int, seed: int) -> None:
+        """Start from a random basis that depends on the seed alone.
+
+        Args:
+            whitening: W, the coordinates in which Adam moves.
+        """
+        width = len(whitening)
+        start = random_basis(width, size, torch.Generator().manual_seed(seed)).to(whitening)
+        self.whitening = whitening
         self.free = start.clone().requires_grad_()
-        self.parameters: Sequence[Tensor] = [self.free] if size else []
+        self.parameters: Sequence[Tensor] = [self.free] if 0 < size < width else []  # else there is but one subspace
 
     def at(self, _progress: float) -> bool:
-        """There is no schedule: it has always ended."""
+        """Return True: there is no schedule."""
         return True
 
     def swap(self, base: Streams, source: Streams) -> Streams:
-        """The interchange in the span as it is now."""
-        return swap_span(base, source, self.free)
+        """Interchange the present span."""
+        return swap_span(base, source, unwhitened(self.whitening, self.free))
 
     def penalty(self) -> None:
-        """There is none."""
+        """Return None: there is no penalty."""
 
     def basis(self) -> Basis:
-        """The orthonormal basis of the span."""
-        return orthonormal(self.free.detach())
+        """Return the orthonormal basis of the span."""
+        return orthonormal(unwhitened(self.whitening, self.free.detach()))
 
     def cost(self) -> float:
-        """There is none."""
+        """Return 0: no basis costs anything."""
         return 0.0
 
 
+def unwhitened(whitening: Float[Tensor, "d d"], free: Float[Tensor, "d k"]) -> Float[Tensor, "d k"]:
+    """Return W V, in full precision even under autocast."""
+    with torch.autocast(free.device.type, enabled=False):
+        return whitening @ free
+
+
+def spans(train: PairsAtSite, size: int, config: SearchConfig) -> list[Span]:
+    """Return the starts of a search for `size` directions; one where there is nothing to search."""
+    starts = [Span(train.whitening, size, seed) for seed in config.starts()]
+    return starts if starts[0].parameters else starts[:1]
+
+
 def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
-    """The rotation of each size that minimizes the IIT-DAS loss, the model frozen; searched side by side.
+    """Return the rotation of each size that minimizes the IIT-DAS loss, the model frozen; searched side by side.
 
     Raises:
         UserError: a loss is not a number.
     """
-    width, device = train.streams.shape[1], train.pairs.images.device
-    return search("das", train, val, [Span(width, size, config.seed, device) for size in sizes], config)
+    return search("das", train, val, [spans(train, size, config) for size in sizes], config)
 
 
 def train_das(
@@ -62,26 +80,20 @@ def train_das(
 
     Args:
         train: clean run of the pairs to search with, which kept the site's layer.
-        val: of those that the search is judged by, likewise.
+        val: clean run of the pairs that the search is judged by, with the same layer.
         size: k, from 0 (nothing to search) to d.
-        on_look: called with the step and the loss on `val`, in nats, after each look.
+        on_look: called with the step and the lowest loss on `val` so far, in nats, after each look.
 
     Returns:
-        The rotation; its facts hold the configuration, the steps taken and the history of looks.
+        The rotation; its facts say whether the search has converged (see `interp.methods.search.search`).
 
     Raises:
         ValueError: the size does not fit the stream.
         UserError: the loss is not a number.
     """
-    config, known = config or SearchConfig(), PairsAtSite(train, site)
-    known.check_size(size)
-
-    def looked(_number: int, step: int, loss: float) -> None:
-        if on_look is not None:
-            on_look(step, loss)
-
-    span = Span(known.streams.shape[1], size, config.seed, train.images.device)
-    return search("das", known, PairsAtSite(val, site), [span], config, on_look=looked)[0]
+    config, part = config or SearchConfig(), PairsAtSite(train, site)
+    part.check_size(size)
+    return search("das", part, PairsAtSite(val, site), [spans(part, size, config)], config, on_look=on_look)[0]
 
 
 METHOD = Method(MethodName("das", "das", "subspace found by DAS"), fit, searched=True)

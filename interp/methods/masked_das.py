@@ -16,25 +16,32 @@ import torch
 
 from interp.interventions.rotation import Rotation, orthonormal, random_basis
 from interp.measures import MethodName
+from interp.methods.das import unwhitened
 from interp.methods.method import Method
 from interp.methods.pairs import PairsAtSite
 from interp.methods.search import SearchConfig, search
 from interp.tensors import Basis, Bool, Float, Streams, Tensor
 
 PRICE = 0.01  # nats by which a direction must lower the loss to be kept
-START = 0.1  # of every logit: all directions are in, with a mask of 0.62
-TEMPERATURES = (0.2, 0.04)  # first and last, in the unit of logits, which Adam moves by about 0.01 a step
+START = 0.3  # of every logit: all directions are in, with a mask of 0.62
+TEMPERATURES = (0.6, 0.12)  # first and last, in the unit of logits, which Adam moves by at most 0.03 a step
 ANNEALED = 0.75  # share of `max_steps` after which the temperature stays
 
 
 class MaskedSpan:
-    """The orthonormalized columns of a free d x k matrix, and a logit for each; a `Candidate`."""
+    """The orthonormalized columns of W V, with V a free d x k matrix and W a fixed one, and a logit for each column; a
+    `Candidate`."""
 
-    def __init__(self, width: int, size: int, seed: int, device: torch.device) -> None:
-        """Start from a random basis that depends on the seed alone, the one that DAS starts from."""
-        start = random_basis(width, size, torch.Generator().manual_seed(seed)).to(device)
+    def __init__(self, whitening: Float[Tensor, "d d"], size: int, seed: int) -> None:
+        """Start from a random basis that depends on the seed alone, the one that DAS starts from.
+
+        Args:
+            whitening: W, the coordinates in which Adam moves.
+        """
+        self.whitening = whitening
+        start = random_basis(len(whitening), size, torch.Generator().manual_seed(seed)).to(whitening)
         self.free = start.clone().requires_grad_()
-        self.logits = torch.full((size,), START, device=device, requires_grad=True)
+        self.logits = torch.full((size,), START, device=whitening.device, requires_grad=True)
         self.parameters: Sequence[Tensor] = [self.free, self.logits] if size else []
         self.temperature = TEMPERATURES[0]
 
@@ -50,7 +57,7 @@ class MaskedSpan:
 
     def swap(self, base: Streams, source: Streams) -> Streams:
         """The interchange, each direction as far as its mask lets it through."""
-        return swap_masked(base, source, orthonormal(self.free), self.mask())
+        return swap_masked(base, source, orthonormal(unwhitened(self.whitening, self.free)), self.mask())
 
     def penalty(self) -> Tensor:
         """The price of the expected number of directions, in nats."""
@@ -62,7 +69,7 @@ class MaskedSpan:
 
     def basis(self) -> Basis:
         """The directions that are kept: at most k, and perhaps none."""
-        return orthonormal(self.free.detach())[:, self.kept()]
+        return orthonormal(unwhitened(self.whitening, self.free.detach()))[:, self.kept()]
 
     def cost(self) -> float:
         """The price of the directions that are kept, in nats: of two bases with the same loss the smaller one wins."""
@@ -81,25 +88,19 @@ def swap_masked(base: Streams, source: Streams, basis: Basis, mask: Float[Tensor
 
 
 def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
-    """For each size k a rotation of at most k directions, as many as are worth their price; searched side by side.
+    """Return for each size k a rotation of at most k directions, as many as are worth their price.
 
-    The facts of each are those of DAS, together with the number of `directions` that are kept out of `candidates`; each
-    look in `history` also tells how many were kept then. No loss includes the price.
+    Facts are those of DAS, together with the number of `directions` that are kept out of `candidates`. No loss includes
+    the price.
 
     Raises:
         UserError: a loss is not a number.
     """
-    width, device = train.streams.shape[1], train.pairs.images.device
-    spans = [MaskedSpan(width, size, config.seed, device) for size in sizes]
-    history: list[list[tuple[int, float, int]]] = [[] for _ in sizes]
-
-    def looked(number: int, step: int, loss: float) -> None:
-        history[number].append((step, loss, int(spans[number].kept().sum())))
-
-    found = search("masked-das", train, val, spans, config, on_look=looked)
+    starts = [[MaskedSpan(train.whitening, size, seed) for seed in config.starts()] for size in sizes]
+    found = search("masked-das", train, val, starts, config)
     return [
-        replace(one, facts=one.facts | {"directions": one.size, "candidates": size, "history": looks})
-        for one, size, looks in zip(found, sizes, history, strict=True)
+        replace(rotation, facts=rotation.facts | {"directions": rotation.size, "candidates": size})
+        for rotation, size in zip(found, sizes, strict=True)
     ]
 
 

@@ -19,6 +19,7 @@ from interp.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
 
 Sources = Literal["random", "paired"]
 Swap = Callable[[Streams, Streams], Streams]
+RIDGE = 0.01  # of the geometric mean of the eigenvalues of a covariance, added to each
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,11 @@ class PairsAtSite:
         return positive, negative
 
     @cached_property
+    def whitening(self) -> Float[Tensor, "d d"]:
+        """S^(-1/2) of the streams' covariance S, regularized; see `whiten`."""
+        return whiten(self.streams)
+
+    @cached_property
     def mean_gradient(self) -> Float[Tensor, " d"]:
         """The gradient of the score with respect to the stream at the site, the mean over all texts, float64."""
         run, images = self.pairs.run, self.pairs.targets
@@ -138,6 +144,23 @@ def pair_run(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) -> Pair
     """
     run = clean_texts(clip, features.texts, layers)
     return PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
+
+
+def whiten(streams: Streams) -> Float[Tensor, "d d"]:
+    """Return the symmetric matrix W for which h @ W has a covariance of about a multiple of 1, in the streams' dtype.
+
+    W is the inverse square root of the covariance plus `RIDGE` times the geometric mean of its eigenvalues, scaled by
+    the root of that mean. A geometric mean is hardly moved by one direction of huge variance, as real CLIP has.
+
+    Args:
+        streams: shape (n, d); fewer rows than dimensions will do.
+    """
+    centred = streams.double() - streams.double().mean(0)
+    values, vectors = torch.linalg.eigh(centred.T @ centred / max(1, len(centred)))
+    varying = values[values > 1e-9 * values[-1]]
+    mean = varying.log().mean().exp() if len(varying) else torch.ones((), dtype=torch.float64, device=values.device)
+    scales = (mean / (values.clamp(min=0) + RIDGE * mean)).sqrt()
+    return ((vectors * scales) @ vectors.T).to(streams)
 
 
 def draw_sources(n: int, sources: Sources, generator: torch.Generator, groups: Sequence[str] = ()) -> Int[Tensor, " n"]:

@@ -131,7 +131,7 @@ def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Control
         stem = f"{prefix}iia{end}"
         if stem in best:
             shares = [percent(best, f"{stem}{way}") for way in ("", f"_{up}", f"_{down}")]
-            more = [_text(sweep, f"{prefix}{key}{end}") for key in ("r2", "r2_over")]
+            more = [_text(sweep, f"{prefix}{key}{end}") for key in ("r2_own", "r2_own_over")]
             if not prefix and base_is_indifferent(sweep.frame) and end != "_whole":
                 more = ["-", "-"]  # multiples of a gap that may be none
             subspaces.append(Subspace(title, stem, *shares, *more))

@@ -14,7 +14,7 @@ from interp.report.rendering import render
 from interp.report.tables import cells, tuned_cells, words
 from interp.report.texts import examples
 from interp.results.choice import as_good, rule_of
-from interp.results.reading import no_preference, reading, unconverged
+from interp.results.reading import no_preference, reading, unconverged, unsettled
 from interp.results.sweep_run import SweepRun
 from interp.results.tables import is_tuned
 from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
@@ -100,6 +100,8 @@ def _warnings(sweep: SweepRun) -> list[str]:
         said.append(f"{lack} not there: {', '.join(missing[:8])}{more}; the command below goes on with them")
     if lack := unconverged(sweep.frame):
         said.append(f"{lack} (--n-steps, {argument_of(sweep, 'n_steps')} here)")
+    if lack := unsettled(sweep.frame):
+        said.append(lack)
     if not sweep.examples:
         said.append("The run folder holds no example texts: it was made before they were kept")
     if (sweep.frame[f"iia_{contrast.short('up')}"] >= 0.99).all():

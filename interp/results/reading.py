@@ -11,7 +11,7 @@ from interp.measures import MEASURED
 from interp.results.choice import best_cell
 from interp.results.tables import is_tuned
 from interp.schema import SHARE, Measure, Schema
-from interp.show.markup import listed
+from interp.show.markup import listed, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,23 @@ def base_is_indifferent(frame: pd.DataFrame) -> bool:
 def is_relative(one: Measure) -> bool:
     """Whether a measure is a multiple of the gap, so that it means nothing where there is none."""
     return one.key in ("r2", "through_gap_share") or one.key.startswith("ratio_")
+
+
+def is_settled(row: pd.Series) -> bool:
+    """Return whether the search for the subspace of a cell has converged, in the fine-tuned model if there is one."""
+    return bool(row.get("tuned_converged" if "tuned_val_loss" in row else "converged", 1.0))
+
+
+def unsettled(frame: pd.DataFrame) -> str:
+    """Return a sentence on cells whose search for Z has not converged; empty if all have."""
+    count = sum(not is_settled(row) for _, row in frame.iterrows())
+    if not count:
+        return ""
+    what = "rotation was still turning when its model was kept" if is_tuned(frame) else "search has not converged"
+    return (
+        f"In {plural(count, 'cell')} of {len(frame)} the {what}: Z may be the wrong subspace there, and nothing says "
+        "yes to it for being beyond controls or identified"
+    )
 
 
 def unconverged(frame: pd.DataFrame) -> str:

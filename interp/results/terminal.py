@@ -11,7 +11,7 @@ from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
 from interp.measures import ALIGNED, MEASURED
 from interp.results.choice import best_cell, rule_of
-from interp.results.reading import is_relative, no_preference, reading, unconverged
+from interp.results.reading import is_relative, is_settled, no_preference, reading, unconverged, unsettled
 from interp.results.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
 from interp.results.verdict import Answer
 from interp.schema import SHARE, Schema
@@ -79,6 +79,7 @@ def terminal_table(
         " ".join(reading(frame, schema, norms)),
         tested,
         f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
+        f"~ {lack}{'' if tuned else ' (--max-steps)'}." if (lack := unsettled(frame)) else "",
     ]
     lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]
     return "\n".join(lines + (["", *verdict_lines(answers)] if answers else []))
@@ -153,14 +154,19 @@ def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) ->
 def _lines(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> list[str]:
     rows = [["", *(column.head for column in columns)]]
     for _, row in frame.iterrows():
-        rows.append(["*" if is_cell(row, best) else "", *(column.text(row) for column in columns)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][1:]
-    return [_above(columns, widths), *aligned(rows)]
+        mark = "*" * is_cell(row, best) + "~" * (not is_settled(row))
+        rows.append([mark, *(column.text(row) for column in columns)])
+    marks, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [_above(columns, widths, marks), *aligned(rows, left=1)]
 
 
-def _above(columns: Sequence[CellColumn], widths: Sequence[int]) -> str:
-    """What neighbours share, written once over all of them, and cut to their width."""
-    line, place = "", 1  # behind the column of stars
+def _above(columns: Sequence[CellColumn], widths: Sequence[int], place: int) -> str:
+    """Return the headings that neighbours share, once over all of them, cut to their width.
+
+    Args:
+        place: width of the column of marks, which comes first.
+    """
+    line = ""
     for above, group in groupby(zip(columns, widths, strict=True), key=lambda pair: pair[0].above):
         own = [width for _, width in group]
         whole = sum(own) + GAP * (len(own) - 1)

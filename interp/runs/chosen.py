@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -27,8 +26,8 @@ class Chosen:
         chance: the overlap of two random subspaces of that size.
         arbitrary: IIA of the same search for an arbitrary label.
         untrained: IIA of the same search for the same distinction in a text tower with random weights.
-        angles: seed -> the principal angles between its subspace and that of the cell, in degrees, ascending; a run of
-            an earlier version did not keep them.
+        converged: whether the searches with other seeds have converged.
+        angles: seed -> the principal angles between its subspace and that of the cell, in degrees, ascending.
     """
 
     place: Place
@@ -36,13 +35,15 @@ class Chosen:
     chance: float
     arbitrary: Estimate
     untrained: Estimate
+    converged: bool = True
     angles: Mapping[int, Sequence[float]] = field(default_factory=dict)
 
 
 class _ChosenFile(TypedDict):
     cell: Place
     overlaps: dict[int, Real]
-    angles: NotRequired[dict[int, list[Real]]]
+    angles: dict[int, list[Real]]
+    converged: bool
     chance: Real
     arbitrary: _Share
     untrained: _Share
@@ -58,7 +59,8 @@ class _Share(TypedDict):
 def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
-    folder.write_file(FILE, {**content, "overlaps": chosen.overlaps, "angles": chosen.angles, "chance": chosen.chance})
+    own = {name: getattr(chosen, name) for name in ("overlaps", "angles", "converged", "chance")}
+    folder.write_file(FILE, content | own)
 
 
 def read_chosen(folder: RunFolder) -> Chosen | None:
@@ -71,4 +73,5 @@ def read_chosen(folder: RunFolder) -> Chosen | None:
     if found is None:
         return None
     arbitrary, untrained = Estimate(**found["arbitrary"]), Estimate(**found["untrained"])
-    return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, found.get("angles", {}))
+    rest = found["converged"], found["angles"]
+    return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)

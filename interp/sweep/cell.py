@@ -20,6 +20,7 @@ from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.evidence.gather import Evidence, Interventions, gather, plain
+from interp.evidence.traits import traits_of
 from interp.interventions.rotation import Rotation, RotationError
 from interp.measures import MEASURED, sweep_schema
 from interp.methods import find_methods
@@ -168,7 +169,8 @@ def _evidence(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> E
         method.name.column: method.controls(train, val, rotation.size, search_config(bench.config, place.seed))
         for method in find_methods(config.compared)[1:]
     }
-    return gather(train, test, rotation.basis, controls, how, contrast)
+    traits = traits_of(bench.features.split("test").texts)
+    return gather(train, test, rotation.basis, controls, how, contrast, traits)
 
 
 def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> dict[str, Any]:
@@ -177,6 +179,7 @@ def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> 
     return {
         "test_pairs": len(parts["test"]), "directions": rotation.size,
         "iia_val": on_val.iia(), "iia_val_se": on_val.iia_error(),
+        "converged": float(rotation.facts.get("converged", True)),
         "das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss"),
     }  # fmt: skip
 

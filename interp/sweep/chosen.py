@@ -50,10 +50,11 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     """
     model, rotation = _found(work, clip, place)
     here = _at(work, model, place)
-    overlaps, angles = {}, {}
+    overlaps, angles, converged = {}, {}, True
     for other in other_seeds(place):
         found = _search(work, here.parts, other) if work.trained is None else work.trained.train(other, clip)[1]
         overlaps[other.seed] = overlap(rotation.basis, found.basis)
+        converged &= bool(found.facts.get("converged", True))
         angles[other.seed] = principal_angles(rotation.basis, found.basis).tolist()
         on_step()
     halves = {
@@ -64,7 +65,7 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     on_step()
     without = _iia(work, _at(work, untrained(clip, place.seed), place).parts, place)
     on_step()
-    return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without, angles)
+    return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without, converged, angles)
 
 
 def other_seeds(place: Place) -> list[Place]:

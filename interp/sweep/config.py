@@ -24,7 +24,7 @@ from interp.options import (
 from interp.sweep.sharing import Shard
 from interp.values import parse_ints
 
-VERSION = 6  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
+VERSION = 7  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
 TUNED = "iit-das"  # the objective that trains a model by default
 FROZEN = ("das", "calibrated")  # those that train none, by the method that looks for Z
@@ -55,7 +55,7 @@ class SweepConfig(
         "all", "what a subspace is judged by: everything, or IIA alone, without any other subspace",
         choices=("all", "none"),
     )  # fmt: skip
-    max_steps: int = option(300, "most optimizer steps of a search")
+    max_steps: int = option(360, "most optimizer steps of a search")
     objective: str = option(
         TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
         "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "

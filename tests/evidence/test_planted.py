@@ -12,6 +12,7 @@ import torch
 from interp.data.contrast import Contrast
 from interp.evidence.arbitrary import alphabetical_halves
 from interp.evidence.gather import Interventions, gather
+from interp.interventions.rotation import Rotation
 from interp.methods import METHODS
 from interp.methods.outcomes import align, mean_iia
 from interp.methods.search import SearchConfig
@@ -49,22 +50,24 @@ def mean_ratio(said: dict[str, float]) -> float:
 @pytest.mark.parametrize("method", ["das", "calibrated", "means", "gradient", "lever"])
 def test_where_one_direction_carries_the_preference_every_measure_says_so(method: str):
     said = measured("carries", method)
-    assert abs(float(found("carries", method).T @ axis(parts("carries")[0], CAUSE))) > 0.96
+    assert abs(float(found("carries", method).T @ axis(parts("carries")[0], CAUSE))) > 0.95
     assert said["gap_low"] > 0.17
     assert said["iia"] > 0.99
-    assert mean_ratio(said) == pytest.approx(1, abs=0.06)
+    # The calibrated search moves scores by somewhat less, as far as the kinds overlap.
+    assert mean_ratio(said) == pytest.approx(1, abs=0.08 if method == "calibrated" else 0.06)
     assert said["r2_low"] > 0.9
-    assert said["gap_left"] == pytest.approx(0, abs=0.1)
+    assert said["gap_left"] == pytest.approx(0, abs=0.12 if method == "calibrated" else 0.02)
     assert said["gap_left_high"] - said["gap_left_low"] < 0.03
     assert said["elsewhere"] == pytest.approx(0, abs=0.03)
     assert said["auc"] > 0.99
-    assert said["percentile_r2_random"] == said["percentile_iia_random"] == 1
-    assert said["r2_over_random_low"] > 0.85
+    assert said["percentile_r2_own_random"] == said["percentile_iia_random"] == 1
+    assert said["r2_own_low"] > 0.9
+    assert said["r2_own_over_random_low"] > 0.85
 
 
 @pytest.mark.parametrize("method", ["das", "means", "gradient", "lever"])
 def test_with_a_neutral_value_where_the_preference_is_chance_prefers(method: str):
-    """The calibrated search turns the direction by 14 degrees, which leaves 8 % of the gap and 90 % of the preference:
+    """The calibrated search turns the direction by 17 degrees, which leaves 10 % of the gap and 90 % of the preference:
     accuracy counts signs, as IIA does, and says little where the rest of the score hardly varies."""
     said = measured("carries", method)
     assert said["neutral_preference_low"] < 0.5 < said["neutral_preference_high"]
@@ -82,7 +85,7 @@ def test_a_dormant_direction_has_a_perfect_iia_and_moves_scores_too_far(method: 
     assert min(said["ratio_c2d"], said["ratio_d2c"]) > 2.5
     assert said["r2"] < -3.5
     assert said["r2_high"] < -2
-    assert said["r2_over_random"] < -0.4
+    assert said["r2_own_over_random"] < -0.4
     assert said["gap_left_high"] < -2.5  # a neutral value wakes it as well, and turns the preference around
     assert said["neutral_preference"] == 0
     assert said["elsewhere"] > 0.6  # it is no image's own score that moves
@@ -137,7 +140,7 @@ def test_scores_without_a_preference_can_be_steered_as_well(method: str):
     assert abs(mean_ratio(said)) > 30
     assert said["gap_train_low"] < 0 < said["gap_train_high"]
     # There may be no gap of which something is left, or with which a change of score can be compared.
-    for key in ("gap_left", "r2", "ratio_c2d", "ratio_d2c", "r2_random", "r2_over_random"):
+    for key in ("gap_left", "r2", "ratio_c2d", "ratio_d2c", "preference_left"):
         assert math.isnan(said[f"{key}_low"]), key
         assert math.isnan(said[f"{key}_high"]), key
 
@@ -151,8 +154,8 @@ def test_the_calibrated_search_refuses_what_steers_scores_without_a_preference()
 
 
 @cache
-def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> Estimate:
-    """IIA of what the same search finds for halves of the negative texts, as the chosen cell of a sweep says it.
+def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> tuple[Rotation, Estimate]:
+    """Return the direction that the same search finds for halves of the negative texts, and its IIA.
 
     Args:
         read: whether the half of a text can be read from its stream, along a direction that says nothing else.
@@ -167,15 +170,15 @@ def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> Estimate:
             h[len(part) :] += torch.where(order < len(part) // 2, 3.0, -3.0)[:, None] * run.axes[:, INITIAL]
         pairs = replace(part.pairs, run=replace(run, h=h))
         halves.append(replace(part, pairs=alphabetical_halves(pairs, [f"{number:04d}" for number in order.tolist()])))
-    basis = METHODS[method].fit(halves[0], halves[1], [1], SearchConfig())[0].basis
-    return mean_iia([align(halves[2], basis, sources="random", seed=0)])
+    (rotation,) = METHODS[method].fit(halves[0], halves[1], [1], SearchConfig())
+    return rotation, mean_iia([align(halves[2], rotation.basis, sources="random", seed=0)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["das", "calibrated"])
 def test_for_a_label_that_the_stream_does_not_hold_no_search_finds_anything(kind: Kind, method: str):
     """The made-up texts have nothing to do with the streams: IIA is that of a coin, whatever the network is like."""
-    found = of_an_arbitrary_label(kind, method, read=False)
+    _, found = of_an_arbitrary_label(kind, method, read=False)
     assert found.low < 0.5 < found.high < 0.65
 
 
@@ -185,12 +188,12 @@ def test_an_arbitrary_label_does_not_tell_the_networks_apart(kind: Kind):
     network of which it carries the preference, with `DORMANT` in the others. DAS has a perfect IIA in all three, so a
     high IIA for an arbitrary label says that IIA is no evidence, not that this subspace is a wrong one. Calibration
     and necessity tell them apart. The search for calibration finds nothing in any of them: between the halves there
-    is no gap that it could move scores by."""
-    assert of_an_arbitrary_label(kind, "das", read=True).value == 1
+    is no gap that it could move scores by, every direction is worse than none, and it says so."""
+    assert of_an_arbitrary_label(kind, "das", read=True)[1].value > 0.99
     assert measured(kind, "das")["iia"] > 0.99
-    refused = of_an_arbitrary_label(kind, "calibrated", read=True)
-    assert refused.low < 0.53
-    assert refused.high < 0.65
+    refused, _ = of_an_arbitrary_label(kind, "calibrated", read=True)
+    assert refused.facts["val_loss"] > 1
+    assert not refused.facts["converged"]
 
 
 def test_a_made_up_network_is_what_it_says():

@@ -33,16 +33,18 @@ def answers(kind: Kind, method: str = "das") -> dict[str, str]:
 
 
 def test_a_direction_that_carries_the_preference_is_acquitted_of_everything():
-    assert set(answers("carries").values()) == {"yes"}
+    found = answers("carries")
+    assert found.pop("beyond length") == "cannot tell"  # there are no texts
+    assert set(found.values()) == {"yes"}
 
 
 def test_a_dormant_direction_is_found_out():
-    """There is a preference and IIA is 100 %: but a swap goes too far, a neutral value turns the preference round, it
-    is no image's own score that moves, and a random direction does no more harm."""
+    """There is a preference, IIA is 100 %, and other seeds find the same: but a swap goes too far, a neutral value
+    turns the preference round, it is no image's own score that moves, and a random direction does no more harm."""
     found = answers("dormant")
-    assert found.pop("precondition") == "yes"
-    assert found.pop("beyond controls") != "yes"
-    assert set(found.values()) == {"no"}
+    assert found["precondition"] == found["identified"] == "yes"
+    assert found["beyond controls"] != "yes"
+    assert [found[name] for name in ("calibrated", "necessary", "specific")] == ["no"] * 3
 
 
 def test_a_dormant_direction_turned_until_it_is_calibrated_is_not_specific():
@@ -51,9 +53,10 @@ def test_a_dormant_direction_turned_until_it_is_calibrated_is_not_specific():
     assert found["specific"] == "no"
 
 
-@pytest.mark.parametrize(("method", "same"), [("das", "no"), ("lever", "yes")])
-def test_where_there_is_no_preference_nothing_else_is_affirmed(method: str, same: str):
+@pytest.mark.parametrize("method", ["das", "lever"])
+def test_where_there_is_no_preference_nothing_else_is_affirmed(method: str):
+    """But that every seed builds the same lever."""
     found = answers("neither", method)
     assert found.pop("precondition") == "no"
-    assert found.pop("identified") == same  # what is computed in closed form is the same every time
+    assert found.pop("identified") == "yes"
     assert "yes" not in found.values()

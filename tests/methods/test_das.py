@@ -19,10 +19,11 @@ from interp.interventions.interchange import interchange
 from interp.interventions.rotation import Rotation, largest_angle, orthonormal, random_basis
 from interp.methods import METHODS, find_methods, fit_rotation
 from interp.methods.das import fit, train_das
+from interp.methods.losses import counterfactual_loss, das_losses
 from interp.methods.outcomes import evaluate
-from interp.methods.pairs import PairRun, PairsAtSite, clean_scores, draw_sources
+from interp.methods.pairs import PairRun, PairsAtSite, clean_scores, draw_sources, swap_in
 from interp.methods.random import own_seed
-from interp.methods.search import SearchConfig, counterfactual_loss, das_losses, swap_in
+from interp.methods.search import SearchConfig
 from tests.oracles.plain_forward import random_texts
 
 
@@ -72,7 +73,8 @@ def planted_pairs(n: int, d: int, k: int, seed: int) -> tuple[PairRun, Tensor]:
 def test_a_planted_subspace_is_found():
     """The issue's bounds: largest principal angle below 5 degrees, held-out IIA above 99 %."""
     (train, planted), (val, _), (test, _) = (planted_pairs(n, 24, 4, seed) for seed, n in enumerate((600, 200, 400)))
-    found = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500, min_gain=0.0, patience=20))
+    found = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500))
+    assert found.facts["converged"]
     assert largest_angle(found.basis, planted) < 5
     outcomes = evaluate(test, Site("text", 1), found.basis)
     assert min(outcomes.iia(direction) for direction in DIRECTIONS) > 0.99
@@ -160,15 +162,10 @@ def test_same_seed_same_rotation_other_seed_another(pairs: PairRun):
 
 
 def test_search_lowers_the_loss_and_keeps_the_best(pairs: PairRun):
-    found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=60, look_every=5, patience=99))
-    looks = [loss for _, loss in found.facts["history"]]
+    found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=60, look_every=5))
+    looks = [loss for _, loss, _ in found.facts["history"]]
     assert found.facts["val_loss"] == min(looks) < looks[0]
     torch.testing.assert_close(found.basis.T @ found.basis, torch.eye(6), atol=1e-5, rtol=0)
-
-
-def test_patience_ends_the_search(pairs: PairRun):
-    found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=500, look_every=1, patience=2, lr=1.0))
-    assert found.facts["steps"] < 500
 
 
 @pytest.mark.parametrize("sizes", [(6,), (1, 24), (3, 8, 3, 16)])
@@ -188,10 +185,10 @@ def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[
 
 def test_sizes_searched_together_are_those_searched_alone(pairs: PairRun):
     """But for rounding, although their searches end at different steps."""
-    config = SearchConfig(max_steps=30, look_every=2, patience=2, batch_size=8, min_gain=1e-2)
-    sizes = (2, 0, 9, 16)
+    config = SearchConfig(max_steps=30, look_every=2, batch_size=8)
+    sizes = (2, 0, 9, 24)
     found = fit(PairsAtSite(pairs, Site("text", 2)), PairsAtSite(pairs, Site("text", 2)), sizes, config)
-    assert len({rotation.facts["steps"] for rotation in found}) > 2
+    assert [rotation.facts["steps"] > 0 for rotation in found] == [True, False, True, False]
     for size, rotation in zip(sizes, found, strict=True):
         alone = train_das(pairs, pairs, Site("text", 2), size, config)
         assert rotation.size == alone.size == size

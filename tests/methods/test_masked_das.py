@@ -15,7 +15,8 @@ from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
 from interp.interventions.rotation import Rotation, largest_angle, random_basis, swap
 from interp.methods import METHODS, das, fit_rotation, masked_das
-from interp.methods.masked_das import ANNEALED, PRICE, MaskedSpan, fit, swap_masked
+from interp.methods import search as search_module
+from interp.methods.masked_das import PRICE, MaskedSpan, fit, swap_masked
 from interp.methods.outcomes import evaluate
 from interp.methods.pairs import PairRun, PairsAtSite
 from interp.methods.search import Candidate, SearchConfig
@@ -25,7 +26,6 @@ from tests.methods.test_das import planted_pairs
 
 SITE = Site("text", 1)
 WIDTH = 24
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ class Shrinking(das.Span):
     """Three directions at the first look, two of them at the second, at a price that is no part of the steps."""
 
     def __init__(self, directions: Tensor, price: float) -> None:
-        super().__init__(WIDTH, 3, 0, CPU)
+        super().__init__(torch.eye(WIDTH), 3, 0)
         self.directions, self.price, self.size = directions, price, 3
 
     def at(self, progress: float) -> bool:
@@ -83,25 +83,27 @@ class Shrinking(das.Span):
 
 @pytest.mark.parametrize(("price", "size"), [(0.0, 3), (10.0, 2)])
 def test_looks_weigh_a_loss_against_what_its_basis_costs(
-    planted: tuple[list[PairRun], Tensor], price: float, size: int
+    planted: tuple[list[PairRun], Tensor], price: float, size: int, monkeypatch: pytest.MonkeyPatch
 ):
     """A higher loss can win, but what is reported is the loss alone."""
     parts = [PairsAtSite(pairs, SITE) for pairs in planted[0][:2]]
     config = SearchConfig(max_steps=2, look_every=1)
-    (found,) = search_candidates("test", *parts, [Shrinking(planted[1], price)], config)
-    losses = dict(found.facts["history"])
+    monkeypatch.setattr(search_module, "LEVEL", -1.0)  # so that it goes on
+    (found,) = search_candidates("test", *parts, [[Shrinking(planted[1], price)]], config)
+    losses = {step: loss for step, loss, _ in found.facts["history"]}
     assert found.size == size
     assert losses[1] < losses[2]
     assert found.facts["val_loss"] == losses[1 if size == 3 else 2]
 
 
-def test_patience_never_ends_a_search_before_its_schedule(planted: tuple[list[PairRun], Tensor]):
-    """With no gain ever large enough to count, DAS stops after `patience` looks; here these start with the last
-    temperature."""
-    config = SearchConfig(max_steps=100, look_every=5, patience=2, min_gain=1e9)
+def test_no_search_ends_before_its_schedule(planted: tuple[list[PairRun], Tensor], monkeypatch: pytest.MonkeyPatch):
+    """Where any result passes for converged, DAS stops after the first round; here the temperature has not fallen."""
+    monkeypatch.setattr(search_module, "AGREEMENT", 1e9)
+    monkeypatch.setattr(search_module, "LEVEL", 1e9)
+    config = SearchConfig(max_steps=60, look_every=5)
     parts = [PairsAtSite(pairs, SITE) for pairs in planted[0][:2]]
-    assert das.fit(*parts, (8,), config)[0].facts["steps"] == 15  # the first look always counts
-    assert fit(*parts, (8,), config)[0].facts["steps"] == 100 * ANNEALED + 5
+    assert das.fit(*parts, (8,), config)[0].facts["steps"] == 20
+    assert fit(*parts, (8,), config)[0].facts["steps"] == 60
 
 
 def test_sizes_searched_together_are_those_searched_alone(planted: tuple[list[PairRun], Tensor]):
@@ -136,7 +138,7 @@ def test_no_candidates_and_none_kept(planted: tuple[list[PairRun], Tensor], tmp_
 def test_the_registry_knows_it_after_das():
     assert list(METHODS)[:2] == ["das", "masked-das"]
     assert METHODS["masked-das"].name.heading == "masked"
-    assert isinstance(MaskedSpan(4, 2, 0, CPU), Candidate)
+    assert isinstance(MaskedSpan(torch.eye(4), 2, 0), Candidate)
 
 
 shapes = st.tuples(st.integers(1, 12), st.integers(0, 12)).filter(lambda shape: shape[1] <= shape[0])
@@ -171,8 +173,8 @@ def test_inside_a_share_is_swapped_and_outside_nothing(shape: tuple[int, int], s
 
 def test_a_mask_that_has_closed_on_its_directions_swaps_the_basis_that_is_kept():
     base, source, _ = streams(12, 0)
-    span = MaskedSpan(12, 6, 0, CPU)
-    span.logits.data = torch.tensor([1.0, -1.0, 1.0, -1.0, -1.0, 1.0])
+    span = MaskedSpan(torch.eye(12), 6, 0)
+    span.logits.data = torch.tensor([3.0, -3.0, 3.0, -3.0, -3.0, 3.0])
     assert span.at(1.0)
     assert span.basis().shape == (12, 3)
     torch.testing.assert_close(span.swap(base, source), swap(base, source, span.basis()))
@@ -182,7 +184,7 @@ def test_a_mask_that_has_closed_on_its_directions_swaps_the_basis_that_is_kept()
 
 def test_autocast_is_kept_out():
     base, source, _ = streams(16, 1)
-    span = MaskedSpan(16, 8, 0, CPU)
+    span = MaskedSpan(torch.eye(16), 8, 0)
     exact = span.swap(base, source)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(span.swap(base, source), exact)
@@ -196,7 +198,7 @@ def test_autocast_is_kept_out():
 def test_the_basis_is_orthonormal_at_every_step(shape: tuple[int, int], seed: int):
     """However large the steps are."""
     base, source, draw = streams(shape[0], seed)
-    span = MaskedSpan(*shape, seed, CPU)
+    span = MaskedSpan(torch.eye(shape[0]), shape[1], seed)
     optimizer = torch.optim.Adam([*span.parameters, torch.zeros(1, requires_grad=True)], lr=0.1)
     for step in range(8):
         span.at(step / 8)
@@ -214,7 +216,7 @@ def test_the_basis_is_orthonormal_at_every_step(shape: tuple[int, int], seed: in
 @given(st.integers(1, 12), seeds, st.floats(0, 1))
 def test_the_penalty_pushes_every_logit_down(size: int, seed: int, progress: float):
     """Alone it closes the mask, and it is the price of the directions as far as they are let through."""
-    span = MaskedSpan(12, size, seed, CPU)
+    span = MaskedSpan(torch.eye(12), size, seed)
     span.at(progress)
     span.logits.data = 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(seed))
     (gradient,) = torch.autograd.grad(span.penalty(), span.logits)
@@ -255,7 +257,7 @@ def test_streams_and_gradients_are_those_of_pyvene(size: int, seed: int, tempera
     frame = torch.linalg.qr(torch.randn(8, 8, generator=draw, dtype=torch.float64)).Q
     logits, weight = torch.randn(size, generator=draw).double(), torch.randn(base.shape, generator=draw).double()
 
-    span = MaskedSpan(8, size, 0, CPU)
+    span = MaskedSpan(torch.eye(8, dtype=torch.float64), size, 0)
     span.free, span.logits = (one.clone().requires_grad_() for one in (frame[:, :size], logits))
     span.temperature = temperature
     peer = pyvene("SigmoidMaskRotatedSpaceIntervention", frame, temperature)

@@ -13,11 +13,11 @@ from scipy import stats as scipy_stats
 
 from interp import stats
 from interp.data.contrast import DIRECTIONS, SIGN, Contrast
-from interp.evidence.calibration import calibration, clusters, slopes, squared_errors
+from interp.evidence.calibration import calibration, slopes, squared_errors
 from interp.evidence.controls import Swapped, control
 from interp.methods.outcomes import Outcomes
 from interp.stats import Yardstick
-from tests.oracles.dyads import Design, mean_to_by_pairs, other, ratio_to_by_pairs
+from tests.oracles.dyads import Design, mean_to_by_pairs, other, ratio_by_pairs, ratio_to_by_pairs
 
 DRAWS = 500
 GAP, ARTICLES, EACH = 0.8, 100, 3  # 300 train pairs whose mean is ten times its error
@@ -86,30 +86,50 @@ def test_intervals_are_those_of_loops_over_pairs_of_units(seed: int, mean: float
     assert (lost.value, lost.low, lost.high) == pytest.approx(wanted, rel=1e-6, nan_ok=True)
 
 
-def test_a_control_and_what_exceeds_it_are_measured_by_the_same_gap():
+def paired_with(across: Outcomes, rng: np.random.Generator) -> Outcomes:
+    """Return outcomes of swaps between the texts of each pair, whose gaps differ, and which miss them a little."""
+    n = across.pairs
+    gaps = GAP + 0.3 * rng.normal(size=n)
+    base = {"up": np.zeros(n), "down": gaps}
+    moves = {way: SIGN[way] * gaps + 0.2 * rng.normal(size=n) for way in DIRECTIONS}
+    return Outcomes(base, {way: base[way] + moves[way] for way in DIRECTIONS}, np.arange(n), across.groups[:n], n)
+
+
+def test_a_control_and_what_exceeds_it_are_measured_by_the_same_gaps():
     rng = np.random.default_rng(0)
-    gaps, articles = train_gaps(rng)
-    own = Swapped(*both(rng))
-    others = [Swapped(*(changed(each, factor) for each in (own.across, own.within))) for factor in (0.5, 0.7)]
-    gap, naive = stats.yardstick(gaps, articles), other(gaps.tolist(), articles.tolist())
-    said = control("pca", own, others, gap, Contrast())
-    units = [one.tolist() for one in clusters(own.across, own.within)]
+    across, within = both(rng)
+    own = Swapped(across, within, paired_with(across, rng))
+    others = [replace(own, within=changed(within, 0.5), paired=moved(own.paired, by)) for by in (0.1, 0.3)]
+    said, n = control("pca", own, others, Contrast()), across.pairs
+    units = within.groups[:n].tolist(), within.first_draw().source_groups.tolist()
 
-    def theirs(g: float) -> list[float]:
-        return np.mean([one.errors(g) for one in others], axis=0).tolist()
+    def errors(one: Swapped) -> list[float]:
+        gaps, out = one.paired.gaps(), []
+        for i in range(n):
+            crossed = [(one.paired.moves(way)[i] - SIGN[way] * gaps[i]) ** 2 for way in DIRECTIONS]
+            alike = [one.within.moves(way)[i] ** 2 for way in DIRECTIONS]
+            out.append(sum(crossed) / 2 + sum(alike) / 2)
+        return out
 
-    def saved(g: float) -> list[float]:
-        return (np.array(theirs(g)) - own.errors(g)).tolist()
-
-    value, low, high = mean_to_by_pairs(theirs, naive, *units)
-    assert [said[f"r2_pca{end}"] for end in ("", "_low", "_high")] == pytest.approx([1 - value, 1 - high, 1 - low])
-    wanted = mean_to_by_pairs(saved, naive, *units)
-    assert [said[f"r2_over_pca{end}"] for end in ("", "_low", "_high")] == pytest.approx(wanted)
+    squares = [gap**2 for gap in own.paired.gaps().tolist()]
+    theirs = np.mean([errors(other) for other in others], axis=0).tolist()
+    value, low, high = ratio_by_pairs(theirs, squares, *units)
+    wanted = [1 - value, 1 - high, 1 - low]
+    assert [said[f"r2_own_pca{end}"] for end in ("", "_low", "_high")] == pytest.approx(wanted, rel=1e-6)
+    saved = (np.array(theirs) - errors(own)).tolist()
+    wanted = list(ratio_by_pairs(saved, squares, *units))
+    assert [said[f"r2_own_over_pca{end}"] for end in ("", "_low", "_high")] == pytest.approx(wanted, rel=1e-6)
+    assert said["r2_own_over_pca"] == pytest.approx(own.own.r2().value - said["r2_own_pca"])
 
 
 def changed(found: Outcomes, factor: float) -> Outcomes:
-    """The same interventions, that move scores by a multiple of as much."""
-    return replace(found, counterfactual={one: factor * each for one, each in found.counterfactual.items()})
+    """Return the same interventions, as if they moved scores by a multiple of as much."""
+    return replace(found, counterfactual={way: factor * each for way, each in found.counterfactual.items()})
+
+
+def moved(found: Outcomes, by: float) -> Outcomes:
+    """Return the same interventions, as if they moved scores further."""
+    return replace(found, counterfactual={way: by + each for way, each in found.counterfactual.items()})
 
 
 def test_a_yardstick_without_error_divides():

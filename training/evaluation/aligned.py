@@ -10,6 +10,7 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.evidence.gather import Interventions, gather
+from interp.evidence.traits import traits_of
 from interp.interventions.rotation import Rotation
 from interp.measures import CONTROLLED, evidence_names
 from interp.methods import METHODS
@@ -56,14 +57,22 @@ class Aligned:
         random = [align(part, basis, sources=self.sources, seed=self.seed) for basis in drawn]
         return [*out, *_iias("iia, random subspace", split, contrast, random)]
 
-    def evidence(self, clip: Clip, part: PairsAtSite, split: str, contrast: Contrast) -> list[Number]:
-        """What a sweep measures of the subspace of a cell beside its IIA (`interp.evidence`); nothing without a
-        reference."""
+    def evidence(
+        self, clip: Clip, part: PairsAtSite, texts: Sequence[str], split: str, contrast: Contrast
+    ) -> list[Number]:
+        """Return the evidence that a sweep gathers of the subspace of a cell (`interp.evidence`); nothing without a
+        reference.
+
+        Args:
+            texts: positive texts of the part, then negative ones.
+        """
         if self.reference is None:
             return []
         train, how = self.part(clip, self.reference), Interventions(self.sources, self.seed)
         controls = controls_of(CONTROLS, train, self.rotation.size, self._settings)
-        found = gather(train, part, self.rotation.basis, controls, how, contrast).measures
+        found = gather(train, part, self.rotation.basis, controls, how, contrast, traits_of(texts)).measures
+        if "converged" in self.rotation.facts:
+            found["converged"] = float(self.rotation.facts["converged"])
         names = {name: key for key, name in evidence_names(contrast).items() if key in found}
         out = [_number(split, name, found, key, len(part)) for name, key in names.items()]
         for method in CONTROLS:

@@ -69,7 +69,7 @@ def concadia(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tu
         both[:, features.rows(split)] = positive, negative
         out += aligned.iias(part, split, contrast)
         if split == held_out:
-            out += aligned.evidence(clip, part, split, contrast)
+            out += aligned.evidence(clip, part, features.split(split).texts, split, contrast)
     return [*preferences(pairs, contrast, *both), *out], both
 
 

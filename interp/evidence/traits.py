@@ -1,0 +1,81 @@
+"""Traits of texts that may explain a preference between kinds: length, names, and how frequent the words are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from interp.data.contrast import DIRECTIONS
+from interp.data.words import log_frequency
+from interp.evidence.calibration import moves_nothing
+from interp.methods.outcomes import Outcomes
+from interp.stats import Estimate, clustered_mean, ratio
+from interp.tensors import Float
+
+TRAITS = ("words", "names", "frequency")
+WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+SENTENCE_END = re.compile(r"[.!?:]\s*$|^\s*$")
+CLOSE = 0.1  # difference in length that counts as none, as a share of the mean length; one word always does
+
+
+def traits_of(texts: Sequence[str]) -> Float[np.ndarray, "m 3"]:
+    """Return the `TRAITS` of texts: the number of words, the number of names, and the mean log frequency of the words.
+
+    A name is a word that begins with a capital where no sentence begins. The frequency is on the Zipf scale, 0 for a
+    text without words.
+    """
+    return np.array([_traits(text) for text in texts], dtype=np.float64).reshape(-1, len(TRAITS))
+
+
+def _traits(text: str) -> tuple[float, float, float]:
+    found = list(WORD.finditer(text))
+    names = sum(word.group()[0].isupper() and not SENTENCE_END.search(text[: word.start()]) for word in found)
+    frequencies = [_frequency(word.group().casefold()) for word in found]
+    return float(len(found)), float(names), float(np.mean(frequencies)) if frequencies else 0.0
+
+
+@lru_cache(maxsize=100_000)
+def _frequency(word: str) -> float:
+    return log_frequency(word)
+
+
+def rival(within: Outcomes, traits: Float[np.ndarray, "m 3"]) -> dict[str, float]:
+    """Return how far traits of texts explain what Z does, and the gap without the most plausible of them; by column.
+
+    Args:
+        within: outcomes of swaps within a kind, where the kind itself explains nothing.
+        traits: `traits_of` the positive texts of the pairs, then of the negative ones; the first is their length.
+
+    Returns:
+        ``traits_r2``: the part of the squared effects of these swaps that a linear function of the differences of
+        traits between source and base explains (least squares, both kinds together, without a constant, since a swap of
+        equals should do nothing); ``equal_gap``: the gap of the pairs whose texts are equally long, within `CLOSE`.
+    """
+    by_kind = traits.reshape(2, within.pairs, -1)  # positive, negative
+    lengths = by_kind[..., 0]
+    equal = np.abs(lengths[0] - lengths[1]) <= np.maximum(1.0, CLOSE * lengths.mean(0))
+    gap = clustered_mean(within.gaps()[equal].astype(np.float64), within.groups[: within.pairs][equal])
+    return explained(within, by_kind).columns("traits_r2") | gap.columns("equal_gap")
+
+
+def explained(within: Outcomes, traits: Float[np.ndarray, "2 n c"]) -> Estimate:
+    """Return the part of the squared effects of swaps within a kind that differences of traits explain.
+
+    Args:
+        traits: of positive texts, then of negative ones.
+    """
+    if moves_nothing(within):
+        return Estimate(float("nan"), within.pairs)
+    bases = np.tile(np.arange(within.pairs), len(within.groups) // within.pairs)
+    own = {"up": traits[1], "down": traits[0]}  # a direction goes by the kind of the base
+    apart = [own[way][within.sources] - own[way][bases] for way in DIRECTIONS]
+    moves = [within.moves(way) for way in DIRECTIONS]
+    spread = np.sqrt(np.mean(np.square(apart), axis=(0, 1)))
+    scaled = [each / np.where(spread > 0, spread, 1.0) for each in apart]
+    weights = np.linalg.lstsq(np.concatenate(scaled), np.concatenate(moves), rcond=None)[0]
+    missed = np.mean([(move - each @ weights) ** 2 for move, each in zip(moves, scaled, strict=True)], axis=0)
+    squares = np.mean(np.square(moves), axis=0)
+    return ratio(missed, squares, within.groups, within.source_groups).complement()
