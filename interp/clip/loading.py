@@ -14,7 +14,8 @@ import torch
 from typing_extensions import TypedDict
 
 from interp.clip.activations import activation_notes
-from interp.clip.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged, read_adapter
+from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
+from interp.clip.adapters import ADAPTER_WEIGHTS, merged
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.model import Clip
 from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside

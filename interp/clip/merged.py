@@ -135,18 +135,16 @@ class MergedBlock:
 
 
 def merged(block: Any) -> Any:
-    """A block as it is to be run: with its adapters merged, if it has any and they only add s B A.
+    """Return a block as it is to be run: with its adapters merged, if it has any and they only add s B A.
 
-    Other blocks are returned as they are, and so is any under autocast: rounded to half precision after the merge,
-    the sum would lose what an adapter adds to it.
+    Other blocks are returned as they are, and so is any block under autocast: rounded to half precision after the
+    merge, the sum would lose what an adapter adds to it.
     """
     attention, mlp = block.self_attn, block.mlp
     layers = [attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj, mlp.fc1, mlp.fc2]
-    if all(type(layer) is nn.Linear for layer in layers) or torch.is_autocast_enabled(
-        _base(layers[0]).weight.device.type
-    ):
+    if all(type(layer) is nn.Linear for layer in layers) or not all(map(_mergeable, layers)):
         return block
-    if not all(map(_mergeable, layers)):
+    if torch.is_autocast_enabled(_base(layers[0]).weight.device.type):
         return block
     qkv, out = _join(layers[:3]), _alone(layers[3])
     joined = MergedAttention(attention.num_heads, attention.head_dim, attention.scale, qkv, out)
@@ -156,18 +154,29 @@ def merged(block: Any) -> Any:
 
 
 def _mergeable(layer: Any) -> bool:
-    """Whether a layer computes x W0' + b, its weights frozen, plus s B A x for each adapter: no dropout, no variant."""
+    """Return whether a layer computes x W0' + b, W0 and b frozen, plus s B A x for each adapter, and nothing else."""
     from peft.tuners.lora import Linear as Adapted
 
-    if type(layer) is nn.Linear:
-        return not layer.weight.requires_grad
-    if type(layer) is not Adapted or layer.merged or layer.disable_adapters or layer.base_layer.weight.requires_grad:
-        return False
-    return all(
+    if type(layer) is not nn.Linear:
+        if type(layer) is not Adapted or layer.merged or layer.disable_adapters:
+            return False
+        if type(layer.base_layer) is not nn.Linear or not all(_adds(layer, name) for name in _active(layer)):
+            return False
+    base = _base(layer)
+    return base.bias is not None and not base.weight.requires_grad and not base.bias.requires_grad
+
+
+def _adds(layer: Any, name: str) -> bool:
+    """Return whether an adapter of a layer adds s B A x, in the precision of the layer, and does nothing else."""
+    return (
         isinstance(layer.lora_dropout[name], nn.Identity) and name not in layer.lora_variant
         and layer.lora_B[name].bias is None and layer.lora_A[name].weight.dtype == layer.base_layer.weight.dtype
-        for name in layer.active_adapters
     )  # fmt: skip
+
+
+def _active(layer: Any) -> list[str]:
+    """Return the active adapters that a layer has; a model's active adapters need not all adapt the same layers."""
+    return [] if type(layer) is nn.Linear else [name for name in layer.active_adapters if name in layer.lora_A]
 
 
 def _base(layer: Any) -> nn.Linear:
@@ -179,7 +188,7 @@ def _alone(layer: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _join(layers: Sequence[Any]) -> Linear:
-    """Layers of one input as one layer, their adapters merged."""
+    """Join layers of one input to one layer, their adapters merged."""
     adapters: list[Adapter] = []
     with torch.no_grad():
         weight = torch.cat([_base(layer).weight for layer in layers])
@@ -188,7 +197,7 @@ def _join(layers: Sequence[Any]) -> Linear:
         for layer in layers:
             outputs = slice(first, first + _base(layer).out_features)
             first = outputs.stop
-            for name in () if type(layer) is nn.Linear else layer.active_adapters:
+            for name in _active(layer):
                 down, up, scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
                 weight[outputs].addmm_(up, down, alpha=scale)
                 adapters.append(Adapter(outputs, down, up, scale))

@@ -203,7 +203,10 @@ def cut(folder: Path, most: int) -> None:
         (with_one_more, r"does not fit its base .*layers\.9\..* is no weight of it"),
         (lambda f: rename(f, lambda key: key.replace("text_model", "tower")), "does not fit its base .* is missing"),
         (lambda f: settings(f, r=5), "does not fit its base .*size mismatch for .*lora_"),
-        (lambda f: settings(f, target_modules="nothing"), "cannot be read: .* sets target_modules to 'nothing'"),
+        (
+            lambda f: settings(f, target_modules="nothing"),
+            "does not fit its base .* target_modules 'nothing' matches no",
+        ),
         (lambda f: settings(f, peft_type="NONE"), r"cannot be read: .*peft_type"),
         (
             lambda f: settings(f, base_model_name_or_path="nowhere"),

@@ -101,6 +101,61 @@ def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generat
     torch.testing.assert_close(merged(block).self_attn.qkv.after(24)(x), ours[..., 24:], **CLOSE)
 
 
+@pytest.mark.parametrize(
+    "targets", [("q_proj", "v_proj"), ("out_proj", "k_proj"), ("fc1", "q_proj"), ("fc1", "fc2"), ("q_proj", "q_proj")]
+)
+def test_adapters_of_different_layers_may_be_active_together(
+    base: Clip, targets: tuple[str, str], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+):
+    """Each active adapter counts in the layers that it adapts, and no layer needs to have all of them."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    clip = copy.deepcopy(base)
+    for name, target in zip(("default", "second"), targets, strict=True):
+        settings = LoraConfig(r=2, lora_alpha=3, target_modules=[target], init_lora_weights=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft asks whether two adapters are meant
+            inject_adapter_in_model(settings, clip.model, adapter_name=name)
+    for module in clip.model.modules():
+        if hasattr(module, "lora_A"):
+            module.set_adapter(["default", "second"])
+    clip.model.vision_model.requires_grad_(False)
+    assert all(isinstance(block, MergedBlock) for block in arithmetic.text_blocks(clip))
+    ours = loss_and_gradients(clip, "iit-das", 2, torch.Generator().manual_seed(1))
+    monkeypatch.setattr(arithmetic, "merged", lambda block: block)
+    theirs = loss_and_gradients(clip, "iit-das", 2, torch.Generator().manual_seed(1))
+    assert ours.keys() == theirs.keys()
+    for name in ("default", "second"):
+        assert max(float(value.abs().max()) for key, value in theirs.items() if f"lora_A.{name}" in key) > 1e-4
+    for name, value in theirs.items():
+        agree("adapters", ours[name], value)
+
+
+@pytest.mark.parametrize("settings", [{"bias": "all"}, {"bias": "lora_only"}, {"lora_bias": True}, {"use_dora": True}])
+def test_gradients_of_what_else_is_trained_are_those_of_peft(
+    base: Clip, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    """Biases and DoRA's magnitudes have gradients too, which a merged layer would not give."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    clip = copy.deepcopy(base)
+    wanted = LoraConfig(r=2, target_modules=["q_proj", "fc1"], **settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        inject_adapter_in_model(wanted, clip.model)
+    for module in clip.model.modules():
+        if hasattr(module, "lora_B"):
+            torch.nn.init.constant_(module.lora_B["default"].weight, 0.05)
+    clip.model.vision_model.requires_grad_(False)
+    ours = loss_and_gradients(clip, "joint", 2, torch.Generator().manual_seed(1))
+    monkeypatch.setattr(arithmetic, "merged", lambda block: block)
+    theirs = loss_and_gradients(clip, "joint", 2, torch.Generator().manual_seed(1))
+    assert any("bias" in name or "magnitude" in name for name in theirs)
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        agree("adapters", ours[name], value)
+
+
 def test_gradients_are_those_of_finite_differences(generator: torch.Generator):
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True)
