@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from interp.watching import descendants
+
+
+@contextmanager
+def disposition(**signals: signal.Handlers) -> Iterator[None]:
+    """Handle signals in a given way, in here and in the processes that are started in here.
+
+    nohup hands SIGHUP down as ignored, and the shell of a background job SIGINT. A command rightly leaves a signal
+    ignored, so a test of what a signal does must set its disposition.
+
+    Args:
+        signals: name of a signal -> how it is handled, as in ``disposition(SIGHUP=signal.SIG_DFL)``.
+    """
+    before = {signal.Signals[name]: signal.getsignal(signal.Signals[name]) for name in signals}
+    for name, handler in signals.items():
+        signal.signal(signal.Signals[name], handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def alive(pid: int) -> bool:

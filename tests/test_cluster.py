@@ -19,7 +19,7 @@ from interp.cluster.tasks import go_to
 from interp.errors import UserError
 from interp.watching import descendants, marked
 from tests.oracles.plain_forward import one_line
-from tests.processes import alive, commands
+from tests.processes import alive, commands, disposition
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 
@@ -117,7 +117,8 @@ def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: P
     (signal.SIGKILL, -9, ""),
 ])  # fmt: skip
 def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal.Signals, status: int, said: str):
-    process = start(tmp_path, "long")
+    with disposition(SIGTERM=signal.SIG_DFL):
+        process = start(tmp_path, "long")
     assert process.stdout is not None
     process.stdout.readline()
     mark = mark_of(process.pid)

@@ -17,6 +17,7 @@ import pytest
 from interp import cli
 from interp.stopping import Stopped, deaf_children, stoppable
 from interp.sweep.pool import LOOK, PATIENCE
+from tests.processes import disposition
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,13 @@ def main():
 if __name__ == "__main__":
     sys.exit(cli.run(main, on_interrupt=lambda: "finished cells are kept"))
 """
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> Iterator[None]:
+    """Signals that end a process at once, however pytest was started."""
+    with disposition(SIGTERM=signal.SIG_DFL, SIGHUP=signal.SIG_DFL):
+        yield
 
 
 @pytest.fixture
@@ -151,6 +159,21 @@ def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number
         os.kill(os.getpid(), number)
         time.sleep(1)
     over.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_ends_nothing(driver: Path, number: signal.Signals):
+    """As nohup has it: neither this process, nor a command that it starts."""
+    with disposition(**{number.name: signal.SIG_IGN}):
+        with stoppable():
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        process = start(driver, 0.0, 0.2)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+        assert (process.returncode, error) == (0, "")
 
 
 def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.CaptureFixture[str]):
