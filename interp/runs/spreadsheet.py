@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,9 +10,11 @@ if TYPE_CHECKING:
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell begins with that a spreadsheet computes
 
+_NUMBER = re.compile(r"[+-](([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|nan)", re.IGNORECASE)
+
 
 def plain(cell: object) -> object:
-    """A cell as a CSV file may hold it: text that would be a formula has an apostrophe before it; numbers are left.
+    """Return a cell as a CSV file may hold it: an apostrophe precedes text that would be a formula; numbers are left.
 
     >>> plain("=1+1"), plain("-0.5"), plain("-"), plain(-0.5), plain("star")
     ("'=1+1", '-0.5', '-', -0.5, 'star')
@@ -27,11 +30,8 @@ def _in_one_row(cell: object) -> object:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text[0] in "+-"
+    """Return whether a spreadsheet takes a text for a number with a sign; Python's `float` also takes ``-1_0``."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def csv_text(frame: pd.DataFrame) -> str:

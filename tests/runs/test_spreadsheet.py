@@ -3,12 +3,40 @@ from __future__ import annotations
 import io
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.runs.spreadsheet import FORMULA, csv_text, plain
+from interp.runs.spreadsheet import csv_text, plain
 
+# Cells that begin with these are formulas, or hide a formula behind them; written out here, not taken from the code.
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 formulas = st.tuples(st.sampled_from(FORMULA), st.text(st.sampled_from("=+-@1.A(\t\r"), max_size=5)).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("=", "'="), ("+1+1", "'+1+1"), ("-1+1", "'-1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("@", "'@"),
+        ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("+", "'+"),
+        ("--1", "'--1"), ("+-1", "'+-1"), ("-1e", "'-1e"), ("\t1", "'\t1"), ("\r", "'\r"), ("-1_0", "'-1_0"),
+        ("-1 ", "'-1 "), ("-١", "'-١"),
+        ("", ""), ("a=1", "a=1"), (" =1", " =1"), ("'=1", "'=1"), ("1-1", "1-1"), ("-", "-"), ("é", "é"),
+        ("-0.5", "-0.5"), ("+1e3", "+1e3"), ("-inf", "-inf"), ("+.5", "+.5"), ("-7.", "-7."),
+    ],
+)  # fmt: skip
+def test_cells_are_these(text: str, cell: str):
+    assert plain(text) == cell
+    row = csv_text(pd.DataFrame({"a": [text]})).partition("\n")[2]
+    assert pd.read_csv(io.StringIO("a\n" + row), dtype=str, keep_default_na=False)["a"].tolist() == (
+        [cell.replace("\r", "\n")]
+    )
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, 0, True, None, float("-inf")])
+def test_numbers_are_left(value: object):
+    assert plain(value) is value
 
 
 @given(formulas | st.text(max_size=5))

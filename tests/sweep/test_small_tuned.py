@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
 
@@ -98,6 +99,16 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tune
         assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as a sweep computes its cells; several threads take sums of float32 in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("layer", "size"), CHECKED)
 def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     tuned: Tuned, layer: int, size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
