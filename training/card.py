@@ -18,6 +18,19 @@ from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 
 HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
+# What a card states of a fine-tuning -> its setting in the manifest, which is an option of `training.finetune`.
+SETTINGS = {
+    "tower": "tower", "learning rate": "lr", "batch size": "batch_size", "epochs": "epochs", "seed": "seed",
+}  # fmt: skip
+OF_A_ROTATION = {
+    "layer (from 1)": "layer", "directions": "size", "sources": "sources",
+    "learning rate of the rotation": "rotation_lr",
+}  # fmt: skip
+OF_ADAPTERS = {"rank": "lora_rank", "adapted layers": "lora_targets"}
+WEIGHTS = {
+    "joint": {"weight of IIT-DAS": "joint_weight"},
+    "iit-das-calibrated": {"weight of the calibration": "calibration_weight"},
+}
 LIMITS = """\
 - A high IIA is no evidence by itself: a direction in closed form has a high one in models that were never trained for
   this.
@@ -61,20 +74,22 @@ def model_card(
 
 
 def _made(model: EvaluatedModel) -> list[str]:
-    """How the model came to be, as a list."""
+    """Return how the model came to be, as a list in Markdown."""
     if not model.is_run:
         return [f"Exported from {_code(PureWindowsPath(model.name).name)} by clip-descriptions, as it was."]
     settings, arguments = model.settings, model.arguments
-    facts = {
+    facts: dict[str, object] = {
         "objective": LABELS[settings["objective"]],
         "tuning": "LoRA, merged" if settings["tuning"] == "lora" else "all weights",
-        "base": _public(_base(model)), "data": _public(arguments.get("data")), "seed": settings["seed"],
-        "learning rate": settings.get("learning_rate"), "epochs": settings.get("epochs"),
+        "base": _public(_base(model)), "data": _public(arguments.get("data")),
     }  # fmt: skip
+    stated = dict(SETTINGS)
     if settings["objective"] != "behavioral":
-        facts |= {"layer (from 1)": settings["layer"], "directions": settings["size"], "sources": settings["sources"]}
+        stated |= OF_A_ROTATION
+    stated |= WEIGHTS.get(settings["objective"], {})
     if settings["tuning"] == "lora":
-        facts |= {"rank": settings.get("lora_rank")}
+        stated |= OF_ADAPTERS
+    facts |= {label: settings.get(key) for label, key in stated.items()}
     head = "Fine-tuned with clip-descriptions after Zur et al. 2024 (https://arxiv.org/abs/2406.09458):"
     return [head, "", *(f"- {key}: {_code(value)}" for key, value in facts.items() if value is not None)]
 

@@ -217,7 +217,7 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
             "hidden_size": text, "intermediate_size": wide["text"], "num_hidden_layers": depth["text"],
             "num_attention_heads": text // HEAD, "vocab_size": vocabulary, "max_position_embeddings": context,
             "hidden_act": known.activation, "projection_dim": shared, "bos_token_id": vocabulary - 2,
-            "eos_token_id": vocabulary - 1, "pad_token_id": vocabulary - 1,
+            "eos_token_id": 2, "pad_token_id": vocabulary - 1,  # 2: read at the highest id, as open_clip does it
         },
         vision_config={
             "hidden_size": vision, "intermediate_size": wide["vision"], "num_hidden_layers": depth["vision"],

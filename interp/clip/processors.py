@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp.clip.open_clip import CONFIG, said_beside
 from interp.clip.soundness import check_preprocessing
+from interp.errors import quoted
 from interp.models.errors import ModelError
 from interp.models.files import check_files, first_line
 from interp.models.names import OPEN_CLIP, locate, open_clip_file
@@ -34,25 +35,44 @@ def load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> 
         raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {first_line(error)}") from error
 
 
+# OpenAI's configurations name token 2 as the end of text. There transformers reads a text at its highest id instead.
+LEGACY_EOT = 2
+
+
 def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str | None, notes: list[str]) -> int:
-    """Make sure that tokenizer and model mean the same token by end-of-text; return its id."""
+    """Return the id of the end-of-text token, at which transformers reads the texts of a tokenizer too.
+
+    A tokenizer that was chosen for a model may tell it of another token.
+
+    Raises:
+        ModelError: the tokenizer has no such token, or ids without an embedding, or transformers reads texts elsewhere.
+    """
     eot, size = tokenizer.eos_token_id, model.text_model.embeddings.token_embedding.num_embeddings
     if eot is None:
         raise ModelError(f"the tokenizer of '{chosen or name}' has no end-of-text token (eos_token)")
-    if len(tokenizer) > size:
-        raise ModelError(f"the tokenizer has {len(tokenizer)} tokens, '{name}' only {size}; name one that fits")
+    ids = sorted(map(int, tokenizer.get_vocab().values()))
+    if ids[-1] >= size:
+        raise ModelError(f"the tokenizer has {ids[-1] + 1} tokens, '{name}' only {size}; name one that fits")
+    # Special tokens that a text spells are read letter by letter (`tokenize`). These alone surround or fill up a text.
+    used = {tokenizer.bos_token_id, eot, tokenizer.unk_token_id, tokenizer.pad_token_id}
+    unused = set(tokenizer.all_special_ids) - used
+    highest = max(number for number in ids if number not in unused)
     expected = model.text_model.eos_token_id
-    legacy = expected == 2 and eot == size - 1  # OpenAI's configs say 2; transformers then pools at the highest id
-    if eot != expected and not legacy:
-        if chosen is None:
-            raise ModelError(
-                f"'{name}' pools at token {expected}, its tokenizer ends texts with {eot}; they must agree"
-            )
+    if eot == (highest if expected == LEGACY_EOT else expected):
+        return int(eot)
+    if chosen is not None and eot != LEGACY_EOT:
         model.text_model.eos_token_id = eot
         text_config: Any = model.config.text_config
         text_config.eos_token_id = eot
         notes.append(f"tokenizer '{chosen}' ends texts with token {eot}; the model was told so")
-    return int(eot)
+        return int(eot)
+    if expected != LEGACY_EOT:
+        raise ModelError(f"'{name}' pools at token {expected}, its tokenizer ends texts with {eot}; they must agree")
+    token = tokenizer.convert_ids_to_tokens(highest)
+    raise ModelError(
+        f"'{name}' has eos_token_id {LEGACY_EOT}, with which transformers reads a text at its highest id; its "
+        f"tokenizer ends texts with {eot} and also has {highest} ({quoted(token)}), so they must agree"
+    )
 
 
 def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes: list[str]) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
 
 from interp.clip.loading import load_clip
@@ -68,3 +69,87 @@ def test_the_legacy_end_of_text(small: Clip, tmp_path: Path):
     theirs = CLIPModel.from_pretrained(folder).get_text_features(**clip.tokenizer(texts[:1], return_tensors="pt"))
     expected = torch.nn.functional.normalize(theirs.pooler_output, dim=-1)
     torch.testing.assert_close(embed_texts(clip, texts[:1]), expected, rtol=0, atol=1e-6)
+
+
+def with_more_embeddings(folder: Path, more: int, eos_token_id: int) -> None:
+    """Give a model an embedding table that is longer than its tokenizer, as padding to a round number does."""
+    weights = load_file(folder / "model.safetensors")
+    key = "text_model.embeddings.token_embedding.weight"
+    weights[key] = torch.cat([weights[key], torch.randn(more, weights[key].shape[1])])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"] |= {"vocab_size": len(weights[key]), "eos_token_id": eos_token_id}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def pooled_by_transformers(folder: Path, clip: Clip, texts: list[str]) -> torch.Tensor:
+    model = CLIPModel.from_pretrained(folder).eval()
+    rows = [model.get_text_features(**clip.tokenizer(text, return_tensors="pt")).pooler_output for text in texts]
+    return torch.nn.functional.normalize(torch.cat(rows), dim=-1)
+
+
+@pytest.mark.parametrize("more", [1, 2, 7])
+def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip, tmp_path: Path, more: int):
+    """The highest id of a text is still that of EOT, for no text has the ids of the rows that follow."""
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    with_more_embeddings(folder, more, 2)
+    clip, texts = load_clip(str(folder)), random_texts(6, 1)
+    assert clip.eot == small.eot == clip.model.text_model.embeddings.token_embedding.num_embeddings - 1 - more
+    with torch.no_grad():
+        torch.testing.assert_close(embed_texts(clip, texts), pooled_by_transformers(folder, clip, texts), rtol=0,
+                                   atol=1e-6)  # fmt: skip
+    torch.testing.assert_close(embed_texts(clip, texts), embed_texts(small, texts), rtol=0, atol=1e-6)
+    with torch.no_grad():  # a batch that is padded, too
+        batch = clip.tokenizer(texts, return_tensors="pt", padding=True)
+        theirs = CLIPModel.from_pretrained(folder).get_text_features(**batch).pooler_output
+    expected = torch.nn.functional.normalize(theirs, dim=-1)
+    torch.testing.assert_close(embed_texts(clip, texts), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("special", ["pad_token", None])
+def test_the_legacy_end_of_text_is_refused_where_it_is_elsewhere(small: Clip, tmp_path: Path, special: str | None):
+    """Above EOT is the token that fills up a batch, or a word: there transformers would read a text."""
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    with_more_embeddings(folder, 5, 2)
+    clip = load_clip(str(folder))
+    clip.tokenizer.add_special_tokens({special: "zyx"}) if special else clip.tokenizer.add_tokens(["zyx"])
+    clip.tokenizer.save_pretrained(folder)
+    texts = ["a star", "a large red star of size 3"] if special else ["a zyx star"]
+    ids = clip.tokenizer(texts, return_tensors="pt", padding=True)["input_ids"]
+    assert (ids.argmax(1) != (ids == clip.eot).int().argmax(1)).any()
+    with pytest.raises(ModelError, match=rf"ends texts with {clip.eot} and also has {clip.eot + 1} \('zyx'\)"):
+        load_clip(str(folder))
+    with_more_embeddings(folder, 0, clip.eot)  # named by its id, it is found among others
+    again = load_clip(str(folder))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            embed_texts(again, texts), pooled_by_transformers(folder, again, texts), rtol=0, atol=1e-6
+        )
+
+
+def test_special_tokens_that_no_text_has_may_lie_above_the_legacy_end_of_text(small: Clip, tmp_path: Path):
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    with_more_embeddings(folder, 5, 2)
+    tokenizer = load_clip(str(folder)).tokenizer
+    tokenizer.add_special_tokens({"extra_special_tokens": ["<more>"]})
+    tokenizer.save_pretrained(folder)
+    clip, texts = load_clip(str(folder)), ["a <more> star", "a star"]
+    tokens = tokenize(clip, texts)
+    assert torch.equal(tokens.ids.argmax(1), tokens.eot)
+    with torch.no_grad():
+        theirs = CLIPModel.from_pretrained(folder).get_text_features(input_ids=tokens.ids).pooler_output
+    expected = torch.nn.functional.normalize(theirs, dim=-1)
+    torch.testing.assert_close(embed_texts(clip, texts), expected, rtol=0, atol=1e-6)
+
+
+def test_a_tokenizer_whose_end_of_text_is_token_2_is_refused(small: Clip, tmp_path: Path):
+    """transformers never reads a text at token 2, even where that is right."""
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    with_more_embeddings(folder, 0, 2)
+    tokenizer = load_clip(str(folder)).tokenizer
+    token = tokenizer.convert_ids_to_tokens(2)
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"eos_token": token}))
+    for options in ({}, {"tokenizer": str(folder)}):
+        with pytest.raises(ModelError, match="with which transformers reads a text at its highest id"):
+            load_clip(str(folder), **options)

@@ -1,0 +1,79 @@
+"""What a card states of a training: every setting with its value, for each objective and tuning."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interp.data.contrast import PAPER
+from interp.runs.folder import RunFolder
+from training import card as cards
+from training.card import model_card
+from training.config import FinetuneConfig
+from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
+from training.finetune import main as finetune
+
+# Values that are no defaults, and that no two settings share.
+GIVEN: dict[str, Any] = {
+    "tower": "both", "lr": 0.00123, "batch_size": 14, "epochs": 17, "seed": 23, "layer": 5, "size": 6,
+    "sources": "paired", "rotation_lr": 0.0456, "lora_rank": 9, "lora_targets": "fc1,q_proj", "joint_weight": 0.375,
+    "calibration_weight": 0.625,
+}  # fmt: skip
+OBJECTIVES = {
+    "behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint", "iit-das-calibrated": "calibrated IIT-DAS"
+}  # fmt: skip
+EVERY = {"tower": "both", "learning rate": "0.00123", "batch size": "14", "epochs": "17", "seed": "23"}
+ROTATION = {"layer (from 1)": "5", "directions": "6", "sources": "paired", "learning rate of the rotation": "0.0456"}
+ADAPTERS = {"rank": "9", "adapted layers": "fc1,q_proj"}
+
+
+def stated(who: EvaluatedModel) -> dict[str, str]:
+    """Return the list in a model's card that says how the model came to be."""
+    text = model_card(who, None, PAPER, form="transformers", licence=None, result={})
+    made = text.partition("## How to load it")[0]
+    return dict(re.findall(r"^- (.+?): `(.*)`$", made, re.MULTILINE))
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_card_states_each_setting_with_its_value(objective: str, tuning: str):
+    config = FinetuneConfig(objective=objective, tuning=tuning, **GIVEN)  # type: ignore[arg-type]
+    who = EvaluatedModel("run", {"model": "toy", "data": "toy"}, asdict(config), {"base": "toy", "tokenizer": None})
+    found = stated(who)
+    objective_stated = found.pop("objective")
+    assert objective_stated.lower() == OBJECTIVES[objective].lower()
+    wanted = EVERY | {"base": "toy", "data": "toy", "tuning": "LoRA, merged" if tuning == "lora" else "all weights"}
+    wanted |= {} if objective == "behavioral" else ROTATION
+    wanted |= ADAPTERS if tuning == "lora" else {}
+    wanted |= {"weight of IIT-DAS": "0.375"} if objective == "joint" else {}
+    wanted |= {"weight of the calibration": "0.625"} if objective == "iit-das-calibrated" else {}
+    assert found == wanted
+
+
+def test_what_a_card_states_is_an_option_of_a_training():
+    options = {each.name for each in fields(FinetuneConfig)}
+    tables = [cards.SETTINGS, cards.OF_A_ROTATION, cards.OF_ADAPTERS, *cards.WEIGHTS.values()]
+    keys = [key for table in tables for key in table.values()]
+    assert set(keys) <= options
+    assert len(keys) == len(set(keys))
+    assert set(keys) == set(GIVEN)  # each of them has a value in the test above
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_the_card_of_a_run_states_what_its_manifest_holds(tmp_path: Path, tuning: str):
+    options = {"tuning": tuning, "layer": 9, "size": 4, "lr": 0.00123, "rotation-lr": 0.0456, "seed": 3, "max-steps": 2}
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    assert finetune([*words, "--limit", "60", "--cpu", "--out", str(tmp_path / "run")]) == 0
+    settings = RunFolder(tmp_path / "run").settings
+    found = stated(evaluated_model(str(tmp_path / "run")))
+    tables = [cards.SETTINGS, cards.OF_A_ROTATION, *([cards.OF_ADAPTERS] if tuning == "lora" else [])]
+    for label, key in (item for table in tables for item in table.items()):
+        assert found[label] == str(settings[key])
+    assert (found["learning rate"], found["learning rate of the rotation"]) == ("0.00123", "0.0456")
+    assert (found["layer (from 1)"], found["directions"], found["seed"]) == ("9", "4", "3")
+    assert ("rank" in found) == (tuning == "lora")
