@@ -31,6 +31,7 @@ class PathSettings:
         internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
         baselines: token ids to start from, shape (n, t); by default `default_baselines`.
         routes: those that will be assembled; nothing is computed that they do not need.
+        multiply: whether gradients are multiplied by the difference of text and baseline; else they are averaged alone.
     """
 
     n_steps: int = 50
@@ -38,6 +39,7 @@ class PathSettings:
     internal_batch_size: int | None = None
     baselines: Int[Tensor, "n t"] | None = None
     routes: Sequence[Route] = ROUTES
+    multiply: bool = True
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def end_scores(clip: Clip, paths: Paths) -> np.ndarray:
 def along(
     clip: Clip, paths: Paths, cut: Cut, settings: PathSettings, *, by_dimension: bool = False
 ) -> dict[str, Float[Tensor, "m t *d"]]:
-    """The path integrals: ``z.NAME`` for each basis, and those of `Cut.whole`; float64, on the CPU.
+    """Return the path integrals: ``z.NAME`` for each basis, and those of `Cut.whole`; float64, on the CPU.
 
     Args:
         by_dimension: keep a number for each dimension of each embedding, not their sum.
@@ -196,7 +198,8 @@ def along(
         delta = (paths.end - paths.start)[text]
         points = (paths.start[text] + alphas[step].to(paths.end)[:, None, None] * delta).requires_grad_()
         for name, grad in _gradients(clip, points, paths.eot[text], paths.images[text], cut).items():
-            parts = grad * delta if by_dimension else (grad * delta).sum(-1)
+            parts = grad * delta if settings.multiply else grad
+            parts = parts if by_dimension else parts.sum(-1)
             weighed = parts.double().cpu() * weights[step].view(-1, *[1] * (parts.ndim - 1))
             sums[name].index_add_(0, text, weighed)
     return sums

@@ -20,12 +20,21 @@ from captum.log import log_usage
 
 from interp.attribution.convergence import integrate_until
 from interp.attribution.integral import PathSettings, assemble
-from interp.attribution.of_tensors import attribute_embeddings, attribute_ids, score_embedded, tokens_of
+from interp.attribution.of_tensors import (
+    attribute_embeddings,
+    attribute_ids,
+    check_images,
+    score_embedded,
+    start_of,
+    tokens_of,
+)
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import SiteError
 from interp.interventions.rotation import Rotation
 from interp.tensors import Basis, Embeddings, Tensor
+
+Start = Tensor | float | tuple[Tensor | float, ...] | None  # captum's forms of baselines
 
 
 class MediatedIntegratedGradients(GradientAttribution):
@@ -45,6 +54,10 @@ class MediatedIntegratedGradients(GradientAttribution):
         clip: the model.
         rotation: of the subspace Z, at a site in the text tower; without one only `full` can be asked for.
         routes: those to compute; by default all four with a rotation, else `full`.
+        multiply_by_inputs: as captum has it, whether gradients are multiplied by what lies between baseline and input.
+            Without, attributions of embeddings are averages of gradients along the path. Texts and token ids have no
+            such attributions: CLIP's layer norms ignore what all dimensions of a token have in common, so that the sum
+            of a gradient over the dimensions is 0.
 
     Raises:
         ValueError: an unknown route, or one that needs a rotation.
@@ -52,9 +65,13 @@ class MediatedIntegratedGradients(GradientAttribution):
         SiteMismatch: the rotation is of another width.
     """
 
-    def __init__(self, clip: Clip, rotation: Rotation | None = None, *, routes: Sequence[Route] | None = None) -> None:
+    def __init__(
+        self, clip: Clip, rotation: Rotation | None = None, *, routes: Sequence[Route] | None = None,
+        multiply_by_inputs: bool = True,
+    ) -> None:  # fmt: skip
         """Check that rotation, model and routes go together."""
         super().__init__(partial(score_embedded, clip))
+        self._multiply = multiply_by_inputs
         self.clip, self.rotation = clip, rotation
         self.layer = 0
         self.routes = tuple(routes) if routes is not None else (ROUTES if rotation is not None else ("full",))
@@ -71,21 +88,21 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     @overload
     def attribute(
-        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Tensor | None = ..., n_steps: int = ...,
+        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Start = ..., n_steps: int = ...,
         method: str = ..., internal_batch_size: int | None = ..., return_convergence_delta: Literal[False] = ...,
         tolerance: float | None = ...,
     ) -> Attributions: ...  # fmt: skip
 
     @overload
     def attribute(
-        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Tensor | None = ..., n_steps: int = ...,
+        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Start = ..., n_steps: int = ...,
         method: str = ..., internal_batch_size: int | None = ..., return_convergence_delta: Literal[True],
         tolerance: float | None = ...,
     ) -> tuple[Attributions, np.ndarray]: ...  # fmt: skip
 
     @overload
     def attribute(
-        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Tensor | None = ...,
+        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Start = ...,
         additional_forward_args: Tensor | tuple[Tensor, ...] | None = ..., n_steps: int = ..., method: str = ...,
         internal_batch_size: int | None = ..., return_convergence_delta: Literal[False] = ...,
         tolerance: float | None = ...,
@@ -93,7 +110,7 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     @overload
     def attribute(
-        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Tensor | None = ...,
+        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Start = ...,
         additional_forward_args: Tensor | tuple[Tensor, ...] | None = ..., n_steps: int = ..., method: str = ...,
         internal_batch_size: int | None = ..., return_convergence_delta: Literal[True],
         tolerance: float | None = ...,
@@ -102,10 +119,10 @@ class MediatedIntegratedGradients(GradientAttribution):
     @log_usage()  # captum's, whose NoiseTunnel looks for what it wraps
     def attribute(
         self,
-        inputs: Sequence[str] | Tokens | Tensor | tuple[Tensor],
-        images: Embeddings | None = None,
+        inputs: Sequence[str] | Tokens | Tensor | tuple[Tensor, ...],
+        images: Any = None,
         *,
-        baselines: Tensor | tuple[Tensor] | None = None,
+        baselines: Any = None,
         additional_forward_args: Tensor | tuple[Tensor, ...] | None = None,
         n_steps: int = 50,
         method: str = "gausslegendre",
@@ -113,14 +130,14 @@ class MediatedIntegratedGradients(GradientAttribution):
         return_convergence_delta: bool = False,
         tolerance: float | None = None,
     ) -> Any:
-        """Attributions of each text's score (cosine) with the image of the same row.
+        """Attribute each text's score (cosine) with the image of the same row.
 
         Args:
             inputs: n texts, or their tokens. Or, as captum has it, a tensor, or a tuple of one: token ids, shape
                 (n, t), or token embeddings without positions, shape (n, t, d), of which a single route is computed.
             images: unit-norm embeddings, shape (n, embed).
             baselines: what to start from, by default BOS, padding, EOT: token ids, shape (n, t); for embeddings their
-                like, shape (n, t, d).
+                like, shape (n, t, d). One row serves all inputs, and a number stands everywhere.
             additional_forward_args: of a tensor: the images, and of embeddings where each text ends, shape (n,), by
                 default at its last token. What captum's NoiseTunnel is given here it repeats with the inputs.
             n_steps: points of the path integral.
@@ -135,30 +152,34 @@ class MediatedIntegratedGradients(GradientAttribution):
             `return_convergence_delta` a tuple of them and the deltas, shape (n,).
 
         Raises:
-            ValueError: counts or shapes that differ, an unknown rule, a tolerance that is not positive; of a tensor,
+            ValueError: counts or shapes that differ, something else than images as the second argument, an unknown
+                rule, a tolerance that is not positive, or texts or token ids without `multiply_by_inputs`; of a tensor,
                 several routes, a delta of a route that is not all there is, no images, or a tolerance for embeddings.
         """
-        settings = PathSettings(n_steps, method, internal_batch_size, routes=self.routes)
+        if images is not None:
+            check_images(self.clip, images, "the second argument")
+        settings = PathSettings(n_steps, method, internal_batch_size, routes=self.routes, multiply=self._multiply)
         needs = {"through", "around"} & set(self.routes)
         bases = {"z": self.rotation.basis} if self.rotation is not None and needs else {}
-        (start,) = baselines if isinstance(baselines, tuple) else (baselines,)  # captum's tunnel gives a tuple
+        start = _only(baselines, "baselines") if isinstance(baselines, tuple) else baselines
         if isinstance(inputs, tuple) and inputs and all(isinstance(each, Tensor) for each in inputs):
-            (alone,) = inputs
+            alone = _only(inputs, "inputs")
         else:
             alone = cast(Sequence[str] | Tokens | Tensor, inputs)
         if isinstance(alone, Tensor):
-            given = _given(images, additional_forward_args)
-            found, difference = self._of_tensor(alone, given, start, bases, settings, tolerance)
+            given = _given(self.clip, images, additional_forward_args)
+            found, difference = self._of_tensor(alone, given, start_of(start, alone), bases, settings, tolerance)
             result = (found,) if isinstance(inputs, tuple) else found
             if not return_convergence_delta:
                 return result
             if self.routes != ("full",):
                 raise ValueError("only by the route 'full' do attributions add up to the difference of scores")
             return result, found.flatten(1).sum(1) - difference
-        settings = replace(settings, baselines=start)
         if images is None or additional_forward_args is not None:
             raise ValueError("texts are attributed with images: give their embeddings, and nothing more")
         tokens = alone if isinstance(alone, Tokens) else tokenize(self.clip, alone)
+        self._check_sums()
+        settings = replace(settings, baselines=_ids(self.clip, start_of(start, tokens.ids)))
         shared, through = integrate_until(self.clip, tokens, images, self.layer, bases, settings, tolerance)
         values = assemble(shared, through["z"] if through else None, self.routes)
         attributions = Attributions.of(tokens, values, shared)
@@ -172,26 +193,50 @@ class MediatedIntegratedGradients(GradientAttribution):
             raise ValueError(f"of a tensor one route is computed, not {len(self.routes)}: say, routes=('through',)")
         cut, images, eot = (self.layer, bases), given[0], given[1] if len(given) > 1 else None
         if not inputs.is_floating_point():
-            tokens = tokens_of(self.clip, inputs)
-            return attribute_ids(self.clip, tokens, images, cut, replace(settings, baselines=start), tolerance)
+            self._check_sums()
+            tokens, settings = tokens_of(self.clip, inputs), replace(settings, baselines=_ids(self.clip, start))
+            return attribute_ids(self.clip, tokens, images, cut, settings, tolerance)
         if tolerance is not None:
             raise ValueError("embeddings are attributed with n_steps points; a tolerance is for texts and token ids")
         return attribute_embeddings(self.clip, inputs, (images, eot, start), cut, settings)
 
+    def _check_sums(self) -> None:
+        """Raise `ValueError` where attributions are summed over dimensions, and their sum would be 0 throughout."""
+        if not self._multiply:
+            raise ValueError(
+                "without multiply_by_inputs the sum over the dimensions of a token is 0; give token embeddings, whose "
+                "dimensions are attributed one by one"
+            )
+
     @property
     def multiplies_by_inputs(self) -> bool:
-        """Gradients are multiplied by what lies between baseline and input; captum asks."""
-        return True
+        """Factor of gradients: whether they are multiplied by what lies between baseline and input; captum asks."""
+        return self._multiply
 
     def has_convergence_delta(self) -> bool:
         """Whether `return_convergence_delta` can be asked for; captum asks."""
         return self.routes == ("full",)
 
 
-def _given(images: Embeddings | None, more: Tensor | tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-    """The images, and where texts end if that is given."""
-    given = () if more is None else (more,) if isinstance(more, Tensor) else tuple(more)
+def _given(clip: Clip, images: Embeddings | None, more: Tensor | tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
+    """Return the images, and where texts end if that is given."""
+    given = () if more is None else tuple(more) if isinstance(more, tuple) else (more,)
     given = given if images is None else (images, *given)
-    if not 1 <= len(given) <= 2:
+    if not 1 <= len(given) <= 2 or not all(isinstance(each, Tensor) for each in given):
         raise ValueError("give the images' embeddings, and for embeddings of texts where these end")
+    check_images(clip, given[0], "additional_forward_args without a second argument")
     return given
+
+
+def _only(given: tuple[Any, ...], name: str) -> Any:
+    if len(given) != 1:
+        raise ValueError(f"texts are the only input: a tuple of {name} holds one element, not {len(given)}")
+    return given[0]
+
+
+def _ids(clip: Clip, start: Tensor | None) -> Tensor | None:
+    """Return baselines of texts; raise `ValueError` for a token that the model does not have."""
+    known = clip.model.text_model.embeddings.token_embedding.num_embeddings
+    if start is not None and bool(((start < 0) | (start >= known)).any()):
+        raise ValueError(f"baselines are token ids, 0 to {known - 1}, for texts and token ids")
+    return start

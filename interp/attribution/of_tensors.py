@@ -39,8 +39,54 @@ def score_embedded(
     )
 
 
+def start_of(given: object, inputs: Tensor) -> Tensor | None:
+    """Return baselines in the shape of the inputs, from what captum takes: a tensor, one row of it, or a number.
+
+    Args:
+        given: baselines, of any type.
+        inputs: token ids, shape (n, t), or token embeddings, shape (n, t, d).
+
+    Raises:
+        ValueError: another shape, or for token ids no whole numbers.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, (Tensor, int, float)):
+        raise ValueError(f"baselines must be a number or a tensor, not {type(given).__name__}")
+    numbers = given if isinstance(given, Tensor) else torch.tensor(given)
+    if not inputs.is_floating_point() and bool((numbers != numbers.long()).any()):
+        raise ValueError("baselines of texts and of token ids are token ids, which are whole numbers")
+    numbers = numbers.to(inputs.dtype)
+    if not isinstance(given, Tensor):
+        return torch.full_like(inputs, numbers.item())
+    if given.shape[1:] != inputs.shape[1:] or len(given) not in (1, len(inputs)):
+        raise ValueError(
+            f"baselines must have the shape of the inputs, {tuple(inputs.shape)}, or one row of it, or be a number; "
+            f"got {tuple(given.shape)}"
+        )
+    return numbers.expand(inputs.shape)
+
+
+def check_images(clip: Clip, given: object, name: str) -> None:
+    """Raise `ValueError` for an argument that cannot hold the images' embeddings.
+
+    Args:
+        name: of the argument, for the message.
+    """
+    if isinstance(given, Tensor):
+        if given.ndim == 2 and given.shape[1] == clip.embed_dim and given.is_floating_point():
+            return
+        what = f"a tensor of {given.dtype} and shape {tuple(given.shape)}"
+    else:
+        what = "a number" if isinstance(given, (int, float)) else type(given).__name__
+    raise ValueError(
+        f"{name} must be the images' embeddings, a tensor of shape (n, {clip.embed_dim}), not {what}; "
+        "baselines are given by name, as baselines=..."
+    )
+
+
 def tokens_of(clip: Clip, ids: Int[Tensor, "n t"]) -> Tokens:
-    """Token ids as texts of which no words are known.
+    """Return token ids as texts of which no words are known.
 
     Raises:
         ValueError: a row has no end-of-text token.
@@ -60,7 +106,7 @@ def attribute_ids(
     settings: PathSettings,
     tolerance: float | None,
 ) -> tuple[Float[Tensor, "n t"], Float[Tensor, " n"]]:
-    """Attributions by the only route of `settings`, and the differences of scores.
+    """Attribute token ids by the only route of `settings`; return the differences of scores too.
 
     Args:
         cut: the layer, and Z if the route needs it.
@@ -78,12 +124,12 @@ def attribute_embeddings(
     cut: tuple[int, Mapping[str, Basis]],
     settings: PathSettings,
 ) -> tuple[Float[Tensor, "n t d"], Float[Tensor, " n"]]:
-    """Attributions of each dimension of token embeddings by the only route of `settings`, and differences of scores.
+    """Attribute each dimension of token embeddings by the only route of `settings`; return differences of scores too.
 
     Args:
         embedded: token embeddings, without positions.
         paths: the images' embeddings, shape (n, embed); where texts end, shape (n,), by default at their last token;
-            and the embeddings to start from, shape (n, t, d), by default those of BOS, padding and EOT.
+            and the embeddings to start from, see `start_of`, by default those of BOS, padding and EOT.
 
     Raises:
         ValueError: shapes that differ.
@@ -93,10 +139,6 @@ def attribute_embeddings(
     if len(images) != len(embedded):
         raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(embedded)} texts")
     start = _nothing(clip, eot, embedded.shape[1]) if given is None else given
-    if start.shape != embedded.shape:
-        raise ValueError(
-            f"baselines must have the shape of the inputs, {tuple(embedded.shape)}, got {tuple(start.shape)}"
-        )
     of_model = Cut.of(clip, *cut, settings.routes)
     (route,) = settings.routes
     out = torch.zeros(embedded.shape, dtype=torch.float64)
@@ -118,11 +160,12 @@ def attribute_embeddings(
 
 
 def _ends(embedded: Float[Tensor, "n t d"], eot: Tensor | None) -> Int[Tensor, " n"]:
-    """Where texts end, on the CPU."""
+    """Return where texts end, on the CPU."""
     last = embedded.shape[1] - 1
     if eot is None:
         return torch.full((len(embedded),), last)
-    if len(eot) != len(embedded) or bool(((eot < 0) | (eot > last)).any()):
+    places = eot.shape == (len(embedded),) and not eot.is_floating_point()
+    if not places or bool(((eot < 0) | (eot > last)).any()):
         raise ValueError(f"eot must name a token of each of {len(embedded)} texts, 0 to {last}")
     return eot.cpu()
 

@@ -48,7 +48,8 @@ class Attributions:
     Attributes:
         words: of each text, in order, lower case.
         word_of: token -> word of its text, -1 for BOS, EOT and padding; shape (n, t).
-        tokens: route -> attributions, float64, shape (n, t); zero for BOS, EOT and padding.
+        tokens: route -> attributions, float64, shape (n, t); zero for padding, and from the default baseline for BOS
+            and EOT.
         score, baseline_score: of each text and of its baseline.
         points: of the path integral of each text, shape (n,).
     """

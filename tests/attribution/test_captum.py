@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients, NoiseTunnel
+from captum.attr import IntegratedGradients, LayerIntegratedGradients, NoiseTunnel
 from captum.attr._utils.attribution import GradientAttribution
 from captum.attr._utils.visualization import visualize_text
 from hypothesis import given, settings
@@ -93,6 +93,125 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
     again = ours.attribute(inputs, images, additional_forward_args=(tokens.eot,), n_steps=STEPS,
                            baselines=table(default_baselines(small, tokens)).detach())  # fmt: skip
     assert torch.equal(default, again)
+
+
+STARTS = {
+    "0": lambda inputs: 0, "a number": lambda inputs: 0.25, "a tuple": lambda inputs: (0,),
+    "one row": lambda inputs: inputs[1:2] * 0.5, "a tuple of one row": lambda inputs: (inputs[:1] * -1.0,),
+    "all rows": lambda inputs: inputs.flip(0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("multiply", [True, False])
+@pytest.mark.parametrize("start", STARTS)
+def test_each_form_of_baselines_is_captums_for_embeddings(small: Clip, start: str, multiply: bool):
+    tokens, images = tokenize(small, random_texts(4, 1)), an_image(4)
+    inputs, more = embedded(small, tokens), (images, tokens.eot)
+    given = STARTS[start](inputs)
+    options = {"n_steps": STEPS, "additional_forward_args": more, "return_convergence_delta": True}
+    captum = IntegratedGradients(scorer(small), multiply_by_inputs=multiply)
+    ours = MediatedIntegratedGradients(small, multiply_by_inputs=multiply)
+    assert ours.multiplies_by_inputs == captum.multiplies_by_inputs == multiply
+    alone = inputs if not isinstance(given, tuple) else (inputs,)
+    expected, delta = captum.attribute(alone, given, **options)
+    found, our_delta = ours.attribute(alone, baselines=given, **options)
+    if isinstance(given, tuple):
+        ((expected,), (found,)) = expected, found
+    size = float(expected.abs().max())
+    agree("of embeddings", found, expected.double(), over=size)
+    torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5 * max(1.0, len(inputs[0]) * 24 * size))
+    default = ours.attribute(inputs, additional_forward_args=more, n_steps=STEPS)
+    assert float((found - default).abs().max()) > 1e-2 * size
+
+
+@pytest.mark.parametrize("start", [0, 5, "one row", "all rows", None])
+def test_each_form_of_baselines_is_captums_for_token_ids(small: Clip, start: int | str | None):
+    """captum attributes to the output of the embedding layer, by dimension; a token's attribution is their sum."""
+    texts, images = random_texts(4, 1), an_image(4)
+    tokens = tokenize(small, texts)
+    rows = default_baselines(small, tokens)
+    given = {"one row": rows[:1], "all rows": rows.flip(0), None: rows}.get(start, start)
+
+    def forward(ids: Tensor, images: Tensor, eot: Tensor) -> Tensor:
+        return scorer(small)(small.model.text_model.embeddings.token_embedding(ids), images, eot)
+
+    layer = small.model.text_model.embeddings.token_embedding
+    captum = LayerIntegratedGradients(forward, layer)
+    expected, delta = captum.attribute(
+        tokens.ids, given, additional_forward_args=(images, tokens.eot), n_steps=STEPS, return_convergence_delta=True
+    )
+    size = float(expected.sum(-1).abs().max())
+    ours = MediatedIntegratedGradients(small)
+    ours_given = None if start is None else given
+    found, our_delta = ours.attribute(
+        tokens.ids, images, baselines=ours_given, n_steps=STEPS, return_convergence_delta=True
+    )
+    agree("of embeddings", found, expected.sum(-1).double(), over=size)
+    torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5 * max(1.0, len(tokens.ids[0]) * size))
+    words, words_delta = ours.attribute(
+        texts, images, baselines=ours_given, n_steps=STEPS, return_convergence_delta=True
+    )
+    np.testing.assert_allclose(words.tokens["full"], found.numpy(), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(words_delta, our_delta.numpy(), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("route", ["through", "around", "bypass", "full"])
+def test_gradients_that_are_not_multiplied_are_the_attributions_over_the_inputs(small: Clip, route: str):
+    tokens, images = tokenize(small, random_texts(3, 5)), an_image(3)
+    inputs = embedded(small, tokens)
+    baselines = inputs - torch.rand(inputs.shape, generator=torch.Generator().manual_seed(0)) - 0.1
+    options = {"additional_forward_args": tokens.eot, "baselines": baselines, "n_steps": 4}
+    product, gradients = (
+        MediatedIntegratedGradients(small, ROTATION, routes=(route,), multiply_by_inputs=multiply).attribute(
+            inputs, images, **options
+        )
+        for multiply in (True, False)
+    )
+    torch.testing.assert_close(gradients * (inputs - baselines).double(), product, rtol=1e-4,
+                               atol=1e-5 * float(product.abs().max()))  # fmt: skip
+    assert float((gradients - product).abs().max()) > 0
+
+
+def test_gradients_sum_to_nothing_over_the_dimensions_of_a_token(small: Clip):
+    """By captum alone: the reason why texts have no attributions that are not multiplied by inputs."""
+    tokens, images = tokenize(small, random_texts(3, 5)), an_image(3)
+    captum = IntegratedGradients(scorer(small), multiply_by_inputs=False)
+    found = captum.attribute(embedded(small, tokens), 0, additional_forward_args=(images, tokens.eot), n_steps=STEPS)
+    size = float(found.abs().max())
+    assert size > 1e-3
+    assert float(found.sum(-1).abs().max()) < 1e-4 * size
+
+
+def test_captums_own_delta_takes_the_same_baselines(small: Clip):
+    tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
+    inputs, ours, more = embedded(small, tokens), MediatedIntegratedGradients(small), (images, tokens.eot)
+    for start in (0, inputs[:1] * 0.5):
+        found, delta = ours.attribute(
+            inputs, additional_forward_args=more, baselines=start, n_steps=STEPS, return_convergence_delta=True
+        )
+        theirs = ours.compute_convergence_delta(found.float(), start, inputs, additional_forward_args=more)
+        torch.testing.assert_close(theirs.double(), delta, rtol=0, atol=1e-5)
+        tunnel = NoiseTunnel(ours).attribute(
+            inputs, nt_samples=2, stdevs=0.0, n_steps=STEPS, baselines=start, additional_forward_args=more
+        )
+        torch.testing.assert_close(tunnel, found)
+
+
+def test_a_second_argument_that_is_no_image_names_baselines(small: Clip):
+    """captum's second argument holds baselines; ours holds images."""
+    texts, images = random_texts(2, 0), an_image(2)
+    tokens, ours = tokenize(small, texts), MediatedIntegratedGradients(small)
+    inputs, starts = embedded(small, tokens), default_baselines(small, tokens)
+    more = [None, images, (images,), (images, tokens.eot), tokens.eot]
+    calls = [(first, second) for first in (inputs, (inputs,)) for second in (0, 0.0, inputs * 0, inputs[:1], (0,))]
+    calls += [(first, second) for first in (tokens.ids, texts, tokens) for second in (0, starts, starts[:1])]
+    for first, second in calls:
+        for extra in more:
+            with pytest.raises(ValueError, match=r"second argument must be the images' embeddings.* baselines=\.\.\."):
+                ours.attribute(first, second, additional_forward_args=extra)  # type: ignore[call-overload]
+    for extra in (tokens.eot, (tokens.eot, images), inputs):
+        with pytest.raises(ValueError, match=r"additional_forward_args .* must be the images' embeddings"):
+            ours.attribute(inputs, additional_forward_args=extra)
 
 
 @settings(max_examples=25)
@@ -187,6 +306,7 @@ def test_what_tensors_must_be(small: Clip):
     inputs, ours = embedded(small, tokens), MediatedIntegratedGradients(small)
     four = MediatedIntegratedGradients(small, ROTATION)
     through = MediatedIntegratedGradients(small, ROTATION, routes=("through",))
+    gradients = MediatedIntegratedGradients(small, multiply_by_inputs=False)
     cases = [
         ("of a tensor one route is computed, not 4: say, routes=", lambda: four.attribute(inputs, images)),
         ("give the images' embeddings", lambda: ours.attribute(inputs)),
@@ -195,7 +315,17 @@ def test_what_tensors_must_be(small: Clip):
         ("only by the route 'full'", lambda: through.attribute(inputs, images, return_convergence_delta=True)),
         ("a tolerance is for texts and token ids", lambda: ours.attribute(inputs, images, tolerance=0.1)),
         ("one image for each text is needed, got 1 images for 2 texts", lambda: ours.attribute(inputs, images[:1])),
-        ("baselines must have the shape of the inputs", lambda: ours.attribute(inputs, images, baselines=inputs[:1])),
+        ("baselines must have the shape of the inputs",
+         lambda: ours.attribute(inputs, images, baselines=inputs[:, :1])),
+        ("baselines must be a number or a tensor, not str", lambda: ours.attribute(inputs, images, baselines="0")),
+        ("token ids, which are whole numbers", lambda: ours.attribute(tokens.ids, images, baselines=0.5)),
+        ("baselines are token ids, 0 to", lambda: ours.attribute(tokens.ids, images, baselines=-1)),
+        ("baselines are token ids, 0 to", lambda: ours.attribute(["a", "b"], images, baselines=10**6)),
+        ("a tuple of inputs holds one element, not 2", lambda: ours.attribute((inputs, inputs), images)),
+        ("a tuple of baselines holds one element, not 2", lambda: ours.attribute(inputs, images, baselines=(0, 0))),
+        ("eot must name a token", lambda: ours.attribute(inputs, images, additional_forward_args=tokens.eot.float())),
+        ("the sum over the dimensions of a token is 0", lambda: gradients.attribute(["a", "b"], images)),
+        ("the sum over the dimensions of a token is 0", lambda: gradients.attribute(tokens.ids, images)),
         ("eot must name a token of each of 2 texts, 0 to",
          lambda: ours.attribute(inputs, images, additional_forward_args=torch.tensor([0, 99]))),
         ("row 1 has no end-of-text token", lambda: ours.attribute(tokens.ids * torch.tensor([[1], [0]]), images)),

@@ -174,6 +174,20 @@ def test_embeddings_are_those_of_the_layout(state: State, file: Path, quick: boo
     assert not torch.allclose(other, expected_texts, atol=1e-3)  # the activation matters
 
 
+def test_a_table_longer_than_the_tokenizer(state: State, file: Path, tmp_path: Path):
+    """open_clip reads a text at its highest id, which is that of EOT whatever rows follow it."""
+    table = state["token_embedding.weight"]
+    longer = state | {"token_embedding.weight": torch.cat([table, torch.randn(3, table.shape[1])])}
+    save_file(longer, tmp_path / "longer.safetensors")
+    clip, plain = (load_clip(f"open_clip:{SMALL}/{path}") for path in (tmp_path / "longer.safetensors", file))
+    ids = tokenize(clip, texts()).ids
+    assert torch.equal(ids.argmax(1), tokenize(clip, texts()).eot)
+    with torch.no_grad():
+        theirs = functional.normalize(clip.model.get_text_features(input_ids=ids).pooler_output, dim=-1)
+    agree("open_clip", embed_texts(clip, texts()), theirs)
+    agree("open_clip", embed_texts(clip, texts()), embed_texts(plain, texts()))
+
+
 def test_the_same_counterfactual_with_pyvene_alone(file: Path):
     """Of a checkpoint of open_clip, as one would write it who has pyvene and transformers."""
     register()
