@@ -1,9 +1,9 @@
 """Entries for CLIP in pyvene's tables of models, which has none (0.1.8): names of components, their modules and widths.
 
->>> import pyvene as pv
 >>> from interp.clip.loading import load_clip
 >>> from interp.pyvene import register
 >>> register()
+>>> import pyvene as pv
 >>> model = load_clip("toy").model
 >>> intervenable = pv.IntervenableModel([pv.RepresentationConfig(9, "block_output")], model=model)
 >>> {int(one.embed_dim) for one in intervenable.interventions.values()} == {model.config.text_config.hidden_size}
@@ -16,6 +16,9 @@ all hooks of the model, others' too: those by which transformers records hidden 
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +46,12 @@ COMPONENTS = {
 }
 
 
+def import_pyvene(module: str = "pyvene") -> Any:
+    """Import pyvene, or a module of it, without its advice on packages that are not needed here, which it prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return importlib.import_module(module)
+
+
 def register() -> None:
     """Tell pyvene of CLIP's models, so that `pyvene.RepresentationConfig(9, "block_output")` works on them.
 
@@ -50,8 +59,7 @@ def register() -> None:
     where they mean the text tower; there those of either tower have its name before them too, as in
     ``vision_block_output``. Heads are reached with the unit ``h`` or ``h.pos``. To call it again changes nothing.
     """
-    from pyvene.models import intervenable_modelcard as card
-
+    card = import_pyvene("pyvene.models.intervenable_modelcard")
     for model_type, parts in _models().items():
         for name, path, config in parts:
             card.type_to_module_mapping.setdefault(model_type, {}).update(_modules(name, path))

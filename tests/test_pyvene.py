@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from interp.interventions.rotation import Rotation, random_basis
 from interp.pyvene import COMPONENTS, register
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
+from tests.processes import call
 
 # Each component, by the module of a block where it is read, and on which side: as one would hook it by hand.
 BY_HAND = {
@@ -305,3 +307,15 @@ def test_saved_by_pyvene_and_loaded(small: Clip, text_model: nn.Module, inputs: 
     again = pv.IntervenableModel.load(str(tmp_path / "saved"), model=text_model)
     (intervention,) = again.interventions.values()
     assert torch.equal(Rotation.from_pyvene(intervention, rotation.site).basis, rotation.basis)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from interp.pyvene import register; register()",
+        "import interp, torch; interp.Rotation(torch.eye(4)[:, :2], interp.Site('text', 1)).to_pyvene()",
+    ],
+)
+def test_pyvene_is_imported_without_its_advice(code: str):
+    """In a process that has not imported it: pyvene prints which of its other backends are not installed."""
+    assert call(sys.executable, "-W", "ignore", "-c", code) == ""

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from interp.errors import UserError
+from interp.pyvene import import_pyvene
 from interp.tensors import Basis, Float, Int, Tensor
 
 Kind = Literal["low-rank", "rotated", "boundless"]
@@ -32,8 +33,7 @@ def to_pyvene(basis: Basis, kind: Kind) -> Any:
     Raises:
         PyveneError: k is 0, of which pyvene has none, or an unknown kind; or pyvene's boundary cannot lie at k.
     """
-    import pyvene
-
+    pyvene = import_pyvene()
     width, size = basis.shape
     if kind not in get_args(Kind):
         raise PyveneError(f"unknown kind '{kind}'; known: {', '.join(get_args(Kind))}")
