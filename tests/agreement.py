@@ -64,7 +64,9 @@ ROWS = {
     "partial correlation": Row("partial correlations", "pingouin", 1e-10),
     "coefficients": Row("standardized coefficients", "statsmodels", 1e-10),
     "clusters": Row("clustered standard errors, one way and two", "statsmodels", 1e-10),
-    "holm": Row("p values adjusted by Holm", "statsmodels", 1e-10),
+    "words": Row(
+        "correlations over word types with their intervals, and reliabilities", "pair of types by pair of types", 1e-8
+    ),
     "sweep": Row("each share of a cell of a small sweep", "recomputed from plain forward passes, float64", 1e-9),
     "sweep, rounded": Row("each other measure of it, but quotients", "the same", 1e-5),
 }  # fmt: skip

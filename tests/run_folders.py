@@ -116,7 +116,8 @@ def write_sweep(
             words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
             measures = _measures(draw, tuned, norms, question)
             examples = [one for which in (0, 1) for one in _examples(texts, which, draw, question.contrast)]
-            cell = {"cell": place, "measures": measures, "words": words, "examples": examples}
+            articles = {word: [number, number + 1, number + 2] for number, word in enumerate(WORDS)}
+            cell = {"cell": place, "measures": measures, "words": words, "examples": examples, "articles": articles}
             folder.write(Place(layer, size, 0).name, cell)
     return path
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from interp.attribution.checked import checked_texts
+from interp.attribution.checked import CHECKED, checked_texts
 from interp.attribution.norms import correlations, relations
-from interp.attribution.result import TOLERANCE, Attributions, Route
+from interp.attribution.result import TOLERANCE, Attributions
 from interp.data.norms import Norm
 from interp.data.words import is_content
 from interp.measures import CONTENT_ROUTES
-from interp.stats import clustered_mean, correlate, pearson, ratio
+from interp.stats import clustered_mean, pearson, ratio
 
 
 def attribution_measures(
@@ -38,13 +39,13 @@ def attribution_measures(
             f"{len(attributions)} and {len(from_content)} texts"
         )
     return (
-        correlations(attributions, norms)
+        correlations(attributions, norms, articles)
         | relations(attributions, norms, articles)
         | convergence(attributions, from_content, rows)
         | through_gap(attributions, articles)
         | coverage(attributions, norms)
-        | content_correlations(attributions, norms)
-        | second_baseline(attributions.take(rows), from_content, norms)
+        | content_correlations(attributions, norms, articles)
+        | second_baseline(attributions.take(rows), from_content, norms, list(articles)[CHECKED])
         | {
             "score_text": float(attributions.score.mean()),
             "score_baseline_padding": float(attributions.baseline_score.mean()),
@@ -118,30 +119,28 @@ def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, flo
 
 
 def content_correlations(
-    attributions: Attributions, norms: Sequence[Norm], routes: Iterable[Route] | None = None, *, suffix: str = "content"
+    attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str], *, suffix: str = "content"
 ) -> dict[str, Any]:
-    """`correlations` over the types of content words alone: function words are rated low and attributed little.
+    """Correlate as `correlations` over the types of content words alone: function words are rated low and attributed
+    little.
 
     Args:
-        routes: by default all that there are.
+        articles: of the pairs.
         suffix: of the keys.
 
     Returns:
         ``r_NORM_ROUTE_SUFFIX`` with ``_low`` and ``_high``, and ``n_NORM_SUFFIX``.
     """
-    out: dict[str, Any] = {}
-    for route in attributions.tokens if routes is None else routes:
-        types = {word: mean for word, (mean, _) in attributions.by_type(route).items() if is_content(word)}
-        for norm in norms:
-            found = correlate(list(types.values()), norm.of(types))
-            stem = f"r_{norm.name}_{route}_{suffix}"
-            out |= {stem: found.value, f"{stem}_low": found.low, f"{stem}_high": found.high}
-            out[f"n_{norm.name}_{suffix}"] = found.n
-    return out
+    return correlations(attributions, norms, articles, only=is_content, suffix=f"_{suffix}")
 
 
-def second_baseline(attributions: Attributions, from_content: Attributions, norms: Sequence[Norm]) -> dict[str, Any]:
-    """What attributions owe to their baseline: norms under the second one, and whether both agree.
+def second_baseline(
+    attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
+) -> dict[str, Any]:
+    """Compare attributions from two baselines: correlations with norms under the second one, and agreement of both.
+
+    Args:
+        articles: of the pairs of these texts.
 
     Returns:
         ``r_NORM_ROUTE_content_baseline`` with its ends: as `content_correlations`, from the second baseline;
@@ -151,7 +150,8 @@ def second_baseline(attributions: Attributions, from_content: Attributions, norm
     """
     content = [is_content(word) for text in attributions.words for word in text]
     both = [one.by_occurrence("through")[content] for one in (attributions, from_content)]
-    found = content_correlations(from_content, norms, CONTENT_ROUTES, suffix="content_baseline")
+    chosen = replace(from_content, tokens={route: from_content.tokens[route] for route in CONTENT_ROUTES})
+    found = content_correlations(chosen, norms, articles, suffix="content_baseline")
     return {
         **{key: value for key, value in found.items() if key.startswith("r_")},
         "baseline_agreement": pearson(*both),

@@ -1,8 +1,9 @@
-"""How attributions of words follow human norms of words. No torch."""
+"""Relations between attributions of words and human norms of words. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,77 +11,131 @@ import numpy as np
 from interp.attribution.result import Attributions
 from interp.data.norms import Norm
 from interp.data.words import log_frequency
-from interp.stats import Occurrences, correlate, correlate_words, regress, regress_words
+from interp.stats import Occurrences, correlate_words, disattenuate, regress_words
 
 
-def correlations(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, Any]:
-    """Correlation over word types of mean attribution with each norm, by route.
+@dataclass(frozen=True)
+class AttributedWords:
+    """Words of the attributed texts of some pairs.
 
-    The interval resamples word types, the units of the correlation.
+    Attributes:
+        words: word type of each number, sorted.
+        at: the occurrences, in the order of `Attributions.by_occurrence`.
+        positive: 1 for each occurrence in a positive text, else 0.
+    """
+
+    words: tuple[str, ...]
+    at: Occurrences
+    positive: np.ndarray
+
+    @classmethod
+    def of(cls, attributions: Attributions, articles: Sequence[str]) -> AttributedWords:
+        """Number the words of attributed texts and the articles of their pairs.
+
+        Args:
+            attributions: of the positive texts of some pairs and then of the negative ones.
+            articles: of the pairs.
+
+        Raises:
+            ValueError: there are not two texts for each article.
+        """
+        if len(attributions) != 2 * len(articles):
+            raise ValueError(f"articles must be those of {len(attributions) / 2:g} pairs, got {len(articles)}")
+        text = np.repeat(np.arange(len(attributions)), [len(words) for words in attributions.words])
+        spoken = [word for words in attributions.words for word in words]
+        types = {word: number for number, word in enumerate(sorted(set(spoken)))}
+        names = np.unique(np.array(articles, dtype=object), return_inverse=True)[1]
+        numbers = np.array([types[word] for word in spoken], dtype=np.int64)
+        at = Occurrences(numbers, np.tile(names, 2)[text], len(types))
+        return cls(tuple(types), at, (text < len(articles)).astype(np.float64))
+
+    def articles(self) -> dict[str, list[int]]:
+        """Return the number of the article of each occurrence, by word type."""
+        out: dict[str, list[int]] = {word: [] for word in self.words}
+        for number, article in zip(self.at.words.tolist(), self.at.articles.tolist(), strict=True):
+            out[self.words[number]].append(article)
+        return out
+
+    def ratings(self, norm: Norm, only: Callable[[str], bool] = lambda _: True) -> np.ndarray:
+        """Return the rating of each word type; NaN for a type that is not rated or not wanted."""
+        wanted = np.array([only(word) for word in self.words], dtype=bool)
+        return np.where(wanted, norm.of(self.words), np.nan)
+
+
+def correlations(
+    attributions: Attributions,
+    norms: Sequence[Norm],
+    articles: Sequence[str],
+    *,
+    only: Callable[[str], bool] = lambda _: True,
+    suffix: str = "",
+) -> dict[str, Any]:
+    """Correlate mean attribution over word types with each norm, by route.
+
+    Args:
+        attributions: of the positive texts of some pairs and then of the negative ones.
+        articles: of the pairs.
+        only: condition on the word types.
+        suffix: of the keys.
 
     Returns:
-        ``r_NORM_ROUTE`` -> Pearson's r, with ``_low`` and ``_high``; ``n_NORM`` -> word types that are rated.
+        ``r_NORM_ROUTE`` -> Pearson's r, with ``_low`` and ``_high`` (`correlate_words`); ``n_NORM`` -> word types that
+        are rated.
+
+    Raises:
+        ValueError: there are not two texts for each article.
     """
+    words = AttributedWords.of(attributions, articles)
     out: dict[str, Any] = {}
-    types = {route: attributions.by_type(route) for route in attributions.tokens}
     for norm in norms:
-        for route, table in types.items():
-            values = [mean for mean, _ in table.values()]
-            found = correlate(values, norm.of(table))
-            out |= found.columns(f"r_{norm.name}_{route}")
-            out[f"n_{norm.name}"] = found.n
+        ratings = words.ratings(norm, only)
+        out[f"n_{norm.name}{suffix}"] = int(np.isfinite(ratings).sum())
+        for route in attributions.tokens:
+            found = correlate_words(attributions.by_occurrence(route), ratings, words.at)
+            out |= found.columns(f"r_{norm.name}_{route}{suffix}")
     return out
 
 
 def relations(attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str]) -> dict[str, Any]:
-    """What else mean attribution over word types has to do with norms, by route; each with two intervals.
+    """Relate attributions of word types to norms, by route, in other ways than by Pearson's r.
 
-    What is held constant in ``partial`` goes along with norms and may be all that they tell of attributions: how often
-    a type is used (`log_frequency`), how many letters it has, and its kind, the share of its occurrences that lie in
-    positive texts.
+    Three variables that go along with norms are held constant in ``partial``: the frequency of a type in English
+    (`log_frequency`), its number of letters, and its kind, the share of its occurrences that lie in positive texts.
 
     Args:
         attributions: of the positive texts of some pairs and then of the negative ones.
         articles: of the pairs.
 
     Returns:
-        ``rho_NORM_ROUTE``: Spearman's correlation; ``partial_NORM_ROUTE``: Pearson's, given the three; and with several
-        norms ``beta_NORM_ROUTE``: the standardized coefficient of a norm in a linear regression on all norms, over the
-        types that all of them rate, ``n_every_norm``. With ``_low`` and ``_high``: ends of an interval that resamples
-        word types. ``rho_articles_NORM_ROUTE`` and so on, also ``r_articles_NORM_ROUTE``: the same numbers with an
-        interval that resamples articles (`correlate_words`).
+        ``disattenuated_NORM_ROUTE``: the correlation of a type's expected attribution with its rating
+        (`disattenuate`), over the ``n_repeated_NORM`` rated types that occur in at least two articles, and their
+        ``reliability_NORM_ROUTE``; ``rho_NORM_ROUTE``: Spearman's correlation; ``partial_NORM_ROUTE``: Pearson's,
+        given the three; and with several norms ``beta_NORM_ROUTE``: the standardized coefficient of a norm in a linear
+        regression on all norms, over the types that all of them rate, ``n_every_norm``. ``_low`` and ``_high`` are the
+        ends of 95 % intervals.
 
     Raises:
         ValueError: there are not two texts for each article.
     """
-    if len(attributions) != 2 * len(articles):
-        raise ValueError(f"articles must be those of {len(attributions) / 2:g} pairs, got {len(articles)}")
-    text = np.repeat(np.arange(len(attributions)), [len(words) for words in attributions.words])
-    said = [word for words in attributions.words for word in words]
-    types = {word: number for number, word in enumerate(sorted(set(said)))}
-    names = np.unique(np.array(articles, dtype=object), return_inverse=True)[1]
-    at = Occurrences(np.array([types[word] for word in said], dtype=np.int64), np.tile(names, 2)[text], len(types))
-    of_types = np.array([[log_frequency(word), len(word)] for word in types]).reshape(-1, 2).T
-    positive = (text < len(articles)).astype(np.float64)
-    held, ratings = [*of_types, at.means(positive)], {norm.name: norm.of(types) for norm in norms}
+    words = AttributedWords.of(attributions, articles)
+    at, ratings = words.at, {norm.name: words.ratings(norm) for norm in norms}
+    given = np.array([[log_frequency(word), len(word)] for word in words.words]).reshape(-1, 2).T
     out: dict[str, Any] = {}
     for route in attributions.tokens:
         values = attributions.by_occurrence(route)
-        means = at.means(values)
         for name, rating in ratings.items():
+            expected = disattenuate(values, rating, at)
+            out[f"n_repeated_{name}"] = expected.r.n
+            out[f"reliability_{name}_{route}"] = expected.reliability
             found = {
-                "r_articles": correlate_words(values, rating, at),
-                "rho": correlate(means, rating, method="spearman"),
-                "rho_articles": correlate_words(values, rating, at, method="spearman"),
-                "partial": correlate(means, rating, given=held),
-                "partial_articles": correlate_words(values, rating, at, given=of_types, given_means=[positive]),
+                "disattenuated": expected.r,
+                "rho": correlate_words(values, rating, at, method="spearman"),
+                "partial": correlate_words(values, rating, at, given=given, given_means=[words.positive]),
             }
             for key, one in found.items():
                 out |= one.columns(f"{key}_{name}_{route}")
         if len(ratings) > 1:
-            every = list(ratings.values())
-            for key, each in (("beta", regress(means, every)), ("beta_articles", regress_words(values, every, at))):
-                for name, one in zip(ratings, each, strict=True):
-                    out |= one.columns(f"{key}_{name}_{route}")
-                    out["n_every_norm"] = one.n
+            for name, one in zip(ratings, regress_words(values, list(ratings.values()), at), strict=True):
+                out |= one.columns(f"beta_{name}_{route}")
+                out["n_every_norm"] = one.n
     return out

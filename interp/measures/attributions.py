@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from interp.data.contrast import Contrast
 from interp.measures.names import CONTENT_ROUTES, EVERYWHERE, MEASURED, PAGE
 from interp.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
 
 RELATIONS = {  # stem of the measure of a norm and a route -> its title; tables show them in this order
-    "r": "Correlation with", "rho": "Spearman's correlation with",
-    "partial": "Correlation, given frequency, length and kind, with",
+    "r": "Correlation with", "disattenuated": "Correlation of expected attribution with",
+    "rho": "Spearman's correlation with", "partial": "Correlation, given frequency, length and kind, with",
     "beta": "Standardized coefficient, all norms together, of",
 }  # fmt: skip
 
@@ -63,14 +62,17 @@ def attribution_measures(contrast: Contrast, norms: Sequence[str]) -> list[Measu
 
 
 def relations(norms: Sequence[str]) -> list[Measure]:
-    """What else attributions have to do with norms; `interp.attribution.norms` computes it."""
+    """Declare further relations of attributions and norms; `interp.attribution.norms` computes them."""
     out = [Measure("n_every_norm", "word types with a rating of every norm", COUNT)] if len(norms) > 1 else []
     for norm in norms:
+        rated = f"word types in two articles with a rating of {norm}"
+        out.append(Measure(f"n_repeated_{norm}", rated, COUNT))
         for route in MEASURED:
-            for stem, title in RELATIONS.items():
-                if stem != "beta" or len(norms) > 1:
-                    said = f"{title} {norm}, attributions {route}"
-                    over = Measure(f"{stem}_articles_{norm}_{route}", f"{said}, interval over articles", CORRELATION,
-                                   interval=True)  # fmt: skip
-                    out += [over] if stem == "r" else [replace(over, key=f"{stem}_{norm}_{route}", title=said), over]
+            title = f"Reliability over articles of mean attribution {route}, {rated}"
+            out.append(Measure(f"reliability_{norm}_{route}", title, SIGNED_SHARE))
+            out += [
+                Measure(f"{stem}_{norm}_{route}", f"{about} {norm}, attributions {route}", CORRELATION, interval=True)
+                for stem, about in RELATIONS.items()
+                if stem != "r" and (stem != "beta" or len(norms) > 1)
+            ]
     return out

@@ -1,4 +1,4 @@
-"""How attributions of the chosen cell go along with norms of words, with tests of the whole grid beside it."""
+"""Section of the page on attributions of the chosen cell and norms of words, with tests of the whole grid."""
 
 from __future__ import annotations
 
@@ -14,65 +14,67 @@ from interp.results.norm_tests import DRAWS, LEVEL, MODELS, said
 from interp.results.sweep_run import Lacking, SweepRun
 from interp.results.tables import is_tuned
 from interp.runs.place import Place
-from interp.schema import CORRELATION, SHARE, written
+from interp.schema import CORRELATION, SHARE, SIGNED_SHARE, written
+from interp.stats.reliability import LEAST_TYPES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UNTESTED = (np.nan, np.nan)
 LEAST = 0.0001  # of a p, as the table shows it
-HEADINGS = {"r": "r", "rho": "ρ", "partial": "partial r", "beta": "β"}
+HEADINGS = {
+    "r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Related:
-    """A number with its two intervals, as text; an empty one is not defined or not known.
-
-    Attributes:
-        types, articles: the intervals over word types and over articles.
-    """
+    """Number with its interval, as text; an empty interval is not defined or not known."""
 
     value: str
-    types: str
-    articles: str
+    ends: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """A norm and a route.
+    """Norm and route.
 
     Attributes:
         types: rated word types.
         covered: share of the attribution that lies on rated words.
+        reliability: of mean attribution, over the rated types that occur in two articles.
         related: in the order of the headings.
-        holm, largest: adjusted p.
+        p: adjusted for the whole grid.
     """
 
     norm: str
     route: str
     types: str
     covered: str
+    reliability: str
     related: Sequence[Related]
-    holm: str
-    largest: str
+    p: str
 
 
 @dataclass(frozen=True)
 class Norms:
-    """What the section shows.
+    """Content of the section.
 
     Attributes:
         headings: of numbers with intervals.
-        models: of which model, and a row for each norm and route.
+        models: name of each model, and a row for each norm and route.
+        repeated: number of rated types in two articles by norm, as text; None where it is not known.
+        least: number of these types below which nothing is disattenuated.
         together: types that all norms rate, which β is of; None where it is not shown.
-        said: how many correlations hold over the grid; empty if that cannot be told.
-        level: below which a p holds.
-        draws: of permutations.
+        said: number of significant correlations over the grid, as a sentence; empty if it is not known.
+        level: below which a p is significant.
+        draws: of random signs.
     """
 
     place: str
     headings: Sequence[str]
     models: Sequence[tuple[str, Sequence[Row]]]
+    repeated: str | None
+    least: int
     together: str | None
     said: str
     level: float
@@ -80,13 +82,13 @@ class Norms:
 
 
 def norms(sweep: SweepRun) -> Norms:
-    """The statistics of the chosen cell; of a run that is older than some, those that it has."""
+    """Collect the statistics of the chosen cell; those that an older run lacks are left out."""
     known = [one.key for one in sweep.schema]
     stems = [stem for stem in RELATIONS if any(key.startswith(f"{stem}_") for key in known)]
     try:
         tests = sweep.norm_tests
         found = {
-            (one["model"], one["norm"], one["route"]): (one["p_holm"], one["p_max"])
+            (one["model"], one["norm"], one["route"]): one["p_max"]
             for one in tests.to_dict("records")
             if Place.of(one) == Place.of(sweep.best)
         }
@@ -97,32 +99,26 @@ def norms(sweep: SweepRun) -> Norms:
         prefix = f"{within}_" if within else ""
         if not prefix or is_tuned(sweep.frame):
             rows = [
-                _row(sweep, prefix, norm, route, stems, found.get((model, norm, route), UNTESTED))
+                _row(sweep, prefix, norm, route, stems, found.get((model, norm, route), np.nan))
                 for norm in sweep.norms
                 for route in MEASURED
             ]
             models.append((model, rows))
     headings, together = [HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
+    repeated = [f"{count(sweep.best[key])} ({norm})" for norm in sweep.norms if (key := f"n_repeated_{norm}") in known]
     return Norms(
-        place(sweep.best).capitalize(), headings, models, None if together is None else count(together),
-        "" if tests is None else said(tests), LEVEL, DRAWS,
+        place(sweep.best).capitalize(), headings, models, ", ".join(repeated) or None, LEAST_TYPES,
+        None if together is None else count(together), "" if tests is None else said(tests), LEVEL, DRAWS,
     )  # fmt: skip
 
 
-def _row(
-    sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: tuple[float, float]
-) -> Row:
+def _row(sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: float) -> Row:
     best = sweep.best
-    related = [
-        Related(
-            CORRELATION.text(best.get(f"{prefix}{stem}_{norm}_{route}", np.nan)),
-            _interval(best, f"{prefix}{stem}_{norm}_{route}"),
-            _interval(best, f"{prefix}{stem}_articles_{norm}_{route}"),
-        )
-        for stem in stems
-    ]
+    keys = [f"{prefix}{stem}_{norm}_{route}" for stem in stems]
+    related = [Related(CORRELATION.text(best.get(key, np.nan)), _interval(best, key)) for key in keys]
     covered = SHARE.text(best.get(f"{prefix}attribution_coverage_{norm}_{route}", np.nan))
-    return Row(norm, route, count(best[f"n_{norm}"]), covered, related, *map(_p, adjusted))
+    reliability = SIGNED_SHARE.text(best.get(f"{prefix}reliability_{norm}_{route}", np.nan))
+    return Row(norm, route, count(best[f"n_{norm}"]), covered, reliability, related, _p(adjusted))
 
 
 def _interval(best: pd.Series, key: str) -> str:

@@ -71,10 +71,16 @@ class Shown(TypedDict, total=False):
 
 
 class Cell(Shown):
-    """A cell; `tuned` is of the model that was fine-tuned at it."""
+    """Cell of a sweep.
+
+    Attributes:
+        articles: word type -> number of the article of each occurrence; the same texts are attributed in every cell.
+        tuned: words and examples of the model that was fine-tuned at the cell.
+    """
 
     cell: CellPlace
     measures: dict[str, Real]
+    articles: NotRequired[dict[str, list[Whole]]]
     tuned: NotRequired[Shown]
 
 

@@ -12,6 +12,7 @@ import torch
 
 from interp.attribution.all_layers import PathRun
 from interp.attribution.measures import attribution_measures
+from interp.attribution.norms import AttributedWords
 from interp.attribution.result import Attributions
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
@@ -106,6 +107,7 @@ def compute_layer(
             from_content = bench.content_paths.attributions(layer, rotation.basis, second)
             measures |= attribution_measures(attributions, from_content, bench.norms, articles)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
+            cell["articles"] = AttributedWords.of(attributions, articles).articles()
             if bench.trained is not None:
                 trained = bench.trained(place, bench.clip)
                 measures |= trained.measures

@@ -1,20 +1,16 @@
-"""What attributions of word types have to do with norms, the slow way: every sample is written out, and nothing shared
-with the package."""
+"""Relations of attributions of word types and norms the slow way: word by word, and nothing shared with the package."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.stats import rankdata
 from wordfreq import word_frequency
 
-from tests.oracles.plain_forward import percentiles
-from tests.oracles.word_types import sampled_articles
+from tests.oracles.word_types import Interval, expected_correlation, jackknife
 
-DRAWS = 2000
 Columns = Sequence[np.ndarray]  # attribution, and what it is compared with, each of as many word types
 
 
@@ -24,7 +20,7 @@ def relations(
     articles: Sequence[str],
     ratings: Mapping[str, Mapping[str, float]],
 ) -> dict[str, float]:
-    """The measures of `interp.attribution.norms.relations`.
+    """Return the measures of `interp.attribution.norms`, `correlations` and `relations`.
 
     Args:
         texts: words of the positive texts of some pairs, then of the negative ones.
@@ -32,47 +28,39 @@ def relations(
         articles: of the pairs.
         ratings: norm -> word -> rating.
     """
-    said = [word for text in texts for word in text]
+    spoken = [word for text in texts for word in text]
     text_of = [number for number, text in enumerate(texts) for _ in text]
-    article = [articles[number % len(articles)] for number in text_of]
+    names = sorted(set(articles))
+    place = [names.index(articles[number % len(articles)]) for number in text_of]
     kind = [float(number < len(articles)) for number in text_of]
-    samples, frequency = sampled_rows(article), {word: zipf(word) for word in said}
+    here: dict[str, list[int]] = {}
+    for row, word in enumerate(spoken):
+        here.setdefault(word, []).append(row)
     out: dict[str, float] = {}
     for route, of_texts in values.items():
         flat = [value for text in of_texts for value in text]
-
-        def table(rows: Sequence[int], chosen: Sequence[str], flat: Sequence[float] = flat) -> Columns:
-            """Of the types that occur in some rows and that all chosen norms rate."""
-            here: dict[str, list[int]] = {}
-            for row in rows:
-                if all(said[row] in ratings[norm] for norm in chosen):
-                    here.setdefault(said[row], []).append(row)
-            words = sorted(here)
-            columns = [[sum(flat[row] for row in here[word]) / len(here[word]) for word in words]]
-            columns += [[ratings[norm][word] for word in words] for norm in chosen]
-            columns += [[frequency[word] for word in words], [len(word) for word in words]]
-            columns += [[sum(kind[row] for row in here[word]) / len(here[word]) for word in words]]
-            return [np.array(column, dtype=float) for column in columns]
-
-        for norm in ratings:
-            whole, tables = table(range(len(said)), [norm]), [table(rows, [norm]) for rows in samples]
-            for stem, statistic, count in (("r", partial, 2), ("rho", spearman, 2), ("partial", partial, 5)):
-                key, value = f"_{norm}_{route}", statistic(whole[:count])
-                again = [statistic(columns[:count]) for columns in tables]
-                out |= with_ends(f"{stem}_articles{key}", value, again)
-                if stem != "r":
-                    columns = [rankdata(column) for column in whole[:2]] if stem == "rho" else whole
-                    out |= with_ends(f"{stem}{key}", value, of_types(columns, partial))
+        means = {word: sum(flat[row] for row in rows) / len(rows) for word, rows in here.items()}
+        for norm, rating in ratings.items():
+            words, key = sorted(word for word in here if word in rating), f"_{norm}_{route}"
+            places = [[place[row] for row in here[word]] for word in words]
+            held = [[zipf(word), len(word), sum(kind[row] for row in here[word]) / len(here[word])] for word in words]
+            plain = np.array([[means[word], rating[word]] for word in words]).reshape(-1, 2).T
+            ranks = np.array([rankdata(column) for column in plain])
+            every = np.concatenate([plain, np.array(held).reshape(-1, 3).T])
+            for stem, columns in (("r", plain), ("rho", ranks), ("partial", every)):
+                out |= with_ends(f"{stem}{key}", jackknife(columns, places, partial, fisher=True))
+            occurrences = [[(place[row], flat[row]) for row in here[word]] for word in words]
+            many, reliability, found = expected_correlation(occurrences, [rating[word] for word in words])
+            out |= {f"n_{norm}": len(words), f"n_repeated_{norm}": many, f"reliability{key}": reliability}
+            out |= with_ends(f"disattenuated{key}", found)
         if len(ratings) > 1:
-            columns = slice(0, 1 + len(ratings))
-            whole = table(range(len(said)), list(ratings))[columns]
-            over = {"beta": of_types(whole, betas)}
-            over["beta_articles"] = [betas(table(rows, list(ratings))[columns]) for rows in samples]
-            out["n_every_norm"] = len(whole[0])
-            for stem, again in over.items():
-                for place, norm in enumerate(ratings):
-                    sampled = [each[place] for each in again]
-                    out |= with_ends(f"{stem}_{norm}_{route}", betas(whole)[place], sampled)
+            words = sorted(word for word in here if all(word in rating for rating in ratings.values()))
+            columns = np.array([[means[word], *(one[word] for one in ratings.values())] for word in words])
+            columns, places = columns.reshape(len(words), -1).T, [[place[row] for row in here[word]] for word in words]
+            out["n_every_norm"] = len(words)
+            for number, norm in enumerate(ratings):
+                found = jackknife(columns, places, lambda some, i=number: betas(some)[i], fisher=False)
+                out |= with_ends(f"beta_{norm}_{route}", found)
     return out
 
 
@@ -82,29 +70,8 @@ def zipf(word: str) -> float:
     return round(math.log10(1e9 * often), 2) if often > 0 else 0.0
 
 
-def sampled_rows(articles: Sequence[str]) -> list[list[int]]:
-    """The rows of each sample of whole articles."""
-    kept: list[list[int]] = []
-    sampled_articles(articles, lambda rows: float(kept.append(rows) or 0), DRAWS)  # type: ignore[arg-type]
-    return kept
-
-
-def of_types(columns: Columns, statistic: Callable[[Columns], Any]) -> list[Any]:
-    """A statistic in samples of word types."""
-    rng, n = np.random.default_rng(0), len(columns[0])
-    if n < 3:
-        return []
-    out = []
-    for _ in range(DRAWS):
-        times = rng.multinomial(n, [1 / n] * n)
-        out.append(statistic([np.repeat(column, times) for column in columns]))
-    return out
-
-
-def with_ends(key: str, value: float, sampled: Sequence[float]) -> dict[str, float]:
-    known = not math.isnan(value) and not np.isnan(sampled).all() if len(sampled) else False
-    low, high = percentiles(np.array(sampled)) if known else (math.nan, math.nan)
-    return {key: value, f"{key}_low": low, f"{key}_high": high}
+def with_ends(key: str, found: Interval) -> dict[str, float]:
+    return dict(zip((key, f"{key}_low", f"{key}_high"), found, strict=True))
 
 
 def partial(columns: Columns) -> float:
@@ -119,10 +86,6 @@ def partial(columns: Columns) -> float:
             return math.nan
         left.append(rest)
     return float(np.corrcoef(left)[0, 1])
-
-
-def spearman(columns: Columns) -> float:
-    return partial([rankdata(column) for column in columns])
 
 
 def betas(columns: Columns) -> list[float]:

@@ -1,7 +1,9 @@
-"""Statistics of word types the slow way: samples of articles written out, word by word; permutations one by one."""
+"""Statistics of word types the slow way: pairs of types, types left out and signs of articles, one by one."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,32 +24,183 @@ def partial_by_residuals(x: Sequence[float], y: Sequence[float], given: Sequence
     return float(stats.pearsonr(*rest).statistic)
 
 
-def sampled_articles(
-    articles: Sequence[int], statistic: Callable[[list[int]], float], draws: int, seed: int = 0
+def sampled_clusters(
+    clusters: Sequence[int], statistic: Callable[[list[int]], float], draws: int, seed: int = 0
 ) -> list[float]:
-    """A statistic of the numbers of occurrences in each sample of whole articles drawn with replacement."""
-    names, rng, out = sorted(set(articles)), np.random.default_rng(seed), []
+    """Return a statistic of the numbers of units in each sample of whole clusters drawn with replacement."""
+    names, rng, out = sorted(set(clusters)), np.random.default_rng(seed), []
     for _ in range(draws):
         times = rng.multinomial(len(names), [1 / len(names)] * len(names))
         chosen = [name for name, count in zip(names, times, strict=True) for _ in range(count)]
-        out.append(statistic([i for name in chosen for i in range(len(articles)) if articles[i] == name]))
+        out.append(statistic([i for name in chosen for i in range(len(clusters)) if clusters[i] == name]))
     return out
 
 
-def step_down_by_permutation(cells: np.ndarray, norms: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Westfall & Young's (1993) adjusted p, word types with a rating by every norm alone; one permutation at a time."""
+Places = Sequence[Sequence[int]]  # of each word type the article of each of its occurrences
+Interval = tuple[float, float, float]  # value and ends
 
-    def sizes(ratings: np.ndarray) -> list[float]:
-        return [abs(np.corrcoef(cell, rating)[0, 1]) for cell in cells for rating in ratings]
 
-    rng, found = np.random.default_rng(seed), sizes(norms)
+def similarity(one: Sequence[int], other: Sequence[int]) -> float:
+    """Return the cosine of the numbers of occurrences in each article."""
+    a, b = Counter(one), Counter(other)
+    both = sum(a[name] * b[name] for name in a)
+    return both / math.sqrt(sum(count**2 for count in a.values()) * sum(count**2 for count in b.values()))
+
+
+def overlap(one: Sequence[int], other: Sequence[int]) -> float:
+    """Return the share of pairs of occurrences that come from the same article."""
+    return sum(a == b for a in one for b in other) / (len(one) * len(other))
+
+
+def weights(places: Places, weight: Callable[[Sequence[int], Sequence[int]], float]) -> np.ndarray:
+    """Return the weight of each pair of word types in a variance, which is 1 for a type and itself."""
+    count = range(len(places))
+    return np.array([[1.0 if i == j else weight(places[i], places[j]) for j in count] for i in count])
+
+
+def effective(matrix: np.ndarray) -> float:
+    return len(matrix) ** 2 / sum(value**2 for row in matrix.tolist() for value in row)
+
+
+def student_t(places: Places, matrix: np.ndarray) -> float:
+    """Return t for an interval; NaN with fewer than three articles or effective units."""
+    least = min(effective(matrix), len({article for some in places for article in some}))
+    return float(stats.t.ppf(0.975, least - 1)) if least >= 3 - 1e-9 else math.nan
+
+
+def covariance_of_means(a: Sequence[float], b: Sequence[float], matrix: np.ndarray) -> float:
+    """Return the covariance of two means over word types, pair of types by pair of types."""
+    n, units = len(a), effective(matrix)
+    x, y = np.array(a) - np.mean(a), np.array(b) - np.mean(b)
+    total = sum(matrix[i, j] * x[i] * y[j] for i in range(n) for j in range(n))
+    return float(total / n**2 * units / (units - 1))
+
+
+def variance_of_mean(a: Sequence[float], matrix: np.ndarray) -> float:
+    """Return the variance of a mean, at least that of a mean of independent values."""
+    return max(float(np.var(a, ddof=1)) / len(a), covariance_of_means(a, a, matrix))
+
+
+def jackknife(
+    columns: np.ndarray, places: Places, statistic: Callable[[np.ndarray], float], *, fisher: bool
+) -> Interval:
+    """Return a statistic of columns (p, types) with an interval from leaving out one word type after another.
+
+    Args:
+        fisher: the interval is that of Fisher's z.
+    """
+    n, value = columns.shape[1], statistic(columns)
+    matrix = weights(places, similarity)
+    t = student_t(places, matrix) if n > len(columns) + 1 else math.nan
+    if math.isnan(value) or math.isnan(t) or (fisher and abs(value) > 1 - 1e-12):
+        return value, math.nan, math.nan
+    without = [(n - 1) * statistic(np.delete(columns, j, axis=1)) for j in range(n)]
+    reach = t * math.sqrt(variance_of_mean(without, matrix))
+    if not fisher:
+        return value, value - reach, value + reach
+    z, reach = math.atanh(value), reach / (1 - value**2)
+    return value, math.tanh(z - reach), math.tanh(z + reach)
+
+
+def expected_correlation(
+    occurrences: Sequence[Sequence[tuple[int, float]]], ratings: Sequence[float]
+) -> tuple[int, float, Interval]:
+    """Return the number of repeated word types, their reliability, and the disattenuated correlation.
+
+    Args:
+        occurrences: article and value of each occurrence of each word type.
+        ratings: of each type.
+    """
+    kept = [
+        (some, rating) for some, rating in zip(occurrences, ratings, strict=True)
+        if len({article for article, _ in some}) > 1 and not math.isnan(rating)
+    ]  # fmt: skip
+    nothing = (math.nan, math.nan, math.nan)
+    if len(kept) < 10:
+        return len(kept), math.nan, nothing
+    places = [[article for article, _ in some] for some, _ in kept]
+    matrix = weights(places, overlap)
+    means = [float(np.mean([value for _, value in some])) for some, _ in kept]
+    noise = [_noise(some) for some, _ in kept]
+    d, g = np.array(means) - np.mean(means), np.array([rating for _, rating in kept])
+    g = g - g.mean()
+    c, y, x = (float(np.mean(a * b)) + covariance_of_means(a, b, matrix) for a, b in ((d, g), (d, d), (g, g)))
+    v, t = y - float(np.mean(noise)), student_t(places, matrix)
+    if v <= 0:
+        return len(kept), v / y, nothing
+    root = math.sqrt(v * x)
+    parts = d * g, root / 2 * ((d * d - np.array(noise)) / v + g * g / x)
+    ends = []
+    for each in (np.eye(len(kept)), matrix):
+        v11, v12, v22 = (
+            covariance_of_means(a, b, each) for a, b in ((parts[0], parts[0]), (parts[0], parts[1]), (parts[1],) * 2)
+        )
+        roots = np.roots([root**2 - t**2 * v22, -2 * (c * root - t**2 * v12), c**2 - t**2 * v11])
+        if root**2 <= t**2 * v22:
+            return len(kept), v / y, nothing
+        ends += sorted(roots.real.tolist())
+    low, high = min(ends), max(ends)
+    if low > 1 or high < -1:
+        return len(kept), v / y, nothing
+    value = c / root
+    return len(kept), v / y, (math.nan if abs(value) > 1 else value, max(low, -1.0), min(high, 1.0))
+
+
+def _noise(some: Sequence[tuple[int, float]]) -> float:
+    """Return the variance of a type's mean, from the means of its articles."""
+    mean, shares, away = np.mean([value for _, value in some]), [], []
+    for name in sorted({article for article, _ in some}):
+        own = [value for article, value in some if article == name]
+        shares.append(len(own) / len(some))
+        away.append(float(np.mean(own) - mean))
+    k, k3 = sum(p**2 for p in shares), sum(p**3 for p in shares)
+    return k / (k - 2 * k3 + k**2) * sum((p * e) ** 2 for p, e in zip(shares, away, strict=True))
+
+
+def step_down_by_signs(
+    cells: np.ndarray, norms: np.ndarray, places: Places, signs: Sequence[Sequence[float]]
+) -> np.ndarray:
+    """Return adjusted p of every correlation, one draw of the articles' signs, one word type after another.
+
+    Args:
+        places: articles by number.
+        signs: of each draw, one for each article.
+    """
+    tests = []
+    for cell in cells:
+        for norm in norms:
+            rated = [word for word in range(len(norm)) if not math.isnan(norm[word])]
+            x, y = cell[rated] - cell[rated].mean(), norm[rated] - norm[rated].mean()
+            tests.append({word: float(a * b) for word, a, b in zip(rated, x, y, strict=True)})
+    counts = [Counter(some) for some in places]
+    lengths = [math.sqrt(sum(times**2 for times in one.values())) for one in counts]
+    articles = sorted({article for some in places for article in some})
+
+    def by_article(scores: dict[int, float]) -> list[float]:
+        return [sum(counts[word][name] / lengths[word] * score for word, score in scores.items()) for name in articles]
+
+    errors = [math.sqrt(sum(part**2 for part in by_article(scores))) for scores in tests]
+    found = [abs(sum(scores.values())) / error for scores, error in zip(tests, errors, strict=True)]
     order = sorted(range(len(found)), key=lambda i: -found[i])
     beyond = [0] * len(found)
-    for _ in range(draws):
-        drawn = sizes(norms[:, rng.permutation(norms.shape[1])])
+    for sign in signs:
+        drawn = []
+        for scores, error in zip(tests, errors, strict=True):
+            total = sum(
+                score * sum(counts[word][name] / lengths[word] * sign[name] for name in counts[word])
+                for word, score in scores.items()
+            )
+            drawn.append(abs(total) / error)
         for place, i in enumerate(order):
             beyond[i] += max(drawn[j] for j in order[place:]) >= found[i] - 1e-9
     p, last = [0.0] * len(found), 0.0
     for i in order:
-        last = p[i] = max(last, (beyond[i] + 1) / (draws + 1))
+        last = p[i] = max(last, (beyond[i] + 1) / (len(signs) + 1))
     return np.array(p).reshape(len(cells), len(norms))
+
+
+def p_by_permutation(cell: np.ndarray, norm: np.ndarray, draws: int, rng: np.random.Generator) -> float:
+    """Return p of a correlation as if word types were exchangeable, which they are not in general."""
+    a, b = cell - cell.mean(), norm - norm.mean()
+    drawn = rng.permuted(np.tile(b, (draws, 1)), axis=1) @ a
+    return float((1 + (np.abs(drawn) >= abs(a @ b)).sum()) / (draws + 1))

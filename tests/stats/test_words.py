@@ -13,10 +13,17 @@ from scipy import stats as scipy_stats
 from statsmodels.regression.linear_model import OLS
 
 from interp import stats
-from interp.stats import Occurrences
+from interp.stats import Occurrences, reliability
 from tests.agreement import agree
+from tests.norms_worlds import World
 from tests.oracles.plain_forward import percentiles
-from tests.oracles.word_types import means_by_word, partial_by_residuals, sampled_articles
+from tests.oracles.word_types import (
+    expected_correlation,
+    jackknife,
+    means_by_word,
+    partial_by_residuals,
+    sampled_clusters,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class Texts:
     def kept(self) -> list[int]:
         """Word types that occur and are rated."""
         return [word for word in sorted(set(self.at.words.tolist())) if not np.isnan(self.ratings[word])]
+
+    @property
+    def places(self) -> list[list[int]]:
+        """The articles of the occurrences of each of these types."""
+        return [self.at.articles[self.at.words == word].tolist() for word in self.kept]
 
     def means(self, values: np.ndarray, rows: list[int]) -> dict[int, float]:
         return means_by_word(self.at.words[rows].tolist(), values[rows].tolist())
@@ -67,7 +79,9 @@ def test_partial_correlations_are_pingouins(seed: int, count: int, method: stats
         theirs = pingouin.partial_corr(table, "x", "y", names[2:], method=method)
         r, p = theirs.r.item(), theirs.filter(regex="p.?val").iloc[0, 0]
     agree("partial correlation", found.value, r)
-    assert stats.p_value(found.value, found.n, count) == pytest.approx(p, abs=1e-10)
+    freedom = found.n - 2 - count
+    t = abs(found.value) * math.sqrt(freedom / (1 - found.value**2))
+    assert 2 * scipy_stats.t.sf(t, freedom) == pytest.approx(p, abs=1e-10)
 
 
 @given(st.integers(0, 1000), st.integers(1, 3))
@@ -93,68 +107,82 @@ def test_an_interval_of_a_coefficient_is_that_of_samples_written_out():
         return OLS(scipy_stats.zscore(y[rows]), scipy_stats.zscore(x[:, rows], axis=1).T).fit().params[0]
 
     found, _ = stats.regress(y, x, groups, draws=100)
-    naive = np.array(sampled_articles(groups.tolist(), coefficient, 100))
+    naive = np.array(sampled_clusters(groups.tolist(), coefficient, 100))
     assert (found.low, found.high) == pytest.approx(percentiles(naive), abs=1e-9)
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
 @pytest.mark.parametrize("controlled", [False, True])
-def test_samples_of_articles_take_the_means_of_words_anew(
+def test_a_correlation_over_words_is_that_of_word_types_left_out_one_by_one(
     texts: Texts, method: stats.CorrelationMethod, controlled: bool
 ):
-    def naive(rows: list[int]) -> float:
-        means, kind = texts.means(texts.values, rows), texts.means(texts.described, rows)
-        words = [word for word in texts.kept if word in means]
-        columns = [[means[w] for w in words], texts.ratings[words], texts.length[words], [kind[w] for w in words]]
-        columns = [scipy_stats.rankdata(one) if method == "spearman" else one for one in columns]
-        return partial_by_residuals(columns[0], columns[1], columns[2:] if controlled else ())
-
+    rows = list(range(len(texts.values)))
+    means, kind = texts.means(texts.values, rows), texts.means(texts.described, rows)
+    columns = np.array([[means[w], texts.ratings[w], texts.length[w], kind[w]] for w in texts.kept]).T
+    columns = columns if controlled else columns[:2]
+    columns = scipy_stats.rankdata(columns, axis=1) if method == "spearman" else columns
+    value, low, high = jackknife(
+        columns, texts.places, lambda some: partial_by_residuals(some[0], some[1], some[2:]), fisher=True
+    )
     rest = {"given": [texts.length], "given_means": [texts.described]} if controlled else {}
-    found = stats.correlate_words(texts.values, texts.ratings, texts.at, **rest, method=method, draws=60)
+    found = stats.correlate_words(texts.values, texts.ratings, texts.at, **rest, method=method)
     assert found.n == len(texts.kept) == 35
-    assert found.value == pytest.approx(naive(list(range(300))), abs=1e-10)
-    sampled = sampled_articles(texts.at.articles.tolist(), naive, 60)
-    assert (found.low, found.high) == pytest.approx(percentiles(np.array(sampled)), abs=1e-9)
+    agree("words", [found.value, found.low, found.high], [value, low, high])
+    assert low < value < high
     if not controlled:
-        means = texts.at.means(texts.values)
-        by_type = stats.correlate(means, texts.ratings, method=method, draws=10)
+        by_type = stats.correlate(texts.at.means(texts.values), texts.ratings, method=method, draws=10)
         assert (by_type.value, by_type.n) == (pytest.approx(found.value, abs=1e-12), found.n)
 
 
-def test_a_regression_over_words_is_that_of_statsmodels_in_each_sample(texts: Texts):
-    def naive(rows: list[int]) -> float:
-        means = texts.means(texts.values, rows)
-        words = [word for word in texts.kept if word in means]
-        x = scipy_stats.zscore(np.stack([texts.ratings[words], texts.other[words]]), axis=1)
-        return OLS(scipy_stats.zscore([means[word] for word in words]), x.T).fit().params[0]
+def test_a_regression_over_words_is_that_of_statsmodels_without_each_type(texts: Texts):
+    means = texts.means(texts.values, list(range(len(texts.values))))
+    columns = np.array([[means[w], texts.ratings[w], texts.other[w]] for w in texts.kept]).T
 
-    found, other = stats.regress_words(texts.values, [texts.ratings, texts.other], texts.at, draws=60)
-    assert found.value == pytest.approx(naive(list(range(300))), abs=1e-10)
-    sampled = np.array(sampled_articles(texts.at.articles.tolist(), naive, 60))
-    assert (found.low, found.high) == pytest.approx(percentiles(sampled), abs=1e-9)
-    assert found.low > 0 > other.low
+    def coefficient(number: int, some: np.ndarray) -> float:
+        y, *x = scipy_stats.zscore(some, axis=1)
+        return OLS(y, np.array(x).T).fit().params[number]
+
+    found = stats.regress_words(texts.values, [texts.ratings, texts.other], texts.at)
+    for number, one in enumerate(found):
+        wanted = jackknife(columns, texts.places, lambda some, i=number: coefficient(i, some), fisher=False)
+        agree("words", [one.value, one.low, one.high], wanted)
+    assert all(one.low < one.value < one.high for one in found)
 
 
-def test_articles_that_say_the_same_make_no_interval_narrower(texts: Texts):
-    """Words that 12 articles repeat word for word: of types there are as many, of articles nothing varies."""
-    at = Occurrences(np.tile(np.arange(20), 12), np.repeat(np.arange(12), 20), 20)
-    rng = np.random.default_rng(0)
-    values, ratings = rng.normal(size=20), rng.normal(size=20)
-    found = stats.correlate_words(np.tile(values, 12), ratings, at, draws=50)
-    assert (found.low, found.high) == pytest.approx((found.value, found.value))
-    by_type = stats.correlate(values, ratings)
-    assert by_type.high - by_type.low > 0.5
+@given(st.integers(0, 1000), st.floats(-5, 5), st.sampled_from([1e-3, 1.0, -1e3]))
+def test_correlations_over_words_follow_neither_scale_nor_order_nor_names(seed: int, shift: float, scale: float):
+    rng, n, m = np.random.default_rng(seed), 200, 20
+    words, articles = rng.integers(0, m, n), rng.integers(0, 9, n)
+    ratings = rng.normal(size=m)
+    values = ratings[words] + rng.normal(size=n)
+    order, named = rng.permutation(n), rng.permutation(9)
+    at, mixed = Occurrences(words, articles, m), Occurrences(words[order], named[articles[order]], m)
+    for correlate in (stats.correlate_words, lambda *some: stats.disattenuate(*some).r):
+        one, other = correlate(values, ratings, at), correlate(scale * values[order] + shift, ratings, mixed)
+        ends = [one.value, one.low, one.high] if scale > 0 else [-one.value, -one.high, -one.low]
+        assert [other.value, other.low, other.high] == pytest.approx(ends, abs=1e-7, nan_ok=True)
+
+
+def test_words_of_the_same_articles_count_as_one():
+    """Twenty types of each of four articles that resemble each other make an interval of four units, not of eighty."""
+    rng, articles = np.random.default_rng(0), np.repeat(np.arange(4), 20)
+    subject = rng.normal(size=(2, 4))
+    values, ratings = subject[:, articles] + 0.1 * rng.normal(size=(2, 80))
+    together = stats.correlate_words(values, ratings, Occurrences(np.arange(80), articles, 80))
+    apart = stats.correlate_words(values, ratings, Occurrences(np.arange(80), np.arange(80), 80))
+    assert together.value == pytest.approx(apart.value)
+    assert together.high - together.low > 3 * (apart.high - apart.low)
 
 
 def test_what_is_undefined_of_words_is_nan(texts: Texts):
     constant = np.ones(40)
     for found in (
-        stats.correlate_words(texts.values, constant, texts.at, draws=10),
-        stats.correlate_words(0 * texts.values, texts.ratings, texts.at, draws=10),
-        stats.correlate_words(texts.values, texts.ratings * np.nan, texts.at, draws=10),
-        stats.correlate_words(texts.values, texts.length, texts.at, given=[texts.length], draws=10),
-        *stats.regress_words(texts.values, [texts.ratings, texts.ratings * 2], texts.at, draws=10),
-        *stats.regress_words(texts.values, [texts.ratings, constant], texts.at, draws=10),
+        stats.correlate_words(texts.values, constant, texts.at),
+        stats.correlate_words(0 * texts.values, texts.ratings, texts.at),
+        stats.correlate_words(texts.values, texts.ratings * np.nan, texts.at),
+        stats.correlate_words(texts.values, texts.length, texts.at, given=[texts.length]),
+        *stats.regress_words(texts.values, [texts.ratings, texts.ratings * 2], texts.at),
+        *stats.regress_words(texts.values, [texts.ratings, constant], texts.at),
         *stats.regress(texts.length, [texts.other, texts.other + 1], draws=10),
         *stats.regress([1, 2, 3], [[1, 3, 2], [2, 2, 1]], draws=10),
         *stats.regress([], np.zeros((2, 0)), draws=10),
@@ -162,10 +190,84 @@ def test_what_is_undefined_of_words_is_nan(texts: Texts):
         assert np.isnan([found.value, found.low, found.high]).all(), found
     nowhere = Occurrences(np.zeros(0, int), np.zeros(0, int), 40)
     assert math.isnan(stats.correlate_words([], texts.ratings, nowhere).value)
-    one = Occurrences(texts.at.words, texts.at.articles // 6, 40)
-    few = stats.correlate_words(texts.values, texts.ratings, one)
+    two = Occurrences(texts.at.words, texts.at.articles // 6, 40)
+    few = stats.correlate_words(texts.values, texts.ratings, two)
     assert math.isfinite(few.value)
     assert math.isnan(few.low)
+    same = stats.correlate_words(texts.length[texts.at.words], texts.length, texts.at)
+    assert same.value == pytest.approx(1)
+    assert math.isnan(same.low)  # Fisher's z is infinite
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_disattenuated_correlation_is_that_of_pairs_of_types_and_of_articles_one_by_one(texts: Texts, seed: int):
+    noise = np.random.default_rng(seed).normal(size=len(texts.values))
+    values = texts.values + (1.0, 3.0, 6.0, 40.0)[seed] * noise
+    occurrences: list[list[tuple[int, float]]] = [[] for _ in range(40)]
+    for word, article, value in zip(texts.at.words, texts.at.articles, values, strict=True):
+        occurrences[word].append((int(article), float(value)))
+    n, reliability, wanted = expected_correlation(occurrences, texts.ratings.tolist())
+    found = stats.disattenuate(values, texts.ratings, texts.at)
+    assert found.r.n == n
+    agree("words", found.reliability, reliability)
+    agree("words", [found.r.value, found.r.low, found.r.high], wanted, or_nan=True)
+    assert (found.reason == "") == math.isfinite(found.r.value)
+    assert math.isfinite(found.r.value) == (seed < 2)
+    if seed == 0:
+        plain = stats.correlate_words(values, texts.ratings, texts.at)
+        assert abs(found.r.value) > abs(plain.value)
+        assert 0 < found.reliability < 1
+
+
+def test_without_noise_nothing_is_disattenuated(texts: Texts):
+    """Equal values of a type in all articles are reliable, and r is the plain one over repeated types."""
+    rng = np.random.default_rng(0)
+    expected = np.nan_to_num(texts.ratings) + rng.normal(size=40)
+    found = stats.disattenuate(expected[texts.at.words], texts.ratings, texts.at)
+    repeated = [word for word in texts.kept if len(set(texts.at.articles[texts.at.words == word].tolist())) > 1]
+    assert found.reliability == pytest.approx(1)
+    assert found.r.n == len(repeated) < len(texts.kept)
+    assert found.r.value == pytest.approx(np.corrcoef(expected[repeated], texts.ratings[repeated])[0, 1], abs=0.02)
+
+
+def test_a_disattenuated_correlation_says_why_it_is_undefined(texts: Texts):
+    rng = np.random.default_rng(1)
+    ratings = np.where(np.arange(40) < 8, texts.ratings, np.nan)
+    cases = {
+        reliability.FEW: stats.disattenuate(texts.values, ratings, texts.at),
+        reliability.CONSTANT: stats.disattenuate(texts.values, np.ones(40), texts.at),
+        reliability.UNRELIABLE: stats.disattenuate(rng.normal(size=len(texts.values)), texts.ratings, texts.at),
+    }
+    for reason, found in cases.items():
+        assert found.reason == reason
+        assert np.isnan([found.r.value, found.r.low, found.r.high]).all()
+    once = Occurrences(np.arange(40), np.arange(40) // 4, 40)
+    assert stats.disattenuate(texts.length, texts.length, once).reason == reliability.FEW
+    two = Occurrences(texts.at.words, texts.at.articles // 6, 40)
+    assert stats.disattenuate(texts.values, texts.length, two).reason == reliability.FEW
+
+
+def test_an_estimate_beyond_one_is_no_number_and_its_interval_stays():
+    """Expected values that follow ratings exactly: noise makes half of the estimates too large."""
+    world = World(articles=85, tokens=20, r=1.0)
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(12):
+        found = stats.disattenuate(*world.draw(rng))
+        assert found.r.low < found.r.high == 1
+        assert found.reason == (reliability.BEYOND if math.isnan(found.r.value) else "")
+        seen.add(found.reason)
+    assert len(seen) == 2
+
+
+def test_variances_of_means_are_unbiased():
+    rng, articles = np.random.default_rng(0), np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    at = Occurrences(np.zeros(8, int), articles, 1)
+    found = []
+    for _ in range(4000):
+        values = rng.normal(size=4)[articles]  # an article says the same in all its occurrences
+        found.append(reliability.variances_of_means(at.counts, at.totals(values))[0])
+    shares = np.array([4, 2, 1, 1]) / 8
+    assert np.mean(found) == pytest.approx((shares**2).sum(), rel=0.05)
 
 
 def test_what_does_not_fit_is_refused(texts: Texts):
@@ -177,3 +279,5 @@ def test_what_does_not_fit_is_refused(texts: Texts):
         stats.correlate_words(texts.values, [1, 2, 3], texts.at)
     with pytest.raises(ValueError, match=r"values must be of shape \(300,\), got \(300,\) and \(2,\)"):
         stats.correlate_words(texts.values, texts.ratings, texts.at, given_means=[[1.0, 2.0]])
+    with pytest.raises(ValueError, match=r"of shapes \(300,\) and \(40,\), got \(300,\) and \(3,\)"):
+        stats.disattenuate(texts.values, [1, 2, 3], texts.at)

@@ -41,7 +41,7 @@ CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 RETRIEVED_AMONG = 64
 NORM_STATISTICS = (  # of norms and routes: beginning and end of a measure's key, and its name in an evaluation
     ("r", "", "pearson {}"), ("r", "_content", "pearson {}, content words"), ("rho", "", "spearman {}"),
-    ("partial", "", "partial {}"),
+    ("partial", "", "partial {}"), ("disattenuated", "", "disattenuated {}"),
 )  # fmt: skip
 AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
 CONVERGENCE = {  # measure of an evaluation -> of `convergence`
@@ -219,15 +219,16 @@ def norms(
         The measures; and route -> word type -> mean attribution.
     """
     found = word_attributions(clip, features, rotation, n_steps=n_steps)
-    table = correlations(found, chosen) | content_correlations(found, chosen) | coverage(found, chosen)
-    table |= relations(found, chosen, features.groups)
+    articles = features.groups
+    table = correlations(found, chosen, articles) | content_correlations(found, chosen, articles)
+    table |= relations(found, chosen, articles) | coverage(found, chosen)
     out = []
     for norm in chosen:
         for route in found.tokens:
             for stem, suffix, said in NORM_STATISTICS:
                 key = f"{stem}_{norm.name}_{route}{suffix}"
                 value, low, high = (table[f"{key}{end}"] for end in ("", "_low", "_high"))
-                n = table[f"n_{norm.name}{suffix}"]
+                n = table[f"n_repeated_{norm.name}" if stem == "disattenuated" else f"n_{norm.name}{suffix}"]
                 out.append(Number("norms", norm.name, said.format(route), value, n, low, high))
             share = table[f"attribution_coverage_{norm.name}_{route}"]
             out.append(Number("norms", norm.name, f"coverage {route}", share, len(found)))

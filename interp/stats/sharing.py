@@ -1,0 +1,112 @@
+"""Dependence between word types that occur in the same articles, and the errors of means over them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+
+LEAST_ARTICLES = 3  # for an interval
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Weights K_jk of the products of deviations of m word types in the variance of a mean over these types.
+
+    The variance of a mean of ψ is estimated by Σ K_jk ψ_j ψ_k / m², as in spatial statistics (Conley 1999). K is
+    F Fᵀ + diag(own) and has a diagonal of 1, so that no estimate is negative.
+
+    Attributes:
+        factor: F, a column for each article.
+        own: variance of each type that no other type shares.
+        articles: number of articles in which any of the types occurs.
+    """
+
+    factor: Float[np.ndarray, "m g"]
+    own: Float[np.ndarray, " m"]
+    articles: int
+
+    @classmethod
+    def similar(cls, counts: Float[np.ndarray, "m g"]) -> Dependence:
+        """Return the cosine of the article counts of two types: types of the same articles count as one unit.
+
+        Args:
+            counts: occurrences of each type in each article; each type occurs.
+        """
+        length = np.sqrt((counts * counts).sum(1, keepdims=True))
+        return cls(counts / length, np.zeros(len(counts)), _articles(counts))
+
+    @classmethod
+    def overlapping(cls, counts: Float[np.ndarray, "m g"]) -> Dependence:
+        """Return the chance that an occurrence of one type and one of another type come from the same article.
+
+        The noise that an article adds to all its words has these covariances in the means of word types.
+
+        Args:
+            counts: occurrences of each type in each article; each type occurs.
+        """
+        shares = counts / counts.sum(1, keepdims=True)
+        return cls(shares, 1 - (shares * shares).sum(1), _articles(counts))
+
+    @cached_property
+    def units(self) -> float:
+        """Effective number of independent types, m² / Σ K_jk² (Satterthwaite 1946)."""
+        shared = self.factor.T @ self.factor
+        lengths = (self.factor * self.factor).sum(1)
+        squares = (shared * shared).sum() + 2 * (self.own @ lengths) + self.own @ self.own
+        return float(len(self.own) ** 2 / squares) if len(self.own) else 0.0
+
+    @cached_property
+    def t(self) -> float:
+        """97.5th percentile of Student's t; the degrees of freedom are the units, at most the articles, less one.
+
+        NaN with fewer than three articles or units.
+        """
+        from scipy.special import stdtrit  # slow to import
+
+        least = min(self.units, self.articles)
+        return float(stdtrit(least - 1, 0.975)) if least >= LEAST_ARTICLES - 1e-9 else math.nan
+
+    def covariance(self, a: Float[np.ndarray, " m"], b: Float[np.ndarray, " m"]) -> float:
+        """Return the covariance of two means over types, given the deviations of the types from both means."""
+        product = (a @ self.factor) @ (b @ self.factor) + (self.own * a) @ b
+        return float(product / len(a) ** 2 * self.units / (self.units - 1))
+
+    def covariances(self, *columns: Float[np.ndarray, " m"]) -> list[NDArray[np.float64]]:
+        """Return two covariance matrices of means over types: of independent types, and of types that share articles.
+
+        An interval holds what it does under either, since the sum over shared articles may come out too low by chance.
+
+        Args:
+            columns: values of each type, whose means are meant.
+        """
+        rows = np.stack(columns)
+        rows = rows - rows.mean(1, keepdims=True)
+        n = rows.shape[1]
+        alone = rows @ rows.T / (n * (n - 1))
+        return [alone, np.array([[self.covariance(a, b) for b in rows] for a in rows])]
+
+
+def fieller(top: float, bottom: float, variances: ArrayLike, t: float) -> tuple[float, float]:
+    """Return the interval of Fieller (1954) for the ratio of two estimates: θ with (top − θ bottom)² ≤ t² variance(θ).
+
+    Args:
+        variances: covariance matrix of top and bottom.
+
+    Returns:
+        The ends; infinite where the bottom may be 0.
+    """
+    v = np.asarray(variances, np.float64)
+    square, half, rest = bottom**2 - t**2 * v[1, 1], top * bottom - t**2 * v[0, 1], top**2 - t**2 * v[0, 0]
+    if not square > 0:
+        return -math.inf, math.inf
+    reach = math.sqrt(max(half**2 - square * rest, 0.0))  # below 0 by rounding alone
+    return (half - reach) / square, (half + reach) / square
+
+
+def _articles(counts: NDArray[np.float64]) -> int:
+    return int((counts > 0).any(0).sum())

@@ -1,0 +1,52 @@
+"""Intervals of correlations with norms hold what they claim to hold, and null grids are rarely significant.
+
+Simulations of 500 samples of worlds of which the truth is known; `python -m tests.measure_norms_coverage` prints them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.measure_norms_coverage import COVERED, GRIDS
+from tests.norms_worlds import World, coverage, family_error, null_grid
+from tests.oracles.word_types import p_by_permutation
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_intervals_hold_their_population_quantities(name: str):
+    """Plain intervals of few articles take the larger of two variances, and may be a little too wide."""
+    world = COVERED[name]
+    found = coverage(world)
+    assert 0.92 <= found.plain <= 0.99
+    if found.repeated < 10:
+        assert found.defined < 0.05
+        return
+    assert 0.92 <= found.disattenuated <= 0.98
+    assert found.defined > 0.35
+    assert found.median == pytest.approx(world.r, abs=0.05)
+    if world.r > 0:
+        assert found.plain_mean < 0.75 * world.r  # noise draws the plain correlation toward 0
+        assert found.truth < 0.85
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_null_grid_is_significant_once_in_twenty(name: str):
+    """With 20 articles the test is a little conservative."""
+    world, cells = GRIDS[name]
+    error, types = family_error(world, cells)
+    assert (0.01 if world.articles == 20 else 0.03) <= error <= 0.075
+    assert 60 <= types <= 300
+
+
+@pytest.mark.parametrize(
+    "world", [World(85, 20, subject=0.7, article=1.0, shared=60, own=3), World(hetero=True)], ids=str
+)
+def test_permutation_of_words_finds_too_much(world: World):
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(300):
+        _, attributions, norms = null_grid(world, 1, rng)
+        found += p_by_permutation(attributions[0], norms[0], 199, rng) <= 0.05
+    assert found / 300 > 0.08
