@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "norms.csv"
 LEVEL = 0.05  # below which an adjusted p says that a correlation is significant
-DRAWS = 5000  # of random signs
+DRAWS = 2000  # of random signs
 MODELS = {"fine-tuned": "tuned", "frozen": ""}  # model -> where a cell keeps its words
 
 Words = Mapping[str, Mapping[str, Sequence[float]]]  # route -> word type -> mean attribution and count

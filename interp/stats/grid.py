@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from interp.stats.correlation import CorrelationMethod
 from interp.stats.sharing import Dependence
 
+ROUNDING = 1e-5  # relative, of statistics of draws
+FEW = 16  # articles
+
 
 @dataclass(frozen=True)
 class GridTests:
@@ -33,7 +36,7 @@ def max_statistic(
     counts: Float[np.ndarray, "words articles"],
     *,
     method: CorrelationMethod = "pearson",
-    draws: int = 5000,
+    draws: int = 2000,
     seed: int = 0,
 ) -> GridTests:
     """Test all correlations of a grid, with p values adjusted by the step-down method of the largest statistic.
@@ -41,17 +44,17 @@ def max_statistic(
     The hypothesis is that attribution and rating are uncorrelated over word types. They may depend on each other
     otherwise: the variance of attributions may differ with the rating, and words of one article may be similar in both.
     Then word types are not exchangeable, and no permutation of ratings is valid. The test draws random signs instead
-    (a wild bootstrap of scores: Hemerik, Goeman & Finos 2020; Cameron, Gelbach & Miller 2008):
+    (a studentized wild bootstrap of scores: Cameron, Gelbach & Miller 2008; Hemerik, Goeman & Finos 2020):
 
     - The score of a word type is the product of the deviations of its attribution and its rating from their means. Its
       expectation is 0 under the hypothesis, and its variance may be anything.
-    - The statistic is the absolute sum of scores, r, over its standard error √Σ_a (Σ_j q_ja ψ_j)². q_j are the counts
-      of word type j in the articles, scaled to length 1 (`Dependence.similar`), and ψ_j is the influence of type j on
-      r, which is its score less r · (a_j² + b_j²) / 2 for standardized attributions a and ratings b.
-    - In each draw each article has a random sign z_a, and each score is multiplied by Σ_a q_ja z_a. Words of one
-      article alone change their signs together; words of many articles move nearly independently of words of one.
-      The standard error is computed from the new scores. All cells, routes and norms take the same signs, so that
-      their dependence is kept.
+    - The statistic is the absolute sum of scores, r, over its standard error √(Σ K_jk ψ_j ψ_k). K_jk tells how far two
+      word types depend on each other by the articles that they share (`Dependence.similar`), and ψ_j is the influence
+      of type j on r, which is its score less r · (a_j² + b_j²) / 2 for standardized attributions a and ratings b.
+    - In each draw each article and each word type has a random sign, and each score is multiplied by a sum of these
+      whose covariances are K_jk. Words of one article alone change their signs together; words of many articles mostly
+      have signs of their own. The standard error is computed from the new scores, with the mean of the new
+      attributions and the new r. All cells, routes and norms take the same signs, so that their dependence is kept.
     - Adjusted p compare each statistic with the largest of all statistics that are not larger than itself (Westfall &
       Young 1993, algorithm 2.8).
 
@@ -76,42 +79,91 @@ def max_statistic(
         raise ValueError("attributions must be finite")
     if not (occurrences.sum(1) > 0).all():
         raise ValueError("each word must occur in an article")
-    factor = Dependence.similar(occurrences).factor
-    signs = np.random.default_rng(seed).integers(0, 2, (draws, factor.shape[1])) * 2.0 - 1
+    dependence, rng = Dependence.similar(occurrences), np.random.default_rng(seed)
+    of_articles, of_types = (
+        rng.integers(0, 2, (draws, size)) * 2.0 - 1 for size in (occurrences.shape[1], occurrences.shape[0])
+    )
     shape = len(cells), len(ratings)
     r, found = np.full((2, *shape), np.nan)
     drawn = np.full((*shape, draws), np.nan)
     for j, one in enumerate(ratings):
         rated = np.isfinite(one)
         rows, b = _standard(cells[:, rated], method), _standard(one[None, rated], method)[0]
-        for i, a in enumerate(rows):
-            if rated.any() and np.isfinite(a @ b):
-                r[i, j] = np.clip(a @ b, -1.0, 1.0)
-                found[i, j], drawn[i, j] = _statistics(a, b, factor[rated], signs)
-    flat = found.ravel(), drawn.reshape(r.size, draws)
-    return GridTests(r, *(each.reshape(shape) for each in _step_down(*flat)))
+        known = np.flatnonzero(np.isfinite(rows @ b)) if rated.any() else []
+        if len(known):
+            signs = _Signs.of(dependence.factor[rated], dependence.own[rated], of_articles, of_types[:, rated])
+            r[known, j] = np.clip(rows[known] @ b, -1.0, 1.0)
+            found[known, j] = [signs.statistic(a, b) for a in rows[known]]
+            drawn[known, j] = signs.drawn(rows[known], b)
+    return GridTests(r, *(each.reshape(shape) for each in _step_down(found.ravel(), drawn.reshape(r.size, draws))))
 
 
-def _statistics(
-    a: NDArray[np.float64], b: NDArray[np.float64], factor: NDArray[np.float64], signs: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
-    """Return the statistic of one correlation and those of its draws.
+@dataclass(frozen=True)
+class _Signs:
+    """Random signs of the word types that a norm rates.
 
-    Args:
-        a, b: standardized attributions and ratings of word types.
-        factor: of these types, by article.
-        signs: of each draw, by article.
+    Attributes:
+        factor, own: of the `Dependence` of these types.
+        articles: signs of articles, shape (draws, articles).
+        types: multiplier of each type's score, shape (draws, types).
+        apart: numbers of the types that have a part of their own.
+        signs: signs of these types, times the root of their own parts, shape (draws, apart).
     """
-    scores = a * b
-    by_article, squares = scores @ factor, (a * a + b * b) / 2 @ factor
-    shared = factor.T @ (scores[:, None] * factor)
-    sums = signs @ by_article
-    rest = signs @ shared - sums[:, None] * squares
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = np.abs(sums) / np.sqrt((rest * rest).sum(1))
-        own = by_article - scores.sum() * squares
-        found = abs(scores.sum()) / np.sqrt((own * own).sum())
-    return float(np.nan_to_num(found, nan=0.0)), np.nan_to_num(drawn, nan=0.0)  # 0 / 0: a sum of 0
+
+    factor: NDArray[np.float64]
+    own: NDArray[np.float64]
+    articles: NDArray[np.float64]
+    types: NDArray[np.float64]
+    apart: NDArray[np.int64]
+    signs: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        factor: NDArray[np.float64],
+        own: NDArray[np.float64],
+        articles: NDArray[np.float64],
+        types: NDArray[np.float64],
+    ) -> _Signs:
+        """Combine the signs of articles and of types."""
+        apart = np.flatnonzero(own > 0)
+        signs = types[:, apart] * np.sqrt(own[apart])
+        multipliers = articles @ factor.T
+        multipliers[:, apart] += signs
+        return cls(factor, own, articles, multipliers, apart, signs)
+
+    def statistic(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+        """Return |r| over its standard error; 0 where both are 0.
+
+        Args:
+            a, b: standardized attributions and ratings.
+        """
+        r = float(a @ b)
+        influences = a * b - r * (a * a + b * b) / 2
+        variance = ((influences @ self.factor) ** 2).sum() + self.own @ influences**2
+        return 0.0 if r == 0 else float(np.divide(abs(r), np.sqrt(variance), where=variance > 0, out=np.array(np.inf)))
+
+    def drawn(self, rows: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `statistic` of the new scores of each row of attributions in each draw, shape (rows, draws)."""
+        sums, means = (self.types @ (rows * b).T).T, (self.types @ rows.T).T / len(b)
+        own, some = self.own[self.apart], self.types[:, self.apart]
+        first, second = some * own, some * some * own
+        # Few articles often repeat their signs, and a repeated statistic must not look larger than itself by rounding.
+        kind = np.float64 if self.articles.shape[1] < FEW else np.float32
+        out, articles, signs = np.empty_like(sums), self.articles.astype(kind), self.signs.astype(kind)
+        for number, (a, r, m) in enumerate(zip(rows, sums, means, strict=True)):
+            scores, half = a * b, (a * a + b * b) / 2
+            weighted = scores[:, None] * self.factor
+            shared = (articles @ (self.factor.T @ weighted).astype(kind)).astype(np.float64)
+            shared += signs @ weighted[self.apart].astype(kind)  # most of the time is spent here
+            shared -= r[:, None] * (half @ self.factor) + m[:, None] * (b @ self.factor)
+            s, h, c = scores[self.apart], half[self.apart], b[self.apart]
+            alone = second @ (s * s) - 2 * r * (first @ (s * h)) - 2 * m * (first @ (s * c))
+            alone += r * r * (own @ (h * h)) + 2 * r * m * (own @ (h * c)) + m * m * (own @ (c * c))
+            variance = np.einsum("da,da->d", shared, shared) + np.maximum(alone, 0.0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                out[number] = np.nan_to_num(np.abs(r) / np.sqrt(variance), nan=0.0, posinf=np.inf)
+        return out
 
 
 def _step_down(
@@ -122,7 +174,7 @@ def _step_down(
     p, adjusted = np.full((2, len(found)), np.nan)
     order = np.argsort(-found, kind="stable")[: (~np.isnan(found)).sum()]  # NaN comes last
     if len(order):
-        rows, least = drawn[order], found[order][:, None] * (1 - 1e-9)
+        rows, least = drawn[order], found[order][:, None] * (1 - ROUNDING)
         p[order] = (1 + (rows >= least).sum(1)) / (drawn.shape[1] + 1)
         most = np.maximum.accumulate(rows[::-1])[::-1]  # of each test and all with a smaller statistic
         adjusted[order] = np.maximum.accumulate((1 + (most >= least).sum(1)) / (drawn.shape[1] + 1))

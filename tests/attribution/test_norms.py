@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from interp.attribution.norms import correlations, relations
+from interp.attribution.measures import content_correlations
+from interp.attribution.norms import AttributedWords, correlations, relations
 from interp.attribution.result import Attributions
 from interp.data.norms import Norm, load_norms
-from interp.data.words import log_frequency
+from interp.data.words import is_content, log_frequency
 from interp.measures import MEASURED
 from interp.measures import attributions as declared
 from interp.schema import Schema
@@ -46,19 +47,37 @@ def test_relations_are_those_of_samples_written_out():
     values = {route: [list(one) for one in found.by_word(route)] for route in MEASURED}
     wanted = oracle.relations(found.words, values, ARTICLES, {norm.name: norm.ratings for norm in NORMS})
     got = relations(found, NORMS, ARTICLES)
+    got |= correlations(found, NORMS, ARTICLES)
     assert got.keys() == wanted.keys()
     for key, value in wanted.items():
-        assert got[key] == pytest.approx(value, abs=1e-9, nan_ok=True), key
-    plain = correlations(found, NORMS)
+        assert got[key] == pytest.approx(value, abs=1e-8, nan_ok=True), key
     for norm in NORMS:
         for route in MEASURED:
-            assert got[f"r_articles_{norm.name}_{route}"] == pytest.approx(plain[f"r_{norm.name}_{route}"], abs=1e-12)
             for stem in declared.RELATIONS:
-                key = f"{stem}_articles_{norm.name}_{route}"
-                assert got[f"{key}_low"] < got[f"{key}_high"]
-                if stem != "r":
-                    assert got[f"{stem}_{norm.name}_{route}"] == pytest.approx(got[key], abs=1e-12)
-                    assert got[f"{stem}_{norm.name}_{route}_low"] != pytest.approx(got[f"{key}_low"], abs=1e-6)
+                key = f"{stem}_{norm.name}_{route}"
+                assert stem == "disattenuated" or got[f"{key}_low"] < got[key] < got[f"{key}_high"]
+
+
+def test_noise_is_not_in_expected_attributions():
+    """Attributions with noise that a word has anew in each place: the plain correlation is drawn toward 0."""
+    articles, rng = [str(number) for number in range(60)], np.random.default_rng(0)
+    found = made_up(3, articles)
+    norm = Norm("rated", "made up", {word: rng.normal() for word in WORDS})
+    expected = {word: 0.6 * norm.ratings[word] + 0.8 * rng.normal() for word in WORDS}
+    tokens = np.zeros(found.word_of.shape)
+    for text, words in enumerate(found.words):
+        for place, word in enumerate(words):
+            tokens[text, np.flatnonzero(found.word_of[text] == place)[0]] = expected[word] + rng.normal(0, 3)
+    made = replace(found, tokens={"through": tokens})
+    got = relations(made, [norm], articles) | correlations(made, [norm], articles)
+    assert got["n_repeated_rated"] == got["n_rated"] == len(WORDS)
+    reliability = got["reliability_rated_through"]
+    assert 0.5 < reliability < 0.95
+    # all types occur in several articles, so that both correlations are of the same types
+    stepped_up = got["r_rated_through"] / np.sqrt(reliability)
+    assert got["disattenuated_rated_through"] == pytest.approx(stepped_up, abs=0.02)
+    truth = np.corrcoef([[expected[word], norm.ratings[word]] for word in WORDS], rowvar=False)[0, 1]
+    assert got["disattenuated_rated_through_low"] < truth < got["disattenuated_rated_through_high"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -85,8 +104,8 @@ def test_what_a_norm_owes_to_frequency_length_and_kind_is_not_in_the_partial_cor
     norm = Norm("rated", "made up", {word: value + rng.normal(0, 0.3) for word, value in of.items()})
     made = replace(found, tokens={"through": tokens})
     got = relations(made, [norm], articles)
-    assert correlations(made, [norm])["r_rated_through"] > 0.7
-    assert got["r_articles_rated_through_low"] > 0.5
+    assert correlations(made, [norm], articles)["r_rated_through"] > 0.7
+    assert correlations(made, [norm], articles)["r_rated_through_low"] > 0.5
     assert got["partial_rated_through_low"] < 0 < got["partial_rated_through_high"]
     assert abs(got["partial_rated_through"]) < 0.45
 
@@ -100,11 +119,13 @@ def test_a_norm_that_rates_no_word_has_no_number():
     got = relations(made_up(0), [NORMS[0], nothing], ARTICLES)
     assert got["n_every_norm"] == 0
     for key, value in got.items():
-        if "nothing" in key or key.startswith("beta"):
+        if key == "n_repeated_nothing":
+            assert value == 0
+        elif "nothing" in key or key.startswith("beta"):
             assert math.isnan(value), key
-        elif key != "n_every_norm":
+        elif key != "n_every_norm" and not key.startswith("disattenuated"):
             assert math.isfinite(value), key
-    assert correlations(made_up(0), [nothing])["n_nothing"] == 0
+    assert correlations(made_up(0), [nothing], ARTICLES)["n_nothing"] == 0
 
 
 def test_articles_are_those_of_the_pairs():
@@ -112,8 +133,48 @@ def test_articles_are_those_of_the_pairs():
         relations(made_up(0), NORMS, ARTICLES[:-1])
 
 
-def test_one_article_has_no_interval_over_articles():
-    got = relations(made_up(0), NORMS, ["one"] * len(ARTICLES))
-    assert math.isfinite(got["partial_articles_concreteness_through"])
-    assert math.isnan(got["partial_articles_concreteness_through_low"])
-    assert math.isfinite(got["partial_concreteness_through_low"])
+def test_one_article_has_no_interval():
+    one = ["one"] * len(ARTICLES)
+    got = relations(made_up(0), NORMS, one) | correlations(made_up(0), NORMS, one)
+    for stem in ("r", "rho", "partial", "beta"):
+        assert math.isfinite(got[f"{stem}_concreteness_through"])
+        assert math.isnan(got[f"{stem}_concreteness_through_low"])
+    assert got["n_repeated_concreteness"] == 0
+    assert math.isnan(got["disattenuated_concreteness_through"])
+
+
+def test_words_are_numbered_with_their_articles():
+    found = made_up(0)
+    words = AttributedWords.of(found, ARTICLES)
+    names = sorted(set(ARTICLES))
+    wanted: dict[str, list[int]] = {}
+    for text, some in enumerate(found.words):
+        for word in some:
+            wanted.setdefault(word, []).append(names.index(ARTICLES[text % len(ARTICLES)]))
+    assert words.articles() == wanted
+    assert list(words.words) == sorted(wanted)
+    assert {word: len(some) for word, some in wanted.items()} == {
+        word: count for word, (_, count) in found.by_type("full").items()
+    }
+    for number, word in enumerate(words.words):
+        mean, _ = found.by_type("full")[word]
+        assert words.at.means(found.by_occurrence("full"))[number] == pytest.approx(mean)
+
+
+def test_content_words_alone():
+    got = content_correlations(made_up(0), NORMS, ARTICLES)
+    content = replace_ratings(is_content)
+    wanted = correlations(made_up(0), content, ARTICLES)
+    assert got == {f"{key}_content" if key[0] == "n" else suffixed(key): value for key, value in wanted.items()}
+    assert got["n_imageability_content"] < correlations(made_up(0), NORMS, ARTICLES)["n_imageability"]
+
+
+def replace_ratings(wanted: Callable[[str], bool]) -> list[Norm]:
+    return [replace(norm, ratings={word: one for word, one in norm.ratings.items() if wanted(word)}) for norm in NORMS]
+
+
+def suffixed(key: str) -> str:
+    for end in ("_low", "_high"):
+        if key.endswith(end):
+            return f"{key.removesuffix(end)}_content{end}"
+    return f"{key}_content"

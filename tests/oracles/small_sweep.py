@@ -20,21 +20,14 @@ import interp
 from interp.data.words import FUNCTION_WORDS
 from tests.oracles.dyads import error_by_pairs, mean_by_pairs, ratio_by_pairs
 from tests.oracles.evidence import clusters, controls, evidence, hits, iias
-from tests.oracles.norm_statistics import relations
+from tests.oracles.norm_statistics import partial, relations
+from tests.oracles.word_types import jackknife
 from tests.oracles.world import World, changed_scores, clean, draw_sources, interventions, random_subspace
 
 NORMS, ROUTES = ("imageability", "concreteness"), ("through", "around", "full")
 TARGET = {"caption": 1, "description": 0}  # which of [base, counterfactual] must win, by the kind of the base
 RESAMPLES, RESAMPLING_SEED = 2000, 0
 RATE, BATCH, LOOK_EVERY, PATIENCE, LEAST_GAIN = 1e-2, 64, 20, 3, 5e-3
-
-
-def correlation(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """Pearson's r, and the middle 95 % of it over samples of the units drawn with replacement."""
-    both, rng, n, sampled = np.array([x, y]), np.random.default_rng(RESAMPLING_SEED), len(x), []
-    for _ in range(RESAMPLES):
-        sampled.append(np.corrcoef(np.repeat(both, rng.multinomial(n, [1 / n] * n), axis=1))[0, 1])
-    return float(np.corrcoef(both)[0, 1]), *np.percentile(sampled, [2.5, 97.5]).tolist()
 
 
 def resampled(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
@@ -241,6 +234,15 @@ def by_type(said: Sequence[Said], route: str) -> dict[str, list[float]]:
     return out
 
 
+def places(said: Sequence[Said], articles: Sequence[str]) -> dict[str, list[int]]:
+    """Return the number of the article of each occurrence of a word; descriptions of the pairs come first."""
+    out: dict[str, list[int]] = {}
+    for number, text in enumerate(said):
+        for word in text.words:
+            out.setdefault(word, []).append(sorted(set(articles)).index(articles[number % len(articles)]))
+    return out
+
+
 def of_attributions(said: Sequence[Said], from_content: Sequence[Said], articles: Sequence[str]) -> dict[str, float]:
     """All measures of attributions."""
     n = len(said) // 2
@@ -291,7 +293,9 @@ def of_attributions(said: Sequence[Said], from_content: Sequence[Said], articles
             for suffix, (texts, words) in sets.items():
                 values, stem = by_type(texts, route), f"r_{norm}_{route}{suffix}"
                 known = [word for word in words if word in values]
-                found = correlation([float(np.mean(values[word])) for word in known], [ratings[one] for one in known])
+                columns = np.array([[float(np.mean(values[word])), ratings[word]] for word in known]).T
+                pairs = articles if len(texts) == len(said) else articles[::2]
+                found = jackknife(columns, [places(texts, pairs)[word] for word in known], partial, fisher=True)
                 out[stem], out[f"{stem}_low"], out[f"{stem}_high"] = found
     return out
 

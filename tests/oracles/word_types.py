@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -40,16 +39,15 @@ Places = Sequence[Sequence[int]]  # of each word type the article of each of its
 Interval = tuple[float, float, float]  # value and ends
 
 
-def similarity(one: Sequence[int], other: Sequence[int]) -> float:
-    """Return the cosine of the numbers of occurrences in each article."""
-    a, b = Counter(one), Counter(other)
-    both = sum(a[name] * b[name] for name in a)
-    return both / math.sqrt(sum(count**2 for count in a.values()) * sum(count**2 for count in b.values()))
-
-
 def overlap(one: Sequence[int], other: Sequence[int]) -> float:
     """Return the share of pairs of occurrences that come from the same article."""
     return sum(a == b for a in one for b in other) / (len(one) * len(other))
+
+
+def similarity(one: Sequence[int], other: Sequence[int]) -> float:
+    """Return twice the overlap, scaled down for types that would overlap by more than 1 with themselves."""
+    scales = [min(2.0, 1 / overlap(some, some)) for some in (one, other)]
+    return math.sqrt(scales[0] * scales[1]) * overlap(one, other)
 
 
 def weights(places: Places, weight: Callable[[Sequence[int], Sequence[int]], float]) -> np.ndarray:
@@ -158,41 +156,44 @@ def _noise(some: Sequence[tuple[int, float]]) -> float:
 
 
 def step_down_by_signs(
-    cells: np.ndarray, norms: np.ndarray, places: Places, signs: Sequence[Sequence[float]]
+    cells: np.ndarray, norms: np.ndarray, places: Places, signs: Sequence[tuple[Sequence[float], Sequence[float]]]
 ) -> np.ndarray:
-    """Return adjusted p of every correlation, one draw of the articles' signs, one word type after another.
+    """Return adjusted p of every correlation, one draw of signs, one word type after another.
 
     Args:
         places: articles by number.
-        signs: of each draw, one for each article.
+        signs: of each draw, those of the articles and those of the word types.
     """
-    tests = []
-    for cell in cells:
-        for norm in norms:
-            rated = [word for word in range(len(norm)) if not math.isnan(norm[word])]
-            x, y = cell[rated] - cell[rated].mean(), norm[rated] - norm[rated].mean()
-            tests.append({word: float(a * b) for word, a, b in zip(rated, x, y, strict=True)})
-    counts = [Counter(some) for some in places]
-    lengths = [math.sqrt(sum(times**2 for times in one.values())) for one in counts]
-    articles = sorted({article for some in places for article in some})
+    matrix = weights(places, similarity)
 
-    def by_article(scores: dict[int, float]) -> list[float]:
-        return [sum(counts[word][name] / lengths[word] * score for word, score in scores.items()) for name in articles]
+    def multiplier(word: int, of_articles: Sequence[float], of_types: Sequence[float]) -> float:
+        some = places[word]
+        same = overlap(some, some)
+        common = min(2 * same, 1.0)
+        article = sum(of_articles[name] for name in some) / len(some) * math.sqrt(common / same)
+        return article + math.sqrt(1 - common) * of_types[word]
 
-    errors = [math.sqrt(sum(part**2 for part in by_article(scores))) for scores in tests]
-    found = [abs(sum(scores.values())) / error for scores, error in zip(tests, errors, strict=True)]
+    def statistic(cell: np.ndarray, norm: np.ndarray, sign: tuple[Sequence[float], Sequence[float]] | None) -> float:
+        """Return |r| over its error; of new attributions whose deviations have been multiplied, if there are signs."""
+        rated = [word for word in range(len(norm)) if not math.isnan(norm[word])]
+        x, y = (some[rated] - some[rated].mean() for some in (cell, norm))
+        a, b = x / np.linalg.norm(x), y / np.linalg.norm(y)
+        new, mean = a, 0.0
+        if sign is not None:
+            new = np.array([value * multiplier(word, *sign) for word, value in zip(rated, a, strict=True)])
+            mean = float(new.mean())
+        r = float(sum(new * b))
+        influences = np.array([(u - mean) * v - r * (w**2 + v**2) / 2 for u, v, w in zip(new, b, a, strict=True)])
+        return abs(r) / math.sqrt(influences @ matrix[np.ix_(rated, rated)] @ influences)
+
+    tests = [(cell, norm) for cell in cells for norm in norms]
+    found = [statistic(*one, None) for one in tests]
     order = sorted(range(len(found)), key=lambda i: -found[i])
     beyond = [0] * len(found)
     for sign in signs:
-        drawn = []
-        for scores, error in zip(tests, errors, strict=True):
-            total = sum(
-                score * sum(counts[word][name] / lengths[word] * sign[name] for name in counts[word])
-                for word, score in scores.items()
-            )
-            drawn.append(abs(total) / error)
+        drawn = [statistic(*one, sign) for one in tests]
         for place, i in enumerate(order):
-            beyond[i] += max(drawn[j] for j in order[place:]) >= found[i] - 1e-9
+            beyond[i] += max(drawn[j] for j in order[place:]) >= found[i] * (1 - 1e-9)
     p, last = [0.0] * len(found), 0.0
     for i in order:
         last = p[i] = max(last, (beyond[i] + 1) / (len(signs) + 1))

@@ -187,48 +187,58 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
 
 
 def test_norms_of_the_chosen_cell_are_those_of_the_tables(done: Path):
-    """Every number with both intervals, and p of the whole grid."""
+    """Every number with its interval, and p of the whole grid."""
     best, tests = load_sweep(done).best, pd.read_csv(done / "norms.csv")
     (table,) = (one for one in parsed(done / "report.html").iter("table") if one.get("class") == "norms")
     rows = [["|".join(cell.itertext()).replace("||", "|") for cell in row] for row in table.find("tbody").iter("tr")]
     assert len(rows) == 2 * len(MEASURED)
-    for name, types, covered, *related, by_holm, by_largest in rows:
+    for name, types, covered, reliable, *related, adjusted in rows:
         norm, route = name.split(", ")
         assert types == f"{best[f'n_{norm}']:.0f}"
         assert covered == f"{100 * best[f'attribution_coverage_{norm}_{route}']:.1f}"
-        for stem, text in zip(("r", "rho", "partial", "beta"), related, strict=True):
-            keys = [f"{stem}_{norm}_{route}", f"{stem}_articles_{norm}_{route}"]
-            ends = [[best[f"{key}_{end}"] for end in ("low", "high")] for key in keys]
-            shown = [[best[keys[0]]], *(both for both in ends if not np.isnan(both[0]))]
-            assert [[float(one) for one in re.findall(r"[+-][\d.]+", part)] for part in text.split("|")] == [
-                pytest.approx(some, abs=0.00501) if not np.isnan(some[0]) else [] for some in shown
-            ]
+        reliability = best[f"reliability_{norm}_{route}"]
+        assert reliable == ("-" if np.isnan(reliability) else f"{100 * reliability:+.1f}")
+        for stem, text in zip(("r", "disattenuated", "rho", "partial", "beta"), related, strict=True):
+            key = f"{stem}_{norm}_{route}"
+            value, *ends = (best[one] for one in (key, f"{key}_low", f"{key}_high"))
+            parts = [[float(one) for one in re.findall(r"[+-][\d.]+", part)] for part in text.split("|")]
+            wanted = [[] if np.isnan(value) else [value], *([] if np.isnan(ends[0]) else [ends])]
+            assert parts == [pytest.approx(some, abs=0.00501) for some in wanted]
         (tested,) = tests.query(
             f"layer == {best.layer} and size == {best['size']} and norm == '{norm}' and route == '{route}'"
         ).to_dict("records")
         assert tested["r"] == pytest.approx(best[f"r_{norm}_{route}"], abs=1e-9)
-        for text, value in ((by_holm, tested["p_holm"]), (by_largest, tested["p_max"])):
-            assert text == ("< 0.0001" if value < 0.0001 else f"{value:.4f}")
+        value = tested["p_max"]
+        assert adjusted == ("< 0.0001" if value < 0.0001 else f"{value:.4f}")
 
 
 def test_a_run_of_an_older_version_has_a_page_too(copy: Path):
     """One that has nothing but Pearson's correlations, and kept no ratings."""
     folder = RunFolder(copy)
-    newer = ("r_articles", "rho", "partial", "beta", "n_every_norm", "attribution_coverage")
+    newer = (
+        "disattenuated",
+        "reliability",
+        "n_repeated",
+        "rho",
+        "partial",
+        "beta",
+        "n_every_norm",
+        "attribution_coverage",
+    )
     for name in folder.names():
         cell = kept(folder.cell_path(name))
         cell["measures"] = {key: value for key, value in cell["measures"].items() if not key.startswith(newer)}
         folder.write(name, cell)
     document = remade(copy)
-    assert "Over the whole grid (4 cells x 2 norms x 3 routes; p < 0.05)" in words_of(document)
+    assert "Over the whole grid (4 cells x 2 norms x 3 routes; p < 0.05, adjusted)" in words_of(document)
     (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
-    heads = ["norm, route", "word types", "coverage (%)", "r", "p, Holm", "p, largest"]
+    heads = ["norm, route", "word types", "coverage (%)", "reliability (%)", "r", "p, adjusted"]
     assert [head.text for head in table.find("thead").iter("th")] == heads
     (copy / RATINGS).unlink()
     document = remade(copy)
     assert "The run folder holds no ratings of words, so there are no tests" in words_of(document)
     (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
-    assert {cell.text for row in table.find("tbody").iter("tr") for cell in list(row)[-2:]} == {"-"}
+    assert {list(row)[-1].text for row in table.find("tbody").iter("tr")} == {"-"}
 
 
 @pytest.mark.parametrize("ratings", [[1], {"imageability": 1}, {"imageability": {"red": "7"}}])

@@ -202,7 +202,7 @@ def test_what_is_undefined_of_words_is_nan(texts: Texts):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_disattenuated_correlation_is_that_of_pairs_of_types_and_of_articles_one_by_one(texts: Texts, seed: int):
     noise = np.random.default_rng(seed).normal(size=len(texts.values))
-    values = texts.values + (1.0, 3.0, 6.0, 40.0)[seed] * noise
+    values = texts.values + (0.5, 1.0, 6.0, 40.0)[seed] * noise
     occurrences: list[list[tuple[int, float]]] = [[] for _ in range(40)]
     for word, article, value in zip(texts.at.words, texts.at.articles, values, strict=True):
         occurrences[word].append((int(article), float(value)))
@@ -248,15 +248,18 @@ def test_a_disattenuated_correlation_says_why_it_is_undefined(texts: Texts):
 
 
 def test_an_estimate_beyond_one_is_no_number_and_its_interval_stays():
-    """Expected values that follow ratings exactly: noise makes half of the estimates too large."""
-    world = World(articles=85, tokens=20, r=1.0)
-    rng, seen = np.random.default_rng(0), set()
-    for _ in range(12):
+    """Expected values that nearly follow ratings: noise makes half of the estimates too large."""
+    world = World(articles=85, tokens=20, r=0.98)
+    rng, beyond, known = np.random.default_rng(0), 0, 0
+    for _ in range(40):
         found = stats.disattenuate(*world.draw(rng))
-        assert found.r.low < found.r.high == 1
         assert found.reason == (reliability.BEYOND if math.isnan(found.r.value) else "")
-        seen.add(found.reason)
-    assert len(seen) == 2
+        beyond += math.isnan(found.r.value)
+        if math.isfinite(found.r.low):  # an interval may lie beyond 1 as a whole
+            assert 0 < found.r.low < found.r.high <= 1
+            known += 1
+    assert 8 <= beyond <= 32
+    assert known >= 36
 
 
 def test_variances_of_means_are_unbiased():
