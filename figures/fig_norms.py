@@ -20,7 +20,7 @@ from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.show.markup import MINUS
 from interp.show.pictures import Picture, at, points, told_apart, width_of
-from interp.stats import Estimate, correlate, mean_correlation
+from interp.stats import Estimate
 from training.evaluation.compare import words_correlation, words_of
 
 ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
@@ -35,16 +35,21 @@ Row = tuple[str, Route, dict[str, Estimate]]  # model, route, and the correlatio
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Word types of one model: ratings by norm, attributions by route for each seed, all in one order.
+    """Word types of one model.
 
     Attributes:
-        label: the model; more: what else is to be said of it.
+        label: name of the model.
+        more: further remarks on it.
+        ratings: norm -> rating of each type.
+        attributions: route -> attributions of the types, in the order of the ratings, for each seed.
+        found: (norm, route) -> correlation.
     """
 
     label: str
     more: str
     ratings: dict[str, list[float]]
     attributions: Mapping[Route, list[list[float]]]
+    found: Mapping[tuple[str, Route], Estimate]
 
 
 def draw(runs: Runs) -> Picture:
@@ -100,7 +105,8 @@ def shown_words(runs: Runs) -> Words:
             for route in MEASURED:
                 _, attributions[route], ratings[norm] = words_of(members, norm, route)
         seeds = f", means of {len(members)} seeds; r: the mean of theirs" if len(members) > 1 else ""
-        return Words(label, seeds, ratings, attributions)
+        found = {(norm, route): words_correlation(members, norm, route) for norm in norms for route in MEASURED}
+        return Words(label, seeds, ratings, attributions, found)
     if runs.sweeps:
         return _of_sweep(runs.sweep)
     raise Missing("needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated on norms")
@@ -117,14 +123,23 @@ def _of_sweep(sweep: SweepRun) -> Words:
     }  # fmt: skip
     layer, size, seed = Place.of(sweep.best)
     of = "fine-tuned at" if sweep.shows_tuned else "frozen,"
+    prefix = "tuned_" if sweep.shows_tuned else ""
     return Words(
         f"{slug(sweep.model_name)}, {of} layer {layer}, size {size}", f", seed {seed}", ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},
+        {(norm, route): _measured(sweep, prefix, norm, route) for norm in rated for route in MEASURED},
     )  # fmt: skip
 
 
+def _measured(sweep: SweepRun, prefix: str, norm: str, route: Route) -> Estimate:
+    """Return the correlation of the chosen cell, with the interval that its table has."""
+    key = f"{prefix}r_{norm}_{route}"
+    value, low, high = (float(sweep.best.get(f"{key}{end}", math.nan)) for end in ("", "_low", "_high"))
+    return Estimate(value, int(sweep.best.get(f"n_{norm}", 0)), low, high)
+
+
 def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
-    """Model, route and the correlation with each norm, with intervals over word types."""
+    """Return the correlation with each norm, with its interval over word types, by model and route."""
     out = []
     for label, members in (runs.models if runs.evaluations else {}).items():
         for route in MEASURED:
@@ -135,7 +150,7 @@ def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
         own = _of_sweep(runs.sweep)
         out += [
             (own.label, route,
-             {norm: correlate(own.attributions[route][0], own.ratings[norm]) for norm in norms if norm in own.ratings})
+             {norm: own.found[norm, route] for norm in norms if norm in own.ratings})
             for route in MEASURED
         ]  # fmt: skip
     return out
@@ -152,7 +167,7 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
     if (fit := line(x, y)) is not None:
         axes.fill_between(fit.at, fit.low, fit.high, color=GREY, alpha=0.3, linewidth=0)
         axes.plot(fit.at, fit.fit, color="black")
-    found = mean_correlation(each, x)
+    found = words.found[norm, route]
     axes.set_title(f"{ROUTES[route]}\n{_said(found)}, n = {found.n}", loc="left", linespacing=1.0)
     axes.set_xlabel(norm)
     if first:
@@ -191,7 +206,7 @@ def _said(found: Estimate) -> str:
 
 def _alt(words: Words, models: Sequence[Row]) -> str:
     above = "; ".join(
-        f"{norm}, {ROUTES[route]}: {_said(mean_correlation(words.attributions[route], words.ratings[norm]))}"
+        f"{norm}, {ROUTES[route]}: {_said(words.found[norm, route])}"
         for norm in words.ratings for route in MEASURED
     )  # fmt: skip
     below = "; ".join(

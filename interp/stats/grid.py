@@ -80,17 +80,15 @@ def max_statistic(
     if not (occurrences.sum(1) > 0).all():
         raise ValueError("each word must occur in an article")
     dependence, rng = Dependence.similar(occurrences), np.random.default_rng(seed)
-    of_articles, of_types = (
-        rng.integers(0, 2, (draws, size)) * 2.0 - 1 for size in (occurrences.shape[1], occurrences.shape[0])
-    )
+    of_articles, of_types = (rng.choice(np.array([-1.0, 1.0]), (draws, size)) for size in occurrences.shape[::-1])
     shape = len(cells), len(ratings)
     r, found = np.full((2, *shape), np.nan)
     drawn = np.full((*shape, draws), np.nan)
     for j, one in enumerate(ratings):
         rated = np.isfinite(one)
         rows, b = _standard(cells[:, rated], method), _standard(one[None, rated], method)[0]
-        known = np.flatnonzero(np.isfinite(rows @ b)) if rated.any() else []
-        if len(known):
+        known = np.flatnonzero(np.isfinite(rows @ b) & rated.any())
+        if known.size:
             signs = _Signs.of(dependence.factor[rated], dependence.own[rated], of_articles, of_types[:, rated])
             r[known, j] = np.clip(rows[known] @ b, -1.0, 1.0)
             found[known, j] = [signs.statistic(a, b) for a in rows[known]]

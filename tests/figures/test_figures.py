@@ -234,10 +234,11 @@ def test_correlations_are_those_of_scipy(made: runs.Runs):
 def test_without_evaluations_words_are_of_the_sweep(tmp_path: Path):
     of = runs.find([write_sweep(tmp_path / "sweep")])
     sweep = load_sweep(tmp_path / "sweep")
-    known = sweep.cells[tuple(int(sweep.best[name]) for name in ("layer", "size", "seed"))]["words"]["through"]
-    ratings = sweep.ratings["concreteness"]
-    r = scipy_stats.pearsonr([known[word][0] for word in ratings], list(ratings.values()))[0]
-    assert f"r = {r:+.2f}".replace("-", "\N{MINUS SIGN}") in " ".join(texts(figure("fig_norms", of)))
+    shown = " ".join(texts(figure("fig_norms", of)))
+    for norm in NORMS:
+        for route in MEASURED:
+            value, low, high = (sweep.best[f"r_{norm}_{route}{end}"] for end in ("", "_low", "_high"))
+            assert f"r = {value:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "\N{MINUS SIGN}") in shown
 
 
 def test_curves_are_means_over_seeds(made: runs.Runs):
