@@ -992,7 +992,8 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     every = {"largest delta", "largest relative delta", "texts not converged", "most points"}
     every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
     for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
-        of_route = {f"{name} {route}" for name in ("pearson", "spearman", "partial", "coverage") for route in routes}
+        stems = ("pearson", "spearman", "partial", "disattenuated", "coverage")
+        of_route = {f"{stem} {route}" for stem in stems for route in routes}
         of_route |= {f"pearson {route}, content words" for route in routes}
         assert {key[2] for key in found} == every | of_route
     attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
@@ -1023,6 +1024,10 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
             assert 2 < len(content) < len(frame)
             sizes = [(word, abs(one)) for word, each in values.items() for one in each]
             rated = sum(size for word, size in sizes if word in norm.ratings)
+            row = routed["norms", norm.name, f"disattenuated {route}"]
+            articles = [pair.group for pair in pairs] * 2
+            seen_in = {word: {articles[text] for text, some in enumerate(seen.words) if word in some} for word in types}
+            assert row.n == sum(len(seen_in[np.array(types)[i]]) > 1 for i in frame.index)
             row = routed["norms", norm.name, f"coverage {route}"]
             assert (row.value, row.n) == (pytest.approx(rated / sum(size for _, size in sizes)), 12)
     for norm in chosen:
