@@ -1,4 +1,4 @@
-"""Test of many correlations at once: the largest of a whole grid, with random signs of articles."""
+"""Test of many correlations at once: the largest of a whole grid, with random signs of articles and word types."""
 
 from __future__ import annotations
 

@@ -31,6 +31,19 @@ def covariances(
     return second - means[:, :, None] * means[:, None]
 
 
+def covariances_without_each(columns: Float[np.ndarray, "p n"]) -> Float[np.ndarray, "n p p"]:
+    """Return the covariances of all units but one, leaving out one unit after another; scaled as by `covariances`.
+
+    Args:
+        columns: variables, no NaN.
+    """
+    n, spread = columns.shape[1], columns.std(-1, keepdims=True)
+    z = (columns - columns.mean(-1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    means = (z.sum(1) - z.T) / (n - 1)
+    second = (z @ z.T - np.einsum("pn,qn->npq", z, z)) / (n - 1)
+    return second - means[:, :, None] * means[:, None]
+
+
 def partial(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, " draws"]:
     """The correlation of the first two variables given the others; NaN where one of them does not vary."""
     two = covariance[:, :2, :2]

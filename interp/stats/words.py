@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.correlation import CorrelationMethod
 from interp.stats.estimate import Estimate
-from interp.stats.moments import coefficients, covariances, partial
+from interp.stats.moments import coefficients, covariances, covariances_without_each, partial
 from interp.stats.sharing import Dependence
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # covariances (draws, p, p) -> (draws, q)
@@ -180,7 +180,7 @@ def _jackknife(
     dependence = Dependence.similar(counts)
     if n <= len(columns) + 1 or math.isnan(dependence.t):
         return values, nothing, math.nan
-    without = statistic(covariances(columns, 1.0 - np.eye(n)))
+    without = statistic(covariances_without_each(columns))
     matrices = dependence.covariances(*((1 - n) * without.T))
     return values, np.sqrt(np.max([np.diag(each) for each in matrices], axis=0)), dependence.t
 

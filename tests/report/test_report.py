@@ -236,7 +236,7 @@ def test_a_run_of_an_older_version_has_a_page_too(copy: Path):
     assert [head.text for head in table.find("thead").iter("th")] == heads
     (copy / RATINGS).unlink()
     document = remade(copy)
-    assert "The run folder holds no ratings of words, so there are no tests" in words_of(document)
+    assert "The run folder lacks ratings or articles of words, so there are no tests" in words_of(document)
     (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
     assert {list(row)[-1].text for row in table.find("tbody").iter("tr")} == {"-"}
 

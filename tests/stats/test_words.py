@@ -14,6 +14,7 @@ from statsmodels.regression.linear_model import OLS
 
 from interp import stats
 from interp.stats import Occurrences, reliability
+from interp.stats.moments import covariances, covariances_without_each
 from tests.agreement import agree
 from tests.norms_worlds import World
 from tests.oracles.plain_forward import percentiles
@@ -161,6 +162,16 @@ def test_correlations_over_words_follow_neither_scale_nor_order_nor_names(seed: 
         one, other = correlate(values, ratings, at), correlate(scale * values[order] + shift, ratings, mixed)
         ends = [one.value, one.low, one.high] if scale > 0 else [-one.value, -one.high, -one.low]
         assert [other.value, other.low, other.high] == pytest.approx(ends, abs=1e-7, nan_ok=True)
+
+
+@given(st.integers(0, 1000), st.integers(1, 4), st.integers(3, 12))
+def test_covariances_without_each_unit_are_weighted_ones(seed: int, p: int, n: int):
+    columns = np.random.default_rng(seed).normal(size=(p, n)).round(1)
+    found = covariances_without_each(columns)
+    np.testing.assert_allclose(found, covariances(columns, 1 - np.eye(n)), atol=1e-12)
+    spread = np.where(columns.std(1) > 0, columns.std(1), 1)
+    naive = np.cov(np.delete(columns, n - 1, axis=1), bias=True).reshape(p, p) / np.outer(spread, spread)
+    np.testing.assert_allclose(found[n - 1], naive, atol=1e-12)
 
 
 def test_words_of_the_same_articles_count_as_one():
