@@ -29,12 +29,15 @@ CAUSES = {
     {"hetero": True}, "shared effects": {"subject": 0.7, "article": 1.0},
     "all of these": {"subject": 0.7, "article": 1.0, "ties": True, "skewed": True, "hetero": True},
 }  # fmt: skip
+SIMULATED = (
+    (SMALL, 3, list(CAUSES)), (SMALL, 20, list(CAUSES)[1::2]), (MIDDLE, 3, list(CAUSES)), (LARGE, 3, list(CAUSES)),
+    (LARGE, 60, list(CAUSES)[-1:]),
+)  # fmt: skip
 GRIDS = {
-    f"{size['articles']} articles, {cells} cells, {cause}": (World(**size, **how), cells)  # type: ignore[arg-type]
-    for size, cells, causes in ((SMALL, 3, CAUSES), (SMALL, 20, list(CAUSES)[1::2]), (MIDDLE, 3, CAUSES), (LARGE, 3, CAUSES),
-                                (LARGE, 60, list(CAUSES)[-1:]))
-    for cause, how in CAUSES.items() if cause in causes
-}  # fmt: skip
+    f"{size['articles']} articles, {cells} cells, {cause}": (World(**size, **CAUSES[cause]), cells)  # type: ignore[arg-type]
+    for size, cells, causes in SIMULATED
+    for cause in causes
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
