@@ -1,6 +1,6 @@
 """Numbers about numbers: correlations, means, shares and ratios with intervals, IIA. Plain functions of arrays."""
 
-from interp.stats.clusters import clustered_mean, clustered_share, paired_difference, standard_error
+from interp.stats.clusters import clustered_mean, clustered_share, paired_difference, standard_error, too_few
 from interp.stats.correlation import CorrelationMethod, correlate, difference, mean_correlation, pearson, regress
 from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
@@ -13,5 +13,6 @@ __all__ = [
     "CorrelationMethod", "Disattenuated", "Estimate", "GridTests", "Occurrences", "Yardstick", "clustered_mean",
     "clustered_share", "correlate", "correlate_words", "difference", "disattenuate", "iia_outcomes", "macro_f1",
     "max_statistic", "mean_correlation", "mean_of_means", "measured_mean", "paired_difference", "pearson", "placement",
-    "preference", "ratio", "ratio_to", "regress", "regress_words", "resamples", "standard_error", "wilson", "yardstick",
+    "preference", "ratio", "ratio_to", "regress", "regress_words", "resamples", "standard_error", "too_few", "wilson",
+    "yardstick",
 ]  # fmt: skip

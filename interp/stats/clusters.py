@@ -5,18 +5,41 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from interp.stats.dyads import LEAST_CLUSTERS, constant, student, units
+from interp.stats.dyads import constant, units
 from interp.stats.estimate import Estimate
+from interp.stats.spread import LEAST_CLUSTERS, LEAST_EFFECTIVE, student
+
+
+def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, name: str = "articles") -> str:
+    """Return why estimates from these clusters have no intervals; an empty string, if they have.
+
+    Args:
+        clusters, sources: as for `standard_error`.
+        name: of the clusters, in the plural.
+
+    >>> too_few(["a", "b", "b"])
+    'they come from 2 articles; at least 8 are needed'
+    >>> too_few(range(8))
+    ''
+    """
+    base = np.asarray(clusters)
+    _, dyads = units({"clusters": np.zeros(base.shape)}, base, sources)
+    if dyads.least < LEAST_CLUSTERS:
+        return f"they come from {dyads.least} {name}; at least {LEAST_CLUSTERS} are needed"
+    if not dyads.enough:
+        return (
+            f"they come from {dyads.least} {name} of so uneven size that these count as {dyads.effective:.1f}; "
+            f"at least {LEAST_EFFECTIVE:g} are needed"
+        )
+    return ""
 
 
 def standard_error(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> float:
-    """The standard error of a mean of values that come in clusters: by linearization (Cochran 1977, section 11.12).
-
-    √(G/(G − 1) · Σ (x_i − mean)(x_j − mean)) / n, over all i and j that share a cluster; with G clusters of bases or of
-    sources, whichever are fewer. Not less than that of independent values, s/√n: a sum over a part of all pairs may by
-    chance come out too low, or negative.
+    """Return the standard error of a mean of values that come in clusters, the largest of three estimates
+    (`interp.stats.dyads`).
 
     Args:
         values: length n.
@@ -33,17 +56,19 @@ def standard_error(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | 
     0.25
     """
     (x,), dyads = units({"values": values}, clusters, sources)
-    return math.nan if dyads.least < 2 else math.sqrt(dyads.variance(x))
+    return math.nan if not len(x) or dyads.least < 2 else dyads.spread(x).error
 
 
 def clustered_mean(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
-    """A mean with the interval mean ± t · `standard_error`, t of one degree of freedom less than clusters.
+    """Return a mean with the interval mean ± t · `standard_error`, wider on the side of a long tail
+    (`interp.stats.spread.Spread.reaches`).
 
     Args:
         values, clusters, sources: as for `standard_error`.
 
     Returns:
-        The mean; no interval (NaN) with fewer than three clusters, or where all values are the same.
+        The mean. No interval (NaN) where clusters are too few or of too uneven size (`too_few`), or where all values
+        are the same.
 
     Raises:
         ValueError: lengths differ.
@@ -52,33 +77,34 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | 
     if not len(x):
         return Estimate(math.nan, 0)
     mean = float(x.mean())
-    if dyads.least < LEAST_CLUSTERS or constant(x):
+    if not dyads.enough or constant(x):
         return Estimate(mean, len(x))
-    reach = dyads.t * math.sqrt(dyads.variance(x))
-    return Estimate(mean, len(x), mean - reach, mean + reach)
+    return Estimate(mean, len(x), *dyads.spread(x).interval(mean))
 
 
 def clustered_share(hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
-    """A share with the score interval of Wilson (1927) for an effective number of trials (Korn & Graubard 1998; Franco
-    et al. 2019), which stays within 0 and 1 and has a width even where every trial is a hit.
+    """Return a share with the score interval of Wilson (1927) for an effective number of trials (Korn & Graubard 1998;
+    Franco et al. 2019), which stays within 0 and 1 and has a width even where every trial is a hit.
 
-    n_eff = n / deff · (t_{n−1} / t_{G−1})², where deff = V / (p(1 − p)/(n − 1)), V is the square of `standard_error`,
-    and t are 97.5th percentiles; of units that are clusters of their own this is n, and the interval that of `wilson`.
-    The design effect can be below 1: ties, and hits that are means over subspaces, vary less than a coin. Where all
-    hits are the same, no design effect can be estimated: each cluster then counts as one trial, n_eff = G.
+    n_eff = n / deff · (t_{n−1} / t)², where deff = V / (p(1 − p)/(n − 1)), V is the square of `standard_error`, and t
+    are 97.5th percentiles, one with the degrees of freedom of V. Units that are clusters of their own have n_eff = n
+    and the interval of `wilson`. The design effect can be below 1: ties, and hits that are means over subspaces, vary
+    less than a coin. Where all hits are the same, no design effect can be estimated. n_eff is then the number of
+    clusters of even size, (Σ n_a)² / Σ n_a².
 
     Args:
         hits: outcomes from 0 to 1 (1/2 is a tie), length n.
         clusters, sources: as for `standard_error`.
 
     Returns:
-        The share, and n; no interval (NaN) with fewer than three clusters.
+        The share, and n; no interval (NaN) where clusters are too few or of too uneven size (`too_few`).
 
     Raises:
         ValueError: lengths differ, or a hit is not from 0 to 1.
 
     >>> from interp.stats import wilson
-    >>> clustered_share([1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2]) == Estimate(1.0, 6, wilson(3, 3).low, 1.0)
+    >>> eight = [0, 1, 2, 3, 4, 5, 6, 7]
+    >>> clustered_share([1] * 16, eight * 2) == Estimate(1.0, 16, wilson(8, 8).low, 1.0)
     True
     """
     (x,), dyads = units({"hits": hits}, clusters, sources)
@@ -87,16 +113,17 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | N
     if (x < 0).any() or (x > 1).any():
         raise ValueError(f"hits must be from 0 to 1, got {x.min():g} to {x.max():g}")
     share, n = float(x.mean()), len(x)
-    if dyads.least < LEAST_CLUSTERS:
+    if not dyads.enough:
         return Estimate(share, n)
     if constant(x):
-        return Estimate(share, n, *score_interval(float(x[0]), dyads.least))
-    trials = n / (n - 1) * share * (1 - share) / dyads.variance(x) * (student(n - 1) / dyads.t) ** 2
+        return Estimate(share, n, *score_interval(float(x[0]), dyads.effective))
+    spread = dyads.spread(x)
+    trials = n / (n - 1) * share * (1 - share) / spread.variance * (student(n - 1) / spread.t) ** 2
     return Estimate(share, n, *score_interval(share, trials))
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
-    """The mean of a minus that of b, measured on the same units: `clustered_mean` of the differences.
+    """Return the mean of a minus that of b, measured on the same units: `clustered_mean` of the differences.
 
     Args:
         a, b: of the same units in the same order, length n.
@@ -110,7 +137,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: 
 
 
 def score_interval(share: float, trials: float) -> tuple[float, float]:
-    """The 95 % interval of Wilson (1927) for a share of some trials, whose number need not be whole."""
+    """Return the 95 % interval of Wilson (1927) for a share of some trials, whose number need not be whole."""
     from scipy.special import ndtri  # slow to import
 
     z2 = float(ndtri(0.975)) ** 2 / trials

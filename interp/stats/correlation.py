@@ -67,7 +67,7 @@ def correlate(
     times = resamples(groups, draws, seed)
     if times is None or math.isnan(r):
         return Estimate(r, len(a))
-    return Estimate(r, len(a), *percentiles(_weighted(a, b, rest, times)))
+    return Estimate(r, len(a), *percentiles(_weighted(a, b, rest, times), groups))
 
 
 def regress(
@@ -96,7 +96,7 @@ def regress(
     if times is None or np.isnan(values).any():
         return [Estimate(float(value), n) for value in values]
     sampled = coefficients(covariances(np.stack(columns), times)).T
-    return [Estimate(float(value), n, *percentiles(some)) for value, some in zip(values, sampled, strict=True)]
+    return [Estimate(float(value), n, *percentiles(some, groups)) for value, some in zip(values, sampled, strict=True)]
 
 
 def difference(
@@ -128,7 +128,7 @@ def difference(
     times = resamples(groups, draws, 0)
     if times is None or math.isnan(value):
         return Estimate(value, len(a))
-    return Estimate(value, len(a), *percentiles(_weighted(a, b, rest, times) - _weighted(o, b, rest, times)))
+    return Estimate(value, len(a), *percentiles(_weighted(a, b, rest, times) - _weighted(o, b, rest, times), groups))
 
 
 def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
@@ -146,7 +146,7 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
     mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)
     if times is None or math.isnan(mean):
         return Estimate(mean, len(b))
-    return Estimate(mean, len(b), *percentiles(np.mean([_weighted(a, b, [], times) for a in rest], axis=0)))
+    return Estimate(mean, len(b), *percentiles(np.mean([_weighted(a, b, [], times) for a in rest], axis=0), groups))
 
 
 def _units(

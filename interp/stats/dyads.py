@@ -2,61 +2,237 @@
 
 An intervention has a base and a source text, each of an article, and the articles are a sample. Two units depend on
 each other if they share an article in any role: as base, as source, or as base of the one and source of the other. The
-variance counts all these pairs of units, each once (Aronow, Samii & Assenova 2015). Two-way clustering (Cameron,
-Gelbach & Miller 2011) is the same where no article is both a base's and a source's; where some are, it leaves out the
-last kind of pairs, and its intervals may be too narrow.
+variance of a mean counts all these pairs of units (Aronow, Samii & Assenova 2015). Two-way clustering (Cameron, Gelbach
+& Miller 2011) leaves out the last kind of pairs, so its intervals may be too narrow.
+
+Where articles are few and of uneven size, the sum over these pairs is too low on average, and varies much itself. Three
+estimates are therefore compared. The largest counts, with its own degrees of freedom:
+
+- **independent**: s²/n, as if no two units depended on each other.
+- **common**: the variance if any two units that share an article have the same covariance. That is estimated by an
+  analysis of variance, which weights large articles less than a sum of squares does (Donner & Klar 2000).
+- **robust**: the sum over pairs of units that share an article of the products of their residuals. Under the model of
+  the common covariance, a squared sum over an article is too low by a known factor, because the mean was subtracted;
+  the factor is divided out (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018). This estimate also holds where large
+  articles vary more than small ones.
+
+Degrees of freedom are those of Satterthwaite (1946) under the model of the common covariance. For units that are
+clusters of their own, all of this comes to s²/n with n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LEAST_CLUSTERS = 3  # of fewer nothing can be said
+from interp.stats.spread import Spread, effective, enough, satterthwaite
+
+LEAST_FREEDOM = 3.0  # of the robust estimate, whose t has no bound otherwise
+MOST_CORRECTION = 10.0  # of the squared sum over a cluster
+TINY = 1e-300  # stands for 0 in a denominator
+
+Values = NDArray[np.float64]
+
+
+class Form(NamedTuple):
+    """An estimate of the variance of a mean, as a quadratic form in the units' values.
+
+    Attributes:
+        name: ``independent``, ``common`` or ``robust``.
+        unit, shared: variance of a unit and covariance of two that share a cluster, up to a common factor.
+    """
+
+    name: Literal["independent", "common", "robust"]
+    unit: float
+    shared: float
 
 
 @dataclass(frozen=True)
 class Dyads:
-    """The clusters of n units, numbered alike for bases and sources.
+    """Clusters of n units, numbered alike for bases and sources.
 
     Attributes:
-        base, source: number of the cluster of each unit, length n.
-        least: how many clusters the bases come from, or the sources, whichever are fewer.
+        base, source: number of the cluster of each unit, length n; each number from 0 to the largest occurs.
     """
 
     base: NDArray[np.int64]
     source: NDArray[np.int64]
-    least: int
 
-    def covariance(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-        """The covariance of the means of a and b: sum of (a_i - mean)(b_j - mean) over units i, j that share a cluster,
-        over n², times G/(G - 1). Of one variable it can come out negative, as any such sum of a part of all pairs."""
-        a, b, count = a - a.mean(), b - b.mean(), int(max(self.base.max(), self.source.max())) + 1
-        apart = self.base != self.source
-        ends = np.concatenate([self.base, self.source[apart]])
-        sums = [np.bincount(ends, np.concatenate([one, one[apart]]), count) for one in (a, b)]
-        # Units that share two clusters have been counted twice.
-        low, high = np.minimum(self.base, self.source)[apart], np.maximum(self.base, self.source)[apart]
-        both = np.unique(low * count + high, return_inverse=True)[1]
-        twice = [np.bincount(both, one[apart]) for one in (a, b)]
-        return float((sums[0] @ sums[1] - twice[0] @ twice[1]) * self.least / (self.least - 1) / len(a) ** 2)
+    def spread(self, x: Values) -> Spread:
+        """Return the error of the mean of a variable: the largest of the three estimates."""
+        form = self.form(x)
+        variance = self.covariance(x, x, form)
+        if not variance > 0:
+            return Spread(variance, max(1.0, self.least - 1.0))
+        return Spread(variance, self._freedom(form), self._skewness(x))
 
-    def variance(self, x: NDArray[np.float64]) -> float:
-        """The variance of a mean, never less than if all units were independent, which also keeps it positive."""
-        return max(self.covariance(x, x), float(x.var(ddof=1)) / len(x))
+    def form(self, x: Values) -> Form:
+        """Return the estimate that is largest for the mean of a variable."""
+        unit, shared = self._fit(x)
+        forms = [Form("independent", unit, shared), Form("robust", unit, shared)]
+        if shared > 0:
+            forms.append(Form("common", unit, shared))
+        return max(forms, key=lambda form: self.covariance(x, x, form))
+
+    def covariance(self, a: Values, b: Values, form: Form) -> float:
+        """Return the covariance of two means by an estimate; the variance, if both are the same one."""
+        n, a, b = len(a), a - a.mean(), b - b.mean()
+        if form.name == "independent":
+            return float(a @ b) / (n - 1) / n
+        if form.name == "common":
+            unit, shared = self._solve(a, b)
+            return unit / n + shared * self._pairs / n**2
+        once, twice = self._corrections(form)
+        return float(once @ (self._sums(a) * self._sums(b)) - twice @ (self._both(a) * self._both(b))) / n**2
+
+    @cached_property
+    def _sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of units of the clusters that bases come from, and of those that sources come from."""
+        base, source = (np.bincount(each) for each in (self.base, self.source))
+        return base[base > 0], source[source > 0]
 
     @property
-    def t(self) -> float:
-        """The 97.5th percentile of t, with one degree of freedom less than clusters."""
-        return student(self.least - 1)
+    def least(self) -> int:
+        """Number of clusters that the bases come from, or the sources, whichever are fewer."""
+        return min(map(len, self._sizes))
+
+    @property
+    def effective(self) -> float:
+        """Number of clusters of even size (`effective`) that stand for those of bases, or of sources, if these are
+        fewer."""
+        return min(map(effective, self._sizes))
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are so many clusters, and so even ones, that means have intervals."""
+        return all(map(enough, self._sizes))
+
+    @cached_property
+    def _ends(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
+        """Units whose base and source are of different clusters; clusters by role, one after the other; their count."""
+        apart = self.base != self.source
+        return apart, np.concatenate([self.base, self.source[apart]]), int(max(self.base.max(), self.source.max())) + 1
+
+    @cached_property
+    def _couples(self) -> NDArray[np.int64]:
+        """The number of the couple of clusters of each unit with two."""
+        apart, _, count = self._ends
+        low, high = np.minimum(self.base, self.source)[apart], np.maximum(self.base, self.source)[apart]
+        return np.unique(low * count + high, return_inverse=True)[1].astype(np.int64)
+
+    def _sums(self, x: Values) -> Values:
+        """Sum a variable over the units of each cluster, in whichever role."""
+        apart, ends, count = self._ends
+        return np.bincount(ends, np.concatenate([x, x[apart]]), count)
+
+    def _both(self, x: Values) -> Values:
+        """Sum a variable over the units of each couple of clusters: sums over single clusters count these twice."""
+        return np.bincount(self._couples, x[self._ends[0]])
+
+    @cached_property
+    def _counts(self) -> _Counts:
+        n, ones = len(self.base), np.ones(len(self.base))
+        apart = self._ends[0]
+        units, couples = self._sums(ones), self._both(ones)
+        met = units[self.base] - 1 + np.where(apart, units[self.source] - 1, 0.0)
+        again = np.zeros(n)
+        again[apart] = couples[self._couples] - 1
+        return _Counts(units, couples, self._sums(met), self._both(met), self._sums(again))
+
+    @cached_property
+    def _pairs(self) -> float:
+        """How many ordered pairs of different units share a cluster, counted for each cluster that they share."""
+        units = self._counts.units
+        return float(units @ (units - 1))
+
+    @cached_property
+    def _moments(self) -> NDArray[np.float64]:
+        """What a unit's variance and the covariance of two units add to the expectation of two sums, shape (2, 2): of
+        squared residuals, and of squared sums over clusters, each divided by the cluster's size."""
+        n, counts = len(self.base), self._counts
+        own = np.array([1 / n, self._pairs / n**2])  # what they add to the variance of the mean
+        squares = np.array([len(counts.units), (counts.units - 1 + counts.again / counts.units).sum()])
+        crossed = np.array([counts.units.sum(), counts.met.sum()]) / n
+        return np.array([np.array([n, 0.0]) - n * own, squares - 2 * crossed + counts.units.sum() * own])
+
+    def _solve(self, a: Values, b: Values) -> tuple[float, float]:
+        """Return a unit's variance and the covariance of two that share a cluster, from residuals of two variables."""
+        within = (self._sums(a) * self._sums(b) / self._counts.units).sum()
+        unit, shared = np.linalg.solve(self._moments, [a @ b, within])
+        return float(unit), float(shared)
+
+    def _fit(self, x: Values) -> tuple[float, float]:
+        """Return the model of a variable; no covariance where none is found, or where units are all on their own."""
+        e = x - x.mean()
+        if abs(np.linalg.det(self._moments)) > 1e-9 * len(x):
+            unit, shared = self._solve(e, e)
+            if shared > 0 and unit > 0:
+                return unit, shared
+        return float(e @ e) / (len(x) - 1), 0.0
+
+    def _corrections(self, form: Form) -> tuple[Values, Values]:
+        """Return the factors of the squared sums over clusters, and of those over couples."""
+        n, counts = len(self.base), self._counts
+        mean = form.unit / n + form.shared * self._pairs / n**2
+        out = []
+        for units, pairs, met in (
+            (counts.units, counts.units * (counts.units - 1) + counts.again, counts.met),
+            (counts.couples, 2 * counts.couples * (counts.couples - 1), counts.met_by_couples),
+        ):
+            wanted = form.unit * units + form.shared * pairs
+            kept = wanted - 2 * units * (form.unit * units + form.shared * met) / n + units**2 * mean
+            out.append(wanted / np.maximum(np.maximum(kept, wanted / MOST_CORRECTION), TINY))
+        return out[0], out[1]
+
+    def _freedom(self, form: Form) -> float:
+        """Return the degrees of freedom of an estimate, a weighted sum of squares of the clusters' means."""
+        units, again = self._counts.units, self._counts.again
+        variances = (form.unit * units + form.shared * (units * (units - 1) + again)) / units**2
+        if form.name != "robust":
+            return satterthwaite(units, units, variances)
+        weights = units**2 * self._corrections(form)[0]
+        return max(LEAST_FREEDOM, satterthwaite(weights, units, variances))
+
+    def _skewness(self, x: Values) -> float:
+        """Return the skewness of the mean: the smaller one of two estimates, 0 where these differ in sign.
+
+        One takes what each cluster adds to the mean as a sample. The other takes the clusters' means as a sample,
+        weighted by size, whose skewness the mean has in part: Σ n_a³ / (Σ n_a²)^(3/2) of it.
+        """
+        units, sums = self._counts.units, self._sums(x - x.mean())
+        means, p = sums / units, units / units.sum()
+        added, common = (sums**3).sum(), p @ means**3
+        if added * common <= 0:
+            return 0.0
+        of_sums = added / (sums @ sums) ** 1.5
+        of_means = common / (p @ means**2) ** 1.5 * (p**3).sum() / (p @ p) ** 1.5
+        return float(min(of_sums, of_means, key=abs))
 
 
-def units(
-    columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike | None
-) -> tuple[list[NDArray[np.float64]], Dyads]:
-    """Variables as arrays, by name, and the clusters of their units.
+@dataclass(frozen=True)
+class _Counts:
+    """How often units meet.
+
+    Attributes:
+        units: of each cluster, in whichever role.
+        couples: units of each couple of clusters.
+        met, met_by_couples: how many other units those of a cluster, or of a couple, share a cluster with.
+        again: how many pairs of a cluster's units also share their other cluster.
+    """
+
+    units: Values
+    couples: Values
+    met: Values
+    met_by_couples: Values
+    again: Values
+
+
+def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike | None) -> tuple[list[Values], Dyads]:
+    """Return variables as arrays, in their order, and the clusters of their units.
 
     Raises:
         ValueError: lengths differ.
@@ -70,17 +246,9 @@ def units(
         found = " and ".join(map(str, shapes[: len(shapes) - (sources is None)]))
         raise ValueError(f"{names} must be one-dimensional and of one length, got {found}")
     number = np.unique(np.concatenate([base, source]), return_inverse=True)[1].astype(np.int64)
-    base, source = number[: len(base)], number[len(base) :]
-    return values, Dyads(base, source, min(len(np.unique(base)), len(np.unique(source))))
+    return values, Dyads(number[: len(base)], number[len(base) :])
 
 
-def constant(x: NDArray[np.float64], size: NDArray[np.float64] | None = None) -> bool:
-    """Whether values differ by no more than rounding, given the size of what they were computed from."""
+def constant(x: Values, size: Values | None = None) -> bool:
+    """Return whether values differ by no more than rounding, given the size of what they were computed from."""
     return bool(np.ptp(x) <= 1e-12 * np.abs(x if size is None else size).max())
-
-
-def student(freedom: int) -> float:
-    """The 97.5th percentile of Student's t."""
-    from scipy.special import stdtrit  # slow to import
-
-    return float(stdtrit(freedom, 0.975))

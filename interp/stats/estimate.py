@@ -1,4 +1,4 @@
-"""A number with its interval, and how samples are drawn anew to find one."""
+"""A number with its interval, and the resampling of clusters that finds one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from interp.stats.spread import effective, enough, student
 
 
 @dataclass(frozen=True)
@@ -26,30 +28,63 @@ class Estimate:
     high: float = math.nan
 
     def columns(self, key: str) -> dict[str, float]:
-        """The value and the ends of its interval, under the names of their columns."""
+        """Return the value and the ends of its interval, under the names of their columns."""
         return {key: self.value, f"{key}_low": self.low, f"{key}_high": self.high}
 
     def complement(self) -> Estimate:
-        """1 minus it, with the ends of its interval changed over."""
+        """Return 1 minus the estimate, with the ends of its interval exchanged."""
         return Estimate(1 - self.value, self.n, 1 - self.high, 1 - self.low)
 
 
 def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64] | None:
-    """How often each unit is in each sample, shape (draws, n); None with fewer than three clusters."""
-    count = int(groups.max()) + 1 if len(groups) else 0
-    if count < 3:
+    """Return how often each unit is in each sample of whole clusters, shape (draws, n).
+
+    Args:
+        groups: cluster of each unit, numbered from 0.
+        draws: number of samples.
+        seed: of the draws.
+
+    Returns:
+        The counts; None where clusters are too few or of too uneven size for an interval (`interp.stats.too_few`).
+    """
+    if not len(groups) or not enough(np.bincount(groups)):
         return None
-    return _times(count, draws, seed)[:, groups].astype(np.float64)
+    return _times(int(groups.max()) + 1, draws, seed)[:, groups].astype(np.float64)
 
 
 @lru_cache(maxsize=4)  # the statistics of a cell take the same samples again and again
 def _times(count: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """How often each cluster is in each sample, shape (draws, clusters)."""
+    """Return how often each cluster is in each sample, shape (draws, clusters)."""
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
 
 
-def percentiles(sampled: NDArray[np.float64]) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile of what is finite; NaN if nothing is."""
+def percentiles(sampled: NDArray[np.float64], groups: NDArray[np.int64] | None = None) -> tuple[float, float]:
+    """Return the percentiles of bootstrap samples that are the ends of a 95 % interval; NaN if none is finite.
+
+    Few clusters have too narrow a bootstrap distribution: its variance lacks the factor G / (G - 1), and its tails are
+    those of a normal distribution instead of t. The percentiles are therefore those at ± t √(G / (G - 1)) of a normal
+    distribution, with G - 1 degrees of freedom (Hesterberg 2015, "expanded percentiles"). G is the geometric mean of
+    the number of clusters and of the number of clusters of even size (`effective`): the first is right where clusters
+    do not matter, and the second where nothing else does.
+
+    Args:
+        sampled: a statistic in each sample.
+        groups: cluster of each unit, numbered from 0; plain 2.5th and 97.5th percentiles, if not given.
+    """
     sampled = sampled[np.isfinite(sampled)]
-    low, high = np.percentile(sampled, [2.5, 97.5]) if len(sampled) else (math.nan, math.nan)
+    if not len(sampled):
+        return math.nan, math.nan
+    low, high = np.percentile(sampled, [100 * share for share in _tails(groups)])
     return float(low), float(high)
+
+
+def _tails(groups: NDArray[np.int64] | None) -> tuple[float, float]:
+    """Return the shares of samples below either end of an interval."""
+    if groups is None:
+        return 0.025, 0.975
+    from scipy.special import ndtr  # slow to import
+
+    sizes = np.bincount(groups)
+    count = math.sqrt(len(sizes) * effective(sizes))
+    tail = float(ndtr(-student(count - 1) * math.sqrt(count / (count - 1))))
+    return tail, 1 - tail

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from interp.stats.clusters import clustered_mean, standard_error
-from interp.stats.dyads import LEAST_CLUSTERS, Dyads, constant, student, units
+from interp.stats.clusters import clustered_mean
+from interp.stats.dyads import constant, units
 from interp.stats.estimate import Estimate
+from interp.stats.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -18,34 +19,55 @@ class Yardstick(Estimate):
     """A mean of one sample that numbers of another, independent sample are measured by; both samples are in error.
 
     Attributes:
-        error: its `standard_error`.
-        clusters: how many its values come from.
+        error: standard error of the mean.
+        freedom: degrees of freedom of the error.
+        skewness: of the mean.
     """
 
     error: float = math.nan
-    clusters: int = 0
+    freedom: float = math.inf
+    skewness: float = 0.0
+
+    @property
+    def may_be_zero(self) -> bool:
+        """Whether 0 is within the interval, or there is none."""
+        return not (self.low > 0 or self.high < 0)
+
+    @property
+    def spread(self) -> Spread:
+        """Error of the mean, as that of other means."""
+        return Spread(self.error**2, self.freedom, self.skewness)
 
 
 def yardstick(values: ArrayLike, clusters: ArrayLike) -> Yardstick:
-    """`clustered_mean` of what another sample is measured by, with its error.
+    """Return `clustered_mean` of what another sample is measured by, with its error.
 
     Raises:
         ValueError: lengths differ.
     """
-    of, count = clustered_mean(values, clusters), len(np.unique(np.asarray(clusters)))
-    return Yardstick(of.value, of.n, of.low, of.high, standard_error(values, clusters), count)
+    (x,), dyads = units({"values": values}, clusters, None)
+    mean = clustered_mean(x, clusters)
+    if not len(x) or dyads.least < 2:
+        return Yardstick(mean.value, mean.n)
+    spread = dyads.spread(x)
+    return Yardstick(mean.value, mean.n, mean.low, mean.high, spread.error, spread.freedom, spread.skewness)
 
 
 def measured_mean(
     values: ArrayLike, slopes: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: ArrayLike | None = None
 ) -> Estimate:
-    """A mean of values that each depend on a yardstick, with an interval by the delta method (Oehlert 1992) for two
-    independent samples: mean ± t · √(V + (mean slope)² · V_y), V and V_y the squares of their `standard_error`, and t
-    that of the sample of fewer clusters.
+    """Return a mean of values that are each measured in units of a yardstick, such as squared errors.
+
+    The interval holds two independent errors: that of the mean, for a known yardstick, and that of the yardstick. Each
+    end is as far from the mean as the square root of the sum of both distances squared (Zou & Donner 2008). What the
+    yardstick contributes is what the mean becomes at the ends of the yardstick's interval, if it is a linear function
+    of 1 / yardstick. A linear function of the yardstick itself (the delta method) would make the interval too short on
+    the side of small yardsticks.
 
     Args:
         values: length n.
         slopes: the derivative of each value by the yardstick, length n.
+        by: the yardstick.
         clusters, sources: as for `standard_error`.
 
     Returns:
@@ -54,29 +76,34 @@ def measured_mean(
     Raises:
         ValueError: lengths differ.
     """
-    (x, slope), dyads = units({"values": values, "slopes": slopes}, clusters, sources)
+    (_, slope), _ = units({"values": values, "slopes": slopes}, clusters, sources)
     plain = clustered_mean(values, clusters, sources)
-    if math.isnan(plain.low):
-        return plain
-    reach = _t(dyads, by) * math.hypot(math.sqrt(dyads.variance(x)), float(slope.mean()) * by.error)
-    return Estimate(plain.value, plain.n, plain.value - reach, plain.value + reach)
+    if math.isnan(plain.low) or by.may_be_zero:
+        return Estimate(plain.value, plain.n)
+    by_inverse = -float(slope.mean()) * by.value**2  # derivative of the mean by 1 / yardstick
+    moved = sorted(by_inverse * (1 / end - 1 / by.value) for end in (by.low, by.high))
+    below = math.hypot(plain.value - plain.low, moved[0])
+    above = math.hypot(plain.high - plain.value, moved[1])
+    return Estimate(plain.value, plain.n, plain.value - below, plain.value + above)
 
 
 def ratio(
     numerator: ArrayLike, denominator: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None
 ) -> Estimate:
-    """The mean of one variable over the mean of another of the same units, with the interval of Fieller (1954).
+    """Return the mean of one variable over the mean of another of the same units, with the interval of Fieller (1954).
 
-    The interval holds each θ for which the mean of numerator − θ · denominator is within t · `standard_error` of 0. It
-    has two ends only if the denominator's mean is further than that from 0.
+    The interval holds each θ for which the mean of numerator − θ · denominator is not further from 0 than an interval
+    reaches (`interp.stats.spread.Spread.reaches`). Of the three estimates of the error, the interval takes the one that
+    is largest at the ratio itself.
 
     Args:
         numerator, denominator: length n.
         clusters, sources: as for `standard_error`.
 
     Returns:
-        The ratio, NaN if the denominator's mean is 0. No interval (NaN) with fewer than three clusters, where one
-        variable is a multiple of the other, or where the denominator may be 0 and the ratio anything.
+        The ratio, NaN if the denominator's mean is 0. No interval (NaN) where clusters are too few or of too uneven
+        size (`too_few`), where one variable is a multiple of the other, or where the denominator may be 0 and the ratio
+        anything.
 
     Raises:
         ValueError: lengths differ.
@@ -84,26 +111,29 @@ def ratio(
     (x, y), dyads = units({"numerator": numerator, "denominator": denominator}, clusters, sources)
     if not len(x) or not y.mean():
         return Estimate(math.nan, len(x))
-    value = float(x.mean() / y.mean())
-    if dyads.least < LEAST_CLUSTERS or constant(x - value * y, np.abs(x) + np.abs(value * y)):
+    top, bottom = float(x.mean()), float(y.mean())
+    value = top / bottom
+    left = x - value * y
+    if (
+        not dyads.enough
+        or constant(left, np.abs(x) + np.abs(value * y))
+        or _may_be_zero(clustered_mean(y, clusters, sources), y)
+    ):
         return Estimate(value, len(x))
-    n = len(x)
-    alone = np.cov(x, y) / n
-    shared = np.array([[dyads.covariance(a, b) for b in (x, y)] for a in (x, y)])
-    # A θ belongs to the interval if it does so under either variance, since the larger one counts.
-    ends = [_fieller(x.mean(), y.mean(), each, dyads.t) for each in (alone, shared)]
-    found = [each for each in ends if each is not None]
-    low, high = np.min([low for low, _ in found]), np.max([high for _, high in found])
-    bounded = math.isfinite(low) and math.isfinite(high)
-    return Estimate(value, n, float(low), float(high)) if bounded else Estimate(value, n)
+    form = dyads.form(left)
+    variances = np.array([[dyads.covariance(a, b, form) for b in (x, y)] for a in (x, y)])
+    return Estimate(value, len(x), *_fieller(top, bottom, variances, dyads.spread(left).reaches))
 
 
 def ratio_to(values: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
-    """A mean over a yardstick, with the interval of Fieller (1954) for two independent means: it holds each θ with
-    abs(mean − θ · yardstick) ≤ t · √(V + θ² · V_y), as in `measured_mean`.
+    """Return a mean over a yardstick, with the interval of Fieller (1954) for two independent means.
+
+    The interval holds each θ for which mean − θ · yardstick is not further from 0 than an interval of the error
+    √(V + θ² · V_y) reaches, with the degrees of freedom of Welch (1947) at the ratio itself.
 
     Args:
         values: length n.
+        by: the yardstick.
         clusters, sources: as for `standard_error`.
 
     Returns:
@@ -116,27 +146,25 @@ def ratio_to(values: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: Arr
     (x,), dyads = units({"values": values}, clusters, sources)
     plain = clustered_mean(values, clusters, sources)
     value = plain.value / by.value if by.value else math.nan
-    if math.isnan(plain.low) or math.isnan(value):
+    if math.isnan(plain.low) or math.isnan(value) or by.may_be_zero:
         return Estimate(value, plain.n)
-    ends = _fieller(plain.value, by.value, np.diag([dyads.variance(x), by.error**2]), _t(dyads, by))
-    return Estimate(value, plain.n, *map(float, ends or ()))
+    spread = dyads.spread(x)
+    variances = np.diag([spread.variance, by.error**2])
+    return Estimate(value, plain.n, *_fieller(plain.value, by.value, variances, spread.plus(by.spread, -value).reaches))
 
 
-def _fieller(top: float, bottom: float, v: NDArray[np.float64], t: float) -> tuple[float, float] | None:
-    """The θ with (top − θ bottom)² ≤ t² · variance(θ) around top / bottom; infinite ends if there are none, and None if
-    not even top / bottom is one of them, which a sum over a part of all pairs may make of its variance."""
-    square, half, rest = bottom**2 - t**2 * v[1, 1], top * bottom - t**2 * v[0, 1], top**2 - t**2 * v[0, 0]
-    if square <= 0:
-        return -math.inf, math.inf
-    inside = half**2 - square * rest
-    value = top / bottom
-    if v[0, 0] - 2 * value * v[0, 1] + value**2 * v[1, 1] <= 0 or inside < 0:
-        return None
-    reach = math.sqrt(inside)
-    return (half - reach) / square, (half + reach) / square
+def _may_be_zero(denominator: Estimate, values: NDArray[np.float64]) -> bool:
+    """Return whether a denominator's mean may be 0: a constant has no interval and is what it is."""
+    return not constant(values) and not (denominator.low > 0 or denominator.high < 0)
 
 
-def _t(dyads: Dyads, by: Yardstick) -> float:
-    """t of the sample of fewer clusters; NaN where the yardstick has no interval, or may be 0 by this t."""
-    t = max(dyads.t, student(by.clusters - 1))
-    return t if math.isfinite(by.low) and abs(by.value) > t * by.error else math.nan
+def _fieller(top: float, bottom: float, v: NDArray[np.float64], reaches: tuple[float, float]) -> tuple[float, float]:
+    """Return the ends of the θ around top / bottom with (top − θ bottom)² ≤ t² · variance(θ), with a t for either side
+    of the difference; NaN if there is no end on a side."""
+    below, above = reaches if bottom > 0 else reaches[::-1]
+    ends = []
+    for t, side in ((below, -1), (above, 1)):
+        square, half, rest = bottom**2 - t**2 * v[1, 1], top * bottom - t**2 * v[0, 1], top**2 - t**2 * v[0, 0]
+        inside = half**2 - square * rest
+        ends.append((half + side * math.sqrt(max(inside, 0.0))) / square if square > 0 else math.nan)
+    return (ends[0], ends[1]) if math.isfinite(sum(ends)) else (math.nan, math.nan)
