@@ -170,6 +170,7 @@ class Coverage:
     refused: float
 
 
+@cache
 def measure(name: str, sample: Sample, draws: int = DRAWS, seed: int = 0) -> Coverage:
     """Measure how often intervals of a statistic hold the truth."""
     interval, truth = STATISTICS[name]

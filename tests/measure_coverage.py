@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
+from itertools import product
 
-from tests.coverage import DRAWS, SAMPLES, STATISTICS, measure
+from tests.coverage import DRAWS, SAMPLES, STATISTICS, Sample, measure
 
 
-def table(draws: int, seed: int, names: list[str]) -> str:
-    """Return a row for each statistic and kind of article, a column for each number of articles and their sizes."""
+def rows(draws: int, seed: int, names: list[str]) -> Iterator[str]:
+    """Yield the lines of the table: a row for each statistic and kind of article, a column for numbers and sizes."""
     columns = list(dict.fromkeys((one.articles, one.uneven) for one in SAMPLES))
-    rows = list(dict.fromkeys((one.skewed, one.icc) for one in SAMPLES))
+    kinds = list(dict.fromkeys((one.skewed, one.icc) for one in SAMPLES))
     heads = [f"{articles} {'log-normal' if uneven else 'even'}" for articles, uneven in columns]
-    lines = [
-        "| | effects of articles | ICC | " + " | ".join(heads) + " |",
-        "| --- | --- | ---" + " | ---:" * len(heads) + " |",
-    ]
-    for name in names:
-        for skewed, icc in rows:
-            cells = []
-            for column in columns:
-                (sample,) = [
-                    one for one in SAMPLES if (one.articles, one.uneven, one.skewed, one.icc) == (*column, skewed, icc)
-                ]
-                found = measure(name, sample, draws, seed)
-                refused = f" ({100 * found.refused:.0f})" if found.refused else ""
-                cells.append("none" if math.isnan(found.covered) else f"{100 * found.covered:.1f}{refused}")
-            lines.append(f"| {name} | {'exponential' if skewed else 'normal'} | {icc} | " + " | ".join(cells) + " |")
-            print(lines[-1], flush=True)
-    return "\n".join(lines)
+    yield "| | effects of articles | ICC | " + " | ".join(heads) + " |"
+    yield "| --- | --- | ---:" + " | ---:" * len(heads) + " |"
+    for name, (skewed, icc) in product(names, kinds):
+        cells = []
+        for articles, uneven in columns:
+            found = measure(name, Sample(articles, uneven, skewed, icc), draws, seed)
+            refused = f" ({100 * found.refused:.0f})" if found.refused else ""
+            cells.append("none" if math.isnan(found.covered) else f"{100 * found.covered:.1f}{refused}")
+        yield f"| {name} | {'exponential' if skewed else 'normal'} | {icc} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=DRAWS, help="of data in each cell")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
@@ -42,7 +36,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     print(f"Coverage in % of {args.draws} draws (in brackets: % of draws without an interval)\n")
-    table(args.draws, args.seed, args.only)
+    for line in rows(args.draws, args.seed, args.only):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

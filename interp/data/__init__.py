@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from interp.data.contrast import Contrast
 from interp.data.errors import DataError
-from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet, divide
+from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet, divide, without_equal_texts
 from interp.errors import quoted
 
 __all__ = ["DATA_HELP", "DATA_SETS", "DataError", "Pair", "PairSet", "load_pairs"]
@@ -56,13 +56,16 @@ def load_pairs(
 ) -> PairSet:
     """Load a data set by name, with splits train, val and test. Data of one split, or of none, are divided by group.
 
+    Pairs whose two texts are the same but for case and spaces are left out: they say nothing of the two kinds.
+
     Args:
         spec: ``toy``; ``concadia:FOLDER``, see `interp.data.concadia`; ``csv:FILE``, see `interp.data.csv_pairs`; or
             ``hf:OWNER/NAME``, see `interp.data.hub_pairs`.
         split: use this split alone, divided anew by group into train, val and test.
         limit: keep about this many pairs, drawn at random, in the proportions of the splits.
         seed: of the division, of the drawing, and of the toy world's scenes.
-        as_published: divide nothing; there may then be only some of the splits, and `split` just selects.
+        as_published: divide nothing, and leave out no pair for its texts; there may then be only some of the splits,
+            and `split` just selects.
         kinds: names of the two kinds of text, the one that should be preferred first, as in ``text_a,text_b``.
             For ``csv:FILE`` and ``hf:OWNER/NAME``, they are two of its columns; the others have kinds of their own.
 
@@ -77,7 +80,6 @@ def load_pairs(
     pairs = load(where, seed, contrast)
     if contrast is not None and not contrast.agrees(pairs.contrast):
         raise DataError(f"{spec} has texts of the kinds {pairs.contrast}, not {contrast}; leave kinds out")
-    notes = list(pairs.notes)
     there = sorted({pair.split for pair in pairs.pairs})
     if split is None and len(there) == 1 and not as_published:
         split = there[0]
@@ -88,6 +90,9 @@ def load_pairs(
             f"{spec} has no split '{missing[0]}', only {', '.join(there)}; "
             f"choose a split, such as '{there[0]}', which is then divided by group"
         )
+    if not as_published:
+        pairs = without_equal_texts(pairs)
+    notes = list(pairs.notes)
     if split is not None and not as_published:
         pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)

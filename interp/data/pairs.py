@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -91,6 +92,38 @@ class PairSet:
 def texts_of(pairs: Sequence[Pair]) -> list[str]:
     """2n texts of n pairs: all positive ones, then all negative ones, both in the order of the pairs."""
     return [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
+
+
+def same_text(text: str, other: str) -> bool:
+    """Return whether CLIP's tokenizer reads two texts alike: it drops case, numbers of spaces, and letters' encoding.
+
+    >>> same_text("A red  car", "a Red car "), same_text("a red car", "a red car.")
+    (True, False)
+    """
+    return _normal(text) == _normal(other)
+
+
+def _normal(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).lower().split())
+
+
+def without_equal_texts(pairs: PairSet) -> PairSet:
+    """Leave out pairs whose two texts are the same (`same_text`), and say in a note how many there were.
+
+    Both texts of such a pair have the same score in any model, so the pair says nothing of the two kinds.
+
+    Raises:
+        DataError: nothing would be left.
+    """
+    kept = tuple(pair for pair in pairs.pairs if not same_text(pair.positive, pair.negative))
+    count, n = len(pairs) - len(kept), len(pairs)
+    if not count:
+        return pairs
+    positive, negative = pairs.contrast.kinds
+    if not kept:
+        raise DataError(f"{pairs.name}: every pair has the same text as {positive} and as {negative}; nothing is left")
+    note = f"{count} of {n} pairs {'is' if count == 1 else 'are'} left out: the same text is {positive} and {negative}"
+    return replace(pairs, pairs=kept, notes=(*pairs.notes, note))
 
 
 def digest(parts: Iterable[str]) -> str:

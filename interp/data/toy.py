@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from interp.data import toy_words as words
-from interp.data.pairs import Pair, PairSet
+from interp.data.pairs import Pair, PairSet, same_text
 from interp.data.toy_pictures import ScenePicture
 from interp.data.toy_scenes import ARTICLE_FIELDS, VALUES, Scene, combinations, sample_scene
 from interp.data.toy_texts import Text, write_pair
@@ -136,8 +136,11 @@ def _things(colour: str, shape: str) -> list[str]:
 
 
 def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Generator) -> tuple[Pair, ScenePicture]:
-    """A scene with one text of each kind, and its picture."""
+    """Write one text of each kind for a scene, and draw its picture; texts that are the same are written again."""
     description, caption = write_pair(scene, rng)
+    (again,) = rng.spawn(1)  # so that the scenes that follow do not depend on it
+    while same_text(description.text, caption.text):
+        description, caption = write_pair(scene, again)
     return Pair(name, description.text, caption.text, split, group), ScenePicture(scene, int(rng.integers(2**31)))
 
 

@@ -15,9 +15,7 @@ import numpy as np
 
 from interp.data.contrast import DIRECTIONS, SIGN, Contrast
 from interp.methods.outcomes import Outcomes
-from interp.stats import Estimate, Yardstick, measured_mean, ratio, ratio_to
-
-ROUNDING = 1e-6  # of a cosine in float32
+from interp.stats import Estimate, Yardstick, measured_mean, ratio, ratio_to, settled
 
 
 def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
@@ -77,7 +75,7 @@ def calibration(across: Outcomes, within: Outcomes, gap: Yardstick, contrast: Co
 
 def moves_nothing(outcomes: Outcomes) -> bool:
     """Return whether no score has moved, but for rounding."""
-    return all(bool((np.abs(outcomes.moves(way)) < ROUNDING).all()) for way in DIRECTIONS)
+    return not any(settled(outcomes.moves(way)).any() for way in DIRECTIONS)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class OwnErrors:
 
     def r2(self) -> Estimate:
         """Return 1 - errors / squares: 1 if each swap moves the score by the pair's own gap, 0 if none moves it."""
-        if (np.abs(self.errors - self.squares) <= ROUNDING * self.squares + ROUNDING**2).all():  # nothing moves
+        if (self.errors == self.squares).all():  # nothing moves
             return Estimate(0.0, len(self.errors), 0.0, 0.0)
         return ratio(self.errors, self.squares, self.groups, self.source_groups).complement()
 
@@ -119,8 +117,8 @@ def own_errors(paired: Outcomes, within: Outcomes) -> OwnErrors:
     """
     paired, alike = paired.first_draw(), within.first_draw()
     gaps = paired.gaps().astype(np.float64)
-    crossed = np.mean([(paired.moves(way) - SIGN[way] * gaps) ** 2 for way in DIRECTIONS], axis=0)
-    kept = np.mean([alike.moves(way) ** 2 for way in DIRECTIONS], axis=0)
+    crossed = np.mean([(settled(paired.moves(way)) - SIGN[way] * gaps) ** 2 for way in DIRECTIONS], axis=0)
+    kept = np.mean([settled(alike.moves(way)) ** 2 for way in DIRECTIONS], axis=0)
     return OwnErrors(crossed + kept, gaps**2, alike.groups, alike.source_groups)
 
 

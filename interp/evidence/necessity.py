@@ -15,12 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from interp.evidence.calibration import ROUNDING
 from interp.evidence.specificity import retrieval_hits
 from interp.interventions.rotation import swap
 from interp.methods.outcomes import Outcomes
 from interp.methods.pairs import PairsAtSite, push_all, push_scores
-from interp.stats import Estimate, clustered_mean, clustered_share, preference, ratio
+from interp.stats import Estimate, clustered_mean, clustered_share, preference, ratio, settled
 from interp.tensors import Basis, Float, Tensor
 
 
@@ -39,8 +38,7 @@ class Neutral:
     def gaps(self) -> np.ndarray:
         """Score of the positive text minus that of the negative one, length n; 0 where both are the same but for
         rounding: if Z is all that the score is read from, both texts have the same one."""
-        gaps = self.positive.astype(np.float64) - self.negative
-        return np.where(np.abs(gaps) < ROUNDING, 0.0, gaps)
+        return settled(np.subtract(self.positive, self.negative, dtype=np.float64))
 
 
 def midpoint(train: PairsAtSite) -> Float[Tensor, " d"]:
@@ -88,7 +86,7 @@ def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
 def share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
     """Return the ratio of two means of the same units; exact where nothing is left, or all of it."""
     for share in (0.0, 1.0):
-        if before.any() and (np.abs(after - share * before) < ROUNDING).all():
+        if before.any() and not settled(after - share * before).any():
             return Estimate(share, len(after), share, share)
     return ratio(after, before, groups)
 
@@ -121,10 +119,9 @@ def beyond_controls(part: PairsAtSite, found: Neutral, controls: Mapping[str, Se
     out: dict[str, float] = {}
     for name, others in controls.items():
         theirs = np.mean([_towards_zero(other) for other in others], axis=0)
-        same = np.abs(theirs - own).max(initial=0.0) < ROUNDING
-        out |= (Estimate(0.0, len(own), 0.0, 0.0) if same else ratio(theirs - own, gaps, groups)).columns(
-            f"left_below_{name}"
-        )
+        less = settled(theirs - own)
+        found_less = ratio(less, gaps, groups) if less.any() else Estimate(0.0, len(own), 0.0, 0.0)
+        out |= found_less.columns(f"left_below_{name}")
     return out
 
 

@@ -6,13 +6,15 @@ from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
 from interp.stats.ratios import Yardstick, measured_mean, ratio, ratio_to, yardstick
 from interp.stats.reliability import Disattenuated, disattenuate
-from interp.stats.shares import iia_outcomes, macro_f1, mean_of_means, placement, preference, wilson
+from interp.stats.shares import iia_outcomes, macro_f1, mean_of_means, placement, preference, settled, wilson
+from interp.stats.spread import student
 from interp.stats.words import Occurrences, correlate_words, regress_words
 
 __all__ = [
     "CorrelationMethod", "Disattenuated", "Estimate", "GridTests", "Occurrences", "Yardstick", "clustered_mean",
     "clustered_share", "correlate", "correlate_words", "difference", "disattenuate", "iia_outcomes", "macro_f1",
     "max_statistic", "mean_correlation", "mean_of_means", "measured_mean", "paired_difference", "pearson", "placement",
-    "preference", "ratio", "ratio_to", "regress", "regress_words", "resamples", "standard_error", "too_few", "wilson",
+    "preference", "ratio", "ratio_to", "regress", "regress_words", "resamples", "settled", "standard_error", "student",
+    "too_few", "wilson",
     "yardstick",
 ]  # fmt: skip

@@ -131,7 +131,7 @@ class Dyads:
 
     def _both(self, x: Values) -> Values:
         """Sum a variable over the units of each couple of clusters: sums over single clusters count these twice."""
-        return np.bincount(self._couples, x[self._ends[0]])
+        return np.bincount(self._couples, x[self._ends[0]]).astype(np.float64)  # whole numbers where there is none
 
     @cached_property
     def _counts(self) -> _Counts:

@@ -11,12 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.clusters import score_interval
 from interp.stats.estimate import Estimate, percentiles, resamples
+from interp.stats.spread import effective, enough
+
+ROUNDING = 1e-6  # of a cosine in float32: sums of unit vectors' products are off by some 1e-7
 
 
-def wilson(hits: int, n: int) -> Estimate:
-    """The share of hits among n independent trials, with the 95 % score interval of Wilson (1927).
+def wilson(hits: float, n: int) -> Estimate:
+    """Return the share of hits among n independent trials, with the 95 % score interval of Wilson (1927).
 
-    Unlike a bootstrap it has a width even where every trial is a hit, or none is. Of no trials, all is NaN.
+    Unlike a bootstrap interval it has a width even where every trial is a hit, or none is. For no trials, all is NaN.
+
+    Args:
+        hits: number of hits; a tie is half a hit.
+        n: number of trials.
 
     Raises:
         ValueError: more hits than trials, or less than none.
@@ -35,45 +42,72 @@ def mean_of_means(
     samples: Sequence[tuple[ArrayLike, ArrayLike]], weights: Sequence[float] | None = None, *, draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:  # fmt: skip
-    """The weighted mean of the means of samples; the clusters of each are resampled on their own.
+    """Return the weighted mean of the means of samples; the clusters of each are resampled on their own.
 
     Args:
         samples: values, and which cluster each belongs to, both of length n.
         weights: of the samples; by default all count the same.
+        draws: bootstrap samples.
+        seed: of the draws.
 
     Returns:
-        The mean, the number of values, and a percentile bootstrap interval; none (NaN) with fewer than three clusters
-        in a sample.
+        The mean, the number of values, and a bootstrap interval; none (NaN) where the clusters of a sample are too few
+        or of too uneven size (`too_few`).
     """
     share = np.ones(len(samples)) if weights is None else np.asarray(weights, np.float64)
     share = share / share.sum()
-    value, n, drawn = 0.0, 0, np.zeros(draws)
+    value, n, drawn, every = 0.0, 0, np.zeros(draws), []
     for number, ((given, clusters), part) in enumerate(zip(samples, share, strict=True)):
         values = np.asarray(given, np.float64)
         groups = np.unique(np.asarray(clusters), return_inverse=True)[1]
         sums, counts = np.bincount(groups, values), np.bincount(groups)
-        times = resamples(np.arange(len(sums)), draws, seed + number)  # of clusters: there are fewer than values
         value, n = value + part * float(values.mean()), n + len(values)
-        drawn += part * (np.nan if times is None else (times @ sums) / (times @ counts))
-    return Estimate(value, n, *(percentiles(drawn) if np.isfinite(drawn).all() else ()))
+        every.append(groups)
+        times = resamples(np.arange(len(sums)), draws, seed + number)  # of clusters: there are fewer than values
+        drawn += part * (np.nan if times is None or not enough(counts) else (times @ sums) / (times @ counts))
+    if not every or not np.isfinite(drawn).all():
+        return Estimate(value, n)
+    return Estimate(value, n, *percentiles(drawn, min(every, key=lambda groups: effective(np.bincount(groups)))))
+
+
+def settled(differences: ArrayLike) -> NDArray[np.float64]:
+    """Return differences of scores, with 0 for what may be rounding.
+
+    Two scores tie if they differ by less than `ROUNDING`, 1e-6. A score is a cosine. In float32, one text that is
+    embedded in two batches gets two cosines that differ by up to a few 1e-7. The order of these two says nothing of the
+    text. Scores of coarser numbers need no other bound: in bfloat16, float16, or with the few digits of a published
+    table, two cosines are either equal or further apart than 1e-6.
+    """
+    values = np.asarray(differences, np.float64)
+    return np.where(np.abs(values) < ROUNDING, 0.0, values)
 
 
 def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:
-    """For each pair 1 if the positive text scores higher than the negative one, else 0; its mean is the accuracy."""
-    return (np.asarray(positive) > np.asarray(negative)).astype(np.float64)
+    """Return for each pair 1 if the positive text scores higher than the negative one, 0 if lower, 1/2 for a tie.
+
+    The mean is the preference accuracy. Scores within rounding of each other tie (`settled`). A tie counts half, so
+    that a model that cannot tell texts apart is at chance.
+
+    >>> preference([0.3, 0.3, 0.3], [0.2, 0.3, 0.3000001]).tolist()
+    [1.0, 0.5, 0.5]
+    """
+    gap = settled(np.asarray(positive, np.float64) - np.asarray(negative, np.float64))
+    return (np.sign(gap) + 1) / 2
 
 
 def iia_outcomes(
     base: ArrayLike, counterfactual: ArrayLike, *, winner: Literal["base", "counterfactual"]
 ) -> NDArray[np.float64]:
-    """For each counterfactual 1 if the predicted one of the two scores is the higher, 0 if the other one is.
+    """Return for each counterfactual 1 if the predicted one of the two scores is the higher, 0 if the other one is.
 
-    A tie counts half: an intervention that changes nothing decides nothing. IIA is the mean of these.
+    IIA is the mean of these. A tie counts half (`settled`): an intervention that changes nothing decides nothing.
+
+    Raises:
+        ValueError: the winner is neither ``base`` nor ``counterfactual``.
     """
     if winner not in ("base", "counterfactual"):
         raise ValueError(f"winner is 'base' or 'counterfactual', not '{winner}'")
-    gain = np.asarray(counterfactual, np.float64) - np.asarray(base, np.float64)
-    return (np.sign(gain if winner == "counterfactual" else -gain) + 1) / 2
+    return preference(counterfactual, base) if winner == "counterfactual" else preference(base, counterfactual)
 
 
 def placement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from interp.clip.model import Clip, tokenize
 from interp.data import DATA_SETS, load_pairs
 from interp.data.concadia import load_concadia
-from interp.data.pairs import DataError, Pair, PairSet, divide
+from interp.data.pairs import DataError, Pair, PairSet, divide, same_text
 from interp.data.toy import ToySize, load_toy
 
 ROOT = Path(__file__).parents[2]
@@ -205,9 +206,53 @@ def test_divided_groups_stay_whole(owners, seed):
     assert divide(pairs, seed=seed) == divided
 
 
+def test_pairs_of_the_same_text_twice_are_left_out_and_counted(folder: Path):
+    path = folder / "wiki_split.json"
+    items = json.loads(path.read_text())["images"]
+    for number, text, other in ((2, "Caf\u00e9  3", "cafe\u0301 3"), (7, "a dog", "a dog"), (9, " A Dog ", "a dog.")):
+        items[number]["description"]["raw"], items[number]["caption"]["raw"] = text, other
+    path.write_text(json.dumps({"images": items}))
+    pairs = load_pairs(f"concadia:{folder}", split="val")
+    assert len(pairs) == 9
+    assert pairs.notes[0] == "2 of 11 pairs are left out: the same text is description and caption"
+    assert {"2.jpg", "7.jpg"}.isdisjoint(pair.id for pair in pairs.pairs)
+    assert "9.jpg" in {pair.id for pair in pairs.pairs}
+    assert len(load_pairs(f"concadia:{folder}", as_published=True)) == 12
+    for item in items:
+        item["caption"] = item["description"]
+    path.write_text(json.dumps({"images": items}))
+    with pytest.raises(DataError, match="every pair has the same text as description and as caption"):
+        load_pairs(f"concadia:{folder}", split="val")
+
+
+@given(st.text(), st.text())
+def test_texts_are_the_same_if_case_and_spaces_are_all_that_differs(text: str, other: str):
+    assert same_text(text, text)
+    assert same_text(f" {text}\n", text)
+    assert same_text(text, other) == same_text(other, text)
+    assert not same_text(text, f"{text} x")
+
+
+def test_texts_are_the_same_if_the_tokenizer_reads_them_alike(toy: Clip):
+    for text, other, same in (
+        ("A  red\ncar", "a red car", True), ("Caf\u00e9", "cafe\u0301", True), ("a red car", "a red car.", False),
+        ("ab", "a b", False),
+    ):  # fmt: skip
+        ids = [tokenize(toy, [each]).ids.tolist() for each in (text, other)]
+        assert same_text(text, other) is same
+        assert (ids[0] == ids[1]) is same
+
+
+def test_no_pair_of_the_toy_world_has_the_same_text_twice():
+    for seed in range(3):
+        assert not any(same_text(pair.positive, pair.negative) for pair in load_toy(seed=seed).pairs)
+    assert len(load_pairs("toy")) == len(load_toy())
+
+
 def test_the_published_sample(published: Path):
     pairs = load_pairs(f"concadia:{published / 'concadia-sample'}", split="val")
-    assert len(pairs) == 200
+    assert len(pairs) == 197
+    assert pairs.notes[0] == "3 of 200 pairs are left out: the same text is description and caption"
     counts = Counter(pair.split for pair in pairs.pairs)
     assert abs(counts["train"] - 120) <= 3
     assert pairs.pairs[0].positive == "Wooded riverbank at twilight"

@@ -25,7 +25,7 @@ def test_a_z_that_knows_when_it_does_not_know_exceeds_the_bound_of_two_values(kn
         changed = {way: given[way] - kinds[way] for way in SIGN}
         return Outcomes({way: np.zeros(n) for way in SIGN}, changed, source, np.arange(n).astype(str), n)
 
-    gap = Yardstick(1.0, n, 1.0, 1.0, error=0.0, clusters=n)
+    gap = Yardstick(1.0, n, 1.0, 1.0, error=0.0)
     found = calibration(swapped(within=False), swapped(within=True), gap, Contrast())
     assert found["r2"] == pytest.approx(known, abs=0.02)
     assert found["r2_low"] > known**2

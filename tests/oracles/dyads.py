@@ -1,4 +1,4 @@
-"""The statistics of clusters by loops over all pairs of units, and data in clusters of which the truth is known."""
+"""Statistics of clusters by matrices over all pairs of units, and data in clusters of which the truth is known."""
 
 from __future__ import annotations
 
@@ -10,62 +10,162 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+Interval = tuple[float, float, float]  # a number and its two ends
+
+
+class Spread(NamedTuple):
+    """Variance of a mean, its degrees of freedom, and the skewness of the mean."""
+
+    variance: float
+    freedom: float
+    skewness: float
+
+
+def has_interval(clusters: Sequence[Any]) -> bool:
+    """Return whether there are 8 clusters, and as many as 4 of even size."""
+    sizes = [list(clusters).count(one) for one in set(clusters)]
+    return len(sizes) >= 8 and sum(sizes) ** 2 / sum(size**2 for size in sizes) >= 4 - 1e-9
+
+
+def estimate_by_pairs(
+    values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any] | None = None
+) -> tuple[Spread, Callable[[np.ndarray], float]]:
+    """Return the error of a mean from matrices over all pairs of units, and the same estimate for other variables."""
+    sources = bases if sources is None else sources
+    n, x, names = len(values), np.array(values, float), sorted({*bases, *sources}, key=str)
+    e = x - x.mean()
+    touch = np.array([[name in (b, s) for b, s in zip(bases, sources, strict=True)] for name in names], float)
+    size = touch.sum(1)
+    shared = touch.T @ touch  # clusters that two units share
+    np.fill_diagonal(shared, 0)
+    alone = np.eye(n)
+    centre = alone - np.ones((n, n)) / n
+
+    def kept(rows: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """Return the variance of sums of residuals, each over the units of a row."""
+        return ((rows @ centre) @ covariance * (rows @ centre)).sum(1)
+
+    def whole(rows: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        return (rows @ covariance * rows).sum(1)
+
+    expected = np.array(
+        [[np.trace(centre @ one @ centre), (kept(touch, one) / size).sum()] for one in (alone, shared)]
+    ).T
+    able = abs(np.linalg.det(expected)) > 1e-9 * n
+
+    def analysed(z: np.ndarray) -> np.ndarray:
+        """Return the variance of a unit, and the covariance of two that share a cluster."""
+        return np.linalg.solve(expected, [z @ z, ((touch @ z) ** 2 / size).sum()])
+
+    unit, common = e @ e / (n - 1), 0.0
+    if able and min(analysed(e)) > 0:
+        unit, common = analysed(e)
+    model = unit * alone + common * shared
+    couples = sorted({frozenset(pair) for pair in zip(bases, sources, strict=True) if pair[0] != pair[1]}, key=str)
+    both = np.array([[frozenset(p) == one for p in zip(bases, sources, strict=True)] for one in couples], float)
+    both = both.reshape(len(couples), n)
+    factors, of_both = (
+        whole(rows, model) / np.maximum(kept(rows, model), whole(rows, model) / 10) for rows in (touch, both)
+    )
+
+    def independent(z: np.ndarray) -> float:
+        return z @ z / (n - 1) / n
+
+    def equal(z: np.ndarray) -> float:
+        one, two = analysed(z)
+        return (one * n + two * shared.sum()) / n**2
+
+    def robust(z: np.ndarray) -> float:
+        return (factors @ (touch @ z) ** 2 - of_both @ (both @ z) ** 2) / n**2
+
+    forms = [independent, robust, *([equal] if common > 0 else [])]
+    form = max(forms, key=lambda one: one(e))
+    sums = touch @ e
+    weights = size**2 * factors if form is robust else size
+    residual = np.eye(len(names)) - np.outer(np.ones(len(names)), size / size.sum())
+    square = residual.T @ np.diag(weights) @ residual @ np.diag(whole(touch, model) / size**2)
+    freedom = np.trace(square) ** 2 / np.trace(square @ square)
+    p, means = size / size.sum(), sums / size
+    added = sum(sums**3) / sum(sums**2) ** 1.5
+    in_common = sum(p * means**3) / sum(p * means**2) ** 1.5 * sum(p**3) / sum(p**2) ** 1.5
+    skewness = min(added, in_common, key=abs) if added * in_common > 0 else 0.0
+    spread = Spread(float(form(e)), max(freedom, 3.0) if form is robust else freedom, skewness)
+    return spread, lambda other: float(form(other - other.mean()))
+
 
 def error_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any] | None = None) -> float:
-    """The standard error of a mean: of all pairs of units, those count that share a cluster."""
-    sources = bases if sources is None else sources
-    n, x, b, s = len(values), np.array(values, float), np.array(bases), np.array(sources)
-    share = (b[:, None] == b) | (s[:, None] == s) | (b[:, None] == s) | (s[:, None] == b)
-    products = np.outer(x - x.mean(), x - x.mean())
-    count = min(len(set(bases)), len(set(sources)))
-    independent = np.trace(products) / (n - 1) / n
-    return math.sqrt(max(products[share].sum() * count / (count - 1) / n**2, independent))
+    """Return the standard error of a mean."""
+    return math.sqrt(estimate_by_pairs(values, bases, sources)[0].variance)
 
 
-def share_by_pairs(
-    hits: Sequence[float], bases: Sequence[Any], sources: Sequence[Any] | None = None
-) -> tuple[float, float, float]:
-    """A share with Wilson's interval for the effective number of trials."""
+def sum_of(one: Spread, other: Spread, factor: float) -> Spread:
+    """Return the error of a mean plus a multiple of an independent one: cumulants add, Welch's degrees of freedom."""
+    both = np.array([one.variance, factor**2 * other.variance])
+    third = one.skewness * one.variance**1.5 + factor**3 * other.skewness * other.variance**1.5
+    freedom = both.sum() ** 2 / (both**2 / [one.freedom, other.freedom]).sum()
+    return Spread(both.sum(), freedom, third / both.sum() ** 1.5)
+
+
+def reaches(spread: Spread) -> tuple[float, float]:
+    """Return how many errors an interval reaches below and above: t, and on the side of a long tail as much more as
+    the distribution of t is shifted."""
+    t = float(stats.t(spread.freedom).ppf(0.975))
+    further = abs(spread.skewness) * (2 * t * t + 1) / 6
+    return (t, t + further) if spread.skewness > 0 else (t + further, t)
+
+
+def share_by_pairs(hits: Sequence[float], bases: Sequence[Any], sources: Sequence[Any] | None = None) -> Interval:
+    """Return a share with Wilson's interval for the effective number of trials."""
     sources = bases if sources is None else sources
     n, share = len(hits), sum(hits) / len(hits)
-    trials = count = min(len(set(bases)), len(set(sources)))
     if len(set(hits)) > 1:
-        design = error_by_pairs(hits, bases, sources) ** 2 / (share * (1 - share) / (n - 1))
-        trials = n / design * (stats.t(n - 1).ppf(0.975) / stats.t(count - 1).ppf(0.975)) ** 2
+        spread, _ = estimate_by_pairs(hits, bases, sources)
+        design = spread.variance / (share * (1 - share) / (n - 1))
+        trials = n / design * (stats.t(n - 1).ppf(0.975) / stats.t(spread.freedom).ppf(0.975)) ** 2
+    else:
+        counts = [np.unique(each, return_counts=True)[1] for each in (bases, sources)]
+        trials = min(each.sum() ** 2 / (each**2).sum() for each in counts)
     z = stats.norm.ppf(0.975)
     centre, reach = share + z**2 / (2 * trials), z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
     low, high = (centre - reach) / (1 + z**2 / trials), (centre + reach) / (1 + z**2 / trials)
     return share, max(low, 0.0), min(high, 1.0)
 
 
-def mean_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]) -> tuple[float, float, float]:
-    """A mean with its interval, which has no ends if all values are the same or clusters are too few."""
-    mean, count = sum(values) / len(values), min(len(set(bases)), len(set(sources)))
-    if count < 3 or max(values) - min(values) <= 1e-12 * max(map(abs, values)):
+def mean_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]) -> Interval:
+    """Return a mean with its interval, which has no ends if all values are the same or clusters are too few."""
+    mean = sum(values) / len(values)
+    enough = has_interval(bases) and has_interval(sources)
+    if not enough or max(values) - min(values) <= 1e-12 * max(map(abs, values)):
         return mean, math.nan, math.nan
-    reach = stats.t(count - 1).ppf(0.975) * error_by_pairs(values, bases, sources)
-    return mean, mean - reach, mean + reach
+    spread, _ = estimate_by_pairs(values, bases, sources)
+    below, above = reaches(spread)
+    return mean, mean - below * math.sqrt(spread.variance), mean + above * math.sqrt(spread.variance)
 
 
 def ratio_by_pairs(
     top: Sequence[float], bottom: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]
-) -> tuple[float, float, float]:
-    """A ratio of means; its interval ends where the mean of top - ratio * bottom begins to differ from 0, which is
-    sought. It has no ends if that of bottom does not differ from 0."""
-    value, (x, y) = sum(top) / sum(bottom), (np.array(one) for one in (top, bottom))
+) -> Interval:
+    """Return a ratio of means with the interval of the θ for which the mean of top - θ * bottom is not too far from 0;
+    the ends are sought. The estimate of the error, and how far is too far, are those at the ratio itself. The interval
+    has no ends if the mean of bottom may be 0."""
+    x, y = np.array(top, float), np.array(bottom, float)
+    value = x.mean() / y.mean()
+    _, low, high = mean_by_pairs(bottom, bases, sources)
+    _, *ends = mean_by_pairs((x - value * y).tolist(), bases, sources)
+    if math.isnan(ends[0]) or np.ptp(x - value * y) <= 1e-12 * (abs(x) + abs(value * y)).max() or low <= 0 <= high:
+        return value, math.nan, math.nan
+    spread, variance = estimate_by_pairs((x - value * y).tolist(), bases, sources)
+    below, above = reaches(spread)
 
     def holds(theta: float) -> bool:
-        _, low, high = mean_by_pairs((x - theta * y).tolist(), bases, sources)
-        return low <= 0 <= high
+        left = x - theta * y
+        return abs(left.mean()) <= (below if left.mean() > 0 else above) * math.sqrt(max(variance(left), 0.0))
 
-    _, low, high = mean_by_pairs(y.tolist(), bases, sources)
-    if low <= 0 <= high or not holds(value):
-        return value, math.nan, math.nan
     return value, *ends_of(holds, value)
 
 
 def ends_of(holds: Callable[[float], bool], value: float) -> tuple[float, float]:
-    """The ends of the numbers around a value for which something holds, sought by halves."""
+    """Return the ends of the numbers around a value for which something holds, sought by halves."""
     ends = []
     for way in (-1, 1):
         inside, outside = 0.0, 1e-6 * abs(value) + 1e-12
@@ -79,52 +179,55 @@ def ends_of(holds: Callable[[float], bool], value: float) -> tuple[float, float]
 
 
 class Other(NamedTuple):
-    """The mean of another sample, by which something is measured, its error, and t of its clusters."""
+    """The mean of another sample, by which something is measured, with its interval and its error."""
 
     mean: float
-    error: float
-    t: float
+    low: float
+    high: float
+    spread: Spread
+
+    @property
+    def may_be_zero(self) -> bool:
+        """Whether there is no interval, or 0 is within."""
+        return math.isnan(self.low) or self.low <= 0 <= self.high
 
 
 def other(values: Sequence[float], articles: Sequence[Any]) -> Other:
-    """The mean of values that come in articles."""
-    t = float(stats.t(len(set(articles)) - 1).ppf(0.975))
-    return Other(sum(values) / len(values), error_by_pairs(values, articles), t)
+    """Return the mean of values that come in articles."""
+    return Other(*mean_by_pairs(values, articles, articles), estimate_by_pairs(values, articles)[0])
 
 
-def t_of_both(by: Other, bases: Sequence[Any], sources: Sequence[Any]) -> float:
-    """t of the fewer clusters."""
-    return max(by.t, float(stats.t(min(len(set(bases)), len(set(sources))) - 1).ppf(0.975)))
-
-
-def ratio_to_by_pairs(
-    top: Sequence[float], by: Other, bases: Sequence[Any], sources: Sequence[Any]
-) -> tuple[float, float, float]:
-    """A mean over that of another sample; the interval ends where mean - ratio * other begins to differ from 0."""
+def ratio_to_by_pairs(top: Sequence[float], by: Other, bases: Sequence[Any], sources: Sequence[Any]) -> Interval:
+    """Return a mean over that of another sample; the interval ends where mean - ratio * other is too far from 0, by the
+    degrees of freedom and the skewness of that difference at the ratio itself."""
     mean, low, _ = mean_by_pairs(top, bases, sources)
-    t, value = t_of_both(by, bases, sources), mean / by.mean
-    if math.isnan(low) or abs(by.mean) <= t * by.error:
+    value = mean / by.mean
+    if math.isnan(low) or by.may_be_zero:
         return value, math.nan, math.nan
-    error = error_by_pairs(top, bases, sources)
+    spread, _ = estimate_by_pairs(top, bases, sources)
+    below, above = reaches(sum_of(spread, by.spread, -value))
 
     def holds(theta: float) -> bool:
-        return abs(mean - theta * by.mean) <= t * math.sqrt(error**2 + theta**2 * by.error**2)
+        left = mean - theta * by.mean
+        error = math.sqrt(spread.variance + theta**2 * by.spread.variance)
+        return abs(left) <= (below if left > 0 else above) * error
 
     return value, *ends_of(holds, value)
 
 
 def mean_to_by_pairs(
     values: Callable[[float], Sequence[float]], by: Other, bases: Sequence[Any], sources: Sequence[Any]
-) -> tuple[float, float, float]:
-    """The mean of values that depend on that of another sample: how much, is tried a little above it and below."""
-    mean, low, _ = mean_by_pairs(values(by.mean), bases, sources)
-    t, step = t_of_both(by, bases, sources), 1e-5 * abs(by.mean)
-    if math.isnan(low) or abs(by.mean) <= t * by.error:
+) -> Interval:
+    """Return the mean of values that depend on that of another sample. The dependence on 1 / other is tried a little to
+    either side, and continued as a line to the ends of the other's interval."""
+    mean, low, high = mean_by_pairs(values(by.mean), bases, sources)
+    if math.isnan(low) or by.may_be_zero:
         return mean, math.nan, math.nan
-    above, below = (sum(values(by.mean + way * step)) / len(bases) for way in (1, -1))
-    error = error_by_pairs(values(by.mean), bases, sources)
-    reach = t * math.sqrt(error**2 + (by.error * (above - below) / (2 * step)) ** 2)
-    return mean, mean - reach, mean + reach
+    step = 1e-5 / abs(by.mean)
+    more, less = (sum(values(1 / (1 / by.mean + way * step))) / len(bases) for way in (1, -1))
+    at_ends = sorted((more - less) / (2 * step) * (1 / end - 1 / by.mean) for end in (by.low, by.high))
+    below = math.sqrt((mean - low) ** 2 + at_ends[0] ** 2)
+    return mean, mean - below, mean + math.sqrt((high - mean) ** 2 + at_ends[1] ** 2)
 
 
 @dataclass(frozen=True)
@@ -147,11 +250,11 @@ class Design:
 
     @property
     def spread(self) -> float:
-        """The standard deviation of a unit's value."""
+        """Standard deviation of a unit's value."""
         return math.sqrt(2 * self.effect**2 + 2 * 0.5**2 + 1)
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Values, and the articles of bases and of sources."""
+        """Draw values, and the articles of bases and of sources."""
         n, article = self.articles * self.each, np.repeat(np.arange(self.articles), self.each)
         first, other = self.effect * rng.normal(size=(2, self.articles))
         second = self.alike * first + math.sqrt(1 - self.alike**2) * other

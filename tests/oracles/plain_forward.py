@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
@@ -105,9 +109,16 @@ def copied_correlations(
     return np.array(values)
 
 
-def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """A 95 % interval."""
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+def percentiles(values: np.ndarray, clusters: Sequence[Any] | np.ndarray | None = None) -> tuple[float, float]:
+    """Return the ends of a 95 % interval: percentiles that are further out where clusters are few or uneven; without
+    clusters, plain ones."""
+    if clusters is None:
+        low, high = np.nanpercentile(values, [2.5, 97.5])
+        return float(low), float(high)
+    sizes = np.array([sum(one == name for one in clusters) for name in set(clusters)])
+    count = math.sqrt(len(sizes) * sizes.sum() ** 2 / (sizes**2).sum())
+    deviates = stats.t(count - 1).ppf([0.025, 0.975]) * math.sqrt(count / (count - 1))
+    low, high = np.nanquantile(values, stats.norm.cdf(deviates))
     return float(low), float(high)
 
 

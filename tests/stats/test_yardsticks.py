@@ -24,15 +24,17 @@ GAP, ARTICLES, EACH = 0.8, 100, 3  # 300 train pairs whose mean is ten times its
 RATIO, FACTOR, WITHIN = 1.3, 0.4, 0.2  # what a swap moves, of the gap, and how much that varies
 
 
-def train_gaps(rng: np.random.Generator, mean: float = GAP) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps of pairs, and their articles."""
-    article = np.repeat(np.arange(ARTICLES), EACH)
-    return mean + 0.7 * (rng.normal(size=ARTICLES)[article] + rng.normal(size=len(article))), article
+SMALL = Design(articles=14, each=3)  # for matrices over pairs of units
 
 
-def swapped(rng: np.random.Generator, moved: float, factor: float) -> Outcomes:
-    """Outcomes whose moves have that mean in the direction in which they should go."""
-    design = Design()
+def train_gaps(rng: np.random.Generator, mean: float = GAP, articles: int = ARTICLES) -> tuple[np.ndarray, np.ndarray]:
+    """Draw gaps of pairs, and their articles."""
+    article = np.repeat(np.arange(articles), EACH)
+    return mean + 0.7 * (rng.normal(size=articles)[article] + rng.normal(size=len(article))), article
+
+
+def swapped(rng: np.random.Generator, moved: float, factor: float, design: Design) -> Outcomes:
+    """Draw outcomes whose moves have that mean in the direction in which they should go."""
     x, bases, sources = design.draw(rng)
     y = 0.6 * x + 0.8 * design.spread * rng.normal(size=len(x))  # of the other kind, as far apart
     moves = {one: SIGN[one] * (moved + factor * each) for one, each in zip(DIRECTIONS, (x, y), strict=True)}
@@ -40,8 +42,9 @@ def swapped(rng: np.random.Generator, moved: float, factor: float) -> Outcomes:
     return Outcomes({one: np.zeros(len(x)) for one in DIRECTIONS}, moves, source, bases, n)
 
 
-def both(rng: np.random.Generator) -> tuple[Outcomes, Outcomes]:
-    return swapped(rng, RATIO * GAP, FACTOR), swapped(rng, 0.0, WITHIN)
+def both(rng: np.random.Generator, design: Design | None = None) -> tuple[Outcomes, Outcomes]:
+    design = design or Design()
+    return swapped(rng, RATIO * GAP, FACTOR, design), swapped(rng, 0.0, WITHIN, design)
 
 
 @pytest.mark.slow
@@ -51,7 +54,7 @@ def test_intervals_of_calibration_hold_the_truth_only_if_the_gap_is_in_error():
     rng, covered = np.random.default_rng(1), {True: dict.fromkeys(truth, 0), False: dict.fromkeys(truth, 0)}
     for _ in range(DRAWS):
         gap, swaps = stats.yardstick(*train_gaps(rng)), both(rng)
-        taken_as_known = Yardstick(gap.value, gap.n, gap.value, gap.value, error=0.0, clusters=gap.clusters)
+        taken_as_known = Yardstick(gap.value, gap.n, gap.value, gap.value, error=0.0)
         for heeded, by in ((True, gap), (False, taken_as_known)):
             said = calibration(*swaps, by, Contrast())
             for key, value in truth.items():
@@ -62,12 +65,13 @@ def test_intervals_of_calibration_hold_the_truth_only_if_the_gap_is_in_error():
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.05, 0.3, -0.8, 3.0]))
-def test_intervals_are_those_of_loops_over_pairs_of_units(seed: int, mean: float):
+def test_intervals_are_those_of_matrices_over_pairs_of_units(seed: int, mean: float):
     rng = np.random.default_rng(seed)
-    gaps, articles = train_gaps(rng, mean)
-    across, within = both(rng)
+    gaps, articles = train_gaps(rng, mean, 20)
+    across, within = both(rng, SMALL)
     gap, naive = stats.yardstick(gaps, articles), other(gaps.tolist(), articles.tolist())
-    assert (gap.value, gap.error) == pytest.approx((naive.mean, naive.error))
+    assert (gap.value, gap.low, gap.high) == pytest.approx(naive[:3])
+    assert (gap.error**2, gap.freedom, gap.skewness) == pytest.approx(naive.spread)
     units = across.groups.tolist(), across.source_groups.tolist()
     moves = across.moves("up")
     found, wanted = stats.ratio_to(moves, gap, *units), ratio_to_by_pairs(moves.tolist(), naive, *units)
@@ -134,7 +138,7 @@ def moved(found: Outcomes, by: float) -> Outcomes:
 
 def test_a_yardstick_without_error_divides():
     values, bases, sources = Design().draw(np.random.default_rng(0))
-    exact = Yardstick(-2.0, 300, -2.0, -2.0, error=0.0, clusters=100)
+    exact = Yardstick(-2.0, 300, -2.0, -2.0, error=0.0)
     found, plain = stats.ratio_to(values + 1, exact, bases, sources), stats.clustered_mean(values + 1, bases, sources)
     assert (found.low, found.value, found.high) == pytest.approx((-plain.high / 2, -plain.value / 2, -plain.low / 2))
     assert vars(stats.measured_mean(values, values * 0, exact, bases, sources)) == pytest.approx(
@@ -142,24 +146,28 @@ def test_a_yardstick_without_error_divides():
     )
 
 
-def test_t_is_that_of_the_sample_of_fewer_clusters():
-    values, bases, sources = Design().draw(np.random.default_rng(0))
-    reach = []
-    for count in (5, 60, 1000):
-        by = Yardstick(10.0, 9, 9.0, 11.0, error=0.0, clusters=count)
-        found = stats.ratio_to(values, by, bases, sources)
-        reach.append(10 * (found.high - found.low) / 2)
-    error = stats.standard_error(values, bases, sources)
-    wanted = [scipy_stats.t(freedom).ppf(0.975) * error for freedom in (4, 59, 59)]
-    assert reach == pytest.approx(wanted)
+def test_t_has_the_degrees_of_freedom_of_welch():
+    """A ratio near 0 takes its t from the values, a large one from the yardstick, one between has more than either."""
+    values = np.random.default_rng(0).normal(size=40)
+    values = np.concatenate([values, -values]) - 0.0
+    error, by = stats.standard_error(values, range(80)), Yardstick(10.0, 9, 9.0, 11.0, error=0.05, freedom=4.0)
+    for mean in (0.0, 20.0, 1e5):
+        found = stats.ratio_to(values + mean, by, range(80))
+        parts = error**2, (mean / 10 * by.error) ** 2
+        freedom = sum(parts) ** 2 / (parts[0] ** 2 / 79 + parts[1] ** 2 / 4)
+        t = scipy_stats.t(freedom).ppf(0.975)
+        for end in (found.low, found.high):
+            assert abs(values.mean() + mean - 10 * end) == pytest.approx(
+                t * math.hypot(error, end * by.error), rel=1e-6
+            )
 
 
 def test_what_a_yardstick_that_may_be_0_measures_has_no_interval():
     values, bases, sources = Design().draw(np.random.default_rng(0))
-    unsure, nothing = Yardstick(0.1, 9, -0.1, 0.3, error=0.1, clusters=60), Yardstick(0.0, 9, -0.1, 0.1, 0.05, 60)
+    unsure, nothing = Yardstick(0.1, 9, -0.1, 0.3, error=0.1), Yardstick(0.0, 9, -0.1, 0.1, 0.05)
     few = stats.yardstick([1.0, 1.1, 0.9, 1.0], [0, 0, 1, 1])
     assert few.value == 1
-    assert few.clusters == 2
+    assert few.may_be_zero
     for by in (unsure, few):
         for found in (
             stats.ratio_to(values, by, bases, sources), stats.measured_mean(values, values, by, bases, sources)
@@ -167,7 +175,7 @@ def test_what_a_yardstick_that_may_be_0_measures_has_no_interval():
             assert math.isfinite(found.value)
             assert np.isnan([found.low, found.high]).all()
     assert math.isnan(stats.ratio_to(values, nothing, bases, sources).value)
-    sure = Yardstick(1.0, 9, 0.9, 1.1, error=0.05, clusters=60)
+    sure = Yardstick(1.0, 9, 0.9, 1.1, error=0.05)
     for found in (stats.ratio_to([1.0] * 9, sure, range(9)), stats.ratio_to([1.0, 2.0], sure, range(2))):
         assert math.isfinite(found.value)
         assert math.isnan(found.low)

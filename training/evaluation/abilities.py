@@ -15,7 +15,7 @@ from interp.clip.model import Clip, Tokens, tokenize
 from interp.data.pairs import digest
 from interp.data.transfer import LabelledImages
 from interp.methods.pairs import PairsAtSite
-from interp.stats import Estimate, clustered_mean, mean_of_means
+from interp.stats import Estimate, clustered_mean, mean_of_means, student
 from interp.tensors import Basis, Embeddings
 from training.evaluation import tasks
 from training.evaluation.zeroshot import classify, retrieval, swapped_prompts
@@ -71,13 +71,13 @@ class AbilityTests:
         return able
 
     def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
-        """What is lost of a kind of ability, on average over the sets of images, or over the kinds of text.
+        """Return what is lost of a kind of ability, on average over the sets of images, or over the kinds of text.
 
         Of accuracy the interval resamples images, of sets that have the same ones together. Of retrieval it is
         `clustered_mean` of what is lost of each pair, with the sets as clusters, since within one texts compete. In the
         toy world these are all there are. Of other data, the pairs of an article may be in several sets, so that two
-        pairs depend on each other if they share a set or an article. No interval with fewer than three sets, or where
-        the same is lost of all pairs.
+        pairs depend on each other if they share a set or an article. No interval where sets or articles are too few
+        (`interp.stats.too_few`), or where the same is lost of all pairs.
         """
         lost = {of: base[kind, of].astype(float) - tuned[kind, of] for known, of in base if known == kind}
         if kind == RETRIEVAL:
@@ -90,8 +90,9 @@ class AbilityTests:
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 
     def swap_lost(self, clip: Clip, base: Able, part: PairsAtSite, basis: Basis, seed: int) -> Estimate:
-        """What is lost of accuracy with Z of other texts in the prompts, of which half are positive: the mean over the
-        draws of `swapped_prompts`.
+        """Return what is lost of accuracy with Z of other texts in the prompts, of which half are positive.
+
+        The value is the mean over the draws of `swapped_prompts`.
 
         The interval holds two errors that have nothing to do with each other: that of images, as in `drop`, and that of
         draws, mean ± t · √(variance between draws / draws). Each end is as far from the mean as the square root of the
@@ -113,12 +114,11 @@ class AbilityTests:
         ]
         mean = self.drop(ACCURACY, base, {key: np.mean([draw[key] for draw in draws], axis=0) for key in draws[0]})
         lost = [np.mean([base[key].mean() - hits.mean() for key, hits in draw.items()]) for draw in draws]
-        return _wider(mean, clustered_mean(lost, np.arange(len(lost))))
+        return _wider(mean, student(len(lost) - 1) * float(np.std(lost, ddof=1)) / math.sqrt(len(lost)))
 
 
-def _wider(found: Estimate, error: Estimate) -> Estimate:
-    """The first estimate, with an interval that holds another error too, which is 0 where that has no interval."""
-    further = 0.0 if math.isnan(error.low) else error.high - error.value
+def _wider(found: Estimate, further: float) -> Estimate:
+    """Return an estimate with an interval that holds another error too, whose interval reaches so far."""
     low, high = (math.hypot(found.value - end, further) for end in (found.low, found.high))
     return replace(found, low=found.value - low, high=found.value + high)
 

@@ -11,7 +11,7 @@ from interp.cli import slug
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER, Contrast
-from interp.data.pairs import DataError, digest
+from interp.data.pairs import DataError, digest, without_equal_texts
 from interp.data.scores import read_pair_scores, read_text_scores
 from interp.runs.folder import check_folder
 from training.config import EVALUATION_VERSION, EvaluateConfig
@@ -47,8 +47,8 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             job = Job("concadia", {}, lambda: TaskResult(given_preferences(contrast, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
-            pairs = load_pairs(
-                config.data, kinds=config.kinds, split=config.split, limit=config.limit, as_published=True
+            pairs = without_equal_texts(
+                load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit, as_published=True)
             )
             if absent := [pair.id for pair in pairs.pairs if pair.id not in table]:
                 raise DataError(

@@ -13,10 +13,10 @@ from training.evaluation.measures import Number, measured
 
 
 def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Preference accuracy by split, and of all where there are several; and by which text is the longer one.
+    """Return preference accuracy by split, and of all where there are several; and by which text is the longer one.
 
-    A model that merely likes long texts does well on one half of that control and badly on the other. Intervals
-    take groups of pairs (articles) together.
+    A model that merely likes long texts does well on one half of that control and badly on the other. Ties count half.
+    Intervals take groups of pairs (articles) together.
 
     Args:
         positive, negative: scores of each pair's texts.
@@ -41,8 +41,8 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
 
 
 def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Preference accuracy of scores alone, of which nothing else is known."""
+    """Return preference accuracy of scores alone, of which nothing else is known; ties count half."""
     hits = preference(positive, negative)
-    found = measured("concadia", "all", "preference", wilson(int(hits.sum()), len(hits)))
+    found = measured("concadia", "all", "preference", wilson(float(hits.sum()), len(hits)))
     means = zip(contrast.kinds, (positive, negative), strict=True)
     return [found, *(Number("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
