@@ -74,6 +74,7 @@ def finetune(config: FinetuneConfig) -> int:
     from interp.clip.image_features import features_of_splits
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
+    from interp.data.pairs import without_intervals
     from interp.runs.folder import check_folder
     from training.loop import total_steps
     from training.trackers import make_trackers
@@ -97,7 +98,7 @@ def finetune(config: FinetuneConfig) -> int:
     quiet = None if accelerator.is_main_process else True
     with accelerator.main_process_first():  # the others find the features in the cache
         features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images, quiet=quiet)
-    notes = [*clip.notes, *pairs.notes, *features.notes]
+    notes = [*clip.notes, *pairs.notes, *features.notes, *without_intervals(features.pairs, "test")]
     if accelerator.is_main_process:
         print("".join(f"note: {note}\n" for note in notes), end="")
     steps = total_steps(config, sum(pair.split == "train" for pair in features.pairs))

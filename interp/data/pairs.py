@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SPLITS = ("train", "val", "test")
+NO_INTERVALS = "no intervals"  # begins the notes on numbers without intervals
 WHOLE = "all"  # the split of pairs whose data set has no splits, until they are divided
 
 
@@ -124,6 +125,20 @@ def without_equal_texts(pairs: PairSet) -> PairSet:
         raise DataError(f"{pairs.name}: every pair has the same text as {positive} and as {negative}; nothing is left")
     note = f"{count} of {n} pairs {'is' if count == 1 else 'are'} left out: the same text is {positive} and {negative}"
     return replace(pairs, pairs=kept, notes=(*pairs.notes, note))
+
+
+def without_intervals(pairs: Sequence[Pair], split: str, of: str = "") -> list[str]:
+    """Return a note on why numbers of one split have no intervals, if they have none.
+
+    Args:
+        pairs: of all splits.
+        split: the pairs that numbers are measured on.
+        of: names the numbers, if they are not all.
+    """
+    from interp.stats import too_few  # here, so that a command's help need not load it
+
+    reason = too_few([pair.group for pair in pairs if pair.split == split], what=f"the {split} pairs")
+    return [f"{NO_INTERVALS}{f' of {of}' if of else ''}: {reason}"] if reason else []
 
 
 def digest(parts: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -42,6 +43,7 @@ def terminal_table(
     answers: Sequence[Answer] = (),
     by: str = ALIGNED["iit-das"],
     tested: str = "",
+    lacking: Sequence[str] = (),
 ) -> str:
     """A line for each cell, the one that `val` chooses marked, and what it all means.
 
@@ -51,6 +53,7 @@ def terminal_table(
         answers: the verdict on the chosen cell.
         by: the objective of the models that were fine-tuned, in words.
         tested: what tests of all correlations of the grid say.
+        lacking: notes on numbers that have no intervals.
 
     Raises:
         UserError: the run lacks a measure of a norm that its manifest names.
@@ -64,6 +67,7 @@ def terminal_table(
     counts = ", ".join(_counted(best, schema, norm, tuned) for norm in norms)
     ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
     said = [
+        *(f"{note[:1].upper()}{note[1:]}." for note in lacking),
         nothing,
         TRAINED.format(by=by)
         if tuned
@@ -121,8 +125,9 @@ def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:
 def _result(best: pd.Series, schema: Schema, tuned: bool) -> str:
     """What the chosen cell gives on test pairs."""
     key = "tuned_preference" if tuned else "iia"
-    interval = " ".join(SHARE.text(best[f"{key}_{end}"]) for end in ("low", "high"))
-    shown = f"{'preference' if tuned else 'IIA'} {SHARE.text(best[key])} % [{interval}]"
+    ends = [SHARE.text(best[f"{key}_{end}"]) for end in ("low", "high") if not math.isnan(best[f"{key}_{end}"])]
+    interval = f" [{' '.join(ends)}]" if ends else ""
+    shown = f"{'preference' if tuned else 'IIA'} {SHARE.text(best[key])} %{interval}"
     if tuned:
         lost = [schema[one] for one in ("tuned_transfer_drop", "tuned_retrieval_drop")]
         return "; ".join([shown, *(f"{one.heading} {one.text(best)} points" for one in lost)])

@@ -13,25 +13,25 @@ from interp.stats.estimate import Estimate
 from interp.stats.spread import LEAST_CLUSTERS, LEAST_EFFECTIVE, student
 
 
-def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, name: str = "articles") -> str:
+def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, what: str = "values") -> str:
     """Return why estimates from these clusters have no intervals; an empty string, if they have.
 
     Args:
         clusters, sources: as for `standard_error`.
-        name: of the clusters, in the plural.
+        what: comes in these clusters, which are called articles.
 
     >>> too_few(["a", "b", "b"])
-    'they come from 2 articles; at least 8 are needed'
+    'values come from 2 articles; at least 8 are needed'
     >>> too_few(range(8))
     ''
     """
     base = np.asarray(clusters)
     _, dyads = units({"clusters": np.zeros(base.shape)}, base, sources)
     if dyads.least < LEAST_CLUSTERS:
-        return f"they come from {dyads.least} {name}; at least {LEAST_CLUSTERS} are needed"
+        return f"{what} come from {dyads.least} article{'s' * (dyads.least != 1)}; at least {LEAST_CLUSTERS} are needed"
     if not dyads.enough:
         return (
-            f"they come from {dyads.least} {name} of so uneven size that these count as {dyads.effective:.1f}; "
+            f"{what} come from {dyads.least} articles of so uneven size that these count as {dyads.effective:.1f}; "
             f"at least {LEAST_EFFECTIVE:g} are needed"
         )
     return ""

@@ -111,6 +111,19 @@ class Dyads:
         """Whether there are so many clusters, and so even ones, that means have intervals."""
         return all(map(enough, self._sizes))
 
+    @property
+    def named_twice(self) -> bool:
+        """Whether bases and sources come in the same clusters, which have other names as sources."""
+        if not len(self.base) or np.intersect1d(self.base, self.source).size:
+            return False
+        return len(set(map(len, self._sizes))) == 1 and len(self._counts.couples) == self.least
+
+    @property
+    def once(self) -> Dyads:
+        """The clusters of bases alone."""
+        numbers = np.unique(self.base, return_inverse=True)[1].astype(np.int64)
+        return Dyads(numbers, numbers)
+
     @cached_property
     def _ends(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
         """Units whose base and source are of different clusters; clusters by role, one after the other; their count."""
@@ -192,10 +205,9 @@ class Dyads:
         """Return the degrees of freedom of an estimate, a weighted sum of squares of the clusters' means."""
         units, again = self._counts.units, self._counts.again
         variances = (form.unit * units + form.shared * (units * (units - 1) + again)) / units**2
-        if form.name != "robust":
-            return satterthwaite(units, units, variances)
-        weights = units**2 * self._corrections(form)[0]
-        return max(LEAST_FREEDOM, satterthwaite(weights, units, variances))
+        weights = units**2 * self._corrections(form)[0] if form.name == "robust" else units
+        freedom = min(satterthwaite(weights, units, variances), self.least - 1.0)
+        return max(LEAST_FREEDOM, freedom) if form.name == "robust" else freedom
 
     def _skewness(self, x: Values) -> float:
         """Return the skewness of the mean: the smaller one of two estimates, 0 where these differ in sign.
@@ -246,7 +258,8 @@ def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike
         found = " and ".join(map(str, shapes[: len(shapes) - (sources is None)]))
         raise ValueError(f"{names} must be one-dimensional and of one length, got {found}")
     number = np.unique(np.concatenate([base, source]), return_inverse=True)[1].astype(np.int64)
-    return values, Dyads(number[: len(base)], number[len(base) :])
+    dyads = Dyads(number[: len(base)], number[len(base) :])
+    return values, dyads.once if dyads.named_twice else dyads
 
 
 def constant(x: Values, size: Values | None = None) -> bool:

@@ -110,6 +110,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
     from interp.data.norms import load_norms
+    from interp.data.pairs import without_intervals
     from interp.results.sweep_run import keep_ratings
     from interp.runs.cells import SweepManifest
     from interp.runs.environment import now
@@ -136,7 +137,8 @@ def sweep(config: SweepConfig) -> int:
     started = time.perf_counter()
     features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
     attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
-    notes = [*clip.notes, *pairs.notes, *features.notes, *said]
+    notes = [*clip.notes, *pairs.notes, *features.notes, *said, *without_intervals(features.pairs, "test")]
+    notes += without_intervals(features.pairs, "train", of="R² and shift over gap")
     print("".join(f"note: {note}\n" for note in notes), end="")
 
     def prepared(needed: list[Place]) -> Work:

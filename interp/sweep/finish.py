@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interp.data.pairs import NO_INTERVALS
 from interp.report import write_report
 from interp.results.heatmaps import heatmaps
 from interp.results.norm_tests import FILE, said
@@ -19,7 +20,9 @@ def finish(folder: RunFolder) -> None:
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, csv_text(tests))
     pictures = heatmaps(frame, folder.path, schema)
-    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, sweep.verdict, sweep.trained_by, said(tests)))
+    lacking = [note for note in sweep.manifest.get("notes") or [] if note.startswith(NO_INTERVALS)]
+    about = sweep.verdict, sweep.trained_by, said(tests), lacking
+    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, *about))
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

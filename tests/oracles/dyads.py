@@ -89,6 +89,7 @@ def estimate_by_pairs(
     added = sum(sums**3) / sum(sums**2) ** 1.5
     in_common = sum(p * means**3) / sum(p * means**2) ** 1.5 * sum(p**3) / sum(p**2) ** 1.5
     skewness = min(added, in_common, key=abs) if added * in_common > 0 else 0.0
+    freedom = min(freedom, len(set(bases)) - 1, len(set(sources)) - 1)
     spread = Spread(float(form(e)), max(freedom, 3.0) if form is robust else freedom, skewness)
     return spread, lambda other: float(form(other - other.mean()))
 

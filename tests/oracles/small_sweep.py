@@ -21,6 +21,7 @@ from interp.data.words import FUNCTION_WORDS
 from tests.oracles.dyads import error_by_pairs, mean_by_pairs, ratio_by_pairs
 from tests.oracles.evidence import clusters, controls, evidence, hits, iias
 from tests.oracles.norm_statistics import partial, relations
+from tests.oracles.plain_forward import percentiles
 from tests.oracles.word_types import jackknife
 from tests.oracles.world import World, changed_scores, clean, draw_sources, interventions, random_subspace
 
@@ -31,13 +32,13 @@ RATE, BATCH, LOOK_EVERY, PATIENCE, LEAST_GAIN = 1e-2, 64, 20, 3, 5e-3
 
 
 def resampled(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
-    """A mean, and the middle 95 % of the means of samples made of whole articles drawn with replacement."""
+    """Return a mean, and where the means of samples end that are made of whole articles drawn with replacement."""
     names, rng, means = sorted(set(articles)), np.random.default_rng(RESAMPLING_SEED), []
     of = {name: [value for value, article in zip(values, articles, strict=True) if article == name] for name in names}
     for _ in range(RESAMPLES):
         times = rng.multinomial(len(names), [1 / len(names)] * len(names))
         means.append(np.mean([value for name, count in zip(names, times, strict=True) for value in of[name] * count]))
-    return float(np.mean(values)), *np.percentile(means, [2.5, 97.5]).tolist()
+    return float(np.mean(values)), *percentiles(np.array(means), articles)
 
 
 def iia_error(world: World, split: str, layer: int, basis: Tensor, seed: int) -> float:

@@ -170,6 +170,15 @@ def test_units_said_twice_say_no_more():
         assert alone.high - alone.low < 0.6 * (twice.high - twice.low)
 
 
+def test_clusters_that_have_other_names_as_sources_are_the_same_clusters():
+    values, bases, _ = Design(12, 5).draw(np.random.default_rng(0))
+    for of in (stats.clustered_mean, stats.standard_error):
+        once = of(values, bases)
+        assert of(values, [f"set {one}" for one in bases], [f"article {one}" for one in bases]) == once
+        moved = [f"article {one}" for one in np.roll(bases, 1)]
+        assert of(values, [f"set {one}" for one in bases], moved) != once
+
+
 def test_a_large_article_makes_intervals_longer():
     rng = np.random.default_rng(0)
     even, uneven = np.repeat(np.arange(20), 20), np.repeat(np.arange(20), [100, 80, 60, *[10] * 16, 0])
@@ -182,12 +191,14 @@ def test_a_large_article_makes_intervals_longer():
 
 def test_too_few_clusters_are_said():
     assert stats.too_few(range(8)) == ""
-    assert stats.too_few([]) == "they come from 0 articles; at least 8 are needed"
-    assert stats.too_few(list("aabbc"), name="sets") == "they come from 3 sets; at least 8 are needed"
-    assert stats.too_few(range(9), [*range(7), 0, 1]) == "they come from 7 articles; at least 8 are needed"
+    assert stats.too_few([]) == "values come from 0 articles; at least 8 are needed"
+    assert stats.too_few(list("aaaaa"), what="the test pairs") == (
+        "the test pairs come from 1 article; at least 8 are needed"
+    )
+    assert stats.too_few(range(9), [*range(7), 0, 1]) == "values come from 7 articles; at least 8 are needed"
     large = np.repeat(np.arange(10), [91, *[1] * 9])
     assert stats.too_few(large) == (
-        "they come from 10 articles of so uneven size that these count as 1.2; at least 4 are needed"
+        "values come from 10 articles of so uneven size that these count as 1.2; at least 4 are needed"
     )
     for few in (np.arange(91) % 7, np.repeat(np.arange(10), [82, *[1] * 9])):
         values = np.random.default_rng(0).normal(size=91)

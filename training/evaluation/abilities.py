@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,8 +113,13 @@ class AbilityTests:
             for kinds in swapped_prompts(clip, prompts, part, basis, seed)
         ]
         mean = self.drop(ACCURACY, base, {key: np.mean([draw[key] for draw in draws], axis=0) for key in draws[0]})
-        lost = [np.mean([base[key].mean() - hits.mean() for key, hits in draw.items()]) for draw in draws]
-        return _wider(mean, student(len(lost) - 1) * float(np.std(lost, ddof=1)) / math.sqrt(len(lost)))
+        lost = [float(np.mean([base[key].mean() - hits.mean() for key, hits in draw.items()])) for draw in draws]
+        return _wider(mean, _reach(lost))
+
+
+def _reach(draws: Sequence[float]) -> float:
+    """Return how far the interval of a mean over independent draws reaches: t · s / √n."""
+    return student(len(draws) - 1) * float(np.std(draws, ddof=1)) / math.sqrt(len(draws))
 
 
 def _wider(found: Estimate, further: float) -> Estimate:

@@ -25,7 +25,7 @@ from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER
 from interp.data.norms import Norm, load_norms
-from interp.data.pairs import SPLITS, DataError, PairSet, digest
+from interp.data.pairs import SPLITS, DataError, PairSet, digest, without_intervals
 from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from interp.interventions.rotation import Rotation
 from interp.methods.pairs import Sources
@@ -143,7 +143,9 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         jobs = {task: prepare() for task, prepare in ready.items() if task in tasks}
         if "concadia" in tasks:
             shown = pairs, tuple(features.pairs[i] for i in on.held_out[:EXAMPLES])
-        notes += [*pairs.notes, *features.notes]
+        held_out = [features.pairs[row].split for row in on.held_out]
+        few = [note for split in dict.fromkeys(held_out) for note in without_intervals(features.pairs, split)]
+        notes += [*pairs.notes, *features.notes, *few]
         contrast = pairs.contrast
     if rated is not None:
         jobs["blv"] = _blv(config, clip, rated, who)

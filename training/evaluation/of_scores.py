@@ -11,7 +11,7 @@ from interp.cli import slug
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER, Contrast
-from interp.data.pairs import DataError, digest, without_equal_texts
+from interp.data.pairs import DataError, digest, without_equal_texts, without_intervals
 from interp.data.scores import read_pair_scores, read_text_scores
 from interp.runs.folder import check_folder
 from training.config import EVALUATION_VERSION, EvaluateConfig
@@ -60,7 +60,12 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
                 "concadia", {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
                 lambda: TaskResult(preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )  # fmt: skip
-            notes, contrast = pairs.notes, pairs.contrast
+            few = [
+                one
+                for split in {pair.split: None for pair in pairs.pairs}
+                for one in without_intervals(pairs.pairs, split)
+            ]
+            notes, contrast = (*pairs.notes, *few), pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}
     return Plan(
         out, {"kind": "evaluation", "version": EVALUATION_VERSION, "model": key}, about, (job,), notes, contrast

@@ -21,12 +21,12 @@ from interp.data.transfer import TOY_TASKS, load_transfer
 from interp.interventions.clean_run import clean_texts
 from interp.interventions.rotation import random_basis, swap
 from interp.methods.pairs import PairsAtSite, pair_run
-from interp.stats import Estimate, clustered_mean
+from interp.stats import Estimate
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws
 from training.evaluation import tasks
-from training.evaluation.abilities import AbilityTests, Able, Classified, _wider, ability_tests
+from training.evaluation.abilities import AbilityTests, Able, Classified, _reach, _wider, ability_tests
 from training.evaluation.zeroshot import classify
 
 KINDS = PAPER.kinds
@@ -97,11 +97,11 @@ def test_pairs_of_retrieval_depend_on_each_other_by_their_set_and_by_their_artic
         found = AbilityTests(tokenize(small, []), (), some, tuple(map(str, sets))).drop("retrieval", *able)
         return found.value, found.low, found.high
 
-    for count in (2, 6):
+    for count in (6, 9):
         sets = [i * count // n for i in range(n)]
         expected = mean_by_pairs(lost, [f"set {number}" for number in sets], articles)
         assert drop(sets) == pytest.approx(expected, abs=1e-12, nan_ok=True)
-        assert np.isnan(expected[1]) == (count == 2)
+        assert np.isnan(expected[1]) == (count == 6)
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def prompts_of(tests: AbilityTests) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("reach", [0.0, 0.03])
 def test_an_interval_that_holds_two_errors_is_that_of_the_oracle(reach: float):
     drops = 0.1 + reach * np.array([-1, 0.5, 1, -0.5, 0.25, -0.25, 2, -2])
-    found = _wider(Estimate(0.1, 9, 0.07, 0.15), clustered_mean(drops, np.arange(8)))
+    found = _wider(Estimate(0.1, 9, 0.07, 0.15), _reach(drops.tolist()))
     assert (found.value, found.low, found.high) == pytest.approx(with_draws((0.1, 0.07, 0.15), drops), abs=1e-12)
 
 
