@@ -22,14 +22,14 @@ class Line:
 
 
 def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, seed: int = 0) -> Line | None:
-    """Fit y by x; the interval is the percentile bootstrap over points, as that of `interp.stats.correlate`.
+    """Fit y by x, with a band between the 2.5th and 97.5th percentile of a bootstrap over points.
 
     Args:
         x, y: length n; points with a NaN are left out.
         places: from the lowest to the highest x.
 
     Returns:
-        None with fewer than three points, or where x does not vary.
+        None with fewer than eight points, or where x does not vary.
     """
     a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
     kept = np.isfinite(a) & np.isfinite(b)

@@ -44,7 +44,7 @@ def correlate(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """A correlation with a percentile bootstrap interval that resamples whole clusters.
+    """Return a correlation with a bootstrap interval that resamples whole clusters.
 
     Args:
         x: values, length n; units with a NaN anywhere are left out.
@@ -54,10 +54,12 @@ def correlate(
             remains of x and y once a linear function of these is taken off both, fitted anew in every sample.
         method: ``pearson``, or ``spearman`` (of ranks taken once, before resampling).
         draws: bootstrap samples.
+        seed: of the samples.
 
     Returns:
-        r, the n that was used, and the 2.5th and 97.5th percentile of r over the samples that define one. With
-        fewer than three clusters there is no interval (NaN).
+        r, the n that was used, and percentiles of r over the samples that define one, the further out the fewer
+        clusters there are (`interp.stats.estimate.percentiles`). No interval (NaN) where clusters are too few or of too
+        uneven size (`too_few`).
 
     Raises:
         ValueError: lengths differ or the method is unknown.
@@ -73,7 +75,7 @@ def correlate(
 def regress(
     outcome: ArrayLike, predictors: ArrayLike, clusters: ArrayLike | None = None, *, draws: int = 2000, seed: int = 0
 ) -> list[Estimate]:
-    """The standardized coefficients of a linear regression of an outcome on several predictors together.
+    """Return the standardized coefficients of a linear regression of an outcome on several predictors together.
 
     Args:
         outcome: length n; units with a NaN anywhere are left out.
@@ -81,8 +83,8 @@ def regress(
         clusters, draws, seed: as for `correlate`. All is standardized anew in every sample.
 
     Returns:
-        A coefficient for each predictor, with a percentile bootstrap interval; NaN where a variable does not vary or
-        the predictors are linearly dependent.
+        A coefficient for each predictor, with a bootstrap interval as for `correlate`; NaN where a variable does not
+        vary or the predictors are linearly dependent.
 
     Raises:
         ValueError: lengths differ.
@@ -109,7 +111,7 @@ def difference(
     method: CorrelationMethod = "pearson",
     draws: int = 2000,
 ) -> Estimate:
-    """r(x, y) - r(other, y) with a paired bootstrap interval: both are taken in the same resampled clusters.
+    """Return r(x, y) - r(other, y) with a paired bootstrap interval: both are taken in the same resampled clusters.
 
     Args:
         x, other: the two rivals, length n.
@@ -117,8 +119,8 @@ def difference(
         clusters, given, method, draws: as for `correlate`; units with a NaN anywhere are left out of both.
 
     Returns:
-        The difference, the n that was used, and the 2.5th and 97.5th percentile over the samples that define both
-        correlations; no interval (NaN) with fewer than three clusters.
+        The difference, the n that was used, and percentiles over the samples that define both correlations, as for
+        `correlate`; no interval (NaN) where clusters are too few or of too uneven size (`too_few`).
 
     Raises:
         ValueError: lengths differ or the method is unknown.
@@ -132,7 +134,7 @@ def difference(
 
 
 def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
-    """The mean of Pearson's r(x, y) over several x, as of models that differ in their seed.
+    """Return the mean of Pearson's r(x, y) over several x, as of models that differ in their seed.
 
     Args:
         xs: the variables, each of length n; units with a NaN anywhere are left out.
@@ -140,7 +142,7 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
         draws: bootstrap samples; each resamples the units of all variables alike.
 
     Returns:
-        The mean, the n that was used, and a percentile bootstrap interval.
+        The mean, the n that was used, and a bootstrap interval as for `correlate`.
     """
     (b, *rest), groups = _units({"y": y} | {f"x{i}": x for i, x in enumerate(xs)}, None, "pearson")
     mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)

@@ -126,13 +126,13 @@ class Dyads:
 
     @cached_property
     def _ends(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
-        """Units whose base and source are of different clusters; clusters by role, one after the other; their count."""
+        """Units of two clusters, clusters of all bases and then of these units' sources, and the count of clusters."""
         apart = self.base != self.source
         return apart, np.concatenate([self.base, self.source[apart]]), int(max(self.base.max(), self.source.max())) + 1
 
     @cached_property
     def _couples(self) -> NDArray[np.int64]:
-        """The number of the couple of clusters of each unit with two."""
+        """Number of the couple of clusters of each unit that has two."""
         apart, _, count = self._ends
         low, high = np.minimum(self.base, self.source)[apart], np.maximum(self.base, self.source)[apart]
         return np.unique(low * count + high, return_inverse=True)[1].astype(np.int64)
@@ -140,7 +140,7 @@ class Dyads:
     def _sums(self, x: Values) -> Values:
         """Sum a variable over the units of each cluster, in whichever role."""
         apart, ends, count = self._ends
-        return np.bincount(ends, np.concatenate([x, x[apart]]), count)
+        return np.bincount(ends, np.concatenate([x, x[apart]]), count).astype(np.float64)
 
     def _both(self, x: Values) -> Values:
         """Sum a variable over the units of each couple of clusters: sums over single clusters count these twice."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from interp.cli import WIDTH, cut, folded, wrapped
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
+from interp.data.pairs import Pair, without_intervals
 from interp.measures import PAPER_METHODS, MethodName
 from interp.report import write_report
 from interp.results.sweep_run import load_sweep
@@ -32,6 +35,25 @@ MANY = (*NORMS, "glasgow-concreteness", "a-norm-of-our-own-with-a-name-that-is-l
 def shown(path: Path) -> str:
     run = load_sweep(path)
     return terminal_table(run.frame, run.schema, run.contrast, run.norms)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_table_without_intervals_says_why(tuned: bool, tmp_path: Path):
+    run = load_sweep(write_sweep(tmp_path / "sweep", tuned=tuned))
+    pairs = [Pair(str(i), "a star", "a moon", "test", str(i % 5)) for i in range(40)]
+    lacking = without_intervals(pairs, "test")
+    assert lacking == ["no intervals: the test pairs come from 5 articles; at least 8 are needed"]
+    assert (
+        without_intervals([*pairs, *(replace(pair, group=f"more {i}") for i, pair in enumerate(pairs))], "test") == []
+    )
+    frame = run.frame.copy()
+    frame[[name for name in frame if name.endswith(("_low", "_high"))]] = math.nan
+    text = terminal_table(frame, run.schema, run.contrast, run.norms, lacking=lacking)
+    assert "No intervals: the test pairs come from 5 articles; at least 8 are needed." in " ".join(text.split())
+    assert "nan" not in text
+    assert "[- -]" not in text
+    assert "[]" not in text
+    assert "intervals: the test" not in shown(run.folder.path)
 
 
 @pytest.mark.parametrize("tuned", [False, True])
