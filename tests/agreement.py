@@ -63,7 +63,8 @@ ROWS = {
     "of embeddings": Row("attributions of embeddings, over the largest one", "captum's IntegratedGradients", 1e-5),
     "partial correlation": Row("partial correlations", "pingouin", 1e-10),
     "coefficients": Row("standardized coefficients", "statsmodels", 1e-10),
-    "clusters": Row("clustered standard errors, one way and two", "statsmodels", 1e-10),
+    "clusters": Row("variances of means of clusters of even size", "statsmodels", 1e-10),
+    "intervals": Row("intervals of clustered means, of ranges of values", "matrices over all pairs of units", 1e-9),
     "words": Row(
         "correlations over word types with their intervals, and reliabilities", "pair of types by pair of types", 1e-8
     ),

@@ -66,7 +66,7 @@ def test_each_estimate_of_the_error_is_that_of_matrices(alike: float, tail: bool
             assert (found.variance, found.freedom, found.skewness) == pytest.approx(spread, rel=1e-8)
             mean = stats.clustered_mean(values, bases, each)
             naive = mean_by_pairs(values.tolist(), bases.tolist(), each.tolist())
-            agree("clusters", np.array([mean.low, mean.high]) / np.ptp(values), np.array(naive[1:]) / np.ptp(values))
+            agree("intervals", np.array([mean.low, mean.high]) / np.ptp(values), np.array(naive[1:]) / np.ptp(values))
     assert met == {"independent", "common", "robust"}
 
 
