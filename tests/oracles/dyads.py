@@ -166,12 +166,14 @@ def ratio_by_pairs(
 
 
 def ends_of(holds: Callable[[float], bool], value: float) -> tuple[float, float]:
-    """Return the ends of the numbers around a value for which something holds, sought by halves."""
+    """Return the ends of the numbers around a value for which something holds, sought by halves; NaN without ends."""
     ends = []
     for way in (-1, 1):
         inside, outside = 0.0, 1e-6 * abs(value) + 1e-12
         while holds(value + way * outside):
             inside, outside = outside, 2 * outside
+            if outside > 1e12 * (1 + abs(value)):
+                return math.nan, math.nan
         for _ in range(50):
             middle = (inside + outside) / 2
             inside, outside = (middle, outside) if holds(value + way * middle) else (inside, middle)

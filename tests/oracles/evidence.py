@@ -34,6 +34,7 @@ from tests.oracles.world import (
     interventions,
     random_subspace,
     score,
+    won,
 )
 
 Interval = tuple[float, float, float]  # value, low, high
@@ -155,7 +156,7 @@ def necessity(world: World, layer: int, basis: Tensor) -> dict[str, Interval]:
         scores[kind] = score(world, world.all("test", kind), world.images["test"], layer, change)[0].tolist()
     left = [a - b for a, b in zip(scores["description"], scores["caption"], strict=True)]
     return {
-        "neutral_preference": share_by_pairs([float(one > 0) for one in left], articles, articles),
+        "neutral_preference": share_by_pairs([won(one) for one in left], articles, articles),
         "neutral_gap": mean_by_pairs(left, articles, articles),
         "gap_left": ratio_by_pairs(left, gaps(world, "test", layer), articles, articles),
     }
@@ -249,7 +250,7 @@ def evidence(
     values = {"within_error": float(np.mean(alike)) / gap.mean**2}
     values |= {f"shift_{SUFFIX[kind]}": float(np.mean([one.rise for one in found[0][kind]])) for kind in KINDS}
     intervals = {f"iia{suffix}": each for suffix, each in iias([found[0]]).items()}
-    intervals["preference"] = share_by_pairs([float(one > 0) for one in apart], articles)
+    intervals["preference"] = share_by_pairs([won(one) for one in apart], articles)
     intervals["gap"] = mean_by_pairs(apart, articles, articles)
     intervals["gap_train"] = mean_by_pairs(*trained, trained[1])
     intervals |= calibration(found, gap) | necessity(world, layer, basis)

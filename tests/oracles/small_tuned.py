@@ -16,7 +16,7 @@ import interp
 from tests.oracles.dyads import error_by_pairs, mean_by_pairs
 from tests.oracles.evidence import Interval, controls, evidence
 from tests.oracles.small_sweep import attributed_articles, attributions, loss, of_attributions, resampled
-from tests.oracles.world import SOURCE_DRAWS, World, clean, draw_sources, exchange, gaps
+from tests.oracles.world import SOURCE_DRAWS, World, clean, draw_sources, exchange, gaps, won
 from tests.oracles.world import embed as embed_at
 
 AMONG = 64  # candidates of retrieval
@@ -67,7 +67,7 @@ def load_tuned(base: World, folder: Path) -> World:
 
 def preferred(world: World, split: str) -> list[float]:
     """For each pair of a split 1 if the description scores higher."""
-    return [float(gap > 0) for gap in gaps(world, split, world.clip.depth("text"))]
+    return [won(gap) for gap in gaps(world, split, world.clip.depth("text"))]
 
 
 def mean_loss(world: World, layer: int, basis: torch.Tensor, seed: int) -> float:

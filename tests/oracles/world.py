@@ -142,6 +142,11 @@ class Done(NamedTuple):
     rise: float
 
 
+def won(difference: float) -> float:
+    """Return 1 for a score that is the higher one, 0 for the lower one, 1/2 if rounding in float32 may decide."""
+    return 0.5 if abs(difference) < 1e-6 else float(difference > 0)
+
+
 Interventions = Mapping[str, list[Done]]  # by the kind of the base
 
 
@@ -165,7 +170,7 @@ def interventions(
             after = changed_scores(world, split, kind, layer, basis, source, rows, within=within).tolist()
             for i in rows:
                 rise = after[i] - before[i]
-                hit = 0.5 if rise == 0 else float(SIGN[kind] * rise > 0)
+                hit = won(SIGN[kind] * rise)
                 done.append(Done(articles[i], articles[source[i]], hit, rise))
     return out
 

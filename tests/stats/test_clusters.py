@@ -77,11 +77,8 @@ def test_of_clusters_of_even_size_the_error_is_that_of_statsmodels(seed: int):
     clusters = np.repeat(np.arange(12), 9)
     values = rng.normal(size=12)[clusters] + rng.normal(size=len(clusters))
     fit = OLS(values, np.ones(len(values))).fit()
-    agree(
-        "clusters",
-        stats.standard_error(values, clusters) ** 2,
-        cov_cluster(fit, clusters, use_correction=False).item() * 12 / 11,
-    )
+    theirs = cov_cluster(fit, clusters, use_correction=False).item() * 12 / 11
+    agree("clusters", stats.standard_error(values, clusters) ** 2, theirs)
     interval, reach = stats.clustered_mean(values, clusters), scipy_stats.t(11).ppf(0.975)
     near = min(interval.value - interval.low, interval.high - interval.value)
     assert near == pytest.approx(reach * stats.standard_error(values, clusters), abs=1e-10)

@@ -747,7 +747,7 @@ def test_a_base_that_has_no_tokenizer_of_its_own(model: str, ratings: Path, tmp_
 
 def some_pairs(n: int, splits: tuple[str, ...], seed: int = 0) -> list[Pair]:
     one, other = random_texts(n, seed), random_texts(n, seed + 100)
-    return [Pair(str(i), one[i], other[i], splits[i % len(splits)], f"group {i // 6}") for i in range(n)]
+    return [Pair(str(i), one[i], other[i], splits[i % len(splits)], f"group {i // 3}") for i in range(n)]
 
 
 @pytest.mark.parametrize("splits", [("test",), ("val", "test"), ("val", "test", "train")])
@@ -755,7 +755,7 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
     pairs = some_pairs(31, splits)
     pairs[4] = replace(pairs[4], negative=pairs[4].positive)  # neither is longer
     descriptions, captions = np.random.default_rng(0).normal(size=(2, 31)).round(1)
-    captions[5] = descriptions[5]  # a tie is no preference
+    captions[5] = descriptions[5]  # a tie counts half
     captions[6], captions[7] = descriptions[6] - 0.1, descriptions[7] + 0.1
     found = by_key(preferences(pairs, PAPER, descriptions, captions))
     names = [*splits, "all"] if len(splits) > 1 else list(splits)
@@ -770,7 +770,7 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
                 kinds += [", description longer"] if len(pair.positive) > len(pair.negative) else []
                 kinds += [", caption longer"] if len(pair.negative) > len(pair.positive) else []
                 for kind in kinds:
-                    counts[kind].append(float(description > caption))
+                    counts[kind].append(float(description > caption) + 0.5 * float(description == caption))
                     groups[kind].append(pair.group)
                 sums = [sums[0] + description, sums[1] + caption]
         for kind, hits in counts.items():
@@ -792,11 +792,11 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
         assert alone["concadia", "all", measure] == replace(known, of="all")
 
 
-def test_a_tie_is_no_preference():
+def test_a_tie_counts_half():
     pairs = some_pairs(30, ("test",))
     ties = by_key(preferences(pairs, PAPER, np.ones(30), np.ones(30)))["concadia", "test", "preference"]
-    wins = by_key(preferences(pairs, PAPER, np.ones(30) + 1e-6, np.ones(30)))["concadia", "test", "preference"]
-    assert (ties.value, ties.low) == (0.0, 0.0)
+    wins = by_key(preferences(pairs, PAPER, np.ones(30) + 1.1e-6, np.ones(30)))["concadia", "test", "preference"]
+    assert (ties.value, ties.low + ties.high) == (0.5, pytest.approx(1.0))
     assert (wins.value, wins.high) == (1.0, 1.0)
 
 
@@ -935,9 +935,10 @@ def test_rated_texts_are_scored_with_their_image(small: Clip, ratings: Path):
 
 def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
     rated = load_blv(ratings)
+    texts = [replace(text, image=f"image {number % 9}") for number, text in enumerate(rated.texts)]
     rated = RatedTexts(
         rated.name,
-        (*rated.texts[:-1], replace(rated.texts[-1], ratings={**rated.texts[-1].ratings, "overall": float("nan")})),
+        (*texts[:-1], replace(texts[-1], ratings={**texts[-1].ratings, "overall": float("nan")})),
         rated.open_image,
         rated.image_key,
     )
