@@ -160,7 +160,7 @@ def _may_be_zero(denominator: Estimate, values: NDArray[np.float64]) -> bool:
 
 def _fieller(top: float, bottom: float, v: NDArray[np.float64], reaches: tuple[float, float]) -> tuple[float, float]:
     """Return the ends of the θ around top / bottom with (top − θ bottom)² ≤ t² · variance(θ), with a t for either side
-    of the difference; NaN if there is no end on a side."""
+    of the difference; NaN if by either t the bottom may be 0."""
     below, above = reaches if bottom > 0 else reaches[::-1]
     ends = []
     for t, side in ((below, -1), (above, 1)):

@@ -157,6 +157,8 @@ def ratio_by_pairs(
         return value, math.nan, math.nan
     spread, variance = estimate_by_pairs((x - value * y).tolist(), bases, sources)
     below, above = reaches(spread)
+    if abs(y.mean()) <= max(below, above) * math.sqrt(max(variance(y), 0.0)):
+        return value, math.nan, math.nan
 
     def holds(theta: float) -> bool:
         left = x - theta * y
@@ -209,6 +211,8 @@ def ratio_to_by_pairs(top: Sequence[float], by: Other, bases: Sequence[Any], sou
         return value, math.nan, math.nan
     spread, _ = estimate_by_pairs(top, bases, sources)
     below, above = reaches(sum_of(spread, by.spread, -value))
+    if abs(by.mean) <= max(below, above) * math.sqrt(by.spread.variance):
+        return value, math.nan, math.nan
 
     def holds(theta: float) -> bool:
         left = mean - theta * by.mean
