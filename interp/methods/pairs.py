@@ -19,7 +19,7 @@ from interp.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
 
 Sources = Literal["random", "paired"]
 Swap = Callable[[Streams, Streams], Streams]
-RIDGE = 0.01  # of the geometric mean of the eigenvalues of a covariance, added to each
+RIDGE = 0.1  # of the geometric mean of the eigenvalues of a covariance, added to each
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ from interp.methods.pairs import PairRun, PairsAtSite, Sources, draw_sources
 from interp.tensors import Basis, Streams, Tensor
 
 STARTS = 2  # of each search
-ROUNDS = (1 / 3, 1.0)  # ends, as shares of `max_steps`
+ROUNDS = (0.4, 1.0)  # ends, as shares of `max_steps`
 FLOOR = 0.03  # of the learning rate, at the end of a round
 AGREEMENT = 0.01  # nats (of a calibrated search: of 1 - R²) by which the lowest losses of two starts may differ
 LEVEL = 0.15  # nats per radian that a gradient may have
@@ -54,7 +54,7 @@ class SearchConfig:
     sources: Sources = "random"
     lr: float = 3e-2
     batch_size: int = 64
-    max_steps: int = 360
+    max_steps: int = 400
     look_every: int = 20
     seed: int = 0
 

@@ -55,7 +55,7 @@ class SweepConfig(
         "all", "what a subspace is judged by: everything, or IIA alone, without any other subspace",
         choices=("all", "none"),
     )  # fmt: skip
-    max_steps: int = option(360, "most optimizer steps of a search")
+    max_steps: int = option(400, "most optimizer steps of a search")
     objective: str = option(
         TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
         "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "

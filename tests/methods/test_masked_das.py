@@ -102,7 +102,7 @@ def test_no_search_ends_before_its_schedule(planted: tuple[list[PairRun], Tensor
     monkeypatch.setattr(search_module, "LEVEL", 1e9)
     config = SearchConfig(max_steps=60, look_every=5)
     parts = [PairsAtSite(pairs, SITE) for pairs in planted[0][:2]]
-    assert das.fit(*parts, (8,), config)[0].facts["steps"] == 20
+    assert das.fit(*parts, (8,), config)[0].facts["steps"] == 24
     assert fit(*parts, (8,), config)[0].facts["steps"] == 60
 
 
