@@ -52,7 +52,9 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     lora_rank: int = option(16, "rank of the adapters; alpha is the same")
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
     lr: float = option(6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy")
-    rotation_lr: float = option(1e-2, "learning rate of the rotation (Adam)")
+    rotation_lr: float = option(
+        3e-2, "first learning rate of the rotation (Adam), which falls to 3 % of it; in whitened coordinates"
+    )
     batch_size: int = option(
         64, "rows of an optimizer step, over all processes: interventions, or texts; each pair gives two"
     )

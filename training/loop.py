@@ -23,7 +23,7 @@ from interp.methods.convergence import MOST_PAIRS, slopes
 from interp.methods.losses import counterfactual_loss, iit_das_loss
 from interp.methods.outcomes import align
 from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
-from interp.methods.search import LEVEL
+from interp.methods.search import FLOOR, LEVEL
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from interp.stats import preference
@@ -116,6 +116,8 @@ def train(
         epoch, place = divmod(progress.step, order.per_epoch)
         if place == 0 or not batches:
             batches = order.epoch(epoch)
+        if learner.free is not None and config.preset != "paper":  # the authors' rate stays as it is
+            optimizer.param_groups[-1]["lr"] = config.rotation_lr * (1 - (1 - FLOOR) * progress.step / steps)
         loss = _step(task, shared, stepper, accelerator, batches[place], progress.step)
         if not math.isfinite(loss):
             raise UserError(
