@@ -161,7 +161,7 @@ def _necessary(of: Judged) -> Answer:
             conditions[f"less left than with {one.title}, by"] = less, of.text(key)
     answer = _given(of, _all([each for each, _ in conditions.values()]))
     against = {name: text for name, (each, text) in conditions.items() if each != "yes"}
-    shown = {name: text for name, (_, text) in list(conditions.items())[:2]} | against
+    shown = against or {name: text for name, (_, text) in list(conditions.items())[:2]}
     said = "; ".join(f"{name} {text}" for name, text in shown.items())
     return Answer(
         "necessary", rule, answer, f"{said}; neutral preference {of.text('neutral_preference', '.1f', 100)} %"
