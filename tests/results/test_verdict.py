@@ -176,8 +176,10 @@ BOUNDS = st.floats(-3, 3).flatmap(lambda low: st.floats(low, 4).map(lambda high:
 def test_a_narrower_interval_never_turns_an_answer_round(
     intervals: dict[str, tuple[float, float]], key: str, narrow: tuple[float, float]
 ):
-    """It can only tell where before it could not; all answers but those of retrieval, of rivals that may do as well, and
-    of a shift that may be as good as none, which count against alone."""
+    """It can only tell where before it could not.
+
+    Answers about retrieval, rivals that may do as well and a shift that may be as good as none count against alone.
+    """
     low, high = intervals[key]
     inside = max(low, min(narrow[0], high)), min(high, max(narrow[1], low))
     before, after = answers(intervals), answers(intervals | {key: inside})

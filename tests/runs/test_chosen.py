@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.run_folders import a_run, rewrite
 
 CHOSEN = Chosen(
     Place(8, 16, 0), {1: 0.7, 2: 0.25}, 0.125, Estimate(0.6, 9, 0.4, 0.8), Estimate(0.5, 9, 0.3, 0.7),
-    {1: [10.0, 45.0], 2: [60.0]},
+    False, {1: [10.0, 45.0], 2: [60.0]},
 )  # fmt: skip
 
 
@@ -24,14 +23,6 @@ def test_what_is_kept_is_read(tmp_path: Path):
     assert read_chosen(folder) is None
     keep_chosen(folder, CHOSEN)
     assert read_chosen(folder) == CHOSEN
-
-
-def test_a_run_of_an_earlier_version_has_no_angles(tmp_path: Path):
-    keep_chosen(a_run(tmp_path), CHOSEN)
-    content = json.loads((tmp_path / FILE).read_text())
-    del content["angles"]
-    rewrite(tmp_path / FILE, content)
-    assert read_chosen(a_run(tmp_path)) == replace(CHOSEN, angles={})
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
