@@ -1,14 +1,17 @@
-"""What is measured of a subspace, one swap and one pair of numbers after another: the oracle of `interp.evidence`."""
+"""All measures of a subspace, one swap and one pair of numbers after another: the oracle of `interp.evidence`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from interp.evidence.traits import traits_of
 from tests.oracles.dyads import (
     Other,
     mean_by_pairs,
@@ -18,6 +21,7 @@ from tests.oracles.dyads import (
     ratio_to_by_pairs,
     share_by_pairs,
 )
+from tests.oracles.necessity import necessity, retrieved
 from tests.oracles.world import (
     KINDS,
     OTHER,
@@ -32,13 +36,14 @@ from tests.oracles.world import (
     exchange,
     gaps,
     interventions,
+    kind_means,
     random_subspace,
     score,
     won,
 )
 
 Interval = tuple[float, float, float]  # value, low, high
-AMONG, RANDOM_SUBSPACES = 64, 20
+RANDOM_SUBSPACES = 20
 
 
 def control_seeds(seed: int) -> list[int]:
@@ -50,12 +55,6 @@ def control_seeds(seed: int) -> list[int]:
 def principal_components(streams: Tensor, size: int) -> Tensor:
     """The first right singular vectors of centred streams."""
     return torch.linalg.svd(streams - streams.mean(0))[2][:size].T
-
-
-def kind_means(world: World, layer: int) -> tuple[Tensor, Tensor]:
-    """The mean streams of the descriptions and of the captions of train."""
-    described, captioned = (clean(world, "train", kind, layer)[1] for kind in ("description", "caption"))
-    return described.mean(0), captioned.mean(0)
 
 
 def mean_gradient(world: World, layer: int) -> Tensor:
@@ -113,11 +112,27 @@ Swapped = tuple[Interventions, Interventions]  # across kinds, and within them
 
 
 def swapped(world: World, layer: int, basis: Tensor, seed: int, draws: int) -> Swapped:
-    """Interventions on the test pairs across kinds, and within them with the same sources."""
+    """Return interventions on the test pairs across kinds, and within them with the same sources."""
     across, within = (
         interventions(world, "test", layer, basis, seed, draws=draws, within=within) for within in (False, True)
     )
     return across, within
+
+
+def own_errors(world: World, layer: int, basis: Tensor, seed: int) -> list[float]:
+    """Return the squared error of each test pair by its own gap.
+
+    A text should move by the gap with Z of the other text of its pair, and not at all with Z of another text of its
+    own kind.
+    """
+    paired = interventions(world, "test", layer, basis, None)
+    within = interventions(world, "test", layer, basis, seed, draws=1, within=True)
+    out = []
+    for i, gap in enumerate(gaps(world, "test", layer)):
+        crossed = [(paired[kind][i].rise - sign * gap) ** 2 for kind, sign in SIGN.items()]
+        alike = [within[kind][i].rise ** 2 for kind in KINDS]
+        out.append(sum(crossed) / 2 + sum(alike) / 2)
+    return out
 
 
 def errors(found: Swapped, gap: float) -> list[float]:
@@ -127,47 +142,25 @@ def errors(found: Swapped, gap: float) -> list[float]:
 
 
 def less_than_one(lost: Interval) -> Interval:
-    """1 - x for an x with an interval."""
+    """Return 1 - x for an x with an interval."""
     value, low, high = lost
     return 1 - value, 1 - high, 1 - low
 
 
-def r2(lost: Callable[[float], Sequence[float]], found: Swapped, gap: Other) -> Interval:
-    """R², of the errors of swaps across kinds and within them, given the gap."""
-    units = [*found[0]["caption"], *found[1]["caption"]]
-    return less_than_one(mean_to_by_pairs(lost, gap, *clusters(units)))
-
-
 def calibration(found: Swapped, gap: Other) -> dict[str, Interval]:
-    """Rises over the gap in the train pairs, and R²."""
+    """Return rises over the gap in the train pairs, and R² of this gap."""
     out = {}
     for kind, short in SUFFIX.items():
         rises = [SIGN[kind] * done.rise for done in found[0][kind]]
         out[f"ratio_{short}"] = ratio_to_by_pairs(rises, gap, *clusters(found[0][kind]))
-    return out | {"r2": r2(lambda g: errors(found, g), found, gap)}
-
-
-def necessity(world: World, layer: int, basis: Tensor) -> dict[str, Interval]:
-    """Preference and gap when Z of all texts is half way between the means of the kinds."""
-    described, captioned = kind_means(world, layer)
-    neutral, articles, scores = (described + captioned) / 2, world.all("test", "group"), {}
-    for kind in KINDS:
-        change = exchange(basis, neutral)
-        scores[kind] = score(world, world.all("test", kind), world.images["test"], layer, change)[0].tolist()
-    left = [a - b for a, b in zip(scores["description"], scores["caption"], strict=True)]
-    return {
-        "neutral_preference": share_by_pairs([won(one) for one in left], articles, articles),
-        "neutral_gap": mean_by_pairs(left, articles, articles),
-        "gap_left": ratio_by_pairs(left, gaps(world, "test", layer), articles, articles),
-    }
+    units = clusters([*found[0]["caption"], *found[1]["caption"]])
+    return out | {"r2": less_than_one(mean_to_by_pairs(lambda g: errors(found, g), gap, *units))}
 
 
 def specificity(world: World, layer: int, basis: Tensor, seed: int) -> dict[str, Interval]:
-    """What a swap does to scores with all other images, and to retrieval of the own one."""
+    """Return the rise with all other images over that with the own image, and retrieval that a swap loses."""
     articles, images = world.all("test", "group"), world.images["test"]
     source, n = draw_sources(articles, torch.Generator().manual_seed(seed)), len(articles)
-    order = np.random.default_rng(0).permutation(n).tolist()
-    sets = [order[start : start + AMONG] for start in range(0, n, AMONG)]
     own, elsewhere, lost = [], [], []
     for kind in KINDS:
         given, texts = clean(world, "test", OTHER[kind], layer)[1][source], world.all("test", kind)
@@ -176,9 +169,7 @@ def specificity(world: World, layer: int, basis: Tensor, seed: int) -> dict[str,
             rises = [SIGN[kind] * float((after[i] - before[i]) @ image) for image in images]
             own.append(rises[i])
             elsewhere.append(sum(rises[j] for j in range(n) if j != i) / (n - 1))
-            (some,) = (one for one in sets if i in one)
-            right = [all(text[i] @ images[i] > text[i] @ images[j] for j in some if j != i) for text in (before, after)]
-            lost.append(float(right[0]) - float(right[1]))
+        lost += [a - b for a, b in zip(retrieved(before, images), retrieved(after, images), strict=True)]
     units = articles * 2, [articles[j] for j in source] * 2
     return {"elsewhere": ratio_by_pairs(elsewhere, own, *units), "swap_retrieval_lost": mean_by_pairs(lost, *units)}
 
@@ -221,62 +212,88 @@ def whole_stream(world: World, layer: int, width: int) -> dict[str, Interval]:
     return out | {f"iia_whole{suffix}": each for suffix, each in iias([found]).items()}
 
 
-def against(name: str, own: Swapped, others: Sequence[Swapped], gap: Other) -> dict[str, Interval]:
-    """IIA and R² of a control, and how much higher those of the own subspace are."""
-    units, across = clusters(own[0]["caption"]), [one[0] for one in others]
-    out = {f"iia_{name}{suffix}": each for suffix, each in iias(across).items()}
-    theirs = np.mean([hits(one) for one in across], axis=0)
-    out[f"iia_over_{name}"] = mean_by_pairs((np.array(hits(own[0])) - theirs).tolist(), *units)
+def traits_r2(world: World, within: Interventions) -> Interval:
+    """Return the part of the squared rises within kinds that differences of traits explain, by least squares."""
+    traits = {kind: traits_of(world.all("test", kind)) for kind in KINDS}
+    apart = [traits[kind][done.source_pair] - traits[kind][done.pair] for kind in KINDS for done in within[kind]]
+    rises = np.array([done.rise for kind in KINDS for done in within[kind]])
+    columns = np.array(apart)
+    residuals = rises - columns @ (np.linalg.pinv(columns) @ rises)
+    missed, squares = ((each.reshape(2, -1) ** 2).mean(0).tolist() for each in (residuals, rises))
+    return less_than_one(ratio_by_pairs(missed, squares, *clusters(within["caption"])))
 
-    def lost(g: float) -> list[float]:
-        return np.mean([errors(one, g) for one in others], axis=0).tolist()
 
-    def saved(g: float) -> list[float]:
-        return (np.array(lost(g)) - np.array(errors(own, g))).tolist()
+def equal_gap(world: World, layer: int) -> Interval:
+    """Return the mean gap of the test pairs whose texts have nearly the same number of words."""
+    lengths = [traits_of(world.all("test", kind))[:, 0] for kind in KINDS]
+    near = [abs(a - b) <= max(1.0, 0.1 * (a + b) / 2) for a, b in zip(*lengths, strict=True)]
+    own = [gap for gap, one in zip(gaps(world, "test", layer), near, strict=True) if one]
+    articles = [article for article, one in zip(world.all("test", "group"), near, strict=True) if one]
+    return mean_by_pairs(own, articles, articles) if own else (math.nan, math.nan, math.nan)
 
-    out[f"r2_{name}"] = r2(lost, own, gap)
-    twice = clusters([*own[0]["caption"], *own[1]["caption"]])
-    return out | {f"r2_over_{name}": mean_to_by_pairs(saved, gap, *twice)}
+
+@dataclass(frozen=True)
+class Measured:
+    """Outcomes of one subspace with the first source of each text: hits, and errors by the own gap of each pair."""
+
+    across: Interventions
+    own: list[float]
+
+
+def measured(world: World, layer: int, basis: Tensor, seed: int) -> Measured:
+    """Return the outcomes of a subspace by which it is compared with controls."""
+    across = interventions(world, "test", layer, basis, seed, draws=1)
+    return Measured(across, own_errors(world, layer, basis, seed))
+
+
+def against(name: str, own: Measured, others: Sequence[Measured], squares: Sequence[float]) -> dict[str, Interval]:
+    """Return IIA and R² of the own gaps of a control, and how much higher those of the own subspace are.
+
+    Args:
+        squares: squared gaps of the pairs.
+    """
+    units = clusters(own.across["caption"])
+    out = {f"iia_{name}{suffix}": each for suffix, each in iias([one.across for one in others]).items()}
+    theirs = np.mean([hits(one.across) for one in others], axis=0)
+    out[f"iia_over_{name}"] = mean_by_pairs((np.array(hits(own.across)) - theirs).tolist(), *units)
+    lost = np.mean([one.own for one in others], axis=0)
+    out[f"r2_own_{name}"] = less_than_one(ratio_by_pairs(lost.tolist(), squares, *units))
+    out[f"r2_own_over_{name}"] = ratio_by_pairs((lost - np.array(own.own)).tolist(), squares, *units)
+    return out
 
 
 def evidence(
     world: World, layer: int, basis: Tensor, others: Mapping[str, Sequence[Tensor]], seed: int
 ) -> tuple[dict[str, float], dict[str, Interval]]:
-    """All that is measured of a subspace beside controls: what has no interval, and what has one."""
+    """Return all measures of a subspace next to controls: those without an interval, and those with one."""
     found, trained = swapped(world, layer, basis, seed, 2), (gaps(world, "train", layer), world.all("train", "group"))
     gap = other(*trained)
     articles, apart = world.all("test", "group"), gaps(world, "test", layer)
     alike = [done.rise**2 for kind in KINDS for done in found[1][kind]]
+    middle = sum(apart) / len(apart)
     values = {"within_error": float(np.mean(alike)) / gap.mean**2}
+    values["gap_sd"] = math.sqrt(sum((one - middle) ** 2 for one in apart) / (len(apart) - 1))
     values |= {f"shift_{SUFFIX[kind]}": float(np.mean([one.rise for one in found[0][kind]])) for kind in KINDS}
     intervals = {f"iia{suffix}": each for suffix, each in iias([found[0]]).items()}
     intervals["preference"] = share_by_pairs([won(one) for one in apart], articles)
     intervals["gap"] = mean_by_pairs(apart, articles, articles)
     intervals["gap_train"] = mean_by_pairs(*trained, trained[1])
-    intervals |= calibration(found, gap) | necessity(world, layer, basis)
+    intervals |= calibration(found, gap) | necessity(world, layer, basis, others, found[1])
     intervals |= specificity(world, layer, basis, seed) | {"auc": auc(found)}
+    intervals["traits_r2"], intervals["equal_gap"] = traits_r2(world, found[1]), equal_gap(world, layer)
     intervals["single_share"], values["single_iia"] = single(world, layer, basis, seed)
     intervals |= whole_stream(world, layer, len(basis))
     nothing = interventions(world, "test", layer, basis[:, :0], seed, draws=1)
     intervals |= {f"iia_size0{suffix}": each for suffix, each in iias([nothing]).items()}
-    first = swapped(world, layer, basis, seed, 1)
+    first, squares = measured(world, layer, basis, seed), [one**2 for one in apart]
+    own = ratio_by_pairs(first.own, squares, *clusters(first.across["caption"]))
+    intervals["r2_own"] = less_than_one(own)
     for name, bases in others.items():
-        theirs = [swapped(world, layer, one, seed, 1) for one in bases]
-        intervals |= against(name, first, theirs, gap)
+        theirs = [measured(world, layer, one, seed) for one in bases]
+        intervals |= against(name, first, theirs, squares)
         if len(bases) > 1:
-            share, fit = (
-                [of(one) for one in (first, *theirs)] for of in (mean_hit, lambda one: -mean_error(one, gap.mean))
-            )
-            values[f"percentile_iia_{name}"] = float(np.mean(beyond(share[0], share[1:])))
-            values[f"percentile_r2_{name}"] = float(np.mean(beyond(fit[0], fit[1:])))
+            shares = [float(np.mean(hits(one.across))) for one in (first, *theirs)]
+            fits = [-float(np.mean(one.own)) for one in (first, *theirs)]
+            values[f"percentile_iia_{name}"] = float(np.mean(beyond(shares[0], shares[1:])))
+            values[f"percentile_r2_own_{name}"] = float(np.mean(beyond(fits[0], fits[1:])))
     return values, intervals
-
-
-def mean_hit(found: Swapped) -> float:
-    """IIA of both kinds together."""
-    return float(np.mean(hits(found[0])))
-
-
-def mean_error(found: Swapped, gap: float) -> float:
-    """1 - R²."""
-    return float(np.mean(errors(found, gap)))

@@ -22,13 +22,12 @@ from tests.oracles.dyads import error_by_pairs, mean_by_pairs, ratio_by_pairs
 from tests.oracles.evidence import clusters, controls, evidence, hits, iias
 from tests.oracles.norm_statistics import partial, relations
 from tests.oracles.plain_forward import percentiles
+from tests.oracles.small_search import Found, loss_on_val, search
 from tests.oracles.word_types import jackknife
-from tests.oracles.world import World, changed_scores, clean, draw_sources, interventions, random_subspace
+from tests.oracles.world import World, interventions
 
 NORMS, ROUTES = ("imageability", "concreteness"), ("through", "around", "full")
-TARGET = {"caption": 1, "description": 0}  # which of [base, counterfactual] must win, by the kind of the base
 RESAMPLES, RESAMPLING_SEED = 2000, 0
-RATE, BATCH, LOOK_EVERY, PATIENCE, LEAST_GAIN = 1e-2, 64, 20, 3, 5e-3
 
 
 def resampled(values: Sequence[float], articles: Sequence[str]) -> tuple[float, float, float]:
@@ -45,53 +44,6 @@ def iia_error(world: World, split: str, layer: int, basis: Tensor, seed: int) ->
     """The standard error of the IIA of both directions."""
     found = interventions(world, split, layer, basis, seed)
     return error_by_pairs(hits(found), *clusters(found["caption"]))
-
-
-def loss(world: World, split: str, layer: int, basis: Tensor, source: Sequence[int], rows: Sequence[int]) -> Tensor:
-    """Two-way cross-entropy over the logits [base, counterfactual], both directions half each."""
-    halves, factor = [], world.clip.model.logit_scale.exp()
-    for kind in ("caption", "description"):
-        after = changed_scores(world, split, kind, layer, basis, source, rows)
-        logits = factor * torch.stack([clean(world, split, kind, layer)[0][rows], after], dim=1)
-        halves.append(functional.cross_entropy(logits, torch.full((len(rows),), TARGET[kind])))
-    return (halves[0] + halves[1]) / 2
-
-
-def loss_on_val(world: World, layer: int, basis: Tensor, seed: int) -> float:
-    """The loss of all pairs of val, each with one source."""
-    source = draw_sources(world.all("val", "group"), torch.Generator().manual_seed(seed))
-    return float(loss(world, "val", layer, basis, source, range(len(source))))
-
-
-def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> tuple[Tensor, int]:
-    """Adam on a matrix whose columns QR makes orthonormal in each step, until looks at val have shown no gain.
-
-    Returns:
-        The basis with the lowest loss at a look, and the number of the last step.
-    """
-    n, generator = len(world.pairs["train"]), torch.Generator().manual_seed(seed)
-    best = random_subspace(clean(world, "train", "caption", layer)[1].shape[1], size, seed)
-    free = best.clone().requires_grad_()
-    optimizer = torch.optim.Adam([free], lr=RATE)
-    batches: list[list[int]] = []
-    lowest = counted = float("inf")
-    without_gain = 0
-    for step in range(1, max_steps + 1):
-        if not batches:  # a new pass over the pairs, with new sources
-            source = draw_sources(world.all("train", "group"), generator)
-            order = torch.randperm(n, generator=generator).tolist()
-            batches = [order[start : start + BATCH] for start in range(0, n, BATCH)]
-        optimizer.zero_grad()
-        loss(world, "train", layer, torch.linalg.qr(free)[0], source, batches.pop(0)).backward()
-        optimizer.step()
-        if step % LOOK_EVERY == 0 or step == max_steps:
-            basis = torch.linalg.qr(free.detach())[0]
-            now = loss_on_val(world, layer, basis, seed)
-            lowest, best = (now, basis) if now < lowest else (lowest, best)
-            counted, without_gain = (now, 0) if now < counted - LEAST_GAIN else (counted, without_gain + 1)
-        if without_gain == PATIENCE:
-            break
-    return best, step
 
 
 def is_content(word: str) -> bool:
@@ -303,18 +255,19 @@ def of_attributions(said: Sequence[Said], from_content: Sequence[Said], articles
 
 def measures(
     world: World, rotation: Path, layer: int, size: int, seed: int, *, max_steps: int, attributed: int, n_steps: int
-) -> tuple[dict[str, float], dict[str, dict[str, list[float]]], Tensor]:
-    """All that a sweep says of a cell, but for the time it took.
+) -> tuple[dict[str, float], dict[str, dict[str, list[float]]], Found]:
+    """Return all measures of a cell, but for the time it took.
 
     Args:
-        rotation: the file of what the sweep has found, which is what is measured.
+        rotation: file of the subspace that the sweep has found, which is measured.
 
     Returns:
-        The measures, all that each word adds where it occurs by route, and the basis that `search` finds.
+        The measures, all that each word adds where it occurs by route, and the outcome of `search`.
     """
     basis = interp.Rotation.load(rotation).basis.double()
     out = {"test_pairs": float(len(world.pairs["test"])), "directions": float(basis.shape[1])}
-    found, out["das_steps"] = search(world, layer, size, seed, max_steps)
+    found = search(world, layer, size, seed, max_steps)
+    out |= {"das_steps": float(found.steps), "converged": found.converged}
     out["das_val_loss"] = loss_on_val(world, layer, basis, seed)
     out["iia_val"] = iias([interventions(world, "val", layer, basis, seed)])[""][0]
     out["iia_val_se"] = iia_error(world, "val", layer, basis, seed)

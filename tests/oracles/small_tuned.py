@@ -15,7 +15,8 @@ from torch.nn import functional
 import interp
 from tests.oracles.dyads import error_by_pairs, mean_by_pairs
 from tests.oracles.evidence import Interval, controls, evidence
-from tests.oracles.small_sweep import attributed_articles, attributions, loss, of_attributions, resampled
+from tests.oracles.small_search import loss
+from tests.oracles.small_sweep import attributed_articles, attributions, of_attributions, resampled
 from tests.oracles.world import SOURCE_DRAWS, World, clean, draw_sources, exchange, gaps, won
 from tests.oracles.world import embed as embed_at
 
@@ -26,15 +27,16 @@ PROMPT_DRAWS = 8  # of the pairs that prompts of zero-shot classification take Z
 def tuned_measures(
     base: World, folder: Path, data: str, layer: int, seed: int, *, classes: Path, attributed: int, n_steps: int
 ) -> dict[str, float]:
-    """All that a sweep says of the model in a run folder.
+    """Return all measures of the model in a run folder.
 
     Args:
         base: the model that was fine-tuned.
         classes: a folder of images for each class, by which transfer is measured.
     """
     world = load_tuned(base, folder)
-    basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
-    out = {"val_loss": mean_loss(world, layer, basis, seed)}
+    rotation = interp.Rotation.load(folder / "rotation.safetensors")
+    basis = rotation.basis.double()
+    out = {"val_loss": mean_loss(world, layer, basis, seed), "converged": float(rotation.facts["converged"])}
     values, shares = evidence(world, layer, basis, controls(world, layer, basis.shape[1], seed), seed)
     out |= values
     hits = preferred(world, "val")

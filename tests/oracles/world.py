@@ -84,6 +84,12 @@ def clean(world: World, split: str, kind: str, layer: int) -> tuple[Tensor, Tens
     return score(world, world.all(split, kind), world.images[split], layer)
 
 
+def kind_means(world: World, layer: int) -> tuple[Tensor, Tensor]:
+    """Return the mean streams of the descriptions and of the captions of train."""
+    described, captioned = (clean(world, "train", kind, layer)[1] for kind in ("description", "caption"))
+    return described.mean(0), captioned.mean(0)
+
+
 def gaps(world: World, split: str, layer: int) -> list[float]:
     """Of each pair the score of its description minus that of its caption."""
     described, captioned = (clean(world, split, kind, layer)[0] for kind in ("description", "caption"))
@@ -134,12 +140,21 @@ def draw_sources(articles: Sequence[str], generator: torch.Generator) -> list[in
 
 
 class Done(NamedTuple):
-    """One intervention: the articles of base and source, 1 for a hit, and by how much the score moves."""
+    """Outcome of one intervention.
+
+    Attributes:
+        base, source: articles.
+        hit: 1 for a hit.
+        rise: change of the score.
+        pair, source_pair: numbers in the split.
+    """
 
     base: str
     source: str
     hit: float
     rise: float
+    pair: int
+    source_pair: int
 
 
 def won(difference: float) -> float:
@@ -171,7 +186,7 @@ def interventions(
             for i in rows:
                 rise = after[i] - before[i]
                 hit = won(SIGN[kind] * rise)
-                done.append(Done(articles[i], articles[source[i]], hit, rise))
+                done.append(Done(articles[i], articles[source[i]], hit, rise, i, source[i]))
     return out
 
 

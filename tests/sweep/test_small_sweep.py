@@ -38,7 +38,7 @@ CHECKED = ((2, 6, 1), pytest.param(4, 2, 0, marks=pytest.mark.thorough))  # laye
 # losses of scores, attributions and their correlations came out less than 1e-6 apart.
 SHARES = (
     "iia", "preference", "n_", "das_steps", "test_pairs", "directions", "neutral_preference", "swap_retrieval", "auc",
-    "single_iia", "percentile",
+    "single_iia", "percentile", "converged",
 )  # fmt: skip
 EXACT, ROUNDED = 1e-9, 1e-5
 # What is said in units of the gap, here 0.04, or of a shift has the rounding of scores divided by it.
@@ -154,7 +154,7 @@ def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: Wo
             close(mean, sum(values) / len(values), f"{word}, {route}", ROUNDED)
             assert count == len(values)
     basis = interp.Rotation.load(file).basis.double()
-    outside = torch.linalg.svdvals(found - basis @ (basis.T @ found)).max()  # the sine of the largest principal angle
+    outside = torch.linalg.svdvals(found.basis - basis @ (basis.T @ found.basis)).max()  # the sine of the largest principal angle
     close(float(torch.rad2deg(torch.arcsin(outside))), 0.0, "degrees between two searches", LARGEST_ANGLE)
 
 
