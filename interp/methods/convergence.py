@@ -47,7 +47,8 @@ def _gradients(
     """Return the gradient of the mean loss by each subspace: of orthonormal columns in whitened coordinates, tangent to
     the subspace."""
     with torch.inference_mode(False), torch.enable_grad():
-        free = [basis.to(part.streams).requires_grad_() for basis in turned]
+        # Copies, even of the streams' own dtype: each half has its own gradients.
+        free = [basis.to(part.streams, copy=True).requires_grad_() for basis in turned]
         shape = whitening.to(part.streams)
         swaps = [lambda base, given, x=x: swap_span(base, given, shape @ x) for x in free]
         for rows in torch.arange(len(part)).split(256):
