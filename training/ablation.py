@@ -171,6 +171,7 @@ class FineTunedCells:
         able = self.tests.of(tuned)
         found = self._evidence(tuned, features, rotation, place, able)
         out = found.measures | on_val(tuned, features.split("val"))
+        out["converged"] = float(rotation.facts["converged"])
         out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
         attributed, points = test.take(self.attributed), self.config.n_steps
         again = test.take(self.attributed[CHECKED]), rotation, content_baselines
