@@ -157,8 +157,11 @@ def hits_of(images: Sequence[tuple[int, torch.Tensor]], texts: torch.Tensor) -> 
 
 
 def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -> list[str]:
-    """Names of measures that differ by more than the rounding of float32 explains; shares may not differ at all, and
-    what is said in units of the gap, or of a shift, has the rounding of scores divided by it."""
+    """Return names of measures that differ by more than the rounding of float32 explains.
+
+    Shares may not differ at all. A measure in units of the gap, or of a shift, has the rounding of scores divided by
+    this unit.
+    """
     exact = (
         "iia",
         "preference",
@@ -169,8 +172,9 @@ def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -
         "swap_transfer",
         "auc",
     )
-    exact += ("single_iia", "percentile", "attribution_points")
+    exact += ("single_iia", "percentile", "attribution_points", "retrieval_left", "converged")
     in_gaps, out = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere"), []
+    in_gaps += ("gap_kept_within", "left_below", "traits_r2")
     for key, value in wanted.items():
         name, found = key.removeprefix("tuned_"), got[key]
         tolerance = 1e-9 if name.startswith(exact) else 5e-5 + 5e-5 * abs(value) * name.startswith(in_gaps)
