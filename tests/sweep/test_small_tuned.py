@@ -26,7 +26,7 @@ from tests.oracles.plain_forward import random_clip
 from tests.oracles.small_sweep import ROUTES, attributions, by_type
 from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.oracles.world import load_world
-from tests.sweep.test_small_sweep import write_concadia
+from tests.sweep.test_small_sweep import MODEL_SEED, prefer_descriptions, write_concadia
 from training import ablation, evaluate
 from training.evaluation.aligned import CONTROLS
 
@@ -53,8 +53,10 @@ class Tuned:
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """The authors' rates would hardly move the model in a few steps, so here they are higher."""
     root, rng = tmp_path_factory.mktemp("small-tuned"), np.random.default_rng(0)
-    model, data, folder = str(random_clip(root / "model")), f"concadia:{root / 'concadia'}", root / "run"
+    model, data = str(random_clip(root / "model", seed=MODEL_SEED)), f"concadia:{root / 'concadia'}"
+    folder = root / "run"
     write_concadia(root / "concadia")
+    prefer_descriptions(model, data)
     for name in ("star", "harbour", "circle"):
         for number in range(4):
             path = root / "classes" / name / f"{number}.png"
@@ -96,7 +98,7 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tune
     signed = "retrieval_rise_val", "retrieval_drop", "transfer_drop", "swap_transfer_lost"
     for name in (f"tuned_{key}" for key in signed):
         # so that a sign that is turned is seen
-        assert any(cell["measures"][name] != 0 for cell in tuned.cells.values())
+        assert any(cell["measures"][name] != 0 for cell in tuned.cells.values()), name
 
 
 @pytest.fixture
