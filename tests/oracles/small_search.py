@@ -98,6 +98,7 @@ class Found:
         converged: 1 if the search has converged, else 0.
         starts: lowest loss of each start.
         gradient: length of the gradient where the better start came to rest.
+        looks: loss of the better start at each look.
     """
 
     basis: Tensor
@@ -105,6 +106,7 @@ class Found:
     converged: float
     starts: Sequence[float]
     gradient: float
+    looks: Sequence[float]
 
 
 def minibatches(articles: Sequence[str], seed: int) -> Iterator[tuple[list[int], list[int]]]:
@@ -123,7 +125,8 @@ def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> Fo
     seeds, width = [seed, int(np.random.SeedSequence([seed, 2]).generate_state(1)[0])], len(shape)
     if size in (0, width):
         basis = random_subspace(width, size, seed) if size else torch.zeros(width, 0, dtype=torch.float64)
-        return Found(basis, 0, 1.0, [loss_on_val(world, layer, basis, seed)], 0.0)
+        least = loss_on_val(world, layer, basis, seed)
+        return Found(basis, 0, 1.0, [least], 0.0, [least])
     starts = [Start(random_subspace(width, size, one).requires_grad_(), shape) for one in seeds]
     for start in starts:
         start.look(lambda basis: loss_on_val(world, layer, basis, seed))
@@ -149,4 +152,4 @@ def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> Fo
         if converged:
             break
     kept = better.bases[better.losses.index(min(better.losses))]
-    return Found(kept, step, float(converged), lowest, steepness)
+    return Found(kept, step, float(converged), lowest, steepness, better.losses)

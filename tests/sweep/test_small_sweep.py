@@ -28,7 +28,7 @@ from interp.methods.losses import iit_das_loss
 from interp.methods.pairs import PairsAtSite, pair_run
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip
-from tests.oracles.small_search import gradient, search, whitening
+from tests.oracles.small_search import Found, gradient, search, whitening
 from tests.oracles.small_sweep import measures
 from tests.oracles.world import KINDS, World, clean, load_world, random_subspace
 from tests.run_folders import rewrite
@@ -156,10 +156,26 @@ def close(got: float | None, wanted: float, name: str, tolerance: float, relativ
     assert_close(*pair, rtol=relative, atol=tolerance, equal_nan=True, msg=lambda said: f"{name}: {said}")
 
 
+def rotation_file(swept: Swept, layer: int, size: int, seed: int) -> Path:
+    """Return the file of the subspace of a cell."""
+    return swept.folder / "rotations" / f"layer{layer:02d}-size{size:03d}-seed{seed}.safetensors"
+
+
+def same_search(rotation: interp.Rotation, found: Found) -> None:
+    """Assert that two searches took one way, and kept one subspace."""
+    facts, basis = rotation.facts, rotation.basis.double()
+    assert (facts["steps"], facts["converged"]) == (found.steps, bool(found.converged))
+    assert_close(facts["starts"], found.starts, rtol=0, atol=ROUNDED)
+    assert_close([loss for _, loss, _ in facts["history"]], found.looks, rtol=0, atol=ROUNDED)
+    close(facts["gradient"], found.gradient, "gradient", ROUNDED)
+    outside = torch.linalg.svdvals(found.basis - basis @ (basis.T @ found.basis)).max()  # sine of the largest angle
+    close(float(torch.rad2deg(torch.arcsin(outside))), 0.0, "degrees between two searches", LARGEST_ANGLE)
+
+
 @pytest.mark.parametrize(("layer", "size", "seed"), CHECKED)
 def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: World, layer: int, size: int, seed: int):
     cell = swept.cells[layer, size, seed]
-    file = swept.folder / "rotations" / f"layer{layer:02d}-size{size:03d}-seed{seed}.safetensors"
+    file = rotation_file(swept, layer, size, seed)
     wanted, said, found = measures(
         world, file, layer, size, seed, max_steps=MAX_STEPS, attributed=ATTRIBUTED, n_steps=N_STEPS
     )
@@ -191,22 +207,15 @@ def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: Wo
             mean, count = cell["words"][route][word]
             close(mean, sum(values) / len(values), f"{word}, {route}", ROUNDED)
             assert count == len(values)
-    rotation = interp.Rotation.load(file)
-    assert_close(rotation.facts["starts"], found.starts, rtol=0, atol=ROUNDED)
-    close(rotation.facts["gradient"], found.gradient, "gradient", ROUNDED)
-    basis = rotation.basis.double()
-    outside = torch.linalg.svdvals(
-        found.basis - basis @ (basis.T @ found.basis)
-    ).max()  # the sine of the largest principal angle
-    close(float(torch.rad2deg(torch.arcsin(outside))), 0.0, "degrees between two searches", LARGEST_ANGLE)
+    same_search(interp.Rotation.load(file), found)
 
 
 def test_searches_end_where_the_oracle_does(swept: Swept, world: World):
     """Some cells converge and others do not; in the default run `CHECKED` has a cell of one kind alone."""
     outcomes = set()
     for here in ((2, 2, 0), (4, 2, 0), (4, 2, 1)):
-        measures, found = swept.cells[here]["measures"], search(world, *here, MAX_STEPS)
-        assert (measures["das_steps"], measures["converged"]) == (found.steps, found.converged)
+        found = search(world, *here, MAX_STEPS)
+        same_search(interp.Rotation.load(rotation_file(swept, *here)), found)
         outcomes.add(found.converged)
     assert outcomes == {0.0, 1.0}
 
