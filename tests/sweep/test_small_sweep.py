@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, zip_longest
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,18 @@ from torch.testing import assert_close
 import interp
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.sites import Site
+from interp.data.contrast import PAPER
+from interp.evidence.gather import Interventions as Swaps
+from interp.evidence.gather import gather
 from interp.methods.convergence import slopes
 from interp.methods.losses import iit_das_loss
 from interp.methods.pairs import PairsAtSite, pair_run
 from tests.agreement import agree
+from tests.oracles.necessity import necessity
 from tests.oracles.plain_forward import random_clip
 from tests.oracles.small_search import Found, gradient, search, whitening
 from tests.oracles.small_sweep import measures
-from tests.oracles.world import KINDS, World, clean, load_world, random_subspace
+from tests.oracles.world import KINDS, World, clean, interventions, load_world, random_subspace
 from tests.run_folders import rewrite
 
 pytestmark = pytest.mark.slow
@@ -220,13 +224,40 @@ def test_searches_end_where_the_oracle_does(swept: Swept, world: World):
     assert outcomes == {0.0, 1.0}
 
 
+def part_of(world: World, split: str, layer: int) -> PairsAtSite:
+    """Return the pairs of a split at a site, in float64."""
+    pairs = EmbeddedPairs(tuple(world.pairs[split]), world.images[split])
+    return PairsAtSite(pair_run(world.clip, pairs, [layer]), Site("text", layer))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool, seed: int):
+    """With the kinds exchanged, gaps are negative with a neutral Z too, and count with the other sign."""
+    layer, size = 4, 4
+    if mirrored:
+        pairs = {
+            split: [replace(pair, positive=pair.negative, negative=pair.positive) for pair in some]
+            for split, some in world.pairs.items()
+        }
+        world = World(world.clip, pairs, world.images)
+    basis = random_subspace(24, size, seed)
+    others = {name: [random_subspace(24, size, 10 + n) for n in range(3)] for name in ("random", "pca")}
+    train, test = part_of(world, "train", layer), part_of(world, "test", layer)
+    ours = gather(train, test, basis, others, Swaps("random", seed), PAPER).measures
+    within = interventions(world, "test", layer, basis, seed, within=True)
+    for name, ends in necessity(world, layer, basis, others, within).items():
+        for end, value in zip(("", "_low", "_high"), ends, strict=True):
+            close(ours[f"{name}{end}"], value, f"{name}{end}", 1e-9, 1e-9)
+    assert (ours["neutral_gap"] < 0) == mirrored
+
+
 @pytest.mark.parametrize("size", [1, 6])
 def test_gradients_of_searches_are_those_of_plain_forward_passes(world: World, size: int):
     """At the ends of these searches the estimate is 0, as it is at most ends; elsewhere it is not."""
     layer, seed = 4, 3
     streams = torch.cat([clean(world, "train", kind, layer)[1] for kind in KINDS])
-    pairs = EmbeddedPairs(tuple(world.pairs["train"]), world.images["train"])
-    part = PairsAtSite(pair_run(world.clip, pairs, [layer]), Site("text", layer))
+    part = part_of(world, "train", layer)
     shape = whitening(streams)
     assert_close(part.whitening, shape)
     bases = [random_subspace(streams.shape[1], size, number) for number in range(4)]
