@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from interp.evidence.calibration import moves_nothing
 from interp.evidence.specificity import retrieval_hits
 from interp.interventions.rotation import swap
 from interp.methods.outcomes import Outcomes
@@ -100,6 +101,8 @@ def kept_within(within: Outcomes) -> Estimate:
     Args:
         within: outcomes of swaps within a kind.
     """
+    if moves_nothing(within):
+        return Estimate(1.0, within.pairs, 1.0, 1.0)
     draws = len(within.groups) // within.pairs
     gaps = np.tile(within.gaps().astype(np.float64), draws)
     return ratio(gaps + within.moves("down") - within.moves("up"), gaps, within.groups, within.source_groups)
