@@ -83,7 +83,7 @@ def train(
         UserError: the loss is not a number; the best weights so far are kept.
     """
     config, clip, folder = task.config, task.clip, task.folder
-    learner: Learner = Learner(clip, config.objective, config.layer, task.free, task.whitening, config.weight)
+    learner: Learner = Learner(clip, config.objective, config.layer, task.free, config.weight, task.whitening)
     weights = [p for name, p in learner.named_parameters() if p.requires_grad and name != "free"]
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:

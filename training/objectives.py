@@ -50,15 +50,16 @@ class Learner(nn.Module):
         clip: its parameters that require gradients are trained.
         layer: layer of the site in the text tower; without a rotation it does not matter.
         free: free d x k matrix V, float32; None for the behavioral objective.
-        whitening: fixed d x d matrix W; the span of W V is the subspace.
         weight: weight of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
+        whitening: fixed d x d matrix W; the span of W V is the subspace. By default V is in the stream's coordinates.
     """
 
     whitening: Tensor | None
 
     def __init__(
-        self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, whitening: Tensor | None, weight: float
-    ) -> None:
+        self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, weight: float,
+        whitening: Tensor | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.clip, self.objective, self.weight = clip, objective, weight
         self.layer = layer if free is not None else clip.depth("text")
@@ -72,9 +73,9 @@ class Learner(nn.Module):
         Raises:
             ValueError: the objective has no subspace.
         """
-        if self.free is None or self.whitening is None:
+        if self.free is None:
             raise ValueError(f"the objective {self.objective} has no subspace")
-        return unwhitened(self.whitening, self.free)
+        return self.free if self.whitening is None else unwhitened(self.whitening, self.free)
 
     def forward(
         self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Int[Tensor, " n"],

@@ -47,6 +47,12 @@ def embed(clip: Clip, text: str, site: Site, donor: str | None = None, basis: Te
         return functional.normalize(clip.model.get_text_features(input_ids=tokens.ids).pooler_output[0], dim=-1)
 
 
+def uneven(generator: torch.Generator) -> Tensor:
+    """Return coordinates of a search that stretch the stream."""
+    axes = random_basis(24, 24, generator).double()
+    return axes @ torch.diag(torch.logspace(-1, 1, 24, dtype=torch.float64)) @ axes.T
+
+
 def gram_schmidt(free: Tensor) -> Tensor:
     columns: list[Tensor] = []
     for column in free.T:
@@ -125,14 +131,16 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     texts = random_texts(2 * PAIRS, 5)
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     source, within = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 3, 0, 2])
-    learner = Learner(precise, "iit-das-calibrated", LAYER, random_basis(24, 5, generator).double(), 0.3)
+    learner = Learner(
+        precise, "iit-das-calibrated", LAYER, random_basis(24, 5, generator).double(), 0.3, uneven(generator)
+    )
     tokens = tokenize(precise, texts)
     weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     loss = learner(tokens.ids, tokens.eot, images, source, within)
     got = torch.autograd.grad(loss, list(weights.values()))
-    terms = calibration_by_the_book(precise, texts, images, source, within, learner.free)
+    terms = calibration_by_the_book(precise, texts, images, source, within, learner.span())
     assert all(float(term.detach()) > 1e-3 for term in terms.values())
-    parts = [by_the_book(precise, texts, images, source, learner.free, one) for one in ("behavioral", "iit-das")]
+    parts = [by_the_book(precise, texts, images, source, learner.span(), one) for one in ("behavioral", "iit-das")]
     expected_loss = sum(parts) + 0.3 * sum(terms.values())
     expected = torch.autograd.grad(expected_loss, list(weights.values()))
     agree("calibration", loss, expected_loss)
@@ -177,13 +185,13 @@ def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     source = torch.tensor([2, 0, 3, 1])
     free = random_basis(24, 5, generator).double() if objective != "behavioral" else None
-    learner = Learner(precise, objective, LAYER, free, 0.3)
+    learner = Learner(precise, objective, LAYER, free, 0.3, uneven(generator))
     tokens = tokenize(precise, texts)
     weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     assert len(weights) > 10
     loss = learner(tokens.ids, tokens.eot, images, source)
     got = torch.autograd.grad(loss, list(weights.values()))
-    start = learner.free if learner.free is not None else torch.eye(24, 5, dtype=torch.float64)
+    start = learner.span() if learner.free is not None else torch.eye(24, 5, dtype=torch.float64)
     expected_loss = by_the_book(precise, texts, images, source, start, objective)
     expected = torch.autograd.grad(expected_loss, list(weights.values()))
     agree("objectives", loss, expected_loss)
