@@ -127,7 +127,7 @@ def _calibrated(of: Judged) -> Answer:
     ratios = [f"ratio_{of.contrast.short(one)}" for one in DIRECTIONS]
     parts = [*(of.between(key, HALF, 1 + HALF) for key in ratios), _above_zero(of, "r2_own")]
     shifts = ", ".join(f"{of.contrast.arrow(one)} {of.text(key)}" for one, key in zip(DIRECTIONS, ratios, strict=True))
-    because = f"shift over gap {shifts}; R² {of.text('r2_own')} (mean gap {of.text('r2')})"
+    because = f"shift over gap {shifts}; R² {of.text('r2_own')}, of the mean gap {of.text('r2')}"
     return Answer("calibrated", rule, _given(of, _all(parts)), because)
 
 
@@ -226,7 +226,7 @@ def _identified(of: Judged) -> Answer:
     answer: Answered = "cannot tell" if not defined else "yes" if min(known.values()) > enough else "no"
     because = f"overlap with {said}; with a random subspace {of.chosen.chance:.2f}"
     if not of.chosen.converged:
-        because += "; a search with another seed did not converge"
+        because = f"another seed did not converge; {because}"
     return Answer("identified", rule, _found(of, answer), _noted(of, because))
 
 
@@ -241,7 +241,7 @@ def _length(of: Judged) -> Answer:
     parts = [of.between("traits_r2", -math.inf, HALF), of.between("equal_gap", 0, math.inf)]
     answer = _given(of, _all(parts))
     said = "goes along with length: " if answer == "no" else ""
-    said += f"words, names and frequency explain {of.text('traits_r2')} of what Z does within a kind"
+    said += f"words, names, frequency explain {of.text('traits_r2')} within a kind"
     return Answer("beyond length", rule, answer, f"{said}; gap at equal length {of.text('equal_gap', '+.3f')}")
 
 
@@ -251,7 +251,7 @@ def _found(of: Judged, answer: Answered) -> Answered:
 
 
 def _noted(of: Judged, because: str) -> str:
-    return because if of.converged else f"{because}; the search did not converge"
+    return because if of.converged else f"the search did not converge; {because}"
 
 
 def _angles(chosen: Chosen, seed: int) -> str:
