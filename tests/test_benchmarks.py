@@ -22,6 +22,7 @@ from benchmarks.whole_sweep import memory
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.data import load_pairs
+from interp.sweep.config import SweepConfig
 from tests.oracles.plain_forward import one_line
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,8 @@ def test_the_full_sweep_is_extrapolated_along_pairs_and_layers():
     assert noise.cell(6, 96_918, 300) == 3.1  # not less than what was measured
     hours = parts.hours(3600)
     assert hours["images"] == 0.5
-    assert hours["cells"] == pytest.approx(25 * 7 * seconds(9, 3600, 300) / 3600)  # the mean layer is the middle one
+    most = SweepConfig().max_steps
+    assert hours["cells"] == pytest.approx(25 * 7 * seconds(9, 3600, most) / 3600)  # the mean layer is the middle one
     assert hours["all"] == pytest.approx(sum(value for name, value in hours.items() if name != "all"))
 
 

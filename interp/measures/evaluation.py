@@ -31,7 +31,7 @@ def evaluation_schema(contrast: Contrast) -> Schema:
         shares += [f"iia {short}", f"iia, random subspace {short}"]
         scores.append(f"shift {short}")
     related = [f"pearson {route}{words}" for route in MEASURED for words in ("", ", content words")]
-    related += [f"{name} {route}" for route in MEASURED for name in ("spearman", "partial")]
+    related += [f"{name} {route}" for route in MEASURED for name in ("spearman", "partial", "disattenuated")]
     related.append("pearson of length")
     for method in ("pearson", "spearman"):
         related += [method, f"{method} given length", f"{method} more than the other"]

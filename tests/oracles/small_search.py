@@ -15,10 +15,10 @@ from tests.oracles.world import KINDS, World, changed_scores, clean, draw_source
 
 TARGET = {"caption": 1, "description": 0}  # which of [base, counterfactual] must win, by the kind of the base
 RATE, FALL, BATCH, LOOK_EVERY = 3e-2, 0.97, 64, 20
-RIDGE, MOST_PAIRS = 0.01, 1024
+RIDGE, MOST_PAIRS = 0.1, 1024
 # Ends of rounds as shares of all steps, nats between two starts, nats per radian. They are written again in
 # `interp.methods.search`, and a change there must be made here too.
-ROUNDS, AGREEMENT, LEVEL = (1 / 3, 1.0), 0.01, 0.15
+ROUNDS, AGREEMENT, LEVEL = (0.4, 1.0), 0.01, 0.15
 
 
 def loss(world: World, split: str, layer: int, basis: Tensor, source: Sequence[int], rows: Sequence[int]) -> Tensor:

@@ -118,7 +118,7 @@ def model(small: Clip) -> str:
 @pytest.fixture(scope="module")
 def lora(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An IIT-DAS run on 60 pairs of the toy world."""
-    return tune(model, tmp_path_factory.mktemp("lora") / "run", "--limit", "60")
+    return tune(model, tmp_path_factory.mktemp("lora") / "run", "--limit", "60", "--seed", "1")
 
 
 @pytest.fixture(scope="module")
@@ -240,11 +240,11 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     tuning = json.loads((lora / "manifest.json").read_text())
     assert manifest["settings"] == {
         "kind": "evaluation",
-        "version": 6,
+        "version": 7,
         "model": load_clip(str(lora), trust=True).fingerprint,
     }
     assert manifest["about"]["base"] == tuning["settings"]["base"]
-    assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 0)
+    assert (manifest["about"]["label"], manifest["about"]["seed"]) == ("IIT-DAS, LoRA", 1)
     assert manifest["arguments"]["n_steps"] == 3
     again = cli.parse(EvaluateConfig, "", "", "", shlex.split(manifest["command"])[3:])
     assert json.loads(json.dumps(asdict(again))) == manifest["arguments"]
