@@ -141,7 +141,7 @@ def _above_zero(of: Judged, key: str) -> Answered:
 def _necessary(of: Judged) -> Answer:
     rule = (
         "The preference is in Z, and little else is. Where Z of every text is set to one neutral value, less than "
-        "half is left of the gap and of the preference's excess over 50 %, in either sign, and more than half of "
+        "half is left of the gap, in either sign, and of the preference's excess over 50 %, but more than half of "
         "retrieval; with Z of other texts of the same kind more than half of the gap is left. The whole stream at the "
         "site holds the gap (R² above 1/2 where all of it is taken from the other text of the pair). A neutral value "
         "of Z leaves less of the gap than one of random subspaces, by a paired interval, and not surely more than one "
