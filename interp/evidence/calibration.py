@@ -8,7 +8,6 @@ a score by the gap of this very pair, so that a preference whose strength depend
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,10 +98,9 @@ class OwnErrors:
             return Estimate(0.0, len(self.errors), 0.0, 0.0)
         return ratio(self.errors, self.squares, self.groups, self.source_groups).complement()
 
-    def above(self, others: Sequence[OwnErrors]) -> Estimate:
-        """Return by how much R² exceeds the mean R² of other subspaces on the same pairs."""
-        saved = np.mean([other.errors for other in others], axis=0) - self.errors
-        return ratio(saved, self.squares, self.groups, self.source_groups)
+    def above(self, other: OwnErrors) -> Estimate:
+        """Return by how much R² exceeds that of another subspace, or the mean of several, on the same pairs."""
+        return ratio(other.errors - self.errors, self.squares, self.groups, self.source_groups)
 
 
 def own_errors(paired: Outcomes, within: Outcomes) -> OwnErrors:
