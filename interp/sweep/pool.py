@@ -87,8 +87,9 @@ def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator
         yield Pool(executor, context)
         executor.shutdown()
     except BaseException as error:
-        executor.shutdown(wait=False, cancel_futures=True)
         _end(context)
+        # wait for the executor's thread: Python 3.11 prints a traceback if it exits while the thread closes its pipe
+        executor.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise UserError(
                 "a process died, perhaps for want of memory; finished cells are kept: "
