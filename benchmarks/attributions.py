@@ -25,8 +25,8 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.result import Route
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
-from interp.interventions.rotation import Rotation, random_basis
-from interp.tensors import Tensor
+from interp.clip.tensors import Tensor
+from interp.subspaces.rotation import Rotation, random_basis
 
 LAYER, LENGTH, STEPS = 11, 20, 50
 SIZES = (16, 32, 64, 128, 256)

@@ -20,9 +20,9 @@ from benchmarks.interventions import intervenable
 from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
 from interp.clip.model import Clip, Tokens
-from interp.interventions.rotation import random_basis
-from interp.methods.losses import counterfactual_loss
-from interp.tensors import Tensor
+from interp.clip.tensors import Tensor
+from interp.subspaces.losses import counterfactual_loss
+from interp.subspaces.rotation import random_basis
 from training.batches import generator
 from training.config import FinetuneConfig
 from training.objectives import Learner, Objective

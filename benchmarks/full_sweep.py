@@ -36,8 +36,8 @@ from interp.attribution.baselines import default_baselines
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE
 from interp.clip.model import Clip, unit_images
-from interp.interventions.clean_run import clean_texts
-from interp.results.sweep_run import load_sweep
+from interp.report.sweep_run import load_sweep
+from interp.subspaces.clean_run import clean_texts
 from interp.sweep.config import SweepConfig
 
 PROG = "python -m benchmarks.full_sweep"

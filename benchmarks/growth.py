@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.material import random_tokens, vit_b32, write_concadia, write_model
 from benchmarks.measure import FLOAT, Result
 from benchmarks.whole_sweep import Cost, memory, sweep_cost
-from interp.interventions.clean_run import clean_texts
+from interp.subspaces.clean_run import clean_texts
 
 PAIRS = 2000
 CACHED = 400  # pairs whose clean run is weighed

@@ -22,13 +22,13 @@ from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
 from interp.clip.model import Clip
 from interp.clip.sites import Site
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.interchange import interchange
-from interp.interventions.rotation import Rotation, orthonormal, random_basis, swap_span
-from interp.methods.losses import counterfactual_loss, das_losses
-from interp.methods.pairs import PairRun, clean_scores
-from interp.methods.search import SearchConfig
-from interp.tensors import Tensor
+from interp.clip.tensors import Tensor
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.interchange import interchange
+from interp.subspaces.losses import counterfactual_loss, das_losses
+from interp.subspaces.pairs import PairRun, clean_scores
+from interp.subspaces.rotation import Rotation, orthonormal, random_basis, swap_span
+from interp.subspaces.search import SearchConfig
 
 BATCH, SIZE = 32, 256
 CLOSE = 1e-5  # of unit-norm embeddings, float32

@@ -14,11 +14,11 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
+from interp.clip.tensors import Embeddings, Tensor
 from interp.clip.toy_model import load_tokenizer
-from interp.data import toy
 from interp.data.concadia import load_concadia
-from interp.data.toy_texts import vocabulary
-from interp.tensors import Embeddings, Tensor
+from interp.data.toy import pairs as toy
+from interp.data.toy.texts import vocabulary
 
 CONTEXT = 77
 MEAN_LOG, SPREAD_LOG = 2.8, 0.6  # of the logarithm of a text's length

@@ -18,12 +18,12 @@ from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import Result, side_by_side
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.interchange import interchange
-from interp.interventions.rotation import Rotation, random_basis, swap_span
-from interp.methods.losses import counterfactual_loss, das_losses
-from interp.methods.pairs import PairRun, clean_scores
-from interp.tensors import Tensor
+from interp.clip.tensors import Tensor
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.interchange import interchange
+from interp.subspaces.losses import counterfactual_loss, das_losses
+from interp.subspaces.pairs import PairRun, clean_scores
+from interp.subspaces.rotation import Rotation, random_basis, swap_span
 
 BARS = ((77, 20.0), (32, 6.0))  # tokens, and the least ratio
 PEER = "prefix cache"

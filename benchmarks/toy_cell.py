@@ -20,11 +20,11 @@ from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, unit_texts
 from interp.clip.sites import Site
+from interp.clip.tensors import Tensor
 from interp.data import load_pairs
-from interp.interventions.rotation import orthonormal, swap
-from interp.methods.losses import counterfactual_loss
-from interp.methods.pairs import draw_sources, interventions
-from interp.tensors import Tensor
+from interp.subspaces.losses import counterfactual_loss
+from interp.subspaces.pairs import draw_sources, interventions
+from interp.subspaces.rotation import orthonormal, swap
 from training.batches import Examples, Order, examples, generator
 from training.config import FinetuneConfig
 from training.objectives import Learner

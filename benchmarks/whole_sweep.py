@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interp.watching import descendants
+from interp.processes.reaper import descendants
 
 LOOK_EVERY = 3.0  # seconds; a look walks all pages, which takes a tenth of a second
 

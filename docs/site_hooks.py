@@ -22,7 +22,7 @@ MARK = re.compile(r"<!-- (\w+)(?:: (\S+))? -->")
 
 def command_help(name: str) -> str:
     """What a command prints with --help."""
-    from interp.commands import main
+    from interp.cli.commands import main
 
     os.environ["COLUMNS"] = "110"
     said = io.StringIO()
@@ -40,7 +40,7 @@ def measures(kind: str) -> str:
     """A table of every measure of a sweep's cells, of a frozen or of a fine-tuned model."""
     from interp.data.contrast import PAPER
     from interp.measures import sweep_schema
-    from interp.methods import find_methods
+    from interp.subspaces.methods import find_methods
 
     methods = [one.name for one in find_methods("das,pca,means,gradient,lever,random")]
     schema = sweep_schema(PAPER, methods, ["imageability", "concreteness"], tuned=kind == "tuned")
@@ -51,8 +51,8 @@ def measures(kind: str) -> str:
 def verdict(_: str) -> str:
     """A table of the questions of a verdict and the rules by which they are answered."""
     from interp.data.contrast import PAPER
-    from interp.results.verdict import Judged
-    from interp.results.verdict import verdict as answers
+    from interp.evidence.verdict import Judged
+    from interp.evidence.verdict import verdict as answers
 
     rows = ((f"**{one.name}**", html.escape(one.rule)) for one in answers(Judged({}, PAPER, [])))
     return table("| question | it is answered *yes* if |\n| --- | --- |", rows)

@@ -9,11 +9,11 @@ import numpy as np
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, PAGE, SIZE, photo, picture
-from interp.results.sweep_run import SweepRun
+from interp.drawing.pictures import Block, Picture, draw_words, points, titled, value_text, words_height
+from interp.measures.schema import written
+from interp.report.sweep_run import SweepRun
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
-from interp.schema import written
-from interp.show.pictures import Block, Picture, draw_words, points, titled, value_text, words_height
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points

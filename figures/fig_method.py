@@ -12,10 +12,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from figures.fig_attributions import example_texts, model_of
 from figures.runs import Runs
 from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
+from interp.drawing.pictures import Picture, points, shortened, wrapped
+from interp.measures.schema import written
 from interp.runs.examples import picture_path
 from interp.runs.place import Place
-from interp.schema import written
-from interp.show.pictures import Picture, points, shortened, wrapped
 
 TALL = 182.0  # points
 SOURCE, BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins

@@ -14,12 +14,12 @@ from figures.runs import Missing, Runs
 from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
 from interp.attribution.result import Route
 from interp.cli import slug
+from interp.drawing.markup import MINUS
+from interp.drawing.pictures import Picture, at, points, told_apart, width_of
 from interp.measures import MEASURED
-from interp.results.sweep_run import RATINGS, SweepRun
+from interp.report.sweep_run import RATINGS, SweepRun
 from interp.runs.files import StoreError
 from interp.runs.place import Place
-from interp.show.markup import MINUS
-from interp.show.pictures import Picture, at, points, told_apart, width_of
 from interp.stats import Estimate
 from training.evaluation.compare import words_correlation, words_of
 

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from figures.runs import Missing, Runs
 from figures.style import FONT, GREY, NEGATIVE, PAGE, POSITIVE, SIZE, photo, picture
 from interp.data.contrast import Contrast
+from interp.drawing.pictures import Picture, at, points, shortened, titled, told_apart, value_text, width_of, wrapped
 from interp.runs.examples import Example, picture_path, read_examples
 from interp.runs.folder import RunFolder
-from interp.show.pictures import Picture, at, points, shortened, titled, told_apart, value_text, width_of, wrapped
 from training.evaluation.compare import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text

@@ -11,10 +11,10 @@ import numpy as np
 from figures.runs import Missing, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
 from interp.data.contrast import Contrast
-from interp.results.heatmaps import Grid, draw_grid, grid
-from interp.schema import Measure
-from interp.show.markup import MINUS
-from interp.show.pictures import Picture, at, told_apart, width_of, wrapped
+from interp.drawing.markup import MINUS
+from interp.drawing.pictures import Picture, at, told_apart, width_of, wrapped
+from interp.measures.schema import Measure
+from interp.report.heatmaps import Grid, draw_grid, grid
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows

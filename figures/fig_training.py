@@ -14,8 +14,8 @@ from matplotlib.patches import Patch
 from figures.runs import Missing, Runs, Tuning
 from figures.style import FONT, PAGE, SIZE, look, picture
 from interp.data.contrast import DIRECTIONS
-from interp.show.markup import plural
-from interp.show.pictures import Picture, at, told_apart, width_of
+from interp.drawing.markup import plural
+from interp.drawing.pictures import Picture, at, told_apart, width_of
 from training.evaluation.grouping import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points

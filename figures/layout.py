@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from figures.style import HEIGHT, RC, SIZE
-from interp.show.pictures import ELLIPSIS, Picture
+from interp.drawing.pictures import ELLIPSIS, Picture
 
 SLACK = 1.0  # points by which boxes of letters may touch: they are a little larger than the ink
 

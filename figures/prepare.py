@@ -10,7 +10,7 @@ from figures.layout import problems
 from figures.names import TABLES
 from figures.runs import Missing, Runs
 from figures.style import drawn, save
-from interp.show.pictures import Picture
+from interp.drawing.pictures import Picture
 from training.evaluation.rendering import write_tables
 
 Writer = Callable[[Path], tuple[list[Path], list[str]]]

@@ -16,7 +16,7 @@ from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.data.errors import DataError
 from interp.data.tables import read_table
 from interp.errors import UserError
-from interp.results.sweep_run import SweepRun, load_sweep
+from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from training.evaluation.compare import Evaluation, check_alike, read, tables

@@ -15,8 +15,8 @@ from figures.runs import Missing
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import open_rgb
+from interp.drawing.pictures import UNHINTED, Picture, at
 from interp.runs.files import write_atomic
-from interp.show.pictures import UNHINTED, Picture, at
 
 PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its height (24.7 cm)
 SIZE = 8.0  # of every letter, in points

@@ -46,7 +46,7 @@ ROWS = {
     ),
     "counterfactual, images": Row("counterfactual embeddings of images, float32", "pyvene", 1e-5),
     "counterfactual, registered": Row(
-        "counterfactuals of both towers, float32", "pyvene alone, after `interp.pyvene.register()`", 1e-5
+        "counterfactuals of both towers, float32", "pyvene alone, after `interp.clip.pyvene.register()`", 1e-5
     ),
     "counterfactual, open_clip": Row("the same of a checkpoint of open_clip", "pyvene alone, after registration", 1e-5),
     "open_clip": Row("embeddings of a checkpoint of open_clip, float32", "its layout, in plain torch", 1e-5),

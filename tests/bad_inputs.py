@@ -178,7 +178,7 @@ def _make_ready(good: Path) -> None:
         os.chdir(good)
         for command in ("check of a run", "statistics"):
             call(command)
-        for module in ("peft", "pyarrow.parquet", "matplotlib.pyplot", "figures.prepare", "interp.report.page"):
+        for module in ("peft", "pyarrow.parquet", "matplotlib.pyplot", "figures.prepare", "interp.report.page.page"):
             importlib.import_module(module)
     finally:
         AcceleratorState._reset_state(True)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["interp.data", "interp.runs", "interp.results"]):
+with atheris.instrument_imports(include=["interp.data", "interp.runs", "interp.report"]):
     from interp.data.concadia import load_concadia
     from interp.errors import LONGEST, UserError
-    from interp.report.page import page
-    from interp.results.sweep_run import load_sweep
+    from interp.report.page.page import page
+    from interp.report.sweep_run import load_sweep
     from interp.runs.chosen import read_chosen
     from interp.runs.directions import read_directions
     from interp.runs.examples import read_examples

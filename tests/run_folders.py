@@ -16,7 +16,7 @@ from PIL import Image
 
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.measures import MEASURED, PAPER_METHODS, MethodName
-from interp.results.sweep_run import RATINGS
+from interp.report.sweep_run import RATINGS
 from interp.runs.content import NO_SUM, to_json
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.family import Member, write
 from benchmarks.material import write_concadia
-from interp.data.toy_pictures import ScenePicture
-from interp.data.toy_scenes import sample_scenes
+from interp.data.toy.pictures import ScenePicture
+from interp.data.toy.scenes import sample_scenes
 from tests.hub_server import Hub
 from tests.run_folders import write_paper, write_sweep
 

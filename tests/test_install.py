@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import call
+from tests.children import call
 from tests.site_pages import blocks
 
 pytestmark = pytest.mark.slow

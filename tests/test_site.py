@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.children import call
 from tests.hub_server import running_hub
-from tests.processes import call
 from tests.report.browser import chromium, opened, requested
 from tests.site_material import MATERIAL, publish
 from tests.site_pages import Block, blocks

@@ -28,13 +28,13 @@ from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.evidence.traits import traits_of
-from interp.interventions.rotation import Rotation
 from interp.measures import ALIGNED, CONTENT_ROUTES
-from interp.methods import find_methods
-from interp.methods.method import controls_of
-from interp.methods.pairs import PairsAtSite, pair_run
-from interp.methods.search import SearchConfig
 from interp.runs.place import Place
+from interp.subspaces.methods import find_methods
+from interp.subspaces.methods.method import controls_of
+from interp.subspaces.pairs import PairsAtSite, pair_run
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.search import SearchConfig
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from interp.sweep.objectives import Trained
 from training.config import FinetuneConfig, preset

@@ -12,9 +12,9 @@ import torch
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
+from interp.clip.tensors import Embeddings, Int, Tensor
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet, texts_of
-from interp.tensors import Embeddings, Int, Tensor
 from training.config import FinetuneConfig
 
 if TYPE_CHECKING:

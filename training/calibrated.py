@@ -28,9 +28,9 @@ from dataclasses import dataclass
 import torch
 
 from interp.clip.sites import Site
-from interp.methods.losses import Loss, counterfactual_loss
-from interp.methods.pairs import PairRun, PairsAtSite, Swap, draw_sources, interventions
-from interp.tensors import Float, Int, Tensor
+from interp.clip.tensors import Float, Int, Tensor
+from interp.subspaces.losses import Loss, counterfactual_loss
+from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, draw_sources, interventions
 from training.shares import Share
 
 FLOOR = 0.25  # of squared logits: where there is no gap yet, nothing is divided by it

@@ -10,10 +10,10 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from interp.data.contrast import Contrast
+from interp.drawing.markup import escape
 from interp.errors import shown
 from interp.measures import evaluation_schema
 from interp.runs.folder import SEALED
-from interp.show.markup import escape
 from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 
@@ -154,7 +154,7 @@ def _base(model: EvaluatedModel) -> str | None:
 def _public(name: str | None) -> str | None:
     """The name of a model or of data without the folders of this machine that it may stand in.
 
-    A model's name is to be as a run's files have it (`interp.models.trust.name_for`), where a path begins with a dot or
+    A model's name is to be as a run's files have it (`interp.clip.trust.name_for`), where a path begins with a dot or
     a slash.
     """
     if name is None or re.fullmatch(HUB_ID, name) or name.startswith("hf:"):

@@ -13,11 +13,11 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from interp.clip.tensors import bytes_of
 from interp.errors import UserError
 from interp.runs.content import parse
 from interp.runs.files import StoreError, check_file, write_atomic
 from interp.runs.folder import RunFolder
-from interp.tensors import bytes_of
 
 
 class CheckpointError(UserError):

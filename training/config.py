@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from interp.cli import flag, option, require_at_most, require_positive
-from interp.data import DATA_HELP
-from interp.errors import UserError
-from interp.options import (
+from interp.cli.options import (
     PAPER_ATTRIBUTIONS,
     AttributionOptions,
-    DataOptions,
     DeviceOptions,
     ModelOptions,
     SourceOptions,
     TransferOptions,
 )
+from interp.data import DATA_HELP
+from interp.data.options import DataOptions
+from interp.errors import UserError
 from training.trackers import TrackerOptions, check_trackers
 
 # Of run folders; raised whenever the same settings come to give other numbers.

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from interp import cli
-from interp.again import Again
+from interp.cli.options import MOST_POINTS
+from interp.clip.names import check_named
 from interp.errors import UserError
-from interp.models.names import check_named
-from interp.options import MOST_POINTS
+from interp.runs.replay import Again
 from training.config import EVALUATION_VERSION, TASKS, EvaluateConfig, evaluation_preset
 
 PROG = "python -m training.evaluate"
@@ -69,7 +69,7 @@ def assess(config: EvaluateConfig) -> int:
     else:
         check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
         from training.evaluation.of_model import of_model as prepare
-    from interp.results.terminal import verdict_lines
+    from interp.report.terminal import verdict_lines
     from training.evaluation.aligned import verdict_of
     from training.evaluation.jobs import carry_out
     from training.evaluation.measures import terminal_table

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from interp.cli import option
+from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
+from interp.data.options import DataOptions
 from interp.errors import UserError
-from interp.options import DataOptions, EngineOptions, ModelOptions, TransferOptions
 from training.trackers import TrackerOptions
 
 PATIENCE = 10.0  # seconds that a command has to end before it is killed
@@ -119,9 +120,9 @@ class Experiment:
             with self.lock:
                 if self.stopped:
                     return
-                # see `training.leashed` for what the pipe is for
+                # see `interp.processes.child` for what the pipe is for
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "training.leashed", f"training.{command}", *arguments],
+                    [sys.executable, "-m", "interp.processes.child", f"training.{command}", *arguments],
                     stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **few},
                     start_new_session=True,
                 )  # fmt: skip

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from interp import cli
 from interp.cli import argument, option
+from interp.cli.options import ModelOptions
+from interp.clip.names import check_named
+from interp.data.hub import HubError
 from interp.errors import UserError, quoted
-from interp.hub import HubError
-from interp.models.names import check_named
-from interp.options import ModelOptions
 from interp.runs.folder import RunFolder
-from interp.uploading import upload
+from interp.runs.uploading import upload
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
 from training.evaluation.records import TuningManifest
 
@@ -134,8 +134,8 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
         rotation: where a run has its own, if it has one.
     """
     from interp.clip.saving import save_open_clip, save_transformers
-    from interp.interventions.rotation import Rotation
     from interp.runs.files import write_atomic
+    from interp.subspaces.rotation import Rotation
 
     (save_open_clip if form == "open_clip" else save_transformers)(clip, folder)
     if rotation is not None and rotation.is_file():

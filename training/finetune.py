@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from interp import cli
-from interp.again import Again
+from interp.clip.names import check_named
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
-from interp.models.names import check_named
+from interp.runs.replay import Again
 from training.config import TUNING_VERSION, FinetuneConfig, check, preset
 from training.trackers import FILES
 

@@ -14,20 +14,20 @@ import torch
 
 from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
+from interp.clip.tensors import Basis
 from interp.data.contrast import DIRECTIONS, Direction
 from interp.errors import UserError
 from interp.evidence.necessity import midpoint, neutralize
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.rotation import Rotation, orthonormal
-from interp.methods.convergence import MOST_PAIRS, slopes
-from interp.methods.losses import counterfactual_loss, iit_das_loss
-from interp.methods.outcomes import align
-from interp.methods.pairs import PairRun, PairsAtSite, draw_sources
-from interp.methods.search import FLOOR, LEVEL
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from interp.stats import preference
-from interp.tensors import Basis
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.convergence import MOST_PAIRS, slopes
+from interp.subspaces.losses import counterfactual_loss, iit_das_loss
+from interp.subspaces.outcomes import align
+from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
+from interp.subspaces.rotation import Rotation, orthonormal
+from interp.subspaces.search import FLOOR, LEVEL
 from training.batches import Examples, Order, generator
 from training.calibrated import TERMS, SwappedLogits, rotation_loss
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -50,7 +50,7 @@ class Task:
     Attributes:
         clip: prepared by `training.tuning.prepare`.
         free: where the search for the rotation starts, in whitened coordinates; None for the behavioral objective.
-        whitening: coordinates of the search (`interp.methods.pairs.whiten`), of the base's streams.
+        whitening: coordinates of the search (`interp.subspaces.pairs.whiten`), of the base's streams.
     """
 
     clip: Clip
@@ -200,7 +200,7 @@ def at_rest(task: Task, learner: Learner) -> dict[str, Any]:
 
     Returns:
         ``gradient`` of the part of the objective that the rotation is trained by, as of a search
-        (`interp.methods.convergence.slopes`), and whether it is small enough to call the rotation ``converged``.
+        (`interp.subspaces.convergence.slopes`), and whether it is small enough to call the rotation ``converged``.
     """
     config, clip, n = task.config, learner.clip, len(task.train)
     rows = torch.randperm(n, generator=generator(config.seed, 4))[:MOST_PAIRS]

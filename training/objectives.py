@@ -1,6 +1,6 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is that of `interp.methods.losses`, the same as on a frozen model; here its runs keep their graph.
+The IIT-DAS loss is that of `interp.subspaces.losses`, the same as on a frozen model; here its runs keep their graph.
 Calibrated IIT-DAS, which is not the paper's, adds the terms of `training.calibrated`.
 """
 
@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
-from interp.interventions.rotation import swap_span
-from interp.interventions.trainable_run import trainable_texts
-from interp.methods.das import unwhitened
-from interp.methods.losses import counterfactual_loss, das_losses
-from interp.methods.pairs import PairRun
-from interp.tensors import Float, Int, Streams, Tensor
+from interp.clip.tensors import Float, Int, Streams, Tensor
+from interp.subspaces.losses import counterfactual_loss, das_losses
+from interp.subspaces.methods.das import unwhitened
+from interp.subspaces.pairs import PairRun
+from interp.subspaces.rotation import swap_span
+from interp.subspaces.trainable_run import trainable_texts
 from training.calibrated import calibration_loss, swapped_logits
 from training.shares import Share
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from interp import cli
-from interp.cluster.connection import cluster
-from interp.cluster.tasks import go_to
+from interp.cli.types import parse_ints
+from interp.data.hub import HubError, Kind, ask_hub
 from interp.data.pairs import SPLITS, DataError
 from interp.errors import UserError, without_number
-from interp.hub import HubError, Kind, ask_hub
 from interp.runs.files import LOCK, check_tree
-from interp.values import parse_ints
+from interp.sweep.executors.ray_cluster import cluster
+from interp.sweep.executors.ray_tasks import go_to
 from training.experiment import RECIPES, Experiment, PaperConfig
 from training.trackers import check_trackers
 

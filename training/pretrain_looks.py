@@ -12,10 +12,10 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import CLIPModel, CLIPTokenizer
 
 from interp.clip.model import unit_images, unit_texts
-from interp.data import toy
-from interp.data.toy_pictures import render
-from interp.data.toy_scenes import Scene, sample_scenes
-from interp.data.toy_texts import KINDS, write_pair
+from interp.data.toy import pairs as toy
+from interp.data.toy.pictures import render
+from interp.data.toy.scenes import Scene, sample_scenes
+from interp.data.toy.texts import KINDS, write_pair
 
 NAMED = ("shape", "colour", "arrangement", "place", "event")  # attributes whose naming is measured
 ALIKE_IN_LENGTH = 64  # texts that are run together, so that little padding is computed

@@ -1,6 +1,6 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-Scenes of the toy world (`interp.data.toy`), in stretches. The image tower learns to name what a picture shows,
+Scenes of the toy world (`interp.data.toy.pairs`), in stretches. The image tower learns to name what a picture shows,
 by labels. With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone
 needs hours on a CPU until shapes are told apart. Then all of the model goes on so (Radford et al. 2021, section 2.3),
 and in the end for as long as it takes to balance the two kinds of text.
@@ -32,8 +32,8 @@ from interp import cli
 from interp.clip.model import unit_images
 from interp.clip.toy_model import build_model, learn_tokenizer, save
 from interp.data.norms import load_norm
-from interp.data.toy_scenes import VALUES, Scene, alike_scenes, sample_scenes
-from interp.data.toy_texts import KINDS, write, write_pair
+from interp.data.toy.scenes import VALUES, Scene, alike_scenes, sample_scenes
+from interp.data.toy.texts import KINDS, write, write_pair
 from interp.errors import UserError
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import distributed
 
-from interp.interventions.trainable_run import TrainableRun
-from interp.tensors import Int, Tensor
+from interp.clip.tensors import Int, Tensor
+from interp.subspaces.trainable_run import TrainableRun
 
 
 @dataclass(frozen=True, eq=False)

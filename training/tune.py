@@ -15,19 +15,19 @@ from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
+from interp.clip.tensors import Float, Tensor
+from interp.clip.trust import name_for
 from interp.data.pairs import PairSet, digest
 from interp.errors import UserError
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.rotation import Rotation, random_basis
-from interp.methods.convergence import MOST_PAIRS
-from interp.methods.pairs import whiten
-from interp.models.trust import name_for
 from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run, update_manifest
 from interp.runs.weights import WeightsChanged, check_run_weights, checksums
-from interp.tensors import Float, Tensor
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.convergence import MOST_PAIRS
+from interp.subspaces.pairs import whiten
+from interp.subspaces.rotation import Rotation, random_basis
 from training.batches import Examples, examples, generator
 from training.config import TUNING_VERSION, FinetuneConfig
 from training.loop import CHECKPOINT, ROTATION, Task, train

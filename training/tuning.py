@@ -9,8 +9,8 @@ import torch
 from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.model import Clip, Tower
 from interp.clip.parts import layers_pattern, linear_layers, tower_parts
+from interp.clip.trust import name_for
 from interp.errors import UserError
-from interp.models.trust import name_for
 from interp.runs.files import write_atomic
 from training.config import FinetuneConfig
 

@@ -24,8 +24,8 @@ from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
 from interp.clip.forward_mode import Moves, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.packing import group
+from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
 from interp.measures import MEASURED
-from interp.tensors import Basis, Embeddings, Float, Int, Tensor
 
 ROWS_AT_ONCE = 2048  # of positions x moved tokens: what the caches hold
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from captum.attr._utils.visualization import VisualizationDataRecord
 
-from interp.show.markup import escape
+from interp.drawing.markup import escape
 
 
 def records(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from interp.clip.model import Clip, Tokens
+from interp.clip.tensors import Bool, Int, Tensor
 from interp.data.words import is_content
-from interp.tensors import Bool, Int, Tensor
 
 
 def padding(clip: Clip) -> int:

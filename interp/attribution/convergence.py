@@ -12,7 +12,7 @@ from interp.attribution.baselines import default_baselines
 from interp.attribution.integral import PathSettings, Shared, integrate
 from interp.attribution.result import relative_delta
 from interp.clip.model import Clip, Tokens
-from interp.tensors import Basis, Embeddings
+from interp.clip.tensors import Basis, Embeddings
 
 MOST_DOUBLINGS = 4  # 16 times the points that were asked for; a text that still misses then is reported
 

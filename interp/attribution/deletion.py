@@ -16,7 +16,7 @@ from interp.attribution.integral import path_scores
 from interp.attribution.result import Attributions, Route
 from interp.clip.blocks import embed_ids
 from interp.clip.model import Clip, Tokens
-from interp.tensors import Embeddings, Int, Tensor
+from interp.clip.tensors import Embeddings, Int, Tensor
 
 TEXTS_AT_ONCE = 128
 

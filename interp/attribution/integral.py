@@ -15,7 +15,7 @@ from interp.attribution.result import ROUTES, Route
 from interp.clip.blocks import blocks, embed_ids, embed_stream, keys_and_values, run_block, step_block
 from interp.clip.model import Clip, Tokens, length_batches
 from interp.clip.packing import group
-from interp.tensors import Basis, Embeddings, Float, Int, Tensor
+from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
 
 TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
 TEXTS_AT_ONCE = 16  # of similar length

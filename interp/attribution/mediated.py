@@ -31,8 +31,8 @@ from interp.attribution.of_tensors import (
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import SiteError
-from interp.interventions.rotation import Rotation
-from interp.tensors import Basis, Embeddings, Tensor
+from interp.clip.tensors import Basis, Embeddings, Tensor
+from interp.subspaces.rotation import Rotation
 
 Start = Tensor | float | tuple[Tensor | float, ...] | None  # captum's forms of baselines
 
@@ -42,7 +42,7 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     >>> from interp.clip.loading import load_clip
     >>> from interp.clip.model import embed_images
-    >>> from interp.data.toy import load_toy
+    >>> from interp.data.toy.pairs import load_toy
     >>> clip, pairs = load_clip("toy"), load_toy()
     >>> pair = pairs.pairs[0]
     >>> image = embed_images(clip, [pairs.open_image(pair)])

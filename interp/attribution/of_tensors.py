@@ -22,7 +22,7 @@ from interp.attribution.integral import (
 )
 from interp.clip.blocks import add_positions
 from interp.clip.model import Clip, Tokens, length_batches
-from interp.tensors import Basis, Embeddings, Float, Int, Tensor
+from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
 
 
 def score_embedded(

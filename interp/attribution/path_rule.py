@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from interp.tensors import Float, Tensor
+from interp.clip.tensors import Float, Tensor
 
 RIEMANN = ("left", "right", "middle", "trapezoid")
 

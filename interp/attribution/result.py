@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from interp.drawing.markup import escape, shaded, signed
 from interp.measures import Route
-from interp.show.markup import escape, shaded, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from interp.attribution.integral import Shared
     from interp.clip.model import Tokens
-    from interp.show.pictures import Picture
+    from interp.drawing.pictures import Picture
 
 ROUTES: tuple[Route, ...] = get_args(Route)
 SHOWN = 8  # texts that a notebook shows at once
@@ -160,7 +160,7 @@ class Attributions:
         Raises:
             IndexError: there is no such text.
         """
-        from interp.show.pictures import Block, Picture, draw_words, points, value_text, words_height
+        from interp.drawing.pictures import Block, Picture, draw_words, points, value_text, words_height
 
         words, size, left, width = self.words[text], 9.0, 48.0, 400.0
         rows = {route: self.by_word(route)[text].tolist() for route in self.tokens}

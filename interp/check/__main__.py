@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from interp import cli
 from interp.cli import argument, option
-from interp.models.names import check_named
-from interp.options import DeviceOptions, ModelOptions
+from interp.cli.options import DeviceOptions, ModelOptions
+from interp.clip.names import check_named
 
 PROG = "python -m interp.check"
 DTYPES = ("float32", "float64", "bfloat16", "float16")

@@ -22,13 +22,13 @@ from interp.check.findings import Finding, distance, tolerance, with_basis
 from interp.clip.blocks import embed_tokens
 from interp.clip.model import Clip, Tokens, Tower, embed_images, pixel_values, tokenize
 from interp.clip.sites import Site
-from interp.interventions.clean_run import clean_images, clean_texts
-from interp.interventions.interchange import interchange
-from interp.interventions.rotation import Rotation, random_basis
-from interp.methods.das import Span
-from interp.methods.losses import das_losses
-from interp.methods.pairs import PairRun, clean_scores, interventions
-from interp.tensors import Embeddings, Tensor
+from interp.clip.tensors import Embeddings, Tensor
+from interp.subspaces.clean_run import clean_images, clean_texts
+from interp.subspaces.interchange import interchange
+from interp.subspaces.losses import das_losses
+from interp.subspaces.methods.das import Span
+from interp.subspaces.pairs import PairRun, clean_scores, interventions
+from interp.subspaces.rotation import Rotation, random_basis
 
 if TYPE_CHECKING:
     from PIL.Image import Image

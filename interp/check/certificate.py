@@ -13,13 +13,13 @@ import torch
 
 from interp.check import plain
 from interp.check.findings import Finding, distance, tolerance, with_basis
+from interp.clip.errors import ModelError
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import Site
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.interchange import interchange
-from interp.interventions.rotation import Rotation, random_basis, swap
-from interp.models.errors import ModelError
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.interchange import interchange
+from interp.subspaces.rotation import Rotation, random_basis, swap
 
 PAIRS = 8  # whose texts a sweep certifies itself with
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from interp.cli import aligned
-from interp.tensors import Tensor
+from interp.clip.tensors import Tensor
 
 # Products round too, within a block; in half precision their sums are kept in float32, and only results are rounded.
 # On random and on trained towers errors were at most half of what this allows; in bfloat16 COARSEST rules.

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from interp.tensors import Basis, Embeddings, Float, Int, Pixels, Streams, Tensor
+from interp.clip.tensors import Basis, Embeddings, Float, Int, Pixels, Streams, Tensor
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from interp.clip.errors import ModelError
+from interp.clip.files import read_json
 from interp.clip.parts import is_layers_pattern
 from interp.clip.patterns import full_matches
-from interp.models.errors import ModelError
-from interp.models.files import read_json
 
 if TYPE_CHECKING:
     from peft import LoraConfig

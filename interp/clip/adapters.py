@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.clip.adapter_settings import read_adapter
-from interp.models.errors import ModelError
+from interp.clip.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

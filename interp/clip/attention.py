@@ -10,7 +10,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from interp.clip.packing import Group
-from interp.tensors import Float, Int, Tensor
+from interp.clip.tensors import Float, Int, Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from interp.clip.attention import HeadTables, head_tables, packed_attention
 from interp.clip.merged import MergedAttention, merged
 from interp.clip.model import Clip, Tokens, Tower
 from interp.clip.packing import Group, Packed, pack
-from interp.tensors import Float, Int, Pixels, Streams, Tensor
+from interp.clip.tensors import Float, Int, Pixels, Streams, Tensor
 
 QUICK = 1.702  # in the activation of CLIP's blocks
 FEW = 128  # rows

@@ -6,7 +6,7 @@ import re
 
 import torch
 
-from interp.models.errors import ModelError
+from interp.clip.errors import ModelError
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from interp.clip.blocks import blocks
 from interp.clip.model import Clip
-from interp.tensors import Float, Int, Tensor
+from interp.clip.tensors import Float, Int, Tensor
 
 
 @dataclass(frozen=True, eq=False)

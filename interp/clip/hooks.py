@@ -14,7 +14,7 @@ import torch
 
 from interp.clip.model import Clip
 from interp.clip.sites import Site
-from interp.tensors import Float, Int, Streams, Tensor
+from interp.clip.tensors import Float, Int, Streams, Tensor
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from interp.clip.model import Clip, embed_images
+from interp.clip.tensors import Embeddings, bytes_of
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest, texts_of
 from interp.runs.files import StoreError, check_file, write_atomic
-from interp.tensors import Embeddings, bytes_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

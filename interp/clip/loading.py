@@ -17,15 +17,15 @@ from interp.clip.activations import activation_notes
 from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
 from interp.clip.adapters import ADAPTER_WEIGHTS, merged
 from interp.clip.devices import check_device, check_dtype
+from interp.clip.errors import ModelError
+from interp.clip.files import check_files, check_run, first_line, read_json
 from interp.clip.model import Clip
+from interp.clip.names import OPEN_CLIP, locate, open_clip_file
 from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
-from interp.models.errors import ModelError
-from interp.models.files import check_files, check_run, first_line, read_json
-from interp.models.names import OPEN_CLIP, locate, open_clip_file
-from interp.models.trust import check_trust, name_in
-from interp.tensors import bytes_of
+from interp.clip.tensors import bytes_of
+from interp.clip.trust import check_trust, name_in
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

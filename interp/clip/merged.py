@@ -16,7 +16,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from interp.tensors import Float, Tensor
+from interp.clip.tensors import Float, Tensor
 
 
 @dataclass(frozen=True, eq=False)

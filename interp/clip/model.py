@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from interp.clip.errors import ModelError
+from interp.clip.tensors import Embeddings, Float, Int, Pixels, Tensor
 from interp.data.words import NO_TEXT
-from interp.models.errors import ModelError
-from interp.tensors import Embeddings, Float, Int, Pixels, Tensor
 
 if TYPE_CHECKING:
     from PIL.Image import Image

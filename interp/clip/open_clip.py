@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from typing_extensions import TypedDict
 
-from interp.models.errors import ModelError
-from interp.models.files import first_line, read_json
-from interp.tensors import Tensor
+from interp.clip.errors import ModelError
+from interp.clip.files import first_line, read_json
+from interp.clip.tensors import Tensor
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel

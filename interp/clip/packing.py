@@ -12,7 +12,7 @@ from functools import cached_property
 
 import torch
 
-from interp.tensors import Bool, Float, Int, Tensor
+from interp.clip.tensors import Bool, Float, Int, Tensor
 
 MOST_GROUPS, SMALLEST_GROUP = 8, 16  # more and smaller ones would cost more in calls than they save in padding
 

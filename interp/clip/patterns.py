@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from interp.models.errors import ModelError
+from interp.clip.errors import ModelError
 
 SECONDS = 20  # far more than the start of a process takes on a busy machine
 MOST_BYTES = 2**30  # of memory of that process

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.clip.errors import ModelError
+from interp.clip.files import check_files, first_line
+from interp.clip.names import OPEN_CLIP, locate, open_clip_file
 from interp.clip.open_clip import CONFIG, said_beside
 from interp.clip.soundness import check_preprocessing
 from interp.errors import quoted
-from interp.models.errors import ModelError
-from interp.models.files import check_files, first_line
-from interp.models.names import OPEN_CLIP, locate, open_clip_file
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

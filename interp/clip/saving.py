@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from interp.clip.errors import ModelError
 from interp.clip.model import Clip
 from interp.clip.open_clip import CONFIG, to_open_clip, to_transformers
+from interp.clip.tensors import Tensor
 from interp.errors import quoted, shown
-from interp.models.errors import ModelError
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic
-from interp.tensors import Tensor
 
 OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 VOCABULARY = 49_408  # of OpenAI's tokenizer, which open_clip brings along

@@ -9,8 +9,8 @@ from torch import nn
 
 from interp.clip.blocks import blocks
 from interp.clip.model import Clip, Tokens, Tower
+from interp.clip.tensors import Int, Tensor
 from interp.errors import UserError
-from interp.tensors import Int, Tensor
 
 Position = Literal["eot", "cls"]
 _OF_THE_TOWER = cast(Position, None)  # a default that is filled in

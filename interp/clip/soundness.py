@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from interp.models.errors import ModelError
+from interp.clip.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import CLIPModel

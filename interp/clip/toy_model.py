@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from interp.data.toy_pictures import SIZE
+from interp.data.toy.pictures import SIZE
 
 BOS, EOT = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77

@@ -16,7 +16,7 @@ Loader = Callable[[str, int, Contrast | None], PairSet]
 
 
 def _toy(_where: str, seed: int, _contrast: Contrast | None) -> PairSet:
-    from interp.data.toy import load_toy
+    from interp.data.toy.pairs import load_toy
 
     return load_toy(seed=seed)
 

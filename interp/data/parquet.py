@@ -11,8 +11,8 @@ from typing import Any
 
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
+from interp.data.hub import HubError, ask_hub
 from interp.errors import first_line
-from interp.hub import HubError, ask_hub
 
 
 def fetch_parquet(

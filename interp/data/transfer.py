@@ -137,9 +137,9 @@ def load_transfer(
 
 def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
     """Shape, colour, arrangement and place of the same test scenes, so that their features are computed once."""
-    from interp.data.toy import prompts
-    from interp.data.toy_pictures import ScenePicture
-    from interp.data.toy_scenes import sample_scenes
+    from interp.data.toy.pairs import prompts
+    from interp.data.toy.pictures import ScenePicture
+    from interp.data.toy.scenes import sample_scenes
 
     rng = np.random.default_rng([20240610, 1])
     scenes = sample_scenes("test", TOY_IMAGES, rng)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from interp.methods.pairs import PairRun
+from interp.subspaces.pairs import PairRun
 
 
 def alphabetical_halves(pairs: PairRun, texts: Sequence[str]) -> PairRun:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from interp.data.contrast import DIRECTIONS, SIGN, Contrast
-from interp.methods.outcomes import Outcomes
 from interp.stats import Estimate, Yardstick, measured_mean, ratio, ratio_to, settled
+from interp.subspaces.outcomes import Outcomes
 
 
 def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.evidence.calibration import OwnErrors, own_errors
-from interp.methods.outcomes import Outcomes, iia_columns
 from interp.stats import paired_difference
+from interp.subspaces.outcomes import Outcomes, iia_columns
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from interp.clip.tensors import Basis, Float, Tensor
 from interp.data.contrast import Contrast
 from interp.evidence.calibration import calibration, paired_r2
 from interp.evidence.controls import Swapped, control, percentiles_among
@@ -22,10 +23,9 @@ from interp.evidence.necessity import (
 )
 from interp.evidence.specificity import separation, specificity
 from interp.evidence.traits import rival
-from interp.methods.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
-from interp.methods.pairs import PairsAtSite, Sources
 from interp.stats import clustered_mean, yardstick
-from interp.tensors import Basis, Float, Tensor
+from interp.subspaces.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
+from interp.subspaces.pairs import PairsAtSite, Sources
 
 NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compared with
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from interp.clip.tensors import Basis, Float, Tensor
 from interp.data.contrast import DIRECTIONS, SIGN
-from interp.methods.lever import lever
-from interp.methods.method import basis_of
-from interp.methods.outcomes import Outcomes
-from interp.methods.pairs import PairsAtSite
 from interp.stats import ratio
-from interp.tensors import Basis, Float, Tensor
+from interp.subspaces.methods.lever import lever
+from interp.subspaces.methods.method import basis_of
+from interp.subspaces.outcomes import Outcomes
+from interp.subspaces.pairs import PairsAtSite
 
 
 def best_direction(train: PairsAtSite, basis: Basis) -> Float[Tensor, "d j"]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from interp.clip.tensors import Basis, Float, Tensor
 from interp.evidence.calibration import moves_nothing
 from interp.evidence.specificity import retrieval_hits
-from interp.interventions.rotation import swap
-from interp.methods.outcomes import Outcomes
-from interp.methods.pairs import PairsAtSite, push_all, push_scores
 from interp.stats import Estimate, clustered_mean, clustered_share, preference, ratio, settled
-from interp.tensors import Basis, Float, Tensor
+from interp.subspaces.outcomes import Outcomes
+from interp.subspaces.pairs import PairsAtSite, push_all, push_scores
+from interp.subspaces.rotation import swap
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from interp.clip.tensors import Basis, Embeddings
 from interp.data.contrast import DIRECTIONS, SIGN
-from interp.interventions.rotation import swap
-from interp.methods.outcomes import Outcomes
-from interp.methods.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
 from interp.stats import Estimate, clustered_mean, placement, ratio
-from interp.tensors import Basis, Embeddings
+from interp.subspaces.outcomes import Outcomes
+from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
+from interp.subspaces.rotation import swap
 
 AMONG = 64  # images that a text is to tell apart
 

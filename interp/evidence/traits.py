@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from interp.clip.tensors import Float
 from interp.data.contrast import DIRECTIONS
 from interp.data.words import log_frequency
 from interp.evidence.calibration import moves_nothing
-from interp.methods.outcomes import Outcomes
 from interp.stats import Estimate, clustered_mean, ratio
-from interp.tensors import Float
+from interp.subspaces.outcomes import Outcomes
 
 TRAITS = ("words", "names", "frequency")
 WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from interp.data.contrast import Contrast
 from interp.measures.names import CONTENT_ROUTES, EVERYWHERE, MEASURED, PAGE
-from interp.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
+from interp.measures.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
 
 RELATIONS = {  # stem of the measure of a norm and a route -> its title; tables show them in this order
     "r": "Correlation with", "disattenuated": "Correlation of expected attribution with",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures.interventions import evidence
 from interp.measures.names import MEASURED, TABLE
-from interp.schema import CORRELATION, COUNT, R2, SCORE, SHARE, Measure, Schema
+from interp.measures.schema import CORRELATION, COUNT, R2, SCORE, SHARE, Measure, Schema
 
 # of other subspaces, by the key of a sweep's cell, in which their method is to be put
 CONTROLLED = {"iia_{}": "control's iia", "r2_own_{}": "control's r2", "r2_own_over_{}": "r2 above the control's"}

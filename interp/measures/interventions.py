@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures.names import EVERYWHERE, PAGE, TABLE, MethodName
-from interp.schema import COUNT, LOST, PLAIN, R2, SCORE, SHARE, Measure
+from interp.measures.schema import COUNT, LOST, PLAIN, R2, SCORE, SHARE, Measure
 
 CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
 # a table that is too wide does without these controls first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from interp.schema import Where
+from interp.measures.schema import Where
 
 Route = Literal["through", "around", "bypass", "full"]  # of attributions
 MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report

@@ -9,7 +9,7 @@ from interp.data.contrast import Contrast
 from interp.measures.attributions import attribution_measures, norm_measures
 from interp.measures.interventions import CEILINGS, beyond, by_direction, control, evidence, iia, shifts
 from interp.measures.names import EVERYWHERE, PAGE, TABLE, MethodName
-from interp.schema import COUNT, LOST, NATS, SHARE, Measure, Schema, Unit
+from interp.measures.schema import COUNT, LOST, NATS, SHARE, Measure, Schema, Unit
 
 
 def sweep_schema(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from interp.runs.files import write_atomic
 
 if TYPE_CHECKING:
-    from interp.results.sweep_run import SweepRun
+    from interp.report.sweep_run import SweepRun
 
 
 def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
@@ -17,7 +17,7 @@ def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
     Raises:
         StoreError: the page cannot be written, or a file of the folder holds something else than belongs there.
     """
-    from interp.report.page import page
+    from interp.report.page.page import page
 
     path = out or sweep.folder.path / "report.html"
     write_atomic(path, page(sweep))

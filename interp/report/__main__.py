@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(config: ReportConfig) -> int:
-    from interp.results.sweep_run import load_sweep
+    from interp.report.sweep_run import load_sweep
 
     path = write_report(load_sweep(config.run), None if config.out is None else Path(config.out))
     print(f"look at  {path}  in a browser")

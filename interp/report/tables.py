@@ -1,95 +1,78 @@
-"""Tables that can be sorted: of all cells, and of the words of the chosen one."""
+"""The cells of a sweep as tables: one row for each, and what of it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from interp.measures import MEASURED
-from interp.results.sweep_run import SweepRun
-from interp.results.tables import CellColumn, cell_columns, is_cell, is_tuned
+from interp.measures.schema import Measure, Schema, Where
+from interp.runs.cells import Cell
+from interp.runs.folder import table
 from interp.runs.place import Place
-from interp.show.markup import signed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WORDS_SHOWN = 15  # at each end of the list of words
+
+def results(cells: Sequence[Cell]) -> pd.DataFrame:
+    """One row for each cell, from what its file holds; times are left out, so that equal runs give equal tables."""
+    rows = []
+    for cell in cells:
+        measures = {measure: value for measure, value in cell["measures"].items() if measure != "seconds"}
+        rows.append({**cell["cell"], **measures})
+    return table(rows, by=list(Place._fields))
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What is shown, and the number that it is sorted by, as text; None, if it is sorted by what is shown."""
-
-    text: str
-    sort: str | None
-
-
-@dataclass(frozen=True)
-class Sortable:
-    """A table whose rows are sorted by a press on a column's title.
+class CellColumn:
+    """A column of the tables of cells.
 
     Attributes:
-        name: for screen readers, unlike that of any other part of the page.
-        rows: whether it is the chosen cell, and the entries, of which the first one is the row's head.
-        words: whether the first column holds words.
+        head: its title among its neighbours; narrow: the same where there is little room; above: what it shares with
+            its neighbours.
+        title: what it is called alone.
+        text: what is shown of a row; plain: the same without the ends of its interval; value: what rows are sorted by.
+        spare: a table that is too wide leaves out those with the highest number first, and never those with 0.
     """
 
-    name: str
-    titles: Sequence[str]
-    rows: Sequence[tuple[bool, Sequence[Entry]]]
-    words: bool = False
+    head: str
+    title: str
+    text: Callable[[pd.Series], str]
+    plain: Callable[[pd.Series], str]
+    value: Callable[[pd.Series], float]
+    narrow: str = ""
+    above: str = ""
+    spare: int = 0
 
 
-@dataclass(frozen=True)
-class Words:
-    """The word types that act most through Z in the chosen cell, at both ends.
-
-    Attributes:
-        shown, known: how many are in the table, and how many there are.
-    """
-
-    table: Sortable
-    each_end: int
-    shown: int
-    known: int
-
-
-def cells(sweep: SweepRun) -> Sortable:
-    """All cells."""
-    return _sortable(sweep.frame, cell_columns(sweep.schema, where="page"), sweep.best, "Table of all cells")
-
-
-def tuned_cells(sweep: SweepRun) -> Sortable | None:
-    """The models that were fine-tuned at each cell; None, if there are none."""
-    if not is_tuned(sweep.frame):
-        return None
-    columns = cell_columns(sweep.schema, tuned=True, where="page")
-    return _sortable(sweep.frame, columns, sweep.best, "Table of fine-tuned models")
-
-
-def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> Sortable:
-    rows = [
-        (is_cell(row, best), [Entry(column.text(row), f"{column.value(row):.9g}") for column in columns])
-        for _, row in frame.iterrows()
+def cell_columns(schema: Schema, *, tuned: bool = False, where: Where = "table") -> list[CellColumn]:
+    """A cell's place, and what is shown of it; or of the model that was fine-tuned at it."""
+    return [
+        *(_place(name) for name in ("layer", "block", "size", "seed")),
+        *(column_of(one) for one in schema.shown(where, tuned=tuned)),
     ]
-    return Sortable(name, [column.title for column in columns], rows)
 
 
-def words(sweep: SweepRun) -> Words:
-    """The word types of the chosen cell, by what they do through Z."""
-    known = sweep.words(Place.of(sweep.best))
-    means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
-    counts = {word: str(int(value[1])) for word, value in known["full"].items()}
-    order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
-    shown = order if len(order) <= 2 * WORDS_SHOWN else [*order[:WORDS_SHOWN], *order[-WORDS_SHOWN:]]
-    rows = [
-        (False, [
-            Entry(word, None), Entry(counts[word], counts[word]),
-            *(Entry(signed(means[route][word], 4), f"{means[route][word]:.9g}") for route in MEASURED),
-        ])
-        for word in shown
-    ]  # fmt: skip
-    table = Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
-    return Words(table, WORDS_SHOWN, len(shown), len(order))
+def column_of(one: Measure) -> CellColumn:
+    """The column of a measure."""
+    plain = partial(one.text, ends=False)
+    return CellColumn(one.heading, one.name, one.text, plain, one.value, one.narrow, one.above, one.spare)
+
+
+def _place(name: str) -> CellColumn:
+    def text(row: pd.Series) -> str:
+        return str(int(row[name]))
+
+    return CellColumn(name, name, text, text, lambda row: float(row[name]))
+
+
+def is_tuned(frame: pd.DataFrame) -> bool:
+    """Whether a model was fine-tuned at each cell."""
+    return "tuned_val_loss" in frame
+
+
+def is_cell(row: pd.Series, other: pd.Series) -> bool:
+    """Whether two rows are of the same place in the grid."""
+    return Place.of(row) == Place.of(other)

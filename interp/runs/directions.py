@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import TypedDict
 
+from interp.measures.schema import written
 from interp.runs.content import Real, Whole
 from interp.runs.examples import Example, keep_pictures, read_picture
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.schema import written
 
 if TYPE_CHECKING:
     from interp.data.pairs import PairSet

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from interp import cli
-from interp.again import Again
 from interp.cli import wrapped
+from interp.clip.names import check_named
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
-from interp.models.names import check_named
+from interp.runs.replay import Again
 from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, VERSION, SweepConfig, preset
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.data import load_pairs
     from interp.data.norms import load_norms
     from interp.data.pairs import without_intervals
-    from interp.results.sweep_run import keep_ratings
+    from interp.report.sweep_run import keep_ratings
     from interp.runs.cells import SweepManifest
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, has_examples, keep_examples
@@ -211,7 +211,7 @@ def _plan(
     config: SweepConfig, clip: Clip, features: EmbeddedPairs, attributed: int, objective: Objective | None
 ) -> str:
     """What the sweep does, in words."""
-    from interp.methods import find_methods
+    from interp.subspaces.methods import find_methods
 
     first, *others = (method.name.key for method in find_methods(config.compared))
     beside = f" beside {', '.join(others)}" if others else ""
@@ -226,7 +226,7 @@ def _plan(
 
 def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Objective | None) -> dict[str, Any]:
     """Whatever the numbers depend on, but for the data, which are known when all images have been read."""
-    from interp.methods import find_methods
+    from interp.subspaces.methods import find_methods
 
     own = {
         "kind": "sweep", "version": VERSION, "model": clip.fingerprint, "sources": config.sources,

@@ -22,17 +22,17 @@ from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.evidence.gather import Evidence, Interventions, gather, plain
 from interp.evidence.traits import traits_of
-from interp.interventions.rotation import Rotation, RotationError
 from interp.measures import MEASURED, sweep_schema
-from interp.methods import find_methods
-from interp.methods.method import Method
-from interp.methods.outcomes import Outcomes, align
-from interp.methods.pairs import PairRun, PairsAtSite
-from interp.methods.search import SearchConfig
+from interp.measures.schema import Schema
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.schema import Schema
+from interp.subspaces.methods import find_methods
+from interp.subspaces.methods.method import Method
+from interp.subspaces.outcomes import Outcomes, align
+from interp.subspaces.pairs import PairRun, PairsAtSite
+from interp.subspaces.rotation import Rotation, RotationError
+from interp.subspaces.search import SearchConfig
 from interp.sweep.config import SweepConfig
 from interp.sweep.finished import keep_rotation, kept_rotation
 from interp.sweep.objectives import TrainedCells

@@ -13,14 +13,14 @@ from interp.clip.sites import Site
 from interp.clip.untrained import untrained
 from interp.data.pairs import SPLITS, PairSet
 from interp.evidence.arbitrary import alphabetical_halves
-from interp.interventions.described import Described, describe
-from interp.interventions.rotation import Rotation, overlap, principal_angles
-from interp.methods import find_methods
-from interp.methods.outcomes import align, mean_iia
-from interp.methods.pairs import PairsAtSite, pair_run
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
+from interp.subspaces.described import Described, describe
+from interp.subspaces.methods import find_methods
+from interp.subspaces.outcomes import align, mean_iia
+from interp.subspaces.pairs import PairsAtSite, pair_run
+from interp.subspaces.rotation import Rotation, overlap, principal_angles
 from interp.sweep.cell import search_config
 from interp.sweep.work import Work
 

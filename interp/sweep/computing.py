@@ -11,19 +11,19 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.data.pairs import PairSet
 from interp.errors import UserError
-from interp.interventions.clean_run import TextRun, clean_texts
-from interp.results.sweep_run import load_sweep
+from interp.report.sweep_run import load_sweep
 from interp.runs.chosen import Chosen, keep_chosen, read_chosen
 from interp.runs.directions import Directions, keep_directions, with_pictures
 from interp.runs.environment import now
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder, update_manifest
 from interp.runs.place import Place
+from interp.subspaces.clean_run import TextRun, clean_texts
 from interp.sweep.chosen import describe_chosen, examine, other_seeds, steps
 from interp.sweep.config import SweepConfig
+from interp.sweep.executors.local import compute, one_thread
 from interp.sweep.sharing import Shard, claimed
 from interp.sweep.work import Work
-from interp.sweep.workers import compute, one_thread
 
 
 def do_part(

@@ -9,20 +9,20 @@ from typing import Any, Literal
 
 from interp import cli
 from interp.cli import option
-from interp.errors import UserError
-from interp.options import (
+from interp.cli.options import (
     MOST_POINTS,
     PAPER_ATTRIBUTIONS,
     AttributionOptions,
-    DataOptions,
     DeviceOptions,
     EngineOptions,
     ModelOptions,
     SourceOptions,
     TransferOptions,
 )
+from interp.cli.types import parse_ints
+from interp.data.options import DataOptions
+from interp.errors import UserError
 from interp.sweep.sharing import Shard
-from interp.values import parse_ints
 
 VERSION = 7  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000

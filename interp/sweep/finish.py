@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from interp.data.pairs import NO_INTERVALS
 from interp.report import write_report
-from interp.results.heatmaps import heatmaps
-from interp.results.norm_tests import FILE, said
-from interp.results.sweep_run import load_sweep
-from interp.results.terminal import terminal_table
+from interp.report.heatmaps import heatmaps
+from interp.report.norm_tests import FILE, said
+from interp.report.sweep_run import load_sweep
+from interp.report.terminal import terminal_table
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, write_table
 from interp.runs.spreadsheet import csv_text

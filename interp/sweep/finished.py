@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from interp.interventions.rotation import Rotation, RotationError
 from interp.runs.cells import places as cells_of
 from interp.runs.cells import read_cell
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.subspaces.rotation import Rotation, RotationError
 
 
 def unfinished(folder: RunFolder, places: Iterable[Place]) -> tuple[list[Place], list[str]]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
     from interp.clip.model import Clip
     from interp.data.norms import Norm
-    from interp.interventions.rotation import Rotation
-    from interp.methods.outcomes import Outcomes
     from interp.runs.place import Place
+    from interp.subspaces.outcomes import Outcomes
+    from interp.subspaces.rotation import Rotation
 
 GROUP = "clip_descriptions.objectives"
 

@@ -22,10 +22,10 @@ from interp.attribution.result import TOLERANCE
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
 from interp.errors import UserError
-from interp.interventions.clean_run import TextRun
-from interp.methods.pairs import PairRun
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.subspaces.clean_run import TextRun
+from interp.subspaces.pairs import PairRun
 from interp.sweep.cell import Bench, compute_layer, search_layer
 from interp.sweep.finished import unfinished
 from interp.sweep.work import Work

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from interp.clip.image_features import EmbeddedPairs
+from interp.clip.tensors import Tensor
 from interp.data.norms import Norm
 from interp.sweep.config import SweepConfig
 from interp.sweep.objectives import TrainedCells
 from interp.sweep.sharing import Shard
-from interp.tensors import Tensor
 
 CACHE = "cache"
 

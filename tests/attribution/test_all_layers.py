@@ -20,7 +20,7 @@ from interp.clip.blocks import blocks, embed_ids, run_block
 from interp.clip.forward_mode import move_tokens
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens, tokenize
-from interp.interventions.rotation import random_basis
+from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 

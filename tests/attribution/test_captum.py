@@ -17,7 +17,7 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.of_tensors import score_embedded
 from interp.clip.model import Clip, Tokens, embed_texts, tokenize
 from interp.clip.sites import Site
-from interp.interventions.rotation import Rotation, random_basis
+from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.attribution.test_mediated import an_image
 from tests.oracles.plain_forward import random_texts

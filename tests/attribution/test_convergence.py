@@ -18,7 +18,7 @@ from interp.attribution.result import LEAST_DIFFERENCE, Attributions
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.data.words import FUNCTION_WORDS
-from interp.interventions.rotation import Rotation, random_basis
+from interp.subspaces.rotation import Rotation, random_basis
 from tests.oracles.plain_forward import random_texts
 
 START, TOLERANCE = 3, 0.01

@@ -16,8 +16,8 @@ from interp.attribution.path_rule import path_rule
 from interp.attribution.result import ROUTES, Attributions
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site, SiteError, SiteMismatch
-from interp.interventions.rotation import Rotation, orthonormal, random_basis
-from interp.show.markup import signed
+from interp.drawing.markup import signed
+from interp.subspaces.rotation import Rotation, orthonormal, random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 

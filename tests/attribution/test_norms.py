@@ -16,7 +16,7 @@ from interp.data.norms import Norm, load_norms
 from interp.data.words import is_content, log_frequency
 from interp.measures import MEASURED
 from interp.measures import attributions as declared
-from interp.schema import Schema
+from interp.measures.schema import Schema
 from tests.oracles import norm_statistics as oracle
 
 WORDS = (

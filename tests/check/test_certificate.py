@@ -13,15 +13,15 @@ from transformers import CLIPConfig, CLIPModel
 from interp.check.at_length import TEXTS
 from interp.check.certificate import NotCertified, certified_pairs, certify
 from interp.check.findings import Finding, distance, tolerance
+from interp.clip.errors import ModelError
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data import load_pairs
-from interp.interventions import clean_run
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.rotation import Rotation, random_basis
-from interp.models.errors import ModelError
+from interp.subspaces import clean_run
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.rotation import Rotation, random_basis
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import one_line, random_texts
 from training import evaluate
@@ -82,11 +82,11 @@ def inexact_swap(_clip: Clip, patch: Patch) -> None:
     def swap(base, source, basis):
         return base - (base @ basis) @ basis.T + (source @ basis) @ basis.T
 
-    patch.setattr("interp.interventions.interchange.swap", swap)
+    patch.setattr("interp.subspaces.interchange.swap", swap)
 
 
 def no_swap(_clip: Clip, patch: Patch) -> None:
-    patch.setattr("interp.interventions.interchange.swap", lambda base, _source, _basis: base)
+    patch.setattr("interp.subspaces.interchange.swap", lambda base, _source, _basis: base)
 
 
 def not_a_number(clip: Clip, patch: Patch) -> None:

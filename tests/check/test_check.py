@@ -11,8 +11,8 @@ from interp.check import at_length
 from interp.check.at_length import run_checks
 from interp.clip import blocks
 from interp.clip.model import Clip
-from interp.interventions import clean_run
-from interp.methods import das
+from interp.subspaces import clean_run
+from interp.subspaces.methods import das
 from tests.oracles.plain_forward import one_line
 
 Patch = pytest.MonkeyPatch

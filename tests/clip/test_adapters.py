@@ -15,11 +15,11 @@ from torch import Tensor
 
 from interp.clip import patterns
 from interp.clip.adapter_settings import read_adapter
+from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.patterns import full_matches
 from interp.data import load_pairs
-from interp.models.errors import ModelError
 
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour", "star", "quokka, in zürich"]
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

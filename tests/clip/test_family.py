@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPModel, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
 
+from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_texts, tokenize
-from interp.models.errors import ModelError
 from tests.oracles.plain_forward import random_texts
 
 

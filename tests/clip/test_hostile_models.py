@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from interp.check.__main__ import main as check
+from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.parts import is_layers_pattern, layers_pattern
-from interp.models.errors import ModelError
 from tests.oracles.plain_forward import one_line
 from training.config import FinetuneConfig
 from training.tuning import prepare, save_settings, save_weights

@@ -14,10 +14,10 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 
+from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.data import load_pairs
-from interp.models.errors import ModelError
 from tests.oracles.plain_forward import embed_one_by_one
 from training import finetune
 from training.config import FinetuneConfig

@@ -16,7 +16,7 @@ from interp.clip import blocks as arithmetic
 from interp.clip.loading import load_clip
 from interp.clip.merged import Adapter, Linear, MergedBlock, merged
 from interp.clip.model import Clip, tokenize
-from interp.interventions.rotation import random_basis
+from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 from training.config import FinetuneConfig

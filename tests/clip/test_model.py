@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
+from interp.clip.errors import ModelError
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, clipscore, embed_images, length_batches, scores, tokenize
 from interp.data import load_pairs
 from interp.data.pairs import DataError, PairSet
-from interp.models.errors import ModelError
 
 # What OpenAI's tokenizer takes for a word, with Python's classes of characters.
 CLIP_WORDS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")

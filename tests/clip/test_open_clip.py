@@ -20,18 +20,18 @@ from torch.nn import functional
 
 from interp.check.__main__ import main as check
 from interp.clip import open_clip
+from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts, pixel_values, tokenize
+from interp.clip.names import check_named
 from interp.clip.open_clip import KNOWN, architecture, to_open_clip, to_transformers
+from interp.clip.pyvene import register
 from interp.clip.sites import Site
 from interp.clip.toy_model import load_tokenizer
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.interchange import interchange
-from interp.interventions.rotation import Rotation, random_basis
-from interp.models.errors import ModelError
-from interp.models.names import check_named
-from interp.models.trust import name_for, name_in
-from interp.pyvene import register
+from interp.clip.trust import name_for, name_in
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.interchange import interchange
+from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 

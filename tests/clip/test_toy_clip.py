@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from interp.clip.model import Clip
 from interp.clip.toy_model import build_model, learn_tokenizer, load_tokenizer
-from interp.data.toy_scenes import VALUES, sample_scenes
+from interp.data.toy.scenes import VALUES, sample_scenes
 from interp.data.transfer import TOY_TASKS
 from training import pretrain_toy
 from training.pretrain_toy import Phase, PretrainConfig, Seeing, labels, learn_to_see, measure, pixels, pretrain
@@ -50,7 +50,7 @@ def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
     from PIL import Image
 
     from interp.clip.model import pixel_values
-    from interp.data.toy_pictures import render
+    from interp.data.toy.pictures import render
 
     scene = sample_scenes("train", 1, np.random.default_rng(0))
     fed = pixels(scene, np.random.default_rng(1))

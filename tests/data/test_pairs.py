@@ -19,7 +19,7 @@ from interp.clip.model import Clip, tokenize
 from interp.data import DATA_SETS, load_pairs
 from interp.data.concadia import load_concadia
 from interp.data.pairs import DataError, Pair, PairSet, divide, same_text
-from interp.data.toy import ToySize, load_toy
+from interp.data.toy.pairs import ToySize, load_toy
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from interp.data import load_pairs
 from interp.data import statistics as measured
 from interp.data.norms import load_norm
 from interp.data.pairs import Pair
-from interp.data.toy import ToySize, load_toy
+from interp.data.toy.pairs import ToySize, load_toy
 
 # What 200 real pairs have (Kreiss et al. 2022, "Concadia"), by this project's own count, and how far the world may be.
 CONCADIA = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.data import toy
-from interp.data import toy_words as words
-from interp.data.toy_pictures import render
-from interp.data.toy_scenes import (
+from interp.data.toy import pairs as toy
+from interp.data.toy import words
+from interp.data.toy.pictures import render
+from interp.data.toy.scenes import (
     ARTICLE_FIELDS,
     OBJECT_FIELDS,
     VALUES,
@@ -23,7 +23,7 @@ from interp.data.toy_scenes import (
     sample_scene,
     sample_scenes,
 )
-from interp.data.toy_texts import KINDS, vocabulary, write, write_pair
+from interp.data.toy.texts import KINDS, vocabulary, write, write_pair
 
 TABLES = (
     words.SHAPES, words.COLOURS, words.SIZES, words.BACKGROUNDS, words.PLACES, words.EVENTS, words.ROLES, words.ERAS,

@@ -18,7 +18,7 @@ from PIL import Image
 
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.data.pairs import DataError
-from interp.data.toy import load_distinct
+from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import LabelledImages, load_transfer
 from tests.oracles.plain_forward import embed_one_by_one
 from training.evaluation.zeroshot import retrieval, zero_shot

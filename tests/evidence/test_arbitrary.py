@@ -8,9 +8,9 @@ from torch.nn import functional
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.evidence.arbitrary import alphabetical_halves
-from interp.interventions.clean_run import clean_texts
-from interp.methods.outcomes import align
-from interp.methods.pairs import PairRun, PairsAtSite
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.outcomes import align
+from interp.subspaces.pairs import PairRun, PairsAtSite
 from tests.oracles.plain_forward import random_texts
 
 

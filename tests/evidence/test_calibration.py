@@ -7,8 +7,8 @@ import pytest
 
 from interp.data.contrast import SIGN, Contrast, Direction
 from interp.evidence.calibration import calibration
-from interp.methods.outcomes import Outcomes
 from interp.stats import Yardstick
+from interp.subspaces.outcomes import Outcomes
 
 
 @pytest.mark.parametrize("known", [0.2, 0.64, 0.9])

@@ -12,11 +12,11 @@ import torch
 from interp.data.contrast import Contrast
 from interp.evidence.arbitrary import alphabetical_halves
 from interp.evidence.gather import Interventions, gather
-from interp.interventions.rotation import Rotation
-from interp.methods import METHODS
-from interp.methods.outcomes import align, mean_iia
-from interp.methods.search import SearchConfig
 from interp.stats import Estimate
+from interp.subspaces.methods import METHODS
+from interp.subspaces.outcomes import align, mean_iia
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.search import SearchConfig
 from tests.oracles.planted import CAUSE, DORMANT, MARK, Kind, Network, axis, planted
 
 parts = cache(planted)

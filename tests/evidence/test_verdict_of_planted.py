@@ -8,13 +8,13 @@ import pytest
 
 from interp.data.contrast import PAPER
 from interp.evidence.gather import Interventions, gather
-from interp.interventions.rotation import overlap
-from interp.methods import METHODS
-from interp.methods.search import SearchConfig
-from interp.results.verdict import Judged, verdict
+from interp.evidence.verdict import Judged, verdict
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
+from interp.subspaces.methods import METHODS
+from interp.subspaces.rotation import overlap
+from interp.subspaces.search import SearchConfig
 from tests.oracles.planted import Kind, planted
 
 CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has them by default

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from interp.data.contrast import PAPER
 from interp.evidence.gather import Interventions, gather
-from interp.interventions.rotation import Rotation, orthonormal, overlap
-from interp.methods import METHODS
-from interp.methods.search import SearchConfig
-from interp.results.verdict import Answered, Judged, verdict
+from interp.evidence.verdict import Answered, Judged, verdict
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
+from interp.subspaces.methods import METHODS
+from interp.subspaces.rotation import Rotation, orthonormal, overlap
+from interp.subspaces.search import SearchConfig
 from tests.oracles.worlds import Drawn, Kind, drawn
 
 CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has them by default
@@ -148,7 +148,7 @@ def test_a_search_finds_at_least_nine_tenths_of_a_linear_truth(kind: Kind):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_search_in_the_coordinates_of_the_stream_does_not(seed: int, monkeypatch: pytest.MonkeyPatch):
     here, (whitened, *_) = world("one", seed), found("one", seed)
-    monkeypatch.setattr("interp.methods.das.unwhitened", lambda _whitening, free: free)
+    monkeypatch.setattr("interp.subspaces.methods.das.unwhitened", lambda _whitening, free: free)
     (rotation,) = METHODS["das"].fit(here.train, here.val, [1], SearchConfig())
     assert share(here, rotation.basis) < 0.1
     assert rotation.facts["val_loss"] > 0.3 > 0.01 > whitened.facts["val_loss"]

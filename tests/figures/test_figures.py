@@ -27,11 +27,8 @@ from figures.layout import problems, shown_texts
 from figures.names import FIGURES, TABLES
 from figures.style import BLUE, GREEN, HEIGHT, ORANGE, PAGE, SKY, VERMILION, drawn, look, picture
 from interp.attribution.result import Attributions
-from interp.errors import UserError
-from interp.measures import MEASURED
-from interp.results.sweep_run import load_sweep
-from interp.show.colours import contrast, shade
-from interp.show.pictures import (
+from interp.drawing.colours import contrast, shade
+from interp.drawing.pictures import (
     LOWERS,
     RAISES,
     Picture,
@@ -42,6 +39,9 @@ from interp.show.pictures import (
     width_of,
     wrapped,
 )
+from interp.errors import UserError
+from interp.measures import MEASURED
+from interp.report.sweep_run import load_sweep
 from tests.oracles.plain_forward import one_line
 from tests.run_folders import NORMS, WORDS, reseal, rewrite, write_evaluation, write_paper, write_sweep, write_tuning
 from training.evaluation.rendering import markdown

@@ -18,7 +18,7 @@ from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.clip.toy_model import load_tokenizer, write_image_settings
-from interp.data.toy_texts import vocabulary
+from interp.data.toy.texts import vocabulary
 
 
 def random_clip(

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from interp.clip.sites import Site
-from interp.interventions.rotation import random_basis
-from interp.methods.pairs import PairRun, PairsAtSite
+from interp.subspaces.pairs import PairRun, PairsAtSite
+from interp.subspaces.rotation import random_basis
 
 Kind = Literal["carries", "dormant", "neither"]
 

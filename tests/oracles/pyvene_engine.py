@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from interp.clip.blocks import embed_stream
-from interp.interventions.rotation import Rotation
-from interp.tensors import Embeddings, Tensor
+from interp.clip.tensors import Embeddings, Tensor
+from interp.subspaces.rotation import Rotation
 
 if TYPE_CHECKING:
-    from interp.interventions.clean_run import TextRun, VisionRun
+    from interp.subspaces.clean_run import TextRun, VisionRun
 
 
 def intervenable(clip: Any, rotation: Rotation) -> Any:

@@ -17,7 +17,7 @@ TARGET = {"caption": 1, "description": 0}  # which of [base, counterfactual] mus
 RATE, FALL, BATCH, LOOK_EVERY = 3e-2, 0.97, 64, 20
 RIDGE, MOST_PAIRS = 0.1, 1024
 # Ends of rounds as shares of all steps, nats between two starts, nats per radian. They are written again in
-# `interp.methods.search`, and a change there must be made here too.
+# `interp.subspaces.search`, and a change there must be made here too.
 ROUNDS, AGREEMENT, LEVEL = (0.4, 1.0), 0.01, 0.15
 
 

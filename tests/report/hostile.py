@@ -12,8 +12,8 @@ from PIL import Image
 
 from interp.data.pairs import Pair, PairSet
 from interp.errors import UserError
-from interp.report.page import page
-from interp.results.sweep_run import RATINGS, load_sweep
+from interp.report.page.page import page
+from interp.report.sweep_run import RATINGS, load_sweep
 from interp.runs import directions
 from interp.runs.directions import End, EndText, EndWord, Leading
 from interp.runs.folder import RunFolder

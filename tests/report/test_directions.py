@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from html5lib import HTMLParser, treebuilders
 
-from interp.report.page import page
-from interp.results.sweep_run import load_sweep
+from interp.report.page.page import page
+from interp.report.sweep_run import load_sweep
 from interp.runs.directions import FILE, PICTURES
 from tests.report.hostile import fill
 from tests.run_folders import rewrite, write_sweep

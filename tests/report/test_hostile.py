@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from html5lib import HTMLParser, treebuilders
 
-from interp.report.page import page
-from interp.results.sweep_run import load_sweep
+from interp.report.page.page import page
+from interp.report.sweep_run import load_sweep
 from interp.runs.files import StoreError
 from tests.report.hostile import CELL, FILES, fields, outcome, with_value, write_whole
 from tests.run_folders import rewrite

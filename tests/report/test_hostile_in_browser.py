@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interp.report import rendering
+from interp.report.page import rendering
 from interp.runs.folder import RunFolder
 from tests.report.browser import chromium, opened, requested
 from tests.report.hostile import CELL, FILES, fields, outcome, with_value, write_whole

@@ -24,13 +24,13 @@ from interp.clip.image_features import image_features
 from interp.clip.model import Clip
 from interp.data import load_pairs
 from interp.data.norms import load_norms
-from interp.interventions.rotation import Rotation
 from interp.measures import MEASURED
 from interp.report import __main__ as command
-from interp.results.sweep_run import RATINGS, load_sweep
+from interp.report.sweep_run import RATINGS, load_sweep
 from interp.runs.directions import read_directions
 from interp.runs.examples import OLD, read_examples
 from interp.runs.folder import RunFolder, update_manifest
+from interp.subspaces.rotation import Rotation
 from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
 from tests.oracles.plain_forward import one_line

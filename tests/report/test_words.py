@@ -10,9 +10,9 @@ from html5lib import HTMLParser, treebuilders
 
 from interp.data.contrast import Contrast
 from interp.measures import MethodName
-from interp.report import evidence
-from interp.report.page import page
-from interp.results.sweep_run import SweepRun, load_sweep
+from interp.report.page import evidence
+from interp.report.page.page import page
+from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
 from tests.report.hostile import fill
 from tests.run_folders import reseal, rewrite, write_sweep

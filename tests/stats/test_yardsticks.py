@@ -15,8 +15,8 @@ from interp import stats
 from interp.data.contrast import DIRECTIONS, SIGN, Contrast
 from interp.evidence.calibration import calibration, slopes, squared_errors
 from interp.evidence.controls import Swapped, control
-from interp.methods.outcomes import Outcomes
 from interp.stats import Yardstick
+from interp.subspaces.outcomes import Outcomes
 from tests.oracles.dyads import Design, mean_to_by_pairs, other, ratio_by_pairs, ratio_to_by_pairs
 
 DRAWS = 500

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.clip.model import Clip
-from interp.interventions.clean_run import TextRun, clean_texts
+from interp.subspaces.clean_run import TextRun, clean_texts
 from interp.sweep import __main__ as sweep
-from interp.sweep.on_ray import _bytes, _is_needed, _tensor
+from interp.sweep.executors.on_ray import _bytes, _is_needed, _tensor
+from tests.children import commands
 from tests.oracles.plain_forward import random_texts
-from tests.processes import commands
 
 SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
          "--layers", "4-5", "--sizes", "2,6"]  # fmt: skip

@@ -26,9 +26,9 @@ from interp.clip.sites import Site
 from interp.data.contrast import PAPER
 from interp.evidence.gather import Interventions as Swaps
 from interp.evidence.gather import gather
-from interp.methods.convergence import slopes
-from interp.methods.losses import iit_das_loss
-from interp.methods.pairs import PairsAtSite, pair_run
+from interp.subspaces.convergence import slopes
+from interp.subspaces.losses import iit_das_loss
+from interp.subspaces.pairs import PairsAtSite, pair_run
 from tests.agreement import agree
 from tests.oracles.necessity import necessity
 from tests.oracles.plain_forward import random_clip

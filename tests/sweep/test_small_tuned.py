@@ -19,7 +19,7 @@ from PIL import Image
 import interp
 from interp.data.contrast import PAPER
 from interp.measures import CONTROLLED, evidence_names
-from interp.results.choice import TUNED, best_cell, rule_of
+from interp.report.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from tests.oracles.plain_forward import random_clip

@@ -23,6 +23,7 @@ from PIL import Image
 
 from interp import cli
 from interp.attribution.drawing import attributed_pairs
+from interp.cli.types import parse_ints
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
@@ -30,12 +31,9 @@ from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.contrast import PAPER
 from interp.data.norms import load_norms
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.interchange import interchange
-from interp.interventions.rotation import Rotation
-from interp.report.page import page
-from interp.results.choice import best_cell
-from interp.results.sweep_run import load_sweep
+from interp.report.choice import best_cell
+from interp.report.page.page import page
+from interp.report.sweep_run import load_sweep
 from interp.runs.cells import read_cell
 from interp.runs.content import sealed
 from interp.runs.directions import read_directions
@@ -43,10 +41,12 @@ from interp.runs.examples import OLD, read_examples
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.interchange import interchange
+from interp.subspaces.rotation import Rotation
 from interp.sweep import __main__ as sweep
 from interp.sweep.config import SweepConfig, preset
-from interp.sweep.workers import _tasks
-from interp.values import parse_ints
+from interp.sweep.executors.local import _tasks
 from tests.oracles.plain_forward import one_line
 from training.ablation import _tuning
 

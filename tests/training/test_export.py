@@ -21,8 +21,8 @@ from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
 from interp.clip.toy_model import load_tokenizer
 from interp.data.contrast import Contrast
-from interp.interventions.rotation import Rotation
 from interp.runs.folder import SEALED
+from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import one_line, random_clip, random_texts
 from tests.run_folders import reseal
 from training.card import model_card

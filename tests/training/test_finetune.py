@@ -28,14 +28,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from interp import cli
+from interp.clip.errors import ModelError
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip, with_adapter
 from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
-from interp.interventions.rotation import Rotation, largest_angle, random_basis
-from interp.methods import losses
-from interp.models.errors import ModelError
+from interp.subspaces import losses
+from interp.subspaces.rotation import Rotation, largest_angle, random_basis
 from tests.oracles.plain_forward import one_line
 from training import finetune, loop
 from training.batches import Order, examples
@@ -122,9 +122,9 @@ def test_training_lowers_the_loss_and_raises_the_preference(tmp_path: Path, obje
 def test_what_is_kept_is_what_was_measured(done: Path):
     """The weights on disk give the history's numbers again: nothing is lost in merging, nothing is of another step."""
     from interp.data.contrast import DIRECTIONS
-    from interp.interventions.clean_run import clean_texts
-    from interp.methods.outcomes import evaluate
-    from interp.methods.pairs import PairRun
+    from interp.subspaces.clean_run import clean_texts
+    from interp.subspaces.outcomes import evaluate
+    from interp.subspaces.pairs import PairRun
 
     clip, rotation = load_clip(str(done), trust=True), Rotation.load(done / "rotation.safetensors")
     val = load_pairs("toy", limit=120).split("val")
@@ -212,9 +212,9 @@ def test_calibrated_runs_go_on_as_if_never_stopped(
 
 def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated: Path):
     """Of the weights that were kept, with two sources for each text, by `interp.interchange` and plain sums."""
-    from interp.interventions.clean_run import clean_texts
-    from interp.interventions.interchange import interchange
-    from interp.methods.pairs import draw_sources
+    from interp.subspaces.clean_run import clean_texts
+    from interp.subspaces.interchange import interchange
+    from interp.subspaces.pairs import draw_sources
 
     clip, rotation = load_clip(str(calibrated), trust=True), Rotation.load(calibrated / "rotation.safetensors")
     val = load_pairs("toy", limit=120).split("val")

@@ -12,7 +12,7 @@ from interp.clip.hooks import capture, patch
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
-from interp.interventions.rotation import random_basis
+from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 from training.calibrated import TERMS, SwappedLogits, calibration_loss

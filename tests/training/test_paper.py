@@ -28,8 +28,8 @@ from PIL import Image
 from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
+from tests.children import alive
 from tests.oracles.plain_forward import one_line, random_texts
-from tests.processes import alive
 from training import experiment, paper
 from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 from training.experiment import PaperConfig
@@ -91,7 +91,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
         def __init__(self, command: list[str], *, stdout: Any, stderr: int, **_: Any) -> None:
             assert stderr == STDOUT
-            assert command[2] == "training.leashed"
+            assert command[2] == "interp.processes.child"
             AcceleratorState._reset_state(True)
             seen.append(command[3:])
             text = io.StringIO()

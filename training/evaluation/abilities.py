@@ -12,11 +12,11 @@ import torch
 from interp.clip.blocks import embed_tokens
 from interp.clip.image_features import EmbeddedPairs, embed_cached
 from interp.clip.model import Clip, Tokens, tokenize
+from interp.clip.tensors import Basis, Embeddings
 from interp.data.pairs import digest
 from interp.data.transfer import LabelledImages
-from interp.methods.pairs import PairsAtSite
 from interp.stats import Estimate, clustered_mean, mean_of_means, student
-from interp.tensors import Basis, Embeddings
+from interp.subspaces.pairs import PairsAtSite
 from training.evaluation import tasks
 from training.evaluation.zeroshot import classify, retrieval, swapped_prompts
 

@@ -11,14 +11,14 @@ from interp.clip.model import Clip
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.evidence.gather import Interventions, gather
 from interp.evidence.traits import traits_of
-from interp.interventions.rotation import Rotation
+from interp.evidence.verdict import Answer, Judged, verdict
 from interp.measures import CONTROLLED, evidence_names
-from interp.methods import METHODS
-from interp.methods.method import controls_of
-from interp.methods.outcomes import Outcomes, align, mean_iia
-from interp.methods.pairs import PairsAtSite, Sources, pair_run
-from interp.methods.search import SearchConfig
-from interp.results.verdict import Answer, Judged, verdict
+from interp.subspaces.methods import METHODS
+from interp.subspaces.methods.method import controls_of
+from interp.subspaces.outcomes import Outcomes, align, mean_iia
+from interp.subspaces.pairs import PairsAtSite, Sources, pair_run
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.search import SearchConfig
 from training.evaluation.measures import Number, measured
 
 # other subspaces at the same site, none of which takes a search

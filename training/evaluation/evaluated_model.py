@@ -21,7 +21,7 @@ class EvaluatedModel:
 
     Attributes:
         arguments, settings: of the fine-tuning; empty for a base.
-        named: its base and tokenizer as its folder names them (`interp.models.trust.name_in`).
+        named: its base and tokenizer as its folder names them (`interp.clip.trust.name_in`).
     """
 
     name: str

@@ -17,22 +17,22 @@ from interp.attribution.drawing import attributed_pairs
 from interp.check.certificate import certified_pairs
 from interp.cli import slug
 from interp.clip.devices import check_device
+from interp.clip.errors import ModelError
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.sites import SiteMismatch
+from interp.clip.trust import check_trust, name_in
 from interp.data import load_pairs
 from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER
 from interp.data.norms import Norm, load_norms
 from interp.data.pairs import SPLITS, DataError, PairSet, digest, without_intervals
 from interp.data.transfer import LabelledImages, default_sets, load_transfer
-from interp.interventions.rotation import Rotation
-from interp.methods.pairs import Sources
-from interp.models.errors import ModelError
-from interp.models.trust import check_trust, name_in
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
+from interp.subspaces.pairs import Sources
+from interp.subspaces.rotation import Rotation
 from training.config import EVALUATION_VERSION, EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.abilities import ACCURACY, ability_tests

@@ -98,7 +98,7 @@ class TuningArguments(TypedDict):
 
 
 class NamedModels(TypedDict):
-    """What a fine-tuning was made from, as its folder knows it (`interp.models.trust.name_for`)."""
+    """What a fine-tuning was made from, as its folder knows it (`interp.clip.trust.name_for`)."""
 
     base: str
     tokenizer: str | None

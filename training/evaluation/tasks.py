@@ -15,11 +15,11 @@ from interp.attribution.norms import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.clip.image_features import EmbeddedPairs, embed_cached, image_features
 from interp.clip.model import Clip, Tokens, embed_texts, scores, tokenize
+from interp.clip.tensors import Tensor
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.data.norms import Norm
-from interp.data.toy import load_distinct
+from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import LabelledImages
-from interp.interventions.rotation import Rotation
 from interp.measures import MEASURED
 from interp.stats import (
     CorrelationMethod,
@@ -31,7 +31,7 @@ from interp.stats import (
     mean_of_means,
     wilson,
 )
-from interp.tensors import Tensor
+from interp.subspaces.rotation import Rotation
 from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, measured
 from training.evaluation.preferences import preferences

@@ -9,11 +9,11 @@ import torch
 from torch.nn import functional
 
 from interp.clip.model import Clip, Tokens, embed_texts
+from interp.clip.tensors import Basis, Embeddings, Float, Tensor
 from interp.data.transfer import LabelledImages
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.rotation import swap
-from interp.methods.pairs import PairsAtSite, push_all
-from interp.tensors import Basis, Embeddings, Float, Tensor
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.pairs import PairsAtSite, push_all
+from interp.subspaces.rotation import swap
 
 DRAWS = 8  # of the pairs that prompts take Z from
 

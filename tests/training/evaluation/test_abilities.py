@@ -18,10 +18,10 @@ from interp.data import load_pairs
 from interp.data.contrast import PAPER
 from interp.data.pairs import Pair
 from interp.data.transfer import TOY_TASKS, load_transfer
-from interp.interventions.clean_run import clean_texts
-from interp.interventions.rotation import random_basis, swap
-from interp.methods.pairs import PairsAtSite, pair_run
 from interp.stats import Estimate
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.pairs import PairsAtSite, pair_run
+from interp.subspaces.rotation import random_basis, swap
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws

@@ -36,12 +36,12 @@ from interp.data.blv import QUESTIONS, RatedTexts, load_blv
 from interp.data.contrast import PAPER
 from interp.data.norms import load_norms
 from interp.data.pairs import Pair
-from interp.data.toy import load_distinct
+from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import load_transfer
 from interp.data.words import is_content
-from interp.interventions.rotation import Rotation, random_basis
 from interp.runs.examples import EXAMPLES, OLD, picture_path, read_examples
 from interp.runs.folder import RunFolder
+from interp.subspaces.rotation import Rotation, random_basis
 from tests.oracles.plain_forward import (
     embed_one_by_one,
     interchange_by_hook,

@@ -1,0 +1,136 @@
+"""Small files of models and runs, which strangers may have made: read as typed records, and searched for code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from interp.clip.errors import ModelError
+from interp.errors import quoted
+from interp.runs.content import Record, parse
+from interp.runs.files import StoreError, check_tree, read_bytes
+from interp.runs.weights import check_run_weights, is_run
+
+CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+# They name code of the model's own, or ask for other arithmetic than that which is checked here.
+REFUSED = ("auto_map", "auto_mapping", "custom_pipelines", "custom_modules", "trust_remote_code", "quantization_config")
+ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+
+
+def read_json(path: Path, kind: Callable[..., Record]) -> Record:
+    """What a JSON file holds, as a record; fields that it does not have are left out.
+
+    Raises:
+        ModelError: there is no such file, or it holds something else.
+    """
+    try:
+        data = read_bytes(path)
+        if data is None:
+            raise ModelError(f"there is no '{path}'")
+        return parse(data, kind, path, "mend it, or bring the model again")
+    except StoreError as error:
+        raise ModelError(str(error)) from error
+
+
+def check_run(name: str) -> None:
+    """Raise `ModelError` if a name is that of a fine-tuned run which leads out of its folder, or whose weights are not
+    those that it left."""
+    folder = Path(name)
+    try:
+        if name != "toy" and is_run(folder):
+            check_tree(folder)
+            check_run_weights(folder)
+    except StoreError as error:
+        raise ModelError(str(error)) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of a model: in one line, and of a value that fits no field, which field that is."""
+    if found := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
+        return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
+    if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library that met what it did not expect
+        return "its files hold something else than a model's do; mend them, or bring the model again"
+    if isinstance(error, UnicodeError):
+        return "one of its files is not UTF-8; bring the model again"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch says what it is in the second line
+    return re.sub(r"Class validation error for validator '\w+': (\w+Error: )?", "its configuration: ", said)
+
+
+def check_files(name: str, where: str, revision: str) -> None:
+    """Raise `ModelError` if a model's files name code, or weights that are pickled or lie elsewhere.
+
+    Args:
+        name: of the model, for messages.
+        where: a folder, or the id of a repository of the hub.
+    """
+    try:
+        _check_files(name, where, revision)
+    except OSError:  # the hub does not answer: whoever loads the model says so
+        if Path(where).is_dir():
+            raise
+
+
+def _check_files(name: str, where: str, revision: str) -> None:
+    if _file(where, revision, "adapter_config.json") is not None:  # transformers would fetch the base that it names
+        raise ModelError(f"'{name}' holds an adapter; download it, and name its folder")
+    for file in CONFIGS:
+        if (path := _file(where, revision, file)) is not None:
+            content: dict[str, Any] = read_json(path, dict[str, Any])
+            if (found := next(_refused(content), None)) is not None:
+                raise ModelError(f"'{path}' sets {found}, which is not read here; remove it if you trust the rest")
+    if (path := _file(where, revision, INDEX)) is not None:
+        _check_shards(name, path)
+    if (Path(where) / WEIGHTS).exists():
+        _check_link(Path(where), WEIGHTS)
+
+
+def _file(where: str, revision: str, name: str) -> Path | None:
+    """A file of a model, which is fetched if the model is on the hub; None if there is none."""
+    if (folder := Path(where)).is_dir():
+        return path if (path := folder / name).exists() else None
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        where, name, revision=revision, _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+    )  # fmt: skip
+    return None if found is None else Path(found)
+
+
+def _refused(content: Any, place: str = "") -> Iterator[str]:
+    """Where a configuration names code, or arithmetic of others."""
+    items = content.items() if isinstance(content, Mapping) else enumerate(content if isinstance(content, list) else ())
+    for key, value in items:
+        kernels = key in ATTENTION and re.search(r"[/:|]", str(value)) is not None  # of the hub
+        if kernels or (key in REFUSED and value not in (None, False, {}, [])):
+            yield f"{place}{key}"
+        yield from _refused(value, f"{place}{key}.")
+
+
+def _check_shards(name: str, index: Path) -> None:
+    for shard in sorted(set(read_json(index, _Index)["weight_map"].values())):
+        if PurePosixPath(shard).name != shard or "\\" in shard or not shard.endswith(".safetensors"):
+            raise ModelError(f"'{name}' has weights in {quoted(shard)}; only .safetensors files in its folder are read")
+        _check_link(index.parent, shard)
+
+
+def _check_link(folder: Path, name: str) -> None:
+    """Raise `ModelError` if a file of weights lies elsewhere; the hub's cache links its snapshots to its blobs."""
+    root = folder.resolve()
+    allowed = root, root.parent.parent / "blobs"
+    if folder.is_dir() and not any((folder / name).resolve().is_relative_to(one) for one in allowed):
+        raise ModelError(f"'{folder / name}' is a link that leads out of the folder; put the file itself there")
+
+
+class _Index(TypedDict):
+    """Which file holds which weight."""
+
+    weight_map: dict[str, str]

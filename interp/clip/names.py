@@ -1,0 +1,111 @@
+"""From the name of a model to its folder, or to its id on the hub."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from interp.clip.errors import ModelError
+from interp.clip.hub import is_cached, on_hub
+from interp.errors import quoted, shown
+
+OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
+MARKS = ("config.json", "adapter_config.json")  # files that a folder with a model has, or one with an adapter
+
+
+def locate(name: str) -> tuple[str, str]:
+    """Turn a model's name into what transformers takes, and a revision.
+
+    Raises:
+        ModelError: there is no such model, or it is on the hub, which does not answer, and not in the cache.
+    """
+    if name == "toy":
+        return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
+    if os.path.isdir(name):  # unlike Path.is_dir, never raises
+        if not (Path(name) / "config.json").is_file():
+            raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
+        return name, "main"
+    if name.startswith(OPEN_CLIP):
+        return str(open_clip_file(name)[1].parent), "main"
+    hub, at, revision = name.partition("@")
+    if not at and _is_path(name) and not (_is_id(name) and is_cached(name, "main")):
+        owner = name.partition("/")[0]
+        here = f"; '{owner}' is a folder here, and {quoted(name + '@main')} would be the hub's" if _is_id(name) else ""
+        raise ModelError(f"no such folder {quoted(name)}{_meant(name) or here}")
+    if not _is_id(hub):
+        raise ModelError(
+            f"no model {quoted(name)}: neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"
+            f"{_meant(name)}"
+        )
+    try:
+        return on_hub(name, hub, revision or "main")
+    except ModelError as error:
+        raise ModelError(f"{error}{_meant(name)}") from error
+
+
+def open_clip_file(name: str) -> tuple[str, Path]:
+    """The architecture and the file that ``open_clip:ARCH/PATH.safetensors`` names.
+
+    Raises:
+        ModelError: it names none; there is no such file, or it is no safetensors file.
+    """
+    arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
+    if not arch or not path:
+        raise ModelError(
+            f"no model {quoted(name)}: expected {OPEN_CLIP}ARCH/PATH, as {OPEN_CLIP}ViT-B-32/my.safetensors"
+        )
+    if not path.endswith(".safetensors"):
+        raise ModelError(f"{quoted(path)} is no .safetensors file; other weights are pickled, and those are not read")
+    if not os.path.isfile(path):
+        raise ModelError(f"no such file {quoted(path)}, which {quoted(name)} names")
+    return arch, Path(path)
+
+
+def check_named(*names: str | None) -> None:
+    """Raise `ModelError` if one of these models, or tokenizers, cannot be found: soon, before anything is loaded.
+
+    A hub's model that is in the cache is not asked for here.
+    """
+    for name in names:
+        if name is None or os.path.isdir(name):
+            continue
+        if name.startswith(OPEN_CLIP):
+            open_clip_file(name)
+            continue
+        hub, _, revision = name.partition("@")
+        if not _is_id(hub) or not is_cached(hub, revision or "main"):
+            locate(name)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name that is no folder's was meant as one: written like a path, or as if in a folder that is there."""
+    return "/" in name and (not _is_id(name) or os.path.isdir(name.partition("/")[0]))
+
+
+def _is_id(name: str) -> bool:
+    """Whether a name is written as the hub's ids are: owner/name."""
+    owner, _, rest = name.partition("/")
+    return bool(owner and rest) and "/" not in rest and not name.startswith((".", "~"))
+
+
+def _meant(name: str) -> str:
+    """A question that names the folder of a model whose path is much like a name, if there is one."""
+    if "\0" in name:
+        return ""
+    path = Path(os.path.expanduser(name.partition("@")[0]))
+    found = Path(path.anchor)
+    for part in path.parts[bool(path.anchor) :]:
+        if not os.path.isdir(found / part):
+            try:
+                inside = [one for one in os.listdir(found) if os.path.isdir(found / one)]
+            except (OSError, ValueError):
+                return ""
+            near = difflib.get_close_matches(part, inside, n=1)
+            if not near:
+                return ""
+            part = near[0]
+        found /= part
+    is_model = str(found) != "." and any(os.path.isfile(found / mark) for mark in MARKS)
+    return f"; did you mean {shown(found)!r}?" if is_model else ""

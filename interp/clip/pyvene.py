@@ -1,0 +1,112 @@
+"""Entries for CLIP in pyvene's tables of models, which has none (0.1.8): names of components, their modules and widths.
+
+>>> from interp.clip.loading import load_clip
+>>> from interp.clip.pyvene import register
+>>> register()
+>>> import pyvene as pv
+>>> model = load_clip("toy").model
+>>> intervenable = pv.IntervenableModel([pv.RepresentationConfig(9, "block_output")], model=model)
+>>> {int(one.embed_dim) for one in intervenable.interventions.values()} == {model.config.text_config.hidden_size}
+True
+
+pyvene counts blocks from 0: its layer 9 is the block whose output is our layer 10. Each of its forward passes removes
+all hooks of the model, others' too: those by which transformers records hidden states are then gone as well, and
+``output_hidden_states=True`` gives too few. Give it a copy (`copy.deepcopy`) of a model that you go on using.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TOWERS = ("text", "vision")
+# Component -> module of a block ("" is the block itself), whether its input or its output, whether split into heads.
+# The inputs of attention and MLP are the outputs of the layer norms before them.
+COMPONENTS = {
+    "block_input": ("", "input", False),
+    "block_output": ("", "output", False),
+    "attention_input": ("layer_norm1", "output", False),
+    "attention_value_output": ("self_attn.out_proj", "input", False),
+    "head_attention_value_output": ("self_attn.out_proj", "input", True),
+    "attention_output": ("self_attn.out_proj", "output", False),
+    "query_output": ("self_attn.q_proj", "output", False),
+    "key_output": ("self_attn.k_proj", "output", False),
+    "value_output": ("self_attn.v_proj", "output", False),
+    "head_query_output": ("self_attn.q_proj", "output", True),
+    "head_key_output": ("self_attn.k_proj", "output", True),
+    "head_value_output": ("self_attn.v_proj", "output", True),
+    "mlp_input": ("layer_norm2", "output", False),
+    "mlp_activation": ("mlp.activation_fn", "output", False),
+    "mlp_output": ("mlp", "output", False),
+}
+
+
+def import_pyvene(module: str = "pyvene") -> Any:
+    """Import pyvene, or a module of it, without its advice on packages that are not needed here, which it prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return importlib.import_module(module)
+
+
+def register() -> None:
+    """Tell pyvene of CLIP's models, so that `pyvene.RepresentationConfig(9, "block_output")` works on them.
+
+    The models of one tower, with and without its projection, have the components of `COMPONENTS`. So has `CLIPModel`,
+    where they mean the text tower; there those of either tower have its name before them too, as in
+    ``vision_block_output``. Heads are reached with the unit ``h`` or ``h.pos``. To call it again changes nothing.
+    """
+    card = import_pyvene("pyvene.models.intervenable_modelcard")
+    for model_type, parts in _models().items():
+        for name, path, config in parts:
+            card.type_to_module_mapping.setdefault(model_type, {}).update(_modules(name, path))
+            card.type_to_dimension_mapping.setdefault(model_type, {}).update(_widths(name, config))
+
+
+def _models() -> dict[type[nn.Module], list[tuple[str, str, str]]]:
+    """For each type of model: what names of components begin with, where the blocks are, and where the widths are."""
+    import torch
+    from transformers import CLIPTextConfig, CLIPVisionConfig
+    from transformers.models.clip import modeling_clip as clip
+
+    found: dict[type[nn.Module], list[tuple[str, str, str]]] = {
+        clip.CLIPModel: [
+            ("", "text_model.encoder", "text_config."),
+            *((f"{tower}_", f"{tower}_model.encoder", f"{tower}_config.") for tower in TOWERS),
+        ]
+    }
+    for tower, config in (("text", CLIPTextConfig), ("vision", CLIPVisionConfig)):
+        alone: type[nn.Module] = getattr(clip, f"CLIP{tower.title()}Model")
+        projected: type[nn.Module] = getattr(clip, f"CLIP{tower.title()}ModelWithProjection")
+        with torch.device("meta"):
+            wrapped = hasattr(
+                alone(config(hidden_size=8, num_attention_heads=1, num_hidden_layers=1)), f"{tower}_model"
+            )
+        found[projected] = [("", f"{tower}_model.encoder", "")]
+        found[alone] = [("", f"{tower}_model.encoder" if wrapped else "encoder", "")]
+        if wrapped:  # in transformers before 5.3, where the tower is a model of its own inside of that
+            found[getattr(clip, f"CLIP{tower.title()}Transformer")] = [("", "encoder", "")]
+    return found
+
+
+def _modules(name: str, path: str) -> dict[str, tuple[Any, ...]]:
+    from pyvene.models.constants import CONST_INPUT_HOOK, CONST_OUTPUT_HOOK, split_head_and_permute
+
+    hooks = {"input": CONST_INPUT_HOOK, "output": CONST_OUTPUT_HOOK}
+    return {
+        name + component: (
+            f"{path}.layers[%s]" + (f".{module}" if module else ""), hooks[side],
+            *([(split_head_and_permute, f"{name}n_head")] if heads else []),
+        )
+        for component, (module, side, heads) in COMPONENTS.items()
+    }  # fmt: skip
+
+
+def _widths(name: str, config: str) -> dict[str, tuple[str, ...]]:
+    width, heads = f"{config}hidden_size", f"{config}num_attention_heads"
+    of = {component: f"{width}/{heads}" if split else width for component, (_, _, split) in COMPONENTS.items()}
+    of |= {"mlp_activation": f"{config}intermediate_size", "n_head": heads}
+    return {name + component: (place,) for component, place in of.items()}

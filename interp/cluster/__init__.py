@@ -1,1 +1,0 @@
-"""Tasks on a Ray cluster. Ray is an extra (`pip install 'clip-descriptions[ray]'`). No torch."""

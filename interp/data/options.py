@@ -1,0 +1,22 @@
+"""Options of commands that read pairs. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interp.cli import option
+from interp.data import DATA_HELP
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The data."""
+
+    data: str = option("toy", f"which pairs: {DATA_HELP}")
+    kinds: str | None = option(
+        None, "columns of a CSV file with the two kinds of text, the one to be preferred first; "
+        "by default description,caption", metavar="KIND,KIND",
+    )  # fmt: skip
+    split: str | None = option(None, "use this split alone, divided by group (article) into train, val and test")
+    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
+    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")

@@ -1,0 +1,151 @@
+"""A synthetic world in which descriptions and captions are true of the same picture, with the statistics of Concadia.
+
+What can be seen is in `interp.data.toy.scenes`, what it is called in `interp.data.toy.words`, what is written of it in
+`interp.data.toy.texts`, and how it is drawn in `interp.data.toy.pictures`. Pairs come in articles, which share an event
+and a town, and so their names. Either kind of text singles out one scene of many, captions more often: of 3,000 test
+scenes a caption fits 1.7 on average, a description 7.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from interp.data.pairs import Pair, PairSet, same_text
+from interp.data.toy import words
+from interp.data.toy.pictures import ScenePicture
+from interp.data.toy.scenes import ARTICLE_FIELDS, VALUES, Scene, combinations, sample_scene
+from interp.data.toy.texts import Text, write_pair
+
+LONGEST_ARTICLE = 5  # pairs; an article has 1 to so many each time that it is drawn
+NAMED = 4  # words of a class that are put into a prompt
+
+
+@dataclass(frozen=True)
+class ToySize:
+    """Pairs drawn per split."""
+
+    train: int = 1024
+    val: int = 192
+    test: int = 256
+
+
+def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
+    """The toy world as a `PairSet`.
+
+    Args:
+        size: how many pairs each split has.
+        seed: the same one gives the same scenes, texts and pixels.
+
+    Returns:
+        Pairs of train, val and test in this order; the group of a pair is its article.
+    """
+    size = size or ToySize()
+    drawn: list[tuple[Pair, ScenePicture]] = []
+    for number, field in enumerate(fields(size)):
+        rng = np.random.default_rng([seed, number])
+        of, articles = getattr(size, field.name), combinations(field.name, ARTICLE_FIELDS)
+        scenes: list[tuple[Scene, str]] = []
+        while len(scenes) < of:
+            which = int(rng.integers(len(articles)))
+            event, flag = articles[which]
+            article = f"{field.name}-{words.FLAGS[flag][0]}-{event}"
+            for _ in range(int(rng.integers(1, LONGEST_ARTICLE + 1))):
+                scenes.append((sample_scene(field.name, rng, event=event, flag=flag), article))
+        for index, (scene, article) in enumerate(scenes[:of]):
+            drawn.append(_pair(f"{field.name}-{index:05d}", scene, field.name, article, rng))
+    return _pair_set("toy", drawn)
+
+
+def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
+    """Sets for retrieval: within its set, a text fits one image.
+
+    Args:
+        sets: how many; a pair's group is the number of its set.
+        of: pairs in each set.
+        seed: the same one gives the same scenes, texts and pixels.
+
+    Raises:
+        ValueError: the split has too few combinations for `of` distinct scenes.
+    """
+    rng = np.random.default_rng([seed, 64])  # apart from the scenes of `load_toy`
+    drawn = []
+    for number in range(sets):
+        for index, (scene, texts) in enumerate(distinct_scenes(split, of, rng)):
+            description, caption = texts
+            name = f"{split}-{number:02d}-{index:02d}"
+            pair = Pair(name, description.text, caption.text, split, str(number))
+            drawn.append((pair, ScenePicture(scene, int(rng.integers(2**31)))))
+    return _pair_set("toy-distinct", drawn)
+
+
+def distinct_scenes(split: str, n: int, rng: np.random.Generator) -> list[tuple[Scene, tuple[Text, Text]]]:
+    """Draw `n` scenes, each with a description and a caption that fit it and none of the others.
+
+    Raises:
+        ValueError: no further scene was found, since the split has too few combinations.
+    """
+    kept: list[tuple[Scene, tuple[Text, Text]]] = []
+    for _ in range(20 * n):
+        if len(kept) == n:
+            break
+        scene = sample_scene(split, rng)
+        texts = write_pair(scene, rng)
+        if not any(
+            any(one.fits(scene, other) for one in texts) or any(one.fits(other, scene) for one in others)
+            for other, others in kept
+        ):
+            kept.append((scene, texts))
+    if len(kept) < n:
+        raise ValueError(f"split '{split}' has too few combinations for {n} distinct scenes")
+    return kept
+
+
+def prompts(name: str) -> dict[str, tuple[str, ...]]:
+    """Value of an attribute -> texts that name it; a class of zero-shot classification is their mean.
+
+    What else they say, such as another attribute or that there are two, they say alike for all values.
+
+    Raises:
+        ValueError: there are no prompts for such an attribute.
+    """
+    made = {}
+    for value, phrases in VALUES[name].items():
+        if name == "shape":
+            texts = [one for word in phrases[:NAMED] for one in _things("red", word)[:1] + _things("", word)]
+        elif name == "colour":
+            texts = [one for word in phrases[:NAMED] for shape in words.SHAPES for one in _things(word, shape)]
+        elif name == "arrangement":
+            pair = 1 if value in ("row", "stack") else 0
+            looks = list(zip(words.COLOURS, words.SHAPES, strict=True))
+            texts = [f"{_things(*look)[pair]} {phrase}" for phrase in phrases for look in looks]
+        elif name in ("place", "event"):
+            texts = [f"{start} {word}" for word in phrases[:NAMED] for start in ("the", "picture of the")]
+        else:
+            raise ValueError(f"there are no prompts for '{name}'")
+        made[value] = tuple(texts)
+    return made
+
+
+def _things(colour: str, shape: str) -> list[str]:
+    """One of them, and two."""
+    look = f"{colour} {shape}".strip()
+    return [f"{words.article(look)} {look}", f"two {colour} {words.plural(shape)}".replace("  ", " ")]
+
+
+def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Generator) -> tuple[Pair, ScenePicture]:
+    """Write one text of each kind for a scene, and draw its picture; texts that are the same are written again."""
+    description, caption = write_pair(scene, rng)
+    (again,) = rng.spawn(1)  # so that the scenes that follow do not depend on it
+    while same_text(description.text, caption.text):
+        description, caption = write_pair(scene, again)
+    return Pair(name, description.text, caption.text, split, group), ScenePicture(scene, int(rng.integers(2**31)))
+
+
+def _pair_set(name: str, drawn: Iterable[tuple[Pair, ScenePicture]]) -> PairSet:
+    listed = list(drawn)
+    pictures = {pair.id: picture for pair, picture in listed}
+    pairs = tuple(pair for pair, _ in listed)
+    return PairSet(name, pairs, lambda pair: pictures[pair.id].open(), lambda pair: pictures[pair.id].key)

@@ -1,0 +1,115 @@
+"""What pictures of the toy world show, and which of it belongs to which split.
+
+A scene has an object (shape, colour, size, arrangement, on a plain or striped background) at a place (the two tones
+of the picture) during an event (the colour of the border) in a town (the flag along the top).
+
+Splits are divided by *combination*: the five attributes of an object, or an event in a town, that occur together in one
+split never do in another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from interp.data.toy import words
+
+VALUES: dict[str, words.Table] = {
+    "shape": words.SHAPES, "colour": words.COLOURS, "size": words.SIZES, "arrangement": words.ARRANGEMENTS,
+    "background": words.BACKGROUNDS, "place": words.PLACES, "event": words.EVENTS, "flag": words.FLAGS,
+}  # fmt: skip
+OBJECT_FIELDS = ("shape", "colour", "size", "arrangement", "background")
+ARTICLE_FIELDS = ("event", "flag")
+PAIRED = ("row", "stack")  # arrangements of two
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows; every field holds a key of the table of the same name in `VALUES`."""
+
+    shape: str
+    colour: str
+    size: str
+    arrangement: str
+    background: str
+    place: str
+    event: str
+    flag: str
+
+    @property
+    def paired(self) -> bool:
+        """Whether two of its object are shown."""
+        return self.arrangement in PAIRED
+
+    @property
+    def era(self) -> str:
+        """A key of `words.ERAS`."""
+        return words.era(self.shape)
+
+
+@cache
+def combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The combinations of the named attributes that belong to a split: 70 % train, 15 % val, 15 % test."""
+    every = list(product(*(VALUES[name] for name in names)))
+    order = np.random.default_rng(20240610).permutation(len(every))
+    bounds = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}[split]
+    low, high = (round(bound * len(every)) for bound in bounds)
+    return tuple(every[i] for i in order[low:high])
+
+
+def sample_scene(split: str, rng: np.random.Generator, *, event: str | None = None, flag: str | None = None) -> Scene:
+    """Draw a scene from the combinations of a split; of a given event and flag, if they are named."""
+    objects, articles = combinations(split, OBJECT_FIELDS), combinations(split, ARTICLE_FIELDS)
+    chosen, place = objects[int(rng.integers(len(objects)))], list(words.PLACES)[int(rng.integers(len(words.PLACES)))]
+    if event is None or flag is None:
+        event, flag = articles[int(rng.integers(len(articles)))]
+    shape, colour, size, arrangement, background = chosen
+    return Scene(shape, colour, size, arrangement, background, place, event, flag)
+
+
+def sample_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
+    """Draw `n` scenes from the combinations of a split (``train``, ``val`` or ``test``), with replacement."""
+    return [sample_scene(split, rng) for _ in range(n)]
+
+
+def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> list[Scene]:
+    """Draw `n` scenes in groups of `alike`: each differs from its group's first by at most two attributes.
+
+    One of the object and one of the rest are drawn anew; what does not belong to the split stays as it is, so some do
+    not differ (14 % in training). Which word tells two of a group apart is any of them, so a model that learns from
+    such batches must heed all.
+    """
+    scenes: list[Scene] = []
+    while len(scenes) < n:
+        first = sample_scene(split, rng)
+        scenes.append(first)
+        for _ in range(min(alike - 1, n - len(scenes))):
+            scene = _varied(first, OBJECT_FIELDS[int(rng.integers(len(OBJECT_FIELDS)))], split, rng)
+            rest = ("place", "event", "flag")
+            scenes.append(_varied(scene, rest[int(rng.integers(3))], split, rng))
+    return scenes
+
+
+def _varied(scene: Scene, name: str, split: str, rng: np.random.Generator) -> Scene:
+    """The scene with another value of one attribute, one band of the flag at a time, if the split has it."""
+    if name == "flag":
+        bands, band = scene.flag.split(), int(rng.integers(3))
+        bands[band] = list(words.COLOURS)[int(rng.integers(len(words.COLOURS)))]
+        other = replace(scene, flag=" ".join(bands))
+    else:
+        values = list(VALUES[name])
+        other = replace(scene, **{name: values[int(rng.integers(len(values)))]})
+    kept = all(_of(other, fields) in _members(split, fields) for fields in (OBJECT_FIELDS, ARTICLE_FIELDS))
+    return other if kept else scene
+
+
+def _of(scene: Scene, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(getattr(scene, name) for name in names)
+
+
+@cache
+def _members(split: str, names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(combinations(split, names))

@@ -1,0 +1,171 @@
+"""How descriptions and captions of the toy world are written, so that their statistics are those of Concadia.
+
+Descriptions mostly say what a picture looks like, captions mostly what it is of; but each also does what the other
+does, in shares that `python -m interp.data.statistics` measures beside those of real texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from interp.data.toy import words
+from interp.data.toy.scenes import VALUES, Scene
+
+Kind = Literal["description", "caption"]
+KINDS: tuple[Kind, Kind] = ("description", "caption")
+
+
+class Template(NamedTuple):
+    """A way to say something: how often descriptions and captions say it so, and its slots."""
+
+    description: float
+    caption: float
+    text: str
+
+
+TEMPLATES = (
+    Template(3, 0.2, "{det} {size} {colour} {shape} {arrangement} {on} the {background} {backdrop}"),
+    Template(3, 0.2, "{photo} of {det} {size} {colour} {shape} {near} a {place}"),
+    Template(3, 0.2, "{background} {backdrop} with {det} {size} {colour} {shape} {arrangement}"),
+    Template(1.2, 0.2, "{det} {era} {colour} {shape} {near} a {place}, {title} of {Town}"),
+    Template(0.8, 0.2, "{size} {colour} {title}, {det} {shape} {arrangement}, {near} a {place}"),
+    Template(2, 0.3, "{det} {colour} {shape} {arrangement} {near} the {place} in {Town}"),
+    Template(1.5, 0.2, "the {Family} {shape}, {size}, {colour}, {near} a {background} {place}"),
+    Template(1.2, 0.3, "the {place} at {Town} with {det} {size} {colour} {shape}"),
+    Template(1, 1.5, "{colour} {shape} of {Family} at the {Town} {Place}"),
+    Template(1, 1.5, "{photo} of the {Event} in {Town} with {det} {colour} {shape}"),
+    Template(0.5, 2, "{era} {title} of {role} {Family} in {Town} {Place}"),
+    Template(0.5, 3, "{Family}, {role} of the {year} {Event} in {Town}"),
+    Template(0.4, 2, "{era} {Town} {Place} {when} a {event}"),
+    Template(0.4, 2, "{Town} {Place} {when} the {Event} of {year}"),
+    Template(0.5, 2, "{role} {Family} with a {title} {when} the {Town} {Event}"),
+    Template(0.4, 2, "{det} {shape} of {role} {Family} {arrangement} at the {Event}"),
+    Template(0.4, 2.5, "{Family} {shape}, {era} {title} of the {Event} in {Town}"),
+    Template(0.3, 2, "{photo} of the {Family} {role} {near} {Town} {Place}"),
+)
+# Shorter texts, met in pre-training only, so that a prompt with one attribute is no surprise to the model.
+PARTIAL = (
+    Template(3, 0, "{det} {shape}"), Template(2, 0, "{det} {colour} {shape}"), Template(1, 0, "{det} {size} {shape}"),
+    Template(2, 0, "{det} {colour} {shape} {arrangement}"), Template(1, 0, "a {background} {backdrop}"),
+    Template(1, 0, "{photo} of {det} {shape}"), Template(1, 0, "{photo} of {det} {size} {colour} {shape}"),
+    Template(0, 2, "the {place}"), Template(0, 1, "the {event}"), Template(0, 1, "the {event} at {Town}"),
+    Template(0, 1, "{photo} of a {place}"), Template(0, 1, "{photo} of the {event}"), Template(0, 1, "{Town} {Place}"),
+    Template(0, 1, "{role} {Family}"), Template(0, 1, "{era} {place} in {Town}"), Template(0, 1, "{Family} in {year}"),
+)  # fmt: skip
+_FREE = {  # of words that say nothing of the picture
+    "on": ("on", "on", "before", "at"),
+    "near": ("by", "before", "at", "in"),
+    "when": ("at", "before", "by", "for"),
+}
+_DETERMINERS = {True: ("", "", "", "two"), False: ("a", "a", "the", "the")}  # of two things, and of one
+_TOLD = {  # slot -> what it tells of a scene, besides the attribute of its own name
+    "det": ("paired",), "shape": ("shape", "paired"), "Family": ("shape", "colour", "arrangement"),
+    "year": ("shape", "colour"), "Town": ("flag",), "Place": ("place",), "Event": ("event",), "role": ("event",),
+    **dict.fromkeys((*_FREE, *words.ANY), ()),
+}  # fmt: skip
+# The first words of a list are drawn by both kinds alike; of the others, descriptions draw every second one as often
+# as it stands, and those between this much as often; captions the other way round.
+SHARED_WORDS, LEAN = 2, 0.4
+FLATNESS = 0.2  # the k-th word is drawn with a weight of k to this power, inverted
+REUSE = 0.2  # how often a caption takes the word that the description of its picture has for the same
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, and which attributes of its scene it tells."""
+
+    text: str
+    told: frozenset[str]
+
+    def fits(self, own: Scene, other: Scene) -> bool:
+        """Whether what is told of its own scene is also true of another one."""
+        return all(getattr(own, name) == getattr(other, name) for name in self.told)
+
+
+def write(
+    kind: Kind, scene: Scene, rng: np.random.Generator, *, partial: bool = False, reach: int | None = None
+) -> Text:
+    """One text about a scene, template and words drawn at random with `rng`.
+
+    Args:
+        partial: write one of the `PARTIAL` ones.
+        reach: words of each list that may be used, the commonest first; by default all.
+    """
+    return _fill(_template(kind, partial, rng), scene, _draw_words(kind, scene, rng, reach), rng)
+
+
+def write_pair(scene: Scene, rng: np.random.Generator) -> tuple[Text, Text]:
+    """A description and a caption of a scene, which sometimes use the same word for the same thing."""
+    description, caption = (_draw_words(kind, scene, rng) for kind in KINDS)
+    caption = {slot: description[slot] if rng.random() < REUSE else word for slot, word in caption.items()}
+    first = _fill(_template("description", False, rng), scene, description, rng)
+    return first, _fill(_template("caption", False, rng), scene, caption, rng)
+
+
+def vocabulary() -> list[str]:
+    """Every word that a text of this world can hold but names, years and plurals, in lower case, sorted."""
+    tables = (*VALUES.values(), words.ROLES, words.ERAS, words.ANY)
+    phrases = [phrase for table in tables if table is not words.FLAGS for of in table.values() for phrase in of]
+    phrases += [re.sub(r"\{\w+\}|,", " ", template.text) for template in (*TEMPLATES, *PARTIAL)]
+    phrases += [word for of in (*_FREE.values(), *_DETERMINERS.values()) for word in of]
+    return sorted({word.lower() for phrase in phrases for word in phrase.split()} | {"an"})
+
+
+def _template(kind: Kind, partial: bool, rng: np.random.Generator) -> str:
+    templates = PARTIAL if partial else TEMPLATES
+    return templates[int(np.searchsorted(_cumulative(kind, partial), rng.random(), side="right"))].text
+
+
+@cache
+def _cumulative(kind: Kind, partial: bool) -> np.ndarray:
+    weights = np.array([getattr(template, kind) for template in (PARTIAL if partial else TEMPLATES)], float)
+    return np.cumsum(weights / weights.sum())
+
+
+def _draw_words(kind: Kind, scene: Scene, rng: np.random.Generator, reach: int | None = None) -> dict[str, str]:
+    """A word for each slot that has words of its own."""
+    lists = {
+        "shape": words.SHAPES[scene.shape], "colour": words.COLOURS[scene.colour], "size": words.SIZES[scene.size],
+        "background": words.BACKGROUNDS[scene.background], "arrangement": words.ARRANGEMENTS[scene.arrangement],
+        "place": words.PLACES[scene.place], "event": words.EVENTS[scene.event], "role": words.ROLES[scene.event],
+        "era": words.ERAS[scene.era], **words.ANY,
+    }  # fmt: skip
+    drawn = rng.random(len(lists))
+    return {
+        slot: of[int(np.searchsorted(_leaning(kind, len(of), reach), number, side="right"))]
+        for (slot, of), number in zip(lists.items(), drawn, strict=True)
+    }
+
+
+@cache
+def _leaning(kind: Kind, n: int, reach: int | None) -> np.ndarray:
+    """Cumulative shares of the n words of a list, of which the first `reach` may be used."""
+    rank = np.arange(n)
+    weights = (rank + 1.0) ** -FLATNESS
+    strange = rank % 2 != KINDS.index(kind)
+    weights[(rank >= SHARED_WORDS) & strange] *= LEAN
+    weights[n if reach is None else reach :] = 0
+    return np.cumsum(weights / weights.sum())
+
+
+def _fill(template: str, scene: Scene, chosen: Mapping[str, str], rng: np.random.Generator) -> Text:
+    slots = dict(chosen) | {name: of[int(rng.integers(len(of)))] for name, of in _FREE.items()}
+    determiners = _DETERMINERS[scene.paired]
+    slots |= {
+        "det": determiners[int(rng.integers(len(determiners)))], "Town": words.FLAGS[scene.flag][0],
+        "Family": words.family(scene.shape, scene.colour, scene.arrangement),
+        "year": words.year(scene.shape, scene.colour),
+        "Place": slots["place"].capitalize(), "Event": slots["event"].capitalize(),
+    }  # fmt: skip
+    if scene.paired:
+        slots["shape"] = words.plural(slots["shape"])
+    text = re.sub(r" +", " ", template.format(**slots)).strip()
+    text = re.sub(r"\ba (?=(\w+))", lambda found: f"{words.article(found[1])} ", text)
+    told = {name for slot in re.findall(r"\{(\w+)\}", template) for name in _TOLD.get(slot, (slot,))}
+    return Text(text[0].upper() + text[1:], frozenset(told))

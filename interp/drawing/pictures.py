@@ -1,0 +1,216 @@
+"""Pictures: figures that notebooks and screen readers can show, and words on colours in them. No torch."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.textpath import text_to_path
+
+from interp.drawing.colours import NEGATIVE, POSITIVE, shade
+from interp.drawing.markup import MINUS, signed
+
+UNHINTED: Any = {"text.hinting": "none"}  # else letters are wider at some resolutions than at others
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+GAP = 3.0  # points between words
+LINE = 2.55  # from one line of words to the next, in sizes of the font
+# of outlines, darker than the colour inside
+RAISES, LOWERS = tuple(0.55 * part for part in POSITIVE), tuple(0.6 * part for part in NEGATIVE)
+UNKNOWN = (0.6, 0.6, 0.6)
+
+
+class Picture(Figure):
+    """A figure without pyplot that says what it shows.
+
+    Attributes:
+        alt: what it shows, in words.
+    """
+
+    def __init__(self, width: float, height: float, **options: Any) -> None:
+        """In inches."""
+        super().__init__(figsize=(width, height), **options)
+        FigureCanvasAgg(self)
+        self.alt = ""
+
+    def png(self, dpi: float = 150) -> bytes:
+        """As a file."""
+        buffer = io.BytesIO()
+        with rc_context(UNHINTED):
+            self.savefig(buffer, format="png", dpi=dpi, metadata={"Description": self.alt, "Software": None})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """For notebooks, with the words that a screen reader says instead.
+
+        (Of `_repr_png_` nothing would be seen once matplotlib's inline backend is at work: it has its own.)
+        """
+        return {"image/png": self.png(), "text/plain": self.alt or repr(self)}, {"image/png": {"alt": self.alt}}
+
+
+@lru_cache(maxsize=4096)
+def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",)) -> float:
+    """How wide a text is, in points."""
+    font = FontProperties(family=list(family), size=size)
+    with warnings.catch_warnings():  # of letters that no font has, which are said again when they are drawn
+        warnings.simplefilter("ignore")
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+
+def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines: int) -> list[str]:
+    """A text in lines that are no wider than so many points; what does not fit in so many lines is left out.
+
+    A word that is wider than a line is broken; an ellipsis says that something was left out.
+    """
+    out: list[str] = [""]
+    words = [part for word in text.split() for part in _fitting(word, width, size, family)]
+    for word in words:
+        longer = f"{out[-1]} {word}".strip()
+        if width_of(longer, size, family) <= width:
+            out[-1] = longer
+        elif len(out) == lines:
+            return [*out[:-1], _ended(out[-1], width, size, family)]
+        else:
+            out.append(word)
+    return out
+
+
+def shortened(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
+    """A text on one line that is no wider than so many points; an ellipsis says that something was left out."""
+    text = " ".join(text.split())
+    return text if width_of(text, size, family) <= width else _ended(text, width, size, family)
+
+
+def told_apart(names: Sequence[str], width: float, size: float, family: tuple[str, ...]) -> dict[str, str]:
+    """Names on one line each, no wider than so many points; shortened in the middle if their beginnings are alike."""
+    out = {name: shortened(name, width, size, family) for name in names}
+    if len(set(out.values())) < len(set(names)):
+        return {name: _without_middle(name, width, size, family) for name in names}
+    return out
+
+
+def _without_middle(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
+    """The beginning and the end of a text, as much of it as fits around an ellipsis."""
+    if width_of(text, size, family) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        shown = text[: kept // 2] + ELLIPSIS + text[kept // 2 - kept :]
+        if width_of(shown, size, family) <= width:
+            return shown
+    return ELLIPSIS
+
+
+def _ended(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
+    """As much of a text as fits with an ellipsis after it."""
+    while text and width_of(text + ELLIPSIS, size, family) > width:
+        text = text[:-1].rstrip()
+    return text + ELLIPSIS
+
+
+def _fitting(word: str, width: float, size: float, family: tuple[str, ...]) -> list[str]:
+    """A word in pieces that are no wider than a line."""
+    pieces = [""]
+    for letter in word:
+        if pieces[-1] and width_of(pieces[-1] + letter, size, family) > width:
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces
+
+
+def at(figure: Figure, left: float, top: float, width: float, height: float, **options: Any) -> Axes:
+    """Axes somewhere in a figure, in points from its left upper corner."""
+    wide, high = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    return figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high), **options)
+
+
+def points(figure: Figure) -> Axes:
+    """Axes over a whole figure whose coordinates are points, to the right and down from the left upper corner."""
+    width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    axes = at(figure, 0, 0, width, height, xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    return axes
+
+
+def titled(name: str) -> str:
+    """A name at the beginning of a sentence.
+
+    >>> titled("alt text"), titled("HTML alt")
+    ('Alt text', 'HTML alt')
+    """
+    return name[:1].upper() + name[1:]
+
+
+def value_text(value: float) -> str:
+    """An attribution as it stands below a word: no zero before the point.
+
+    >>> value_text(0.0312), value_text(-1.5), value_text(float("nan"))
+    ('+.031', '−1.500', '-')
+    """
+    return signed(value).replace("+0.", "+.").replace(f"{MINUS}0.", f"{MINUS}.")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where words are drawn, and how: left upper corner, width and size of the letters, all in points."""
+
+    left: float
+    top: float
+    width: float
+    size: float
+    family: tuple[str, ...] = ("sans-serif",)
+
+
+def words_height(words: Sequence[str], values: Sequence[float], block: Block) -> float:
+    """How high `draw_words` is, in points, wherever the block begins."""
+    lines = max((line for _, line, _ in _flow(words, values, block)), default=0) + 1
+    return lines * LINE * block.size
+
+
+def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach: float, block: Block) -> None:
+    """Words on colours by sign and size of a value, which stands below each; lines are broken where they must.
+
+    A sign is also shown without colour: by the value's, and by the outline, dashed where it is negative.
+
+    Args:
+        axes: made by `points`.
+        reach: the size that has the full colour.
+    """
+    size, family = block.size, block.family
+    style: dict[str, Any] = {"fontsize": size, "family": list(family), "parse_math": False}
+    style |= {"va": "baseline", "ha": "center", "color": "black"}
+    for (word, value), (x, line, wide) in zip(
+        zip(words, values, strict=True), _flow(words, values, block), strict=True
+    ):
+        left, y = block.left + x, block.top + line * LINE * size
+        box = FancyBboxPatch(
+            (left, y), wide, 1.25 * size, boxstyle="round,pad=0,rounding_size=1.5",
+            facecolor=shade(value, reach), edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else UNKNOWN,
+            linewidth=0.5, linestyle=(0, (2, 1.5)) if value < 0 else "solid",
+        )  # fmt: skip
+        axes.add_patch(box)
+        shown = shortened(word, block.width - 4, size, family)
+        axes.text(left + wide / 2, y + 0.95 * size, shown, **style)
+        axes.text(left + wide / 2, y + 2.1 * size, value_text(value), **style)
+
+
+def _flow(words: Sequence[str], values: Sequence[float], block: Block) -> list[tuple[float, int, float]]:
+    """Where each word goes: x, line and width."""
+    out, x, line = [], 0.0, 0
+    size, family, width = block.size, block.family, block.width
+    for word, value in zip(words, values, strict=True):
+        wide = max(width_of(word, size, family) + 4, width_of(value_text(value), size, family))
+        wide = min(wide, width)
+        if x and x + wide > width:
+            x, line = 0.0, line + 1
+        out.append((x, line, wide))
+        x += wide + GAP
+    return out

@@ -1,0 +1,271 @@
+"""A verdict in words: seven questions that a reviewer asks of a subspace, each answered by a rule from intervals.
+
+The rules are the same for every model, and their bounds the plainest there are: nothing, one half, nearer to one than
+to chance. None was tuned on results. Planted networks, of which the truth is known, show what the rules say of it
+(`tests/evidence/test_worlds.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from interp.data.contrast import DIRECTIONS, Contrast
+from interp.measures import MethodName
+from interp.measures.schema import written
+from interp.runs.chosen import Chosen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Answered = Literal["yes", "no", "cannot tell"]
+HALF = 0.5
+SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap is as good as none
+SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer to one question.
+
+    Attributes:
+        name: name of the question, in a word.
+        rule: rule by which it is answered, in words.
+        answer: ``cannot tell`` where an interval allows either, or the question's measure is missing.
+        because: the numbers.
+    """
+
+    name: str
+    rule: str
+    answer: Answered
+    because: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Measures that a verdict is given on.
+
+    Attributes:
+        row: measures of a cell, without the prefix of fine-tuned models.
+        controls: other subspaces that it was compared with.
+        chosen: controls of the chosen cell alone; None for any other cell.
+    """
+
+    row: Mapping[str, float]
+    contrast: Contrast
+    controls: Sequence[MethodName]
+    chosen: Chosen | None = None
+
+    def between(self, key: str, low: float, high: float) -> Answered:
+        """Return whether the interval of a measure lies between two bounds, or outside of them."""
+        left, right = (self.row.get(f"{key}_{end}", math.nan) for end in ("low", "high"))
+        if left > low and right < high:
+            return "yes"
+        return "no" if right < low or left > high else "cannot tell"
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search for Z has converged; a subspace that was not searched for counts as found."""
+        return bool(self.row.get("converged", 1.0))
+
+    def not_below(self, key: str, bound: float) -> Answered:
+        """Return whether a difference is not surely below a bound; a difference of equals has no interval."""
+        high = self.row.get(f"{key}_high", math.nan)
+        if math.isnan(high):
+            return "yes" if self.row.get(key) == 0 else "cannot tell"
+        return "no" if high < bound else "yes"
+
+    def text(self, key: str, form: str = "+.2f", factor: float = 1.0) -> str:
+        """Return a measure with its interval."""
+        value, low, high = (factor * self.row.get(f"{key}{end}", math.nan) for end in ("", "_low", "_high"))
+        if math.isnan(value):
+            return "not measured"
+        shown = [written(one, form) for one in (value, low, high)]
+        return shown[0] if math.isnan(low) else f"{shown[0]} [{shown[1]} {shown[2]}]"
+
+
+def judged(
+    row: pd.Series, contrast: Contrast, controls: Sequence[MethodName], chosen: Chosen | None, *, tuned: bool
+) -> Judged:
+    """Return a row of a sweep's table as measures of the frozen model's subspace, or of the fine-tuned model's."""
+    prefix = "tuned_" if tuned else ""
+    own = {str(key): float(value) for key, value in row.items() if str(key).startswith("tuned_") == tuned}
+    return Judged({key.removeprefix(prefix): value for key, value in own.items()}, contrast, controls, chosen)
+
+
+def verdict(of: Judged) -> list[Answer]:
+    """Return the seven answers in the order of reading: without the first, the others mean little."""
+    return [
+        _precondition(of), _calibrated(of), _necessary(of), _specific(of), _beyond(of), _identified(of), _length(of)
+    ]  # fmt: skip
+
+
+def _precondition(of: Judged) -> Answer:
+    rule = (
+        f"The model scores {of.contrast.a_positive} above the {of.contrast.negative} of its image on average: the "
+        "interval of the gap lies above 0. Without a preference there is nothing to localize, and a search can only "
+        "build a lever. The answer is no where the interval lies below 0, or within a fifth of the standard deviation "
+        "of single pairs' gaps around 0."
+    )
+    bound = SMALL * of.row.get("gap_sd", math.nan)
+    answer = of.between("gap", 0, math.inf)
+    if answer == "cannot tell" and of.between("gap", -bound, bound) == "yes":
+        answer = "no"
+    share = of.text("preference", ".1f", 100)
+    return Answer("precondition", rule, answer, f"gap {of.text('gap', '+.3f')}, preference {share} %")
+
+
+def _calibrated(of: Judged) -> Answer:
+    rule = (
+        "A swap of Z moves scores by what lies between the kinds: in both directions the interval of shift over gap "
+        "lies between 1/2 and 3/2; and with Z of the other text of the same image a text gets the other's score, with "
+        "Z of its own kind it keeps its own: the interval of R² of the own gaps lies above 0, that of no change. R² "
+        "of the mean gap, which also asks that the gap be the same for all images, stands next to it."
+    )
+    ratios = [f"ratio_{of.contrast.short(one)}" for one in DIRECTIONS]
+    parts = [*(of.between(key, HALF, 1 + HALF) for key in ratios), _above_zero(of, "r2_own")]
+    shifts = ", ".join(f"{of.contrast.arrow(one)} {of.text(key)}" for one, key in zip(DIRECTIONS, ratios, strict=True))
+    because = f"shift over gap {shifts}; R² {of.text('r2_own')}, of the mean gap {of.text('r2')}"
+    return Answer("calibrated", rule, _given(of, _all(parts)), because)
+
+
+def _above_zero(of: Judged, key: str) -> Answered:
+    """Return whether a measure lies above 0; one that is exactly 0 does not."""
+    if of.row.get(key) == of.row.get(f"{key}_high") == 0:
+        return "no"
+    return of.between(key, 0, math.inf)
+
+
+def _necessary(of: Judged) -> Answer:
+    rule = (
+        "The preference is in Z, and little else is. Where Z of every text is set to one neutral value, less than "
+        "half is left of the gap, in either sign, and of the preference's excess over 50 %, but more than half of "
+        "retrieval; with Z of other texts of the same kind more than half of the gap is left. The whole stream at the "
+        "site holds the gap (R² above 1/2 where all of it is taken from the other text of the pair). A neutral value "
+        "of Z leaves less of the gap than one of random subspaces, by a paired interval, and not surely more than one "
+        "of as many principal components, by more than a tenth: these may be what the score is read from."
+    )
+    conditions = {
+        "gap left": (of.between("gap_left", -HALF, HALF), of.text("gap_left")),
+        "preference left": (of.between("preference_left", -math.inf, HALF), of.text("preference_left")),
+        "retrieval left": (of.between("retrieval_left", HALF, math.inf), of.text("retrieval_left")),
+        "gap left with Z of the same kind": (of.between("gap_kept_within", HALF, math.inf), of.text("gap_kept_within")),
+        "R² of the whole stream": (of.between("r2_whole", HALF, math.inf), of.text("r2_whole")),
+    }
+    for one in of.controls:
+        key = f"left_below_{one.column}"
+        if key in of.row:
+            less = _above_zero(of, key) if one.key == "random" else of.not_below(key, -SLIGHT)
+            conditions[f"less left than with {one.title}, by"] = less, of.text(key)
+    answer = _given(of, _all([each for each, _ in conditions.values()]))
+    against = {name: text for name, (each, text) in conditions.items() if each != "yes"}
+    shown = against or {name: text for name, (_, text) in list(conditions.items())[:2]}
+    said = "; ".join(f"{name} {text}" for name, text in shown.items())
+    return Answer(
+        "necessary", rule, answer, f"{said}; neutral preference {of.text('neutral_preference', '.1f', 100)} %"
+    )
+
+
+def _specific(of: Judged) -> Answer:
+    rule = (
+        "A swap of Z moves the score with the text's own image, by more than a tenth of the gap, and more than twice "
+        "as much as with other images (the interval of their ratio lies between -1/2 and 1/2); and it surely costs "
+        "neither retrieval nor, where that was measured, zero-shot accuracy."
+    )
+    costs = {"retrieval": "swap_retrieval_lost", "zero-shot": "swap_transfer_lost"}
+    known = {name: key for name, key in costs.items() if key in of.row}
+    free: list[Answered] = ["no" if of.row.get(f"{key}_low", math.nan) > 0 else "yes" for key in known.values()]
+    ratios = [f"ratio_{of.contrast.short(one)}" for one in DIRECTIONS]
+    still = all(of.between(key, -SLIGHT, SLIGHT) == "yes" for key in ratios)
+    answer = "no" if still else _all([of.between("elsewhere", -HALF, HALF), *free])
+    lost = ", ".join(f"{name} {of.text(key, '+.1f', 100)}" for name, key in known.items())
+    said = f"; points lost: {lost}" if lost else ""
+    because = "a swap moves nothing" if still else f"elsewhere {of.text('elsewhere')} of it{said}"
+    return Answer("specific", rule, answer, because)
+
+
+def _beyond(of: Judged) -> Answer:
+    rule = (
+        "Its R² of the own gaps lies above 0, that of changing nothing, and above that of random subspaces, by a "
+        "paired interval. And no other control's is surely higher by more than a tenth; it may be the same, since the "
+        "right direction may be found in closed form. It is not asked of IIA, which the lever reaches without a "
+        "search. A search that did not converge may have missed what it was for: then this cannot be told."
+    )
+    known = [one for one in of.controls if f"r2_own_over_{one.column}" in of.row]
+    parts: dict[str, tuple[Answered, str]] = {}
+    for one in known:
+        key = f"r2_own_over_{one.column}"
+        answer = of.between(key, 0, math.inf) if one.key == "random" else of.not_below(key, -SLIGHT)
+        parts[f"above {one.title}"] = answer, of.text(key)
+    if known:
+        parts[""] = _above_zero(of, "r2_own"), of.text("r2_own")
+    against = {name: text for name, (answer, text) in parts.items() if answer != "yes"}
+    shown = against or {name: text for name, (_, text) in parts.items() if name}
+    said = "; ".join(f"R² {name}: {text}" if name else f"R² {text}" for name, text in shown.items())
+    answers = [answer for answer, _ in parts.values()]
+    return Answer(
+        "beyond controls", rule, _found(of, _given(of, _all(answers))), _noted(of, said or "no controls were measured")
+    )
+
+
+def _identified(of: Judged) -> Answer:
+    rule = (
+        "Other seeds find the same subspace: its overlap with that of each, the mean squared cosine of their angles, "
+        "is nearer to 1 than to the overlap of random subspaces of that size. Where a search did not converge, this "
+        "cannot be told."
+    )
+    known = of.chosen.overlaps if of.chosen is not None else {}
+    if of.chosen is None or not known:
+        return Answer("identified", rule, "cannot tell", "no other seed was tried")
+    said = ", ".join(f"seed {seed}: {one:.2f}{_angles(of.chosen, seed)}" for seed, one in known.items())
+    # Where Z is the whole stream, no seed could have found another one.
+    defined = of.chosen.chance < 1 and not any(map(math.isnan, known.values())) and of.chosen.converged
+    enough = of.chosen.chance + HALF * (1 - of.chosen.chance)
+    answer: Answered = "cannot tell" if not defined else "yes" if min(known.values()) > enough else "no"
+    because = f"overlap with {said}; with a random subspace {of.chosen.chance:.2f}"
+    if not of.chosen.converged:
+        because = f"another seed did not converge; {because}"
+    return Answer("identified", rule, _found(of, answer), _noted(of, because))
+
+
+def _length(of: Judged) -> Answer:
+    rule = (
+        "The preference is not one for length. Swaps of Z between texts of the same kind move scores by more than "
+        "differences in the numbers of words and names and in word frequency explain (less than half of their "
+        "squares), and pairs whose texts are equally long show the gap as well."
+    )
+    if "traits_r2" not in of.row:
+        return Answer("beyond length", rule, "cannot tell", "texts were not compared")
+    parts = [of.between("traits_r2", -math.inf, HALF), of.between("equal_gap", 0, math.inf)]
+    answer = _given(of, _all(parts))
+    said = "goes along with length: " if answer == "no" else ""
+    said += f"words, names, frequency explain {of.text('traits_r2')} within a kind"
+    return Answer("beyond length", rule, answer, f"{said}; gap at equal length {of.text('equal_gap', '+.3f')}")
+
+
+def _found(of: Judged, answer: Answered) -> Answered:
+    """Return the answer; a subspace from a search that did not converge gets no yes, since it may be the wrong one."""
+    return answer if of.converged or answer == "no" else "cannot tell"
+
+
+def _noted(of: Judged, because: str) -> str:
+    return because if of.converged else f"the search did not converge; {because}"
+
+
+def _angles(chosen: Chosen, seed: int) -> str:
+    each = chosen.angles.get(seed)
+    return f" (angles {each[0]:.0f} to {each[-1]:.0f}°)" if each else ""
+
+
+def _all(parts: Sequence[Answered]) -> Answered:
+    """Return yes if all are, no if one is."""
+    if "no" in parts:
+        return "no"
+    return "cannot tell" if "cannot tell" in parts or not parts else "yes"
+
+
+def _given(of: Judged, answer: Answered) -> Answered:
+    """Return the answer; where there is no preference, nothing can be told of where it is."""
+    return answer if _precondition(of).answer == "yes" else "cannot tell"

@@ -1,0 +1,134 @@
+"""Processes that work for a sweep: started with little, watched, and ended with it, whatever ends it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
+
+from interp.errors import UserError
+from interp.processes.signals import deaf_children
+
+LOOK = 0.5  # seconds between looks at the processes
+PATIENCE = 5.0  # seconds that a process has to end before it is killed
+
+
+class _Context(SpawnContext):
+    """Knows the processes that were started with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    # the attribute of the base is a class, and only called
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnProcess(*args, **kwargs)
+        self.started.append(process)
+        return process
+
+    @property
+    def alive(self) -> list[SpawnProcess]:
+        """Those that were started, and have not ended."""
+        return [one for one in self.started if one.pid is not None and one.exitcode is None]
+
+    @property
+    def one_died(self) -> bool:
+        """Whether a process has ended; while there is work, none does by itself."""
+        return any(one.pid is not None and one.exitcode is not None for one in self.started)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Processes that do tasks."""
+
+    executor: ProcessPoolExecutor
+    context: _Context
+
+    def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
+        """Do a task for all items, and call `look` now and then.
+
+        Raises:
+            BrokenProcessPool: a process died. The executor by itself does not notice one that dies while it starts, or
+                while it holds the lock of the queue.
+        """
+        with deaf_children():
+            pending = {self.executor.submit(_do, task, item) for item in items}
+        while pending:
+            done, pending = wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED)
+            look()
+            for future in done:
+                future.result()
+            if self.context.one_died:
+                raise BrokenProcessPool
+
+
+@contextmanager
+def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator[Pool]:
+    """So many processes, each of which calls `prepare` first; they have ended when this ends.
+
+    Args:
+        path: for `prepare`. What a process is started with passes through a pipe that holds little; if the process is
+            killed before it has read all of a large thing, its parent waits for ever.
+
+    Raises:
+        UserError: a process died; what the others have finished is kept.
+    """
+    context = _Context()
+    executor = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(prepare, path))
+    try:
+        yield Pool(executor, context)
+        executor.shutdown()
+    except BaseException as error:
+        _end(context)
+        # wait for the executor's thread: Python 3.11 prints a traceback if it exits while the thread closes its pipe
+        executor.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise UserError(
+                "a process died, perhaps for want of memory; finished cells are kept: "
+                "run the same command again, with --jobs 1 or a smaller --limit"
+            ) from error
+        raise
+
+
+def _end(context: _Context) -> None:
+    for process in context.alive:
+        process.terminate()
+    for process in context.alive:
+        process.join(PATIENCE)
+    for process in context.alive:
+        process.kill()
+        process.join()
+
+
+_failure: UserError | None = None  # of this process, when it was prepared
+
+
+def _begin(prepare: Callable[[str], None], path: str) -> None:
+    global _failure
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        prepare(path)
+    except UserError as error:  # the executor would only say that a process died
+        _failure = error
+
+
+def _do(task: Callable[[Any], None], item: Any) -> None:
+    if _failure is not None:
+        raise _failure
+    task(item)
+
+
+def _end_with_parent() -> None:
+    """A killed sweep must not leave processes that write beside its successor's."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for_connection([parent.sentinel])
+        os._exit(1)

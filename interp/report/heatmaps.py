@@ -1,0 +1,119 @@
+"""Heatmaps of a sweep: layer x size, one for each measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.drawing.colours import ink_on
+from interp.measures.schema import Measure, Schema, written
+from interp.report.choice import best_cell
+from interp.runs.files import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+    from interp.drawing.pictures import Picture
+
+
+def heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
+    """A picture layer x size for each measure that has one, the mean over seeds; returns the files."""
+    out = []
+    for measure in trained_first(schema.shown("heatmap")):
+        path = folder / f"heatmap-{measure.key.replace('_', '-')}.png"
+        write_atomic(path, heatmap(frame, measure).png())
+        out.append(path)
+    return out
+
+
+def trained_first(measures: Iterable[Measure]) -> list[Measure]:
+    """Those of fine-tuned models in front, else in their order."""
+    return sorted(measures, key=lambda measure: not measure.tuned)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A measure by layer and size, the mean over seeds, as a heatmap shows it.
+
+    Attributes:
+        values: shape (sizes, layers), in the unit that is shown; NaN where there is no cell.
+        colours: name of the colour map, from `bounds[0]` to `bounds[1]`.
+        form: how a value is written.
+    """
+
+    layers: list[int]
+    sizes: list[int]
+    values: np.ndarray
+    colours: str
+    bounds: tuple[float, float]
+    form: str
+
+    def text(self, i: int, j: int) -> str:
+        """The value of a size and a layer, by their numbers, as it is shown."""
+        return written(self.values[i, j], self.form)
+
+    def in_words(self) -> str:
+        """The range of the values, and where its ends are."""
+        if np.isnan(self.values).all():
+            return "No cell has a value."
+        ends = []
+        for name, find in (("lowest", np.nanargmin), ("highest", np.nanargmax)):
+            i, j = np.unravel_index(find(self.values), self.values.shape)
+            ends.append(f"{name} {self.text(int(i), int(j))} at layer {self.layers[j]}, size {self.sizes[i]}")
+        return f"{ends[0].capitalize()}; {ends[1]}."
+
+
+def grid(frame: pd.DataFrame, measure: Measure) -> Grid:
+    """What the heatmap of a measure shows."""
+    pivot = frame.pivot_table(index="size", columns="layer", values=measure.key, aggfunc="mean", dropna=False)
+    unit = measure.unit
+    values = unit.factor * pivot.to_numpy(dtype=float)
+    layers, sizes = [int(n) for n in pivot.columns], [int(n) for n in pivot.index]
+    return Grid(layers, sizes, values, unit.colours, unit.reach(values), unit.brief)
+
+
+def heatmap(frame: pd.DataFrame, measure: Measure) -> Picture:
+    """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined."""
+    from interp.drawing.pictures import Picture
+
+    shown, title = grid(frame, measure), measure.full_title
+    rows, columns = shown.values.shape
+    figure = Picture(max(5.5, 1.6 + 0.62 * columns), max(2.6, 1.5 + 0.45 * rows), layout="constrained")
+    axes = figure.subplots()
+    picture = draw_grid(axes, shown, best_cell(frame), 8.0, shown.text)
+    axes.set(xticks=range(columns), xticklabels=shown.layers, yticks=range(rows), yticklabels=shown.sizes)
+    axes.set(xlabel="layer (block = layer - 1)", ylabel="size of the subspace")
+    axes.set_title(title, fontsize=9, loc="left")
+    figure.colorbar(picture, ax=axes)
+    figure.alt = f"Heatmap, layer by size of the subspace: {title}. {shown.in_words()}"
+    return figure
+
+
+def draw_grid(
+    axes: Axes, shown: Grid, best: pd.Series, fontsize: float, write: Callable[[int, int], str] | None
+) -> AxesImage:
+    """The cells of a grid, the chosen one outlined.
+
+    Args:
+        write: what stands in the cell of a size and layer, by their numbers; nothing, if it is None.
+    """
+    from matplotlib.patches import Rectangle
+
+    low, high = shown.bounds
+    picture = axes.imshow(shown.values, cmap=shown.colours, vmin=low, vmax=high, aspect="auto", origin="lower")
+    for i, rank in enumerate(shown.sizes):
+        for j, layer in enumerate(shown.layers):
+            ink = ink_on(tuple(picture.cmap(picture.norm(shown.values[i, j]))))
+            if write is not None:
+                axes.text(j, i, write(i, j), ha="center", va="center", fontsize=fontsize, color=ink)
+            if rank == best["size"] and layer == best["layer"]:
+                outline = Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.5)
+                outline.set_clip_on(False)
+                axes.add_patch(outline)
+    return picture

@@ -1,0 +1,104 @@
+"""Tests of all correlations of a sweep's grid with norms at once, and the table of them. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interp.drawing.markup import plural
+from interp.measures import MEASURED
+from interp.runs.place import Place
+from interp.stats import Occurrences, max_statistic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "norms.csv"
+LEVEL = 0.05  # below which an adjusted p says that a correlation is significant
+DRAWS = 2000  # of random signs
+MODELS = {"fine-tuned": "tuned", "frozen": ""}  # model -> where a cell keeps its words
+
+Words = Mapping[str, Mapping[str, Sequence[float]]]  # route -> word type -> mean attribution and count
+
+
+def norm_tests(
+    cells: Mapping[Place, Mapping[str, Any]], ratings: Mapping[str, Mapping[str, float]], *, draws: int = DRAWS
+) -> pd.DataFrame:
+    """Test every correlation of mean attributions over word types with a norm, for the whole grid.
+
+    One family of tests is all of Pearson's r that a sweep shows of one model: all cells, norms and routes. The chance
+    of any false discovery in the family is kept, whichever of them is looked at. Attributions in full are the same in
+    all cells of the frozen model, and count as one test.
+
+    Args:
+        cells: with `words` and the `articles` of their occurrences, and the words of the model that was fine-tuned
+            there in `tuned`.
+        ratings: norm -> word type -> rating.
+        draws: of random signs.
+
+    Returns:
+        A row for each cell, model, norm and route: place, `model`, `norm`, `route`; Pearson's `r` over the `n` rated
+        word types; its two-sided `p`, and `p_max`, adjusted for the family (`interp.stats.max_statistic`). NaN where
+        attributions or ratings do not vary, or an attribution is not finite.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    articles: Mapping[str, Sequence[int]] = next(
+        (cell["articles"] for _, cell in sorted(cells.items()) if cell.get("articles")), {}
+    )
+    for model, within in MODELS.items():
+        known = {place: cell.get(within) if within else cell for place, cell in sorted(cells.items())}
+        words = {place: one["words"] for place, one in known.items() if one and one.get("words")}
+        if words and ratings:
+            rows += _of_model(words, articles, ratings, model, draws)
+    columns = [*Place._fields, "model", "norm", "route", "n", "r", "p", "p_max"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _of_model(
+    cells: Mapping[Place, Words],
+    articles: Mapping[str, Sequence[int]],
+    ratings: Mapping[str, Mapping[str, float]],
+    model: str,
+    draws: int,
+) -> list[dict[str, Any]]:
+    tables = [words[route] for words in cells.values() for route in MEASURED]
+    # a sweep attributes the same texts in each cell
+    types = [word for word in tables[0] if articles.get(word) and all(word in table for table in tables)]
+    if not types:
+        return []
+    numbers = np.repeat(np.arange(len(types)), [len(articles[word]) for word in types])
+    at = Occurrences(numbers, np.array([one for word in types for one in articles[word]]), len(types))
+    values = np.array([[table[word][0] for word in types] for table in tables], dtype=np.float64)
+    values[~np.isfinite(values).all(1)] = 0.0  # which has no correlation
+    rated = np.array([[one.get(word, math.nan) for word in types] for one in ratings.values()], dtype=np.float64)
+    found = max_statistic(values, rated, at.counts, draws=draws)
+    counts = np.isfinite(rated).sum(1).tolist()
+    labels = [(place, route) for place in cells for route in MEASURED]
+    return [
+        {
+            **place._asdict(), "model": model, "norm": norm, "route": route, "n": counts[j], "r": found.r[i, j],
+            "p": found.p[i, j], "p_max": found.adjusted[i, j],
+        }
+        for i, (place, route) in enumerate(labels)
+        for j, norm in enumerate(ratings)
+    ]  # fmt: skip
+
+
+def said(tests: pd.DataFrame) -> str:
+    """Count the correlations through Z that are significant over the whole grid of each model; empty without tests."""
+    if tests.empty:
+        return ""
+    cells, norms = len(tests[[*Place._fields]].drop_duplicates()), int(tests["norm"].nunique())
+    grid = f"{plural(cells, 'cell')} x {plural(norms, 'norm')} x {len(MEASURED)} routes"
+    through, first = tests[tests["route"] == MEASURED[0]], f"of {plural(cells * norms, 'correlation')} through Z, "
+    parts = []
+    for model, own in through.groupby("model", sort=False):
+        models = "the frozen model" if model == "frozen" else f"the {model} models"
+        parts.append(f"{first}{int((own['p_max'] < LEVEL).sum())} are significant in {models}")
+        first = ""
+    return f"Over the whole grid ({grid}; p < {LEVEL:g}, adjusted): {'; '.join(parts)}."

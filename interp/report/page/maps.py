@@ -1,0 +1,72 @@
+"""Measures by layer and size, as tables in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.drawing.colours import as_hex, ink_on
+from interp.report.heatmaps import Grid, grid, trained_first
+from interp.report.sweep_run import SweepRun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A value in its colour.
+
+    Attributes:
+        chosen: whether it is that of the cell that validation chooses.
+    """
+
+    text: str
+    colour: str
+    ink: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A measure by layer and size.
+
+    Attributes:
+        rows: each size, from the largest on, with a patch for each layer, None where there is no cell.
+    """
+
+    title: str
+    layers: Sequence[int]
+    rows: Sequence[tuple[int, Sequence[Patch | None]]]
+
+
+def heatmaps(sweep: SweepRun) -> list[Heatmap]:
+    """One for each measure that any cell has; those of fine-tuned models come first."""
+    return [
+        _heatmap(grid(sweep.frame, measure), sweep.best, measure.full_title)
+        for measure in trained_first(sweep.schema.shown("heatmap"))
+        if not sweep.frame[measure.key].isna().all()
+    ]
+
+
+def _heatmap(shown: Grid, best: pd.Series, title: str) -> Heatmap:
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
+    scale, colours = Normalize(*shown.bounds), colormaps[shown.colours]
+
+    def patch(i: int, j: int) -> Patch | None:
+        if np.isnan(shown.values[i, j]):
+            return None
+        colour = colours(scale(shown.values[i, j]))
+        chosen = bool(shown.sizes[i] == best["size"] and shown.layers[j] == best["layer"])
+        return Patch(shown.text(i, j), as_hex(colour), ink_on(colour), chosen)
+
+    rows = [
+        (size, [patch(i, j) for j in range(len(shown.layers))])
+        for i, size in reversed(list(enumerate(shown.sizes)))
+    ]  # fmt: skip
+    return Heatmap(title, shown.layers, rows)

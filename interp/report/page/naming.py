@@ -1,0 +1,43 @@
+"""How the parts of the page of a sweep name things."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.measures.schema import written
+from interp.report.sweep_run import SweepRun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def argument_of(sweep: SweepRun, name: str) -> str:
+    """What the command was given, as text; a question mark if that is not known."""
+    return str((sweep.manifest.get("arguments") or {}).get(name, "?"))
+
+
+def whose(sweep: SweepRun) -> str:
+    """The owner of the text that Z was taken from: the same image or another one."""
+    return "its own" if sweep.manifest["settings"].get("sources") == "paired" else "another image's"
+
+
+def place(row: pd.Series) -> str:
+    """Where a cell stands in the grid."""
+    layer, size = int(row["layer"]), int(row["size"])
+    found = int(row.get("directions", size))
+    kept = "" if found == size else f" (of which {found} {'was' if found == 1 else 'were'} found to be needed)"
+    return f"layer {layer} (block {layer - 1} as the authors count), size {size}{kept}, seed {int(row['seed'])}"
+
+
+def percent(row: pd.Series, measure: str) -> str:
+    """A share with its interval, if there is one."""
+    low, high = (row.get(f"{measure}{end}", np.nan) for end in ("_low", "_high"))
+    interval = "" if np.isnan(low) else f" [{100 * low:.1f} {100 * high:.1f}]"
+    return f"{written(100 * row[measure], '.1f')}\N{NO-BREAK SPACE}%{interval}"
+
+
+def count(value: float) -> str:
+    """A number of things; a dash if it is not known."""
+    return written(value, ".0f")

@@ -1,0 +1,130 @@
+"""Section of the page on attributions of the chosen cell and norms of words, with tests of the whole grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.measures import MEASURED, RELATIONS
+from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
+from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
+from interp.report.page.naming import count, place
+from interp.report.sweep_run import Lacking, SweepRun
+from interp.report.tables import is_tuned
+from interp.runs.place import Place
+from interp.stats.reliability import LEAST_TYPES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST = 0.0001  # of a p, as the table shows it
+HEADINGS = {
+    "r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Related:
+    """Number with its interval, as text; an empty interval is not defined or not known."""
+
+    value: str
+    ends: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Norm and route.
+
+    Attributes:
+        types: rated word types.
+        covered: share of the attribution that lies on rated words.
+        reliability: of mean attribution, over the rated types that occur in two articles.
+        related: in the order of the headings.
+        p: adjusted for the whole grid.
+    """
+
+    norm: str
+    route: str
+    types: str
+    covered: str
+    reliability: str
+    related: Sequence[Related]
+    p: str
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Content of the section.
+
+    Attributes:
+        headings: of numbers with intervals.
+        models: name of each model, and a row for each norm and route.
+        repeated: number of rated types in two articles by norm, as text; None where it is not known.
+        least: number of these types below which nothing is disattenuated.
+        together: types that all norms rate, which β is of; None where it is not shown.
+        said: number of significant correlations over the grid, as a sentence; empty if it is not known.
+        level: below which a p is significant.
+        draws: of random signs.
+    """
+
+    place: str
+    headings: Sequence[str]
+    models: Sequence[tuple[str, Sequence[Row]]]
+    repeated: str | None
+    least: int
+    together: str | None
+    said: str
+    level: float
+    draws: int
+
+
+def norms(sweep: SweepRun) -> Norms:
+    """Collect the statistics of the chosen cell; those that an older run lacks are left out."""
+    known = [one.key for one in sweep.schema]
+    stems = [stem for stem in RELATIONS if any(key.startswith(f"{stem}_") for key in known)]
+    try:
+        tests = sweep.norm_tests
+        found = {
+            (one["model"], one["norm"], one["route"]): one["p_max"]
+            for one in tests.to_dict("records")
+            if Place.of(one) == Place.of(sweep.best)
+        }
+    except Lacking:  # of a run that kept no ratings
+        found, tests = {}, None
+    models = []
+    for model, within in MODELS.items():
+        prefix = f"{within}_" if within else ""
+        if not prefix or is_tuned(sweep.frame):
+            rows = [
+                _row(sweep, prefix, norm, route, stems, found.get((model, norm, route), np.nan))
+                for norm in sweep.norms
+                for route in MEASURED
+            ]
+            models.append((model, rows))
+    headings, together = [HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
+    repeated = [f"{count(sweep.best[key])} ({norm})" for norm in sweep.norms if (key := f"n_repeated_{norm}") in known]
+    return Norms(
+        place(sweep.best).capitalize(), headings, models, ", ".join(repeated) or None, LEAST_TYPES,
+        None if together is None else count(together), "" if tests is None else said(tests), LEVEL, DRAWS,
+    )  # fmt: skip
+
+
+def _row(sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: float) -> Row:
+    best = sweep.best
+    keys = [f"{prefix}{stem}_{norm}_{route}" for stem in stems]
+    related = [Related(CORRELATION.text(best.get(key, np.nan)), _interval(best, key)) for key in keys]
+    covered = SHARE.text(best.get(f"{prefix}attribution_coverage_{norm}_{route}", np.nan))
+    reliability = SIGNED_SHARE.text(best.get(f"{prefix}reliability_{norm}_{route}", np.nan))
+    return Row(norm, route, count(best[f"n_{norm}"]), covered, reliability, related, _p(adjusted))
+
+
+def _interval(best: pd.Series, key: str) -> str:
+    low, high = (best.get(f"{key}_{end}", np.nan) for end in ("low", "high"))
+    return "" if np.isnan(low) else f"[{CORRELATION.text(low)} {CORRELATION.text(high)}]"
+
+
+def _p(value: float) -> str:
+    return f"< {LEAST:g}" if value < LEAST else written(value, ".4f")

@@ -1,0 +1,134 @@
+"""The whole page of a sweep: what its template shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interp.drawing.markup import plural
+from interp.report.choice import as_good, rule_of
+from interp.report.page.directions import directions
+from interp.report.page.evidence import evidence
+from interp.report.page.judging import judging
+from interp.report.page.maps import heatmaps
+from interp.report.page.naming import argument_of, count, percent, place, whose
+from interp.report.page.norms import norms
+from interp.report.page.rendering import render
+from interp.report.page.tables import cells, tuned_cells, words
+from interp.report.page.texts import examples
+from interp.report.reading import no_preference, reading, unconverged, unsettled
+from interp.report.sweep_run import SweepRun
+from interp.report.tables import is_tuned
+from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
+
+SECTIONS = {
+    "verdict": "The verdict", "evidence": "The chosen cell", "norms": "Norms", "directions": "What Z says",
+    "heatmaps": "Layers and sizes", "cells": "All cells", "examples-section": "Example texts",
+    "words": "Words", "limits": "What these numbers do not show", "run": "What was run", "terms": "Terms",
+}  # fmt: skip
+
+
+def page(sweep: SweepRun) -> str:
+    """The whole page.
+
+    Raises:
+        StoreError: a file of the run folder holds something else than belongs there.
+    """
+    values = {
+        "title": f"Sweep of {argument_of(sweep, 'model')} on {argument_of(sweep, 'data')}",
+        "sections": SECTIONS,
+        "summary": _summary(sweep),
+        "warnings": _warnings(sweep),
+        "whose": whose(sweep),
+        "contrast": sweep.contrast,
+        "controls": sweep.methods[1:],
+        "verdict": judging(sweep),
+        "evidence": evidence(sweep),
+        "norms": norms(sweep),
+        "directions": directions(sweep),
+        "least_texts": LEAST_TEXTS,
+        "least_articles": LEAST_ARTICLES,
+        "heatmaps": heatmaps(sweep),
+        "cells": cells(sweep),
+        "tuned": tuned_cells(sweep),
+        "trained_by": sweep.trained_by,
+        "words_of_tuned": sweep.shows_tuned,
+        "examples": examples(sweep),
+        "words": words(sweep),
+        "run": _run(sweep),
+    }
+    return render("page.html.j2", values)
+
+
+def _summary(sweep: SweepRun) -> dict[str, str | None]:
+    best, frame = sweep.best, sweep.frame
+    random = any(method.key == "random" for method in sweep.methods[1:])
+    tuned, rule = is_tuned(frame), rule_of(frame)
+    result = f"IIA {percent(best, 'iia')}"
+    if tuned:
+        lost = (sweep.schema[key] for key in ("tuned_transfer_drop", "tuned_retrieval_drop"))
+        changes = " and ".join(f"{one.text(best)} points in {one.heading}" for one in lost)
+        result = (
+            f"fine-tuned there, the model scores {sweep.contrast.positive} above {sweep.contrast.negative} in "
+            f"{percent(best, 'tuned_preference')} of pairs, and changes by {changes}; a search on the frozen model "
+            f"there has an {result}"
+        )
+    near = len(as_good(frame, rule))
+    many = (
+        f"{near} of {plural(len(frame), 'cell')} are as good as the highest there"
+        if near > 1
+        else "No other cell is as good"
+    )
+    return {
+        "cells": plural(len(frame), "cell"), "place": place(best), "result": result,
+        "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random") if random else None,
+        "rule": f"It is chosen by a rule: {rule.said}. {many}.", "preference": percent(best, "preference"),
+        "nothing": None if tuned else no_preference(frame, sweep.schema, sweep.contrast),
+        "reading": " ".join(reading(frame, sweep.schema, sweep.norms)),
+    }  # fmt: skip
+
+
+def _warnings(sweep: SweepRun) -> list[str]:
+    contrast = sweep.contrast
+    said = [*(sweep.manifest.get("notes") or [])]
+    said += filter(None, (sweep.manifest.get("truncated"), sweep.manifest.get("wordless")))
+    if sweep.strays:
+        said.append(f"Files that are of no cell lie among the cells, and are not read: {', '.join(sweep.strays[:8])}")
+    there = set(sweep.folder.names())
+    if missing := [name for name in (sweep.manifest.get("cells") or []) if name not in there]:
+        more = " and more" if len(missing) > 8 else ""
+        lack = f"{plural(len(missing), 'cell')} that the last command asked for {'is' if len(missing) == 1 else 'are'}"
+        said.append(f"{lack} not there: {', '.join(missing[:8])}{more}; the command below goes on with them")
+    if lack := unconverged(sweep.frame):
+        said.append(f"{lack} (--n-steps, {argument_of(sweep, 'n_steps')} here)")
+    if lack := unsettled(sweep.frame):
+        said.append(lack)
+    if not sweep.examples:
+        said.append("The run folder holds no example texts: it was made before they were kept")
+    if (sweep.frame[f"iia_{contrast.short('up')}"] >= 0.99).all():
+        said.append(
+            f"Every cell reaches an IIA of 99 % from {contrast.negative} to {contrast.positive}, so IIA does not tell "
+            "the cells apart: the score can be steered through each of these subspaces, which is not to say that the "
+            "model uses them"
+        )
+    return said
+
+
+def _run(sweep: SweepRun) -> dict[str, Any]:
+    manifest, settings = sweep.manifest, sweep.manifest["settings"]
+    versions = ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items() if version)
+    norms = "; ".join(f"{name}: {source}" for name, source in (manifest.get("norm_sources") or {}).items())
+    machine, resumed = manifest.get("machine") or {}, manifest.get("resumed") or []
+    facts = {
+        "started": manifest.get("started"), "finished": manifest.get("finished"), "seconds": manifest.get("seconds"),
+        "pairs": settings.get("pairs"), "model": f"{argument_of(sweep, 'model')}, fingerprint {settings.get('model')}",
+        "data": f"{argument_of(sweep, 'data')}, fingerprint {settings.get('data')}", "norms": norms,
+        "code": manifest.get("git"), "versions": f"Python {manifest.get('python')}, {versions}",
+        "machine": f"{machine.get('system')}, {machine.get('cpus')} cores, device {settings.get('device')}",
+        "resumed": f"{len(resumed)} times" if resumed else None,
+    }  # fmt: skip
+    chosen = {name: value for name, value in (manifest.get("arguments") or {}).items() if value not in (None, False)}
+    return {
+        "command": manifest.get("command") or "",
+        "facts": {name: value for name, value in facts.items() if value is not None},
+        "options": {f"--{name.replace('_', '-')}": value for name, value in chosen.items()},
+    }

@@ -1,0 +1,52 @@
+"""Templates of the page: they hold all markup, and escape whatever is put into them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from interp.drawing.markup import signed
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """A template of the folder `templates`, filled in; a value that it lacks is an error.
+
+    What UTF-8 cannot write, as half of a surrogate pair from a JSON file, becomes a question mark.
+    """
+    js = _asset("report.js")
+    text = _environment().get_template(template).render(values, css=_asset("report.css"), js=js, policy=_policy(js))
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _policy(js: str) -> str:
+    """What a browser is told to allow: our script alone, our styles, pictures within the page, and no request.
+
+    The templates let no text become markup. This holds should one ever do.
+    """
+    digest = base64.b64encode(hashlib.sha256(f"\n{js}".encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    out = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("interp.report"),
+    )  # fmt: skip
+    # tojson writes <, > and & as \uXXXX, so that no text ends the script element that holds it
+    out.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
+    out.filters["signed"] = signed
+    return out
+
+
+def _asset(name: str) -> str:
+    return (files("interp.report") / "assets" / name).read_text(encoding="utf-8")

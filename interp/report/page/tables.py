@@ -1,0 +1,95 @@
+"""Tables that can be sorted: of all cells, and of the words of the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interp.drawing.markup import signed
+from interp.measures import MEASURED
+from interp.report.sweep_run import SweepRun
+from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned
+from interp.runs.place import Place
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORDS_SHOWN = 15  # at each end of the list of words
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is shown, and the number that it is sorted by, as text; None, if it is sorted by what is shown."""
+
+    text: str
+    sort: str | None
+
+
+@dataclass(frozen=True)
+class Sortable:
+    """A table whose rows are sorted by a press on a column's title.
+
+    Attributes:
+        name: for screen readers, unlike that of any other part of the page.
+        rows: whether it is the chosen cell, and the entries, of which the first one is the row's head.
+        words: whether the first column holds words.
+    """
+
+    name: str
+    titles: Sequence[str]
+    rows: Sequence[tuple[bool, Sequence[Entry]]]
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """The word types that act most through Z in the chosen cell, at both ends.
+
+    Attributes:
+        shown, known: how many are in the table, and how many there are.
+    """
+
+    table: Sortable
+    each_end: int
+    shown: int
+    known: int
+
+
+def cells(sweep: SweepRun) -> Sortable:
+    """All cells."""
+    return _sortable(sweep.frame, cell_columns(sweep.schema, where="page"), sweep.best, "Table of all cells")
+
+
+def tuned_cells(sweep: SweepRun) -> Sortable | None:
+    """The models that were fine-tuned at each cell; None, if there are none."""
+    if not is_tuned(sweep.frame):
+        return None
+    columns = cell_columns(sweep.schema, tuned=True, where="page")
+    return _sortable(sweep.frame, columns, sweep.best, "Table of fine-tuned models")
+
+
+def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> Sortable:
+    rows = [
+        (is_cell(row, best), [Entry(column.text(row), f"{column.value(row):.9g}") for column in columns])
+        for _, row in frame.iterrows()
+    ]
+    return Sortable(name, [column.title for column in columns], rows)
+
+
+def words(sweep: SweepRun) -> Words:
+    """The word types of the chosen cell, by what they do through Z."""
+    known = sweep.words(Place.of(sweep.best))
+    means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
+    counts = {word: str(int(value[1])) for word, value in known["full"].items()}
+    order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
+    shown = order if len(order) <= 2 * WORDS_SHOWN else [*order[:WORDS_SHOWN], *order[-WORDS_SHOWN:]]
+    rows = [
+        (False, [
+            Entry(word, None), Entry(counts[word], counts[word]),
+            *(Entry(signed(means[route][word], 4), f"{means[route][word]:.9g}") for route in MEASURED),
+        ])
+        for word in shown
+    ]  # fmt: skip
+    table = Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
+    return Words(table, WORDS_SHOWN, len(shown), len(order))

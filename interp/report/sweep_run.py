@@ -1,0 +1,304 @@
+"""A sweep that has run, read back from its folder: tables, example texts, and ways to look at them. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator
+from typing_extensions import TypedDict
+
+from interp.data.contrast import PAPER, Contrast
+from interp.drawing.markup import escape, table
+from interp.errors import UserError
+from interp.evidence.verdict import Answer, judged, verdict
+from interp.measures import ALIGNED, PAPER_METHODS, MethodName, sweep_schema
+from interp.measures.schema import Schema
+from interp.report.checking import check_sweep
+from interp.report.choice import best_cell, rule_of
+from interp.report.heatmaps import heatmap
+from interp.report.norm_tests import norm_tests
+from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, results
+from interp.runs.cells import MEND, Cell, Shown, SweepManifest, WordTable, places, read_cell
+from interp.runs.chosen import Chosen, read_chosen
+from interp.runs.content import Real
+from interp.runs.directions import Directions, read_directions
+from interp.runs.examples import PLAIN, Example, read_examples
+from interp.runs.files import StoreError
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.data.norms import Norm
+    from interp.drawing.pictures import Picture
+
+OfCell = TypeVar("OfCell", Chosen, Directions)
+RATINGS = "ratings.json"
+SHOWN = 60  # rows that a notebook shows at once
+
+
+class Lacking(StoreError):
+    """A run does not hold what an earlier version did not keep."""
+
+
+class RatingsFile(TypedDict):
+    """Norm -> word type -> rating."""
+
+    ratings: dict[str, dict[str, Real]]
+
+
+def _named(content: Any) -> Any:
+    """A run of version 0.1 kept the norms alone."""
+    return content if not isinstance(content, dict) or "ratings" in content else {"ratings": content}
+
+
+Ratings: Callable[..., RatingsFile] = Annotated[RatingsFile, BeforeValidator(_named)]  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepRun:
+    """What a sweep left.
+
+    Attributes:
+        manifest: what was asked for, with what.
+        frame: a row for each cell, with every measure.
+        cells: (layer, size, seed) -> what the cell's file holds, examples and words too, the same of the model that
+            was trained there as `tuned`.
+        norms: names of the norms that attributions were correlated with.
+        examples: the test pairs whose texts each cell shows.
+        strays: files among those of cells that are of no cell, and are not read.
+    """
+
+    folder: RunFolder
+    manifest: SweepManifest
+    frame: pd.DataFrame
+    cells: Mapping[Place, Cell]
+    norms: Sequence[str]
+    examples: Sequence[Example]
+    strays: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return f"SweepRun({len(self.frame)} cells in '{self.folder.path}')"
+
+    @cached_property
+    def contrast(self) -> Contrast:
+        """What the two kinds of text are called; a run of version 0.1 has descriptions and captions.
+
+        Raises:
+            StoreError: the manifest names something else than two kinds.
+        """
+        given = self.manifest["settings"].get("contrast") or PAPER.kinds
+        try:
+            positive, negative = given
+            return Contrast(positive, negative)
+        except ValueError as error:
+            raise self._spoiled("contrast", "two different names of kinds of text") from error
+
+    @cached_property
+    def methods(self) -> Sequence[MethodName]:
+        """How subspaces were found: the first one is that of each cell, the others are what it is compared with."""
+        return [MethodName(*one) for one in self.manifest["settings"].get("methods") or PAPER_METHODS]
+
+    @property
+    def model_name(self) -> str:
+        """What the command was given as a model; a question mark if that is not known."""
+        return str((self.manifest.get("arguments") or {}).get("model", "?"))
+
+    @property
+    def trained_by(self) -> str:
+        """The objective of the models that were fine-tuned, in words."""
+        return ALIGNED.get(str(self.manifest["settings"].get("objective")), ALIGNED["iit-das"])
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What the columns of `frame` are: those measures that were known when the run was made.
+
+        Raises:
+            StoreError: the manifest's contrast or methods are none, or cannot be told apart.
+        """
+        contrast, methods, tuned = self.contrast, self.methods, is_tuned(self.frame)
+        try:
+            known = sweep_schema(contrast, methods, self.norms, tuned=tuned)
+        except ValueError as error:
+            raise self._spoiled("methods", f"a list without two of one name ({error})") from error
+        frame = self.frame
+        same = {
+            one.key
+            for one in known
+            if one.unless and one.key in frame and bool((frame[one.key] == frame[one.unless]).all())
+        }
+        return known.among(set(frame.columns) - same)
+
+    def _spoiled(self, name: str, expected: str) -> StoreError:
+        return StoreError(
+            f"'{self.folder.manifest_path}' is damaged: its setting {name} is not {expected}; "
+            "run the sweep again in another folder"
+        )
+
+    @property
+    def directions(self) -> int:
+        """How many the subspace of the chosen cell has: its size, or fewer, if a mask was searched for."""
+        return int(self.best.get("directions", self.best["size"]))
+
+    @cached_property
+    def best(self) -> pd.Series:
+        """The row of the cell that the validation pairs choose."""
+        return best_cell(self.frame)
+
+    @cached_property
+    def chosen(self) -> Chosen | None:
+        """What the chosen cell was examined for; None if it was not, or another cell was.
+
+        Raises:
+            StoreError: the file that says so is damaged.
+        """
+        return self._if_chosen(read_chosen(self.folder))
+
+    @cached_property
+    def leading(self) -> Directions | None:
+        """The leading directions of Z in the chosen cell; None if they were not kept, or are of another cell.
+
+        Raises:
+            StoreError: the file that says so is damaged.
+        """
+        return self._if_chosen(read_directions(self.folder))
+
+    def _if_chosen(self, known: OfCell | None) -> OfCell | None:
+        """What a file holds, if it is of the chosen cell."""
+        return known if known is not None and known.place == Place.of(self.best) else None
+
+    @cached_property
+    def verdict(self) -> list[Answer]:
+        """Six questions about the chosen cell, answered by rules; none where there were no controls."""
+        tuned = is_tuned(self.frame)
+        if "tuned_gap" not in self.frame if tuned else "gap" not in self.frame:
+            return []
+        return verdict(judged(self.best, self.contrast, self.methods[1:], self.chosen, tuned=tuned))
+
+    @cached_property
+    def norm_tests(self) -> pd.DataFrame:
+        """Every correlation with a norm in the grid, with p values for all of them, as `norm_tests` describes it.
+
+        Raises:
+            StoreError: the folder holds no ratings.
+        """
+        return norm_tests(self.cells, self.ratings)
+
+    def rotation_path(self, place: tuple[int, int, int]) -> Path:
+        """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
+        return Place(*place).rotation_file(self.folder.path)
+
+    def shown(self, place: Place) -> Shown:
+        """`words` and `examples` of a cell: of the model that was trained there, if one was, else of the frozen one."""
+        cell = self.cells[place]
+        return cell.get("tuned") or cell
+
+    def words(self, place: Place) -> Mapping[str, WordTable]:
+        """Route -> word type -> mean attribution and count, of a cell as `shown` means it.
+
+        Raises:
+            Lacking: the cell keeps none.
+        """
+        if found := self.shown(place).get("words"):
+            return found
+        raise Lacking(f"'{self.folder.cell_path(place.name)}' keeps no words; {MEND}")
+
+    @property
+    def shows_tuned(self) -> bool:
+        """Whether words and examples are those of trained models."""
+        return any(cell.get("tuned") for cell in self.cells.values())
+
+    @cached_property
+    def ratings(self) -> dict[str, dict[str, float]]:
+        """Norm -> word type -> rating, of the words that were attributed and are rated.
+
+        Raises:
+            Lacking: the folder holds none.
+            StoreError: the file is damaged.
+        """
+        found = self.folder.read_file(RATINGS, Ratings, PLAIN)
+        if found is None:
+            command = self.manifest.get("command") or "python -m interp.sweep"
+            raise Lacking(f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: {command}")
+        return found["ratings"]
+
+    def plot(self, measure: str = "iia") -> Picture:
+        """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
+
+        Raises:
+            UserError: there is no such measure, or the run was made before it was measured.
+        """
+        return heatmap(self.frame, self.schema[measure])
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the tables that the terminal shows, of the first cells."""
+        best = self.best
+        said = (
+            f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
+            f"size {int(best['size'])}, seed {int(best['seed'])}: {rule_of(self.frame).said}."
+        )
+        parts = [f"<p>{escape(said)}</p>"]
+        if is_tuned(self.frame):
+            parts.append(
+                "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points.</p>"
+                f"{self._table(cell_columns(self.schema, tuned=True), best)}<p>A search on the frozen model:</p>"
+            )
+        parts.append(f"{self._table(cell_columns(self.schema), best)}<p>IIA, controls and preference in %.</p>")
+        more = len(self.frame) - SHOWN
+        return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
+
+    def _table(self, columns: Sequence[CellColumn], best: pd.Series) -> str:
+        """One row for each of the first cells; the best one has a star."""
+        rows = []
+        for _, row in self.frame.head(SHOWN).iterrows():
+            first, *others = (column.text(row) for column in columns)
+            rows.append([f"{first} *" if is_cell(row, best) else first, *others])
+        return table([column.title for column in columns], rows)
+
+
+def load_sweep(path: str | Path) -> SweepRun:
+    """Read the run folder of a sweep, also of one that is unfinished.
+
+    Raises:
+        StoreError: the folder holds no run, or a file in it is damaged, was changed, or holds something else than
+            belongs there.
+        UserError: the run is no sweep, or has no cell yet.
+    """
+    folder = RunFolder(Path(path))
+    if (kind := folder.settings.get("kind")) != "sweep":
+        raise UserError(
+            f"'{folder.path}' is a run of another kind ({kind}); this is for sweeps; "
+            "fine-tuned and evaluated models are compared by python -m training.evaluate --compare"
+        )
+    manifest = folder.manifest_as(SweepManifest)
+    known, strays = places(folder)
+    if not known:
+        raise UserError(
+            f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command') or 'interp.sweep'}"
+        )
+    cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
+    norms = list(manifest.get("norm_sources") or {})
+    sweep = SweepRun(folder, manifest, results(list(cells.values())), cells, norms, read_examples(folder), strays)
+    check_sweep(sweep)
+    return sweep
+
+
+def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
+    """Write what the norms say of the words that a sweep has attributed, which are the same in each cell.
+
+    Raises:
+        StoreError: the first cell is damaged.
+    """
+    first = read_cell(folder, places(folder)[0][0])
+    words = list(first.get("words", {}).get("full", {})) if first is not None else []
+    rated = {
+        norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
+        for norm in norms
+    }
+    folder.write_file(RATINGS, {"ratings": rated})

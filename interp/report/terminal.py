@@ -1,0 +1,180 @@
+"""The cells of a sweep as a table in a terminal, never wider than `WIDTH`: what does not fit is on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from interp.cli import WIDTH, aligned, cut, wrapped
+from interp.data.contrast import DIRECTIONS
+from interp.evidence.verdict import Answer
+from interp.measures import ALIGNED, MEASURED
+from interp.measures.schema import SHARE, Schema
+from interp.report.choice import best_cell, rule_of
+from interp.report.reading import is_relative, is_settled, no_preference, reading, unconverged, unsettled
+from interp.report.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.data.contrast import Contrast
+
+GAP = 2  # spaces between columns
+TRAINED = (
+    "At each cell a model is fine-tuned by {by} (LoRA). pref [95 % interval], and IIA of the alignment trained with "
+    "it: % on held-out pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
+    "frozen: a search on the base at the same cell, IIA of both directions."
+)
+CALIBRATED = (
+    "R²: 1 if a swap of Z moves every score by the gap between the kinds and by nothing within a kind, 0 if it does "
+    "nothing."
+)
+NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
+
+
+def terminal_table(
+    frame: pd.DataFrame,
+    schema: Schema,
+    contrast: Contrast,
+    norms: Sequence[str],
+    answers: Sequence[Answer] = (),
+    by: str = ALIGNED["iit-das"],
+    tested: str = "",
+    lacking: Sequence[str] = (),
+) -> str:
+    """A line for each cell, the one that `val` chooses marked, and what it all means.
+
+    Of a sweep that fine-tunes, the trained model and beside it the search on the frozen one; else the search.
+
+    Args:
+        answers: the verdict on the chosen cell.
+        by: the objective of the models that were fine-tuned, in words.
+        tested: what tests of all correlations of the grid say.
+        lacking: notes on numbers that have no intervals.
+
+    Raises:
+        UserError: the run lacks a measure of a norm that its manifest names.
+    """
+    tuned, best = is_tuned(frame), best_cell(frame)
+    every = _trained(schema, contrast) if tuned else cell_columns(schema)
+    nothing = "" if tuned else no_preference(frame, schema, contrast)
+    hidden = {one.name for one in schema if nothing and is_relative(one)}
+    columns, left_out = _fit(frame, [one for one in every if one.title not in hidden], best)
+    up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
+    counts = ", ".join(_counted(best, schema, norm, tuned) for norm in norms)
+    ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
+    said = [
+        *(f"{note[:1].upper()}{note[1:]}." for note in lacking),
+        nothing,
+        TRAINED.format(by=by)
+        if tuned
+        else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on held-out pairs.",
+        f"{up}: {contrast.swap('up')}, {down}: the reverse. "
+        "shift: by how much the intervention moves the score (a cosine) on average"
+        + (", also as a multiple of the gap." if "ratio_" in "".join(frame.columns) and not nothing else "."),
+        " ".join([CALIBRATED] * (not nothing) + [NEUTRAL]) if "neutral_preference" in frame else "",
+        f"Under a norm: its correlation with word attributions by route{ends}; {counts}." if norms else "",
+        f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
+        f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
+        f"{_result(best, schema, tuned)}. The rule: {rule_of(frame).said}.",
+        " ".join(reading(frame, schema, norms)),
+        tested,
+        f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
+        f"~ {lack}{'' if tuned else ' (--max-steps)'}." if (lack := unsettled(frame)) else "",
+    ]
+    lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]
+    return "\n".join(lines + (["", *verdict_lines(answers)] if answers else []))
+
+
+def verdict_lines(
+    answers: Sequence[Answer], heading: str = "Verdict on the chosen cell (the page has the rules):"
+) -> list[str]:
+    """A line for each answer, below a heading."""
+    width, most = max(len(one.name) for one in answers), len("cannot tell")
+    lines = [f"  {one.name:{width}}  {one.answer:{most}}  {one.because}" for one in answers]
+    return [heading, *(cut(line, WIDTH) for line in lines)]
+
+
+def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:
+    """Of the fine-tuned models; and beside them what a search on the frozen model gives at the same cell."""
+    keys = {"directions": "found", "iia": "IIA", f"shift_{contrast.short('up')}": "shift"}
+    known = {one.key for one in schema}
+    beside = [
+        replace(column_of(schema[key]), head=head, narrow="", above="frozen", title=f"{schema[key].name} (frozen)")
+        for key, head in keys.items()
+        if key in known  # where all directions that were asked for were found, nothing is said of it
+    ]
+    return [*cell_columns(schema, tuned=True), *beside]
+
+
+def _counted(best: pd.Series, schema: Schema, norm: str, tuned: bool) -> str:
+    """What a norm says something of: word types, and the share of attribution on them in the chosen cell."""
+    said = f"n = {int(best[schema[f'n_{norm}'].key])} word types for {norm}"
+    key = f"{'tuned_' if tuned else ''}attribution_coverage_{norm}_{MEASURED[0]}"
+    return f"{said} ({SHARE.text(best[key])} % of attribution through Z)" if key in best else said
+
+
+def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:
+    """What a table calls a direction: it may have been cut."""
+    return wide if any(column.head == wide for column in columns) else narrow
+
+
+def _result(best: pd.Series, schema: Schema, tuned: bool) -> str:
+    """What the chosen cell gives on test pairs."""
+    key = "tuned_preference" if tuned else "iia"
+    ends = [SHARE.text(best[f"{key}_{end}"]) for end in ("low", "high") if not math.isnan(best[f"{key}_{end}"])]
+    interval = f" [{' '.join(ends)}]" if ends else ""
+    shown = f"{'preference' if tuned else 'IIA'} {SHARE.text(best[key])} %{interval}"
+    if tuned:
+        lost = [schema[one] for one in ("tuned_transfer_drop", "tuned_retrieval_drop")]
+        return "; ".join([shown, *(f"{one.heading} {one.text(best)} points" for one in lost)])
+    known = (schema[one] for one in schema["iia"].against if one in best and schema[one].shown)
+    return "; ".join([shown, *(f"{one.name} {SHARE.text(best[one.key])} %" for one in known)])
+
+
+def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> tuple[list[CellColumn], list[str]]:
+    """As much as fits; and the titles of what does not.
+
+    Room is made by what costs least first: short headings, then the ends of intervals, then the columns that can be
+    spared. Preference keeps its interval: it stands alone, with no neighbour to share a heading with.
+    """
+
+    def fits(some: Sequence[CellColumn]) -> bool:
+        return max(map(len, _lines(frame, some, best))) <= WIDTH
+
+    short = [replace(one, head=one.narrow or one.head) for one in columns]
+    plain, both = ([replace(one, text=one.plain) if one.above else one for one in some] for some in (columns, short))
+    some = next((some for some in (columns, short, plain, both) if fits(some)), both)
+    some = list(some)
+    left_out: list[str] = []
+    while not fits(some) and (most := max(one.spare for one in some)) > 0:
+        last = max(i for i, one in enumerate(some) if one.spare == most)
+        left_out.append(some.pop(last).title)
+    return some, left_out[::-1]
+
+
+def _lines(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> list[str]:
+    rows = [["", *(column.head for column in columns)]]
+    for _, row in frame.iterrows():
+        mark = "*" * is_cell(row, best) + "~" * (not is_settled(row))
+        rows.append([mark, *(column.text(row) for column in columns)])
+    marks, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [_above(columns, widths, marks), *aligned(rows, left=1)]
+
+
+def _above(columns: Sequence[CellColumn], widths: Sequence[int], place: int) -> str:
+    """Return the headings that neighbours share, once over all of them, cut to their width.
+
+    Args:
+        place: width of the column of marks, which comes first.
+    """
+    line = ""
+    for above, group in groupby(zip(columns, widths, strict=True), key=lambda pair: pair[0].above):
+        own = [width for _, width in group]
+        whole = sum(own) + GAP * (len(own) - 1)
+        line = line.ljust(place + GAP) + cut(above, whole).center(whole).rstrip() if above else line
+        place += GAP + whole
+    return line

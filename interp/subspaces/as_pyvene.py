@@ -1,0 +1,123 @@
+"""Rotations as pyvene's interventions, and pyvene's as rotations: the same columns, number for number."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+
+from interp.clip.pyvene import import_pyvene
+from interp.clip.tensors import Basis, Float, Int, Tensor
+from interp.errors import UserError
+
+Kind = Literal["low-rank", "rotated", "boundless"]
+HARD = 1e-3  # temperature of a boundary: half a direction from it, a mask is exactly 0 or 1 in float32
+HALF = 0.5
+LEAST = 1e-3  # share of the width that pyvene takes a smaller boundary for
+EXACT = 1e-6  # how far a mask may be from zeros and ones
+
+
+class PyveneError(UserError):
+    """pyvene has no such intervention, or this is none with a subspace."""
+
+
+def to_pyvene(basis: Basis, kind: Kind) -> Any:
+    """The intervention that swaps the span of a basis of k directions, trainable as pyvene's own are.
+
+    Args:
+        kind: ``low-rank``, a `LowRankRotatedSpaceIntervention` of these k columns; ``rotated``, a
+            `RotatedSpaceIntervention` of d columns of which the first k are these, and the first k are swapped;
+            ``boundless``, a `BoundlessRotatedSpaceIntervention` likewise, with its boundary at k / d and a mask of
+            zeros and ones. pyvene's own mask gives the first direction a half; here directions stand half a step on.
+
+    Raises:
+        PyveneError: k is 0, of which pyvene has none, or an unknown kind; or pyvene's boundary cannot lie at k.
+    """
+    pyvene = import_pyvene()
+    width, size = basis.shape
+    if kind not in get_args(Kind):
+        raise PyveneError(f"unknown kind '{kind}'; known: {', '.join(get_args(Kind))}")
+    if size == 0:
+        raise PyveneError("pyvene has no intervention on a subspace of size 0")
+    if kind == "boundless":
+        _check_boundary(width, size, basis.dtype)
+    full = _completed(basis.detach().cpu())
+    if kind == "low-rank":
+        found = pyvene.LowRankRotatedSpaceIntervention(embed_dim=width, low_rank_dimension=size)
+    elif kind == "rotated":
+        found = pyvene.RotatedSpaceIntervention(embed_dim=width)
+        found.set_interchange_dim(size)
+    else:
+        found = pyvene.BoundlessRotatedSpaceIntervention(embed_dim=width)
+        found.set_intervention_boundaries(size / width)
+        found.set_temperature(torch.tensor(HARD))
+        found.intervention_population.data = torch.arange(width) + HALF
+    found.to(full.dtype)
+    # What is trained turns this matrix, and turns it by nothing at the start.
+    found.rotate_layer.parametrizations.weight[0].base = full
+    return found
+
+
+def from_pyvene(intervention: Any) -> tuple[Basis, dict[str, Any]]:
+    """The basis of the subspace that an intervention swaps, and what else is to be known of it.
+
+    Of a mask those directions are taken of which it swaps more than half, and of a boundary those below it; how far the
+    mask is from zeros and ones is `mask_error`, the mean over all directions, which is 0 where nothing is lost.
+
+    Raises:
+        PyveneError: an intervention without a rotation.
+    """
+    kind = type(intervention).__name__
+    layer = getattr(intervention, "rotate_layer", None)
+    if layer is None:
+        raise PyveneError(f"a {kind} has no rotation: there is no subspace to take from it")
+    weight = layer.weight.detach().clone()
+    facts: dict[str, Any] = {"pyvene": kind}
+    if kind == "LowRankRotatedSpaceIntervention":
+        return weight, facts
+    if kind == "RotatedSpaceIntervention":
+        return weight[:, : int(intervention.interchange_dim)], facts
+    mask = _mask(intervention, kind)
+    taken = mask > HALF
+    return weight[:, taken], facts | {"mask_error": float((mask - taken.to(mask)).abs().mean())}
+
+
+def _mask(intervention: Any, kind: str) -> Float[Tensor, " d"]:
+    """How much of each direction is swapped."""
+    if kind == "BoundlessRotatedSpaceIntervention":
+        boundary, temperature = intervention.intervention_boundaries.detach(), intervention.temperature.detach()
+        return _below(boundary, intervention.intervention_population, temperature)
+    if kind == "SigmoidMaskRotatedSpaceIntervention":
+        return torch.sigmoid(intervention.masks.detach() / intervention.temperature.detach())
+    raise PyveneError(f"of a {kind} it is not known here which subspace it swaps")
+
+
+def _below(
+    boundary: Float[Tensor, " one"], population: Float[Tensor, " d"] | Int[Tensor, " d"], temperature: Float[Tensor, ""]
+) -> Float[Tensor, " d"]:
+    """How much of each direction pyvene swaps, given its boundary as a share of d.
+
+    Without its lower end at 0, of which the first direction would have a half for no reason.
+    """
+    return torch.sigmoid((boundary.clamp(LEAST, 1)[0] * len(population) - population) / temperature)
+
+
+def _check_boundary(width: int, size: int, dtype: torch.dtype) -> None:
+    """Raise `PyveneError` if pyvene would not swap the first directions whole, and these alone.
+
+    Its boundary is a share of the width in the intervention's dtype: one direction of 1,500 is below the least that it
+    takes, and in bfloat16 a share has three digits.
+    """
+    boundary, places = torch.tensor([size / width]), torch.arange(width) + HALF
+    mask = _below(boundary.to(dtype), places.to(dtype), torch.tensor(HARD).to(dtype))
+    if float((mask - (torch.arange(width) < size).to(mask)).abs().max()) > EXACT:
+        raise PyveneError(
+            f"pyvene's boundary, a share of the width of at least {LEAST:g}, cannot lie at direction {size} of {width} "
+            f"in {str(dtype).removeprefix('torch.')}; use the kind low-rank or rotated"
+        )
+
+
+def _completed(basis: Basis) -> Float[Tensor, "d d"]:
+    """An orthonormal basis of the whole stream that begins with these columns."""
+    rest = torch.linalg.svd(basis.double(), full_matrices=True)[0][:, basis.shape[1] :]
+    return torch.cat([basis, rest.to(basis)], dim=1)

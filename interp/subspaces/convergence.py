@@ -1,0 +1,57 @@
+"""The gradient of a search's loss where a start came to rest, in whitened coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from interp.clip.tensors import Float, Int, Tensor
+from interp.subspaces.losses import Loss
+from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources
+from interp.subspaces.rotation import swap_span
+
+MOST_PAIRS = 1024  # train pairs that a gradient is measured on
+
+
+def slopes(
+    train: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], sources: Sources, seed: int, loss: Loss
+) -> list[float]:  # fmt: skip
+    """Return how steeply the loss falls from each of several subspaces, in nats per radian of whitened coordinates.
+
+    The square of the gradient's norm is estimated without bias, by the product of the gradients of two halves of at
+    most `MOST_PAIRS` train pairs: noise of the pairs does not count, and an estimate below 0 is 0. NaN with fewer than
+    two pairs in a half.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(train), generator=draw)[:MOST_PAIRS]
+    if len(drawn) < 4:
+        return [math.nan] * len(bases)
+    whitening = train.whitening.double()
+    unwhitened = torch.linalg.inv(whitening)
+    turned = [torch.linalg.qr(unwhitened @ basis.double())[0] for basis in bases]
+    halves = []
+    for rows in drawn.chunk(2):
+        half = PairsAtSite(train.pairs.take(rows), train.site)
+        source = draw_sources(len(half), sources, draw, half.pairs.clusters)
+        halves.append(_gradients(half, turned, whitening, source, loss))
+    products = [float((one * other).sum()) for one, other in zip(*halves, strict=True)]
+    return [math.sqrt(max(0.0, product)) for product in products]
+
+
+def _gradients(
+    part: PairsAtSite, turned: Sequence[Float[Tensor, "d _"]], whitening: Float[Tensor, "d d"],
+    source: Int[Tensor, " n"], loss: Loss,
+) -> list[Float[Tensor, "d _"]]:  # fmt: skip
+    """Return the gradient of the mean loss by each subspace: of orthonormal columns in whitened coordinates, tangent to
+    the subspace."""
+    with torch.inference_mode(False), torch.enable_grad():
+        # Copies, even of the streams' own dtype: each half has its own gradients.
+        free = [basis.to(part.streams, copy=True).requires_grad_() for basis in turned]
+        shape = whitening.to(part.streams)
+        swaps = [lambda base, given, x=x: swap_span(base, given, shape @ x) for x in free]
+        for rows in torch.arange(len(part)).split(256):
+            (loss(part, swaps, source, rows).sum() * (len(rows) / len(part))).backward()
+    slopes = [torch.zeros_like(x) if x.grad is None else x.grad.double() for x in free]
+    return [slope - basis @ (basis.T @ slope) for slope, basis in zip(slopes, turned, strict=True)]

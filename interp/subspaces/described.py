@@ -1,0 +1,119 @@
+"""What a subspace Z says of texts, to look at."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip, Tokens, length_batches, tokenize
+from interp.clip.tensors import Float
+from interp.data.errors import DataError
+from interp.data.pairs import PairSet
+from interp.drawing.markup import MINUS, escape, signed, table
+from interp.runs.directions import End, Leading, pairs_at_ends
+from interp.runs.examples import small_jpeg
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.leading import Text, axes, leading
+
+if TYPE_CHECKING:
+    from interp.subspaces.rotation import Rotation
+
+AT_ONCE = 1024  # texts whose clean run is in memory
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Described:
+    """What Z says.
+
+    Attributes:
+        rotation: the leading directions as a basis of their own, in their order, at the site of Z.
+        leading: of each direction its share of the variance within Z, how well it tells the kinds apart, and its ends.
+        pairs: whose texts were looked at.
+        size: directions of Z.
+    """
+
+    rotation: Rotation
+    leading: tuple[Leading, ...]
+    pairs: PairSet | EmbeddedPairs
+    size: int
+
+    def __repr__(self) -> str:
+        return f"Described({len(self.leading)} leading of {self.size} directions at {self.rotation.site})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: words and texts at the ends of each direction, with images where they can be opened."""
+        if not self.leading:
+            return "<p>There is no direction in Z along which these texts differ.</p>"
+        pictures = self._pictures()
+        parts = []
+        for number, one in enumerate(self.leading, 1):
+            ends = "".join(_end_html(sign, end, pictures) for sign, end in zip(("+", MINUS), one.ends, strict=True))
+            said = escape(f"{number}. {one.title}: {one.summary}")
+            parts.append(f'<h4>{said}</h4><div style="display:flex;flex-wrap:wrap;gap:1em 2em">{ends}</div>')
+        return "".join(parts)
+
+    def _pictures(self) -> dict[str, str]:
+        """Id of each pair with a text at an end -> its image, as an element of HTML."""
+        if not isinstance(self.pairs, PairSet):
+            return {}
+        known, out = {pair.id: pair for pair in self.pairs.pairs}, {}
+        for name in pairs_at_ends(self.leading):
+            try:
+                content = base64.b64encode(small_jpeg(self.pairs.open_image(known[name]))).decode()
+            except DataError:
+                continue
+            alt, style = escape(known[name].positive), "height:4em;margin:0;vertical-align:middle"
+            out[name] = f'<img src="data:image/jpeg;base64,{content}" alt="{alt}" style="{style}"> '
+        return out
+
+
+def _end_html(sign: str, end: End, pictures: dict[str, str]) -> str:
+    rows = [[word.word, signed(word.difference, 2), str(word.texts)] for word in end.words]
+    words = table(["word", "difference", "texts"], rows, caption=f"{sign} end: words")
+    texts = "".join(
+        f"<li>{pictures.get(text.pair, '')}{escape(text.text)} ({escape(text.kind)}, {signed(text.value, 1)})</li>"
+        for text in end.texts
+    )
+    return f'<div style="flex:1 1 20em">{words}<p>{sign} end: texts</p><ul>{texts}</ul></div>'
+
+
+def describe(
+    rotation: Rotation, clip: Clip, pairs: PairSet | EmbeddedPairs, most: int = 3,
+    on_batch: Callable[[int], object] = lambda _n: None,
+) -> Described:  # fmt: skip
+    """`Rotation.describe`, for a rotation in the text tower and at least one pair.
+
+    Args:
+        on_batch: called with the number of texts after each batch, for a progress bar.
+    """
+    rotation.check(clip)
+    said = pairs.texts
+    tokens = tokenize(clip, said)
+    inside = _inside(rotation, clip, tokens, on_batch)
+    texts = [
+        Text(kind, said[row], tokens.words[row], pair.id, pair.group)
+        for row, (kind, pair) in enumerate((kind, pair) for kind in pairs.contrast.kinds for pair in pairs.pairs)
+    ]
+    found = axes(inside, most)
+    turned = np.stack([axis for _, axis in found], axis=1) if found else np.zeros((rotation.size, 0))
+    basis = (rotation.basis.cpu().double() @ torch.from_numpy(turned)).to(rotation.basis)
+    each = tuple(leading(inside, title, axis, texts) for title, axis in found)
+    return Described(replace(rotation, basis=basis, facts={}), each, pairs, rotation.size)
+
+
+def _inside(
+    rotation: Rotation, clip: Clip, tokens: Tokens, on_batch: Callable[[int], object]
+) -> Float[np.ndarray, "n k"]:
+    """What each text has in Z, from the mean of all texts."""
+    basis, layer = rotation.basis.cpu().double(), rotation.site.layer
+    out = torch.empty(len(tokens), rotation.size, dtype=torch.float64)
+    for rows in length_batches(tokens.eot, AT_ONCE):
+        run = clean_texts(clip, tokens.take(rows), [layer], on_batch=on_batch)
+        out[rows] = run.stream(layer).cpu().double() @ basis
+    return (out - out.mean(0)).numpy()

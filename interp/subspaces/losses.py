@@ -1,0 +1,94 @@
+"""Losses of pairs at a site for several ways to swap Z: IIT-DAS, and the form that any loss of a search has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch.nn import functional
+
+from interp.clip.sites import Site
+from interp.clip.tensors import Float, Int, Tensor
+from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, interventions, swap_in
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """The quantity that a search minimizes."""
+
+    def __call__(
+        self, part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"], /
+    ) -> Float[Tensor, " c"]:
+        """Return the mean loss of some pairs for each of c ways to swap Z.
+
+        Args:
+            part: n pairs at a site.
+            source: for each of all n pairs the pair that its source text comes from.
+            rows: the pairs to take.
+        """
+        ...
+
+
+def iit_das_loss(
+    part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"]
+) -> Float[Tensor, " c"]:
+    """Return `das_losses` of pairs at a site, in nats; a `Loss`."""
+    return das_losses(part.pairs, part.site, swaps, source, part.clean * part.pairs.logit_scale, rows)
+
+
+@torch.inference_mode()
+def mean_losses(
+    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], source: Int[Tensor, " n"], loss: Loss
+) -> list[float]:
+    """Return the mean loss of all pairs for each of several subspaces.
+
+    Args:
+        source: for each pair the pair that its source text comes from.
+    """
+    total = torch.zeros(len(bases), dtype=torch.float64)
+    swaps = [swap_in(basis) for basis in bases]
+    for rows in torch.arange(len(part)).split(256):
+        total += loss(part, swaps, source, rows).double().cpu() * len(rows)
+    return (total / len(part)).tolist()
+
+
+def das_losses(
+    pairs: PairRun,
+    site: Site,
+    swaps: Sequence[Swap],
+    source: Int[Tensor, " n"],
+    base_logits: Float[Tensor, " m"],
+    rows: Int[Tensor, " b"],
+) -> Float[Tensor, " c"]:
+    """Return the IIT-DAS objective of some pairs (Zur et al. 2024, section 3.2), for each of c ways to swap Z.
+
+    It is the mean cross-entropy over [base, counterfactual] in nats, both directions half each.
+
+    Args:
+        swaps: each gives base streams the Z of source streams.
+        source: for each of all n pairs the pair that its source text comes from.
+        base_logits: clean logits of all negative texts, then of all positive ones, length 2 n.
+        rows: the pairs to take.
+    """
+    base_rows, source_rows = interventions(rows, source)
+    base = pairs.run.take(base_rows)
+    own, other = base.stream(site.layer), pairs.run.take(source_rows).stream(site.layer)
+    h = torch.stack([swapped(own, other) for swapped in swaps], dim=1)
+    logits = (base.push(site.layer, h) * pairs.targets[base_rows][:, None]).sum(-1) * pairs.logit_scale
+    return counterfactual_loss(base_logits[torch.cat([rows, rows + len(pairs)]), None], logits)
+
+
+def counterfactual_loss(base: Tensor, counterfactual: Tensor) -> Tensor:
+    """Return the cross-entropy over [base, counterfactual]: the counterfactual must win in the first half, then the
+    base.
+
+    Args:
+        base, counterfactual: logits, shape (m,), or (m, 1) and (m, c).
+
+    Returns:
+        The mean of each column, in nats.
+    """
+    sign = torch.ones_like(base)
+    sign[len(base) // 2 :] = -1
+    return functional.softplus(sign * (base - counterfactual)).mean(0)  # two-way cross-entropy

@@ -1,0 +1,58 @@
+"""Ways to find a subspace: each is a file of this folder, and a line in the registry."""
+
+from __future__ import annotations
+
+from interp.clip.sites import Site
+from interp.errors import UserError
+from interp.subspaces.methods import calibrated, das, gradient, lever, masked_das, mean_difference, pca, random
+from interp.subspaces.methods.method import Method
+from interp.subspaces.pairs import PairRun, PairsAtSite
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.search import SearchConfig
+
+_REGISTRY = (
+    das,
+    masked_das,
+    calibrated,
+    pca,
+    mean_difference,
+    gradient,
+    lever,
+    random,
+)
+METHODS: dict[str, Method] = {module.METHOD.name.key: module.METHOD for module in _REGISTRY}
+
+
+def find_methods(keys: str) -> list[Method]:
+    """The methods of a comma-separated list; a cell's own subspace is found by the first one.
+
+    Raises:
+        UserError: one is unknown, or named twice.
+    """
+    names = [key.strip() for key in keys.split(",")]
+    if unknown := [name for name in names if name not in METHODS]:
+        raise UserError(f"there is no method '{unknown[0]}'; known: {', '.join(METHODS)}")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"the method '{twice[0]}' is named twice")
+    return [METHODS[name] for name in names]
+
+
+def fit_rotation(
+    method: str, train: PairRun, val: PairRun, site: Site, size: int, config: SearchConfig | None = None
+) -> Rotation:
+    """Find a subspace by any method of the registry.
+
+    Args:
+        method: its key, as in `METHODS`.
+        train: clean run of the pairs to search with, which kept the site's layer.
+        val: of those that the search is judged by, likewise.
+        size: directions of the subspace, from 0 to the width d of the stream.
+
+    Raises:
+        UserError: there is no such method, or a search's loss is not a number.
+        ValueError: the size does not fit the stream.
+    """
+    (found,) = find_methods(method)
+    known = PairsAtSite(train, site)
+    known.check_size(size)
+    return found.fit(known, PairsAtSite(val, site), [size], config or SearchConfig())[0]

@@ -1,0 +1,65 @@
+"""What every way to find a subspace has in common. A method is a file of this folder and a line in its registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from interp.clip.sites import Site
+from interp.clip.tensors import Basis, Float, Tensor
+from interp.measures import MethodName
+from interp.subspaces.pairs import PairsAtSite
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.search import SearchConfig
+
+Fit = Callable[[PairsAtSite, PairsAtSite, Sequence[int], SearchConfig], list[Rotation]]
+
+
+def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: Sequence[int]) -> list[Rotation]:
+    """For each size the rotation of a single direction, or of none where the size is 0 or there is no direction.
+
+    Args:
+        key: of the method.
+        direction: of norm 1, or 0 if there is none.
+    """
+    column = basis_of(direction).float()
+    return [Rotation(column[:, :size].contiguous(), site, {"method": key}) for size in sizes]
+
+
+def basis_of(direction: Float[Tensor, " d"]) -> Float[Tensor, "d j"]:
+    """The basis of a direction of norm 1, shape (d, 1), or of none, if it is 0, shape (d, 0)."""
+    return direction[:, None] if direction.norm() > 0.5 else direction[:, None][:, :0]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to find the rotation of a subspace.
+
+    Attributes:
+        name: what it is called.
+        fit: from pairs to train on, pairs to validate on, sizes k and settings, whose seed it must heed, to a
+            rotation for each size. It may find fewer directions than k, never more.
+        repeats: subspaces of which the mean is reported where the method is a control.
+        searched: whether `fit` searches step by step; if not, it computes or draws, which takes no time to speak of.
+    """
+
+    name: MethodName
+    fit: Fit
+    repeats: int = 1
+    searched: bool = False
+
+    def seeds(self, seed: int) -> list[int]:
+        """The seed of each repetition in a cell of this seed; no two cells of different seeds share one."""
+        return [seed * self.repeats + number for number in range(self.repeats)]
+
+    def controls(self, train: PairsAtSite, val: PairsAtSite, size: int, config: SearchConfig) -> list[Basis]:
+        """The bases that it gives as a control of a cell whose seed the settings have."""
+        fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
+        return [rotation.basis for (rotation,) in fits]
+
+
+def controls_of(
+    methods: Iterable[Method], train: PairsAtSite, size: int, config: SearchConfig
+) -> dict[str, list[Basis]]:
+    """The controls of a cell by those of some methods that take no search; by part of a column's name."""
+    return {one.name.column: one.controls(train, train, size, config) for one in methods if not one.searched}

@@ -1,0 +1,169 @@
+"""What becomes of scores when Z is swapped, and the one measurement of an alignment that every command reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+
+from interp.clip.sites import Site
+from interp.clip.tensors import Basis, Float, Tensor
+from interp.data.contrast import DIRECTIONS, Contrast, Direction
+from interp.stats import Estimate, clustered_share, iia_outcomes, preference, standard_error
+from interp.subspaces.pairs import (
+    PairRun,
+    PairsAtSite,
+    Sources,
+    draw_sources,
+    interventions,
+    push_scores,
+    swap_in,
+)
+
+DRAWS = 2  # random sources for each base text
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Scores of counterfactuals beside those of their bases, by direction; arrays of length draws x n.
+
+    A direction names the kind of the base: ``up`` for negative texts, ``down`` for positive ones.
+
+    Attributes:
+        base, counterfactual: direction -> scores.
+        sources: the pair whose text Z was taken from.
+        groups: cluster of each base.
+        pairs: n, however often sources were drawn.
+    """
+
+    base: dict[Direction, np.ndarray]
+    counterfactual: dict[Direction, np.ndarray]
+    sources: np.ndarray
+    groups: np.ndarray
+    pairs: int
+
+    def first_draw(self) -> Outcomes:
+        """The same with the first source of each text alone."""
+        base, changed = (
+            {key: values[: self.pairs] for key, values in table.items()} for table in (self.base, self.counterfactual)
+        )
+        return Outcomes(base, changed, self.sources[: self.pairs], self.groups[: self.pairs], self.pairs)
+
+    def hits(self, direction: Direction) -> np.ndarray:
+        """1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
+        winner: Literal["base", "counterfactual"] = "counterfactual" if direction == "up" else "base"
+        return iia_outcomes(self.base[direction], self.counterfactual[direction], winner=winner)
+
+    def iia(self, direction: Direction | None = None) -> float:
+        """Interchange intervention accuracy of one direction, or the mean of both; a share."""
+        chosen = DIRECTIONS if direction is None else (direction,)
+        return float(np.mean([self.hits(one).mean() for one in chosen]))
+
+    @property
+    def source_groups(self) -> np.ndarray:
+        """Cluster of each source."""
+        return self.groups[: self.pairs][self.sources]
+
+    def moves(self, direction: Direction) -> np.ndarray:
+        """By how much the intervention moves each score (a cosine): counterfactual minus base; float64."""
+        return np.subtract(self.counterfactual[direction], self.base[direction], dtype=np.float64)
+
+    def shift(self, direction: Direction) -> float:
+        """How much the intervention moves the score (a cosine) on average."""
+        return float(self.moves(direction).mean())
+
+    def iia_error(self) -> float:
+        """The standard error of IIA in both directions; bases and sources come in groups."""
+        hits = np.mean([self.hits(one) for one in DIRECTIONS], axis=0)
+        return standard_error(hits, self.groups, self.source_groups)
+
+    def gaps(self) -> np.ndarray:
+        """Of each pair, by how much the unchanged model scores the positive text above the negative one; length n."""
+        return (self.base["down"] - self.base["up"])[: self.pairs]
+
+    def preference(self) -> Estimate:
+        """Preference accuracy of the unchanged model, with an interval that heeds groups."""
+        n = self.pairs
+        return clustered_share(preference(self.base["down"][:n], self.base["up"][:n]), self.groups[:n])
+
+
+def evaluate(
+    pairs: PairRun, site: Site, basis: Basis, *, sources: Sources = "random", draws: int = DRAWS, seed: int = 0,
+) -> Outcomes:  # fmt: skip
+    """Counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
+
+    The base scores are computed by the same operations on the same batches, so that an intervention that changes
+    nothing ties exactly.
+
+    Args:
+        pairs: n pairs, whose clean run kept the site's layer.
+        basis: orthonormal, shape (d, k).
+        seed: of the random sources.
+    """
+    return align(PairsAtSite(pairs, site), basis, sources=sources, seed=seed, draws=draws)
+
+
+def align(
+    part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
+) -> Outcomes:
+    """The measurement of an alignment, the same in a sweep, in the looks of a fine-tuning and in an evaluation.
+
+    Args:
+        part: the pairs that are measured.
+        basis: of Z, orthonormal, shape (d, k).
+        seed: of the random sources, `draws` for each text (1 if paired).
+        within: take Z from a text of the same kind, where the causal model predicts that nothing changes.
+    """
+    return align_all(part, [basis], sources=sources, seed=seed, draws=draws, within=within)[0]
+
+
+@torch.inference_mode()
+def align_all(
+    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], *, sources: Sources, seed: int, draws: int = DRAWS,
+    within: bool = False,
+) -> list[Outcomes]:  # fmt: skip
+    """`align` of several subspaces with the same sources: all pass the model side by side."""
+    pairs, n, site = part.pairs, len(part), part.site
+    generator = torch.Generator().manual_seed(seed)
+    count = 1 if sources == "paired" else draws
+    drawn = [draw_sources(n, sources, generator, pairs.clusters) for _ in range(count)]
+    halves = part.clean.cpu().numpy().reshape(2, n)
+    base: dict[Direction, np.ndarray] = {
+        key: np.tile(half, count) for key, half in zip(DIRECTIONS, halves, strict=True)
+    }
+    swaps = [swap_in(basis.to(pairs.images)) for basis in bases]
+    changed = []
+    for source in drawn:
+        base_rows, source_rows = interventions(torch.arange(n), source, within=within)
+        run, given = pairs.run.take(base_rows), pairs.run.take(source_rows).stream(site.layer)
+        h = [one(run.stream(site.layer), given) for one in swaps]
+        stacked = torch.stack(h, dim=1) if len(h) > 1 else h[0]
+        changed.append(push_scores(run, pairs.targets[base_rows], site, stacked).reshape(2, n, -1))
+    scores = torch.cat(changed, dim=1).cpu().numpy()  # direction, draw and pair, subspace
+    shared = torch.cat(drawn).numpy(), np.tile(np.asarray(pairs.clusters), count), n
+    return [
+        Outcomes(base, dict(zip(DIRECTIONS, scores[..., number], strict=True)), *shared) for number in range(len(bases))
+    ]
+
+
+def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> Estimate:
+    """The mean IIA over several subspaces, measured on the same bases and sources, whose groups its interval heeds."""
+    chosen = DIRECTIONS if direction is None else (direction,)
+    hits = np.mean([one.hits(each) for one in found for each in chosen], axis=0)
+    return replace(clustered_share(hits, found[0].groups, found[0].source_groups), n=found[0].pairs)
+
+
+def iia_columns(stem: str, found: Sequence[Outcomes], contrast: Contrast) -> dict[str, float]:
+    """IIA, the mean over some subspaces, of both directions and of each, with intervals, by column."""
+    out = mean_iia(found).columns(stem)
+    for direction in DIRECTIONS:
+        out |= mean_iia(found, direction).columns(f"{stem}_{contrast.short(direction)}")
+    return out
+
+
+def shift_columns(found: Outcomes, contrast: Contrast) -> dict[str, float]:
+    """Mean change of the score (a cosine) in each direction, by column."""
+    return {f"shift_{contrast.short(direction)}": found.shift(direction) for direction in DIRECTIONS}

@@ -1,0 +1,247 @@
+"""What a method is fitted on: clean runs of pairs at a site, and which text lends its Z to which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip
+from interp.clip.sites import Site
+from interp.clip.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
+from interp.subspaces.clean_run import CleanRun, clean_texts
+from interp.subspaces.rotation import swap
+
+Sources = Literal["random", "paired"]
+Swap = Callable[[Streams, Streams], Streams]
+RIDGE = 0.1  # of the geometric mean of the eigenvalues of a covariance, added to each
+
+
+@dataclass(frozen=True, eq=False)
+class PairRun:
+    """The clean run of pairs: all positive texts, then all negative ones, and their images.
+
+    Attributes:
+        run: clean run of 2 n texts; row i is a positive text, row n + i the negative one of the same image.
+        images: unit-norm image embeddings, shape (n, embed).
+        logit_scale: factor from score to logit.
+        groups: for each pair what intervals take together, such as an article; by default each on its own.
+        negative_images: of the negative texts, if these belong to other images than the positive ones.
+
+    Raises:
+        ValueError: there are not two texts for each image.
+    """
+
+    run: CleanRun
+    images: Embeddings
+    logit_scale: float
+    groups: tuple[str, ...] = ()
+    negative_images: Embeddings | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.run) != 2 * len(self.images):
+            raise ValueError(f"expected 2 texts for each of {len(self.images)} images, got {len(self.run)} texts")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Int[Tensor, " m"]) -> PairRun:
+        """Some of the pairs, in the order given."""
+        groups = tuple(self.groups[i] for i in rows.tolist()) if self.groups else ()
+        run = self.run.take(torch.cat([rows, rows + len(self)]))
+        others = None if self.negative_images is None else self.negative_images[rows]
+        return PairRun(run, self.images[rows], self.logit_scale, groups, others)
+
+    @cached_property
+    def targets(self) -> Embeddings:
+        """The image that each text of the run is scored with, shape (2 n, embed)."""
+        return torch.cat([self.images, self.images if self.negative_images is None else self.negative_images])
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The group of each pair; if none are known, each pair is its own."""
+        return self.groups or tuple(map(str, range(len(self))))
+
+
+@dataclass(frozen=True, eq=False)
+class PairsAtSite:
+    """Pairs, and the site at which Z is looked for.
+
+    Attributes:
+        pairs: a clean run that kept the site's layer.
+    """
+
+    pairs: PairRun
+    site: Site
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def streams(self) -> Streams:
+        """At the site, of all positive texts, then of all negative ones; shape (2 n, d)."""
+        return self.pairs.run.stream(self.site.layer)
+
+    def check_size(self, size: int) -> None:
+        """Raise `ValueError` unless a subspace of so many directions fits the stream."""
+        width = self.streams.shape[1]
+        if not 0 <= size <= width:
+            raise ValueError(f"size {size} does not fit: the stream at {self.site} has width {width}")
+
+    @cached_property
+    def clean(self) -> Float[Tensor, " m"]:
+        """Scores of the unchanged negative texts, then positive ones: pushed from the site as counterfactuals are."""
+        return clean_scores(self.pairs, self.site)
+
+    @cached_property
+    def gaps(self) -> Float[Tensor, " n"]:
+        """By how much the unchanged model scores the positive text of each pair above the negative one, float64."""
+        negative, positive = self.clean.double().reshape(2, -1)
+        return positive - negative
+
+    @cached_property
+    def gap(self) -> float:
+        """The mean of `gaps`, a cosine."""
+        return float(self.gaps.mean())
+
+    @cached_property
+    def kind_means(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        """The mean streams of the positive and of the negative texts, float64."""
+        positive, negative = self.streams.double().reshape(2, len(self), -1).mean(1)
+        return positive, negative
+
+    @cached_property
+    def whitening(self) -> Float[Tensor, "d d"]:
+        """S^(-1/2) of the streams' covariance S, regularized; see `whiten`."""
+        return whiten(self.streams)
+
+    @cached_property
+    def mean_gradient(self) -> Float[Tensor, " d"]:
+        """The gradient of the score with respect to the stream at the site, the mean over all texts, float64."""
+        run, images = self.pairs.run, self.pairs.targets
+        total = torch.zeros(self.streams.shape[1], dtype=torch.float64, device=images.device)
+        with torch.inference_mode(False), torch.enable_grad():
+            for rows in run.batches(256):
+                h = self.streams[rows].clone().requires_grad_()
+                scores = (run.take(rows).push(self.site.layer, h) * images[rows].clone()).sum()
+                total += torch.autograd.grad(scores, h)[0].double().sum(0)
+        return total / len(run)
+
+
+def pair_run(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) -> PairRun:
+    """The clean run of all texts of some pairs, with their images.
+
+    Args:
+        layers: of the text tower, counted from 1, at which there may be interventions.
+
+    Raises:
+        SiteError: the text tower has no such layer.
+    """
+    run = clean_texts(clip, features.texts, layers)
+    return PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
+
+
+def whiten(streams: Streams) -> Float[Tensor, "d d"]:
+    """Return the symmetric matrix W for which h @ W has a covariance of about a multiple of 1, in the streams' dtype.
+
+    W is the inverse square root of the covariance plus `RIDGE` times the geometric mean of its eigenvalues, scaled by
+    the root of that mean. A geometric mean is hardly moved by one direction of huge variance, as real CLIP has.
+
+    Args:
+        streams: shape (n, d); fewer rows than dimensions will do.
+    """
+    centred = streams.double() - streams.double().mean(0)
+    values, vectors = torch.linalg.eigh(centred.T @ centred / max(1, len(centred)))
+    varying = values[values > 1e-9 * values[-1]]
+    mean = varying.log().mean().exp() if len(varying) else torch.ones((), dtype=torch.float64, device=values.device)
+    scales = (mean / (values.clamp(min=0) + RIDGE * mean)).sqrt()
+    return ((vectors * scales) @ vectors.T).to(streams)
+
+
+def draw_sources(n: int, sources: Sources, generator: torch.Generator, groups: Sequence[str] = ()) -> Int[Tensor, " n"]:
+    """For each pair the pair that its source text is taken from.
+
+    ``paired``: its own. ``random``: one of another group, each serving once (a random ring, in which those that would
+    serve their own group change places). Where a group holds more than half of all pairs this cannot be: some serve
+    more than once then. Where there is but one group, its pairs serve each other.
+
+    Args:
+        groups: of each pair, such as its article; by default each is on its own.
+
+    Raises:
+        ValueError: random sources of fewer than two pairs, or an unknown kind.
+    """
+    if sources == "paired":
+        return torch.arange(n)
+    if sources != "random":
+        raise ValueError(f"unknown sources '{sources}'; known: random, paired")
+    if n < 2:
+        raise ValueError(f"random sources need at least 2 pairs, got {n}")
+    order = torch.randperm(n, generator=generator)
+    out = torch.empty(n, dtype=torch.long)
+    out[order] = order.roll(1)
+    return _apart(out, groups, generator) if groups else out
+
+
+def _apart(source: Int[Tensor, " n"], groups: Sequence[str], generator: torch.Generator) -> Int[Tensor, " n"]:
+    """The same sources, but for pairs whose source is of their own group: each of them changes with one that can."""
+    of = torch.from_numpy(np.unique(np.asarray(groups), return_inverse=True)[1])
+    for i in torch.nonzero(of[source] == of).flatten().tolist():
+        if of[source[i]] != of[i]:  # mended by an earlier change
+            continue
+        able = torch.nonzero((of[source] != of[i]) & (of != of[source[i]])).flatten()
+        if len(able):
+            j = able[torch.randint(len(able), (), generator=generator)]
+            source[i], source[j] = source[j].clone(), source[i].clone()
+        elif len(others := torch.nonzero(of != of[i]).flatten()):
+            source[i] = others[torch.randint(len(others), (), generator=generator)]
+    return source
+
+
+def interventions(rows: Int[Tensor, " m"], source: Int[Tensor, " n"], *, within: bool = False) -> tuple[Tensor, Tensor]:
+    """Rows of base and source texts in a run of 2 n: negative texts given Z of positive ones, then the reverse.
+
+    Args:
+        rows: the pairs whose texts are changed.
+        source: for each of all n pairs the one that its source text comes from.
+        within: take sources of the base's own kind: negative texts are given Z of negative ones.
+    """
+    n = len(source)
+    positive, negative = source[rows], source[rows] + n
+    return torch.cat([rows + n, rows]), torch.cat([negative, positive] if within else [positive, negative])
+
+
+@torch.inference_mode()
+def clean_scores(pairs: PairRun, site: Site) -> Float[Tensor, " m"]:
+    """Scores of the unchanged negative texts, then positive ones: pushed from the site as counterfactuals are."""
+    rows, _ = interventions(torch.arange(len(pairs)), torch.arange(len(pairs)))
+    run = pairs.run.take(rows)
+    return push_scores(run, pairs.targets[rows], site, run.stream(site.layer))
+
+
+def push_all(run: CleanRun, layer: int, h: Streams, batch_size: int = 256) -> Embeddings:
+    """The unit-norm embeddings that follow if the streams of all inputs after a layer are `h`, in the run's order."""
+    batches = run.batches(batch_size)
+    out = torch.cat([run.take(rows).push(layer, h[rows]) for rows in batches])
+    return out[torch.argsort(torch.cat(batches)).to(out.device)]
+
+
+def push_scores(
+    run: CleanRun, images: Embeddings, site: Site, h: Float[Tensor, "m *c d"], batch_size: int = 256
+) -> Float[Tensor, " m *c"]:
+    """Scores with the image of the same row if the streams at the site are `h`, for each row one or c of them."""
+    out = torch.empty(h.shape[:-1], dtype=images.dtype, device=images.device)
+    for rows in run.batches(batch_size):
+        targets = images[rows].view(len(rows), *[1] * (h.ndim - 2), -1)
+        out[rows] = (run.take(rows).push(site.layer, h[rows]) * targets).sum(-1)
+    return out
+
+
+def swap_in(basis: Basis) -> Swap:
+    """The interchange in the subspace of an orthonormal basis, shape (d, k)."""
+    return lambda base, source: swap(base, source, basis)

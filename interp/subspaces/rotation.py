@@ -1,0 +1,314 @@
+"""A rotation: an orthonormal basis of the subspace Z of a residual stream, and the file it is kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NotRequired
+
+import torch
+from torch.autograd.function import once_differentiable
+from typing_extensions import TypedDict
+
+from interp.clip.model import Clip
+from interp.clip.sites import Site, SiteMismatch
+from interp.clip.tensors import Basis, Float, Streams, Tensor, bytes_of
+from interp.drawing.markup import table
+from interp.errors import UserError
+from interp.runs.content import is_intact, parse, sealed
+from interp.runs.files import read_bytes, write_atomic
+from interp.runs.uploading import fetch, upload
+from interp.subspaces.as_pyvene import Kind, from_pyvene, to_pyvene
+
+if TYPE_CHECKING:
+    from interp.clip.image_features import EmbeddedPairs
+    from interp.data.pairs import PairSet
+    from interp.subspaces.described import Described
+
+
+HUB_FILE = "rotation.safetensors"
+
+
+class RotationError(UserError):
+    """Not an orthonormal basis, or a file that does not hold one."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rotation:
+    """An orthonormal basis R of k directions in a d-dimensional residual stream.
+
+    Attributes:
+        basis: shape (d, k), columns orthonormal; k may be 0 (the empty subspace) up to d (all of the stream).
+        site: where it belongs.
+        facts: anything worth keeping with it (how it was trained); must be JSON.
+
+    Raises:
+        RotationError: the columns are not orthonormal to 1e-4.
+    """
+
+    basis: Basis
+    site: Site
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.basis.ndim != 2 or self.basis.shape[1] > self.basis.shape[0]:
+            raise RotationError(f"a rotation has shape (d, k) with k <= d, got {tuple(self.basis.shape)}")
+        exact = self.basis.double()
+        error = float((exact.T @ exact - torch.eye(self.size, dtype=torch.float64, device=exact.device)).abs().sum())
+        if not error <= 1e-4 * max(1, self.size):
+            raise RotationError(f"the columns are not orthonormal (|R'R - I| sums to {error:.2g}); use orthonormal()")
+
+    @property
+    def size(self) -> int:
+        """k, the number of directions."""
+        return self.basis.shape[1]
+
+    @property
+    def width(self) -> int:
+        """d, the width of the stream."""
+        return self.basis.shape[0]
+
+    def check(self, clip: Clip) -> None:
+        """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
+        self.site.check(clip)
+        tower, width = self.site.tower, clip.width(self.site.tower)
+        if self.width != width:
+            raise SiteMismatch(f"the rotation is for width {self.width}, the {tower} tower of {clip.name} has {width}")
+
+    def describe(self, clip: Clip, pairs: PairSet | EmbeddedPairs, *, most: int = 3) -> Described:
+        """What Z says: its leading directions, with the texts and the words at both ends of each.
+
+        Any basis of Z is as good as another, so this is one that means something: the difference of the kinds' means
+        within Z first, then the principal components, within Z, of what that leaves. At an end stand the texts that lie
+        furthest out, one of each article, and words by the mean of the texts that hold them (`interp.runs.directions`
+        says more of each number). Where Z is empty, or texts do not differ in it, there are no directions.
+
+        Args:
+            clip: the model in which Z was found.
+            pairs: whose texts are looked at, best such as Z was not found with; images are shown of a `PairSet`.
+            most: directions, of which there are no more than `size`.
+
+        Raises:
+            RotationError: the site is in the vision tower, or there are no pairs.
+            SiteError, SiteMismatch: the rotation is not of this model.
+        """
+        from interp.subspaces.described import describe
+
+        if self.site.tower != "text":
+            raise RotationError(
+                f"only texts can be described, and Z at {self.site} is of images; what it says of them: "
+                "clean_images(clip, images, [layer]).stream(layer) @ rotation.basis"
+            )
+        if not len(pairs):
+            raise RotationError("there are no pairs to describe Z with; take a split that has some")
+        return describe(self, clip, pairs, most)
+
+    def push_to_hub(self, repo: str, *, private: bool = False) -> str:
+        """Put the files that `save` writes into a repository of the hub, which is made if need be; its address.
+
+        Args:
+            repo: owner/name.
+            private: make it private, if it is not there yet.
+
+        Raises:
+            HubError: the hub does not answer, or refuses.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / HUB_FILE)
+            return upload(Path(folder), repo, private=private, message=f"{self!r}, by clip-descriptions")
+
+    @classmethod
+    def from_hub(cls, name: str) -> Rotation:
+        """Read what `push_to_hub`, or `training.export --push`, has put into a repository of the hub.
+
+        Args:
+            name: owner/name, optionally with @revision. In the cache it is found without a network.
+
+        Raises:
+            HubError: the hub does not have it, or does not answer, and it is not in the cache.
+            RotationError: what is there is no rotation.
+        """
+        return cls.load(fetch(name, (str(Path(HUB_FILE).with_suffix(".json")), HUB_FILE)))
+
+    def to_pyvene(self, kind: Kind = "low-rank") -> Any:
+        """pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.
+
+        Put it at the output of block `site.block`, which pyvene counts from 0, after `interp.clip.pyvene.register()`;
+        in the vision tower the component is ``vision_block_output``.
+
+        Args:
+            kind: ``low-rank``, ``rotated`` (all directions, of which the first k are swapped) or ``boundless`` (those
+                below a boundary); see `interp.subspaces.as_pyvene.to_pyvene`.
+
+        Raises:
+            PyveneError: Z is empty, for which pyvene has none, or an unknown kind; or a boundary cannot lie at k.
+        """
+        return to_pyvene(self.basis, kind)
+
+    @classmethod
+    def from_pyvene(cls, intervention: Any, site: Site) -> Rotation:
+        """The rotation whose Z is what one of pyvene's interventions swaps: low-rank, rotated, boundless or masked.
+
+        Of a mask that is not of zeros and ones those directions are taken of which more than half is swapped, and
+        `facts` has how far it is from that (`mask_error`).
+
+        Raises:
+            PyveneError: an intervention without a rotation.
+            RotationError: its columns are not orthonormal.
+        """
+        basis, facts = from_pyvene(intervention)
+        return cls(basis, site, facts)
+
+    def __repr__(self) -> str:
+        return f"Rotation({self.size} of {self.width} directions at {self.site})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it belongs, its size, and how it was found."""
+        facts = {name: value for name, value in self.facts.items() if name != "history"}
+        rows = [["site", self.site.label], ["directions", f"{self.size} of {self.width}"]]
+        return table(["rotation", ""], [*rows, *([name, str(value)] for name, value in facts.items())])
+
+    def save(self, path: Path | str) -> None:
+        """Write `path` (.safetensors) with the basis, and a .json of the same name with site, facts and checksums."""
+        from safetensors.torch import save
+
+        path = Path(path)
+        basis = self.basis.detach().cpu().contiguous()
+        write_atomic(path, save({"basis": basis}))
+        write_atomic(
+            path.with_suffix(".json"), sealed({"site": self.site.label, "basis": _digest(basis), "facts": self.facts})
+        )
+
+    @classmethod
+    def load(cls, path: Path | str) -> Rotation:
+        """Read what `save` wrote.
+
+        Raises:
+            RotationError: a file is missing or damaged, or was changed since.
+        """
+        from safetensors.torch import load
+
+        path = Path(path)
+        about = path.with_suffix(".json")
+        try:
+            tensors, text = read_bytes(path), read_bytes(about)
+            for file, there in ((path, tensors), (about, text)):
+                if there is None:
+                    raise RotationError(
+                        f"cannot read a rotation from '{path}': there is no '{file}'; it takes a .safetensors and a "
+                        ".json beside it"
+                    )
+            basis = load(tensors or b"")["basis"]
+            rest = parse(text or b"", _RotationFile, about, "save the rotation again")
+            found = cls(basis, Site.parse(rest["site"]), rest["facts"])
+        except UserError as error:
+            raise error if isinstance(error, RotationError) else RotationError(str(error)) from error
+        except Exception as error:
+            raise RotationError(f"cannot read a rotation from '{path}': {error}") from error
+        if "checksum" in rest and (not is_intact(text or b"") or rest.get("basis") != _digest(basis)):
+            raise RotationError(f"the rotation '{path}' was changed since it was saved: its checksum does not fit")
+        return found
+
+
+class _RotationFile(TypedDict):
+    site: str
+    facts: dict[str, Any]
+    basis: NotRequired[str]
+    checksum: NotRequired[str]
+
+
+def _digest(basis: Basis) -> str:
+    return hashlib.sha256(bytes_of(basis)).hexdigest()
+
+
+def swap(base: Streams, source: Streams, basis: Basis) -> Streams:
+    """Give the base stream the value that Z has in the source stream.
+
+    h <- h_base + R R' (h_source - h_base) (Geiger et al. 2024, eq. 3). The basis is cast to the stream's dtype, and
+    autocast, which would round it to half precision, is kept out.
+    """
+    basis = basis.to(base)
+    with torch.autocast(base.device.type, enabled=False):
+        return base + ((source - base) @ basis) @ basis.T
+
+
+def swap_span(base: Streams, source: Streams, free: Float[Tensor, "d k"]) -> Streams:
+    """`swap` in the span of a free matrix's columns: as with its orthonormal basis, differentiable in all three.
+
+    Its backward pass costs a few products with the streams, where that of QR takes products of d x k matrices.
+    """
+    with torch.autocast(base.device.type, enabled=False):
+        return _SwapSpan.apply(base, source, free)
+
+
+class _SwapSpan(torch.autograd.Function):
+    """h = base + P delta, with delta = source - base, and P = X (X'X)^-1 X' = Q Q', where X = Q R.
+
+    With P' = P and dP = (1 - P) dX R^-1 Q' + its transpose, a gradient g of h gives
+    dL/dX = (1 - P) (g (Q' delta)' + delta (Q' g)') R^-T, of rank no larger than twice the number of streams.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, base: Streams, source: Streams, free: Tensor) -> Streams:
+        q, r = torch.linalg.qr(free)
+        delta = (source - base).to(q)
+        inside = delta @ q
+        ctx.save_for_backward(q, r, delta, inside)
+        return base + (inside @ q.T).to(base)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, r, delta, inside = ctx.saved_tensors
+        wide = grad.to(q)
+        turned = wide @ q
+        along = turned @ q.T
+        outside = torch.cat([wide - along, delta - inside @ q.T])
+        other = torch.linalg.solve_triangular(r.T, torch.cat([inside, turned]), upper=False, left=False)
+        return (grad - along).to(grad), along.to(grad), outside.T @ other
+
+
+def orthonormal(free: Float[Tensor, "d k"]) -> Basis:
+    """The orthonormal basis of the columns of a free matrix, by QR; differentiable, unique (positive diagonal)."""
+    q, r = torch.linalg.qr(free)
+    return q * torch.where(r.diagonal() < 0, -1.0, 1.0).to(q)
+
+
+def random_basis(width: int, size: int, generator: torch.Generator) -> Basis:
+    """A uniformly random orthonormal basis, shape (width, size)."""
+    return orthonormal(torch.randn(width, size, generator=generator, dtype=torch.float64)).float()
+
+
+def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[Tensor, " m"]:
+    """The principal angles between two subspaces, in degrees, ascending; as many as the smaller one has directions.
+
+    The first is that of the two directions, one in each, that are closest; and so on across (Bjorck & Golub 1973).
+    """
+    if a.shape[0] != b.shape[0]:
+        raise RotationError(f"angles are between subspaces of one stream, got widths {a.shape[0]} and {b.shape[0]}")
+    cosines = torch.linalg.svdvals(a.double().T @ b.double())
+    return torch.rad2deg(torch.arccos(cosines.clamp(max=1.0)))
+
+
+def overlap(a: Float[Tensor, "d j"], b: Float[Tensor, "d k"]) -> float:
+    """The mean squared cosine of the principal angles between two subspaces: 1 if one holds the other, 0 if orthogonal.
+
+    Two random ones of k of d directions have k/d on average. NaN if one has no directions.
+    """
+    cosines = torch.linalg.svdvals(a.double().T @ b.double()) if min(a.shape[1], b.shape[1]) else torch.empty(0)
+    return float(cosines.square().mean())
+
+
+def largest_angle(a: Basis, b: Basis) -> float:
+    """The largest principal angle between two subspaces of the same size, in degrees.
+
+    It is 0 if they are the same, and 90 as soon as one direction of the one is across all of the other.
+    """
+    if a.shape != b.shape:
+        raise RotationError(f"angles are between subspaces of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
+    # sin of the angle is the norm of what of b lies outside of a: precise for small angles, where cos is not.
+    a, b = a.double(), b.double()
+    outside = torch.linalg.matrix_norm(b - a @ (a.T @ b), ord=2).clamp(max=1.0)
+    return float(torch.rad2deg(torch.arcsin(outside)))

@@ -1,0 +1,246 @@
+"""The search that DAS and its variants share: Adam on minibatches, from several starts, until the starts agree.
+
+Streams are anisotropic: in a few directions texts differ a hundred times as far as in most. A direction that matters
+and is small next to its neighbours is then out of Adam's reach in the coordinates of the stream, and every start ends
+on the same plateau. So candidates are parametrized in whitened coordinates (`PairsAtSite.whitening`), in which texts
+differ alike in all directions.
+
+A search goes through `ROUNDS`. In each the learning rate falls to `FLOOR` of its first value, so that the round ends at
+rest. A search has converged when its starts agree in their lowest loss on val, and the gradient of the loss on train
+pairs is small where the best start came to rest. Then it stops; one that has not converged after the last round says
+so.
+
+All sizes and starts are searched side by side on the same minibatches, which pass the model in one product: that is
+faster by a quarter, and changes the result only by rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from interp.clip.tensors import Basis, Streams, Tensor
+from interp.errors import UserError
+from interp.subspaces.convergence import slopes
+from interp.subspaces.losses import Loss, iit_das_loss, mean_losses
+from interp.subspaces.pairs import PairRun, PairsAtSite, Sources, draw_sources
+from interp.subspaces.rotation import Rotation
+
+STARTS = 2  # of each search
+ROUNDS = (0.4, 1.0)  # ends, as shares of `max_steps`
+FLOOR = 0.03  # of the learning rate, at the end of a round
+AGREEMENT = 0.01  # nats (of a calibrated search: of 1 - R²) by which the lowest losses of two starts may differ
+LEVEL = 0.15  # nats per radian that a gradient may have
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Settings of one search.
+
+    Attributes:
+        sources: texts that Z is taken from.
+        lr: learning rate of Adam at the start of a round, in whitened coordinates.
+        batch_size: pairs of a step; each gives two interventions.
+        max_steps: optimizer steps at most.
+        look_every: steps between two looks at val.
+        seed: seed of the starts, the order and the sources.
+    """
+
+    sources: Sources = "random"
+    lr: float = 3e-2
+    batch_size: int = 64
+    max_steps: int = 400
+    look_every: int = 20
+    seed: int = 0
+
+    def starts(self) -> list[int]:
+        """Return the seed of each start: the search's own, then seeds of a stream that no search begins with."""
+        others = np.random.SeedSequence([self.seed, 2]).generate_state(STARTS - 1)
+        return [self.seed, *others.tolist()]
+
+
+@runtime_checkable
+class Candidate(Protocol):
+    """A subspace while it is searched for: the part that distinguishes one searched method from another."""
+
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """Leaves that Adam moves; none where there is nothing to search."""
+        ...
+
+    def at(self, progress: float, /) -> bool:
+        """Follow the schedule, before each step and each look.
+
+        Args:
+            progress: share of `max_steps` taken so far, from 0 to 1.
+
+        Returns:
+            Whether the schedule has ended. Until then the search goes on.
+        """
+        ...
+
+    def swap(self, base: Streams, source: Streams) -> Streams:
+        """Return the base streams with Z of the source streams, differentiable in the parameters; shape (n, d)."""
+        ...
+
+    def penalty(self) -> Tensor | None:
+        """Return a scalar that is added to the loss of the steps, in nats; None for no penalty."""
+        ...
+
+    def basis(self) -> Basis:
+        """Return the present orthonormal basis, detached: looks at val measure it, and it is kept."""
+        ...
+
+    def cost(self) -> float:
+        """Return the cost of the present `basis`, in nats, added to the loss wherever looks are compared."""
+        ...
+
+
+@dataclass(eq=False)
+class _Start:
+    """One start of a search, and the looks at it."""
+
+    candidate: Candidate
+    last: Basis  # where it is, at the last look
+    kept: Basis
+    loss: float = math.inf  # of the kept basis, without its cost
+    total: float = math.inf  # with its cost
+    history: list[tuple[int, float, int]] = field(default_factory=list)
+
+    def look(self, step: int, loss: float, basis: Basis) -> None:
+        self.last = basis
+        self.history.append((step, loss, basis.shape[1]))
+        total = loss + self.candidate.cost()
+        if total < self.total:
+            self.total, self.loss, self.kept = total, loss, basis
+
+
+@dataclass(eq=False)
+class _Search:
+    """All starts of one search, and the state of its convergence."""
+
+    size: int
+    starts: list[_Start]
+    gradient: float = 0.0
+    converged: bool = True  # there is nothing to search, until there is
+
+    @property
+    def best(self) -> _Start:
+        """The start with the lowest loss on val, its cost included."""
+        return min(self.starts, key=lambda start: start.total)
+
+    @property
+    def going(self) -> bool:
+        """Whether there is anything left to search."""
+        return not self.converged
+
+    def judge(self, gradients: Sequence[float], *, ended: bool) -> None:
+        """Decide whether the search has converged, at the end of a round."""
+        totals = [start.total for start in self.starts]
+        self.gradient = gradients[self.starts.index(self.best)]
+        self.converged = ended and max(totals) - min(totals) <= AGREEMENT and self.gradient <= LEVEL
+
+
+def search(
+    name: str, train: PairsAtSite, val: PairsAtSite, candidates: Sequence[Sequence[Candidate]], config: SearchConfig,
+    *, loss: Loss = iit_das_loss, on_look: Callable[[int, float], None] | None = None,
+) -> list[Rotation]:  # fmt: skip
+    """Minimize a loss over candidates, the model frozen.
+
+    Args:
+        name: name of the method, kept with each rotation.
+        train, val: pairs at one site.
+        candidates: for each search its starts; a search without parameters ends where it starts.
+        loss: by default the loss of IIT-DAS.
+        on_look: called with the step and the lowest loss on `val` so far, of the first search, after each look.
+
+    Returns:
+        A rotation for each search, the best start of it. Its facts hold the configuration; `steps` taken;
+        `converged`; the lowest `val_loss` and that of each of the `starts`; the `gradient` where the best start came to
+        rest (`slopes`); and the `history` of the best start, with step, loss and directions of each look.
+
+    Raises:
+        UserError: a loss is not a number.
+    """
+    searches = [
+        _Search(starts[0].basis().shape[1], [_Start(one, one.basis(), one.basis()) for one in starts])
+        for starts in candidates
+    ]
+    for one in searches:
+        one.converged = not any(start.candidate.parameters for start in one.starts)
+    source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed), val.pairs.clusters)
+
+    def look(step: int, some: Sequence[_Search]) -> None:
+        starts = [(one, start) for one in some for start in one.starts]
+        bases = [start.candidate.basis() for _, start in starts]
+        for (one, start), basis, value in zip(starts, bases, mean_losses(val, bases, source, loss), strict=True):
+            if not math.isfinite(value):
+                raise UserError(f"the loss at {val.site}, size {one.size}, is not a number after {step} steps")
+            start.look(step, value, basis)
+        if on_look is not None and searches[0] in some:
+            on_look(step, searches[0].best.loss)
+
+    look(0, searches)
+    going, step = [one for one in searches if one.going], 0
+    batches = _batches(train.pairs, config, torch.Generator().manual_seed(config.seed))
+    leaves = [leaf for one in going for start in one.starts for leaf in start.candidate.parameters]
+    optimizer = torch.optim.Adam(leaves or [torch.zeros(1, requires_grad=True)], lr=config.lr)
+    for share in ROUNDS:
+        first, last = step, max(1, round(share * config.max_steps))
+        while going and step < last:
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * (1 - (1 - FLOOR) * (step - first) / (last - first))
+            _step(train, [start.candidate for one in going for start in one.starts], optimizer, next(batches), loss,
+                  step / config.max_steps)  # fmt: skip
+            step += 1
+            if step % config.look_every == 0 or step == last:
+                for one in going:
+                    for start in one.starts:
+                        start.candidate.at(step / config.max_steps)
+                look(step, going)
+        if going:
+            found = slopes(
+                train, [start.last for one in going for start in one.starts], config.sources, config.seed, loss
+            )
+            for one in going:
+                ended = all(start.candidate.at(step / config.max_steps) for start in one.starts)
+                one.judge([found.pop(0) for _ in one.starts], ended=ended)
+            going = [one for one in going if one.going]
+    return [Rotation(one.best.kept, train.site, _facts(name, one, config)) for one in searches]
+
+
+def _step(
+    train: PairsAtSite, candidates: Sequence[Candidate], optimizer: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor], loss: Loss, progress: float,
+) -> None:  # fmt: skip
+    """Take one step of all candidates on the same pairs; Adam leaves alone whatever has no gradient."""
+    for candidate in candidates:
+        candidate.at(progress)
+    rows, source = batch
+    optimizer.zero_grad()
+    total = loss(train, [candidate.swap for candidate in candidates], source, rows).sum()
+    penalties = [penalty for candidate in candidates if (penalty := candidate.penalty()) is not None]
+    (total + torch.stack(penalties).sum() if penalties else total).backward()
+    optimizer.step()
+
+
+def _facts(name: str, one: _Search, config: SearchConfig) -> dict[str, Any]:
+    best = one.best
+    return {
+        "method": name, "converged": one.converged, "steps": best.history[-1][0], "val_loss": best.loss,
+        "starts": [start.loss for start in one.starts], "gradient": one.gradient, "history": best.history,
+        **vars(config),
+    }  # fmt: skip
+
+
+def _batches(pairs: PairRun, config: SearchConfig, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield rows of minibatches without end, each pass in a new order and with new sources."""
+    while True:
+        source = draw_sources(len(pairs), config.sources, generator, pairs.clusters)
+        for rows in torch.randperm(len(pairs), generator=generator).split(config.batch_size):
+            yield rows, source

@@ -1,0 +1,114 @@
+"""The tasks of a sweep on a Ray cluster. The clean run is computed once, and lies in the cluster's object store, of
+which each node reads what the layers need that it works on. No numbers depend on it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from interp.clip.model import Clip
+from interp.clip.tensors import Tensor, bytes_of
+from interp.subspaces.clean_run import TextRun
+from interp.sweep.executors.ray_cluster import cluster
+from interp.sweep.executors.ray_tasks import Cluster, go_to
+from interp.sweep.tasks import is_prepared, prepare
+from interp.sweep.work import Work
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Where in the object store lies what all tasks need.
+
+    Attributes:
+        work, words: of the sweep, and of the clean run.
+        tensors: name -> type, shape and place of a tensor of the clean run.
+        start: the directory in which the command was given, which paths are relative to.
+        cache: in the run folder.
+    """
+
+    work: Any
+    words: Any
+    tensors: Mapping[str, tuple[torch.dtype, torch.Size, Any]]
+    start: Path
+    cache: Path
+
+
+@dataclass(frozen=True)
+class RayPool:
+    """Does tasks as `interp.processes.pool.Pool` does, on the nodes of a cluster."""
+
+    cluster: Cluster
+    shared: Shared
+
+    def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
+        """Do a task for all items, and call `look` now and then; raises `UserError` as `Cluster.run_all` does."""
+        self.cluster.run_all(partial(_on_node, self.shared, task), items, look)
+
+
+@contextmanager
+def on_ray(work: Work, run: TextRun) -> Iterator[tuple[RayPool, int]]:
+    """A cluster that does the tasks of a sweep, and how many at a time.
+
+    Raises:
+        UserError: there is no such cluster.
+    """
+    of, start = work.config, Path.cwd()
+    gpus = of.gpus_per_cell if of.gpus_per_cell is not None else float(of.device != "cpu")
+    with cluster(of.address, gpus=gpus, most=of.jobs) as nodes:
+        room = nodes.room
+        work = replace(work, folder=start / work.folder)
+        tensors = {
+            name: (tensor.dtype, tensor.shape, nodes.share(_bytes(tensor))) for name, tensor in run.tensors().items()
+        }
+        shared = Shared(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
+        del run  # it may be large, and lies in the store now
+        yield RayPool(nodes, shared), room
+
+
+def _bytes(tensor: Tensor) -> np.ndarray:
+    """The tensor as an array of bytes, which is read where it lies; numpy does not know all types that torch has."""
+    return np.frombuffer(bytes_of(tensor), np.uint8)
+
+
+def _tensor(array: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
+    """What `_bytes` was given."""
+    if not array.size:
+        return torch.empty(shape, dtype=dtype)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes
+        return torch.from_numpy(array).view(dtype).reshape(shape)
+
+
+def _on_node(shared: Shared, task: Callable[[Any], None], item: Any) -> None:
+    if not is_prepared():
+        import ray
+
+        go_to(shared.start, shared.cache)
+        words = ray.get(shared.words)
+        prepare(ray.get(shared.work), partial(_run, shared, words))
+    task(item)
+
+
+def _run(shared: Shared, words: str, clip: Clip, layer: int | None) -> TextRun:
+    """The clean run, without the streams and blocks that no change at a layer meets."""
+    import ray
+
+    wanted = [name for name in shared.tensors if _is_needed(name, layer)]
+    arrays = ray.get([shared.tensors[name][2] for name in wanted])
+    found = {name: _tensor(array, *shared.tensors[name][:2]) for name, array in zip(wanted, arrays, strict=True)}
+    return TextRun.of_tensors(clip, found, words)
+
+
+def _is_needed(name: str, layer: int | None) -> bool:
+    kind, _, number = name.partition(".")
+    if not number:
+        return True
+    return layer is not None and (int(number) == layer if kind == "streams" else int(number) >= layer)

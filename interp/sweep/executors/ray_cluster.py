@@ -1,0 +1,125 @@
+"""A cluster is started on this machine, or joined, and ends with the command if it was started by it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from interp.cli import cores
+from interp.errors import UserError, quoted, shown
+from interp.sweep.executors.ray_tasks import Cluster
+
+MARK = "CLIP_DESCRIPTIONS_CLUSTER"  # in the environment of all processes of a cluster that was started here
+# Of a cluster that is started here: nothing is sent to Ray's authors, and workers are as urgent as other processes are.
+# A busy machine is given time.
+MANNERS = {
+    "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_agent_register_timeout_ms": "120000",
+}  # fmt: skip
+STARTS = 2  # attempts: Ray gives its processes half a minute, which can be too little where files are read first
+
+
+@contextmanager
+def cluster(address: str | None, *, gpus: float = 0.0, most: int | None = None) -> Iterator[Cluster]:
+    """Join a Ray cluster, or start one on this machine, which ends with this process, whatever ends that.
+
+    Args:
+        address: as `ray start` says it, or auto for the one that this machine is part of; None to start one.
+
+    Raises:
+        UserError: there is no cluster at that address.
+    """
+    import ray
+
+    if ray.is_initialized():  # by whoever called this, who also ends it
+        yield Cluster(gpus, most)
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
+    alone: dict[str, Any] = {}
+    if address is None:  # nobody on the network is let in
+        alone = {"num_cpus": cores(), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    mark = secrets.token_hex(8)
+    with _environment(MANNERS | ({MARK: mark} if address is None else {})), _watched(mark, address is None):
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        try:
+            with _handlers_kept():
+                if address is None:
+                    _start(**alone, **quiet)
+                else:
+                    _join(address, **quiet)
+            yield Cluster(gpus, most)
+        finally:
+            ray.shutdown()
+
+
+def _start(**options: Any) -> None:
+    import ray
+
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(address="local", **options)
+            return
+        except Exception as error:  # of no type of its own, if processes took too long
+            ray.shutdown()
+            if not left:
+                raise UserError(f"Ray cannot be started here ({shown(error)}); use --engine local") from error
+
+
+def _join(address: str, **options: Any) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise UserError(
+            f"cannot join a Ray cluster at --address {quoted(address)} ({shown(error)}); start one with ray start "
+            "--head, or, if it asks for a token, set RAY_AUTH_MODE=token"
+        ) from error
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Ray would end the process at a signal in its own way."""
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if mine}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _watched(mark: str, started_here: bool) -> Iterator[None]:
+    """Have a process end those of a cluster when this one is gone: if it is killed, Ray's own ones outlive it by a
+    minute."""
+    if not started_here:
+        yield
+        return
+    command = [sys.executable, "-m", "interp.processes.reaper", str(os.getpid()), f"{MARK}={mark}"]
+    environment = {name: value for name, value in os.environ.items() if name != MARK}
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+    try:
+        yield
+    finally:
+        if watcher.stdin is not None:
+            watcher.stdin.close()
+        watcher.wait()

@@ -1,0 +1,72 @@
+"""The command that has all commands in it."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from interp.cli.commands import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_the_same_as_its_module(name: str, capsys: pytest.CaptureFixture[str]):
+    shown = []
+    for run in (lambda: main([name, "--help"]), lambda: importlib.import_module(COMMANDS[name][0]).main(["--help"])):
+        with pytest.raises(SystemExit) as caught:
+            run()
+        assert caught.value.code == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert shown[0].startswith(f"usage: python -m {COMMANDS[name][0].removesuffix('.__main__')} ")
+
+
+def test_its_status_is_that_of_the_command(capsys: pytest.CaptureFixture[str]):
+    assert main(["norms", "list"]) == 0
+    assert main(["norms", "nothing"]) == 2
+    capsys.readouterr()
+
+
+def test_what_it_says(capsys: pytest.CaptureFixture[str]):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+    assert max(map(len, shown.splitlines())) <= 140
+    for arguments, said in (
+        ([], "error: no command; known: sweep, report"),
+        (["swep"], "error: unknown command 'swep'; did you mean sweep?; see clip-descriptions --help"),
+        (["--layers"], "error: unknown command '--layers'; known: "),
+    ):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith(said)
+        assert captured.err.count("\n") == 1
+
+
+def test_versions(capsys: pytest.CaptureFixture[str]):
+    line = f"clip-descriptions {metadata.version('clip-descriptions')}\n"
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == line
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            main([name, "--version"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out == line
+
+
+def test_it_is_installed_by_its_name():
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert config["options.entry_points"]["console_scripts"].strip() == "clip-descriptions = interp.cli.commands:main"
+    done = subprocess.run(
+        [sys.executable, "-m", "interp.cli.commands", "norms", "list"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("norm ")

@@ -1,0 +1,81 @@
+"""Options beyond sense are one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.cli import parse
+from interp.cli.types import MOST, parse_ints
+from interp.data import statistics
+from interp.errors import UserError
+from interp.sweep import __main__ as sweep
+from training import evaluate, finetune, paper
+from training.config import FinetuneConfig
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *(f"--seed={number}" for number in ("9" * 5000, 2**63, 10**12, -(10**12), "nan", "inf", "", "1.5", "x")),
+        *(f"--lr={number}" for number in ("nan", "inf", "-inf", "1e999", "9" * 5000, "", "x")),
+        *(f"--{name}={value}" for name in ("model", "out", "data", "split") for value in ("", " ", "x" * 100_000)),
+        "--objective=" + "x" * 100_000,
+    ],
+)
+def test_options_beyond_sense_are_a_line(argument: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        parse(FinetuneConfig, "x", "", "", [argument])
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: argument {argument.partition('=')[0]}: ")
+    assert len(said) < 1100
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag", ["--out", "--data", "--model"])
+def test_two_hyphens_are_no_value(flag: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        parse(FinetuneConfig, "x", "", "", [f"{flag}=--"])
+    assert capsys.readouterr().err == f"error: argument {flag}: a value is expected; see x --help\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "options", "said"),
+    [
+        (sweep.main, ["--merge", "--out", "/tmp/nowhere-at-all"], "holds no run: there is nothing to merge"),
+        (sweep.main, ["--n-steps", "10001"], "--n-steps must be at most 10000, not 10001"),
+        (sweep.main, ["--jobs", "257"], "--jobs must be at most 256, not 257"),
+        (
+            sweep.main,
+            ["--layers", "1-12", "--seeds", "0-999"],
+            "name 12000 cells or more; the most are 10000: name fewer",
+        ),
+        (sweep.main, ["--layers", "1", "--sizes", "1-101", "--seeds", "0-99"], "name 10100 cells or more"),
+        (finetune.main, ["--lora-rank", "4097"], "--lora-rank must be at most 4096, not 4097"),
+        (finetune.main, ["--batch-size", "1000002"], "--batch-size must be at most 1000000, not 1000002"),
+        (finetune.main, ["--samples", "1000000002"], "--samples must be at most 1000000000"),
+        (evaluate.main, ["--n-steps", "10001"], "--n-steps must be at most 10000"),
+        (statistics.main, ["--draws", "10001"], "--draws must be at most 10000"),
+        (paper.main, ["--jobs", "257"], "--jobs must be at most 256"),
+        (paper.main, ["--seeds", "1-1001"], "--seeds names 1001 seeds; the most are 1000"),
+    ],
+)
+def test_what_would_only_exhaust_memory_or_time_is_a_line(
+    main: Callable[[list[str]], int], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(options) == 2
+    assert said in capsys.readouterr().err
+
+
+@given(st.text(st.sampled_from("0123456789-, x²"), max_size=30) | st.text(st.characters(), max_size=5))
+def test_any_list_of_numbers_is_read_or_a_line(text: str):
+    try:
+        found = parse_ints(text, "--layers", low=1)
+    except UserError:
+        return
+    assert found == sorted(set(found))
+    assert found
+    assert 1 <= found[0] <= found[-1] <= MOST

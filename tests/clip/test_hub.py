@@ -1,0 +1,184 @@
+"""The hub, where nobody answers: one line soon, and a model in its cache is loaded all the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+from interp.clip.errors import ModelError
+from interp.clip.loading import load_clip
+from interp.data import DataError
+from interp.data.hub import HubError, HubSilent, ask_hub
+from interp.data.transfer import load_transfer
+
+TOY = Path("interp/data/assets/toy-clip").resolve()
+NOBODY = "http://127.0.0.1:9"  # where nothing listens
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and a hub at an address where nothing listens."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", NOBODY)
+    return tmp_path
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """The address of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def answering() -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """The address of a hub, and the status and the hub's own word for it with which it answers next."""
+    answers: list[tuple[int, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, code = answers[-1]
+            self.send_response(status)
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", answers
+        server.shutdown()
+
+
+def cached(cache: Path) -> Path:
+    """Put the embedded CLIP into the cache as the model a/b."""
+    repository = cache / "models--a--b"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("1" * 40)
+    return shutil.copytree(TOY, repository / "snapshots" / ("1" * 40))
+
+
+@pytest.mark.usefixtures("cache")
+def test_without_a_network_a_hub_id_is_one_line_soon(capfd: pytest.CaptureFixture[str]):
+    started = time.perf_counter()
+    with pytest.raises(ModelError, match="'a/b': the hub does not answer, and the model is not in the cache"):
+        load_clip("a/b")
+    assert time.perf_counter() - started < 10
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_hub_that_says_nothing_is_waited_for_briefly(deaf: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", deaf)
+    for given, least, most in (("", 1.9, 2.8), ("1", 0.9, 1.8), ("none", 1.9, 2.8)):
+        monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", given)
+        started = time.perf_counter()
+        with pytest.raises(HubSilent, match="the hub does not answer"):
+            ask_hub("a/b")
+        assert least < time.perf_counter() - started < most
+
+
+def test_a_search_for_its_address_that_does_not_end(monkeypatch: pytest.MonkeyPatch):
+    """No timeout of a request covers it."""
+    let_go = threading.Event()
+    monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: let_go.wait(60))
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
+    started = time.perf_counter()
+    with pytest.raises(HubSilent, match=r"does not answer within 1 s \(HF_HUB_ETAG_TIMEOUT gives it more\)"):
+        ask_hub("a/b")
+    assert time.perf_counter() - started < 5
+    let_go.set()
+
+
+def test_without_a_network_a_model_in_the_cache_is_loaded(cache: Path):
+    snapshot = cached(cache)
+    assert load_clip("a/b").fingerprint == load_clip("toy").fingerprint
+    (snapshot / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match="the cache does not hold all of the model"):
+        load_clip("a/b")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (404, "RepoNotFound", "the hub has no such model, or it is private; log in with hf auth login"),
+        (404, "RevisionNotFound", "the hub has no revision 'main' of it"),
+        (403, "GatedRepo", "those who accept its terms"),
+    ],
+)
+def test_what_the_hub_refuses(
+    cache: Path, answering: tuple[str, list[tuple[int, str]]], monkeypatch: pytest.MonkeyPatch,
+    status: int, code: str, said: str,
+):  # fmt: skip
+    """Even what is in the cache is not taken for what the hub no longer gives."""
+    address, answers = answering
+    cached(cache)
+    answers.append((status, code))
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
+    with pytest.raises(ModelError, match=f"cannot load the model 'a/b': .*{said}") as caught:
+        load_clip("a/b")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_with_an_error_is_one_that_does_not_answer(
+    cache: Path, answering: tuple[str, list[tuple[int, str]]], monkeypatch: pytest.MonkeyPatch
+):
+    address, answers = answering
+    answers.append((503, ""))
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
+    with pytest.raises(ModelError, match=r"the hub answers with an error \(503\), and the model is not in the cache"):
+        load_clip("a/b")
+    with pytest.raises(DataError, match=r"data set 'me/mine' from the hub \(the hub answers with an error \(503\)\)"):
+        load_transfer("mine=hub:me/mine")
+    cached(cache)
+    assert load_clip("a/b").fingerprint == load_clip("toy").fingerprint
+
+
+@pytest.mark.usefixtures("cache")
+def test_no_id(monkeypatch: pytest.MonkeyPatch):
+    for name in ("a b/c", "a/b@no such revision\n"):
+        with pytest.raises(ModelError) as caught:
+            load_clip(name)
+        assert "\n" not in str(caught.value)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
+        ask_hub("a/b")
+
+
+COMMANDS = {
+    "interp.check": ["MODEL"],
+    "interp.sweep": ["--layers", "6", "--model", "MODEL"],
+    "training.finetune": ["--objective", "behavioral", "--model", "MODEL"],
+    "training.evaluate": ["--model", "MODEL"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("option", ["model", "tokenizer"])
+def test_a_command_says_so_before_torch_is_loaded(deaf: str, tmp_path: Path, module: str, option: str):
+    arguments = [one.replace("MODEL", "a/b" if option == "model" else "toy") for one in COMMANDS[module]]
+    arguments += ["--tokenizer", "a/b"] * (option == "tokenizer")
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    environment = os.environ | {"HF_ENDPOINT": deaf, "HF_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:."}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: cannot load the model 'a/b': the hub does not answer")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,69 @@
+"""Names of models: folders, ids of the hub, and what was meant by one that is neither."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from interp.clip.errors import ModelError
+from interp.clip.names import check_named, locate
+
+TOY = Path("interp/data/assets/toy-clip").resolve()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a model and a run in it, and nobody to ask."""
+    shutil.copytree(TOY, tmp_path / "models" / "my-clip")
+    (tmp_path / "runs" / "iit-das").mkdir(parents=True)
+    (tmp_path / "runs" / "iit-das" / "adapter_config.json").write_text("{}")
+    (tmp_path / "runs" / "notes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("models/my-clp", "no such folder 'models/my-clp'; did you mean 'models/my-clip'?"),
+        ("model/my-clip/", "no such folder 'model/my-clip/'; did you mean 'models/my-clip'?"),
+        ("./runs/iit_das", "no such folder './runs/iit_das'; did you mean 'runs/iit-das'?"),
+        ("./runs/iit-das/model/x", "no such folder './runs/iit-das/model/x'"),
+        ("~/no such", "no such folder '~/no such'"),
+        ("runs/note", "no such folder 'runs/note'; 'runs' is a folder here, and 'runs/note@main' would be the hub's"),
+        ("runs/note@main", "cannot load the model 'runs/note@main': HF_HUB_OFFLINE is set, and the model is not in the "
+         "cache; connect to the network, or name a folder"),
+        ("run/iit-das", "cannot load the model 'run/iit-das': HF_HUB_OFFLINE is set, and the model is not in the "
+         "cache; connect to the network, or name a folder; did you mean 'runs/iit-das'?"),
+        ("models", "the folder 'models' holds no config.json; expected what save_pretrained writes"),
+        ("clip", "no model 'clip': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"),
+        ("", "no model '': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("here")
+def test_what_is_said_of_a_name_that_is_none(name: str, said: str):
+    with pytest.raises(ModelError) as caught:
+        locate(name)
+    assert str(caught.value) == said
+    if name != "models":  # a folder is looked into when it is loaded
+        with pytest.raises(ModelError):
+            check_named("toy", None, name)
+
+
+def test_what_is_in_the_cache_is_the_hubs_whatever_folders_there_are(here: Path):
+    repository = here / "cache" / "models--models--cached"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("1" * 40)
+    snapshot = shutil.copytree(TOY, repository / "snapshots" / ("1" * 40))
+    check_named("models/cached")
+    assert Path(locate("models/cached")[0]) == snapshot
+
+
+def test_names_that_stand_for_something(here: Path):
+    assert locate("models/my-clip") == ("models/my-clip", "main")
+    assert Path(locate("toy")[0]) == TOY
+    check_named("toy", None, "models/my-clip", "runs/iit-das", str(here / "models" / "my-clip"))

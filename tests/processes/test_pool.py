@@ -1,0 +1,189 @@
+"""Processes of a sweep that are really killed, and signals that really come."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interp import cli
+from interp.processes.pool import LOOK, PATIENCE
+from interp.processes.signals import Stopped, deaf_children, stoppable
+from tests.children import disposition
+
+pytestmark = pytest.mark.slow
+
+# More of a thing to send than fits into a pipe would hang a parent whose child is killed before it reads; what these
+# processes do is nothing else than wait.
+DRIVER = """
+import sys, time
+from interp import cli
+from interp.processes.pool import processes
+
+def prepare(path):
+    time.sleep(float(path))
+
+def wait(seconds):
+    time.sleep(seconds)
+
+def main():
+    with processes(2, prepare, sys.argv[1]) as pool:
+        print("ready", flush=True)
+        pool.run_all(wait, [float(sys.argv[2])] * 8, lambda: None)
+    return 0
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, on_interrupt=lambda: "finished cells are kept"))
+"""
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> Iterator[None]:
+    """Signals that end a process at once, however pytest was started."""
+    with disposition(SIGTERM=signal.SIG_DFL, SIGHUP=signal.SIG_DFL):
+        yield
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Path:
+    path = tmp_path / "driver.py"
+    path.write_text(DRIVER)
+    return path
+
+
+def start(driver: Path, preparing: float, working: float) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    return subprocess.Popen(
+        [sys.executable, str(driver), str(preparing), str(working)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=environment,
+    )  # fmt: skip
+
+
+def children(pid: int) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            number, rest = int(path.parent.name), path.read_text().rpartition(")")[2].split()
+            command = (path.parent / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if int(rest[1]) == pid and rest[0] != "Z" and b"spawn_main" in command:
+            yield number
+
+
+def until(count: int, pid: int) -> list[int]:
+    deadline = time.monotonic() + 30
+    while len(found := sorted(children(pid))) < count and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return found
+
+
+@pytest.mark.parametrize("started", [1, 2], ids=["first", "second"])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.5], ids=["at once", "while it imports", "later"])
+def test_a_killed_process_is_noticed_within_seconds(driver: Path, started: int, delay: float):
+    process = start(driver, 0.5, 3.0)
+    victims = until(started, process.pid)
+    time.sleep(delay)
+    os.kill(victims[started - 1], signal.SIGKILL)
+    _, error = process.communicate(timeout=4 * LOOK + PATIENCE)
+    assert process.returncode == 2, error
+    assert error.startswith("error: a process died, perhaps for want of memory; finished cells are kept")
+    assert len(error.splitlines()) == 1
+    assert not list(children(process.pid))
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [
+    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM"),
+    (signal.SIGHUP, 129, "ended by SIGHUP"),
+])  # fmt: skip
+@pytest.mark.parametrize("delay", [0.0, 0.2, 1.5], ids=["at once", "while they import", "later"])
+def test_signals_end_a_command_and_its_processes_whenever_they_come(
+    driver: Path, number: signal.Signals, status: int, said: str, delay: float
+):
+    process = start(driver, 0.5, 60.0)
+    assert process.stdout is not None
+    process.stdout.readline()
+    workers = until(1, process.pid)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == status, error
+    assert error.strip().splitlines()[-1] == f"{said}; finished cells are kept"
+    assert not re.search("Traceback|Exception", error)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_processes_end_with_a_parent_that_is_killed(driver: Path):
+    process = start(driver, 0.0, 60.0)
+    workers = until(2, process.pid)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_what_fails_while_a_process_is_prepared_is_said_in_one_line(tmp_path: Path):
+    code = DRIVER.replace(
+        "    time.sleep(float(path))", "    from interp.errors import UserError\n    raise UserError('gone')"
+    )
+    (tmp_path / "driver.py").write_text(code)
+    process = start(tmp_path / "driver.py", 0.0, 1.0)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (2, "error: gone\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("threads", [0, 3])
+def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number: signal.Signals, threads: int):
+    started, over = [], threading.Event()
+    for _ in range(threads):  # any of which may be given the signal
+        threading.Thread(target=over.wait, daemon=True).start()
+    with stoppable(), pytest.raises(KeyboardInterrupt) as caught:
+        with deaf_children():
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            started.append(number)
+        started.append("told too late")
+    assert started == [number]
+    assert not isinstance(caught.value, Stopped) or caught.value.number == number
+    with stoppable(), pytest.raises(KeyboardInterrupt):  # and as ever afterwards
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+    over.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_ends_nothing(driver: Path, number: signal.Signals):
+    """As nohup has it: neither this process, nor a command that it starts."""
+    with disposition(**{number.name: signal.SIG_IGN}):
+        with stoppable():
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        process = start(driver, 0.0, 0.2)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+        assert (process.returncode, error) == (0, "")
+
+
+def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.CaptureFixture[str]):
+    def main() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+        return 0
+
+    assert cli.run(main, on_interrupt=lambda: "go on") == 143
+    assert capsys.readouterr().err == "\nended by SIGTERM; go on\n"

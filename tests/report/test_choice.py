@@ -1,0 +1,89 @@
+"""Which cell is chosen: against a loop that knows no data frames, and where shares are all 100 %."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.report.choice import FROZEN, TUNED, Rule, as_good, best_cell, rule_of
+from interp.report.sweep_run import load_sweep
+from interp.report.terminal import terminal_table
+from interp.runs.place import Place
+from tests.run_folders import write_sweep
+
+SHARES = st.one_of(st.sampled_from([0.9, 0.95, 1.0]), st.just(math.nan))
+ERRORS = st.one_of(st.sampled_from([0.0, 0.04, 0.06]), st.just(math.nan))
+LOSSES = st.one_of(st.sampled_from([-0.1, 0.0, 0.25]), st.just(math.nan))
+cell = st.tuples(SHARES, ERRORS, LOSSES)
+places = st.lists(
+    st.tuples(st.integers(1, 3), st.sampled_from([4, 16]), st.integers(0, 1)), min_size=1, max_size=8, unique=True
+)
+
+
+def chosen(rows: Sequence[Mapping[str, Any]], rule: Rule) -> Mapping[str, Any]:
+    """By the words of the rule."""
+    shares = [-1.0 if math.isnan(row[rule.share]) else row[rule.share] for row in rows]
+    errors = [row[rule.error] for row, share in zip(rows, shares, strict=True) if share == max(shares)]
+    least = max(shares) - max([error for error in errors if not math.isnan(error)], default=0.0)
+    left = [row for row, share in zip(rows, shares, strict=True) if share >= least]
+    return min(left, key=lambda row: [math.inf if math.isnan(row[key]) else row[key] for key in rule.then])
+
+
+@pytest.mark.parametrize("rule", [FROZEN, TUNED], ids=["frozen", "tuned"])
+@given(places, st.data())
+def test_the_rule_is_that_of_a_loop(rule: Rule, where: list[tuple[int, int, int]], data: st.DataObject):
+    rows = []
+    for layer, size, seed in where:
+        share, error, loss = data.draw(cell)
+        row = {"layer": layer, "size": size, "seed": seed, rule.share: share, rule.error: error}
+        row |= {key: loss for key in rule.then if key not in row}
+        row |= {"iia": 1 - share, "tuned_preference": 1 - share}  # the test pairs have no say
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    assert rule_of(frame) == rule
+    assert Place.of(best_cell(frame)) == Place.of(chosen(rows, rule))
+    assert Place.of(best_cell(frame)) in {Place.of(row) for _, row in as_good(frame, rule).iterrows()}
+
+
+def test_where_every_share_is_1_what_was_lost_decides():
+    grid = [(layer, size) for layer in (6, 7) for size in (4, 16)]
+    frame = pd.DataFrame([
+        {"layer": layer, "size": size, "seed": 0, "iia_val": 1.0, "iia_val_se": 0.0, "das_val_loss": 0.01 * layer,
+         "tuned_preference_val": 1.0, "tuned_preference_val_se": 0.0, "tuned_retrieval_rise_val": rise}
+        for (layer, size), rise in zip(grid, (0.3, 0.2, 0.1, 0.4), strict=True)
+    ])  # fmt: skip
+    assert Place.of(best_cell(frame)) == (7, 4, 0)
+    frozen = frame.drop(columns=[column for column in frame if column.startswith("tuned")])
+    assert Place.of(best_cell(frozen)) == (6, 4, 0)  # the smallest size, then the lower loss
+    frozen.loc[frozen["layer"] == 7, "das_val_loss"] = 0.001
+    assert Place.of(best_cell(frozen)) == (7, 4, 0)
+
+
+def test_a_run_that_knows_no_standard_errors_is_chosen_from_by_equals():
+    rows = [{"layer": 6, "size": 16, "seed": 0, "iia_val": 0.9}, {"layer": 7, "size": 4, "seed": 0, "iia_val": 0.9},
+            {"layer": 8, "size": 2, "seed": 0, "iia_val": 0.89}]  # fmt: skip
+    assert Place.of(best_cell(pd.DataFrame(rows))) == (7, 4, 0)
+    # one whose models were fine-tuned before they were measured on val is chosen from as a search
+    assert rule_of(pd.DataFrame([row | {"tuned_val_loss": 0.1} for row in rows])) == FROZEN
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_table_page_and_notebook_say_the_rule_and_star_the_same_cell(tuned: bool, tmp_path: Path):
+    run = load_sweep(write_sweep(tmp_path / "sweep", tuned=tuned))
+    rule = TUNED if tuned else FROZEN
+    text = terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    assert rule.said in " ".join(text.split())
+    assert rule.said in unescape(run._repr_html_())
+    (starred,) = [line.split() for line in text.splitlines() if line.startswith("* ") and "chosen" not in line]
+    best = Place.of(chosen(run.frame.to_dict("records"), rule))
+    assert Place.of(run.best) == best
+    assert [int(word) for word in starred[1:5]] == [best.layer, best.block, best.size, best.seed]
+    assert f"* chosen on val: layer {best.layer}, size {best.size}, seed {best.seed}: " in text

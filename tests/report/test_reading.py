@@ -1,0 +1,107 @@
+"""What a sweep says in plain words is what its numbers say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from interp.data.contrast import PAPER
+from interp.measures import PAPER_METHODS, sweep_schema
+from interp.report import write_report
+from interp.report.reading import no_preference, reading, spreads, unconverged
+from interp.report.sweep_run import SweepRun, load_sweep
+from interp.report.terminal import terminal_table
+from tests.run_folders import rewrite, write_sweep
+
+
+@pytest.fixture(params=[False, True], ids=["frozen", "tuned"])
+def sweep(tmp_path: Path, request: pytest.FixtureRequest) -> SweepRun:
+    return load_sweep(write_sweep(tmp_path / "sweep", tuned=request.param, layers=(6, 7, 9), sizes=(4, 16)))
+
+
+def test_the_extremes_of_every_measure_are_compared(sweep: SweepRun):
+    found = spreads(sweep.frame, sweep.schema)
+    assert len(found) >= 5
+    for one in found:
+        values = sweep.frame[one.measure.key]
+        assert (one.highest[one.measure.key], one.lowest[one.measure.key]) == (values.max(), values.min())
+        _, low, high = one.measure.keys
+        assert one.apart == (one.highest[low] > one.lowest[high])
+    said = " ".join(reading(sweep.frame, sweep.schema, sweep.norms))
+    assert said.count(" at layer ") == 2 * sum(one.apart for one in found)
+
+
+def test_trends_are_those_of_the_intervals(sweep: SweepRun):
+    model = "tuned_" if "tuned_preference" in sweep.frame else ""
+    for low, high, verb in ((0.1, 0.4, "rise with"), (-0.4, -0.1, "fall with"), (-0.1, 0.4, "do not surely follow")):
+        frame, key = sweep.frame.copy(), f"{model}r_imageability_through"
+        frame[[key, f"{key}_low", f"{key}_high"]] = (low + high) / 2, low, high
+        first = reading(frame, sweep.schema, ["imageability"])[0]
+        assert first.startswith(f"Through Z, attributions of words {verb} imageability (r {(low + high) / 2:+.2f} [")
+        assert first.count("imageability") == 3
+        assert "; around it, they " in first
+
+
+def test_what_is_lost_is_said_as_a_change_from_the_worst_to_the_best(tmp_path: Path):
+    sweep = load_sweep(write_sweep(tmp_path / "sweep", tuned=True, layers=(6, 7), sizes=(4,)))
+    frame = sweep.frame.copy()
+    for end in ("", "_low", "_high"):
+        frame[f"tuned_retrieval_drop{end}"] = [0.30, 0.02]
+    said = reading(frame, sweep.schema, ())
+    assert "the change of retrieval, from -30.0 points at layer 6, size 4 to -2.0 points at layer 7, size 4" in said[0]
+
+
+def test_a_run_that_is_older_than_intervals_of_what_is_lost(tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep", tuned=True, layers=(6, 7), sizes=(4,))
+    for cell in (path / "cells").glob("*.json"):
+        content = json.loads(cell.read_text())
+        content["measures"] = {key: one for key, one in content["measures"].items() if "_drop_" not in key}
+        rewrite(cell, content)
+    sweep = load_sweep(path)
+    assert not [one for one in spreads(sweep.frame, sweep.schema) if one.measure.change]
+    assert "changed against the base" in write_report(sweep, tmp_path / "page.html").read_text()
+    assert terminal_table(sweep.frame, sweep.schema, sweep.contrast, sweep.norms)
+
+
+def test_one_cell_and_no_norm(tmp_path: Path):
+    sweep = load_sweep(write_sweep(tmp_path / "one", layers=(6,), sizes=(4,), norms=()))
+    assert reading(sweep.frame, sweep.schema, sweep.norms) == []
+
+
+def test_page_and_terminal_say_it(sweep: SweepRun, tmp_path: Path):
+    said = " ".join(reading(sweep.frame, sweep.schema, sweep.norms))
+    assert said in " ".join(terminal_table(sweep.frame, sweep.schema, sweep.contrast, sweep.norms).split())
+    page = write_report(sweep, tmp_path / "page.html").read_text()
+    assert f"<p>{said.replace('>', '&gt;')}</p>" in page
+
+
+def test_texts_that_did_not_converge_are_told_of_in_a_line():
+    columns = {"attribution_delta": [0.001, 0.02], "attribution_unconverged": [0.0, 0.125]}
+    columns |= {"attribution_delta_relative": [0.009, 0.034]}
+    said = unconverged(pd.DataFrame(columns))
+    assert (
+        "in the worst cell 12.5 % of texts miss their difference of scores by more than 1 %, by at most 3.4 %" in said
+    )
+    fine = {"attribution_delta": [0.02], "attribution_unconverged": [0.0], "attribution_delta_relative": [0.009]}
+    assert unconverged(pd.DataFrame(fine)) == ""  # a large error of a large difference
+    tuned = {f"tuned_{key}": [value[-1]] for key, value in columns.items()}
+    assert "12.5 % of texts" in unconverged(pd.DataFrame(fine | tuned))
+    assert "by 0.020." in unconverged(pd.DataFrame({"attribution_delta": [0.02]}))  # an older run says less
+    assert unconverged(pd.DataFrame({"attribution_delta": [0.002]})) == ""
+
+
+def test_a_gap_without_an_interval_is_no_verdict_on_the_preference():
+    schema = sweep_schema(PAPER, PAPER_METHODS, ["imageability"])
+    told = {}
+    for name, ends in (("none", (-0.1, 0.2)), ("unknown", (np.nan, np.nan)), ("some", (0.01, 0.2))):
+        frame = pd.DataFrame({"gap": [0.05], "gap_low": [ends[0]], "gap_high": [ends[1]]})
+        told[name] = no_preference(frame, schema, PAPER)
+    assert told["some"] == ""
+    assert told["none"].startswith("The model has no preference to localize: it scores a description above its caption")
+    assert told["unknown"].startswith("Whether the model has a preference to localize cannot be told: it scores")
+    assert "interval" in told["unknown"]
+    assert "does not lie above 0" not in told["unknown"]

@@ -1,0 +1,184 @@
+"""Sweeps as they are read back: of any contrast and methods, and of folders older than a measure, or damaged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from figures import make
+from interp import measures
+from interp.data.contrast import Contrast
+from interp.errors import UserError
+from interp.measures import PAPER_METHODS, MethodName
+from interp.measures.schema import SCORE, Measure, Schema
+from interp.report import sweep_run
+from interp.report.heatmaps import heatmaps
+from interp.report.sweep_run import load_sweep
+from interp.report.terminal import terminal_table
+from interp.runs.files import StoreError
+from tests.oracles.plain_forward import one_line
+from tests.run_folders import Question, reseal, rewrite, write_sweep
+
+# Another question, kinds with one initial, a method that no code knows by name, and one control fewer.
+WINES = Question(
+    Contrast("white wine", "warm beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS[1:3])
+)
+PAPERS_WORDS = ("description", "caption", "c2d", "d2c", "c>d", "random")
+
+
+@pytest.fixture
+def wines(tmp_path: Path) -> Path:
+    return write_sweep(tmp_path / "sweep", tuned=True, question=WINES)
+
+
+def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, tmp_path: Path, capsys):
+    run = load_sweep(wines)
+    assert run.contrast == WINES.contrast
+    assert tuple(run.methods) == WINES.methods
+    text = terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    text += run._repr_html_()
+    for expected in ("warm_beer>white_wine", "warm beer given Z of white wine", "IIA pca", "IIA means"):
+        assert expected in text.replace("&gt;", ">")
+    pictures = [path.name for path in heatmaps(run.frame, tmp_path, run.schema)]
+    assert "heatmap-shift-warm-beer2white-wine.png" in pictures
+    assert "heatmap-tuned-iia-white-wine2warm-beer.png" in pictures
+    text += " ".join(pictures) + run.plot("iia_warm_beer2white_wine").alt
+    out = tmp_path / "out"
+    names = ("fig_sweep", "fig_method", "fig_attributions")
+    assert make.main(["--run", str(wines), "--out", str(out), "--only", *names]) == 0
+    said = capsys.readouterr().out
+    assert "note:" not in said
+    for name in names:
+        text += (out / f"{name}.alt.txt").read_text()
+        assert "white wine" in (out / f"{name}.alt.txt").read_text()
+    assert [word for word in PAPERS_WORDS if word in text] == []
+
+
+def test_a_measure_that_is_declared_is_shown_and_older_runs_are_read_as_before(tmp_path: Path, monkeypatch):
+    """What tables and heatmaps show is what the schema says, and no more than the run has."""
+    run = load_sweep(write_sweep(tmp_path / "sweep"))
+    before = terminal_table(run.frame, run.schema, run.contrast, run.norms), run._repr_html_()
+
+    def declared(*arguments: Any, **options: Any) -> Schema:
+        gap = Measure("clean_gap", "Mean difference of scores", SCORE, "gap", family="gap", shown=measures.EVERYWHERE)
+        return Schema((gap, *measures.sweep_schema(*arguments, **options)))
+
+    monkeypatch.setattr(sweep_run, "sweep_schema", declared)
+    old = load_sweep(tmp_path / "sweep")
+    assert (terminal_table(old.frame, old.schema, old.contrast, old.norms), old._repr_html_()) == before
+    assert "heatmap-clean-gap.png" not in [path.name for path in heatmaps(old.frame, tmp_path, old.schema)]
+    with pytest.raises(UserError, match="there is no measure 'clean_gap'; known: iia, "):
+        old.plot("clean_gap")
+
+    new = replace(old, frame=old.frame.assign(clean_gap=0.125))
+    head, _ = terminal_table(new.frame, new.schema, new.contrast, new.norms).split("\n", 2)[1:]
+    assert "gap" in head.split()
+    assert "+0.125" in new._repr_html_()
+    assert "heatmap-clean-gap.png" in [path.name for path in heatmaps(new.frame, tmp_path, new.schema)]
+    assert "Mean difference of scores" in new.plot("clean_gap").alt
+
+
+def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsys):
+    """What does not fit is whole in the words for readers who do not see the figure."""
+    kinds = Contrast("white wine of the southern coast", "warm beer from the northern islands")
+    path = write_sweep(tmp_path / "sweep", question=Question(kinds, WINES.methods))
+    names = ("fig_sweep", "fig_method", "fig_attributions")
+    assert make.main(["--run", str(path), "--out", str(tmp_path / "out"), "--only", *names]) == 0
+    assert "note:" not in capsys.readouterr().out
+    for name in names:
+        assert kinds.positive in (tmp_path / "out" / f"{name}.alt.txt").read_text().lower()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("contrast", "ab", '["settings"]["contrast"] is "ab", not a list'),
+        ("contrast", ["one"], "its setting contrast is not two different names"),
+        ("contrast", ["same", "same"], "its setting contrast is not two different names"),
+        ("contrast", [["a"], ["a"]], '["settings"]["contrast"][0] is ["a"], not a text'),
+        ("methods", "das", '["settings"]["methods"] is "das", not a list'),
+        ("methods", [["das", "das"]], '["settings"]["methods"][0] is ["das", "das"], not a list of 3'),
+        ("methods", ["das", "pca"], '["settings"]["methods"][0] is "das", not a list'),
+        ("methods", [["a", "a", "a"], ["b", "b", "b"], ["b", "b", "b"]], "the column 'iia_b'"),
+    ],
+)
+def test_settings_that_are_none_are_one_line(setting: str, value: Any, message: str, tmp_path: Path, capsys):
+    path = write_sweep(tmp_path / "sweep")
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["settings"][setting] = value
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    reseal(path)
+    with pytest.raises(StoreError) as caught:
+        _ = load_sweep(path).schema
+    assert message in str(caught.value)
+    assert str(path / "manifest.json") in str(caught.value)
+    assert "again in another folder" in str(caught.value)
+    assert make.main(["--run", str(path), "--out", str(tmp_path / "out"), "--only", "fig_sweep"]) == 2
+    assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize("value", ["</td><script>", [1], {"a": 1}, True, 1e400], ids=str)
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (("cell", "size"), "number"),
+        (("measures", "iia_pca"), "number"),
+        (("measures", "iia_val"), "number"),
+        (("cell",), "a mapping"),
+    ],
+)
+def test_what_is_no_number_in_a_cell_is_one_line(where: tuple[str, ...], message: str, value: Any, tmp_path, capsys):
+    """A notebook and a figure read the run as the page does; none of them shows what it finds there."""
+    path = write_sweep(tmp_path / "sweep")
+    file = path / "cells" / "layer07-size004-seed0.json"
+    there = cell = json.loads(file.read_text())
+    for key in where[:-1]:
+        there = there[key]
+    there[where[-1]] = value
+    rewrite(file, cell)
+    with pytest.raises(StoreError, match=message) as caught:
+        load_sweep(path)
+    assert str(file) in str(caught.value)
+    assert "remove the file and run the sweep that made it again" in str(caught.value)
+    assert make.main(["--run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize("value", ["text", [1], True, None])
+def test_a_cell_without_measures_is_one_line(value: Any, tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep")
+    file = path / "cells" / "layer07-size004-seed0.json"
+    rewrite(file, json.loads(file.read_text()) | {"measures": value})
+    with pytest.raises(StoreError, match=r'\["measures"\] is .*, not a mapping of names to values; remove the file'):
+        load_sweep(path)
+
+
+@pytest.mark.parametrize("value", ["text", ["a"], 1])
+def test_norms_that_are_none_are_one_line(value: Any, tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep")
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert load_sweep(path).norms == ["imageability", "concreteness"]
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": value}))
+    with pytest.raises(StoreError, match=r'manifest\.json" \["norm_sources"\] is .*, not a mapping of names'):
+        load_sweep(path)
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {"nonsense": "made up"}}))
+    with pytest.raises(StoreError, match='has the measure "n_nonsense"'):
+        load_sweep(path)
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": None}))
+    assert load_sweep(path).norms == []
+
+
+@pytest.mark.parametrize("fewer", [False, True])
+def test_directions_are_told_where_fewer_were_found_than_asked_for(wines: Path, fewer: bool):
+    for path in sorted((wines / "cells").iterdir()):
+        cell = json.loads(path.read_text())
+        cell["measures"]["directions"] = 1 if fewer else cell["cell"]["size"]
+        rewrite(path, cell)
+    run = load_sweep(wines)
+    heads = terminal_table(run.frame, run.schema, run.contrast, run.norms).splitlines()[1].split()
+    assert ("found" in heads) == fewer
+    assert run.directions == (1 if fewer else run.best["size"])

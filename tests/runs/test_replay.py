@@ -1,0 +1,301 @@
+"""A run again: what `--config` takes from a manifest, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp import cli
+from interp.runs.replay import LOADED, NOT_TAKEN, Again
+from interp.sweep.config import VERSION, SweepConfig
+from interp.sweep.config import preset as sweep_preset
+from tests.oracles.plain_forward import one_line
+from training.config import (
+    EVALUATION_VERSION,
+    TUNING_VERSION,
+    EvaluateConfig,
+    FinetuneConfig,
+    evaluation_preset,
+    preset,
+)
+
+AGAIN: dict[type, Again[Any]] = {
+    SweepConfig: Again("sweep", VERSION, sweep_preset),
+    FinetuneConfig: Again("finetune", TUNING_VERSION, preset),
+    EvaluateConfig: Again("evaluation", EVALUATION_VERSION, evaluation_preset),
+}
+# Options that neither name anything to be loaded nor say where and how the work is done. A new one must be looked at.
+HARMLESS = {
+    SweepConfig: {"layers", "sizes", "seeds", "methods", "objective", "kinds", "split", "device"},
+    FinetuneConfig: {"lora_targets", "kinds", "split"},
+    EvaluateConfig: {"tasks", "splits", "prefix", "kinds", "split", "device"},
+}
+
+
+def parsed(config: type, words: list[str]) -> Any:
+    """As the command of these options reads them."""
+    return cli.parse(config, "prog", "", "", words, AGAIN[config].preset, AGAIN[config])
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where paths can be short: messages cut long ones."""
+    monkeypatch.chdir(tmp_path)
+
+
+def manifest(folder: Path, config: Any, **changed: Any) -> str:
+    """The manifest that a run with these options has, as all three commands write it."""
+    again = AGAIN[type(config)]
+    arguments = {**dataclasses.asdict(config), **changed}
+    folder.mkdir(exist_ok=True, parents=True)
+    path = folder / "manifest.json"
+    content = {"settings": {"kind": again.kind, "version": again.version}, "arguments": arguments}
+    path.write_text(json.dumps(content, ensure_ascii=False, default=str))
+    return str(path)
+
+
+@pytest.mark.parametrize("config", AGAIN)
+def test_every_option_that_takes_a_text_is_known_to_be_harmless_or_not(config: type):
+    hints = get_type_hints(config)
+    texts = {
+        field.name
+        for field in dataclasses.fields(config)
+        if str in getattr(hints[field.name], "__args__", [hints[field.name]])
+    }
+    texts |= {name for name, hint in hints.items() if "tuple" in str(hint)}
+    assert texts - {*NOT_TAKEN} - {*LOADED} == HARMLESS[config]
+    assert not {*NOT_TAKEN} & {*LOADED}
+
+
+def typed(config: type) -> st.SearchStrategy[list[str]]:
+    """Words of a command line, as anybody might type them."""
+    hints = get_type_hints(config)
+
+    def words(field: dataclasses.Field[Any]) -> st.SearchStrategy[list[str]]:
+        flag, hint = cli.flag(field.name), str(hints[field.name])
+        if isinstance(field.default, bool):
+            return st.just([flag])
+        if "Literal" in hint:
+            return st.sampled_from(field.metadata["choices"]).map(lambda value: [flag, value])
+        if "int" in hint:
+            return st.integers(0, 2**32 - 1).map(lambda value: [f"{flag}={value}"])
+        if "float" in hint:
+            return st.floats(allow_nan=False, allow_infinity=False).map(lambda value: [f"{flag}={value}"])
+        text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=9)
+        return text.filter(str.strip).map(lambda value: [f"{flag}={value}"])
+
+    fields = [field for field in dataclasses.fields(config) if "tuple" not in str(hints[field.name])]
+    parts = st.lists(st.sampled_from(fields).flatmap(words), max_size=6)
+    return parts.map(lambda lists: [word for one in lists for word in one])
+
+
+@given(st.data())
+@pytest.mark.parametrize("config", AGAIN)
+def test_a_run_again_is_asked_for_the_same(config: type, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
+    """Whatever was typed, presets included; but for where and how the work is done."""
+    first = parsed(config, data.draw(typed(config)))
+    where = manifest(tmp_path_factory.mktemp("run"), first)
+    own = parsed(config, ["--out", "new", "--trust-run"])
+    again = parsed(config, ["--config", where, "--out", "new", "--trust-run"])
+    kept = {name: getattr(own, name) for name in NOT_TAKEN if hasattr(own, name)}
+    assert again == dataclasses.replace(first, **kept)
+
+
+def test_what_is_typed_beside_it_wins(tmp_path: Path):
+    run = manifest(tmp_path, parsed(FinetuneConfig, ["--lr", "0.5", "--size", "9", "--tuning", "full", "--resume"]))
+    found = parsed(FinetuneConfig, ["--size", "64", "--config", run, "--out", "new"])
+    assert (found.lr, found.size, found.tuning, found.out, found.resume) == (0.5, 64, "full", "new", False)
+    # presets follow from all options together, and what was typed for the first run stays
+    found = parsed(FinetuneConfig, ["--config", run, "--out", "new", "--preset", "paper", "--trust-run"])
+    assert (found.lr, found.size, found.patience, found.batch_size) == (0.5, 9, None, 12)
+    run = manifest(tmp_path, parsed(SweepConfig, ["--layers", "4"]))
+    found = parsed(SweepConfig, ["--config", run, "--objective", "calibrated", "--out", "new"])
+    assert (found.layers, found.methods.split(",")[0]) == ("4", "calibrated")
+    run = manifest(tmp_path, parsed(FinetuneConfig, ["--preset", "paper", "--model", "toy", "--data", "toy"]))
+    found = parsed(FinetuneConfig, ["--config", run, "--objective", "behavioral", "--out", "new"])
+    assert (found.lora_rank, found.patience, found.model, found.data) == (128, None, "toy", "toy")
+
+
+def test_a_run_is_a_folder_or_its_manifest_and_may_lack_newer_options(tmp_path: Path):
+    path = manifest(tmp_path / "run", SweepConfig(seeds="3"))
+    content = json.loads(Path(path).read_text())
+    del content["arguments"]["controls"]
+    for where in (tmp_path / "run", Path(path), tmp_path / "mine.json"):
+        (where if where.suffix else Path(path)).write_text(json.dumps(content))
+        assert parsed(SweepConfig, ["--config", str(where), "--out", "x"]) == SweepConfig(seeds="3", out="x")
+
+
+ELSEWHERE = {
+    "model": "owner/name", "tokenizer": "base", "data": "csv:pairs.csv", "norms": "imageability,mine=norms.csv",
+    "transfer": "toy,cifar100", "rotation": "a.safetensors", "templates": "a.txt", "blv": "blv", "scores": "a.csv",
+    "against": "other",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "name"), [(config, name) for config in AGAIN for name in LOADED if name in get_type_hints(config)]
+)
+def test_what_a_manifest_names_is_loaded_only_if_that_is_allowed(config: type, name: str, tmp_path: Path, capsys):
+    """Never by a word of the manifest itself; by --trust-run, or by the same option beside --config."""
+    value, flag = ELSEWHERE[name], cli.flag(name)
+    run = manifest(Path(), config(**{name: value, "trust_run": True}))
+    with pytest.raises(SystemExit, match="2"):
+        parsed(config, ["--config", run, "--out", "new"])
+    assert one_line(capsys) == (
+        f"error: '{run}' names {flag} '{value}', which this command does not; add --trust-run to load that, or give "
+        f"{flag} beside --config\n"
+    )
+    assert getattr(parsed(config, ["--config", run, "--out", "new", "--trust-run"]), name) == value
+    own = parsed(config, ["--config", run, "--out", "new", flag, "another"])
+    assert (getattr(own, name), own.trust_run) == ("another", False)
+
+
+def test_what_is_embedded_needs_no_trust(tmp_path: Path):
+    given = EvaluateConfig(model="toy", data="toy", norms="concreteness,mrc-familiarity", transfer="toy")
+    run = manifest(tmp_path, given)
+    assert parsed(EvaluateConfig, ["--config", run, "--out", "new"]) == dataclasses.replace(given, out="new")
+
+
+def test_a_preset_of_a_manifest_fetches_nothing_either(tmp_path: Path, capsys):
+    """The authors' model is the hub's, and nobody has typed that preset."""
+    run = manifest(tmp_path, FinetuneConfig())
+    content = json.loads(Path(run).read_text())
+    content["arguments"] = {"preset": "paper"}
+    Path(run).write_text(json.dumps(content))
+    with pytest.raises(SystemExit, match="2"):
+        parsed(FinetuneConfig, ["--config", run, "--out", "new"])
+    said = "names --model 'openai/clip-vit-base-patch32', --data 'concadia:data/concadia', which this command does not"
+    assert said in one_line(capsys)
+    found = parsed(FinetuneConfig, ["--config", run, "--preset", "paper", "--out", "new"])  # that is typed
+    assert found.model == "openai/clip-vit-base-patch32"
+
+
+def test_no_manifest_says_where_or_how(tmp_path: Path):
+    run = manifest(
+        tmp_path, SweepConfig(), out="elsewhere", engine="ray", address="host:6379", gpus_per_cell=0.5, jobs=99,
+        shard="1/2", merge=True, trust_run=True,
+    )  # fmt: skip
+    assert parsed(SweepConfig, ["--config", run, "--out", "new"]) == SweepConfig(out="new")
+    run = manifest(tmp_path, FinetuneConfig(resume=True, log_with="wandb", trust_run=True))
+    assert parsed(FinetuneConfig, ["--config", run, "--out", "new"]) == FinetuneConfig(out="new")
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return apply
+
+
+def argument(**values: Any) -> Callable[[Path], None]:
+    return changed(lambda content: content["arguments"].update(values))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (Path.unlink, "no file 'RUN'; --config takes a run folder, or the manifest.json in it"),
+        (lambda path: path.write_text("{"), "cannot read 'RUN': "),
+        (lambda path: path.write_text("[]"), "is [], not a mapping of names to values; bring back the file"),
+        (lambda path: path.write_text("[" * 99_999), "nested too deeply"),
+        (changed(lambda content: content.pop("arguments")), 'not a mapping with "arguments"; bring back the file'),
+        (
+            changed(lambda content: content["settings"].update(kind="sweep")),
+            "is a run of the kind 'sweep', and this command",
+        ),
+        (changed(lambda content: content["settings"].pop("kind")), "is a run of the kind 'None'"),
+        (
+            changed(lambda content: content["settings"].update(version=3)),
+            "is of version 3, whose numbers are others than",
+        ),
+        (changed(lambda content: content["settings"].pop("version")), "is of version 1, whose"),
+        (changed(lambda content: content["settings"].update(version="4")), 'is "4", not a whole number; bring back'),
+        (argument(frobnicate=1), "has the argument 'frobnicate', which is no option; bring back the file"),
+        (argument(size="64"), '["arguments"]["size"] is "64", not a whole number; bring back the file'),
+        (argument(size=64.5), '["arguments"]["size"] is 64.5, not a whole number'),
+        (argument(lr="fast"), '["arguments"]["lr"] is "fast", not a number'),
+        (argument(cpu=1), '["arguments"]["cpu"] is 1, not true or false'),
+        (argument(kinds=["a", "b"]), '["arguments"]["kinds"] is ["a", "b"], not a text'),
+        (argument(tuning="none"), '["arguments"]["tuning"] is "none", not \'lora\' or \'full\''),
+        (argument(size=None), '["arguments"]["size"] is null, not a whole number'),
+        (argument(patience=None), "says --patience 'None', which cannot be typed; bring back the file"),
+        (argument(kinds="a\0,b"), "says --kinds 'a\\x00,b', which cannot be typed; bring back"),
+        (argument(seed=2**40), "in 'RUN': argument --seed: '1099511627776' is beyond 4294967295"),
+        (argument(lr=float("inf")), "in 'RUN': argument --lr: 'inf' is not a number that can be used"),
+        (argument(kinds=" "), "in 'RUN': argument --kinds: it is empty"),
+        (argument(split="x" * 5000), "in 'RUN': argument --split: "),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_one_line(
+    spoil: Callable[[Path], None], message: str, tmp_path: Path, capsys
+):
+    run = Path(manifest(Path(), FinetuneConfig()))
+    spoil(run)
+    with pytest.raises(SystemExit, match="2"):
+        parsed(FinetuneConfig, ["--config", str(run), "--out", "new"])
+    assert message.replace("RUN", str(run)) in one_line(capsys)
+
+
+def test_an_old_run_is_not_written_to_by_itself(tmp_path: Path, capsys):
+    run = manifest(tmp_path, SweepConfig(out=str(tmp_path)))
+    with pytest.raises(SystemExit, match="2"):
+        parsed(SweepConfig, ["--config", run])
+    assert one_line(capsys) == "error: --config runs a run again in another folder; name that with --out\n"
+
+
+def test_no_folder_of_another_kind_and_no_link_is_followed(tmp_path: Path, capsys):
+    manifest(tmp_path / "run", SweepConfig())
+    (tmp_path / "other").mkdir()
+    for link, message in ((False, "is not a run folder: it has no manifest.json"), (True, "is a link that leads out")):
+        if link:
+            (tmp_path / "other" / "manifest.json").symlink_to(tmp_path / "run" / "manifest.json")
+        with pytest.raises(SystemExit, match="2"):
+            parsed(SweepConfig, ["--config", str(tmp_path / "other"), "--out", "new"])
+        assert message in one_line(capsys)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["toy", "paper", "--out", "-1"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("config", AGAIN)
+@given(st.data())
+def test_whatever_a_manifest_holds_it_is_options_or_a_line(
+    config: type, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    names = st.sampled_from([field.name for field in dataclasses.fields(config)])
+    arguments: Mapping[str, Any] = data.draw(st.dictionaries(names, JSON, max_size=4))
+    run = Path(manifest(tmp_path_factory.mktemp("run"), config(), **arguments))
+    said, status = io.StringIO(), 0
+    with redirect_stderr(said):
+        try:
+            found = parsed(config, ["--config", str(run), "--out", "new"])
+        except SystemExit as stop:
+            status = int(str(stop.code))
+    if status == 0:
+        assert (found.out, found.trust_run, said.getvalue()) == ("new", False, "")
+        assert found.model == "toy"
+    else:
+        assert status == 2
+        assert said.getvalue().startswith("error: ")
+        assert said.getvalue().count("\n") == 1
+        assert len(said.getvalue()) < 1200

@@ -1,0 +1,101 @@
+"""What goes to the hub, and comes back: a stand-in on this machine takes the place of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+
+from interp.clip.loading import load_clip
+from interp.clip.model import embed_texts
+from interp.clip.sites import Site
+from interp.data.hub import HubError
+from interp.errors import UserError
+from interp.runs.uploading import fetch, upload
+from interp.subspaces.rotation import Rotation, RotationError, random_basis
+from tests.hub_server import Hub, running_hub
+from tests.oracles.plain_forward import one_line
+from training.export import main as export
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    with running_hub() as server:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
+        monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", server.address, raising=False)
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.address)
+        monkeypatch.setattr(
+            huggingface_hub.constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            server.address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE",
+                            server.address + "/{repo_id}/resolve/{revision}/{filename}", raising=False)  # fmt: skip
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        huggingface_hub.utils.disable_progress_bars()
+        yield server
+
+
+def rotation() -> Rotation:
+    basis = random_basis(24, 4, torch.Generator().manual_seed(0))
+    return Rotation(basis, Site("text", 3), {"found": "by a test"})
+
+
+def test_a_rotation_there_and_back(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    address = rotation().push_to_hub("me/mine", private=True)
+    assert address.startswith(f"{hub.address}/me/mine/commit/")
+    assert sorted(hub.repos["me/mine"]) == ["rotation.json", "rotation.safetensors"]
+    assert hub.private == {"me/mine": True}
+    again = Rotation.from_hub("me/mine")
+    assert torch.equal(again.basis, rotation().basis)
+    assert (again.site, again.facts) == (rotation().site, rotation().facts)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # from now on from the cache
+    assert torch.equal(Rotation.from_hub("me/mine").basis, again.basis)
+    with pytest.raises(HubError, match=r"cannot fetch 'me/other': HF_HUB_OFFLINE is set, and it is not in the cache"):
+        Rotation.from_hub("me/other")
+
+
+def test_what_the_hub_does_not_have(hub: Hub):
+    with pytest.raises(HubError, match=r"cannot fetch 'me/none': the hub has no such model, or it is private"):
+        Rotation.from_hub("me/none")
+    hub.repos["me/empty"] = {}
+    with pytest.raises(HubError, match="cannot fetch 'me/empty': ") as caught:
+        fetch("me/empty", ["rotation.safetensors"])
+    assert "\n" not in str(caught.value)
+    rotation().push_to_hub("me/changed")
+    hub.repos["me/changed"]["rotation.safetensors"] = b"something else"
+    with pytest.raises(RotationError):
+        Rotation.from_hub("me/changed")
+
+
+def test_a_model_there_and_back(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Only the folder is uploaded, and nothing before it was asked for."""
+    assert export(["toy", "--out", str(tmp_path / "first")]) == 0
+    assert hub.asked == []
+    assert export(["toy", "--out", str(tmp_path / "second"), "--push", "me/model", "--license", "mit"]) == 0
+    assert f"and at {hub.address}/me/model/commit/" in capsys.readouterr().out
+    sent = hub.repos["me/model"]
+    assert sorted(sent) == sorted(path.name for path in (tmp_path / "second").iterdir())
+    assert all(sent[path.name] == path.read_bytes() for path in (tmp_path / "second").iterdir())
+    assert b'license: "mit"' in sent["README.md"]
+    found = load_clip("me/model")
+    texts = ["a red circle", "a town by the sea"]
+    torch.testing.assert_close(embed_texts(found, texts), embed_texts(load_clip("toy"), texts), rtol=0, atol=1e-6)
+
+
+def test_a_hub_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", "http://127.0.0.1:9", raising=False)
+    (tmp_path / "some").mkdir()
+    with pytest.raises(HubError, match=r"cannot push to 'me/mine': .*; log in with hf auth login"):
+        upload(tmp_path / "some", "me/mine", private=False, message="x")
+    with pytest.raises(UserError, match="'mine' is no repository of the hub; expected owner/name"):
+        upload(tmp_path / "some", "mine", private=False, message="x")
+    assert export(["toy", "--out", str(tmp_path / "out"), "--push", "me/mine"]) == 2
+    assert f"'{tmp_path / 'out'}' is written, but cannot push to 'me/mine'" in one_line(capsys)
+    assert (tmp_path / "out" / "model.safetensors").is_file()

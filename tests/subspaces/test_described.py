@@ -1,0 +1,121 @@
+"""`Rotation.describe`, from the texts of pairs to what a notebook shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from interp.clip.image_features import EmbeddedPairs, image_features
+from interp.clip.model import Clip
+from interp.clip.sites import Site, SiteError, SiteMismatch
+from interp.data import load_pairs
+from interp.data.errors import DataError
+from interp.data.pairs import Pair, PairSet
+from interp.subspaces.rotation import Rotation, RotationError, random_basis
+from tests.oracles import leading as oracle
+
+LAYER, SIZE = 3, 5
+
+
+@pytest.fixture(scope="module")
+def pairs() -> PairSet:
+    return load_pairs("toy", limit=120).split("test")
+
+
+@pytest.fixture(scope="module")
+def rotation(small: Clip) -> Rotation:
+    return Rotation(random_basis(small.width("text"), SIZE, torch.Generator().manual_seed(0)), Site("text", LAYER))
+
+
+def streams(clip: Clip, texts: list[str]) -> np.ndarray:
+    """At EOT, by transformers' own forward pass, each text alone."""
+    out = []
+    for text in texts:
+        ids = clip.tokenizer(text, return_tensors="pt")["input_ids"]
+        out.append(clip.model.text_model(input_ids=ids, output_hidden_states=True).hidden_states[LAYER][0, -1])
+    return torch.stack(out).double().numpy()
+
+
+@torch.inference_mode()
+def test_directions_are_those_of_plain_forward_passes(small: Clip, pairs: PairSet, rotation: Rotation):
+    h, basis = streams(small, pairs.texts), rotation.basis.double().numpy()
+    found = rotation.describe(small, pairs, most=4)
+    expected = oracle.directions(h, basis, 4)
+    assert (found.size, found.rotation.size, found.rotation.site, len(found.leading)) == (SIZE, 4, rotation.site, 4)
+    inside = oracle.projected(h, basis)
+    for number, (said, wanted) in enumerate(zip(found.leading, expected, strict=True)):
+        axis = found.rotation.basis[:, number].double().numpy()
+        assert abs(axis @ wanted) == pytest.approx(1, abs=1e-4)
+        values = inside @ axis
+        assert said.share == pytest.approx((values**2).sum() / (inside**2).sum(), abs=1e-5)
+        values /= values.std()
+        kinds = np.repeat(pairs.contrast.kinds, len(pairs))
+        for sign, end in zip((1, -1), said.ends, strict=True):
+            assert len(end.texts) == 5
+            assert end.texts[0].value == pytest.approx((sign * values).max() * sign, abs=1e-4)
+            for text in end.texts:
+                row = pairs.texts.index(text.text)
+                assert text.value == pytest.approx(values[row], abs=1e-4)
+                assert text.kind == kinds[row]
+                assert pairs.pairs[row % len(pairs)].id == text.pair
+            for word in end.words:
+                holders = [word.word in re.findall(r"[a-z]+|\d|[^\w\s]+", text.lower()) for text in pairs.texts]
+                assert word.texts == sum(holders)
+                apart = values[holders].mean() - values[np.logical_not(holders)].mean()
+                assert word.difference == pytest.approx(apart, abs=1e-4)
+    assert any(end.words for one in found.leading for end in one.ends)
+
+
+def test_embedded_pairs_say_the_same_without_images(small: Clip, pairs: PairSet, rotation: Rotation):
+    one, other = (rotation.describe(small, some) for some in (pairs, image_features(small, pairs)))
+    assert one.leading == other.leading
+    assert repr(one) == "Described(3 leading of 5 directions at text.3.eot)"
+    assert one._repr_html_().count("<img ") == 30
+    assert "<img" not in other._repr_html_()
+
+
+def test_a_notebook_shows_texts_as_text_and_does_without_images_that_are_lost(
+    small: Clip, pairs: PairSet, rotation: Rotation
+):
+    evil = '<script>x</script> " onerror="x'
+    spoiled = tuple(replace(pair, positive=f"{pair.positive} {evil}") for pair in pairs.pairs)
+    lost = spoiled[0].id
+
+    def open_image(pair: Pair):
+        if pair.id == lost:
+            raise DataError("it is not there")
+        return pairs.open_image(pair)
+
+    found = rotation.describe(small, replace(pairs, pairs=spoiled, open_image=open_image))
+    shown = found._repr_html_()
+    assert "<script" not in shown
+    assert 'onerror="' not in shown
+    assert "&lt;script&gt;" in shown
+    ends = [text.pair for one in found.leading for end in one.ends for text in end.texts]
+    assert shown.count("<img ") == len(ends) - ends.count(lost)
+
+
+def test_one_direction_and_none(small: Clip, pairs: PairSet, rotation: Rotation):
+    alone = replace(rotation, basis=rotation.basis[:, :1])
+    (only,) = alone.describe(small, pairs).leading
+    assert only.share == pytest.approx(1)
+    assert len(alone.describe(small, pairs).leading) == 1
+    nothing = replace(rotation, basis=rotation.basis[:, :0]).describe(small, pairs)
+    assert (nothing.leading, nothing.rotation.size) == ((), 0)
+    assert "no direction in Z" in nothing._repr_html_()
+
+
+def test_what_cannot_be_described(small: Clip, pairs: PairSet, rotation: Rotation):
+    of_images = Rotation(random_basis(small.width("vision"), 2, torch.Generator()), Site("vision", 2))
+    with pytest.raises(RotationError, match=r"Z at vision\.2\.cls is of images; .*clean_images"):
+        of_images.describe(small, pairs)
+    with pytest.raises(RotationError, match="no pairs"):
+        rotation.describe(small, EmbeddedPairs((), torch.zeros(0, 4)))
+    with pytest.raises(SiteMismatch, match=r"is for width 7, the text tower of .* has 24"):
+        Rotation(torch.eye(7)[:, :2], Site("text", 2)).describe(small, pairs)
+    with pytest.raises(SiteError, match="layer 9 does not exist"):
+        replace(rotation, site=Site("text", 9)).describe(small, pairs)
