@@ -1,4 +1,4 @@
-"""How high R² can be where the kinds overlap."""
+"""R² of a swap by closed forms: of the mean gap, of own gaps, and where the kinds overlap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interp.data.contrast import SIGN, Contrast, Direction
-from interp.evidence.calibration import calibration
+from interp.evidence.calibration import calibration, own_errors, paired_r2
 from interp.stats import Yardstick
 from interp.subspaces.outcomes import Outcomes
 
@@ -29,3 +29,50 @@ def test_a_z_that_knows_when_it_does_not_know_exceeds_the_bound_of_two_values(kn
     found = calibration(swapped(within=False), swapped(within=True), gap, Contrast())
     assert found["r2"] == pytest.approx(known, abs=0.02)
     assert found["r2_low"] > known**2
+
+
+N = 400  # pairs of two articles each
+
+
+def outcomes(moves: dict[Direction, np.ndarray], gaps: np.ndarray) -> Outcomes:
+    """Return outcomes in which negative texts score 0, positive ones their gap, and swaps move scores as given."""
+    base: dict[Direction, np.ndarray] = {"up": np.zeros(N), "down": gaps}
+    changed = {way: base[way] + moves[way] for way in SIGN}
+    return Outcomes(base, changed, np.roll(np.arange(N), 2), (np.arange(N) // 2).astype(str), N)
+
+
+def moved(share: float, gaps: np.ndarray) -> dict[Direction, np.ndarray]:
+    return {way: SIGN[way] * share * gaps for way in SIGN}
+
+
+@pytest.mark.parametrize(("reached", "leaked"), [(1.0, 0.0), (0.5, 0.0), (1.0, 0.4), (0.7, -0.3)])
+def test_within_error_is_the_part_of_the_error_that_comes_from_swaps_within_a_kind(reached: float, leaked: float):
+    """A swap across kinds moves a score by `reached` of the gap, one within a kind by `leaked` of it, so that
+    1 - R² = (1 - reached)² + leaked²."""
+    gaps, gap = np.full(N, 0.1), Yardstick(0.1, N, 0.1, 0.1, error=0.0)
+    found = calibration(outcomes(moved(reached, gaps), gaps), outcomes(moved(leaked, gaps), gaps), gap, Contrast())
+    assert found["within_error"] == pytest.approx(leaked**2, abs=1e-12)
+    assert found["r2"] == pytest.approx(1 - (1 - reached) ** 2 - leaked**2, abs=1e-12)
+    assert found["ratio_c2d"] == pytest.approx(reached, abs=1e-12)
+
+
+@pytest.mark.parametrize("reached", [0.0, 0.25, 1.0, 1.5])
+def test_paired_r2_is_that_of_each_pairs_own_gap(reached: float):
+    """If the share `reached` of every gap arrives, R² is 1 - (1 - reached)², whatever the gaps are."""
+    gaps = np.random.default_rng(1).normal(0.05, 0.2, N)
+    assert paired_r2(outcomes(moved(reached, gaps), gaps)).value == pytest.approx(1 - (1 - reached) ** 2, abs=1e-12)
+
+
+def test_paired_r2_weights_pairs_by_their_squared_gap():
+    gaps = np.where(np.arange(N) % 2, 0.3, 0.1)
+    arrived = np.where(np.arange(N) % 2, 1.0, 0.0)  # only where the gap is large
+    moves = {way: SIGN[way] * arrived * gaps for way in SIGN}
+    assert paired_r2(outcomes(moves, gaps)).value == pytest.approx(0.3**2 / (0.1**2 + 0.3**2), abs=1e-12)
+
+
+def test_own_errors_count_a_swap_within_a_kind_that_moves_a_score():
+    gaps = np.random.default_rng(2).normal(0.1, 0.05, N)
+    still, leaking = (own_errors(outcomes(moved(1.0, gaps), gaps), outcomes(moved(of, gaps), gaps)) for of in (0, 0.5))
+    assert still.r2().value == pytest.approx(1.0, abs=1e-9)
+    assert leaking.r2().value == pytest.approx(0.75, abs=1e-9)
+    assert still.above(leaking).value == pytest.approx(0.25, abs=1e-9)
