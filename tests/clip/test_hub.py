@@ -82,6 +82,7 @@ def test_without_a_network_a_hub_id_is_one_line_soon(capfd: pytest.CaptureFixtur
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cache")
 def test_a_hub_that_says_nothing_is_waited_for_briefly(deaf: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", deaf)

@@ -309,6 +309,7 @@ def test_saved_by_pyvene_and_loaded(small: Clip, text_model: nn.Module, inputs: 
     assert torch.equal(Rotation.from_pyvene(intervention, rotation.site).basis, rotation.basis)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

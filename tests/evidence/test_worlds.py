@@ -133,6 +133,7 @@ def test_one_of_two_directions_whose_product_counts_is_not_necessary(seed: int):
     assert judge(here, here.truth, [here.truth])["necessary"] == "yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one", "half", "image", "words"])
 def test_a_search_finds_at_least_nine_tenths_of_a_linear_truth(kind: Kind):
     """In nine of ten draws of width and scale that no other test has seen, and it says that it has converged."""

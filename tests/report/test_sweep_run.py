@@ -35,6 +35,7 @@ def wines(tmp_path: Path) -> Path:
     return write_sweep(tmp_path / "sweep", tuned=True, question=WINES)
 
 
+@pytest.mark.slow
 def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, tmp_path: Path, capsys):
     run = load_sweep(wines)
     assert run.contrast == WINES.contrast
@@ -58,6 +59,7 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
     assert [word for word in PAPERS_WORDS if word in text] == []
 
 
+@pytest.mark.slow
 def test_a_measure_that_is_declared_is_shown_and_older_runs_are_read_as_before(tmp_path: Path, monkeypatch):
     """What tables and heatmaps show is what the schema says, and no more than the run has."""
     run = load_sweep(write_sweep(tmp_path / "sweep"))

@@ -39,6 +39,7 @@ def search(pairs: list[PairRun], sizes: tuple[int, ...], config: SearchConfig) -
     return fit(PairsAtSite(pairs[0], SITE), PairsAtSite(pairs[1], SITE), sizes, config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_as_many_directions_are_kept_as_were_planted(planted: tuple[list[PairRun], Tensor], seed: int):
     """The issue's bounds, whatever the number of candidates."""
