@@ -30,6 +30,7 @@ from pathlib import Path
 from random import Random
 
 from interp import cli
+from tests.accelerating import forget_precision
 from tests.damage import SHELL_TEXTS, spoil
 from tests.good_inputs import COMMANDS, ENVIRONMENT, call, write_everything
 from tests.judging import SECONDS, Case, Outcome, entries, faults
@@ -163,7 +164,6 @@ def _trained(*_: object, **__: object) -> None:
 
 def _make_ready(good: Path) -> None:
     """Make the good folder, unless it is there, and run a few commands: what they import is there for all cases."""
-    from accelerate.state import AcceleratorState
 
     os.environ |= ENVIRONMENT
     kept = [os.dup(number) for number in (1, 2)]
@@ -181,7 +181,7 @@ def _make_ready(good: Path) -> None:
         for module in ("peft", "pyarrow.parquet", "matplotlib.pyplot", "figures.prepare", "interp.report.page.page"):
             importlib.import_module(module)
     finally:
-        AcceleratorState._reset_state(True)
+        forget_precision()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         for number, handle in enumerate(kept, start=1):

@@ -12,7 +12,7 @@ import tests.typecheck  # noqa: F401  (the hook finds it among the modules that 
 
 ROOT = Path(__file__).parents[1]
 # Words and cells of tables: no arrays, and so many calls that checking them would take most of the time.
-UNCHECKED = {"interp.data.tables", *(f"interp.data.{path.stem}" for path in ROOT.glob("interp/data/toy*.py"))}
+UNCHECKED = {"interp.data.tables", "interp.data.toy"}
 ROOMS = [".".join(path.relative_to(ROOT).with_suffix("").parts)
          for folder in ("interp", "interp/data") for path in sorted((ROOT / folder).glob("[a-z]*"))
          if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.name != "data"]  # fmt: skip
@@ -24,6 +24,7 @@ from hypothesis import settings  # noqa: E402
 
 from interp.clip.loading import load_clip  # noqa: E402
 from interp.clip.model import Clip  # noqa: E402
+from tests.accelerating import forget_precision  # noqa: E402
 from tests.oracles.plain_forward import random_clip  # noqa: E402
 
 # In the background of a shell Ctrl-C is switched off, and the processes that tests start would inherit that.
@@ -60,6 +61,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Image features of one test must not serve another."""
     monkeypatch.setenv("CLIP_DESCRIPTIONS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def own_precision() -> None:
+    """Let each test fine-tune in a precision of its own."""
+    forget_precision()
 
 
 @pytest.fixture

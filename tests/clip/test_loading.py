@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 
 from interp.clip.errors import ModelError
@@ -25,12 +24,6 @@ from training.tuning import prepare, save_settings, save_weights
 
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour", "star", "quokka, in zürich"]
 WEIGHTS = "adapter_model.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def a_new_start() -> None:
-    """accelerate keeps the precision that a process first asked for."""
-    AcceleratorState._reset_state(True)
 
 
 @pytest.fixture(scope="module")

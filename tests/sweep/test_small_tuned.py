@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image
 
 import interp
@@ -22,6 +21,7 @@ from interp.measures import CONTROLLED, evidence_names
 from interp.report.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
+from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import random_clip
 from tests.oracles.small_sweep import ROUTES, attributions, by_type
 from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
@@ -72,7 +72,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
             lambda config: replace(own(config), lr=0.03, rotation_lr=0.03, lora_rank=2, batch_size=32),
         )
         patcher.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
-        AcceleratorState._reset_state(True)
+        forget_precision()
         options = {
             "--model": model, "--data": data, "--out": folder, "--layers": "3,4", "--sizes": "2,6", "--jobs": 1,
             "--max-steps": 40, "--attributed": ATTRIBUTED, "--n-steps": N_STEPS, "--tune-steps": 2,

@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +35,7 @@ from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.subspaces import losses
 from interp.subspaces.rotation import Rotation, largest_angle, random_basis
+from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import one_line
 from training import finetune, loop
 from training.batches import Order, examples
@@ -61,12 +61,6 @@ def command(*arguments: str) -> list[str]:
 def weights(folder: Path) -> dict[str, bytes]:
     names = ("adapter_model.safetensors", "model.safetensors", "rotation.safetensors", "history.csv")
     return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
-
-
-@pytest.fixture(autouse=True)
-def a_new_start() -> None:
-    """accelerate keeps the precision that a process first asked for."""
-    AcceleratorState._reset_state(True)
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +306,7 @@ def test_a_finished_run_is_not_trained_again(done: Path, model: str, capsys: pyt
 def test_half_precision_leaves_the_rotation_alone(model: str, tmp_path: Path):
     arguments = ["--model", model, "--max-steps", "12", "--look-every", "4"]
     assert run(*arguments, "--out", str(tmp_path / "half"), "--mixed-precision", "bf16") == 0
-    AcceleratorState._reset_state(True)
+    forget_precision()
     assert run(*arguments, "--out", str(tmp_path / "whole")) == 0
     half, whole = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("half", "whole"))
     assert {tensor.dtype for tensor in half.values()} == {torch.float32}
@@ -484,9 +478,9 @@ def test_two_processes_give_the_curve_of_one(model: str, tmp_path: Path):
     by one process."""
     arguments, begun = ["--model", model, *SHARED], tmp_path / "begun"
     for objective in OBJECTIVES:
-        AcceleratorState._reset_state(True)
+        forget_precision()
         assert run(*arguments, "--objective", objective, "--out", str(tmp_path / objective)) == 0
-    AcceleratorState._reset_state(True)
+    forget_precision()
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setattr(loop, "_step", interrupted(loop._step, 2))
         assert run(*arguments, "--out", str(begun)) == 130
@@ -518,7 +512,7 @@ def test_nothing_in_a_run_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket, "gethostname", lambda: "secret-machine")
     for number, words in enumerate((["--tuning", "full"], ["--tuning", "lora"], ["--model", "base"])):
-        AcceleratorState._reset_state(True)
+        forget_precision()
         assert run("--max-steps", "1", "--out", f"runs/{number}", *words) == 0
     files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     events = [path.name for path in files if "tfevents" in path.name]

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from accelerate.state import AcceleratorState
 from PIL import Image
 
 from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
+from tests.accelerating import forget_precision
 from tests.children import alive
 from tests.oracles.plain_forward import one_line, random_texts
 from training import experiment, paper
@@ -92,7 +92,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         def __init__(self, command: list[str], *, stdout: Any, stderr: int, **_: Any) -> None:
             assert stderr == STDOUT
             assert command[2] == "interp.processes.child"
-            AcceleratorState._reset_state(True)
+            forget_precision()
             seen.append(command[3:])
             text = io.StringIO()
             with redirect_stdout(text), redirect_stderr(text):

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from accelerate import tracking
-from accelerate.state import AcceleratorState
 from accelerate.utils import LoggerType
 
 from interp.errors import UserError
+from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import one_line
 from training import finetune, loop, paper, trackers
 from training.trackers import FILES, NONE, TRACKERS, check_trackers
@@ -59,7 +59,7 @@ def wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(place))
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
     monkeypatch.setattr(tracking, "_available_trackers", [*tracking._available_trackers, LoggerType.WANDB])
-    AcceleratorState._reset_state(True)
+    forget_precision()
     return place / "calls.jsonl"
 
 
@@ -95,7 +95,7 @@ def test_a_run_goes_on_with_other_trackers_and_the_same_numbers(
     small, wandb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def run(name: str, *words: str) -> int:
-        AcceleratorState._reset_state(True)
+        forget_precision()
         return finetune.main([*SMALL, "--model", small.name, "--out", str(tmp_path / name), *words])
 
     good = loop._step
@@ -127,7 +127,7 @@ def test_a_tracker_that_cannot_start_is_one_line(small, wandb: Path, tmp_path: P
     words = [*SMALL, "--model", small.name, "--out", str(tmp_path / "run")]
     assert finetune.main([*words, "--log-with", "wandb"]) == 2
     assert "a tracker cannot start: No API key configured; mend that, or choose others, and" in one_line(capsys)
-    AcceleratorState._reset_state(True)
+    forget_precision()
     assert finetune.main([*words, "--resume"]) == 0
 
 

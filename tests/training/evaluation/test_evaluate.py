@@ -17,7 +17,6 @@ import pandas as pd
 import pingouin
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
@@ -102,12 +101,6 @@ def times(folder: Path) -> dict[str, int]:
 def shared_cache(own_cache: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept is found by its content, so the tests of this file can share it, for time."""
     monkeypatch.setenv("CLIP_DESCRIPTIONS_CACHE", str(tmp_path_factory.getbasetemp() / "images"))
-
-
-@pytest.fixture(autouse=True)
-def a_new_start() -> None:
-    """accelerate keeps the precision that a process first asked for."""
-    AcceleratorState._reset_state(True)
 
 
 @pytest.fixture(scope="module")
