@@ -1,0 +1,198 @@
+"""What figures show, against the numbers in the runs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
+from scipy import stats as scipy_stats
+
+from figures import runs
+from figures.layout import problems
+from interp.attribution.result import Attributions
+from interp.drawing.colours import shade
+from interp.drawing.pictures import (
+    value_text,
+)
+from interp.errors import UserError
+from interp.measures import MEASURED
+from interp.report.sweep_run import load_sweep
+from tests.figures.material import figure, texts
+from tests.run_folders import NORMS, WORDS, write_sweep, write_tuning
+
+pytestmark = pytest.mark.slow
+
+
+def test_heatmaps_show_every_measure_and_the_chosen_cell(made: runs.Runs, odd: runs.Runs):
+    shown, frame, best = figure("fig_sweep", made), made.sweep.frame, made.sweep.best
+    panels = [axes for axes in shown.axes if axes.images]
+    assert len(panels) == 9 + 3 * len(NORMS)
+    assert len([axes for axes in figure("fig_sweep", odd).axes if axes.images]) == 9 + 3 * len(NORMS) + 5 + len(NORMS)
+    named = {axes.get_title(loc="left"): axes for axes in panels}
+    for title, measure, form in (
+        ("IIA c>d (%)", "iia_c2d", "{:.0f}"), ("r, imageability, around", "r_imageability_around", "{:+.2f}"),
+        ("IIA random (%)", "iia_random", "{:.0f}"), ("shift d>c", "shift_d2c", "{:+.2f}"),
+    ):  # fmt: skip
+        factor = 100 if "f}" in form and "+" not in form else 1
+        found = {text.get_position(): text.get_text() for text in named[title].texts}
+        for _, row in frame.iterrows():
+            where = ([6, 7, 8].index(row["layer"]), [4, 16].index(row["size"]))
+            written = form.format(factor * row[measure]).replace("+0.", ".").replace("-0.", "\N{MINUS SIGN}.")
+            assert found[where] == written
+        (outline,) = [patch for patch in named[title].patches if isinstance(patch, Rectangle)]
+        column, row = outline.get_x() + 0.5, outline.get_y() + 0.5
+        assert ([6, 7, 8][round(column)], [4, 16][round(row)]) == (best["layer"], best["size"])
+
+
+def test_pairs_show_texts_and_mean_scores(made: runs.Runs):
+    shown, said = figure("fig_pairs", made), texts(figure("fig_pairs", made))
+    scores: dict[str, list[list[tuple[float, float]]]] = {}
+    for one in made.evaluations:
+        both = [(pair["positive"], pair["negative"]) for pair in one.shown]
+        scores.setdefault(one.about["label"], []).append(both)
+    assert len(scores) == 3
+    assert "the wedding at the harbour" in said
+    rows = [axes for axes in shown.axes if len(axes.lines) == 9]
+    assert len(rows) == 2
+    for label, seeds in scores.items():
+        for pair, (description, caption) in enumerate(np.mean(seeds, axis=0)):
+            assert value_text(description - caption) in said
+            assert f"{label}: description {description:.3f}, caption {caption:.3f}" in shown.alt
+            drawn_at = {tuple(np.ravel(one.get_xydata())) for one in rows[pair].lines}
+            y = list(scores).index(label)
+            assert {(description, y), (caption, y), (caption, y, description, y)} <= drawn_at
+    assert len({len(seeds) for seeds in scores.values()}) == 2
+
+
+def test_attributions_have_their_value_below_each_word_and_a_mark_for_the_sign(made: runs.Runs):
+    shown = figure("fig_attributions", made)
+    said = texts(shown)
+    best = made.sweep.cells[tuple(int(made.sweep.best[name]) for name in ("layer", "size", "seed"))]
+    description, caption = best["examples"][0], best["examples"][2]
+    boxes = [patch for axes in shown.axes for patch in axes.patches]
+    values = [value for text in (description, caption) for route in ("full", "through", "around")
+              for value in text[route]]  # fmt: skip
+    assert len(boxes) == len(values) == 3 * (6 + 5)
+    for value, box in zip(values, boxes, strict=True):
+        assert value_text(value) in said
+        assert (box.get_linestyle() in ("-", "solid")) == (value >= 0)
+        assert to_rgb(box.get_facecolor()) == pytest.approx(shade(value, max(map(abs, values))))
+    assert len({box.get_linestyle() if isinstance(box.get_linestyle(), str) else "dashed" for box in boxes}) == 2
+    assert f"wedding {value_text(caption['through'][1])}" in shown.alt
+
+
+def test_an_intervention_has_its_scores(made: runs.Runs):
+    said = texts(figure("fig_method", made))
+    assert {"clean: 0.500", "counterfactual: 0.625", "the wedding at the harbour", "a red circle at the left"} <= set(
+        said
+    )
+    layer = int(made.sweep.best["layer"])
+    assert f"token, layer {layer} (block {layer - 1})" in said
+
+
+def test_correlations_are_those_of_scipy(made: runs.Runs):
+    shown = figure("fig_norms", made)
+    members = [one for one in made.evaluations if one.about["label"] == "IIT-DAS, LoRA"]
+    said = " ".join(texts(shown))
+    for norm in NORMS:
+        for route in MEASURED:
+            ratings = members[0].ratings[norm]
+            rated = [word for word in WORDS if not math.isnan(ratings[word])]
+            each = [scipy_stats.pearsonr([one.words[route][w] for w in rated], [ratings[w] for w in rated])[0]
+                    for one in members]  # fmt: skip
+            assert f"r = {np.mean(each):+.2f}".replace("-", "\N{MINUS SIGN}") in said
+            assert f"n = {len(rated)}" in said
+    dots = [axes for axes in shown.axes if axes.get_title(loc="left") in NORMS]
+    labels = [[label.get_text() for label in axes.get_yticklabels() if label.get_text()] for axes in dots]
+    assert [len(each) for each in labels] == [1 + 1 + 3 + 3, 0]
+    assert labels[0][:3] == ["base: full", "behavioral, LoRA: full", "IIT-DAS, LoRA: through Z"]
+
+
+def test_without_evaluations_words_are_of_the_sweep(tmp_path: Path):
+    of = runs.find([write_sweep(tmp_path / "sweep")])
+    sweep = load_sweep(tmp_path / "sweep")
+    shown = " ".join(texts(figure("fig_norms", of)))
+    for norm in NORMS:
+        for route in MEASURED:
+            value, low, high = (sweep.best[f"r_{norm}_{route}{end}"] for end in ("", "_low", "_high"))
+            assert f"r = {value:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "\N{MINUS SIGN}") in shown
+
+
+def test_curves_are_means_over_seeds(made: runs.Runs):
+    shown = figure("fig_training", made)
+    tables = [one.history for one in made.tunings if one.about["objective"] == "iit-das"]
+    assert len(tables) == 2
+    loss, preference, iia = (shown.axes[i] for i in range(3))
+    curves = {one.get_label(): one for one in preference.lines}
+    mean = 100 * np.mean([table["preference"] for table in tables], axis=0)
+    np.testing.assert_allclose(curves["IIT-DAS, LoRA"].get_ydata(), mean)
+    np.testing.assert_array_equal(curves["IIT-DAS, LoRA"].get_xdata(), tables[0]["step"])
+    assert not np.allclose(mean, 100 * tables[0]["preference"])
+    assert len(loss.lines) == 2
+    assert sum(len(one.get_xdata()) > 0 for one in iia.lines) == 2
+
+
+def test_curves_end_where_the_first_seed_ends(tmp_path: Path):
+    write_tuning(tmp_path / "a", seed=0, steps=(0, 10, 20, 30))
+    write_tuning(tmp_path / "b", seed=1, steps=(0, 10))
+    of = runs.find([tmp_path])
+    curve = figure("fig_training", of).axes[1].lines[0]
+    assert curve.get_xdata().tolist() == [0, 10]
+    mean = np.mean([one.history["preference"][:2] for one in of.tunings], axis=0)
+    np.testing.assert_allclose(curve.get_ydata(), 100 * mean)
+    assert "IIT-DAS, LoRA, 2 seeds: loss 2 and 0.01" in figure("fig_training", of).alt  # of what was kept
+
+
+def attributions() -> Attributions:
+    words = (("a", "red", "circle"), ("the",))
+    word_of = np.array([[-1, 0, 1, 1, 2, -1], [-1, 0, -1, -1, -1, -1]])
+    draw = np.random.default_rng(0)
+    tokens = {route: np.where(word_of >= 0, draw.normal(0, 0.1, word_of.shape), 0) for route in MEASURED}
+    return Attributions(words, word_of, tokens, np.array([0.5, 0.25]), np.array([0.1, 0.2]), np.array([20, 40]))
+
+
+def test_attributions_plot_words_and_values():
+    found = attributions()
+    shown = found.plot(0)
+    said = texts(shown)
+    for route in MEASURED:
+        assert route in said
+        for word, value in zip(found.words[0], found.by_word(route)[0], strict=True):
+            assert said.count(word) == 3
+            assert value_text(value) in said
+            assert f"{word} {value_text(value)}" in shown.alt
+    data, facts = shown._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert facts["image/png"]["alt"] == shown.alt
+    assert texts(found.plot(1)) != said
+    assert problems(shown) == []
+    with pytest.raises(IndexError):
+        found.plot(2)
+    assert repr(found) == "Attributions(2 texts, 4 words, routes through, around, full)"
+
+
+def test_sweeps_show_themselves(tmp_path: Path):
+    run = load_sweep(write_sweep(tmp_path / "sweep", layers=range(1, 13), sizes=range(1, 7)))
+    page = run._repr_html_()
+    assert page.count("<tr>") == 1 + 60
+    assert "and 12 more cells" in page
+    assert "IIA c&gt;d" in page
+    assert page.count(" *<") <= 1
+    small = load_sweep(write_sweep(tmp_path / "small"))
+    assert small._repr_html_().count(" *<") == 1
+    tuned = load_sweep(write_sweep(tmp_path / "tuned", tuned=True))._repr_html_()
+    assert "Fine-tuned at each cell" in tuned
+    assert tuned.count("<table>") == 2
+    assert tuned.count(" *<") == 2
+    shown = small.plot("r_imageability_full")
+    assert "imageability, attributions full" in shown.alt
+    values = {text.get_text() for text in shown.axes[0].texts}
+    assert values == {f"{value:+.2f}" for value in small.frame["r_imageability_full"]}
+    with pytest.raises(UserError, match="there is no measure 'nonsense'; known: iia, "):
+        small.plot("nonsense")
+    assert repr(small) == f"SweepRun(6 cells in '{tmp_path / 'small'}')"
+    assert small.rotation_path((6, 4, 0)).name == "layer06-size004-seed0.safetensors"

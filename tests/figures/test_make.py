@@ -1,0 +1,221 @@
+"""The command: files that it writes, tables, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from figures import make, runs
+from figures.layout import problems
+from figures.names import FIGURES, TABLES
+from figures.style import PAGE
+from interp.errors import UserError
+from interp.measures import MEASURED
+from tests.figures.material import change_settings, figure, texts, write
+from tests.oracles.plain_forward import one_line
+from tests.run_folders import rewrite, write_evaluation, write_paper, write_sweep
+from training.evaluation.rendering import markdown
+
+pytestmark = pytest.mark.slow
+
+
+FONT = ("STIXGeneral",)
+
+
+KIND = '{"settings": {"kind": "odd"}}'
+
+
+def test_all_figures_and_tables_are_written(written: tuple[Path, Path]):
+    out, _ = written
+    expected = {f"{name}.{end}" for name in FIGURES for end in ("pdf", "png", "alt.txt")}
+    expected |= {f"{name}.{end}" for name in TABLES for end in ("csv", "md", "tex")}
+    assert {path.name for path in out.iterdir()} == expected
+    for name in FIGURES:
+        with Image.open(out / f"{name}.png") as image:
+            assert image.width == round(300 * PAGE)
+            assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+            assert image.info["Description"] == (out / f"{name}.alt.txt").read_text().strip()
+        content = (out / f"{name}.pdf").read_bytes()
+        assert content.startswith(b"%PDF")
+        assert b"/TrueType" in content or b"/CIDFontType2" in content
+        assert b"/Type3" not in content
+        (box,) = set(re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ", content))
+        assert float(box) == pytest.approx(72 * PAGE)
+    table = pd.read_csv(out / "table2.csv")
+    assert table["overall n"].tolist() == [1, 2, 2]
+
+
+def test_the_same_runs_give_the_same_bytes(written: tuple[Path, Path], tmp_path: Path):
+    out, folder = written
+    assert make.main(["--run", str(folder / "paper"), str(folder / "sweep"), "--out", str(tmp_path)]) == 0
+    for path in out.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_one_figure_alone(written: tuple[Path, Path], tmp_path: Path, capsys):
+    _, folder = written
+    assert make.main(["--run", str(folder / "sweep"), "--out", str(tmp_path), "--only", "fig_sweep"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"fig_sweep.{e}" for e in ("alt.txt", "pdf", "png")]
+    assert "not made" not in capsys.readouterr().out
+
+
+def test_what_cannot_be_made_is_named_with_what_it_needs(written: tuple[Path, Path], tmp_path: Path, capsys):
+    _, folder = written
+    assert make.main(["--run", str(folder / "sweep"), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "not made: fig_training needs fine-tuned runs: python -m training.finetune" in said
+    assert "not made: table1 needs evaluated models" in said
+    assert (tmp_path / "fig_norms.pdf").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (None, "--only fig_nonsense", "there is no 'fig_nonsense'; known: fig_pairs"),
+        (None, "", "name run folders with --run"),
+        (None, "--run {missing}", "cannot read '.*missing'"),
+        (None, "--run {sweep} --only fig_training table2", "fig_training needs fine-tuned runs"),
+        (lambda at: write_sweep(at / "paper" / "second"), "--run {sweep} {paper}", "are both sweeps; name one"),
+        (lambda at: (at / "empty").mkdir(), "--run {empty}", "is no run folder, and holds none"),
+        (lambda at: write_evaluation(at / "paper" / "twice"), "--run {paper}", "more than one of the runs is base"),
+        (lambda at: write(at / "paper/iit-das-seed0/history.csv", "step"), "--run {paper}", "fine-tune again"),
+        *(
+            (lambda at, table=table: write(at / "paper/iit-das-seed0/history.csv", table), "--run {paper}", message)
+            for table, message in (
+                ("step,val_loss,preference\n", "no steps that are whole numbers and ascend"),
+                ("step,val_loss,preference\n1,1,1\n1,1,1\n", "no steps that are whole numbers and ascend"),
+                ("step,val_loss,preference\n0.5,1,1\n", "no steps that are whole numbers and ascend"),
+                ("step,val_loss,preference\n0,nan,1\n", "row 2, val_loss: 'nan' is not a number"),
+                ("step,val_loss,preference,iia_c2d\n0,1,1,[]\n", r"row 2, iia_c2d: '\[\]' is not a number"),
+                ("step,val_loss\n0,1\n", "has no column preference"),
+            )
+        ),
+        (
+            lambda at: change_settings(at / "paper/iit-das-seed0/manifest.json", objective="lever"),
+            "--run {paper}",
+            r'\["settings"\]\["objective"\] is "lever"',
+        ),
+        (lambda at: (at / "sweep/examples/0.jpg").unlink(), "--run {sweep} --only fig_method", "needs the picture"),
+        (lambda at: write(at / "sweep/examples/0.jpg"), "--run {sweep} --only fig_attributions", "needs the picture"),
+        (
+            lambda at: (at / "sweep/ratings.json").unlink(),
+            "--run {sweep} --only fig_norms",
+            "fig_norms needs ratings.json",
+        ),
+        (lambda at: (at / "sweep/examples.json").unlink(), "--run {sweep} --only fig_method", "keeps examples"),
+        (
+            lambda at: (at / "paper/base/examples.json").unlink(),
+            "--run {paper} --only fig_pairs",
+            "evaluate the models",
+        ),
+        (lambda at: write(at / "sweep/manifest.json", KIND), "--run {sweep}", "that no figure is made of: odd"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(change, arguments: str, message: str, tmp_path: Path, capsys):
+    write_sweep(tmp_path / "sweep")
+    write_paper(tmp_path / "paper")
+    if change is not None:
+        change(tmp_path)
+    places = {name: str(tmp_path / name) for name in ("sweep", "paper", "empty", "missing")}
+    out = tmp_path / "out"
+    assert make.main([*(one.format(**places) for one in arguments.split()), "--out", str(out)]) == 2
+    assert re.search(message, one_line(capsys))
+    assert not out.exists()
+
+
+def test_letters_that_no_font_has_are_named(tmp_path: Path, capsys):
+    write_sweep(tmp_path / "sweep", texts=(("a \u6f22\u5b57", "b c"),))
+    arguments = ["--run", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--only", "fig_attributions"]
+    assert make.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "note: fig_attributions: no font here has \u5b57\u6f22; install one that has" in said
+    assert "\u6f22" in (tmp_path / "out" / "fig_attributions.alt.txt").read_text()
+
+
+def test_figures_need_no_torch(written: tuple[Path, Path], tmp_path: Path):
+    _, folder = written
+    arguments = ["--run", str(folder / "sweep"), str(folder / "paper"), "--out", str(tmp_path)]
+    code = (
+        f"import sys; from figures import make; assert make.main({arguments!r}) == 0; "
+        "print([name for name in ('torch', 'transformers', 'matplotlib.pyplot') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_seeds_are_counted_where_they_were_measured(tmp_path: Path):
+    paper = write_paper(tmp_path / "paper")
+    evaluation = paper / "iit-das-seed0/evaluation"
+    (evaluation / "cells/norms.json").unlink()
+    lines = (evaluation / "results.csv").read_text().splitlines()
+    write(evaluation / "results.csv", "\n".join(line for line in lines if not line.startswith("norms")))
+    of = runs.find([paper])
+    assert "word types: IIT-DAS, LoRA" in texts(figure("fig_norms", of))  # no means of several seeds
+    (line,) = [
+        line for line in markdown(of.tables["table3"]).splitlines() if line.startswith("| IIT-DAS, LoRA (n = 2)")
+    ]
+    assert line.count("(n = 1)") == 2 * len(MEASURED)
+    assert "(n = 1)" not in markdown(of.tables["table1"]).replace("base (n = 1)", "")
+
+
+def test_what_is_not_finished_is_left_out_and_named(tmp_path: Path, capsys):
+    paper = write_paper(tmp_path / "paper")
+    for run in ("iit-das-seed1", "behavioral-seed1/evaluation"):
+        manifest = json.loads((paper / run / "manifest.json").read_text())
+        del manifest["finished"]
+        write(paper / run / "manifest.json", json.dumps(manifest))
+    (paper / "iit-das-seed1" / "history.csv").unlink()
+    assert make.main(["--run", str(paper), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "iit-das-seed1' is not finished, and left out" in said
+    assert "behavioral-seed1' has no finished evaluation" in said
+    assert "| IIT-DAS, LoRA (n = 1) |" in (tmp_path / "out" / "table1.md").read_text()
+
+
+def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
+    sweep, paper = write_sweep(tmp_path / "sweep"), write_paper(tmp_path / "paper")
+    for path in sweep.glob("cells/*.json"):
+        cell = json.loads(path.read_text())
+        for text in cell["examples"]:
+            text["through"] = [None] * len(text["words"])
+            text["swap"]["counterfactual"] = None
+        rewrite(path, cell)
+    for path in paper.glob("*/evaluation/cells/norms.json"):
+        cell = json.loads(path.read_text())
+        cell["details"]["words"]["full"] = dict.fromkeys(cell["details"]["words"]["full"])
+        rewrite(path, cell)
+    for path in paper.glob("**/cells/concadia.json"):
+        cell = json.loads(path.read_text())
+        cell["details"]["examples"][0]["caption"] = None
+        rewrite(path, cell)
+    of = runs.find([sweep, paper])
+    assert texts(figure("fig_attributions", of)).count("-") == 6 + 5
+    assert "counterfactual: -" in texts(figure("fig_method", of))
+    assert any("r is not defined" in text for text in texts(figure("fig_norms", of)))
+    assert "the wedding at the harbour" not in texts(figure("fig_pairs", of))  # of the pair that lacks a score
+    for name in FIGURES:
+        shown = figure(name, of)
+        assert "nan" not in " ".join(texts(shown)).lower().split()
+        assert problems(shown) == []
+
+
+def test_scores_that_were_given_stand_beside_models(tmp_path: Path):
+    paper = write_paper(tmp_path / "paper", readers=True)
+    for path in paper.glob("**/manifest.json"):
+        if "evaluation" in path.read_text() and "kind" in path.read_text():
+            cell = {"settings": {"ratings": "r", "prefix": "A photo depicts ", "against": None}, "rows": []}
+            write(path.parent / "cells" / "blv.json", json.dumps(cell))
+    given = write_evaluation(tmp_path / "paper" / "given", "scores of clipscores", readers=True)
+    write(given / "cells" / "blv.json", json.dumps({"settings": {"ratings": "r", "against": None}}))
+    table = runs.find([paper]).tables["table2"]
+    assert "scores of clipscores (n = 1)" in table.rows
+    write(given / "cells" / "blv.json", json.dumps({"settings": {"ratings": "others", "against": None}}))
+    with pytest.raises(UserError, match="they differ in ratings"):
+        _ = runs.find([paper]).tables
