@@ -8,16 +8,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from interp.clip.model import Clip
+from interp.data import load_pairs
 from interp.data.contrast import PAPER
 from interp.evidence.gather import Interventions, gather
 from interp.evidence.verdict import Answered, Judged, verdict
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
+from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.methods import METHODS
 from interp.subspaces.rotation import Rotation, orthonormal, overlap
 from interp.subspaces.search import SearchConfig
-from tests.oracles.worlds import Drawn, Kind, drawn
+from tests.oracles.worlds import CONTENT, PLANTED, Drawn, Kind, drawn
+from tests.oracles.worlds import world as world_of
 
 CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has them by default
 SEEDS = range(3)
@@ -131,6 +135,21 @@ def test_one_of_two_directions_whose_product_counts_is_not_necessary(seed: int):
         assert answers["calibrated"] != "yes"
         assert answers["necessary"] in ("no", "cannot tell")
     assert judge(here, here.truth, [here.truth])["necessary"] == "yes"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [0.3, 1.0])
+def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, scale: float):
+    """Those have a standard deviation of 7 per coordinate, and most of it lies in a few directions."""
+    layer, streams = 12, []
+    for name in ("train", "val", "test"):
+        pairs = load_pairs("toy").split(name).pairs
+        run = clean_texts(toy, [pair.positive for pair in pairs] + [pair.negative for pair in pairs], [layer])
+        streams.append(run.stream(layer).chunk(2))
+    here = world_of("one", toy.width("text") + CONTENT + PLANTED, scale, 0, streams)
+    (found,) = METHODS["das"].fit(here.train, here.val, [1], SearchConfig())
+    assert found.facts["converged"]
+    assert share(here, found.basis) >= 0.9
 
 
 @pytest.mark.slow

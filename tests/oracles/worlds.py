@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -118,8 +119,15 @@ def drawn(kind: Kind, seed: int) -> Drawn:
     return world(kind, width, math.exp(draw.uniform(math.log(0.3), math.log(3))), seed)
 
 
-def world(kind: Kind, width: int, scale: float, seed: int) -> Drawn:
-    """Make a world; see `drawn`."""
+def world(
+    kind: Kind, width: int, scale: float, seed: int, real: Sequence[tuple[Tensor, Tensor]] | None = None
+) -> Drawn:
+    """Make a world; see `drawn`.
+
+    Args:
+        real: streams of positive and of negative texts of train, val and test, shape (n, width - 10), to stand in
+            for the directions that nothing reads.
+    """
     draw = torch.Generator().manual_seed(1000 + seed)
     axes = random_basis(width, width, draw)
     rest = width - CONTENT - PLANTED
@@ -130,14 +138,15 @@ def world(kind: Kind, width: int, scale: float, seed: int) -> Drawn:
     between = torch.randn(rest, generator=draw)
     between = between / between.norm() * APART * spread
     parts, traits = [], np.empty(0)
-    for number, n in enumerate(COUNTS):
+    counts = COUNTS if real is None else [len(positive) for positive, _ in real]
+    for number, n in enumerate(counts):
         draw = torch.Generator().manual_seed(17 * seed + number + 1)
         content = functional.normalize(torch.randn(n, CONTENT, generator=draw), dim=-1)
         topic = torch.randn(n, rest, generator=draw)
         streams, past, words = [], [], []
         coins = torch.where(torch.rand(2, n, generator=draw) < 0.5, 1.0, -1.0)
         unequal = (torch.rand(n, generator=draw) > (EQUAL if kind == "words" else 0.3)).float()
-        for coin, sign in zip(coins, (1.0, -1.0), strict=True):
+        for half, (coin, sign) in enumerate(zip(coins, (1.0, -1.0), strict=True)):
             a, b, c, d = torch.randn(4, n, generator=draw) * NOISE
             a, b, earlier = sign + a, sign * (kind in BOTH) + b, sign + c
             words.append(torch.round(LENGTH + STEP * (sign * unequal + d)).clamp(min=1))
@@ -148,7 +157,9 @@ def world(kind: Kind, width: int, scale: float, seed: int) -> Drawn:
             at = torch.cat([
                 SPREAD * (math.sqrt(CONTENT) * content + 0.3 * torch.randn(n, CONTENT, generator=draw)),
                 torch.stack([a, b], dim=1) * scale,
-                (topic + torch.randn(n, rest, generator=draw)) / math.sqrt(2) * spread + sign * between / 2,
+                (topic + torch.randn(n, rest, generator=draw)) / math.sqrt(2) * spread + sign * between / 2
+                if real is None
+                else real[number][half],
             ], dim=1)  # fmt: skip
             streams.append(at @ axes.T)
             past.append(earlier)
