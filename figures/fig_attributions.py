@@ -75,7 +75,7 @@ def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]
     Raises:
         Missing: the sweep keeps none.
     """
-    texts = sweep.shown(Place.of(sweep.best)).get("examples")
+    texts = sweep.shown(Place.of(sweep.best))["examples"]
     if not texts or not sweep.examples:
         raise Missing("needs a sweep that keeps examples; run it again, in another folder")
     return texts[0], texts[len(texts) // 2]

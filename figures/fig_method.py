@@ -34,7 +34,7 @@ def draw(runs: Runs) -> Picture:
     _, text = example_texts(sweep)
     positive, negative = sweep.contrast.kinds
     swap, layer, size = text["swap"], Place.of(sweep.best).layer, sweep.directions
-    paired = sweep.manifest["settings"].get("sources") == "paired"
+    paired = sweep.manifest["settings"]["sources"] == "paired"
     whose = "of the same image" if paired else "of another image"
     figure = picture(TALL / 72)
     page = points(figure)

@@ -134,8 +134,8 @@ def _of_sweep(sweep: SweepRun) -> Words:
 def _measured(sweep: SweepRun, prefix: str, norm: str, route: Route) -> Estimate:
     """Return the correlation of the chosen cell, with the interval that its table has."""
     key = f"{prefix}r_{norm}_{route}"
-    value, low, high = (float(sweep.best.get(f"{key}{end}", math.nan)) for end in ("", "_low", "_high"))
-    return Estimate(value, int(sweep.best.get(f"n_{norm}", 0)), low, high)
+    value, low, high = (float(sweep.best[f"{key}{end}"]) for end in ("", "_low", "_high"))
+    return Estimate(value, int(sweep.best[f"n_{norm}"]), low, high)
 
 
 def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from interp.data.contrast import DIRECTIONS, PAPER, Contrast
+from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.errors import DataError
 from interp.data.tables import read_table
 from interp.errors import UserError
@@ -44,7 +44,7 @@ class Tuning:
 
     about: dict[str, Any]
     history: pd.DataFrame
-    contrast: Contrast = PAPER
+    contrast: Contrast
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +101,14 @@ def find(paths: Sequence[Path]) -> Runs:
     each = {path.resolve(): path for given in paths for path in _inside(given)}
     for path in each.values():
         manifest = RunFolder(path).manifest()
-        kind = manifest.get("settings", {}).get("kind")
+        kind = manifest["settings"]["kind"]
         if kind not in ("sweep", "evaluation", "finetune"):
             raise UserError(f"'{path}' is a run of a kind that no figure is made of: {kind}")
         if kind == "sweep":
             sweeps.append(load_sweep(path))
             continue
         if "finished" not in manifest:
-            notes.append(f"'{path}' is not finished, and left out; its command goes on: {manifest.get('command', '')}")
+            notes.append(f"'{path}' is not finished, and left out; its command goes on: {manifest['command']}")
             continue
         if kind == "finetune":
             tunings.append(_tuning(path))
@@ -137,7 +137,7 @@ def _inside(path: Path) -> list[Path]:
 
 def _tuning(path: Path) -> Tuning:
     who = tuned_model(RunFolder(path), str(path))
-    contrast = Contrast(*who.settings.get("contrast", PAPER.kinds))
+    contrast = Contrast(*who.settings["contrast"])
     return Tuning(who.about(who.settings["base"]), _history(path / HISTORY, contrast), contrast)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,43 @@ import pandas as pd
 from PIL import Image
 
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
-from interp.measures import MEASURED, PAPER_METHODS, MethodName
+from interp.measures import MEASURED, RELATIONS, MethodName
 from interp.report.sweep_run import RATINGS
-from interp.runs.content import NO_SUM, to_json
+from interp.runs.content import NO_SUM
 from interp.runs.files import write_atomic
-from interp.runs.folder import RunFolder, open_run
+from interp.runs.folder import RunFolder, open_run, write_table
 from interp.runs.place import Place
+from interp.runs.versions import VERSIONS
+from training.config import FinetuneConfig
 
+PAPER_METHODS = (
+    MethodName("das", "das", "subspace found by DAS"), MethodName("pca", "pca", "principal components"),
+    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces"),
+)  # fmt: skip
+FIELDS = {"description": "positive", "caption": "negative"}  # kind of the paper -> field of a pair
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
 INTERVAL = ("_low", -0.05), ("_high", 0.05)
 TEXTS = (("a red circle at the left", "the wedding at the harbour"), ("a blue star", "the star of freedom"))
 
 
+def versioned(kind: str) -> dict[str, Any]:
+    """Return the settings that each run of a kind has."""
+    return {"kind": kind, "version": VERSIONS[kind]}
+
+
 def a_run(path: Path) -> RunFolder:
-    """The folder of some run."""
-    with open_run(path, {"kind": "sweep"}) as folder:
+    """Start some run, and return its folder."""
+    with open_run(path, versioned("sweep")) as folder:
         return folder
+
+
+def make_other_version(path: Path) -> int:
+    """Give a run another version, with files that fit its new settings; returns the version."""
+    content = json.loads((path / "manifest.json").read_text())
+    content["settings"]["version"] -= 1
+    (path / "manifest.json").write_text(json.dumps(content))
+    return int(content["settings"]["version"])
 
 
 def rewrite(path: Path, content: Any) -> None:
@@ -59,16 +79,14 @@ def reseal(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Question:
-    """What a sweep asks, and with which methods; the default is a folder of version 0.1, which says neither."""
+    """Contrast and methods of a sweep."""
 
     contrast: Contrast = PAPER
     methods: Sequence[MethodName] = PAPER_METHODS
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the manifest says of it."""
-        if self == PAPERS:
-            return {}
+        """Settings in the manifest."""
         return {"contrast": list(self.contrast.kinds), "methods": [list(one) for one in self.methods]}
 
     @property
@@ -84,17 +102,17 @@ class Question:
 PAPERS = Question()
 
 
-def write_pictures(folder: Path, texts: Sequence[tuple[str, str]], draw: np.random.Generator) -> list[str]:
-    """`examples.json` and `examples/`; returns the ids."""
+def write_pictures(folder: RunFolder, texts: Sequence[tuple[str, str]], draw: np.random.Generator) -> list[str]:
+    """Write `examples.json` and `examples/`; returns the ids."""
     kept = []
-    for number, (description, caption) in enumerate(texts):
+    for number, (positive, negative) in enumerate(texts):
         buffer = io.BytesIO()
         pixels = np.kron(draw.integers(0, 255, (4, 4, 3)), np.ones((8, 12, 1))).astype(np.uint8)
         Image.fromarray(pixels).save(buffer, format="JPEG")
-        write_atomic(folder / "examples" / f"{number}.jpg", buffer.getvalue())
-        pair = {"id": f"pair-{number}", "description": description, "caption": caption, "image": f"{number}.jpg"}
-        kept.append(pair)
-    write_atomic(folder / "examples.json", to_json(kept))
+        write_atomic(folder.path / "examples" / f"{number}.jpg", buffer.getvalue())
+        pair = {"id": f"pair-{number}", "positive": positive, "negative": negative, "image": f"{number}.jpg"}
+        kept.append(pair | {"checksum": hashlib.sha256(buffer.getvalue()).hexdigest()})
+    folder.write_file("examples.json", {"examples": kept})
     return [pair["id"] for pair in kept]
 
 
@@ -104,17 +122,20 @@ def write_sweep(
 ) -> Path:  # fmt: skip
     draw = np.random.default_rng(0)
     folder = RunFolder(path)
-    settings = {"kind": "sweep", "sources": "random", **question.settings}
-    facts = {"norm_sources": dict.fromkeys(norms, "made up"), "arguments": {"model": "toy"}, "command": "a command"}
-    write_atomic(folder.manifest_path, to_json({"settings": settings, **facts}))
-    write_pictures(path, texts, draw)
+    settings = {"model": "f", "data": "f", "device": "cpu", "pairs": 90, "sources": "random", "controls": "all"}
+    settings |= {"objective": "iit-das"} if tuned else {}
+    facts = {"norm_sources": dict.fromkeys(norms, "made up"), "notes": [], "cells": [], "command": "a command"}
+    facts |= {"arguments": {"model": "toy", "data": "toy", "n_steps": 20}}
+    with open_run(path, {**versioned("sweep"), **settings, **question.settings}, **facts):
+        pass
+    write_pictures(folder, texts, draw)
     ratings = {norm: {word: float(draw.uniform(100, 700)) for word in WORDS[1:]} for norm in norms}
-    write_atomic(path / RATINGS, to_json(ratings))
+    folder.write_file(RATINGS, {"ratings": ratings})
     for layer in layers:
         for size in sizes:
             place = {"layer": layer, "block": layer - 1, "size": size, "seed": 0}
             words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
-            measures = _measures(draw, tuned, norms, question)
+            measures = _measures(draw, tuned, norms, question, size)
             examples = [one for which in (0, 1) for one in _examples(texts, which, draw, question.contrast)]
             articles = {word: [number, number + 1, number + 2] for number, word in enumerate(WORDS)}
             cell = {"cell": place, "measures": measures, "words": words, "examples": examples, "articles": articles}
@@ -122,14 +143,18 @@ def write_sweep(
     return path
 
 
-def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str], question: Question) -> dict[str, float]:
+def _measures(
+    draw: np.random.Generator, tuned: bool, norms: Sequence[str], question: Question, size: int
+) -> dict[str, Any]:
     own, *others = question.stems
     names = [own, *question.directed(own), *others, "iia_val", "preference"]
     out = {name: float(draw.uniform(0.3, 1)) for name in names}
     up, down = question.directed("shift")
     out |= {up: float(draw.uniform(0, 0.3)), down: float(draw.uniform(-0.3, 0))}
     stems = [f"r_{norm}_{route}" for norm in norms for route in MEASURED]
+    out |= _of_words("", norms)
     if tuned:
+        out |= _of_words("tuned_", norms)
         names = ["preference", *question.directed("iia"), "val_loss"]
         out |= {f"tuned_{name}": float(draw.uniform()) for name in names}
         lost = {f"tuned_{name}_drop": float(draw.uniform(-0.02, 0.2)) for name in ("transfer", "retrieval")}
@@ -154,13 +179,24 @@ def _measures(draw: np.random.Generator, tuned: bool, norms: Sequence[str], ques
     out |= {f"{name}{end}": out[name] + by for name in shares for end, by in INTERVAL}
     out |= {
         "test_pairs": 9,
+        "directions": size,
         "das_steps": 80,
         "das_val_loss": 0.003,
         "iia_val_se": 0.0,
         "attribution_delta": 0.001,
         "seconds": 1.5,
     }
-    return out | {f"n_{norm}": len(WORDS) - 1 for norm in norms}
+    return out | {f"{stem}_{norm}": len(WORDS) - 1 for norm in norms for stem in ("n", "n_repeated")}
+
+
+def _of_words(prefix: str, norms: Sequence[str]) -> dict[str, float | None]:
+    """Return what else is measured of attributions, which draws nothing."""
+    out: dict[str, float | None] = {"converged": 1.0, "attribution_unconverged": 0.0, "attribution_delta_relative": 0.0}
+    for norm, route in ((norm, route) for norm in norms for route in MEASURED):
+        out |= {f"attribution_coverage_{norm}_{route}": 0.5, f"reliability_{norm}_{route}": None}
+        stems = [stem for stem in RELATIONS if stem != "r" and (stem != "beta" or len(norms) > 1)]
+        out |= {f"{stem}_{norm}_{route}{end}": None for stem in stems for end in ("", "_low", "_high")}
+    return {f"{prefix}{key}": value for key, value in out.items()}
 
 
 def _examples(
@@ -184,9 +220,11 @@ def write_evaluation(
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
     about |= {} if label == "base" or label.startswith("scores of ") else {"objective": label.partition(",")[0]}
-    write_atomic(folder.manifest_path, to_json({"settings": {"kind": "evaluation"}, "about": about, "finished": "now"}))
-    ids = write_pictures(path, texts, np.random.default_rng(5))
-    shown = [{"id": one, **dict(zip(("description", "caption"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
+    facts = {"about": about, "finished": "now", "tasks": ["concadia", "transfer", "norms"] + ["blv"] * readers}
+    with open_run(path, versioned("evaluation"), **facts):
+        pass
+    ids = write_pictures(folder, texts, np.random.default_rng(5))
+    shown = [{"id": one, **dict(zip(("positive", "negative"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
              for one in ids]  # fmt: skip
     words = {route: {word: float(draw.normal(0, 0.05)) for word in WORDS} for route in routes}
     fixed = np.random.default_rng(9)
@@ -194,23 +232,29 @@ def write_evaluation(
     rows = [("concadia", "test", "preference"), ("transfer", "colour", "accuracy"), ("transfer", "colour", "macro_f1")]
     rows += [("norms", norm, f"pearson {route}") for norm in NORMS for route in routes]
     rows += [("blv", "overall", "pearson")] if readers else []
-    frame = pd.DataFrame(rows, columns=["task", "of", "measure"])
-    frame["value"] = draw.uniform(0, 1, len(rows))
-    write_atomic(path / "results.csv", frame.to_csv(index=False))
-    folder.write("concadia", {"settings": {}, "details": {"examples": shown}})
-    folder.write("norms", {"settings": {}, "details": {"words": words, "ratings": ratings}})
+    values = draw.uniform(0, 1, len(rows)).tolist()
+    numbers = [
+        {"task": task, "of": of, "measure": measure, "value": value, "low": None, "high": None, "n": 9}
+        for (task, of, measure), value in zip(rows, values, strict=True)
+    ]
+    details = {"concadia": {"examples": shown}, "norms": {"words": words, "ratings": ratings}}
+    for task in facts["tasks"]:
+        own = [row for row in numbers if row["task"] == task]
+        folder.write(task, {"settings": {}, "rows": own, "notes": [], "details": details.get(task, {})})
+    write_table(pd.DataFrame(numbers), path, "results")
     return path
 
 
 def write_tuning(
     path: Path, objective: str = "iit-das", seed: int = 0, steps: Sequence[int] = (0, 10, 20, 30), tuning: str = "lora"
 ) -> Path:
-    """A fine-tuned run, not yet evaluated."""
+    """Write a fine-tuned run that is not evaluated."""
     draw = np.random.default_rng([seed, *objective.encode()])
-    settings = {"kind": "finetune", "base": "b", "seed": seed, "objective": objective, "tuning": tuning, "layer": 11,
-                "size": 16, "sources": "random"}  # fmt: skip
-    facts = {"arguments": {"model": "toy", "data": "toy"}, "finished": "now"}
-    write_atomic(RunFolder(path).manifest_path, to_json({"settings": settings, **facts}))
+    config = asdict(FinetuneConfig(objective=objective, tuning=tuning, seed=seed, size=16))  # type: ignore[arg-type]
+    settings = {**versioned("finetune"), "base": "b", "contrast": PAPER.kinds, **config}
+    facts = {"arguments": config, "named": {"base": "toy", "tokenizer": None}, "command": "a command"}
+    with open_run(path, settings, **facts, finished="now"):
+        pass
     n = len(steps)
     history = {"step": steps, "train_loss": [None, *draw.uniform(0.1, 1, n - 1)], "val_loss": np.geomspace(2, 0.01, n)}
     history["preference"] = np.linspace(0.5, draw.uniform(0.9, 1), n)

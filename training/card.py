@@ -13,7 +13,6 @@ from interp.data.contrast import Contrast
 from interp.drawing.markup import escape
 from interp.errors import shown
 from interp.measures import evaluation_schema
-from interp.runs.folder import SEALED
 from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 
@@ -67,7 +66,7 @@ def model_card(
         "",
     ]
     lines += [*_made(model), "", "## How to load it", "", *_loading(form), "", "## What is known of it", ""]
-    lines += _results(evaluation, contrast) or _of_training(evaluation, result, contrast)
+    lines += _of_training(result, contrast) if evaluation is None else _results(evaluation, contrast)
     lines += ["", "## What these numbers do not show", "", LIMITS, "", "## Licence", ""]
     told = f"{licence}." if licence else "Not said: that of the base, of its training data and of yours decide."
     return "\n".join([*lines, told, ""])
@@ -89,7 +88,7 @@ def _made(model: EvaluatedModel) -> list[str]:
     stated |= WEIGHTS.get(settings["objective"], {})
     if settings["tuning"] == "lora":
         stated |= OF_ADAPTERS
-    facts |= {label: settings.get(key) for label, key in stated.items()}
+    facts |= {label: settings[key] for label, key in stated.items()}
     head = "Fine-tuned with clip-descriptions after Zur et al. 2024 (https://arxiv.org/abs/2406.09458):"
     return [head, "", *(f"- {key}: {_code(value)}" for key, value in facts.items() if value is not None)]
 
@@ -110,10 +109,8 @@ def _loading(form: str) -> list[str]:
     return ["```python", *code, "```"]
 
 
-def _results(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
-    """A table of the evaluation, each number with its interval; nothing, if it has none (of an earlier version)."""
-    if evaluation is None or not evaluation.numbers:
-        return []
+def _results(evaluation: Evaluation, contrast: Contrast) -> list[str]:
+    """Return a table of the evaluation, each number with its interval."""
     own, rows = evaluation.contrast, list[str]()
     if any("contrast" in task for task in evaluation.settings.values()) and not own.agrees(contrast):
         positive, negative = map(_plain, own.kinds)
@@ -129,14 +126,9 @@ def _results(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
     return rows
 
 
-def _of_training(evaluation: Evaluation | None, result: Mapping[str, Any], contrast: Contrast) -> list[str]:
-    """What the last look at val said, where nothing else is known."""
+def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
+    """Return the preference on val, where nothing else is known."""
     said = "It was not evaluated on held-out data: `python -m training.evaluate --model RUN` does so, with intervals."
-    if evaluation is not None and evaluation.version < SEALED:
-        said = (
-            "It was evaluated on held-out data by an earlier version, whose numbers differ and have no intervals: "
-            "remove `RUN/evaluation`, and make it again with `python -m training.evaluate --model RUN`."
-        )
     if not math.isfinite(float(result.get("preference", math.nan))):
         return [said]
     share = 100 * float(result["preference"])
@@ -147,7 +139,7 @@ def _of_training(evaluation: Evaluation | None, result: Mapping[str, Any], contr
 
 
 def _base(model: EvaluatedModel) -> str | None:
-    """The base of a run as its folder names it; None of a base, and of runs of earlier versions."""
+    """Return the base of a run as its folder names it; None of a base."""
     return None if model.named is None else model.named["base"]
 
 

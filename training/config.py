@@ -20,8 +20,6 @@ from interp.data.options import DataOptions
 from interp.errors import UserError
 from training.trackers import TrackerOptions, check_trackers
 
-# Of run folders; raised whenever the same settings come to give other numbers.
-TUNING_VERSION, EVALUATION_VERSION = 5, 7
 TASKS = ("concadia", "transfer", "blv", "norms")
 MOST_RANK = 4096  # of adapters
 MOST_ROWS, MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample

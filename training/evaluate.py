@@ -12,7 +12,7 @@ from interp.cli.options import MOST_POINTS
 from interp.clip.names import check_named
 from interp.errors import UserError
 from interp.runs.replay import Again
-from training.config import EVALUATION_VERSION, TASKS, EvaluateConfig, evaluation_preset
+from training.config import TASKS, EvaluateConfig, evaluation_preset
 
 PROG = "python -m training.evaluate"
 DESCRIPTION = """\
@@ -44,7 +44,7 @@ files in the output folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    earlier = Again("evaluation", EVALUATION_VERSION, evaluation_preset)
+    earlier = Again("evaluation", evaluation_preset)
     config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset, earlier)
     return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
 

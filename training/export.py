@@ -119,7 +119,7 @@ def _card(config: ExportConfig, who: EvaluatedModel) -> str:
 
     evaluation: Evaluation | None = None
     result: dict[str, Any] = {}
-    contrast = Contrast(*who.settings["contrast"]) if "contrast" in who.settings else PAPER
+    contrast = Contrast(*who.settings["contrast"]) if who.is_run else PAPER
     if who.is_run:
         result = RunFolder(Path(config.model)).manifest_as(TuningManifest).get("result", {})
         if (Path(config.model) / "evaluation" / "manifest.json").is_file():

@@ -14,7 +14,7 @@ from interp.clip.names import check_named
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
 from interp.runs.replay import Again
-from training.config import TUNING_VERSION, FinetuneConfig, check, preset
+from training.config import FinetuneConfig, check, preset
 from training.trackers import FILES
 
 PROG = "python -m training.finetune"
@@ -53,9 +53,7 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(
-        FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("finetune", TUNING_VERSION, preset)
-    )
+    config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("finetune", preset))
     again = "the same command goes on from the last checkpoint with --resume"
     return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
 

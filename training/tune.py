@@ -23,13 +23,14 @@ from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run, update_manifest
+from interp.runs.versions import VERSIONS
 from interp.runs.weights import WeightsChanged, check_run_weights, checksums
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.convergence import MOST_PAIRS
 from interp.subspaces.pairs import whiten
 from interp.subspaces.rotation import Rotation, random_basis
 from training.batches import Examples, examples, generator
-from training.config import TUNING_VERSION, FinetuneConfig
+from training.config import FinetuneConfig
 from training.loop import CHECKPOINT, ROTATION, Task, train
 from training.tuning import FULL_WEIGHTS, prepare, save_settings
 
@@ -123,8 +124,7 @@ def tune(
         if folder.manifest_path.is_file() and not config.resume:
             raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
         settings = _settings(config, clip, pairs, features, start)
-        # Any number of processes gives the numbers of one; those of an earlier version gave others.
-        settings |= {"processes": 1, "mixed_precision": accelerator.mixed_precision}
+        settings |= {"mixed_precision": accelerator.mixed_precision}
         named = {"base": name_for(out, config.model), "tokenizer": config.tokenizer and name_for(out, config.tokenizer)}
         facts |= {"processes": accelerator.num_processes, "arguments": asdict(config), "named": named}
         opened: AbstractContextManager[RunFolder] = open_run(out, settings, **facts)
@@ -191,7 +191,7 @@ def _settings(
     rotation = None if start is None else digest([start.double().numpy().tobytes().hex()])
     return {
         "kind": "finetune",
-        "version": TUNING_VERSION,
+        "version": VERSIONS["finetune"],
         "base": clip.fingerprint,
         "data": kept.fingerprint,
         "contrast": list(pairs.contrast.kinds),

@@ -188,8 +188,6 @@ def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
             found, about = file.get_tensor("embeddings"), file.metadata() or {}
     except (OSError, SafetensorError, StoreError):
         found, about = None, {}
-    if found is not None and "checksum" not in about:
-        return None, (f"image features in the cache ({path.name}) are of an earlier version; they are computed again",)
     if found is None or len(found) != count or about != _about(path, found):
         return None, (f"image features in the cache ({path.name}) were damaged or changed; they are computed again",)
     return found, ()

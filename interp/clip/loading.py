@@ -26,6 +26,8 @@ from interp.clip.processors import check_tokenizer, load_processor, load_tokeniz
 from interp.clip.soundness import check_weights
 from interp.clip.tensors import bytes_of
 from interp.clip.trust import check_trust, name_in
+from interp.runs.files import MANIFEST
+from interp.runs.weights import is_run
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
@@ -141,22 +143,18 @@ def _other(config: Any) -> str:
     return ""
 
 
-class _Base(TypedDict, total=False):
-    base: str | None
+class _Settings(TypedDict):
+    base: str
 
 
-class _Named(TypedDict, total=False):
+class _Named(TypedDict):
     tokenizer: str | None
 
 
-class _Known(TypedDict, total=False):
-    """What is taken from a run's manifest: the fingerprint of its base, and where it has its tokenizer from.
+class _Tuning(TypedDict):
+    """Parts of a fine-tuning's manifest: fingerprint of its base, name of its tokenizer."""
 
-    A run of an earlier version says only what was typed, from wherever that was.
-    """
-
-    settings: _Base
-    arguments: _Named
+    settings: _Settings
     named: _Named
 
 
@@ -166,8 +164,7 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
     _check_chain(name, how.above)
     try:
         given = read_adapter(folder).base_model_name_or_path
-        manifest = folder / "manifest.json"
-        known: _Known = read_json(manifest, _Known) if manifest.is_file() else {}
+        run: _Tuning | None = read_json(folder / MANIFEST, _Tuning) if is_run(folder) else None
     except ModelError as error:
         raise ModelError(f"'{name}' holds an adapter that cannot be read: {error}") from error
     base_name = name_in(folder, given or "")
@@ -177,10 +174,9 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
     check_trust(name, "base", base_name, trust=how.trust)
     said = [f"'{name}' is an adapter of '{base_name}', which was loaded too"]
-    tokenizer, named = how.tokenizer, known.get("named", {}).get("tokenizer")
-    own = known.get("arguments", {}).get("tokenizer") if named is None else name_in(folder, named)
-    if tokenizer is None and own is not None:
-        tokenizer = own
+    tokenizer = how.tokenizer
+    if tokenizer is None and run is not None and run["named"]["tokenizer"] is not None:
+        tokenizer = name_in(folder, run["named"]["tokenizer"])
         check_trust(name, "tokenizer", tokenizer, trust=how.trust)
         said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
     below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
@@ -188,8 +184,7 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         base = _load(base_name, torch.float32, below)  # as it was trained
     except ModelError as error:
         raise ModelError(f"'{name}' is an adapter of another model: {error}") from error
-    expected = known.get("settings", {}).get("base")
-    if expected is not None and base.fingerprint != expected:
+    if run is not None and base.fingerprint != (expected := run["settings"]["base"]):
         raise ModelError(
             f"'{name}' was fine-tuned from another base: '{base_name}' now has the fingerprint {base.fingerprint}, "
             f"it was {expected}; bring back that model, or fine-tune again"

@@ -7,10 +7,10 @@ heatmaps, pages, figures and notebooks know a measure by this schema, and guess 
 from interp.measures.attributions import RELATIONS
 from interp.measures.evaluation import CONTROLLED, evaluation_schema, evidence_names
 from interp.measures.interventions import CEILINGS, evidence_keys
-from interp.measures.names import ALIGNED, CONTENT_ROUTES, EVERYWHERE, MEASURED, PAPER_METHODS, MethodName, Route
+from interp.measures.names import ALIGNED, CONTENT_ROUTES, EVERYWHERE, MEASURED, MethodName, Route
 from interp.measures.sweep import sweep_schema
 
 __all__ = [
-    "ALIGNED", "CEILINGS", "CONTENT_ROUTES", "CONTROLLED", "EVERYWHERE", "MEASURED", "PAPER_METHODS", "RELATIONS",
-    "MethodName", "Route", "evaluation_schema", "evidence_keys", "evidence_names", "sweep_schema",
+    "ALIGNED", "CEILINGS", "CONTENT_ROUTES", "CONTROLLED", "EVERYWHERE", "MEASURED", "RELATIONS", "MethodName",
+    "Route", "evaluation_schema", "evidence_keys", "evidence_names", "sweep_schema",
 ]  # fmt: skip

@@ -30,12 +30,6 @@ class MethodName(NamedTuple):
         return self.key.replace("-", "_")
 
 
-# of the search, and of what it is compared with; a run of version 0.1 does not say its methods
-PAPER_METHODS = (
-    MethodName("das", "das", "subspace found by DAS"), MethodName("pca", "pca", "principal components"),
-    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces"),
-)  # fmt: skip
-
 # objectives that train an alignment together with a model, by name, in words
 ALIGNED = {"iit-das": "IIT-DAS", "iit-das-calibrated": "calibrated IIT-DAS"}
 

@@ -140,11 +140,9 @@ class Measure:
         return (-1.0 if self.change else 1.0) * self.unit.factor * value
 
     def text(self, row: Mapping[str, float] | pd.Series, *, ends: bool = True) -> str:
-        """As tables show it; without the ends of its interval, if asked."""
+        """Return the value as tables show it; without the ends of its interval, if asked."""
         shown = written(self.value(row), self.unit.form)
-        if not (ends and self.ends) or shown == "-" or not set(self.keys) <= set(row.keys()):
-            return shown  # also of a run that is older than its interval
-        if np.isnan(row[self.keys[1]]):
+        if not (ends and self.ends and self.interval) or shown == "-" or np.isnan(row[self.keys[1]]):
             return shown
         low, high = (written(self._shown(row[key]), self.unit.form) for key in self.keys[1:])
         if self.change:
@@ -195,7 +193,7 @@ class Schema:
         return frozenset(key for measure in self.measures for key in measure.keys)
 
     def among(self, columns: Iterable[str]) -> Schema:
-        """The measures that a table has, in the same order: a run may be older than some of them."""
+        """Return the measures that a table has, in the same order; a sweep without controls lacks some."""
         there = set(columns)
         return Schema(tuple(measure for measure in self.measures if measure.key in there))
 

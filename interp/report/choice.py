@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.report.tables import is_tuned
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,7 +29,7 @@ class Rule:
 
     Attributes:
         share: measured on val, the more the better; of several highest ones the largest standard error counts.
-        error: its standard error. A run that is older than this measure knows none: there only equals are as good.
+        error: its standard error.
         then: what decides among those that are as good.
         said: the rule in words.
     """
@@ -52,20 +54,19 @@ FROZEN = Rule(
 
 
 def rule_of(frame: pd.DataFrame) -> Rule:
-    """The rule for a run's cells: that of fine-tuned ones where all that it needs was measured."""
-    return TUNED if {TUNED.share, TUNED.error, *TUNED.then} <= set(frame.columns) else FROZEN
+    """Return the rule for the cells of a run."""
+    return TUNED if is_tuned(frame) else FROZEN
 
 
 def as_good(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """The cells that are within one standard error of the highest; a share that is not defined is below all others."""
+    """Return the cells within one standard error of the highest; a share that is not defined is below all others."""
     share = frame[rule.share].fillna(-np.inf)
     highest = share.max()
-    error = frame.loc[share == highest, rule.error].max() if rule.error in frame else 0.0
+    error = frame.loc[share == highest, rule.error].max()
     return frame[share >= highest - np.nan_to_num(error)]
 
 
 def best_cell(frame: pd.DataFrame) -> pd.Series:
-    """The cell that the validation pairs choose, by the rule that is for such a run."""
+    """Return the cell that the validation pairs choose."""
     rule = rule_of(frame)
-    among = as_good(frame, rule)
-    return among.sort_values([key for key in rule.then if key in among], na_position="last").iloc[0]
+    return as_good(frame, rule).sort_values([*rule.then], na_position="last").iloc[0]

@@ -47,12 +47,10 @@ def norm_tests(
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    articles: Mapping[str, Sequence[int]] = next(
-        (cell["articles"] for _, cell in sorted(cells.items()) if cell.get("articles")), {}
-    )
+    articles: Mapping[str, Sequence[int]] = min(cells.items())[1]["articles"]
     for model, within in MODELS.items():
         known = {place: cell.get(within) if within else cell for place, cell in sorted(cells.items())}
-        words = {place: one["words"] for place, one in known.items() if one and one.get("words")}
+        words = {place: shown["words"] for place, shown in known.items() if shown is not None}
         if words and ratings:
             rows += _of_model(words, articles, ratings, model, draws)
     columns = [*Place._fields, "model", "norm", "route", "n", "r", "p", "p_max"]

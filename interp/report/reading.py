@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
 
 
-UNCONVERGED = 0.01  # of a cosine: of a run that kept no relative error, what is visibly not the difference of scores
-
-
 @dataclass(frozen=True)
 class Spread:
     """The cells with the highest and the lowest value of a measure.
@@ -88,7 +85,7 @@ def is_relative(one: Measure) -> bool:
 
 def is_settled(row: pd.Series) -> bool:
     """Return whether the search for the subspace of a cell has converged, in the fine-tuned model if there is one."""
-    return bool(row.get("tuned_converged" if "tuned_val_loss" in row else "converged", 1.0))
+    return bool(row["tuned_converged" if "tuned_val_loss" in row else "converged"])
 
 
 def unsettled(frame: pd.DataFrame) -> str:
@@ -104,34 +101,25 @@ def unsettled(frame: pd.DataFrame) -> str:
 
 
 def unconverged(frame: pd.DataFrame) -> str:
-    """What is to be said of texts whose attributions did not converge in the worst cell; empty if all did."""
-    stems = [stem for stem in ("", "tuned_") if f"{stem}attribution_unconverged" in frame]
-    texts = max((float(frame[f"{stem}attribution_unconverged"].max()) for stem in stems), default=math.nan)
-    if texts > 0:
-        relative = max(float(frame[f"{stem}attribution_delta_relative"].max()) for stem in stems)
-        return (
-            f"Not all attributions have converged: in the worst cell {SHARE.text(texts)} % of texts miss their "
-            f"difference of scores by more than 1 %, by at most {SHARE.text(relative)} %. Begin with more points"
-        )
-    largest = float(frame["attribution_delta"].max())
-    if not stems and largest > UNCONVERGED:
-        return (
-            f"Not all attributions have converged: of one text they miss the difference of scores by {largest:.3f}. "
-            "More points bring it down"
-        )
-    return ""
+    """Return a sentence on texts whose attributions did not converge in the worst cell; empty if all did."""
+    stems = ("", "tuned_") if is_tuned(frame) else ("",)
+    texts, relative = (
+        max(float(frame[f"{stem}attribution_{measure}"].max()) for stem in stems)
+        for measure in ("unconverged", "delta_relative")
+    )
+    if not texts > 0:
+        return ""
+    return (
+        f"Not all attributions have converged: in the worst cell {SHARE.text(texts)} % of texts miss their "
+        f"difference of scores by more than 1 %, by at most {SHARE.text(relative)} %. Begin with more points"
+    )
 
 
 def spreads(frame: pd.DataFrame, schema: Schema) -> list[Spread]:
     """One for each measure of the table that has intervals and is not the same in all cells, but for controls."""
     out = []
     for one in schema.shown("table", tuned=is_tuned(frame)):
-        if (
-            one.family == "controls"
-            or not one.interval
-            or not set(one.keys) <= set(frame)
-            or frame[one.key].nunique() < 2
-        ):
+        if one.family == "controls" or not one.interval or frame[one.key].nunique() < 2:
             continue
         highest, lowest = frame.loc[frame[one.key].idxmax()], frame.loc[frame[one.key].idxmin()]
         low, high = one.keys[1:]

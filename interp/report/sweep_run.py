@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BeforeValidator
 from typing_extensions import TypedDict
 
-from interp.data.contrast import PAPER, Contrast
+from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, table
 from interp.errors import UserError
 from interp.evidence.verdict import Answer, judged, verdict
-from interp.measures import ALIGNED, PAPER_METHODS, MethodName, sweep_schema
+from interp.measures import ALIGNED, MethodName, sweep_schema
 from interp.measures.schema import Schema
-from interp.report.checking import check_sweep
+from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
 from interp.report.heatmaps import heatmap
 from interp.report.norm_tests import norm_tests
 from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, results
-from interp.runs.cells import MEND, Cell, Shown, SweepManifest, WordTable, places, read_cell
+from interp.runs.cells import Cell, Shown, SweepManifest, WordTable, places, read_cell
 from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.content import Real
 from interp.runs.directions import Directions, read_directions
@@ -43,22 +42,14 @@ RATINGS = "ratings.json"
 SHOWN = 60  # rows that a notebook shows at once
 
 
-class Lacking(StoreError):
-    """A run does not hold what an earlier version did not keep."""
+class NoRatings(StoreError):
+    """Run without the ratings of its words, which a sweep writes when all its cells are done."""
 
 
 class RatingsFile(TypedDict):
     """Norm -> word type -> rating."""
 
     ratings: dict[str, dict[str, Real]]
-
-
-def _named(content: Any) -> Any:
-    """A run of version 0.1 kept the norms alone."""
-    return content if not isinstance(content, dict) or "ratings" in content else {"ratings": content}
-
-
-Ratings: Callable[..., RatingsFile] = Annotated[RatingsFile, BeforeValidator(_named)]  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,36 +79,35 @@ class SweepRun:
 
     @cached_property
     def contrast(self) -> Contrast:
-        """What the two kinds of text are called; a run of version 0.1 has descriptions and captions.
+        """Names of the two kinds of text.
 
         Raises:
             StoreError: the manifest names something else than two kinds.
         """
-        given = self.manifest["settings"].get("contrast") or PAPER.kinds
         try:
-            positive, negative = given
-            return Contrast(positive, negative)
+            return Contrast(*self.manifest["settings"]["contrast"])
         except ValueError as error:
             raise self._spoiled("contrast", "two different names of kinds of text") from error
 
     @cached_property
     def methods(self) -> Sequence[MethodName]:
-        """How subspaces were found: the first one is that of each cell, the others are what it is compared with."""
-        return [MethodName(*one) for one in self.manifest["settings"].get("methods") or PAPER_METHODS]
+        """Methods that found the subspaces: that of the cells first, then those that it is compared with."""
+        return [MethodName(*names) for names in self.manifest["settings"]["methods"]]
 
     @property
     def model_name(self) -> str:
-        """What the command was given as a model; a question mark if that is not known."""
-        return str((self.manifest.get("arguments") or {}).get("model", "?"))
+        """Name of the model as the command was given it."""
+        return self.manifest["arguments"]["model"]
 
     @property
     def trained_by(self) -> str:
-        """The objective of the models that were fine-tuned, in words."""
-        return ALIGNED.get(str(self.manifest["settings"].get("objective")), ALIGNED["iit-das"])
+        """Objective of the models that were fine-tuned, in words; empty of a search on the frozen model."""
+        objective = self.manifest["settings"].get("objective", "")
+        return ALIGNED.get(objective, objective)
 
     @cached_property
     def schema(self) -> Schema:
-        """What the columns of `frame` are: those measures that were known when the run was made.
+        """Measures that the columns of `frame` are.
 
         Raises:
             StoreError: the manifest's contrast or methods are none, or cannot be told apart.
@@ -143,8 +133,8 @@ class SweepRun:
 
     @property
     def directions(self) -> int:
-        """How many the subspace of the chosen cell has: its size, or fewer, if a mask was searched for."""
-        return int(self.best.get("directions", self.best["size"]))
+        """Number of directions of the chosen cell's subspace: its size, or fewer if a mask was searched for."""
+        return int(self.best["directions"])
 
     @cached_property
     def best(self) -> pd.Series:
@@ -195,19 +185,13 @@ class SweepRun:
         return Place(*place).rotation_file(self.folder.path)
 
     def shown(self, place: Place) -> Shown:
-        """`words` and `examples` of a cell: of the model that was trained there, if one was, else of the frozen one."""
+        """Return words and examples of a cell: of the model that was trained there, if one was, else of the base."""
         cell = self.cells[place]
         return cell.get("tuned") or cell
 
     def words(self, place: Place) -> Mapping[str, WordTable]:
-        """Route -> word type -> mean attribution and count, of a cell as `shown` means it.
-
-        Raises:
-            Lacking: the cell keeps none.
-        """
-        if found := self.shown(place).get("words"):
-            return found
-        raise Lacking(f"'{self.folder.cell_path(place.name)}' keeps no words; {MEND}")
+        """Return route -> word type -> mean attribution and count, of the model that `shown` chooses."""
+        return self.shown(place)["words"]
 
     @property
     def shows_tuned(self) -> bool:
@@ -219,20 +203,22 @@ class SweepRun:
         """Norm -> word type -> rating, of the words that were attributed and are rated.
 
         Raises:
-            Lacking: the folder holds none.
+            NoRatings: the folder holds none.
             StoreError: the file is damaged.
         """
-        found = self.folder.read_file(RATINGS, Ratings, PLAIN)
+        found = self.folder.read_file(RATINGS, RatingsFile, PLAIN)
         if found is None:
-            command = self.manifest.get("command") or "python -m interp.sweep"
-            raise Lacking(f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: {command}")
+            raise NoRatings(
+                f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: "
+                f"{self.manifest['command']}"
+            )
         return found["ratings"]
 
     def plot(self, measure: str = "iia") -> Picture:
         """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
 
         Raises:
-            UserError: there is no such measure, or the run was made before it was measured.
+            UserError: there is no such measure, or the run has none of it.
         """
         return heatmap(self.frame, self.schema[measure])
 
@@ -271,7 +257,7 @@ def load_sweep(path: str | Path) -> SweepRun:
         UserError: the run is no sweep, or has no cell yet.
     """
     folder = RunFolder(Path(path))
-    if (kind := folder.settings.get("kind")) != "sweep":
+    if (kind := folder.settings["kind"]) != "sweep":
         raise UserError(
             f"'{folder.path}' is a run of another kind ({kind}); this is for sweeps; "
             "fine-tuned and evaluated models are compared by python -m training.evaluate --compare"
@@ -279,13 +265,14 @@ def load_sweep(path: str | Path) -> SweepRun:
     manifest = folder.manifest_as(SweepManifest)
     known, strays = places(folder)
     if not known:
-        raise UserError(
-            f"'{folder.path}' has no cell yet; run the sweep again: {manifest.get('command') or 'interp.sweep'}"
-        )
+        raise UserError(f"'{folder.path}' has no cell yet; run the sweep again: {manifest['command']}")
     cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
-    norms = list(manifest.get("norm_sources") or {})
+    norms = list(manifest["norm_sources"])
     sweep = SweepRun(folder, manifest, results(list(cells.values())), cells, norms, read_examples(folder), strays)
-    check_sweep(sweep)
+    _ = sweep.schema  # raises if contrast or methods cannot be told apart
+    check_texts(folder, cells, sweep.contrast)
+    controls = manifest["settings"]["controls"] == "all"
+    check_measures(folder, sweep.frame, sweep.contrast, sweep.methods, norms, controls=controls)
     return sweep
 
 
@@ -296,7 +283,7 @@ def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
         StoreError: the first cell is damaged.
     """
     first = read_cell(folder, places(folder)[0][0])
-    words = list(first.get("words", {}).get("full", {})) if first is not None else []
+    words = [] if first is None else list(first["words"]["full"])
     rated = {
         norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
         for norm in norms

@@ -111,10 +111,10 @@ def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:
 
 
 def _counted(best: pd.Series, schema: Schema, norm: str, tuned: bool) -> str:
-    """What a norm says something of: word types, and the share of attribution on them in the chosen cell."""
-    said = f"n = {int(best[schema[f'n_{norm}'].key])} word types for {norm}"
-    key = f"{'tuned_' if tuned else ''}attribution_coverage_{norm}_{MEASURED[0]}"
-    return f"{said} ({SHARE.text(best[key])} % of attribution through Z)" if key in best else said
+    """Return the number of word types that a norm rates, and the share of attribution on them in the chosen cell."""
+    covered = SHARE.text(best[f"{'tuned_' if tuned else ''}attribution_coverage_{norm}_{MEASURED[0]}"])
+    count = int(best[schema[f"n_{norm}"].key])
+    return f"n = {count} word types for {norm} ({covered} % of attribution through Z)"
 
 
 def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -28,7 +28,7 @@ class CellPlace(TypedDict):
 class Swap(TypedDict):
     """What becomes of a text's score when Z is taken from another text."""
 
-    source_pair: NotRequired[Whole]
+    source_pair: Whole
     source: str
     base: Real
     counterfactual: Real
@@ -41,7 +41,7 @@ class CellText(TypedDict):
     pair: Whole
     words: list[str]
     score: Real
-    baseline_score: NotRequired[Real]  # a run of version 0.1 did not keep it
+    baseline_score: Real
     swap: Swap
     through: list[Real]
     around: list[Real]
@@ -58,13 +58,13 @@ WordTable = dict[str, tuple[Real, Whole]]  # word type -> mean attribution, and 
 
 
 def _the_same_words(words: dict[str, WordTable]) -> dict[str, WordTable]:
-    if words and any(words.get(route, {}).keys() != words.get("full", {}).keys() for route in MEASURED):
+    if words.keys() != {*MEASURED} or len({frozenset(table) for table in words.values()}) != 1:
         raise ValueError(f"a table of the same words for each of {', '.join(MEASURED)}")
     return words
 
 
-class Shown(TypedDict, total=False):
-    """What a cell keeps of a model to be looked at; a run of version 0.1 kept nothing."""
+class Shown(TypedDict):
+    """Words and example texts that a cell keeps of a model, to be looked at."""
 
     words: Annotated[dict[str, WordTable], AfterValidator(_the_same_words)]
     examples: list[Annotated[CellText, AfterValidator(_a_number_for_each_word)]]
@@ -80,53 +80,62 @@ class Cell(Shown):
 
     cell: CellPlace
     measures: dict[str, Real]
-    articles: NotRequired[dict[str, list[Whole]]]
+    articles: dict[str, list[Whole]]
     tuned: NotRequired[Shown]
 
 
-class SweepSettings(TypedDict, total=False):
-    """What the numbers of a sweep depend on; older runs say less."""
+class SweepSettings(TypedDict):
+    """Settings that the numbers of a sweep depend on; the manifest has more.
+
+    Attributes:
+        objective: by which models are fine-tuned; absent of a search on the frozen model.
+    """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
-    kind: str
-    model: str | None
-    data: str | None
-    device: str | None
-    sources: str | None
-    objective: str | None
-    controls: str | None
-    pairs: Whole | None
-    contrast: list[str] | None
-    methods: list[Annotated[list[str], Field(min_length=3, max_length=3)]] | None
+    model: str
+    data: str
+    device: str
+    sources: Literal["random", "paired"]
+    controls: Literal["all", "none"]
+    pairs: Whole
+    contrast: Annotated[list[str], Field(min_length=2, max_length=2)]
+    methods: Annotated[list[Annotated[list[str], Field(min_length=3, max_length=3)]], Field(min_length=1)]
+    objective: NotRequired[str]
 
 
-class Machine(TypedDict, total=False):
-    """Of what kind it was."""
-
-    system: str | None
+class _Machine(TypedDict):
+    system: str
     cpus: Whole | None
 
 
-class SweepManifest(TypedDict, total=False):
-    """What the manifest of a sweep says; older runs say less."""
+class _SweepArguments(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    model: str
+    data: str
+    n_steps: Whole
+
+
+class SweepManifest(TypedDict):
+    """Manifest of a sweep, of which `finished`, `seconds`, `truncated` and `wordless` come with the results."""
 
     settings: SweepSettings
-    started: str | None
-    finished: str | None
-    seconds: Real
-    command: str | None
-    python: str | None
+    started: str
+    resumed: list[Any]
+    versions: dict[str, str | None]
+    python: str
+    machine: _Machine
     git: str | None
-    truncated: str | None
-    wordless: str | None
-    notes: list[str] | None
-    cells: list[str] | None
-    resumed: list[Any] | None
-    arguments: dict[str, Any] | None
-    versions: dict[str, str | None] | None
-    machine: Machine | None
-    norm_sources: dict[str, str] | None
+    notes: list[str]
+    cells: list[str]
+    arguments: _SweepArguments
+    command: str
+    norm_sources: dict[str, str]
+    finished: NotRequired[str]
+    seconds: NotRequired[Real]
+    truncated: NotRequired[str]
+    wordless: NotRequired[str]
 
 
 def read_cell(folder: RunFolder, place: Place) -> Cell | None:

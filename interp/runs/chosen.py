@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
@@ -35,8 +35,8 @@ class Chosen:
     chance: float
     arbitrary: Estimate
     untrained: Estimate
-    converged: bool = True
-    angles: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    converged: bool
+    angles: Mapping[int, Sequence[float]]
 
 
 class _ChosenFile(TypedDict):

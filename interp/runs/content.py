@@ -70,13 +70,8 @@ def sealed(content: Mapping[str, Any]) -> str:
     return text.replace(NO_SUM, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 
-def is_sealed(data: bytes) -> bool:
-    """Whether a file carries a checksum at all."""
-    return SUM.match(data) is not None
-
-
 def is_intact(data: bytes) -> bool:
-    """Whether a file is as `sealed` wrote it."""
+    """Return whether a file is as `sealed` wrote it."""
     found = SUM.match(data)
     if found is None:
         return False

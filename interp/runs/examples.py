@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BeforeValidator
 from typing_extensions import TypedDict
 
 from interp.runs.files import StoreError, read_bytes, write_atomic
@@ -25,7 +24,6 @@ PIXELS = 192  # of a picture's longer side
 FILE = "examples.json"
 PICTURES = "examples"  # the folder of their pictures
 PLAIN = "remove the file: the page does without it"
-OLD = {"description": "positive", "caption": "negative"}  # names of fields in folders of version 0.1
 
 
 @dataclass(frozen=True)
@@ -34,14 +32,14 @@ class Example:
 
     Attributes:
         image: name of its picture, in a folder of the run folder that holds nothing else.
-        checksum: SHA-256 of the picture's file; empty in a run that is older than checksums.
+        checksum: SHA-256 of the picture's file.
     """
 
     id: str
     positive: str
     negative: str
     image: str
-    checksum: str = field(default="", compare=False)
+    checksum: str
 
 
 def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> None:
@@ -86,7 +84,7 @@ def read_picture(folder: RunFolder, example: Example, where: str = PICTURES) -> 
     """
     path = picture_path(folder, example, where)
     content = read_bytes(path)
-    if content is not None and example.checksum not in ("", hashlib.sha256(content).hexdigest()):
+    if content is not None and example.checksum != hashlib.sha256(content).hexdigest():
         raise StoreError(f"the picture '{path}' was changed since it was written; {PLAIN}")
     return content
 
@@ -101,21 +99,8 @@ def has_examples(folder: RunFolder) -> bool:
         return False
 
 
-def renamed(example: Any) -> Any:
-    """An example with the names that its fields have now, whatever it is."""
-    return {OLD.get(name, name): value for name, value in example.items()} if isinstance(example, dict) else example
-
-
-def _named(content: Any) -> Any:
-    """A run of version 0.1 kept the list alone."""
-    return {"examples": content} if isinstance(content, list) else content
-
-
 class _ExamplesFile(TypedDict):
-    examples: list[Annotated[Example, BeforeValidator(renamed)]]
-
-
-_File: Callable[..., _ExamplesFile] = Annotated[_ExamplesFile, BeforeValidator(_named)]  # type: ignore[assignment]
+    examples: list[Example]
 
 
 def read_examples(folder: RunFolder) -> list[Example]:
@@ -124,5 +109,5 @@ def read_examples(folder: RunFolder) -> list[Example]:
     Raises:
         StoreError: the file is damaged.
     """
-    found = folder.read_file(FILE, _File, PLAIN)
+    found = folder.read_file(FILE, _ExamplesFile, PLAIN)
     return [] if found is None else found["examples"]

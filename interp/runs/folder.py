@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from typing_extensions import TypedDict
 
-from interp.runs.content import Record, Whole, is_intact, is_sealed, parse, sealed, to_json
+from interp.runs.content import Record, is_intact, parse, sealed, to_json
 from interp.runs.environment import environment, now
 from interp.runs.files import (
     LOCK,
@@ -29,33 +29,22 @@ from interp.runs.files import (
     write_atomic,
 )  # fmt: skip
 from interp.runs.spreadsheet import csv_text
+from interp.runs.versions import VersionedSettings, check_version
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELLS = "cells"
 PATIENCE = 60.0  # seconds that a part waits for others to be done with the manifest
-SEALED = 6  # version of runs from which on every file carries a checksum
 MEND = "mend the file, or run the command again in another folder"
 MEND_CELL = "run the command that made it again"
 
 
-class BasicSettings(TypedDict, total=False):
-    """What the settings of every run may say."""
-
-    kind: str
-    version: Whole
+class _Basic(TypedDict):
+    settings: VersionedSettings
 
 
-class Basic(TypedDict, total=False):
-    """What every manifest holds."""
-
-    settings: BasicSettings
-
-
-class Origin(TypedDict, total=False):
-    """What a file says of the run that it belongs to."""
-
+class _Origin(TypedDict):
     run: str
 
 
@@ -83,7 +72,7 @@ class RunFolder:
         """What the manifest says.
 
         Raises:
-            StoreError: there is none, it is damaged, or something in the folder leads out of it.
+            StoreError: there is none, it is damaged or of another version, or something in the folder leads out of it.
         """
         return self.manifest_as(dict[str, Any])
 
@@ -93,13 +82,13 @@ class RunFolder:
         data = read_bytes(self.manifest_path)
         if data is None:
             raise StoreError(f"'{self.path}' is not a run folder: it has no {MANIFEST}")
-        parse(data, Basic, self.manifest_path, MEND)
+        check_version(self.path, parse(data, _Basic, self.manifest_path, MEND)["settings"])
         return parse(data, kind, self.manifest_path, MEND)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What the numbers depend on, which does not change as long as there is a run."""
-        found: dict[str, Any] = self.manifest().get("settings", {})
+        found: dict[str, Any] = self.manifest()["settings"]
         return found
 
     @cached_property
@@ -125,13 +114,10 @@ class RunFolder:
         if data is None:
             return None
         found = parse(data, kind, path, mend)
-        if is_sealed(data):
-            if not is_intact(data):
-                raise StoreError(f"'{path}' was changed since it was written: its checksum does not fit; {mend}")
-            if parse(data, Origin, path, mend).get("run") != self.fingerprint:
-                raise StoreError(f"'{path}' was made with other settings than {MANIFEST} has; {mend}")
-        elif self.settings.get("version", 1) >= SEALED:
-            raise StoreError(f"'{path}' has no checksum; {mend}")
+        if not is_intact(data):
+            raise StoreError(f"'{path}' was changed since it was written: its checksum does not fit; {mend}")
+        if parse(data, _Origin, path, mend)["run"] != self.fingerprint:
+            raise StoreError(f"'{path}' was made with other settings than {MANIFEST} has; {mend}")
         return found
 
     def read(self, name: str, kind: Callable[..., Record], mend: str = MEND_CELL) -> Record | None:
@@ -166,7 +152,7 @@ def open_run(path: Path, settings: Mapping[str, Any], *, part: str | None = None
     wanted = json.loads(to_json(settings))
     check_folder(path)
     if folder.manifest_path.is_file():  # looked at again under the lock: whoever is refused has not even taken that
-        _check_settings(folder, folder.manifest().get("settings", {}), wanted)
+        _check_settings(folder, folder.settings, wanted)
     with _locked(folder, part) as alone:
         check_tree(path)
         _write_manifest(folder, wanted, facts)
@@ -181,8 +167,8 @@ def _write_manifest(folder: RunFolder, wanted: Mapping[str, Any], facts: Mapping
     """A new manifest, or the old one with new facts if the run is the same."""
     before = folder.manifest() if folder.manifest_path.is_file() else None
     if before is not None:
-        _check_settings(folder, before.get("settings", {}), wanted)
-        again = [*before.get("resumed", []), {"at": now(), **environment()}]
+        _check_settings(folder, before["settings"], wanted)
+        again = [*before["resumed"], {"at": now(), **environment()}]
         write_atomic(folder.manifest_path, to_json({**before, **facts, "resumed": again}))
     else:
         content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}

@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NotRequired, TypeVar
+from typing import Any, Generic, TypeVar
 
 from typing_extensions import TypedDict
 
 from interp.cli import flag
 from interp.errors import UserError, quoted
+from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
+from interp.runs.versions import VersionedSettings, check_version
 
 Config = TypeVar("Config")
 # Options that say where and how the work is done, whom to trust and whom to tell: a run's are not those of another one.
@@ -32,17 +34,8 @@ LOADED = {
 MEND = "bring back the file that the run left, or type the options themselves"
 
 
-class Settings(TypedDict):
-    """What kind of run it is; the first versions did not say."""
-
-    kind: NotRequired[str]
-    version: NotRequired[int]
-
-
-class Manifest(TypedDict):
-    """What is taken from a manifest."""
-
-    settings: Settings
+class _Manifest(TypedDict):
+    settings: VersionedSettings
     arguments: dict[str, Any]
 
 
@@ -51,12 +44,11 @@ class Again(Generic[Config]):
     """For `interp.cli.parse`: takes the options of an earlier run of the same command.
 
     Attributes:
-        kind, version: of the runs that the command makes.
+        kind: of the runs that the command makes.
         preset: of the command: which defaults follow from other options.
     """
 
     kind: str
-    version: int
     preset: Callable[[Config], Mapping[str, Any]]
 
     def __call__(self, run: str, own: Config, ready: Callable[[Sequence[str]], Config]) -> Config:
@@ -107,7 +99,6 @@ class Again(Generic[Config]):
         from pydantic import create_model
 
         from interp.runs.content import parse
-        from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
 
         path = Path(run)
         if os.path.isdir(run):
@@ -118,18 +109,13 @@ class Again(Generic[Config]):
         data = read_bytes(path)
         if data is None:
             raise StoreError(f"no file {quoted(run)}; --config takes a run folder, or the {MANIFEST} in it")
-        made: Manifest = parse(data, Manifest, path, MEND)
-        kind, version = made["settings"].get("kind"), made["settings"].get("version", 1)
-        if kind != self.kind:
+        made: _Manifest = parse(data, _Manifest, path, MEND)
+        if (kind := made["settings"]["kind"]) != self.kind:
             raise UserError(
                 f"{quoted(run)} is a run of the kind {quoted(kind)}, and this command runs those of the kind "
                 f"'{self.kind}' again; give it to the command that made it"
             )
-        if version != self.version:
-            raise UserError(
-                f"{quoted(run)} is of version {version}, whose numbers are others than those of version "
-                f"{self.version}, which this command makes; type the options themselves"
-            )
+        check_version(Path(run), made["settings"])
         given = set(made["arguments"])
         if unknown := sorted(given - set(_defaults(config))):
             raise UserError(f"{quoted(run)} has the argument {quoted(unknown[0])}, which is no option; {MEND}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
 from interp.runs.content import parse
 from interp.runs.files import MANIFEST, StoreError, check_file, read_bytes
+from interp.runs.versions import VersionedSettings, check_version
 
 KIND = "finetune"
 MEND = "bring the file back, or fine-tune again in another folder"
@@ -19,8 +21,9 @@ class WeightsChanged(StoreError):
     """Weights are missing, or are not those that a run left."""
 
 
-class _Manifest(TypedDict, total=False):
-    weights: dict[str, str]
+class _Manifest(TypedDict):
+    settings: VersionedSettings
+    weights: NotRequired[dict[str, str]]  # of a run that is finished
 
 
 class _Kind(TypedDict, total=False):
@@ -32,10 +35,10 @@ class _AnyManifest(TypedDict, total=False):
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a fine-tuned run; other programs have files of that name too.
+    """Return whether a folder is that of a fine-tuned run; other programs have files of that name too.
 
     Raises:
-        StoreError: it is, but its manifest is damaged.
+        StoreError: the folder is a run whose manifest is damaged.
     """
     data = None
     try:
@@ -55,9 +58,17 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def check_run_weights(folder: Path) -> None:
-    """Raise `WeightsChanged` if files whose checksums a run keeps in its manifest are missing or were changed."""
+    """Check the weights of a fine-tuned run; a folder without a manifest passes.
+
+    Raises:
+        StoreError: the run is damaged, or of another version.
+        WeightsChanged: files whose checksums the manifest keeps are missing or were changed.
+    """
     data = read_bytes(folder / MANIFEST)
-    known: _Manifest = {} if data is None else parse(data, _Manifest, folder / MANIFEST, MEND)
+    if data is None:
+        return
+    known: _Manifest = parse(data, _Manifest, folder / MANIFEST, MEND)
+    check_version(folder, known["settings"])
     for name, checksum in known.get("weights", {}).items():
         path = folder / Path(name).name
         if not path.exists():

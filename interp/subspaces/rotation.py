@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -207,7 +207,7 @@ class Rotation:
             raise error if isinstance(error, RotationError) else RotationError(str(error)) from error
         except Exception as error:
             raise RotationError(f"cannot read a rotation from '{path}': {error}") from error
-        if "checksum" in rest and (not is_intact(text or b"") or rest.get("basis") != _digest(basis)):
+        if not is_intact(text or b"") or rest["basis"] != _digest(basis):
             raise RotationError(f"the rotation '{path}' was changed since it was saved: its checksum does not fit")
         return found
 
@@ -215,8 +215,7 @@ class Rotation:
 class _RotationFile(TypedDict):
     site: str
     facts: dict[str, Any]
-    basis: NotRequired[str]
-    checksum: NotRequired[str]
+    basis: str
 
 
 def _digest(basis: Basis) -> str:

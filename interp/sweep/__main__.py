@@ -17,7 +17,8 @@ from interp.clip.names import check_named
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
 from interp.runs.replay import Again
-from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, VERSION, SweepConfig, preset
+from interp.runs.versions import VERSIONS
+from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, SweepConfig, preset
 
 if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
@@ -91,7 +92,7 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("sweep", VERSION, preset))
+    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("sweep", preset))
     return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
 
 
@@ -229,7 +230,7 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Obj
     from interp.subspaces.methods import find_methods
 
     own = {
-        "kind": "sweep", "version": VERSION, "model": clip.fingerprint, "sources": config.sources,
+        "kind": "sweep", "version": VERSIONS["sweep"], "model": clip.fingerprint, "sources": config.sources,
         "controls": config.controls, "methods": [list(method.name) for method in find_methods(config.compared)],
         "norms": {norm.name: norm.fingerprint for norm in norms}, "attributed": config.attributed,
         "n_steps": config.n_steps, "max_steps": config.max_steps, "device": config.device,

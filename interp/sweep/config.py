@@ -24,7 +24,6 @@ from interp.data.options import DataOptions
 from interp.errors import UserError
 from interp.sweep.sharing import Shard
 
-VERSION = 7  # of run folders; raised whenever the same settings come to give other numbers, so that no run mixes both
 DEFAULT_LIMIT = 4000
 TUNED = "iit-das"  # the objective that trains a model by default
 FROZEN = ("das", "calibrated")  # those that train none, by the method that looks for Z

@@ -20,7 +20,7 @@ def finish(folder: RunFolder) -> None:
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, csv_text(tests))
     pictures = heatmaps(frame, folder.path, schema)
-    lacking = [note for note in sweep.manifest.get("notes") or [] if note.startswith(NO_INTERVALS)]
+    lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
     print(terminal_table(frame, schema, sweep.contrast, sweep.norms, *about))
     page = write_report(sweep)

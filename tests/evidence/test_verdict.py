@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER
 from interp.evidence.verdict import Answer, Judged, judged, verdict
-from interp.measures import PAPER_METHODS
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
+from tests.run_folders import PAPER_METHODS
 
 NAMES = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified", "beyond length")
 CONTROLS = PAPER_METHODS[1:]
@@ -24,7 +24,7 @@ GOOD = {  # the interval of each measure of a subspace that nothing can be said 
     "swap_retrieval_lost": (-0.01, 0.02), "traits_r2": (0.0, 0.1), "equal_gap": (0.03, 0.1),
     **{f"r2_own_over_{one.column}": (0.1, 0.2) for one in CONTROLS},
 }  # fmt: skip
-SEEDS = Chosen(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9))
+SEEDS = Chosen(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9), True, {})
 
 
 def answers(intervals: dict[str, tuple[float, float]], chosen: Chosen | None = SEEDS) -> dict[str, str]:

@@ -27,7 +27,7 @@ def answers(kind: Kind, method: str = "das") -> dict[str, str]:
     controls = {name: METHODS[name].controls(train, val, 1, SearchConfig()) for name in CONTROLS}
     measures = gather(train, test, found, controls, Interventions("random", 0), PAPER).measures
     overlaps = {seed + 1: overlap(found, other) for seed, other in enumerate(others)}
-    chosen = Chosen(Place(1, 1, 0), overlaps, 1 / 16, Estimate(0.5, 0), Estimate(0.5, 0))
+    chosen = Chosen(Place(1, 1, 0), overlaps, 1 / 16, Estimate(0.5, 0), Estimate(0.5, 0), True, {})
     judged = Judged(measures, PAPER, [METHODS[name].name for name in CONTROLS], chosen)
     return {one.name: one.answer for one in verdict(judged)}
 

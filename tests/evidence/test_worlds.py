@@ -50,7 +50,7 @@ def judge(here: Drawn, basis: Tensor, others: list[Tensor], *, converged: bool =
     measures = gather(here.train, here.test, basis, controls, how, PAPER, here.traits).measures
     overlaps = {seed + 1: overlap(basis, other) for seed, other in enumerate(others)}
     none = Estimate(0.5, 0)
-    chosen = Chosen(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none)
+    chosen = Chosen(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none, True, {})
     row = measures | {"converged": float(converged)}
     return {
         one.name: one.answer for one in verdict(Judged(row, PAPER, [METHODS[name].name for name in CONTROLS], chosen))

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER, Contrast
 from interp.errors import UserError
-from interp.measures import PAPER_METHODS, MethodName, evaluation_schema
+from interp.measures import MethodName, evaluation_schema
 from interp.measures import sweep_schema as declare
 from interp.measures.schema import CORRELATION, SCORE, SHARE, Measure, Schema
 from interp.runs.folder import RunFolder
-from tests.run_folders import NORMS, PAPERS, Question, kept, write_evaluation, write_sweep
+from tests.run_folders import NORMS, PAPER_METHODS, PAPERS, Question, kept, write_evaluation, write_sweep
 from training.evaluation.compare import read
 
 WINES = Question(Contrast("wine", "beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS))

@@ -46,6 +46,7 @@ def test_the_rule_is_that_of_a_loop(rule: Rule, where: list[tuple[int, int, int]
         row = {"layer": layer, "size": size, "seed": seed, rule.share: share, rule.error: error}
         row |= {key: loss for key in rule.then if key not in row}
         row |= {"iia": 1 - share, "tuned_preference": 1 - share}  # the test pairs have no say
+        row |= {"tuned_val_loss": 0.1} if rule == TUNED else {}
         rows.append(row)
     frame = pd.DataFrame(rows)
     assert rule_of(frame) == rule
@@ -57,6 +58,7 @@ def test_where_every_share_is_1_what_was_lost_decides():
     grid = [(layer, size) for layer in (6, 7) for size in (4, 16)]
     frame = pd.DataFrame([
         {"layer": layer, "size": size, "seed": 0, "iia_val": 1.0, "iia_val_se": 0.0, "das_val_loss": 0.01 * layer,
+         "tuned_val_loss": 0.1,
          "tuned_preference_val": 1.0, "tuned_preference_val_se": 0.0, "tuned_retrieval_rise_val": rise}
         for (layer, size), rise in zip(grid, (0.3, 0.2, 0.1, 0.4), strict=True)
     ])  # fmt: skip
@@ -65,14 +67,6 @@ def test_where_every_share_is_1_what_was_lost_decides():
     assert Place.of(best_cell(frozen)) == (6, 4, 0)  # the smallest size, then the lower loss
     frozen.loc[frozen["layer"] == 7, "das_val_loss"] = 0.001
     assert Place.of(best_cell(frozen)) == (7, 4, 0)
-
-
-def test_a_run_that_knows_no_standard_errors_is_chosen_from_by_equals():
-    rows = [{"layer": 6, "size": 16, "seed": 0, "iia_val": 0.9}, {"layer": 7, "size": 4, "seed": 0, "iia_val": 0.9},
-            {"layer": 8, "size": 2, "seed": 0, "iia_val": 0.89}]  # fmt: skip
-    assert Place.of(best_cell(pd.DataFrame(rows))) == (7, 4, 0)
-    # one whose models were fine-tuned before they were measured on val is chosen from as a search
-    assert rule_of(pd.DataFrame([row | {"tuned_val_loss": 0.1} for row in rows])) == FROZEN
 
 
 @pytest.mark.parametrize("tuned", [False, True])

@@ -60,7 +60,7 @@ def test_what_is_missing_is_said(run: Path):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (None, "a new run keeps it"),  # as in older folders
+        (None, "a new run keeps it"),
         ({"cell": {"layer": 7, "size": 4, "seed": 0}}, "a new run keeps it"),  # another cell has been chosen since
         ({"directions": []}, "no direction in Z along which held-out texts differ"),
     ],

@@ -28,14 +28,14 @@ from interp.measures import MEASURED
 from interp.report import __main__ as command
 from interp.report.sweep_run import RATINGS, load_sweep
 from interp.runs.directions import read_directions
-from interp.runs.examples import OLD, read_examples
+from interp.runs.examples import read_examples
 from interp.runs.folder import RunFolder, update_manifest
 from interp.subspaces.rotation import Rotation
 from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
 from tests.oracles.plain_forward import one_line
 from tests.report.browser import chromium, opened
-from tests.run_folders import kept, rewrite
+from tests.run_folders import FIELDS, kept, rewrite
 
 pytestmark = pytest.mark.slow
 
@@ -163,7 +163,7 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
     features = image_features(small, pairs)
     drawn, _ = attributed_pairs(small, features, load_norms("imageability,concreteness"), 5)
     shown, images = [pairs.pairs[i] for i in drawn], features.embeddings[drawn]
-    said = [getattr(pair, OLD[kind]) for kind in ("description", "caption") for pair in shown]
+    said = [getattr(pair, FIELDS[kind]) for kind in ("description", "caption") for pair in shown]
     examples = read_examples(folder)
     assert [one.id for one in examples] == [pair.id for pair in shown]
     for name in folder.names():

@@ -1,4 +1,4 @@
-"""Sweeps as they are read back: of any contrast and methods, and of folders older than a measure, or damaged."""
+"""Sweeps as they are read back: of any contrast and methods, and of folders that lack a measure, or are damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from figures import make
 from interp import measures
 from interp.data.contrast import Contrast
 from interp.errors import UserError
-from interp.measures import PAPER_METHODS, MethodName
+from interp.measures import MethodName
 from interp.measures.schema import SCORE, Measure, Schema
 from interp.report import sweep_run
 from interp.report.heatmaps import heatmaps
@@ -21,7 +21,7 @@ from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
 from interp.runs.files import StoreError
 from tests.oracles.plain_forward import one_line
-from tests.run_folders import Question, reseal, rewrite, write_sweep
+from tests.run_folders import PAPER_METHODS, Question, reseal, rewrite, write_sweep
 
 # Another question, kinds with one initial, a method that no code knows by name, and one control fewer.
 WINES = Question(
@@ -60,7 +60,7 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
 
 
 @pytest.mark.slow
-def test_a_measure_that_is_declared_is_shown_and_older_runs_are_read_as_before(tmp_path: Path, monkeypatch):
+def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_before(tmp_path: Path, monkeypatch):
     """What tables and heatmaps show is what the schema says, and no more than the run has."""
     run = load_sweep(write_sweep(tmp_path / "sweep"))
     before = terminal_table(run.frame, run.schema, run.contrast, run.norms), run._repr_html_()
@@ -99,7 +99,7 @@ def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsy
     ("setting", "value", "message"),
     [
         ("contrast", "ab", '["settings"]["contrast"] is "ab", not a list'),
-        ("contrast", ["one"], "its setting contrast is not two different names"),
+        ("contrast", ["one"], '["settings"]["contrast"] is ["one"], not a list of 2'),
         ("contrast", ["same", "same"], "its setting contrast is not two different names"),
         ("contrast", [["a"], ["a"]], '["settings"]["contrast"][0] is ["a"], not a text'),
         ("methods", "das", '["settings"]["methods"] is "das", not a list'),
@@ -170,7 +170,7 @@ def test_norms_that_are_none_are_one_line(value: Any, tmp_path: Path):
     (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {"nonsense": "made up"}}))
     with pytest.raises(StoreError, match='has the measure "n_nonsense"'):
         load_sweep(path)
-    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": None}))
+    (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {}}))
     assert load_sweep(path).norms == []
 
 

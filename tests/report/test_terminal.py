@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from interp.cli import WIDTH, cut, folded, wrapped
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.data.pairs import Pair, without_intervals
-from interp.measures import PAPER_METHODS, MethodName
+from interp.measures import MethodName
 from interp.report import write_report
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
-from tests.run_folders import NORMS, Question, write_sweep
+from tests.run_folders import NORMS, PAPER_METHODS, Question, write_sweep
 from training.evaluation.measures import Number
 from training.evaluation.measures import terminal_table as evaluation_table
 from training.evaluation.rendering import Entry, ResultTable, terminal

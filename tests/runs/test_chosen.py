@@ -27,7 +27,7 @@ def test_what_is_kept_is_read(tmp_path: Path):
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
     folder = a_run(tmp_path)
-    keep_chosen(folder, Chosen(CHOSEN.place, {1: math.nan}, 0.0, Estimate(math.nan, 0), CHOSEN.untrained))
+    keep_chosen(folder, Chosen(CHOSEN.place, {1: math.nan}, 0.0, Estimate(math.nan, 0), CHOSEN.untrained, True, {}))
     found = read_chosen(folder)
     assert found is not None
     assert math.isnan(found.overlaps[1])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -44,7 +45,10 @@ def test_what_is_kept_is_read(tmp_path: Path):
     assert read_directions(folder) is None
     assert pairs_at_ends(LEADING) == ["star", "moon"]
     keep_directions(folder, PLACE, LEADING[:1], PAIRS)
-    shown = {name: Example(name, f"a {name}", f"the {name}", f"{i}.jpg") for i, name in enumerate(("star", "moon"))}
+    sums = [hashlib.sha256((tmp_path / PICTURES / f"{i}.jpg").read_bytes()).hexdigest() for i in range(2)]
+    shown = {
+        name: Example(name, f"a {name}", f"the {name}", f"{i}.jpg", sums[i]) for i, name in enumerate(("star", "moon"))
+    }
     assert read_directions(folder) == Directions(PLACE, LEADING[:1], shown)
     for name, colour in (("star", 0), ("moon", 2)):
         with Image.open(picture_path(folder, shown[name], PICTURES)) as picture:

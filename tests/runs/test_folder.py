@@ -12,7 +12,9 @@ from typing_extensions import TypedDict
 
 from interp.runs.content import Real, to_json
 from interp.runs.files import StoreError
-from interp.runs.folder import SEALED, RunFolder, open_run
+from interp.runs.folder import RunFolder, open_run, update_manifest
+from interp.runs.versions import VERSIONS
+from tests.run_folders import make_other_version, versioned
 
 
 class Cell(TypedDict):
@@ -20,9 +22,12 @@ class Cell(TypedDict):
     n: Real
 
 
+KIND = versioned("sweep")
+
+
 def start(path: Path, settings: dict[str, object], **facts: object) -> RunFolder:
-    """What `open_run` does, without staying at work there."""
-    with open_run(path, settings, **facts) as folder:
+    """Do what `open_run` does, without staying at work there."""
+    with open_run(path, KIND | settings, **facts) as folder:
         return folder
 
 
@@ -34,7 +39,7 @@ def test_a_run_is_started_and_resumed(tmp_path: Path):
     path = tmp_path / "runs" / "one"
     folder = start(path, {"seed": 1, "sizes": (2, 4)}, arguments={"x": 1})
     manifest = folder.manifest()
-    assert manifest["settings"] == {"seed": 1, "sizes": [2, 4]}
+    assert manifest["settings"] == {**KIND, "seed": 1, "sizes": [2, 4]}
     assert manifest["versions"]["torch"]
     assert manifest["resumed"] == []
     again = start(path, {"seed": 1, "sizes": (2, 4)}, arguments={"x": 2})
@@ -67,9 +72,9 @@ def test_whoever_comes_second_writes_nothing(tmp_path: Path):
     """Another process, with other settings or the same, while the first one is at work."""
     code = (
         "import sys; from pathlib import Path; from interp.runs.folder import open_run\n"
-        "with open_run(Path(sys.argv[1]), {'steps': int(sys.argv[2])}, note=sys.argv[2]): pass"
+        f"with open_run(Path(sys.argv[1]), {KIND} | {{'steps': int(sys.argv[2])}}, note=sys.argv[2]): pass"
     )
-    with open_run(tmp_path / "r", {"steps": 10}, note="first"):
+    with open_run(tmp_path / "r", KIND | {"steps": 10}, note="first"):
         before = contents(tmp_path)
         for steps in ("10", "20"):
             done = subprocess.run(
@@ -127,7 +132,7 @@ def test_links_within_a_run_folder_and_to_it_are_followed(tmp_path: Path):
     (tmp_path / "link").symlink_to(folder.path)
     again = start(tmp_path / "link", {})
     assert again.names() == ["a", "b"]
-    assert again.manifest()["settings"] == {}
+    assert again.manifest()["settings"] == KIND
 
 
 def test_a_pipe_does_not_wait_for_a_writer(tmp_path: Path):
@@ -181,18 +186,42 @@ def test_a_file_that_was_changed_or_is_of_another_run_is_refused(tmp_path: Path)
     assert folder.read("a", Cell) == {"x": 0.5, "n": 1}
 
 
-def test_runs_that_are_older_than_checksums_are_read_without_and_newer_ones_are_not(tmp_path: Path):
-    for version, readable in ((SEALED - 1, True), (SEALED, False)):
-        folder = start(tmp_path / str(version), {"version": version})
-        folder.write("a", {"x": 0.5, "n": 1})
-        content = json.loads(folder.cell_path("a").read_text())
-        del content["checksum"]
-        folder.cell_path("a").write_text(json.dumps(content))
-        if readable:
-            assert folder.read("a", Cell) == {"x": 0.5, "n": 1}
-        else:
-            with pytest.raises(StoreError, match="has no checksum"):
-                folder.read("a", Cell)
+def test_a_file_without_a_checksum_is_refused(tmp_path: Path):
+    folder = start(tmp_path / "r", {})
+    folder.write("a", {"x": 0.5, "n": 1})
+    content = json.loads(folder.cell_path("a").read_text())
+    del content["checksum"]
+    folder.cell_path("a").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match="its checksum does not fit"):
+        folder.read("a", Cell)
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_a_run_of_another_version_is_refused_in_one_line_that_says_what_to_do(kind: str, tmp_path: Path):
+    own = start(tmp_path / "own", versioned(kind))
+    assert own.settings == versioned(kind)
+    other = start(tmp_path / "other", versioned(kind))
+    version = make_other_version(other.path)
+    before = contents(other.path)
+    readers = [
+        lambda: RunFolder(other.path).settings,
+        lambda: update_manifest(RunFolder(other.path), note="x"),
+        lambda: start(other.path, versioned(kind)),
+    ]
+    for reader in readers:
+        with pytest.raises(StoreError) as caught:
+            reader()
+        assert f"'{kind}' of version {version}, and only version {VERSIONS[kind]} is read" in str(caught.value)
+        assert str(caught.value).endswith("; run its command again with another folder")
+        assert "\n" not in str(caught.value)
+    assert contents(other.path) == before
+
+
+@pytest.mark.parametrize("settings", [{}, {"kind": "sweep"}, {"version": 7}, {"kind": "sweep", "version": "7"}])
+def test_a_run_that_does_not_say_its_kind_and_version_is_one_line(settings: dict[str, object], tmp_path: Path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"settings": settings}))
+    with pytest.raises(StoreError, match=r'manifest.json" \["settings"\].* is '):
+        RunFolder(tmp_path).manifest()
 
 
 def test_json_is_exact():

@@ -16,22 +16,16 @@ from hypothesis import strategies as st
 
 from interp import cli
 from interp.runs.replay import LOADED, NOT_TAKEN, Again
-from interp.sweep.config import VERSION, SweepConfig
+from interp.runs.versions import VERSIONS
+from interp.sweep.config import SweepConfig
 from interp.sweep.config import preset as sweep_preset
 from tests.oracles.plain_forward import one_line
-from training.config import (
-    EVALUATION_VERSION,
-    TUNING_VERSION,
-    EvaluateConfig,
-    FinetuneConfig,
-    evaluation_preset,
-    preset,
-)
+from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 
 AGAIN: dict[type, Again[Any]] = {
-    SweepConfig: Again("sweep", VERSION, sweep_preset),
-    FinetuneConfig: Again("finetune", TUNING_VERSION, preset),
-    EvaluateConfig: Again("evaluation", EVALUATION_VERSION, evaluation_preset),
+    SweepConfig: Again("sweep", sweep_preset),
+    FinetuneConfig: Again("finetune", preset),
+    EvaluateConfig: Again("evaluation", evaluation_preset),
 }
 # Options that neither name anything to be loaded nor say where and how the work is done. A new one must be looked at.
 HARMLESS = {
@@ -58,7 +52,7 @@ def manifest(folder: Path, config: Any, **changed: Any) -> str:
     arguments = {**dataclasses.asdict(config), **changed}
     folder.mkdir(exist_ok=True, parents=True)
     path = folder / "manifest.json"
-    content = {"settings": {"kind": again.kind, "version": again.version}, "arguments": arguments}
+    content = {"settings": {"kind": again.kind, "version": VERSIONS[again.kind]}, "arguments": arguments}
     path.write_text(json.dumps(content, ensure_ascii=False, default=str))
     return str(path)
 
@@ -214,12 +208,12 @@ def argument(**values: Any) -> Callable[[Path], None]:
             changed(lambda content: content["settings"].update(kind="sweep")),
             "is a run of the kind 'sweep', and this command",
         ),
-        (changed(lambda content: content["settings"].pop("kind")), "is a run of the kind 'None'"),
+        (changed(lambda content: content["settings"].pop("kind")), 'not a mapping with "kind"; bring back the file'),
         (
             changed(lambda content: content["settings"].update(version=3)),
-            "is of version 3, whose numbers are others than",
+            "is a run of the kind 'finetune' of version 3, and only version 5 is read; run its command again",
         ),
-        (changed(lambda content: content["settings"].pop("version")), "is of version 1, whose"),
+        (changed(lambda content: content["settings"].pop("version")), 'not a mapping with "version"; bring back'),
         (changed(lambda content: content["settings"].update(version="4")), 'is "4", not a whole number; bring back'),
         (argument(frobnicate=1), "has the argument 'frobnicate', which is no option; bring back the file"),
         (argument(size="64"), '["arguments"]["size"] is "64", not a whole number; bring back the file'),

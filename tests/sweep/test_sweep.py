@@ -37,7 +37,7 @@ from interp.report.sweep_run import load_sweep
 from interp.runs.cells import read_cell
 from interp.runs.content import sealed
 from interp.runs.directions import read_directions
-from interp.runs.examples import OLD, read_examples
+from interp.runs.examples import read_examples
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -48,6 +48,7 @@ from interp.sweep import __main__ as sweep
 from interp.sweep.config import SweepConfig, preset
 from interp.sweep.executors.local import _tasks
 from tests.oracles.plain_forward import one_line
+from tests.run_folders import FIELDS
 from training.ablation import _tuning
 
 pytestmark = pytest.mark.slow
@@ -490,7 +491,9 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert (rotation.site, rotation.size) == (Site("text", 4), 2)
     test = load_pairs("toy", limit=60).split("test")
     images = image_features(clip, test).embeddings
-    both = [embed_texts(clip, [getattr(pair, OLD[kind]) for pair in test.pairs]) for kind in ("description", "caption")]
+    both = [
+        embed_texts(clip, [getattr(pair, FIELDS[kind]) for pair in test.pairs]) for kind in ("description", "caption")
+    ]
     better = (images * both[0]).sum(-1) > (images * both[1]).sum(-1)
     assert row["tuned_preference"] == pytest.approx(float(better.float().mean()))
     assert clip.fingerprint != load_clip(model).fingerprint
@@ -556,7 +559,7 @@ def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
     for text in cell["examples"]:
         pair, swap = drawn[text["pair"]], text["swap"]
         source = test.pairs[swap["source_pair"]]
-        own, other = (getattr(one, OLD[kind]) for one, kind in (
+        own, other = (getattr(one, FIELDS[kind]) for one, kind in (
             (test.pairs[pair], text["kind"]), (source, PAPER.other(text["kind"])),
         ))  # fmt: skip
         base, given = (clean_texts(clip, [said], [4]) for said in (own, other))

@@ -21,10 +21,9 @@ from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
 from interp.clip.toy_model import load_tokenizer
 from interp.data.contrast import Contrast
-from interp.runs.folder import SEALED
 from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import one_line, random_clip, random_texts
-from tests.run_folders import reseal
+from tests.run_folders import make_other_version
 from training.card import model_card
 from training.evaluate import main as evaluate
 from training.evaluation.evaluated_model import EvaluatedModel
@@ -148,19 +147,15 @@ def test_the_card_of_a_run_that_was_evaluated_with_other_kinds(run: Path, tmp_pa
     assert "| concadia | test | mean Alt score |" in card
 
 
-def test_the_card_of_a_run_that_an_earlier_version_evaluated(run: Path, tmp_path: Path):
+def test_a_run_whose_evaluation_is_of_another_version_is_not_exported(run: Path, tmp_path: Path, capsys):
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluation"))
     assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none"]) == 0
-    manifest = json.loads((copy / "evaluation" / "manifest.json").read_text())
-    manifest["settings"]["version"] = SEALED - 1
-    (copy / "evaluation" / "manifest.json").write_text(json.dumps(manifest))
-    reseal(copy / "evaluation")
-    assert export([str(copy), "--out", str(tmp_path / "out")]) == 0
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert "not evaluated" not in card
-    assert "It was evaluated on held-out data by an earlier version, whose numbers differ and have no intervals" in card
-    assert "remove `RUN/evaluation`, and make it again with `python -m training.evaluate --model RUN`" in card
+    make_other_version(copy / "evaluation")
+    capsys.readouterr()
+    assert export([str(copy), "--out", str(tmp_path / "out")]) == 2
+    assert "of version 6, and only version 7 is read" in one_line(capsys)
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from interp.data.blv import QUESTIONS
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
-from interp.data.errors import DataError
-from interp.data.tables import read_table
 from interp.errors import UserError
 from interp.runs.files import StoreError, check_tree
-from interp.runs.folder import SEALED, RunFolder
+from interp.runs.folder import RunFolder
 from interp.stats import Estimate, mean_correlation
 from training.config import TASKS
 from training.evaluation.grouping import groups_of
@@ -35,26 +33,24 @@ class Evaluation:
 
     Attributes:
         about: name, label, base, group (what seeds have in common) and seed.
-        numbers: the measures, with intervals; none of an earlier version.
+        numbers: the measures, with intervals.
         values: of each measure.
         settings: task -> what its numbers depend on, besides the model.
         words: route -> word type -> mean attribution; empty where norms were not evaluated.
         ratings: norm -> word type -> rating.
         shown: of the pairs that the folder keeps as examples: id, and score of the positive and the negative text.
         contrast: what the two kinds of text are called.
-        version: of the folder.
     """
 
     about: dict[str, Any]
     values: dict[Key, float]
     folder: RunFolder
-    settings: Mapping[str, TaskSettings] = field(default_factory=dict)
-    words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    ratings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    shown: Sequence[ScoresOfPair] = ()
-    contrast: Contrast = PAPER
-    version: int = 1
-    numbers: Sequence[Number] = ()
+    settings: Mapping[str, TaskSettings]
+    words: Mapping[str, Mapping[str, float]]
+    ratings: Mapping[str, Mapping[str, float]]
+    shown: Sequence[ScoresOfPair]
+    contrast: Contrast
+    numbers: Sequence[Number]
 
     @property
     def given(self) -> bool:
@@ -74,41 +70,25 @@ def read(path: Path) -> Evaluation:
     check_tree(path)  # whoever made the run names what is inside of it
     inside = RunFolder(path / "evaluation")
     folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
-    if folder.settings.get("kind") != "evaluation":
+    if folder.settings["kind"] != "evaluation":
         raise StoreError(f"'{path}' has not been evaluated; run: python -m training.evaluate --model {path}")
     manifest = folder.manifest_as(EvaluationManifest)
     cells = {task: cell for task in TASKS if (cell := folder.read(task, TaskFile)) is not None}
-    version = folder.settings.get("version", 1)
-    if version >= SEALED and not set(manifest.get("tasks", ["any"])) <= set(cells):
+    tasks = manifest.get("tasks")
+    if tasks is None or not set(tasks) <= set(cells):
         raise StoreError(f"the evaluation in '{folder.path}' lacks tasks that its tables hold; evaluate again")
-    rows = [row for task in manifest.get("tasks", []) for row in cells[task].get("rows", [])]
-    values = {(row["task"], row["of"], row["measure"]): row["value"] for row in rows}
-    settings = {task: cell.get("settings", {}) for task, cell in cells.items()}
-    details = {task: cell.get("details", {}) for task, cell in cells.items()}
+    numbers = [Number(**row) for task in tasks for row in cells[task]["rows"]]
+    values = {(number.task, number.of, number.measure): number.value for number in numbers}
+    settings = {task: cell["settings"] for task, cell in cells.items()}
+    details = {task: cell["details"] for task, cell in cells.items()}
     norms = details.get("norms", {})
-    held = [settings[task] for task in manifest.get("tasks", cells)]  # others may be of another contrast
+    held = [settings[task] for task in tasks]  # others may be of another contrast
     kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
+    examples = details.get("concadia", {}).get("examples", [])
+    words, ratings = norms.get("words", {}), norms.get("ratings", {})
     return Evaluation(
-        {**manifest["about"]}, values if version >= SEALED else _of_table(folder), folder, settings,
-        norms.get("words", {}), norms.get("ratings", {}),
-        details.get("concadia", {}).get("examples", []), Contrast(*kinds), version,
-        [Number(**row) for row in rows] if version >= SEALED else (),
-    )  # fmt: skip
-
-
-def _of_table(folder: RunFolder) -> dict[Key, float]:
-    """The numbers of an earlier version, which did not keep which tasks they are of."""
-    try:
-        table = read_table(folder.path / "results.csv")
-        table.require("task", "of", "measure", "value")
-        return {
-            (row["task"], row["of"], row["measure"]): row.number_in("value") if row["value"] else math.nan
-            for row in table.rows
-        }
-    except DataError as error:
-        raise StoreError(
-            f"the evaluation in '{folder.path}' is unfinished or damaged ({error}); run it again"
-        ) from error
+        {**manifest["about"]}, values, folder, settings, words, ratings, examples, Contrast(*kinds), numbers
+    )
 
 
 def compare(paths: Sequence[Path], out: Path | None) -> str:
@@ -143,12 +123,6 @@ def check_alike(found: Sequence[Evaluation]) -> None:
     bases = {one.about["base"] for one in found if not one.given}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
-    if len({one.version for one in found}) > 1:
-        old = min(found, key=lambda one: one.version)
-        raise UserError(
-            f"'{old.about['name']}' was evaluated by an earlier version, whose numbers differ; "
-            "evaluate it again in another folder"
-        )
     for task in TASKS:
         those = [one for one in found if task in one.settings]
         rotated = [one for one in those if one.settings[task].get("rotation") is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from interp.data.pairs import digest
 from interp.measures import ALIGNED
 from interp.runs.folder import RunFolder
+from interp.runs.weights import is_run
 from training.evaluation.records import NamedModels, TuningManifest
 
 LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}
@@ -34,11 +34,6 @@ class EvaluatedModel:
         """Whether the model was fine-tuned by this package, and left a manifest."""
         return bool(self.settings)
 
-    @property
-    def base_name(self) -> str | None:
-        """The model that was fine-tuned, None for a base."""
-        return self.arguments.get("model")
-
     def about(self, fingerprint: str) -> dict[str, Any]:
         """What tables that compare need to know.
 
@@ -61,17 +56,14 @@ def evaluated_model(name: str) -> EvaluatedModel:
     """Look at what a model's name stands for.
 
     Raises:
-        StoreError: a manifest is damaged.
+        StoreError: a run's manifest is damaged, or of another version.
     """
-    folder = RunFolder(Path(name))
-    there = name != "toy" and os.path.isfile(folder.manifest_path)  # unlike Path.is_file, never raises
-    if not there or folder.settings.get("kind") != "finetune":
+    if name == "toy" or not is_run(Path(name)):
         return EvaluatedModel(name, {}, {})
-    return tuned_model(folder, name)
+    return tuned_model(RunFolder(Path(name)), name)
 
 
 def tuned_model(folder: RunFolder, name: str) -> EvaluatedModel:
-    """A fine-tuned run; raises `StoreError` if its manifest is damaged."""
+    """Read a fine-tuned run; raises `StoreError` if its manifest is damaged, or of another version."""
     manifest = folder.manifest_as(TuningManifest)
-    named = manifest.get("named")
-    return EvaluatedModel(name, {**manifest["arguments"]}, {**manifest["settings"]}, named)
+    return EvaluatedModel(name, {**manifest["arguments"]}, {**manifest["settings"]}, manifest["named"])

@@ -88,19 +88,19 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
             name: cell for name in TASKS
             if (cell := _read(folder, name)) is not None and (name in own or _agrees(cell, asked_for))
         }  # fmt: skip
-        every = [row for cell in cells.values() for row in cell.get("rows", [])]
+        every = [row for cell in cells.values() for row in cell["rows"]]
         write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")
         write_atomic(plan.out / "results.json", to_json(every))
         update_manifest(folder, finished=now(), tasks=list(cells))
     asked = [cells[job.name] for job in plan.jobs]
-    measures = [Number(**row) for cell in asked for row in cell.get("rows", [])]
-    return measures, [*plan.notes, *(note for cell in asked for note in cell.get("notes", []))]
+    measures = [Number(**row) for cell in asked for row in cell["rows"]]
+    return measures, [*plan.notes, *(note for cell in asked for note in cell["notes"])]
 
 
 def _is_done(folder: RunFolder, job: Job) -> bool:
     """Whether a task was done as it is asked for now."""
     cell = _read(folder, job.name)
-    return cell is not None and cell.get("settings") == json.loads(to_json(job.settings))
+    return cell is not None and cell["settings"] == json.loads(to_json(job.settings))
 
 
 def _read(folder: RunFolder, name: str) -> TaskFile | None:
@@ -114,4 +114,4 @@ def _read(folder: RunFolder, name: str) -> TaskFile | None:
 
 def _agrees(cell: TaskFile, known: Mapping[str, Any]) -> bool:
     """Whether an earlier task was evaluated on the same things as those of this plan."""
-    return all(known.get(key, value) == value for key, value in cell.get("settings", {}).items())
+    return all(known.get(key, value) == value for key, value in cell["settings"].items())

@@ -31,9 +31,10 @@ from interp.data.pairs import SPLITS, DataError, PairSet, digest, without_interv
 from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
+from interp.runs.versions import VERSIONS
 from interp.subspaces.pairs import Sources
 from interp.subspaces.rotation import Rotation
-from training.config import EVALUATION_VERSION, EvaluateConfig
+from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.abilities import ACCURACY, ability_tests
 from training.evaluation.aligned import SETS, Aligned
@@ -149,7 +150,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         contrast = pairs.contrast
     if rated is not None:
         jobs["blv"] = _blv(config, clip, rated, who)
-    settings = {"kind": "evaluation", "version": EVALUATION_VERSION, "model": clip.fingerprint}
+    settings = {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": clip.fingerprint}
     ordered = tuple(jobs[task] for task in tasks)
     return Plan(out, settings, who.about(clip.fingerprint), ordered, tuple(notes), contrast, shown, certified)
 
@@ -269,9 +270,9 @@ def _rotation(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Rotati
 
 
 def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
-    """The base of a run and the tokenizer that was named for it; a run of an earlier version has them as typed."""
+    """Return the base of a run and the tokenizer that was named for it; None for what there is not."""
     if who.named is None:
-        return who.base_name, who.arguments.get("tokenizer")
+        return None, None
     base, tokenizer = who.named["base"], who.named["tokenizer"]
     folder = Path(who.name)
     return name_in(folder, base), None if tokenizer is None else name_in(folder, tokenizer)

@@ -14,7 +14,8 @@ from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import DataError, digest, without_equal_texts, without_intervals
 from interp.data.scores import read_pair_scores, read_text_scores
 from interp.runs.folder import check_folder
-from training.config import EVALUATION_VERSION, EvaluateConfig
+from interp.runs.versions import VERSIONS
+from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.jobs import Job, Plan, TaskResult
 from training.evaluation.preferences import given_preferences, preferences
@@ -68,7 +69,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             notes, contrast = (*pairs.notes, *few), pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}
     return Plan(
-        out, {"kind": "evaluation", "version": EVALUATION_VERSION, "model": key}, about, (job,), notes, contrast
+        out, {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": key}, about, (job,), notes, contrast
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from interp.runs.content import Real, Whole
-from interp.runs.examples import renamed
 
 
 class Row(TypedDict):
@@ -32,15 +31,15 @@ class ScoresOfPair(TypedDict):
 
 
 class Details(TypedDict, total=False):
-    """What a task keeps besides its numbers: scores of examples, word attributions by route, ratings by norm."""
+    """Scores of examples, word attributions by route and ratings by norm, which some tasks keep besides numbers."""
 
-    examples: list[Annotated[ScoresOfPair, BeforeValidator(renamed)]]
+    examples: list[ScoresOfPair]
     words: dict[str, dict[str, Real]]
     ratings: dict[str, dict[str, Real]]
 
 
 class TaskSettings(TypedDict, total=False):
-    """What the numbers of a task depend on."""
+    """Settings that the numbers of a task depend on; a task on rated texts has no contrast."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -48,12 +47,12 @@ class TaskSettings(TypedDict, total=False):
 
 
 class TaskFile(TypedDict):
-    """A task."""
+    """File of a task."""
 
-    settings: NotRequired[TaskSettings]
-    rows: NotRequired[list[Row]]
-    notes: NotRequired[list[str]]
-    details: NotRequired[Details]
+    settings: TaskSettings
+    rows: list[Row]
+    notes: list[str]
+    details: Details
 
 
 class About(TypedDict):
@@ -69,7 +68,11 @@ class About(TypedDict):
 
 
 class TuningSettings(TypedDict):
-    """What a fine-tuned run was made with; more in the manifest."""
+    """Settings of a fine-tuning that its card and its evaluation state; the manifest has more.
+
+    Attributes:
+        calibration_weight: absent where the objective has no such terms.
+    """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -81,40 +84,48 @@ class TuningSettings(TypedDict):
     layer: Whole
     size: Whole
     sources: Literal["random", "paired"]
-    contrast: NotRequired[tuple[str, str]]
+    contrast: tuple[str, str]
+    tower: str
+    lr: Real
+    rotation_lr: Real
+    batch_size: Whole
+    epochs: Whole
+    lora_rank: Whole
+    lora_targets: str
+    joint_weight: Real
+    calibration_weight: NotRequired[Real]
 
 
 class TuningArguments(TypedDict):
-    """The options of a fine-tuning that its evaluation takes over."""
+    """Options of a fine-tuning that its evaluation takes over."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     model: str
     data: str
-    tokenizer: NotRequired[str | None]
-    kinds: NotRequired[str | None]
-    split: NotRequired[str | None]
-    limit: NotRequired[Whole | None]
+    kinds: str | None
+    split: str | None
+    limit: Whole | None
 
 
 class NamedModels(TypedDict):
-    """What a fine-tuning was made from, as its folder knows it (`interp.clip.trust.name_for`)."""
+    """Names of the base and the tokenizer of a fine-tuning, as its folder knows them (`interp.clip.trust.name_for`)."""
 
     base: str
     tokenizer: str | None
 
 
 class TuningManifest(TypedDict):
-    """What the manifest of a fine-tuning says."""
+    """Manifest of a fine-tuning; one that is unfinished has no result."""
 
     settings: TuningSettings
     arguments: TuningArguments
-    named: NotRequired[NamedModels]
+    named: NamedModels
     result: NotRequired[dict[str, Real]]
 
 
 class EvaluationManifest(TypedDict):
-    """What the manifest of an evaluation says; `tasks` are those that its tables hold."""
+    """Manifest of an evaluation; one that is unfinished has no `tasks`, which are those that its tables hold."""
 
     about: About
     tasks: NotRequired[list[str]]

@@ -13,20 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def argument_of(sweep: SweepRun, name: str) -> str:
-    """What the command was given, as text; a question mark if that is not known."""
-    return str((sweep.manifest.get("arguments") or {}).get(name, "?"))
-
-
 def whose(sweep: SweepRun) -> str:
     """The owner of the text that Z was taken from: the same image or another one."""
-    return "its own" if sweep.manifest["settings"].get("sources") == "paired" else "another image's"
+    return "its own" if sweep.manifest["settings"]["sources"] == "paired" else "another image's"
 
 
 def place(row: pd.Series) -> str:
     """Where a cell stands in the grid."""
     layer, size = int(row["layer"]), int(row["size"])
-    found = int(row.get("directions", size))
+    found = int(row["directions"])
     kept = "" if found == size else f" (of which {found} {'was' if found == 1 else 'were'} found to be needed)"
     return f"layer {layer} (block {layer - 1} as the authors count), size {size}{kept}, seed {int(row['seed'])}"
 

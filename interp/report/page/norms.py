@@ -12,7 +12,7 @@ from interp.measures import MEASURED, RELATIONS
 from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
 from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
 from interp.report.page.naming import count, place
-from interp.report.sweep_run import Lacking, SweepRun
+from interp.report.sweep_run import NoRatings, SweepRun
 from interp.report.tables import is_tuned
 from interp.runs.place import Place
 from interp.stats.reliability import LEAST_TYPES
@@ -28,7 +28,7 @@ HEADINGS = {
 
 @dataclass(frozen=True)
 class Related:
-    """Number with its interval, as text; an empty interval is not defined or not known."""
+    """Number with its interval, as text; an empty interval is not defined."""
 
     value: str
     ends: str
@@ -62,10 +62,10 @@ class Norms:
     Attributes:
         headings: of numbers with intervals.
         models: name of each model, and a row for each norm and route.
-        repeated: number of rated types in two articles by norm, as text; None where it is not known.
+        repeated: number of rated types in two articles by norm, as text.
         least: number of these types below which nothing is disattenuated.
-        together: types that all norms rate, which β is of; None where it is not shown.
-        said: number of significant correlations over the grid, as a sentence; empty if it is not known.
+        together: types that all norms rate, which β is of; None where there are fewer than two norms.
+        said: number of significant correlations over the grid, as a sentence; empty without ratings.
         level: below which a p is significant.
         draws: of random signs.
     """
@@ -73,7 +73,7 @@ class Norms:
     place: str
     headings: Sequence[str]
     models: Sequence[tuple[str, Sequence[Row]]]
-    repeated: str | None
+    repeated: str
     least: int
     together: str | None
     said: str
@@ -82,9 +82,8 @@ class Norms:
 
 
 def norms(sweep: SweepRun) -> Norms:
-    """Collect the statistics of the chosen cell; those that an older run lacks are left out."""
-    known = [one.key for one in sweep.schema]
-    stems = [stem for stem in RELATIONS if any(key.startswith(f"{stem}_") for key in known)]
+    """Collect the statistics of the chosen cell."""
+    stems = [stem for stem in RELATIONS if stem != "beta" or len(sweep.norms) > 1]
     try:
         tests = sweep.norm_tests
         found = {
@@ -92,7 +91,7 @@ def norms(sweep: SweepRun) -> Norms:
             for one in tests.to_dict("records")
             if Place.of(one) == Place.of(sweep.best)
         }
-    except Lacking:  # of a run that kept no ratings
+    except NoRatings:
         found, tests = {}, None
     models = []
     for model, within in MODELS.items():
@@ -105,9 +104,9 @@ def norms(sweep: SweepRun) -> Norms:
             ]
             models.append((model, rows))
     headings, together = [HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
-    repeated = [f"{count(sweep.best[key])} ({norm})" for norm in sweep.norms if (key := f"n_repeated_{norm}") in known]
+    repeated = [f"{count(sweep.best[f'n_repeated_{norm}'])} ({norm})" for norm in sweep.norms]
     return Norms(
-        place(sweep.best).capitalize(), headings, models, ", ".join(repeated) or None, LEAST_TYPES,
+        place(sweep.best).capitalize(), headings, models, ", ".join(repeated), LEAST_TYPES,
         None if together is None else count(together), "" if tests is None else said(tests), LEVEL, DRAWS,
     )  # fmt: skip
 
@@ -115,14 +114,14 @@ def norms(sweep: SweepRun) -> Norms:
 def _row(sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: float) -> Row:
     best = sweep.best
     keys = [f"{prefix}{stem}_{norm}_{route}" for stem in stems]
-    related = [Related(CORRELATION.text(best.get(key, np.nan)), _interval(best, key)) for key in keys]
-    covered = SHARE.text(best.get(f"{prefix}attribution_coverage_{norm}_{route}", np.nan))
-    reliability = SIGNED_SHARE.text(best.get(f"{prefix}reliability_{norm}_{route}", np.nan))
+    related = [Related(CORRELATION.text(best[key]), _interval(best, key)) for key in keys]
+    covered = SHARE.text(best[f"{prefix}attribution_coverage_{norm}_{route}"])
+    reliability = SIGNED_SHARE.text(best[f"{prefix}reliability_{norm}_{route}"])
     return Row(norm, route, count(best[f"n_{norm}"]), covered, reliability, related, _p(adjusted))
 
 
 def _interval(best: pd.Series, key: str) -> str:
-    low, high = (best.get(f"{key}_{end}", np.nan) for end in ("low", "high"))
+    low, high = best[f"{key}_low"], best[f"{key}_high"]
     return "" if np.isnan(low) else f"[{CORRELATION.text(low)} {CORRELATION.text(high)}]"
 
 

@@ -10,7 +10,7 @@ from interp.report.page.directions import directions
 from interp.report.page.evidence import evidence
 from interp.report.page.judging import judging
 from interp.report.page.maps import heatmaps
-from interp.report.page.naming import argument_of, count, percent, place, whose
+from interp.report.page.naming import count, percent, place, whose
 from interp.report.page.norms import norms
 from interp.report.page.rendering import render
 from interp.report.page.tables import cells, tuned_cells, words
@@ -34,7 +34,7 @@ def page(sweep: SweepRun) -> str:
         StoreError: a file of the run folder holds something else than belongs there.
     """
     values = {
-        "title": f"Sweep of {argument_of(sweep, 'model')} on {argument_of(sweep, 'data')}",
+        "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",
         "sections": SECTIONS,
         "summary": _summary(sweep),
         "warnings": _warnings(sweep),
@@ -89,21 +89,21 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
 
 def _warnings(sweep: SweepRun) -> list[str]:
     contrast = sweep.contrast
-    said = [*(sweep.manifest.get("notes") or [])]
+    said = [*sweep.manifest["notes"]]
     said += filter(None, (sweep.manifest.get("truncated"), sweep.manifest.get("wordless")))
     if sweep.strays:
         said.append(f"Files that are of no cell lie among the cells, and are not read: {', '.join(sweep.strays[:8])}")
     there = set(sweep.folder.names())
-    if missing := [name for name in (sweep.manifest.get("cells") or []) if name not in there]:
+    if missing := [name for name in sweep.manifest["cells"] if name not in there]:
         more = " and more" if len(missing) > 8 else ""
         lack = f"{plural(len(missing), 'cell')} that the last command asked for {'is' if len(missing) == 1 else 'are'}"
         said.append(f"{lack} not there: {', '.join(missing[:8])}{more}; the command below goes on with them")
     if lack := unconverged(sweep.frame):
-        said.append(f"{lack} (--n-steps, {argument_of(sweep, 'n_steps')} here)")
+        said.append(f"{lack} (--n-steps, {sweep.manifest['arguments']['n_steps']} here)")
     if lack := unsettled(sweep.frame):
         said.append(lack)
     if not sweep.examples:
-        said.append("The run folder holds no example texts: it was made before they were kept")
+        said.append("The run folder holds no example texts (examples.json)")
     if (sweep.frame[f"iia_{contrast.short('up')}"] >= 0.99).all():
         said.append(
             f"Every cell reaches an IIA of 99 % from {contrast.negative} to {contrast.positive}, so IIA does not tell "
@@ -114,21 +114,21 @@ def _warnings(sweep: SweepRun) -> list[str]:
 
 
 def _run(sweep: SweepRun) -> dict[str, Any]:
-    manifest, settings = sweep.manifest, sweep.manifest["settings"]
-    versions = ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items() if version)
-    norms = "; ".join(f"{name}: {source}" for name, source in (manifest.get("norm_sources") or {}).items())
-    machine, resumed = manifest.get("machine") or {}, manifest.get("resumed") or []
+    manifest, settings, arguments = sweep.manifest, sweep.manifest["settings"], sweep.manifest["arguments"]
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items() if version)
+    norms = "; ".join(f"{name}: {source}" for name, source in manifest["norm_sources"].items())
+    machine, resumed = manifest["machine"], manifest["resumed"]
     facts = {
-        "started": manifest.get("started"), "finished": manifest.get("finished"), "seconds": manifest.get("seconds"),
-        "pairs": settings.get("pairs"), "model": f"{argument_of(sweep, 'model')}, fingerprint {settings.get('model')}",
-        "data": f"{argument_of(sweep, 'data')}, fingerprint {settings.get('data')}", "norms": norms,
-        "code": manifest.get("git"), "versions": f"Python {manifest.get('python')}, {versions}",
-        "machine": f"{machine.get('system')}, {machine.get('cpus')} cores, device {settings.get('device')}",
+        "started": manifest["started"], "finished": manifest.get("finished"), "seconds": manifest.get("seconds"),
+        "pairs": settings["pairs"], "model": f"{arguments['model']}, fingerprint {settings['model']}",
+        "data": f"{arguments['data']}, fingerprint {settings['data']}", "norms": norms,
+        "code": manifest["git"], "versions": f"Python {manifest['python']}, {versions}",
+        "machine": f"{machine['system']}, {machine['cpus']} cores, device {settings['device']}",
         "resumed": f"{len(resumed)} times" if resumed else None,
     }  # fmt: skip
-    chosen = {name: value for name, value in (manifest.get("arguments") or {}).items() if value not in (None, False)}
+    chosen = {name: value for name, value in arguments.items() if value not in (None, False)}
     return {
-        "command": manifest.get("command") or "",
+        "command": manifest["command"],
         "facts": {name: value for name, value in facts.items() if value is not None},
         "options": {f"--{name.replace('_', '-')}": value for name, value in chosen.items()},
     }

@@ -70,9 +70,8 @@ class Examples:
 
 
 def examples(sweep: SweepRun) -> Examples | None:
-    """The texts that each cell shows; None, if the run folder holds none."""
-    every = {where: sweep.shown(where).get("examples") for where in sweep.cells}
-    there = {where: texts for where, texts in every.items() if texts}
+    """Collect the texts that each cell shows; None if the run folder holds none."""
+    there = {where: texts for where in sweep.cells if (texts := sweep.shown(where)["examples"])}
     if not sweep.examples or not there:
         return None
     best = Place.of(sweep.best)

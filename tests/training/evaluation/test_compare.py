@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 import re
 import subprocess
@@ -16,11 +15,11 @@ import pytest
 
 from interp import cli
 from interp.errors import UserError
-from interp.runs.folder import SEALED
+from interp.runs.versions import VERSIONS
 from tests.oracles.plain_forward import copied_correlations, percentiles
-from tests.run_folders import kept, reseal, rewrite
+from tests.run_folders import kept, make_other_version, rewrite, versioned, write_tuning
 from training import evaluate
-from training.config import EVALUATION_VERSION, EvaluateConfig
+from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
 from training.evaluation.jobs import Job, Plan, TaskResult, carry_out
 from training.evaluation.measures import Number
@@ -43,19 +42,9 @@ def evaluated(
         for name in dict.fromkeys(row.task for row in rows)
     )
     carry_out(
-        Plan(folder, {"kind": "evaluation", "version": EVALUATION_VERSION, "model": str(folder)}, facts, jobs, ())
+        Plan(folder, {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": str(folder)}, facts, jobs, ())
     )
     return folder
-
-
-def older(folder: Path) -> Path:
-    """The table of an evaluation of a version that did not keep which tasks it is of."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["tasks"]
-    manifest["settings"]["version"] = SEALED - 1
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    reseal(folder)
-    return folder / "results.csv"
 
 
 def cell(folder: Path) -> Path:
@@ -227,9 +216,7 @@ def test_different_bases_are_refused(tmp_path: Path):
 
 
 def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "manifest.json").write_text(json.dumps({"settings": {"kind": "finetune"}}))
+    run = write_tuning(tmp_path / "run")
     with pytest.raises(UserError, match=rf"'{run}' has not been evaluated; run: .*training.evaluate --model {run}"):
         read(run)
     evaluated(run / "evaluation", {PREFERENCE: 0.5}, **RUN)
@@ -244,17 +231,14 @@ def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: older(f).unlink(), "unfinished or damaged .*; run it again"),
-        (lambda f: older(f).write_text(""), "unfinished or damaged"),
-        (lambda f: older(f).write_text("task,of\na,b\n"), "unfinished or damaged"),
-        (lambda f: older(f).write_text("task,of,measure,value\na,b,c,many\n"), "unfinished or damaged"),
-        (lambda f: older(f).write_bytes(b"\xff\xfe\x00"), "unfinished or damaged"),
+        (make_other_version, "of version 6, and only version 7 is read; run its command again with another folder"),
         (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "its checksum does not fit"),
         (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "concadia"}]}), 'not a mapping with "of"'),
         (lambda f: (f / "manifest.json").write_text("{ cut sho"), "cannot read '.*manifest.json'"),
         (lambda f: (f / "manifest.json").unlink(), "is not a run folder: it has no manifest.json"),
-        (lambda f: (f / "manifest.json").write_text('{"settings": {"kind": "evaluation"}}'), 'a mapping with "about"'),
-        (lambda f: (f / "manifest.json").write_text("{}"), "has not been evaluated"),
+        (lambda f: rewrite(f / "manifest.json", {"settings": versioned("evaluation")}), 'a mapping with "about"'),
+        (lambda f: rewrite(f / "manifest.json", {"settings": versioned("sweep")}), "has not been evaluated"),
+        (lambda f: rewrite(f / "manifest.json", {}), 'a mapping with "settings"'),
         (lambda f: cell(f).unlink(), "lacks tasks that its tables hold; evaluate again"),
         (lambda f: (f / "evaluation").symlink_to("/"), "is a link that leads out of the run folder"),
     ],
@@ -377,7 +361,7 @@ def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
     ):  # fmt: skip
         number = Number(task, "test", measure, 0.5, 9)
         job = Job(task, {"contrast": kinds}, lambda number=number: TaskResult([number]))
-        settings = {"kind": "evaluation", "version": EVALUATION_VERSION, "model": "x"}
+        settings = {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": "x"}
         carry_out(Plan(tmp_path, settings, facts, (job,), ()))
     found = read(tmp_path)
     assert found.contrast.kinds == ("Alt", "title")

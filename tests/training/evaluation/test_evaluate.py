@@ -38,7 +38,7 @@ from interp.data.pairs import Pair
 from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import load_transfer
 from interp.data.words import is_content
-from interp.runs.examples import EXAMPLES, OLD, picture_path, read_examples
+from interp.runs.examples import EXAMPLES, picture_path, read_examples
 from interp.runs.folder import RunFolder
 from interp.subspaces.rotation import Rotation, random_basis
 from tests.oracles.plain_forward import (
@@ -49,7 +49,7 @@ from tests.oracles.plain_forward import (
     random_texts,
     residuals,
 )
-from tests.run_folders import kept
+from tests.run_folders import FIELDS, kept
 from training import evaluate, finetune
 from training.config import EvaluateConfig
 from training.evaluation import of_model, tasks
@@ -391,8 +391,8 @@ def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, don
     tuned = load_clip(str(lora), trust=True)
     images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
     for kind in ("description", "caption"):
-        expected = (images * embed_one_by_one(tuned, [getattr(pair, OLD[kind]) for pair in test])).sum(-1)
-        np.testing.assert_allclose([one[OLD[kind]] for one in scored], expected.numpy(), atol=1e-5)
+        expected = (images * embed_one_by_one(tuned, [getattr(pair, FIELDS[kind]) for pair in test])).sum(-1)
+        np.testing.assert_allclose([one[FIELDS[kind]] for one in scored], expected.numpy(), atol=1e-5)
     pictures = [Image.open(io.BytesIO(picture_path(folder, one).read_bytes())) for one in shown]
     assert [picture.size for picture in pictures] == [(64, 64)] * EXAMPLES
 
@@ -805,7 +805,7 @@ def world(small: Clip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     pairs, images = world
-    texts = {kind: [getattr(pair, OLD[kind]) for pair in pairs] for kind in ("description", "caption")}
+    texts = {kind: [getattr(pair, FIELDS[kind]) for pair in pairs] for kind in ("description", "caption")}
     one, other = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
     assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
     expected = by_key(preferences(pairs, PAPER, one, other))
@@ -834,7 +834,9 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
     )
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
-        descriptions, captions = ([getattr(pairs[i], OLD[kind]) for i in rows] for kind in ("description", "caption"))
+        descriptions, captions = (
+            [getattr(pairs[i], FIELDS[kind]) for i in rows] for kind in ("description", "caption")
+        )
         for short, base, source in (("c2d", captions, descriptions), ("d2c", descriptions, captions)):
             clean = (images[rows] * embed_one_by_one(small, base)).sum(-1)
             swapped = interchange_by_hook(small, base, source, Site("text", 3), rotation.basis)
@@ -887,7 +889,7 @@ def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
     sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
     assert {len(members) for members in sets} == {64}
     for kind in ("description", "caption"):
-        texts = embed_texts(small, [getattr(pair, OLD[kind]) for pair in drawn.pairs])
+        texts = embed_texts(small, [getattr(pair, FIELDS[kind]) for pair in drawn.pairs])
         row = by_key(rows)["transfer", "retrieval", f"retrieval {kind}"]
         assert (row.value, row.n) == (pytest.approx(best_of_its_set(seen, texts, sets)), 1024)
         assert 0 < row.low < row.value < row.high
@@ -899,7 +901,7 @@ def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
 def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, used: int):
     pairs = some_pairs(count, ("test",), seed=5)
     kinds = ("description", "caption")
-    texts = {kind: embed_texts(small, [getattr(pair, OLD[kind]) for pair in pairs]) for kind in kinds}
+    texts = {kind: embed_texts(small, [getattr(pair, FIELDS[kind]) for pair in pairs]) for kind in kinds}
     noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.normalize(texts["description"] + 0.02 * noise, dim=-1)
     rows, notes = tasks.retrievals(small, "concadia:x", EmbeddedPairs(tuple(pairs), images), seed=2)

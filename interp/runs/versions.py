@@ -1,0 +1,34 @@
+"""Versions of run folders: the one place that says which are written, and refuses all others. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typing_extensions import TypedDict
+
+from interp.errors import quoted
+from interp.runs.files import StoreError
+
+# Kind of a run -> its version. Raise one whenever the same settings come to give other numbers, so that no run mixes
+# both, and whenever files of the run come to hold something else.
+VERSIONS = {"sweep": 7, "finetune": 5, "evaluation": 7}
+
+
+class VersionedSettings(TypedDict):
+    """Kind and version of a run, which its settings begin with."""
+
+    kind: str
+    version: int
+
+
+def check_version(path: Path, settings: VersionedSettings) -> None:
+    """Raise `StoreError` if a run is of another version than this package writes.
+
+    A kind that is not in `VERSIONS` passes; readers refuse a run of another kind than theirs.
+    """
+    kind, version = settings["kind"], settings["version"]
+    if version != (known := VERSIONS.get(kind, version)):
+        raise StoreError(
+            f"{quoted(path)} is a run of the kind '{kind}' of version {version}, and only version {known} is read; run "
+            "its command again with another folder"
+        )
