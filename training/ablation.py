@@ -1,7 +1,5 @@
 """The sweep's objectives `iit-das` and `iit-das-calibrated`: fine-tune at every cell, and measure what that gives and
-what abilities it costs.
-
-Entry points of the package (`clip_descriptions.objectives`) name this module; `interp.sweep.objectives` says how.
+what abilities it costs. `interp.sweep.objectives` imports this module by name.
 """
 
 from __future__ import annotations
@@ -52,13 +50,13 @@ ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
 
 def settings(config: SweepConfig) -> dict[str, Any]:
-    """Whatever the measures of fine-tuned cells depend on, besides the settings of every sweep."""
+    """Return what the measures of fine-tuned cells depend on besides the settings of every sweep, for the manifest."""
     sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
     return {"tune_steps": config.tune_steps, "preset": _tuning(config).preset, "transfer": sets}
 
 
 def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
-    """What is done at each cell, in words."""
+    """Return what is done at each cell besides the search, in words that follow "and then"."""
     steps = total_steps(_tuning(config), len(features.rows("train")))
     stop = "" if _tuning(config).patience is None else "at most "
     return (
@@ -70,7 +68,11 @@ def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
 def prepare(
     config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
 ) -> FineTunedCells:
-    """Embed all images that the cells need, and measure what the base can do."""
+    """Embed all images that the cells need, and measure what the base can do.
+
+    Args:
+        attributed: the test pairs whose texts are attributed, by number.
+    """
     tuning = _tuning(config)
     pairs = load_pairs(tuning.data, kinds=tuning.kinds, split=tuning.split, limit=tuning.limit)
     known = replace(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from interp import cli
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from interp.data.pairs import PairSet
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
-    from interp.sweep.objectives import Objective
     from interp.sweep.work import Work
 
 PROG = "python -m interp.sweep"
@@ -209,7 +209,7 @@ def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
 
 
 def _plan(
-    config: SweepConfig, clip: Clip, features: EmbeddedPairs, attributed: int, objective: Objective | None
+    config: SweepConfig, clip: Clip, features: EmbeddedPairs, attributed: int, objective: ModuleType | None
 ) -> str:
     """What the sweep does, in words."""
     from interp.subspaces.methods import find_methods
@@ -225,7 +225,7 @@ def _plan(
     return wrapped(f"{clip.name}, {counts} pairs. At each cell: {search}{more}.")
 
 
-def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Objective | None) -> dict[str, Any]:
+def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: ModuleType | None) -> dict[str, Any]:
     """Whatever the numbers depend on, but for the data, which are known when all images have been read."""
     from interp.subspaces.methods import find_methods
 

@@ -168,7 +168,7 @@ def test_norms_that_are_none_are_one_line(value: Any, tmp_path: Path):
     with pytest.raises(StoreError, match=r'manifest\.json" \["norm_sources"\] is .*, not a mapping of names'):
         load_sweep(path)
     (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {"nonsense": "made up"}}))
-    with pytest.raises(StoreError, match='has the measure "n_nonsense"'):
+    with pytest.raises(StoreError, match='has the measure "r_nonsense_through"'):
         load_sweep(path)
     (path / "manifest.json").write_text(json.dumps(manifest | {"norm_sources": {}}))
     assert load_sweep(path).norms == []
