@@ -17,7 +17,7 @@ import torch
 
 from interp.attribution.baselines import default_baselines
 from interp.attribution.convergence import points_needed
-from interp.attribution.integral import PathSettings, Shared, assemble, path_scores
+from interp.attribution.integral import PathSettings, Shared, attributions_of, path_scores
 from interp.attribution.path_rule import path_rule
 from interp.attribution.result import Attributions
 from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
@@ -108,7 +108,7 @@ class PathRun:
 
     def attributions(self, layer: int, basis: Basis, shared: Shared) -> Attributions:
         """By the routes that sweeps measure; `shared` is what `shared(layer)` gives."""
-        return Attributions.of(self.tokens, assemble(shared, self.through(layer, basis), MEASURED), shared)
+        return attributions_of(self.tokens, shared, self.through(layer, basis), MEASURED)
 
     def _table(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         out = np.zeros(tuple(self.tokens.ids.shape))

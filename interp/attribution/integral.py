@@ -11,7 +11,7 @@ from torch import nn
 
 from interp.attribution.baselines import default_baselines
 from interp.attribution.path_rule import path_rule
-from interp.attribution.result import ROUTES, Route
+from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.blocks import blocks, embed_ids, embed_stream, keys_and_values, run_block, step_block
 from interp.clip.model import Clip, Tokens, length_batches
 from interp.clip.packing import group
@@ -76,6 +76,16 @@ def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
             raise ValueError(f"the route '{route}' was not computed")
         out[route] = whole - part
     return out
+
+
+def attributions_of(
+    tokens: Tokens, shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
+) -> Attributions:
+    """Return what `assemble` gives for texts as their attributions."""
+    values = assemble(shared, through, routes)
+    return Attributions(
+        tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score, shared.points
+    )
 
 
 def integrate(

@@ -19,7 +19,7 @@ from captum.attr._utils.attribution import GradientAttribution
 from captum.log import log_usage
 
 from interp.attribution.convergence import integrate_until
-from interp.attribution.integral import PathSettings, assemble
+from interp.attribution.integral import PathSettings, attributions_of
 from interp.attribution.of_tensors import (
     attribute_embeddings,
     attribute_ids,
@@ -181,8 +181,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         self._check_sums()
         settings = replace(settings, baselines=_ids(self.clip, start_of(start, tokens.ids)))
         shared, through = integrate_until(self.clip, tokens, images, self.layer, bases, settings, tolerance)
-        values = assemble(shared, through["z"] if through else None, self.routes)
-        attributions = Attributions.of(tokens, values, shared)
+        attributions = attributions_of(tokens, shared, through["z"] if through else None, self.routes)
         return (attributions, attributions.delta) if return_convergence_delta else attributions
 
     def _of_tensor(

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from captum.attr._utils.visualization import VisualizationDataRecord
 
-    from interp.attribution.integral import Shared
-    from interp.clip.model import Tokens
     from interp.drawing.pictures import Picture
 
 ROUTES: tuple[Route, ...] = get_args(Route)
@@ -60,11 +58,6 @@ class Attributions:
     score: np.ndarray
     baseline_score: np.ndarray
     points: np.ndarray
-
-    @classmethod
-    def of(cls, tokens: Tokens, values: Mapping[Route, np.ndarray], shared: Shared) -> Attributions:
-        """The attributions of texts, from their path integrals."""
-        return cls(tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score, shared.points)
 
     def __len__(self) -> int:
         return len(self.words)
