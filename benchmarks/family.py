@@ -24,7 +24,7 @@ from benchmarks.measure import check_writable, measure_machine, write_results
 from benchmarks.whole_sweep import sweep_cost
 from interp import cli
 from interp.clip.open_clip import SIZES, WIDE_HEADS, to_open_clip
-from interp.clip.toy_model import load_tokenizer
+from interp.clip.toy_model import load_toy_tokenizer
 from interp.errors import UserError
 
 PROG = "python -m benchmarks.family"
@@ -65,7 +65,7 @@ FAMILY = {
 def configuration(member: Member) -> CLIPConfig:
     """At the sizes that are published."""
     vision, vision_blocks, text, text_blocks = SIZES[member.size]
-    tokenizer = load_tokenizer()
+    tokenizer = load_toy_tokenizer()
     shared = {"S": 384, "B": 512, "L": 768, "H": 1024, "g": 1024, "bigG": 1280}[member.size]
     return CLIPConfig(
         text_config={
@@ -88,7 +88,7 @@ def write(member: Member, folder: Path) -> tuple[str, int]:
     model = CLIPModel(configuration(member))
     count = sum(one.numel() for one in model.parameters())
     folder.mkdir()
-    load_tokenizer().save_pretrained(folder)
+    load_toy_tokenizer().save_pretrained(folder)
     if member.arch is not None:
         save_file(to_open_clip(model.state_dict()), folder / "open_clip_model.safetensors")
         return f"open_clip:{member.arch}/{folder / 'open_clip_model.safetensors'}", count

@@ -15,7 +15,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Embeddings, Tensor
-from interp.clip.toy_model import load_tokenizer
+from interp.clip.toy_model import load_toy_tokenizer
 from interp.data.concadia import load_concadia
 from interp.data.toy import pairs as toy
 from interp.data.toy.texts import vocabulary
@@ -90,7 +90,7 @@ def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.ra
 
     Descriptions have other words than captions, so that there is something to search for.
     """
-    world, tokenizer = toy.load_toy(), load_tokenizer()
+    world, tokenizer = toy.load_toy(), load_toy_tokenizer()
     words = [word for word in vocabulary() if len(tokenizer.tokenize(word)) == 1]
     (folder / "resized").mkdir(parents=True)
     splits = np.repeat(["train", "val", "test"], [pairs - 2 * (pairs // 10), pairs // 10, pairs // 10])

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from interp.attribution.baselines import content_baselines
 from interp.attribution.checked import CHECKED
-from interp.attribution.measures import attribution_measures
+from interp.attribution.measures import measure_attributions
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
@@ -179,7 +179,7 @@ class FineTunedCells:
         again = test.take(self.attributed[CHECKED]), rotation, content_baselines
         words = tasks.word_attributions(tuned, attributed, rotation, n_steps=points)
         from_content = tasks.word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
-        found_of_words = attribution_measures(words, from_content, self.norms, attributed.groups)
+        found_of_words = measure_attributions(words, from_content, self.norms, attributed.groups)
         out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
         for name, kind in ABILITIES.items():
             out |= self.tests.drop(kind, self.base, able).columns(name)

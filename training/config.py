@@ -97,9 +97,9 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 
 
 def preset(given: FinetuneConfig) -> Mapping[str, Any]:
-    """Defaults of a preset, which depend on objective and tuning.
+    """Return the defaults of a preset, which depend on objective and tuning.
 
-    `paper` is DESIGN's: the authors' model, site, ranks, rates and numbers of samples; it takes all its steps.
+    `paper` has the model, site, ranks, rates and numbers of samples of Zur et al. (2024), and takes all its steps.
     """
     if given.preset == "paper":
         behavioral = given.objective == "behavioral"

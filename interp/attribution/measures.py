@@ -17,10 +17,10 @@ from interp.measures import CONTENT_ROUTES
 from interp.stats import clustered_mean, pearson, ratio
 
 
-def attribution_measures(
+def measure_attributions(
     attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
 ) -> dict[str, Any]:
-    """All measures of the attributions of the texts of some pairs, as `interp.measures` declares them.
+    """Compute all measures of the attributions of some pairs' texts, as `interp.measures` declares them.
 
     Args:
         attributions: of the positive texts and then of the negative ones, from padding, by the routes of `MEASURED`.

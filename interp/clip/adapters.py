@@ -18,7 +18,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"  # peft's name
 _FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_(?:embedding_A|A\.weight)")
 
 
-def merged(base: CLIPModel, folder: Path) -> CLIPModel:
+def merge_adapter(base: CLIPModel, folder: Path) -> CLIPModel:
     """Return a model, which is changed, with the adapter of a folder merged: all of its weights and no others.
 
     Raises:

@@ -49,8 +49,8 @@ def check_run(name: str) -> None:
         raise ModelError(str(error)) from error
 
 
-def first_line(error: BaseException) -> str:
-    """What a library says of a model: in one line, and of a value that fits no field, which field that is."""
+def loading_fault(error: BaseException) -> str:
+    """Return why a library cannot load a model, in one line; names the field of a value that does not fit it."""
     if found := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
         return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
     if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library that met what it did not expect

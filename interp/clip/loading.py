@@ -15,10 +15,10 @@ from typing_extensions import TypedDict
 
 from interp.clip.activations import activation_notes
 from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
-from interp.clip.adapters import ADAPTER_WEIGHTS, merged
+from interp.clip.adapters import ADAPTER_WEIGHTS, merge_adapter
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.errors import ModelError
-from interp.clip.files import check_files, check_run, first_line, read_json
+from interp.clip.files import check_files, check_run, loading_fault, read_json
 from interp.clip.model import Clip
 from interp.clip.names import OPEN_CLIP, locate, open_clip_file
 from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
@@ -81,7 +81,7 @@ def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
     try:
         torch.nn.Module.to(model, how.device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot use the device '{how.device}': {first_line(error)}") from error
+        raise ModelError(f"cannot use the device '{how.device}': {loading_fault(error)}") from error
     notes += [*activation_notes(name, model.config), *check_weights(name, model)]
     text_tokenizer = load_tokenizer(name, how.tokenizer, where, revision)
     eot = check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
@@ -129,7 +129,7 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLI
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"cannot load the model '{name}': {first_line(error)}") from error
+        raise ModelError(f"cannot load the model '{name}': {loading_fault(error)}") from error
     return model.eval().requires_grad_(False)
 
 
@@ -211,10 +211,12 @@ def with_adapter(base: Clip, folder: Path) -> Clip:
 def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -> Clip:
     """The base with its model, which is changed, and the adapter of a folder merged."""
     try:
-        model = merged(model, Path(name))
+        model = merge_adapter(model, Path(name))
         torch.nn.Module.to(model, dtype)
     except Exception as error:
-        raise ModelError(f"the adapter in '{name}' does not fit its base '{base.name}': {first_line(error)}") from error
+        raise ModelError(
+            f"the adapter in '{name}' does not fit its base '{base.name}': {loading_fault(error)}"
+        ) from error
     check_weights(name, model)
     prints = _fingerprints(model, base.tokenizer, base.processor)
     return Clip(name, model, base.tokenizer, base.processor, base.eot, *prints, base.notes)

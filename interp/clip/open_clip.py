@@ -17,7 +17,7 @@ import torch
 from typing_extensions import TypedDict
 
 from interp.clip.errors import ModelError
-from interp.clip.files import first_line, read_json
+from interp.clip.files import loading_fault, read_json
 from interp.clip.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIP
     except ModelError:
         raise
     except Exception as error:  # of weights of any shape
-        raise ModelError(f"the weights of '{name}' do not fit: {first_line(error)}") from error
+        raise ModelError(f"the weights of '{name}' do not fit: {loading_fault(error)}") from error
     model: CLIPModel = loaded[0]
     if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[1][kind])):
         raise ModelError(f"the weights of '{name}' do not fit: {len(absent)} are missing, the first is {absent[0]}")

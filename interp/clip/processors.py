@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.clip.errors import ModelError
-from interp.clip.files import check_files, first_line
+from interp.clip.files import check_files, loading_fault
 from interp.clip.names import OPEN_CLIP, locate, open_clip_file
 from interp.clip.open_clip import CONFIG, said_beside
 from interp.clip.soundness import check_preprocessing
@@ -32,7 +32,7 @@ def load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> 
         tokenizer(["a word"])
         return tokenizer
     except Exception as error:
-        raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {first_line(error)}") from error
+        raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {loading_fault(error)}") from error
 
 
 # OpenAI's configurations name token 2 as the end of text. There transformers reads a text at its highest id instead.
@@ -100,7 +100,7 @@ def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"cannot load the image preprocessing of '{name}': {first_line(error)}") from error
+        raise ModelError(f"cannot load the image preprocessing of '{name}': {loading_fault(error)}") from error
     if tuple(tried.shape) != (1, 3, side, side):
         raise ModelError(
             f"the image preprocessing of '{name}' gives {tried.shape[-1]} x {tried.shape[-2]} pixels, its vision tower "

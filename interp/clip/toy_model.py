@@ -52,8 +52,8 @@ def _tokenizer(merges: list[tuple[str, str]]) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)  # type: ignore[arg-type]  # its own takes pairs
 
 
-def load_tokenizer() -> CLIPTokenizer:
-    """The one that the embedded toy CLIP was trained with."""
+def load_toy_tokenizer() -> CLIPTokenizer:
+    """Load the tokenizer that the embedded toy CLIP was trained with."""
     with as_file(ASSETS) as folder:
         tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
     return tokenizer

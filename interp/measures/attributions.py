@@ -45,7 +45,7 @@ def attribution_measures(contrast: Contrast, norms: Sequence[str]) -> list[Measu
         Measure("attribution_unconverged", "Texts whose attributions did not converge", SHARE),
         Measure("attribution_points", "Most points of a path integral", COUNT),
     ]  # fmt: skip
-    out += relations(norms)
+    out += relation_measures(norms)
     for norm in norms:
         out.append(Measure(f"n_{norm}_content", f"types of content words with a rating of {norm}", COUNT))
         for route in MEASURED:
@@ -61,7 +61,7 @@ def attribution_measures(contrast: Contrast, norms: Sequence[str]) -> list[Measu
     return out
 
 
-def relations(norms: Sequence[str]) -> list[Measure]:
+def relation_measures(norms: Sequence[str]) -> list[Measure]:
     """Declare further relations of attributions and norms; `interp.attribution.norms` computes them."""
     out = [Measure("n_every_norm", "word types with a rating of every norm", COUNT)] if len(norms) > 1 else []
     for norm in norms:

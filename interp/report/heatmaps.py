@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from interp.drawing.pictures import Picture
 
 
-def heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
-    """A picture layer x size for each measure that has one, the mean over seeds; returns the files."""
+def write_heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
+    """Write a picture layer x size for each measure that has one, the mean over seeds; returns the files."""
     out = []
     for measure in trained_first(schema.shown("heatmap")):
         path = folder / f"heatmap-{measure.key.replace('_', '-')}.png"
-        write_atomic(path, heatmap(frame, measure).png())
+        write_atomic(path, draw_heatmap(frame, measure).png())
         out.append(path)
     return out
 
@@ -78,8 +78,8 @@ def grid(frame: pd.DataFrame, measure: Measure) -> Grid:
     return Grid(layers, sizes, values, unit.colours, unit.reach(values), unit.brief)
 
 
-def heatmap(frame: pd.DataFrame, measure: Measure) -> Picture:
-    """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined."""
+def draw_heatmap(frame: pd.DataFrame, measure: Measure) -> Picture:
+    """Draw a measure by layer and size, the mean over seeds; the cell that validation chooses is outlined."""
     from interp.drawing.pictures import Picture
 
     shown, title = grid(frame, measure), measure.full_title

@@ -19,7 +19,7 @@ from interp.measures import ALIGNED, MethodName, sweep_schema
 from interp.measures.schema import Schema
 from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
-from interp.report.heatmaps import heatmap
+from interp.report.heatmaps import draw_heatmap
 from interp.report.norm_tests import norm_tests
 from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, results
 from interp.runs.cells import Cell, Shown, SweepManifest, WordTable, places, read_cell
@@ -220,7 +220,7 @@ class SweepRun:
         Raises:
             UserError: there is no such measure, or the run has none of it.
         """
-        return heatmap(self.frame, self.schema[measure])
+        return draw_heatmap(self.frame, self.schema[measure])
 
     def _repr_html_(self) -> str:
         """For notebooks: the tables that the terminal shows, of the first cells."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from interp.attribution.all_layers import PathRun
-from interp.attribution.measures import attribution_measures
+from interp.attribution.measures import measure_attributions
 from interp.attribution.norms import AttributedWords
 from interp.attribution.result import Attributions
 from interp.clip.image_features import EmbeddedPairs
@@ -105,7 +105,7 @@ def compute_layer(
             measures = _alignment(bench, parts, rotation, place) | found.measures
             attributions = bench.paths.attributions(layer, rotation.basis, shared)
             from_content = bench.content_paths.attributions(layer, rotation.basis, second)
-            measures |= attribution_measures(attributions, from_content, bench.norms, articles)
+            measures |= measure_attributions(attributions, from_content, bench.norms, articles)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
             if bench.trained is not None:

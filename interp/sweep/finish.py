@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interp.data.pairs import NO_INTERVALS
 from interp.report import write_report
-from interp.report.heatmaps import heatmaps
+from interp.report.heatmaps import write_heatmaps
 from interp.report.norm_tests import FILE, said
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
@@ -19,7 +19,7 @@ def finish(folder: RunFolder) -> None:
     frame, schema, tests = sweep.frame, sweep.schema, sweep.norm_tests
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, csv_text(tests))
-    pictures = heatmaps(frame, folder.path, schema)
+    pictures = write_heatmaps(frame, folder.path, schema)
     lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
     print(terminal_table(frame, schema, sweep.contrast, sweep.norms, *about))

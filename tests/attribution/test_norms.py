@@ -83,7 +83,7 @@ def test_noise_is_not_in_expected_attributions():
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_every_relation_is_declared(count: int):
     chosen = NORMS[:count]
-    known = Schema(tuple(declared.relations([norm.name for norm in chosen])))
+    known = Schema(tuple(declared.relation_measures([norm.name for norm in chosen])))
     assert known.columns == relations(made_up(0), chosen, ARTICLES).keys()
 
 

@@ -27,7 +27,7 @@ from interp.clip.names import check_named
 from interp.clip.open_clip import KNOWN, architecture, to_open_clip, to_transformers
 from interp.clip.pyvene import register
 from interp.clip.sites import Site
-from interp.clip.toy_model import load_tokenizer
+from interp.clip.toy_model import load_toy_tokenizer
 from interp.clip.trust import name_for, name_in
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
@@ -55,7 +55,7 @@ def random_state(seed: int = 0) -> State:
     def draw(*shape: int, scale: float = 1.0) -> Tensor:
         return torch.randn(*shape, generator=generator) * scale
 
-    vocabulary = len(load_tokenizer())
+    vocabulary = len(load_toy_tokenizer())
     vision, vision_blocks, text, text_blocks = SIZES
     state = {
         "token_embedding.weight": draw(vocabulary, text), "positional_embedding": draw(CONTEXT, text, scale=0.3),
@@ -137,7 +137,7 @@ def state() -> State:
 def file(state: State, tmp_path: Path) -> Path:
     """A checkpoint with a tokenizer beside it."""
     save_file(state, tmp_path / "open_clip_model.safetensors")
-    load_tokenizer().save_pretrained(tmp_path)
+    load_toy_tokenizer().save_pretrained(tmp_path)
     return tmp_path / "open_clip_model.safetensors"
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from interp.clip.model import Clip
-from interp.clip.toy_model import build_model, learn_tokenizer, load_tokenizer
+from interp.clip.toy_model import build_model, learn_tokenizer, load_toy_tokenizer
 from interp.data.toy.scenes import VALUES, sample_scenes
 from interp.data.transfer import TOY_TASKS
 from training import pretrain_toy
@@ -31,7 +31,7 @@ def test_it_is_small_and_safe():
 
 
 def test_able_and_undecided_on_scenes_it_has_never_seen(toy: Clip):
-    """The issue's requirements, measured anew on the combinations of the test split."""
+    """The model is measured again, on the combinations of the test split."""
     found = measure(toy.model, toy.tokenizer, "test", n=1024, rounds=8, seed=99)
     assert 0.45 <= found["preference"] <= 0.55
     assert found["retrieval_description"] >= 0.8
@@ -87,7 +87,7 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
     texts = list(islice(pretrain_toy.corpus(0), 2000))
     monkeypatch.setattr(pretrain_toy, "corpus", lambda seed: texts)
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.5})
-    model = build_model(tokenizer := load_tokenizer())
+    model = build_model(tokenizer := load_toy_tokenizer())
     locked = Phase(2, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, locked=True)
     config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, locked, batch_size=8)
 
@@ -109,7 +109,7 @@ def test_the_tokenizer_is_made_from_the_world(tmp_path):
     """The one that ships is what its command makes, and transformers loads it as CLIP's."""
     from transformers import AutoTokenizer, CLIPTokenizer
 
-    made, ships = learn_tokenizer(pretrain_toy.corpus(0)), load_tokenizer()
+    made, ships = learn_tokenizer(pretrain_toy.corpus(0)), load_toy_tokenizer()
     assert made.get_vocab() == ships.get_vocab()
     assert isinstance(AutoTokenizer.from_pretrained(str(FOLDER)), CLIPTokenizer)
     assert 1500 <= len(ships) <= 4000

@@ -17,7 +17,7 @@ from transformers import CLIPConfig, CLIPModel
 from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
-from interp.clip.toy_model import load_tokenizer, write_image_settings
+from interp.clip.toy_model import load_toy_tokenizer, write_image_settings
 from interp.data.toy.texts import vocabulary
 
 
@@ -25,7 +25,7 @@ def random_clip(
     folder: Path, *, text_layers: int = 5, vision_layers: int = 3, seed: int = 0, gain: float = 4.0
 ) -> Path:
     """Save a CLIP with random weights and the toy tokenizer; `gain` makes attention and MLPs matter."""
-    tokenizer = load_tokenizer()
+    tokenizer = load_toy_tokenizer()
     text = {
         "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": text_layers, "num_attention_heads": 3,
         "vocab_size": len(tokenizer), "max_position_embeddings": 40, "bos_token_id": tokenizer.bos_token_id,

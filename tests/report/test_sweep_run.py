@@ -16,7 +16,7 @@ from interp.errors import UserError
 from interp.measures import MethodName
 from interp.measures.schema import SCORE, Measure, Schema
 from interp.report import sweep_run
-from interp.report.heatmaps import heatmaps
+from interp.report.heatmaps import write_heatmaps
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
 from interp.runs.files import StoreError
@@ -44,7 +44,7 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
     text += run._repr_html_()
     for expected in ("warm_beer>white_wine", "warm beer given Z of white wine", "IIA pca", "IIA means"):
         assert expected in text.replace("&gt;", ">")
-    pictures = [path.name for path in heatmaps(run.frame, tmp_path, run.schema)]
+    pictures = [path.name for path in write_heatmaps(run.frame, tmp_path, run.schema)]
     assert "heatmap-shift-warm-beer2white-wine.png" in pictures
     assert "heatmap-tuned-iia-white-wine2warm-beer.png" in pictures
     text += " ".join(pictures) + run.plot("iia_warm_beer2white_wine").alt
@@ -72,7 +72,7 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
     monkeypatch.setattr(sweep_run, "sweep_schema", declared)
     old = load_sweep(tmp_path / "sweep")
     assert (terminal_table(old.frame, old.schema, old.contrast, old.norms), old._repr_html_()) == before
-    assert "heatmap-clean-gap.png" not in [path.name for path in heatmaps(old.frame, tmp_path, old.schema)]
+    assert "heatmap-clean-gap.png" not in [path.name for path in write_heatmaps(old.frame, tmp_path, old.schema)]
     with pytest.raises(UserError, match="there is no measure 'clean_gap'; known: iia, "):
         old.plot("clean_gap")
 
@@ -80,7 +80,7 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
     head, _ = terminal_table(new.frame, new.schema, new.contrast, new.norms).split("\n", 2)[1:]
     assert "gap" in head.split()
     assert "+0.125" in new._repr_html_()
-    assert "heatmap-clean-gap.png" in [path.name for path in heatmaps(new.frame, tmp_path, new.schema)]
+    assert "heatmap-clean-gap.png" in [path.name for path in write_heatmaps(new.frame, tmp_path, new.schema)]
     assert "Mean difference of scores" in new.plot("clean_gap").alt
 
 

@@ -71,7 +71,7 @@ def planted_pairs(n: int, d: int, k: int, seed: int) -> tuple[PairRun, Tensor]:
 
 
 def test_a_planted_subspace_is_found():
-    """The issue's bounds: largest principal angle below 5 degrees, held-out IIA above 99 %."""
+    """The largest principal angle is below 5 degrees, and held-out IIA above 99 %."""
     (train, planted), (val, _), (test, _) = (planted_pairs(n, 24, 4, seed) for seed, n in enumerate((600, 200, 400)))
     found = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500))
     assert found.facts["converged"]
@@ -103,8 +103,8 @@ def test_paired_sources_and_too_few(generator):
         draw_sources(1, "random", generator)
 
 
-def test_loss_is_the_cross_entropy_of_the_design(pairs: PairRun, generator):
-    """Against DESIGN.md word for word: two logits, a target, F.cross_entropy; one pair at a time."""
+def test_loss_is_a_cross_entropy_of_two_logits(pairs: PairRun, generator):
+    """The oracle takes two logits, a target and F.cross_entropy, one pair at a time."""
     basis, source, rows = (
         random_basis(24, 6, generator),
         draw_sources(20, "random", generator),

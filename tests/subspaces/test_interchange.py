@@ -16,7 +16,7 @@ from tests.agreement import agree
 from tests.oracles.plain_forward import embed_one_by_one, interchange_by_hook, random_texts
 from tests.oracles.pyvene_engine import interchange_pyvene
 
-CLOSE = {"atol": 1e-5, "rtol": 0.0}  # unit-norm embeddings in float32: the bound
+CLOSE = {"atol": 1e-5, "rtol": 0.0}  # unit-norm embeddings in float32
 
 
 def rotation(clip: Clip, layer: int, size: int, seed: int = 0, tower: str = "text") -> Rotation:

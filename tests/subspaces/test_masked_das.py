@@ -42,7 +42,7 @@ def search(pairs: list[PairRun], sizes: tuple[int, ...], config: SearchConfig) -
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_as_many_directions_are_kept_as_were_planted(planted: tuple[list[PairRun], Tensor], seed: int):
-    """The issue's bounds, whatever the number of candidates."""
+    """The three planted directions are found, whatever the number of candidates."""
     pairs, directions = planted
     for rotation in search(pairs, (8, 16, 24), SearchConfig(max_steps=1000, seed=seed)):
         assert rotation.size == 3
@@ -252,7 +252,7 @@ def turning(frame: Tensor, gradient: Tensor) -> Tensor:
 @given(st.integers(0, 8), seeds, st.floats(0.05, 5.0))
 @settings(max_examples=25)
 def test_streams_and_gradients_are_those_of_pyvene(size: int, seed: int, temperature: float):
-    """Of its sigmoid mask, with the other d - k directions masked out for good; the issue's bound is 1e-5."""
+    """Of its sigmoid mask, with the other d - k directions masked out for good."""
     close = {"atol": 1e-8, "rtol": 1e-8}
     base, source, draw = streams(8, seed, torch.float64)
     frame = torch.linalg.qr(torch.randn(8, 8, generator=draw, dtype=torch.float64)).Q

@@ -512,7 +512,7 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
 def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """An entry point finds it, its runs are of this objective, and table and page say so."""
+    """The runs of a sweep are of this objective, and its table and page say so."""
     out = tmp_path / "run"
     tuned = ["--objective", "iit-das-calibrated", "--tune-steps", "12", "--layers", "5", "--sizes", "6", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0

@@ -154,7 +154,7 @@ def test_weights_that_were_changed_are_not_loaded_and_trained_again(done: Path, 
 
 
 def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
-    """The issue's bound: the same final weights, bit for bit, in float32 on a CPU."""
+    """The final weights are the same bit for bit, in float32 on a CPU."""
     long = ["--model", model, "--max-steps", "150", "--epochs", "200", "--look-every", "50"]
     long += ["--checkpoint-every", "7", "--patience", "99"]
     assert run(*long, "--out", str(tmp_path / "whole")) == 0
@@ -581,7 +581,7 @@ def test_what_is_drawn_depends_on_the_objective_and_the_seed():
 
 
 def test_a_step_takes_as_many_interventions_as_the_batch_has_rows(small: Clip, monkeypatch: pytest.MonkeyPatch):
-    """DESIGN.md: 12 interventions, or the 12 texts of 6 pairs; both directions, half each."""
+    """A batch of 12 has 12 interventions, or the 12 texts of 6 pairs; both directions, half each."""
     config = FinetuneConfig(**preset(FinetuneConfig(preset="paper")))
     pairs = load_pairs("toy", limit=60)
     train = examples(small, pairs, image_features(small, pairs), "train", frozen=True)
@@ -616,7 +616,7 @@ def test_without_patience_all_steps_are_taken(model: str, tmp_path: Path):
 
 
 def test_the_preset_of_the_paper_is_the_authors():
-    """DESIGN.md, "The authors' settings"."""
+    """The settings are those that Zur et al. (2024) report."""
     wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None}
     for objective, tuning, rank, lr in (
         ("behavioral", "full", 128, 5e-6), ("behavioral", "lora", 128, 1e-5),

@@ -63,7 +63,7 @@ def gram_schmidt(free: Tensor) -> Tensor:
 
 
 def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, free: Tensor, objective: str) -> Tensor:
-    """DESIGN's objectives word for word: two logits and a target at a time, the basis by Gram-Schmidt."""
+    """Compute the objectives of Zur et al. (2024): two logits and a target at a time, the basis by Gram-Schmidt."""
     site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
     basis = gram_schmidt(free)
     behavioral, iit = [], []
