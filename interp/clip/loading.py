@@ -164,7 +164,10 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
     _check_chain(name, how.above)
     try:
         given = read_adapter(folder).base_model_name_or_path
-        run: _Tuning | None = read_json(folder / MANIFEST, _Tuning) if is_run(folder) else None
+        manifest = folder / MANIFEST
+        if manifest.is_file():
+            read_json(manifest, dict[str, Any])  # a damaged run must not pass for an adapter of another program
+        run: _Tuning | None = read_json(manifest, _Tuning) if is_run(folder) else None
     except ModelError as error:
         raise ModelError(f"'{name}' holds an adapter that cannot be read: {error}") from error
     base_name = name_in(folder, given or "")

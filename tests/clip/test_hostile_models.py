@@ -21,6 +21,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.parts import is_layers_pattern, layers_pattern
 from tests.oracles.plain_forward import one_line
+from tests.run_folders import make_other_version, versioned
 from training.config import FinetuneConfig
 from training.tuning import prepare, save_settings, save_weights
 
@@ -227,10 +228,11 @@ def test_a_base_within_the_run_is_loaded(small: Clip, model: Path, tmp_path: Pat
 
 
 def test_a_tokenizer_elsewhere_too(toy_run: Path, model: Path):
-    change(toy_run / "manifest.json", arguments={"tokenizer": str(model)})
+    settings = {**versioned("finetune"), "base": load_clip("toy").fingerprint}
+    change(toy_run / "manifest.json", settings=settings, named={"tokenizer": str(model)})
     assert f"takes its tokenizer from '{model}'" in refused(toy_run)
     assert load_clip(str(toy_run), tokenizer="toy").eot == load_clip("toy").eot
-    change(toy_run / "manifest.json", arguments={"tokenizer": "toy"})
+    change(toy_run / "manifest.json", named={"tokenizer": "toy"})
     assert any("takes its tokenizer from 'toy'" in note for note in load_clip(str(toy_run)).notes)
 
 
@@ -394,6 +396,14 @@ def test_a_snapshot_of_the_hubs_cache_is_loaded_through_its_links(model: Path, t
 def test_a_manifest_of_another_program_is_of_no_concern(model: Path, small: Clip, text: str):
     (model / "manifest.json").write_text(text)
     assert load_clip(str(model)).fingerprint == small.fingerprint
+
+
+def test_a_run_of_another_version_is_not_loaded(toy_run: Path):
+    settings = {**versioned("finetune"), "base": load_clip("toy").fingerprint}
+    change(toy_run / "manifest.json", settings=settings, named={"tokenizer": None})
+    assert load_clip(str(toy_run)).width("text") == load_clip("toy").width("text")
+    version = make_other_version(toy_run)
+    assert f"of version {version}, and only version {version + 1} is read; run its command again" in refused(toy_run)
 
 
 def test_a_run_whose_manifest_is_cut_short_is_not_taken_for_a_plain_folder(model: Path):

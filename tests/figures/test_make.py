@@ -18,6 +18,7 @@ from figures.names import FIGURES, TABLES
 from figures.style import PAGE
 from interp.errors import UserError
 from interp.measures import MEASURED
+from interp.runs.folder import RunFolder, update_manifest
 from tests.figures.material import change_settings, figure, texts, write
 from tests.oracles.plain_forward import one_line
 from tests.run_folders import rewrite, write_evaluation, write_paper, write_sweep
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 FONT = ("STIXGeneral",)
 
 
-KIND = '{"settings": {"kind": "odd"}}'
+KIND = '{"settings": {"kind": "odd", "version": 1}}'
 
 
 def test_all_figures_and_tables_are_written(written: tuple[Path, Path]):
@@ -152,10 +153,9 @@ def test_figures_need_no_torch(written: tuple[Path, Path], tmp_path: Path):
 
 def test_seeds_are_counted_where_they_were_measured(tmp_path: Path):
     paper = write_paper(tmp_path / "paper")
-    evaluation = paper / "iit-das-seed0/evaluation"
-    (evaluation / "cells/norms.json").unlink()
-    lines = (evaluation / "results.csv").read_text().splitlines()
-    write(evaluation / "results.csv", "\n".join(line for line in lines if not line.startswith("norms")))
+    evaluation = RunFolder(paper / "iit-das-seed0/evaluation")
+    evaluation.cell_path("norms").unlink()
+    update_manifest(evaluation, tasks=[task for task in evaluation.manifest()["tasks"] if task != "norms"])
     of = runs.find([paper])
     assert "word types: IIT-DAS, LoRA" in texts(figure("fig_norms", of))  # no means of several seeds
     (line,) = [
@@ -193,7 +193,7 @@ def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
         rewrite(path, cell)
     for path in paper.glob("**/cells/concadia.json"):
         cell = json.loads(path.read_text())
-        cell["details"]["examples"][0]["caption"] = None
+        cell["details"]["examples"][0]["negative"] = None
         rewrite(path, cell)
     of = runs.find([sweep, paper])
     assert texts(figure("fig_attributions", of)).count("-") == 6 + 5
@@ -208,14 +208,16 @@ def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
 
 def test_scores_that_were_given_stand_beside_models(tmp_path: Path):
     paper = write_paper(tmp_path / "paper", readers=True)
-    for path in paper.glob("**/manifest.json"):
-        if "evaluation" in path.read_text() and "kind" in path.read_text():
-            cell = {"settings": {"ratings": "r", "prefix": "A photo depicts ", "against": None}, "rows": []}
-            write(path.parent / "cells" / "blv.json", json.dumps(cell))
+
+    def rate(path: Path, **settings: str | None) -> None:
+        rewrite(path, json.loads(path.read_text()) | {"settings": settings})
+
+    for path in paper.glob("**/cells/blv.json"):
+        rate(path, ratings="r", prefix="A photo depicts ", against=None)
     given = write_evaluation(tmp_path / "paper" / "given", "scores of clipscores", readers=True)
-    write(given / "cells" / "blv.json", json.dumps({"settings": {"ratings": "r", "against": None}}))
+    rate(given / "cells/blv.json", ratings="r", against=None)
     table = runs.find([paper]).tables["table2"]
     assert "scores of clipscores (n = 1)" in table.rows
-    write(given / "cells" / "blv.json", json.dumps({"settings": {"ratings": "others", "against": None}}))
+    rate(given / "cells/blv.json", ratings="others", against=None)
     with pytest.raises(UserError, match="they differ in ratings"):
         _ = runs.find([paper]).tables
