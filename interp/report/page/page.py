@@ -126,7 +126,8 @@ def _run(sweep: SweepRun) -> dict[str, Any]:
         "machine": f"{machine['system']}, {machine['cpus']} cores, device {settings['device']}",
         "resumed": f"{len(resumed)} times" if resumed else None,
     }  # fmt: skip
-    chosen = {name: value for name, value in arguments.items() if value not in (None, False)}
+    options = sweep.folder.manifest()["arguments"].items()  # in the order of the command's options
+    chosen = {name: value for name, value in options if value not in (None, False)}
     return {
         "command": manifest["command"],
         "facts": {name: value for name, value in facts.items() if value is not None},
