@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from interp.errors import UserError
 from interp.measures import ALIGNED
@@ -35,6 +35,7 @@ class Trained:
     outcomes: Outcomes
 
 
+@runtime_checkable
 class TrainedCells(Protocol):
     """Trainings at the cells of a sweep; can be sent to other processes. The base `clip` stays as it is."""
 
