@@ -18,10 +18,10 @@ from interp.runs.examples import picture_path
 from interp.runs.place import Place
 
 TALL = 182.0  # points
-SOURCE, BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins
-WIDE, BLOCK, BAR = 120.0, 17.0, 15.0  # of a lane, a box of blocks, a bar of the stream
+_SOURCE, _BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins
+_WIDE, BLOCK, BAR = 120.0, 17.0, 15.0  # of a lane, a box of blocks, a bar of the stream
 Z, IMAGE = 34.0, 46.0  # width of the subspace in a bar; of the image
-ABOVE, STREAM, BELOW, TEXTS = 14.0, 60.0, 106.0, 142.0  # from the top: blocks, stream, blocks, texts
+_ABOVE, _STREAM, _BELOW, TEXTS = 14.0, 60.0, 106.0, 142.0  # from the top: blocks, stream, blocks, texts
 
 
 def draw(runs: Runs) -> Picture:
@@ -39,22 +39,24 @@ def draw(runs: Runs) -> Picture:
     figure = picture(TALL / 72)
     page = points(figure)
     base, source = sweep.examples[text["pair"]].negative, _joined(swap["source"])
-    for x, title, said in ((SOURCE, f"source: {positive} {whose}", source), (BASE, f"base: {negative}", base)):
+    for x, title, said in ((_SOURCE, f"source: {positive} {whose}", source), (_BASE, f"base: {negative}", base)):
         _lane(page, x, title, said, layer)
-    page.add_patch(_box(BASE - WIDE / 2, ABOVE, WIDE, BLOCK))
-    page.text(BASE, ABOVE + BLOCK / 2 + 2.7, "the rest of the text tower", ha="center")
-    page.add_patch(_arrow((BASE, STREAM), (BASE, ABOVE + BLOCK)))
-    own = (SOURCE + BASE - Z) / 2  # what Z is in the base has no part in the outcome
-    _subspace(page, own, STREAM + 25, SKY)
-    page.plot([own - 3, own + Z + 3], [STREAM + 25 + BAR + 3, STREAM + 22], color="black", linewidth=0.8)
-    page.text(own + Z / 2, STREAM + 52, "the base's", ha="center")
+    page.add_patch(_box(_BASE - _WIDE / 2, _ABOVE, _WIDE, BLOCK))
+    page.text(_BASE, _ABOVE + BLOCK / 2 + 2.7, "the rest of the text tower", ha="center")
+    page.add_patch(_arrow((_BASE, _STREAM), (_BASE, _ABOVE + BLOCK)))
+    own = (_SOURCE + _BASE - Z) / 2  # what Z is in the base has no part in the outcome
+    _subspace(page, own, _STREAM + 25, SKY)
+    page.plot([own - 3, own + Z + 3], [_STREAM + 25 + BAR + 3, _STREAM + 22], color="black", linewidth=0.8)
+    page.text(own + Z / 2, _STREAM + 52, "the base's", ha="center")
     page.add_patch(
-        _arrow((SOURCE - WIDE / 2 + Z / 2, STREAM), (BASE - WIDE / 2 + Z / 2, STREAM), curve=-0.22, color=VERMILION)
+        _arrow(
+            (_SOURCE - _WIDE / 2 + Z / 2, _STREAM), (_BASE - _WIDE / 2 + Z / 2, _STREAM), curve=-0.22, color=VERMILION
+        )
     )
-    page.text((SOURCE + BASE - WIDE + Z) / 2, STREAM - 41, f"Z, {size} directions, takes", ha="center")
-    page.text((SOURCE + BASE - WIDE + Z) / 2, STREAM - 31.4, "the source's value", ha="center")
-    page.text(RIGHT, STREAM + 6, "residual stream at the text's last")
-    page.text(RIGHT, STREAM + 15.6, f"token, layer {layer} (block {layer - 1})")
+    page.text((_SOURCE + _BASE - _WIDE + Z) / 2, _STREAM - 41, f"Z, {size} directions, takes", ha="center")
+    page.text((_SOURCE + _BASE - _WIDE + Z) / 2, _STREAM - 31.4, "the source's value", ha="center")
+    page.text(RIGHT, _STREAM + 6, "residual stream at the text's last")
+    page.text(RIGHT, _STREAM + 15.6, f"token, layer {layer} (block {layer - 1})")
     photo(figure, picture_path(sweep.folder, sweep.examples[text["pair"]]), 72 * PAGE - IMAGE, 0, IMAGE)
     _outcome(page, swap)
     moved = swap["counterfactual"] - swap["base"]
@@ -75,17 +77,17 @@ def _joined(words: str) -> str:
 
 def _lane(page: Axes, x: float, title: str, text: str, layer: int) -> None:
     """A text, the blocks that read it, and its stream, where Z is that of the source."""
-    lines = [shortened(title, WIDE + 10, SIZE, FONT), *wrapped(text, WIDE + 10, SIZE, FONT, 3)]
+    lines = [shortened(title, _WIDE + 10, SIZE, FONT), *wrapped(text, _WIDE + 10, SIZE, FONT, 3)]
     for number, line in enumerate(lines):
         y = TEXTS + 8 + 9.6 * number
         page.text(x, y, line, ha="center", style="italic" if number == 0 else "normal")
-    page.add_patch(_arrow((x, TEXTS), (x, BELOW + BLOCK)))
-    page.add_patch(_box(x - WIDE / 2, BELOW, WIDE, BLOCK))
-    page.text(x, BELOW + BLOCK / 2 + 2.7, f"blocks up to layer {layer}", ha="center")
-    page.add_patch(_arrow((x, BELOW), (x, STREAM + BAR)))
-    page.add_patch(Rectangle((x - WIDE / 2, STREAM), WIDE, BAR, facecolor="white", edgecolor="black", linewidth=0.8))
-    _subspace(page, x - WIDE / 2, STREAM, ORANGE)
-    page.text(x + Z / 2, STREAM + BAR / 2 + 2.7, "the rest", ha="center")
+    page.add_patch(_arrow((x, TEXTS), (x, _BELOW + BLOCK)))
+    page.add_patch(_box(x - _WIDE / 2, _BELOW, _WIDE, BLOCK))
+    page.text(x, _BELOW + BLOCK / 2 + 2.7, f"blocks up to layer {layer}", ha="center")
+    page.add_patch(_arrow((x, _BELOW), (x, _STREAM + BAR)))
+    page.add_patch(Rectangle((x - _WIDE / 2, _STREAM), _WIDE, BAR, facecolor="white", edgecolor="black", linewidth=0.8))
+    _subspace(page, x - _WIDE / 2, _STREAM, ORANGE)
+    page.text(x + Z / 2, _STREAM + BAR / 2 + 2.7, "the rest", ha="center")
 
 
 def _subspace(page: Axes, x: float, y: float, colour: str) -> None:
@@ -95,10 +97,10 @@ def _subspace(page: Axes, x: float, y: float, colour: str) -> None:
 
 def _outcome(page: Axes, swap: Mapping[str, Any]) -> None:
     """The base's score before and after."""
-    page.add_patch(_arrow((BASE + WIDE / 2, ABOVE + BLOCK / 2), (RIGHT, ABOVE + BLOCK / 2)))
-    page.text(RIGHT + 3, ABOVE - 2, "score with image")
-    page.text(RIGHT + 3, ABOVE + 9, f"clean: {written(swap['base'], '.3f')}")
-    page.text(RIGHT + 3, ABOVE + 20, f"counterfactual: {written(swap['counterfactual'], '.3f')}", color=VERMILION)
+    page.add_patch(_arrow((_BASE + _WIDE / 2, _ABOVE + BLOCK / 2), (RIGHT, _ABOVE + BLOCK / 2)))
+    page.text(RIGHT + 3, _ABOVE - 2, "score with image")
+    page.text(RIGHT + 3, _ABOVE + 9, f"clean: {written(swap['base'], '.3f')}")
+    page.text(RIGHT + 3, _ABOVE + 20, f"counterfactual: {written(swap['counterfactual'], '.3f')}", color=VERMILION)
 
 
 def _box(x: float, y: float, width: float, height: float) -> FancyBboxPatch:

@@ -24,10 +24,10 @@ from interp.stats import Estimate
 from training.evaluation.compare import words_correlation, words_of
 
 ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "full": "full"}
-LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
+_LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
 LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 45.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
-ROW, FOOT, NAME = 10.5, 25.0, 130.0
-PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
+_ROW, FOOT, NAME = 10.5, 25.0, 130.0
+_PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
 
 
 Row = tuple[str, Route, dict[str, Estimate]]  # model, route, and the correlation with each norm
@@ -58,13 +58,13 @@ def draw(runs: Runs) -> Picture:
     Raises:
         Missing: no model with a subspace has attributions of words.
     """
-    words = shown_words(runs)
+    words = _shown_words(runs)
     norms, models = list(words.ratings), correlations(runs, list(words.ratings))
     labels = told_apart([model for model, _, _ in models], NAME, SIZE, FONT)
     names = [f"{labels[model]}: {ROUTES[route]}" for model, route, _ in models]
     panels = (72 * PAGE - LEFT - 2 * GAP - 4) / 3
     dots_top = TOP + len(norms) * (HEAD + TALL + BETWEEN)
-    height = dots_top + 12 + ROW * len(names) + FOOT
+    height = dots_top + 12 + _ROW * len(names) + FOOT
     figure = picture(height / 72)
     page = points(figure)
     page.text(0, 8, f"word types: {words.label}{words.more}", style="italic")
@@ -82,13 +82,13 @@ def draw(runs: Runs) -> Picture:
     label = max(width_of(name, SIZE, FONT) for name in names) + 8
     wide = (72 * PAGE - label - GAP * (len(norms) - 1) - 4) / len(norms)
     for i, norm in enumerate(norms):
-        axes = at(figure, label + i * (wide + GAP), dots_top + 12, wide, ROW * len(names))
+        axes = at(figure, label + i * (wide + GAP), dots_top + 12, wide, _ROW * len(names))
         _dots(axes, norm, names, models, first=i == 0)
     figure.alt = _alt(words, models)
     return figure
 
 
-def shown_words(runs: Runs) -> Words:
+def _shown_words(runs: Runs) -> Words:
     """Those of a model that was fine-tuned with a subspace, else of the sweep's chosen cell."""
     models = runs.models if runs.evaluations else {}
     knowing = {label: [one for one in members if one.ratings] for label, members in models.items()}
@@ -96,7 +96,7 @@ def shown_words(runs: Runs) -> Words:
         label: members for label, members in knowing.items()
         if members and all(route in one.words for route in MEASURED for one in members)
     }  # fmt: skip
-    for label in sorted(with_routes, key=lambda name: [not name.startswith(one) for one in PREFERRED]):
+    for label in sorted(with_routes, key=lambda name: [not name.startswith(one) for one in _PREFERRED]):
         members = with_routes[label]
         norms = list(members[0].ratings)
         ratings: dict[str, list[float]] = {}
@@ -160,7 +160,7 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
     """A point for each word type, the fit, and its interval."""
     x, each = np.array(words.ratings[norm]), words.attributions[route]
     y = np.mean(each, axis=0)
-    colour, mark = LOOKS[route]
+    colour, mark = _LOOKS[route]
     axes.axhline(0, color="0.6", linewidth=0.5)
     axes.plot(x, y, linestyle="", marker=mark, markersize=2.6, color=colour, markerfacecolor="none",
               markeredgewidth=0.6)  # fmt: skip
@@ -180,7 +180,7 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
 def _dots(axes: Axes, norm: str, names: Sequence[str], models: Sequence[Row], *, first: bool) -> None:
     axes.axvline(0, color="0.6", linewidth=0.5)
     for i, (model, route, found) in enumerate(models):
-        colour, mark = LOOKS[route]
+        colour, mark = _LOOKS[route]
         if i and model != models[i - 1][0]:
             axes.axhline(i - 0.5, color="0.85", linewidth=0.4)
         if norm in found and not math.isnan(found[norm].value):

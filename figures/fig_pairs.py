@@ -19,11 +19,11 @@ from training.evaluation.compare import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
 LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all
-IMAGE, TEXT, NAME, DIFFERENCE = 58.0, 142.0, 130.0, 28.0  # points: widths
+IMAGE, TEXT, NAME, _DIFFERENCE = 58.0, 142.0, 130.0, 28.0  # points: widths
 
 
 @dataclass(frozen=True)
-class Scored:
+class _Scored:
     """A pair with what each model scores its texts: label -> positive and negative text, means over seeds."""
 
     example: Example
@@ -42,7 +42,7 @@ def draw(runs: Runs) -> Picture:
     names = max(width_of(name, SIZE, FONT) for name in models.values()) + 6
     wide = TEXT - max(0.0, names - 86)  # long names take their room from the texts
     plot_left = IMAGE + 10 + wide + 12 + names
-    plot = 72 * PAGE - plot_left - DIFFERENCE - 6
+    plot = 72 * PAGE - plot_left - _DIFFERENCE - 6
     texts = [[wrapped(text, wide - 10, SIZE, FONT, LINES) for text in _texts(pair)] for pair in pairs]
     heights = [
         max(IMAGE, LINE * (len(one) + len(other)) + 3, LINE * len(models) + 4) for one, other in texts
@@ -58,7 +58,7 @@ def draw(runs: Runs) -> Picture:
         page.text(x + 7, 8, shown, style="italic")
         x += max(60.0, width_of(shown, SIZE, FONT) + 16)
     page.text(plot_left - 6, 8, "model", style="italic", ha="right")
-    page.text(plot_left + plot + DIFFERENCE + 4, 8, "difference", style="italic", ha="right")
+    page.text(plot_left + plot + _DIFFERENCE + 4, 8, "difference", style="italic", ha="right")
     top = HEAD
     for number, (pair, both, height) in enumerate(zip(pairs, texts, heights, strict=True)):
         photo(figure, picture_path(pair.folder, pair.example), 0, top, IMAGE)
@@ -75,13 +75,13 @@ def draw(runs: Runs) -> Picture:
         for i, (name, (positive, negative)) in enumerate(pair.scores.items()):
             y = top + height * (i + 0.5) / len(models) + 2.7
             page.text(plot_left - 6, y, models[name], ha="right")
-            page.text(plot_left + plot + DIFFERENCE + 4, y, value_text(positive - negative), ha="right")
+            page.text(plot_left + plot + _DIFFERENCE + 4, y, value_text(positive - negative), ha="right")
         top += height + GAP
     figure.alt = _alt(pairs, contrast)
     return figure
 
 
-def scored(runs: Runs) -> list[Scored]:
+def scored(runs: Runs) -> list[_Scored]:
     """The example pairs that all models were evaluated on.
 
     Raises:
@@ -101,7 +101,7 @@ def scored(runs: Runs) -> list[Scored]:
     common = [name for name in kept if tables and all(name in table for table in tables)]
     if not common or len(models) < 2 or first.about["label"] not in models:
         raise Missing("needs evaluations that keep examples of the same pairs; evaluate the models again")
-    return [Scored(kept[name], first.folder, _means(name, models)) for name in common]
+    return [_Scored(kept[name], first.folder, _means(name, models)) for name in common]
 
 
 def _means(name: str, models: dict[str, list[Evaluation]]) -> dict[str, tuple[float, float]]:
@@ -112,11 +112,11 @@ def _means(name: str, models: dict[str, list[Evaluation]]) -> dict[str, tuple[fl
     return out
 
 
-def _texts(pair: Scored) -> tuple[str, str]:
+def _texts(pair: _Scored) -> tuple[str, str]:
     return pair.example.positive, pair.example.negative
 
 
-def _scores(axes: Axes, pair: Scored, *, last: bool) -> None:
+def _scores(axes: Axes, pair: _Scored, *, last: bool) -> None:
     """A line for each model, from the negative text's score to the positive one's."""
     models = pair.scores.values()
     for i, (positive, negative) in enumerate(models):
@@ -134,7 +134,7 @@ def _scores(axes: Axes, pair: Scored, *, last: bool) -> None:
         axes.tick_params(labelbottom=False)
 
 
-def _alt(pairs: Sequence[Scored], contrast: Contrast) -> str:
+def _alt(pairs: Sequence[_Scored], contrast: Contrast) -> str:
     one, other = contrast.kinds
     parts = []
     for number, pair in enumerate(pairs, start=1):

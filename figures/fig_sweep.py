@@ -18,7 +18,7 @@ from interp.report.heatmaps import Grid, draw_grid, grid
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows
-NOTE_LINES = 3  # at most, of the note below all
+_NOTE_LINES = 3  # at most, of the note below all
 LEAST = 24.0  # height of a heatmap, for the labels of its bar
 
 
@@ -74,7 +74,7 @@ def _note(contrast: Contrast) -> list[str]:
     """What is to be known to read the figure, in lines as wide as the page."""
     up = f"{contrast.arrow('up')}: {contrast.swap('up')}"
     said = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
-    return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, NOTE_LINES)
+    return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
 
 
 def _fitting(grids: Mapping[Measure, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:

@@ -20,9 +20,9 @@ from training.evaluation.grouping import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
 RIGHT = 14.0  # for half of the last label of an axis: a number of steps
-LEGEND_LINE, HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
-FILLS: tuple[dict[str, Any], ...] = ({}, {"markerfacecolor": "white"})  # of marks, for each direction
-DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
+_LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
+_FILLS: tuple[dict[str, Any], ...] = ({}, {"markerfacecolor": "white"})  # of marks, for each direction
+_DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
 
 
 def draw(runs: Runs) -> Picture:
@@ -39,9 +39,9 @@ def draw(runs: Runs) -> Picture:
     measures = {direction: f"iia_{contrast.short(direction)}" for direction in DIRECTIONS}
     labels = told_apart(list(models), NAME, SIZE, FONT)
     widest = max(width_of(label, SIZE, FONT) for label in (*labels.values(), "range over seeds"))
-    across = int(72 * PAGE // (widest + HANDLE))
+    across = int(72 * PAGE // (widest + _HANDLE))
     width = (72 * PAGE - LEFT - 2 * GAP - RIGHT) / 3
-    figure = picture((TOP + TALL + FOOT + LEGEND_LINE * -(-(len(models) + 3) // across) + 4) / 72)
+    figure = picture((TOP + TALL + FOOT + _LEGEND_LINE * -(-(len(models) + 3) // across) + 4) / 72)
     panels = []
     for j, title in enumerate(("each model's own loss on val", "preference on val (%)", "IIA on val (%)")):
         axes = at(figure, LEFT + j * (width + GAP), TOP, width, TALL)
@@ -53,11 +53,11 @@ def draw(runs: Runs) -> Picture:
         style, table = look(i), _aligned(members)
         _curve(panels[0], table, "val_loss", 1.0, labels[name], style)
         _curve(panels[1], table, "preference", 100.0, labels[name], style)
-        for (direction, key), fill in zip(measures.items(), FILLS, strict=True):
+        for (direction, key), fill in zip(measures.items(), _FILLS, strict=True):
             if key in table:
                 _curve(panels[2], table, key, 100.0, f"{labels[name]}, {contrast.arrow(direction)}", style | fill)
     losses = pd.concat([one.history["val_loss"] for one in runs.tunings])
-    if losses.min() > 0 and losses.max() / losses.min() > DECADES:
+    if losses.min() > 0 and losses.max() / losses.min() > _DECADES:
         panels[0].set_yscale("log")
         panels[0].minorticks_off()
         panels[0].yaxis.set_major_formatter("{x:g}")
@@ -67,7 +67,7 @@ def draw(runs: Runs) -> Picture:
         panels[2].text(0.5, 0.5, "no run has a subspace", transform=panels[2].transAxes, ha="center")
         panels[2].set(xticks=[], yticks=[])
     handles: list[Artist] = [*panels[0].lines]
-    for direction, fill in zip(DIRECTIONS, FILLS, strict=True):
+    for direction, fill in zip(DIRECTIONS, _FILLS, strict=True):
         label = f"IIA {contrast.arrow(direction)}"
         handles += panels[2].plot([], [], color="black", marker="o", linestyle="", label=label, **fill)
     handles.append(Patch(color="0.8", label="range over seeds"))

@@ -12,7 +12,7 @@ from interp.stats import resamples
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class _Line:
     """A least-squares line at some places, with a pointwise 95 % interval."""
 
     at: NDArray[np.float64]
@@ -21,7 +21,7 @@ class Line:
     high: NDArray[np.float64]
 
 
-def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, seed: int = 0) -> Line | None:
+def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, seed: int = 0) -> _Line | None:
     """Fit y by x, with a band between the 2.5th and 97.5th percentile of a bootstrap over points.
 
     Args:
@@ -41,7 +41,7 @@ def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, see
     lines = _lines(a, b, np.vstack([np.ones(len(a)), times]), at)
     sampled = lines[1:][np.isfinite(lines[1:]).all(1)]
     low, high = np.percentile(sampled, [2.5, 97.5], axis=0)
-    return Line(at, lines[0], low, high)
+    return _Line(at, lines[0], low, high)
 
 
 def _lines(

@@ -25,7 +25,7 @@ from training.evaluation.grouping import groups_of
 from training.evaluation.rendering import ResultTable
 
 HISTORY = "history.csv"
-NUMBERED = ("step", "val_loss", "preference")  # what is known of every look
+_NUMBERED = ("step", "val_loss", "preference")  # what is known of every look
 
 
 class Missing(UserError):
@@ -149,9 +149,9 @@ def _history(path: Path, contrast: Contrast) -> pd.DataFrame:
     """
     try:
         table = read_table(path)
-        table.require(*NUMBERED)
+        table.require(*_NUMBERED)
         columns = {
-            name: [row.number_in(name) if row[name] or name in NUMBERED else math.nan for row in table.rows]
+            name: [row.number_in(name) if row[name] or name in _NUMBERED else math.nan for row in table.rows]
             for name in table.columns
         }
     except DataError as error:

@@ -32,19 +32,19 @@ RC: Any = {
     **UNHINTED, "pdf.fonttype": 42, "text.parse_math": False,  # a name may hold dollars
 }  # fmt: skip
 # Okabe & Ito's colours, which the colour-blind tell apart
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
+BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666",
 )  # fmt: skip
 POSITIVE: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
 NEGATIVE: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
-COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+COLOURS = (BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY)
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
-DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
+_DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
 
 
 def look(number: int) -> dict[str, Any]:
     """Of the n-th model. Twelve have a mark each, to be told apart in grey too; then marks come round again."""
-    colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+    colour, dashes = COLOURS[number % len(COLOURS)], _DASHES[number % len(_DASHES)]
     return {"color": colour, "marker": MARKS[number % len(MARKS)], "linestyle": dashes}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST, LONGEST_VALUE = 1000, 80  # letters of a message, and of a value that it quotes
+LONGEST, _LONGEST_VALUE = 1000, 80  # letters of a message, and of a value that it quotes
 
 
 class UserError(ValueError):
@@ -16,7 +16,7 @@ class UserError(ValueError):
         return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 + 3 :]}"
 
 
-def shown(value: object, most: int = LONGEST_VALUE) -> str:
+def shown(value: object, most: int = _LONGEST_VALUE) -> str:
     """A value as a message shows it: on one line, not long, and with signs that cannot be seen as Python writes them.
 
     >>> shown("two\\nlines \\0"), shown("9" * 5000, 5)

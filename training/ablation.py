@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # measure of a cell -> the kind of ability whose drop it is the mean of
-ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
+_ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
 
 def settings(config: SweepConfig) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
 
 def prepare(
     config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
-) -> FineTunedCells:
+) -> _FineTunedCells:
     """Embed all images that the cells need, and measure what the base can do.
 
     Args:
@@ -83,7 +83,7 @@ def prepare(
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
     loss = on_val(clip, features.split("val"))[RETRIEVAL_LOSS]
-    return FineTunedCells(
+    return _FineTunedCells(
         config, tuning, tuple(norms), tuple(attributed), known, features.to("cpu"), tests, tests.of(clip), loss
     )
 
@@ -116,7 +116,7 @@ def _transfer(config: SweepConfig) -> str:
 
 
 @dataclass(frozen=True)
-class FineTunedCells:
+class _FineTunedCells:
     """Fine-tunes at a place in the grid, and measures; can be sent to other processes.
 
     Attributes:
@@ -181,7 +181,7 @@ class FineTunedCells:
         from_content = tasks.word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
         found_of_words = measure_attributions(words, from_content, self.norms, attributed.groups)
         out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
-        for name, kind in ABILITIES.items():
+        for name, kind in _ABILITIES.items():
             out |= self.tests.drop(kind, self.base, able).columns(name)
         return Trained(out, words, found.outcomes)
 

@@ -16,7 +16,7 @@ from interp.measures import evaluation_schema
 from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 
-HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
+_HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
 # What a card states of a fine-tuning -> its setting in the manifest, which is an option of `training.finetune`.
 SETTINGS = {
     "tower": "tower", "learning rate": "lr", "batch size": "batch_size", "epochs": "epochs", "seed": "seed",
@@ -30,7 +30,7 @@ WEIGHTS = {
     "joint": {"weight of IIT-DAS": "joint_weight"},
     "iit-das-calibrated": {"weight of the calibration": "calibration_weight"},
 }
-LIMITS = """\
+_LIMITS = """\
 - A high IIA is no evidence by itself: a direction in closed form has a high one in models that were never trained for
   this.
 - Preference was measured on pairs of one data set. Whether a text is a good description of an image for somebody who
@@ -55,7 +55,7 @@ def model_card(
         result: what the run's manifest says of the weights that were kept.
     """
     base = _base(model)
-    on_hub = base is not None and re.fullmatch(HUB_ID, base) is not None
+    on_hub = base is not None and re.fullmatch(_HUB_ID, base) is not None
     header = {"library_name": form, "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"]}
     header |= {"base_model": str(base).partition("@")[0]} if on_hub else {}
     header |= {"license": licence} if licence else {}
@@ -67,7 +67,7 @@ def model_card(
     ]
     lines += [*_made(model), "", "## How to load it", "", *_loading(form), "", "## What is known of it", ""]
     lines += _of_training(result, contrast) if evaluation is None else _results(evaluation, contrast)
-    lines += ["", "## What these numbers do not show", "", LIMITS, "", "## Licence", ""]
+    lines += ["", "## What these numbers do not show", "", _LIMITS, "", "## Licence", ""]
     told = f"{licence}." if licence else "Not said: that of the base, of its training data and of yours decide."
     return "\n".join([*lines, told, ""])
 
@@ -149,7 +149,7 @@ def _public(name: str | None) -> str | None:
     A model's name is to be as a run's files have it (`interp.clip.trust.name_for`), where a path begins with a dot or
     a slash.
     """
-    if name is None or re.fullmatch(HUB_ID, name) or name.startswith("hf:"):
+    if name is None or re.fullmatch(_HUB_ID, name) or name.startswith("hf:"):
         return name
     found = re.match(r"csv:|concadia:|open_clip:[^/]*/", name)
     kind = found[0] if found else ""

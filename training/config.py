@@ -21,9 +21,9 @@ from interp.errors import UserError
 from training.trackers import TrackerOptions, check_trackers
 
 TASKS = ("concadia", "transfer", "blv", "norms")
-MOST_RANK = 4096  # of adapters
-MOST_ROWS, MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
-ROWS_OF_A_PAIR = 2  # of a batch or a sample
+_MOST_RANK = 4096  # of adapters
+_MOST_ROWS, _MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
+_ROWS_OF_A_PAIR = 2  # of a batch or a sample
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     @property
     def pairs_per_step(self) -> int:
         """Pairs of an optimizer step: each is intervened on in both directions, or gives both its texts."""
-        return self.batch_size // ROWS_OF_A_PAIR
+        return self.batch_size // _ROWS_OF_A_PAIR
 
     @property
     def sampled_pairs(self) -> int | None:
         """Pairs of the training sample; None to take each one once."""
-        return None if self.samples is None else self.samples // ROWS_OF_A_PAIR
+        return None if self.samples is None else self.samples // _ROWS_OF_A_PAIR
 
 
 def preset(given: FinetuneConfig) -> Mapping[str, Any]:
@@ -119,9 +119,9 @@ def check(config: FinetuneConfig) -> None:
         "patience", "checkpoint_every", "max_steps", "limit",
     )  # fmt: skip
     require_positive(config, "seed", least=0)
-    require_at_most(config, lora_rank=MOST_RANK, batch_size=MOST_ROWS, samples=MOST_SAMPLES)
+    require_at_most(config, lora_rank=_MOST_RANK, batch_size=_MOST_ROWS, samples=_MOST_SAMPLES)
     for name in ("batch_size", "samples"):
-        if (rows := getattr(config, name)) is not None and rows % ROWS_OF_A_PAIR:
+        if (rows := getattr(config, name)) is not None and rows % _ROWS_OF_A_PAIR:
             raise UserError(f"{flag(name)} counts rows, two for each pair, so it must be even, not {rows}")
     for name in ("lr", "rotation_lr"):
         if not 0 < getattr(config, name) < float("inf"):

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from interp.clip.model import Clip
 
 PROG = "python -m training.export"
-FORMATS = ("transformers", "open_clip")
-COMPARED = {  # open_clip itself, which need not be installed, does not load what was written
+_FORMATS = ("transformers", "open_clip")
+_COMPARED = {  # open_clip itself, which need not be installed, does not load what was written
     "transformers": "read again, its embeddings",
     "open_clip": "embeddings with the weights, read again,",
 }
-CARD, ROTATION = "README.md", "rotation.safetensors"
+_CARD, ROTATION = "README.md", "rotation.safetensors"
 DESCRIPTION = """\
 Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, beside a card
 that says how it was made, what is known of it and what that does not show. The weights that were written are read again
@@ -49,12 +49,12 @@ files in the folder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(ModelOptions):
+class _ExportConfig(ModelOptions):
     """The export."""
 
     model: str = argument("a fine-tuned run; or any model that can be loaded", metavar="RUN")
     out: str = option("", "a new folder for it", metavar="FOLDER")
-    format: str = option("transformers", "whose files to write", choices=FORMATS)
+    format: str = option("transformers", "whose files to write", choices=_FORMATS)
     license: str | None = option(None, "of the model, for its card: an identifier such as mit or apache-2.0")
     push: str | None = option(None, "upload the folder to this repository of the hub", metavar="OWNER/NAME")
     private: bool = option(False, "make that repository private, if it is not there yet")
@@ -62,11 +62,11 @@ class ExportConfig(ModelOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(ExportConfig, PROG, DESCRIPTION, EPILOG, argv)
+    config = cli.parse(_ExportConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: export(config), on_interrupt=lambda: "nothing was kept")
 
 
-def export(config: ExportConfig) -> int:
+def export(config: _ExportConfig) -> int:
     """Load, write, compare; upload if that was asked for.
 
     Raises:
@@ -101,7 +101,8 @@ def export(config: ExportConfig) -> int:
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write '{out}': {getattr(error, 'strerror', None) or error}") from error
     print(
-        f"{config.model} is in {out}, as files of {config.format}; {COMPARED[config.format]} differ by {difference:.1e}"
+        f"{config.model} is in {out}, as files of {config.format}; "
+        f"{_COMPARED[config.format]} differ by {difference:.1e}"
     )
     if config.push is not None:
         try:
@@ -112,7 +113,7 @@ def export(config: ExportConfig) -> int:
     return 0
 
 
-def _card(config: ExportConfig, who: EvaluatedModel) -> str:
+def _card(config: _ExportConfig, who: EvaluatedModel) -> str:
     from interp.data.contrast import PAPER, Contrast
     from training.card import model_card
     from training.evaluation.compare import Evaluation, read
@@ -140,7 +141,7 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
     (save_open_clip if form == "open_clip" else save_transformers)(clip, folder)
     if rotation is not None and rotation.is_file():
         Rotation.load(rotation).save(folder / rotation.name)
-    write_atomic(folder / CARD, card.encode())
+    write_atomic(folder / _CARD, card.encode())
     return _difference(clip, form, folder)
 
 

@@ -18,7 +18,7 @@ from training.config import FinetuneConfig, check, preset
 from training.trackers import FILES
 
 PROG = "python -m training.finetune"
-LOGS = "logs"  # of the run folder
+_LOGS = "logs"  # of the run folder
 DESCRIPTION = """\
 Fine-tune a CLIP to score the description of an image above its caption (Zur et al. 2024), with one of four objectives:
   * behavioral: the description must score higher than the caption;
@@ -80,7 +80,7 @@ def finetune(config: FinetuneConfig) -> int:
 
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
     check_folder(out)
-    logs = out / LOGS
+    logs = out / _LOGS
     trackers = make_trackers(config.log_with, logs)
     try:
         accelerator = Accelerator(

@@ -190,12 +190,12 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
         save_weights(task.clip, task.config.tuning, task.folder)
         if learner.free is not None:
             basis = orthonormal(learner.span().detach()).cpu()
-            facts = {"method": task.config.objective, "step": progress.step, **measures, **at_rest(task, learner)}
+            facts = {"method": task.config.objective, "step": progress.step, **measures, **_at_rest(task, learner)}
             Rotation(basis, Site("text", task.config.layer), facts).save(task.folder / ROTATION)
     write_atomic(task.folder / HISTORY, csv_text(pd.DataFrame(progress.history)))
 
 
-def at_rest(task: Task, learner: Learner) -> dict[str, Any]:
+def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
     """Return whether the rotation is at rest in the present model, as facts of the rotation.
 
     Returns:

@@ -40,7 +40,7 @@ files in the folder:
   base/                       the base's evaluation
   tables/                     the tables as CSV, Markdown and LaTeX
   logs/                       what each run printed"""
-MOST_PROCESSES, MOST_SEEDS = 256, 1000
+MOST_PROCESSES, _MOST_SEEDS = 256, 1000
 
 
 def preset(given: PaperConfig) -> dict[str, str]:
@@ -75,8 +75,8 @@ def paper(config: PaperConfig) -> int:
     cli.require_at_most(config, jobs=MOST_PROCESSES)
     config.check_engine()
     seeds = parse_ints(config.seeds, "--seeds")
-    if len(seeds) > MOST_SEEDS:
-        raise UserError(f"--seeds names {len(seeds)} seeds; the most are {MOST_SEEDS}: name fewer")
+    if len(seeds) > _MOST_SEEDS:
+        raise UserError(f"--seeds names {len(seeds)} seeds; the most are {_MOST_SEEDS}: name fewer")
     if absent := missing(config):
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
     out = Path(config.out)

@@ -18,7 +18,7 @@ from interp.data.toy.scenes import Scene, sample_scenes
 from interp.data.toy.texts import KINDS, write_pair
 
 NAMED = ("shape", "colour", "arrangement", "place", "event")  # attributes whose naming is measured
-ALIKE_IN_LENGTH = 64  # texts that are run together, so that little padding is computed
+_ALIKE_IN_LENGTH = 64  # texts that are run together, so that little padding is computed
 
 
 def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
@@ -34,7 +34,7 @@ def embed_texts(model: CLIPModel, tokenizer: CLIPTokenizer, texts: Sequence[str]
     order = torch.tensor([len(row) for row in ids]).argsort(stable=True)
     parts = [
         unit_texts(model, pad_sequence([torch.tensor(ids[i]) for i in rows], True, tokenizer.eos_token_id))
-        for rows in order.split(ALIKE_IN_LENGTH)
+        for rows in order.split(_ALIKE_IN_LENGTH)
     ]
     return torch.cat(parts)[order.argsort()]
 

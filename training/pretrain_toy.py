@@ -112,7 +112,7 @@ def corpus(seed: int) -> Iterator[str]:
     yield from (word for word in load_norm("imageability").ratings for _ in range(8))
 
 
-def training_batch(
+def _training_batch(
     n: int, share: float, partial: float, alike: int, reach: int | None, rng: np.random.Generator
 ) -> tuple[Tensor, list[str]]:
     """Pictures of the train split with one text each, a description with probability `share`; see `Phase`."""
@@ -125,7 +125,7 @@ def training_batch(
     return pixels(scenes, rng), texts
 
 
-def badness(looked: dict[str, float]) -> float:
+def _badness(looked: dict[str, float]) -> float:
     """How far a checkpoint is from an able and undecided base; lower is better."""
     abilities = [value for key, value in looked.items() if key.startswith(("retrieval", "zeroshot"))]
     return abs(looked["preference"] - 0.5) + sum(max(0.0, 0.9 - value) for value in abilities)
@@ -151,7 +151,7 @@ def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Genera
     parameters = [*model.vision_model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=seeing.lr, betas=(0.9, 0.98), fused=True)
     for step in (bar := tqdm(range(1, seeing.steps + 1), desc="see", mininterval=5)):
-        set_rates(optimizer, seeing.lr, step, seeing)
+        _set_rates(optimizer, seeing.lr, step, seeing)
         scenes = sample_scenes("train", config.batch_size, rng)
         scores = heads(model.vision_model(pixels(scenes, rng)).pooler_output).split(sizes, dim=1)
         targets = labels(scenes).T
@@ -163,7 +163,7 @@ def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Genera
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
+def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
     """The learning rate at a step: a warm-up, then a cosine to zero; a group's `times` multiplies it."""
     rate = min(1.0, step / stretch.warmup)
     rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - stretch.warmup) / (stretch.steps - stretch.warmup)))
@@ -171,7 +171,7 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: P
         group["lr"] = lr * rate * group.get("times", 1.0)
 
 
-def contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor, texts: list[str]) -> Tensor:
+def _contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor, texts: list[str]) -> Tensor:
     """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
     logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
     target = torch.arange(len(images))
@@ -199,11 +199,11 @@ def train_phase(
     best, best_step = math.inf, 0
     kept: dict[str, Tensor] = {}
     for step in tqdm(range(1, phase.steps + 1), desc="pretrain", mininterval=5):
-        set_rates(optimizer, phase.lr, step, phase)
+        _set_rates(optimizer, phase.lr, step, phase)
         alike = phase.alike if step % 2 else 1
         partial = phase.partial if alike == 1 else 0.0
-        images, texts = training_batch(config.batch_size, share, partial, alike, config.reach(step, phase), rng)
-        loss = contrastive_loss(model, tokenizer, images, texts)
+        images, texts = _training_batch(config.batch_size, share, partial, alike, config.reach(step, phase), rng)
+        loss = _contrastive_loss(model, tokenizer, images, texts)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -219,8 +219,8 @@ def train_phase(
             tqdm.write(" ".join(f"{key}={value:.3g}" for key, value in record.items()))
             with log.open("a") as file:
                 file.write(json.dumps(record) + "\n")
-            if badness(looked) <= best:
-                best, best_step = badness(looked), step
+            if _badness(looked) <= best:
+                best, best_step = _badness(looked), step
                 kept = {key: value.detach().clone() for key, value in model.state_dict().items()}
     model.load_state_dict(kept)
     model.half().float()  # what is shipped: weights that half precision holds exactly

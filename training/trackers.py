@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from training.curves import Curves
 
-PROJECT = "clip-descriptions"
+_PROJECT = "clip-descriptions"
 FILES, NONE = "tensorboard", "none"
 # Trackers of accelerate, each called like its package -> what it calls the name of a run; Comet has its own.
 TRACKERS = {
@@ -101,7 +101,7 @@ def start_trackers(accelerator: Accelerator, folder: Path) -> None:
 
     names = {name: {key: folder.name} for name, key in TRACKERS.items() if key is not None}
     try:
-        accelerator.init_trackers(PROJECT, RunFolder(folder).settings, names)
+        accelerator.init_trackers(_PROJECT, RunFolder(folder).settings, names)
     except Exception as error:  # each tracker has its own
         why = first_line(error).rstrip(".")
         raise UserError(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION)  # files that a run leaves, some of them
 # Options that change no weight, or are known otherwise: base, data and rotation by their content.
-NOT_SETTINGS = (
+_NOT_SETTINGS = (
     "preset", "model", "tokenizer", "trust_run", "data", "kinds", "split", "limit", "rotation", "checkpoint_every",
     "cpu", "out", "resume", "skip_bad_images", "log_with",
 )  # fmt: skip
@@ -55,7 +55,7 @@ def check_site(config: FinetuneConfig, clip: Clip) -> None:
         raise UserError(f"size {config.size} does not fit: the text tower of {clip.name} has width {width}")
 
 
-def check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
+def _check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     """Raise `UserError` unless each step has a pair for each process, and sources.
 
     Those of a text's own kind always are random.
@@ -118,7 +118,7 @@ def tune(
     """
     folder, main = RunFolder(out), accelerator.is_main_process
     start = first_rotation(config, clip)
-    check_batches(config, len(features.rows("train")), accelerator.num_processes)
+    _check_batches(config, len(features.rows("train")), accelerator.num_processes)
     prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
@@ -186,7 +186,7 @@ def _settings(
 ) -> dict[str, Any]:
     """Whatever the weights depend on."""
     of_others = () if config.calibrated else ("calibration_weight",)
-    chosen = {key: value for key, value in asdict(config).items() if key not in (*NOT_SETTINGS, *of_others)}
+    chosen = {key: value for key, value in asdict(config).items() if key not in (*_NOT_SETTINGS, *of_others)}
     kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
     rotation = None if start is None else digest([start.double().numpy().tobytes().hex()])
     return {

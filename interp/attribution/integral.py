@@ -17,7 +17,7 @@ from interp.clip.model import Clip, Tokens, length_batches
 from interp.clip.packing import group
 from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
 
-TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
+_TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
 TEXTS_AT_ONCE = 16  # of similar length
 
 
@@ -203,7 +203,7 @@ def along(
     count, width = paths.end.shape[:2]
     shape = paths.end.shape if by_dimension else paths.end.shape[:2]
     sums = {name: torch.zeros(shape, dtype=torch.float64) for name in cut.names}
-    for chunk in torch.arange(count * n_steps).split(settings.internal_batch_size or max(1, TOKENS_AT_ONCE // width)):
+    for chunk in torch.arange(count * n_steps).split(settings.internal_batch_size or max(1, _TOKENS_AT_ONCE // width)):
         text, step = chunk // n_steps, chunk % n_steps
         delta = (paths.end - paths.start)[text]
         points = (paths.start[text] + alphas[step].to(paths.end)[:, None, None] * delta).requires_grad_()

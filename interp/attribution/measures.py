@@ -45,7 +45,7 @@ def measure_attributions(
         | through_gap(attributions, articles)
         | coverage(attributions, norms)
         | content_correlations(attributions, norms, articles)
-        | second_baseline(attributions.take(rows), from_content, norms, list(articles)[CHECKED])
+        | _second_baseline(attributions.take(rows), from_content, norms, list(articles)[CHECKED])
         | {
             "score_text": float(attributions.score.mean()),
             "score_baseline_padding": float(attributions.baseline_score.mean()),
@@ -134,7 +134,7 @@ def content_correlations(
     return correlations(attributions, norms, articles, only=is_content, suffix=f"_{suffix}")
 
 
-def second_baseline(
+def _second_baseline(
     attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
 ) -> dict[str, Any]:
     """Compare attributions from two baselines: correlations with norms under the second one, and agreement of both.

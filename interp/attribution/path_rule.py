@@ -7,7 +7,7 @@ import torch
 
 from interp.clip.tensors import Float, Tensor
 
-RIEMANN = ("left", "right", "middle", "trapezoid")
+_RIEMANN = ("left", "right", "middle", "trapezoid")
 
 
 def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
@@ -20,8 +20,8 @@ def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float
     if method == "gausslegendre":
         points, weights = np.polynomial.legendre.leggauss(n_steps)
         return torch.from_numpy(0.5 * (1 + points)), torch.from_numpy(0.5 * weights)
-    if kind == method or kind not in RIEMANN:
-        known = ", ".join(f"riemann_{name}" for name in RIEMANN)
+    if kind == method or kind not in _RIEMANN:
+        known = ", ".join(f"riemann_{name}" for name in _RIEMANN)
         raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {known}")
     step = 1 / n_steps
     first, last = {

@@ -46,7 +46,7 @@ TEXTS = (
     "The harbour of a northern town at dusk, seen from a hill: boats lie side by side, gulls circle above the cranes, "
     "and the lights of the warehouses are reflected in the still water",
 )
-PICTURES, POINTS = 4, 3
+PICTURES, _POINTS = 4, 3
 ATTRIBUTED = (1, 2, 3)  # texts of few words: a plain backward pass for each route, layer and text is slow
 
 
@@ -91,7 +91,7 @@ class Bench:
         return Rotation(random_basis(width, size, torch.Generator().manual_seed(layer)), Site(tower, layer))
 
 
-def one_batch(bench: Bench) -> list[Finding]:
+def _one_batch(bench: Bench) -> list[Finding]:
     """What a sweep does before it starts, at all layers."""
     return certify(bench.clip, TEXTS, range(1, bench.clip.depth("text") + 1))
 
@@ -177,13 +177,13 @@ def gradient(bench: Bench) -> list[Finding]:
 def attribution(bench: Bench) -> list[Finding]:
     """Attributions of all routes, and those that the sweep takes, against gradients of plain forwards in float64."""
     clip, layers = bench.clip, bench.layers("text")
-    rule = path_rule(POINTS, "gausslegendre")
+    rule = path_rule(_POINTS, "gausslegendre")
     errors: dict[str, list[float]] = {"pulled back": [], "pushed forward": []}
     for row in ATTRIBUTED:
         tokens = bench.tokens.take(torch.tensor([row]))
         image = bench.embeddings[[row]]
         start, words = default_baselines(clip, tokens)[0], slice(1, int(tokens.eot))
-        path = run_path(clip, tokens, image, layers, PathSettings(POINTS))
+        path = run_path(clip, tokens, image, layers, PathSettings(_POINTS))
         for layer in layers:
             rotation = bench.rotation("text", layer)
             site = layer, rotation.basis.double()
@@ -193,7 +193,7 @@ def attribution(bench: Bench) -> list[Finding]:
             def off(found: np.ndarray, true: Tensor, largest: float = largest) -> float:
                 return float(np.abs(found - true.numpy()).max()) / largest
 
-            shared, through = integrate(clip, tokens, image, layer, {"z": rotation.basis}, PathSettings(POINTS))
+            shared, through = integrate(clip, tokens, image, layer, {"z": rotation.basis}, PathSettings(_POINTS))
             routes = assemble(shared, through["z"], ROUTES)
             errors["pulled back"] += [off(routes[route][0], expected[route]) for route in ROUTES]
             errors["pushed forward"] += [
@@ -206,7 +206,7 @@ def attribution(bench: Bench) -> list[Finding]:
 
 
 CHECKS: dict[str, Callable[[Bench], list[Finding]]] = {
-    "one batch": one_batch, "forward": forward, "counterfactual": counterfactual, "gradient": gradient,
+    "one batch": _one_batch, "forward": forward, "counterfactual": counterfactual, "gradient": gradient,
     "attribution": attribution,
 }  # fmt: skip
 

@@ -13,8 +13,8 @@ from interp.clip.tensors import Tensor
 
 # Products round too, within a block; in half precision their sums are kept in float32, and only results are rounded.
 # On random and on trained towers errors were at most half of what this allows; in bfloat16 COARSEST rules.
-SLACK, HALF_SLACK = 32.0, 8.0
-COARSEST = 0.1  # of the length of what is compared: a larger tolerance would let anything pass
+SLACK, _HALF_SLACK = 32.0, 8.0
+_COARSEST = 0.1  # of the length of what is compared: a larger tolerance would let anything pass
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def tolerance(dtype: torch.dtype, depth: int, *, passes: int = 1, condition: flo
         passes: 2 for gradients, which pass each block forward and backward.
         condition: by how much what is compared enlarges an error of the stream.
     """
-    sums, slack = 2 * 2 * depth * passes, HALF_SLACK if dtype.itemsize < 4 else SLACK
-    return min(COARSEST, slack * condition * torch.finfo(dtype).eps / 2 * math.sqrt(sums))
+    sums, slack = 2 * 2 * depth * passes, _HALF_SLACK if dtype.itemsize < 4 else SLACK
+    return min(_COARSEST, slack * condition * torch.finfo(dtype).eps / 2 * math.sqrt(sums))
 
 
 def with_basis(dtype: torch.dtype) -> torch.dtype:

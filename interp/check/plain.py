@@ -39,12 +39,12 @@ def hooked(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iter
         handle.remove()
 
 
-def text_block(model: CLIPModel, layer: int) -> nn.Module:
+def _text_block(model: CLIPModel, layer: int) -> nn.Module:
     """The block of the text tower whose output is a layer, counted from 1."""
     return model.text_model.encoder.layers[layer - 1]
 
 
-def vision_block(model: CLIPModel, layer: int) -> nn.Module:
+def _vision_block(model: CLIPModel, layer: int) -> nn.Module:
     """The block of the vision tower whose output is a layer, counted from 1."""
     return model.vision_model.encoder.layers[layer - 1]
 
@@ -75,7 +75,7 @@ def end_streams(
 
     with ExitStack() as hooks:
         for layer in layers:
-            hooks.enter_context(hooked(text_block(model, layer), keep(layer)))
+            hooks.enter_context(hooked(_text_block(model, layer), keep(layer)))
         texts(model, ids)
     return seen
 
@@ -91,7 +91,7 @@ def counterfactuals(
     model: CLIPModel, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int, h: Streams
 ) -> Embeddings:
     """Unit-norm embeddings of texts whose stream at EOT after a layer is replaced by `h`."""
-    with hooked(text_block(model, layer), lambda hidden: put(hidden, eot, h)):
+    with hooked(_text_block(model, layer), lambda hidden: put(hidden, eot, h)):
         return texts(model, ids)
 
 
@@ -99,7 +99,7 @@ def image_counterfactuals(
     model: CLIPModel, pixels: Pixels, layer: int, basis: Basis, source: Int[Tensor, " n"]
 ) -> Embeddings:
     """Unit-norm embeddings of images with Z at CLS of other images of the batch."""
-    block, seen = vision_block(model, layer), list[Tensor]()
+    block, seen = _vision_block(model, layer), list[Tensor]()
 
     def look(hidden: Tensor) -> None:
         seen.append(hidden[:, 0])
@@ -177,7 +177,7 @@ def attributions(
         with ExitStack() as hooks:
             hooks.enter_context(hooked(table, partial(_instead, path)))
             if route != "full":
-                hooks.enter_context(hooked(text_block(model, layer), cut(route)))
+                hooks.enter_context(hooked(_text_block(model, layer), cut(route)))
             score = (texts(model, ids.expand(len(points), -1)) @ image).sum()
         (gradient,) = torch.autograd.grad(score, path)
         found[route] = ((gradient * (end - begin)).sum(-1) * weights.to(end)[:, None]).sum(0)

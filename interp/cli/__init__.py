@@ -21,16 +21,16 @@ from interp.processes.signals import Stopped, as_stopped, status_of, stoppable
 Config = TypeVar("Config")
 WIDTH = 140  # letters of the longest line of a table
 # Gives the options of an earlier run, from its name, the options that were typed, and what parses words before them.
-Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
-RUN_AGAIN = "--config"  # as a name of a value, which no field can have
-AGAIN_HELP = (
+_Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
+_RUN_AGAIN = "--config"  # as a name of a value, which no field can have
+_AGAIN_HELP = (
     "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. --out "
     "must be given, and what says where and how to work is not taken (--jobs, --engine, --resume, --log-with); models, "
     "data and files that it names are loaded only with --trust-run, or if they are given here"
 )
 
 
-class Parser(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     source = ""  # of what is parsed, for errors, if it was not typed
@@ -55,7 +55,7 @@ def argument(text: str, *, metavar: str) -> Any:
 
 def parse(
     config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
-    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: Earlier[Config] | None = None,
+    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: _Earlier[Config] | None = None,
 ) -> Config:  # fmt: skip
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
 
@@ -69,7 +69,7 @@ def parse(
         parser = _parser(config, prog, description, epilog)
         parser.source = source
         if earlier is not None:
-            parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=AGAIN_HELP)
+            parser.add_argument("--config", metavar="RUN", type=named, dest=_RUN_AGAIN, help=_AGAIN_HELP)
         if preset is not None:
             parser.set_defaults(**preset(_read(parser, config, words)[0]))
         return _read(parser, config, words)
@@ -80,13 +80,13 @@ def parse(
     try:
         return earlier(run, own, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
     except UserError as error:
-        Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
+        _Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
 
 
-def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
+def _parser(config: type, prog: str, description: str, epilog: str) -> _Parser:
     """One with all options, of which those that are inherited stand in the help under the first sentence of the
     docstring of the class that declares them."""
-    parser = Parser(
+    parser = _Parser(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=version_line())
@@ -111,12 +111,12 @@ def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
     return parser
 
 
-def _read(parser: Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
+def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
     """What the words say, and the run that `--config` names."""
     values = vars(parser.parse_args(words))
     for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
-    run = values.pop(RUN_AGAIN, None)
+    run = values.pop(_RUN_AGAIN, None)
     return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}), run
 
 

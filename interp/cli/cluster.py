@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from interp.errors import UserError, quoted, shown
 
-REACHED = 5.0  # seconds in which a cluster must answer
+_REACHED = 5.0  # seconds in which a cluster must answer
 
 
 def check_cluster(address: str | None, gpus: float | None, *, wanted: bool) -> None:
@@ -41,7 +41,7 @@ def _check_address(address: str) -> None:
             f"--address {quoted(address)} is none of a Ray cluster; write HOST:6379, or auto on one of its nodes"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED).close()
     except (OSError, OverflowError, UnicodeError) as error:
         raise UserError(
             f"there is no Ray cluster at --address {quoted(address)} ({shown(error)}); start one with ray start "

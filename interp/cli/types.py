@@ -9,7 +9,7 @@ import re
 from interp.errors import UserError, quoted, shown
 
 MOST = 2**32 - 1  # the largest whole number that an option takes; seeds go no further
-LONGEST_PATH = 4096  # letters
+_LONGEST_PATH = 4096  # letters
 
 
 def whole(text: str) -> int:
@@ -38,8 +38,8 @@ def named(text: str) -> str:
         raise argparse.ArgumentTypeError("it is empty; leave the option out, or give it a value")
     if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not UTF-8; rename the file")
-    if len(text) > LONGEST_PATH:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; the most are {LONGEST_PATH}")
+    if len(text) > _LONGEST_PATH:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; the most are {_LONGEST_PATH}")
     return text
 
 

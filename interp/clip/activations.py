@@ -10,7 +10,7 @@ NAMES = {
     "quick_gelu": re.compile(r"quickgelu|openai|metaclip|dfn", re.IGNORECASE),
     "gelu": re.compile(r"laion|datacomp|commonpool", re.IGNORECASE),
 }
-TITLES = {"quick_gelu": "QuickGELU", "gelu": "GELU"}
+_TITLES = {"quick_gelu": "QuickGELU", "gelu": "GELU"}
 
 
 def activation_notes(name: str, config: Any) -> list[str]:
@@ -24,9 +24,9 @@ def activation_notes(name: str, config: Any) -> list[str]:
         return []
     expected, word = found
     return [
-        f"'{name}' has '{word}' in its name, whose models compute {TITLES[expected]}, but its {tower} tower is set to "
-        f"{TITLES.get(given, given)}: if the weights are of such a model, all numbers are off, and hidden_act is to be "
-        f"{expected}"
+        f"'{name}' has '{word}' in its name, whose models compute {_TITLES[expected]}, but its {tower} tower is set to "
+        f"{_TITLES.get(given, given)}: if the weights are of such a model, all numbers are off, and hidden_act is to "
+        f"be {expected}"
         for tower in ("text", "vision")
         if (given := getattr(config, f"{tower}_config").hidden_act) != expected
     ]

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 # what peft notes of a base that it was given with no task; nothing is imported by it
-AUTO_MAPPING = {"base_model_class": "CLIPModel", "parent_library": "transformers.models.clip.modeling_clip"}
+_AUTO_MAPPING = {"base_model_class": "CLIPModel", "parent_library": "transformers.models.clip.modeling_clip"}
 ADAPTER_CONFIG = "adapter_config.json"  # peft's name
-ALL_LINEAR = "all-linear"  # peft's word for every linear layer
+_ALL_LINEAR = "all-linear"  # peft's word for every linear layer
 # Initializations that leave the weights of the base alone: the adapter's own weights replace all that they drew.
-LEAVE_THE_BASE = (True, False, "gaussian", "eva", "orthogonal", "mica")
+_LEAVE_THE_BASE = (True, False, "gaussian", "eva", "orthogonal", "mica")
 # Initializations that take the adapter out of the base's weights. peft repeats them on loading, to the same result.
-CHANGE_THE_BASE = ("pissa", "olora")
+_CHANGE_THE_BASE = ("pissa", "olora")
 
-Rank = Annotated[int, Field(ge=1, le=2**20)]
+_Rank = Annotated[int, Field(ge=1, le=2**20)]
 Alpha = Annotated[float, Field(gt=0, le=2**20)]
 
 
 @dataclass(frozen=True)
-class AdapterSettings:
+class _AdapterSettings:
     """The known settings of an adapter's configuration.
 
     Attributes:
@@ -43,18 +43,18 @@ class AdapterSettings:
         layers_pattern: names of the lists of blocks that `layers_to_transform` counts in.
         rank_pattern, alpha_pattern: regular expression for the ends of layers' names -> their own r or alpha.
         modules_to_save: names of modules whose weights the adapter replaces.
-        init_lora_weights: how training began; some ways change the weights of the base, see `CHANGE_THE_BASE`.
+        init_lora_weights: how training began; some ways change the weights of the base, see `_CHANGE_THE_BASE`.
     """
 
     peft_type: Literal["LORA"]
-    r: Rank
+    r: _Rank
     lora_alpha: Alpha
     target_modules: str | list[str]
     base_model_name_or_path: str | None = None
     exclude_modules: str | list[str] | None = None
     layers_to_transform: int | list[int] | None = None
     layers_pattern: str | list[str] | None = None
-    rank_pattern: dict[str, Rank] | None = field(default_factory=dict)
+    rank_pattern: dict[str, _Rank] | None = field(default_factory=dict)
     alpha_pattern: dict[str, Alpha] | None = field(default_factory=dict)
     modules_to_save: list[str] | None = None
     bias: Literal["none", "all", "lora_only"] = "none"
@@ -122,15 +122,15 @@ class AdapterSettings:
 
     def _initialization(self) -> bool | str:
         given = self.init_lora_weights
-        return given.lower() if isinstance(given, str) and given.lower() in CHANGE_THE_BASE else True
+        return given.lower() if isinstance(given, str) and given.lower() in _CHANGE_THE_BASE else True
 
 
 def _is_plain(pattern: str) -> bool:
     """Return whether an expression for target modules is known to be harmless: ours, or a word of peft's."""
-    return pattern == ALL_LINEAR or is_layers_pattern(pattern)
+    return pattern == _ALL_LINEAR or is_layers_pattern(pattern)
 
 
-def read_adapter(folder: Path) -> AdapterSettings:
+def read_adapter(folder: Path) -> _AdapterSettings:
     """Read the settings of the adapter in a folder.
 
     Raises:
@@ -140,15 +140,15 @@ def read_adapter(folder: Path) -> AdapterSettings:
 
     path = folder / ADAPTER_CONFIG
     given: dict[str, Any] = read_json(path, dict[str, Any])
-    usual = {**LoraConfig().to_dict(), "auto_mapping": AUTO_MAPPING}
-    known = {each.name for each in fields(AdapterSettings)}
+    usual = {**LoraConfig().to_dict(), "auto_mapping": _AUTO_MAPPING}
+    known = {each.name for each in fields(_AdapterSettings)}
     for key, value in given.items():
         if key not in known and value not in (None, False, [], {}, "", usual.get(key)):
             raise ModelError(f"'{path}' sets {key[:80]}, which is not known here; remove it if the weights need it not")
-    settings = read_json(path, AdapterSettings)
+    settings = read_json(path, _AdapterSettings)
     _check_names(path, settings)
     start = settings.init_lora_weights
-    if start is not None and start not in LEAVE_THE_BASE and str(start).lower() not in CHANGE_THE_BASE:
+    if start is not None and start not in _LEAVE_THE_BASE and str(start).lower() not in _CHANGE_THE_BASE:
         raise ModelError(
             f"'{path}' sets init_lora_weights to {str(start)[:80]!r}: such an adapter belongs to a changed base that "
             "its files do not give; save it as plain LoRA, by peft's path_initial_model_for_weight_conversion"
@@ -156,7 +156,7 @@ def read_adapter(folder: Path) -> AdapterSettings:
     return settings
 
 
-def _check_names(path: Path, settings: AdapterSettings) -> None:
+def _check_names(path: Path, settings: _AdapterSettings) -> None:
     """Raise `ModelError` for names of modules that are none, and for settings that peft does not take together."""
     for key in ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save"):
         value = getattr(settings, key)

@@ -102,7 +102,7 @@ def _project(attention: Any, x: Float[Tensor, "*n d"]) -> tuple[Tensor, ...]:
     return attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)
 
 
-def run_packed(
+def _run_packed(
     block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group], tables: HeadTables | None = None
 ) -> tuple[Float[Tensor, "total d"], Float[Tensor, "total d"], Float[Tensor, "total d"]]:
     """One block at every position of packed texts, causally. Returns the new stream, and its keys and values.
@@ -193,7 +193,7 @@ def run_texts(
     hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
     tables = head_tables(layout.groups, last.self_attn.num_heads)
     for block in below:
-        hidden, k, v = run_packed(block, hidden, layout.groups, tables)
+        hidden, k, v = _run_packed(block, hidden, layout.groups, tables)
         yield hidden[layout.ends], k, v
     k, v = keys_and_values(last, hidden)
     earlier = layout.earlier

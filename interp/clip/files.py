@@ -18,8 +18,15 @@ from interp.runs.weights import check_run_weights, is_run
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 # They name code of the model's own, or ask for other arithmetic than that which is checked here.
-REFUSED = ("auto_map", "auto_mapping", "custom_pipelines", "custom_modules", "trust_remote_code", "quantization_config")
-ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+_REFUSED = (
+    "auto_map",
+    "auto_mapping",
+    "custom_pipelines",
+    "custom_modules",
+    "trust_remote_code",
+    "quantization_config",
+)
+_ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 
 
 def read_json(path: Path, kind: Callable[..., Record]) -> Record:
@@ -109,8 +116,8 @@ def _refused(content: Any, place: str = "") -> Iterator[str]:
     """Where a configuration names code, or arithmetic of others."""
     items = content.items() if isinstance(content, Mapping) else enumerate(content if isinstance(content, list) else ())
     for key, value in items:
-        kernels = key in ATTENTION and re.search(r"[/:|]", str(value)) is not None  # of the hub
-        if kernels or (key in REFUSED and value not in (None, False, {}, [])):
+        kernels = key in _ATTENTION and re.search(r"[/:|]", str(value)) is not None  # of the hub
+        if kernels or (key in _REFUSED and value not in (None, False, {}, [])):
             yield f"{place}{key}"
         yield from _refused(value, f"{place}{key}.")
 

@@ -8,7 +8,7 @@ from interp.clip.errors import ModelError
 from interp.data.hub import HubError, HubSilent, ask_hub
 from interp.errors import quoted
 
-PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
+_PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 
 
 def on_hub(name: str, hub: str, revision: str) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def _in_cache(name: str, hub: str, revision: str, why: HubSilent) -> str:
             f"cannot load the model {quoted(name)}: {why}, and the model is not in the cache; "
             "connect to the network, or name a folder"
         )
-    if all(try_to_load_from_cache(hub, file, revision=revision) is None for file in PREPROCESSING):
+    if all(try_to_load_from_cache(hub, file, revision=revision) is None for file in _PREPROCESSING):
         raise ModelError(
             f"cannot load the model {quoted(name)}: {why}, and the cache does not hold all of the model; "
             "load it once online"

@@ -32,7 +32,7 @@ from interp.runs.weights import is_run
 if TYPE_CHECKING:
     from transformers import CLIPModel
 
-MOST_ADAPTERS = 8  # one upon the other
+_MOST_ADAPTERS = 8  # one upon the other
 
 
 def load_clip(
@@ -198,8 +198,8 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
 def _check_chain(name: str, above: tuple[str, ...]) -> None:
     if os.path.realpath(name) in above:
         raise ModelError(f"'{name}' is an adapter of itself, by way of others; name a base in its {ADAPTER_CONFIG}")
-    if len(above) == MOST_ADAPTERS:
-        raise ModelError(f"'{name}' is below {MOST_ADAPTERS} other adapters, which is too many")
+    if len(above) == _MOST_ADAPTERS:
+        raise ModelError(f"'{name}' is below {_MOST_ADAPTERS} other adapters, which is too many")
 
 
 def with_adapter(base: Clip, folder: Path) -> Clip:

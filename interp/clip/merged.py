@@ -112,7 +112,7 @@ class MergedAttention:
 
 
 @dataclass(frozen=True, eq=False)
-class MergedMlp:
+class _MergedMlp:
     """An MLP of which a layer is adapted."""
 
     fc1: Callable[[Tensor], Tensor]
@@ -149,7 +149,7 @@ def merged(block: Any) -> Any:
     qkv, out = _join(layers[:3]), _alone(layers[3])
     joined = MergedAttention(attention.num_heads, attention.head_dim, attention.scale, qkv, out)
     if any(type(layer) is not nn.Linear for layer in layers[4:]):
-        mlp = MergedMlp(_alone(mlp.fc1), _alone(mlp.fc2), mlp.activation_fn)
+        mlp = _MergedMlp(_alone(mlp.fc1), _alone(mlp.fc2), mlp.activation_fn)
     return MergedBlock(block.layer_norm1, joined, block.layer_norm2, mlp)
 
 

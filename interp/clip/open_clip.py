@@ -44,7 +44,7 @@ BLOCK = {
     "ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
 }  # fmt: skip
-REST = {
+_REST = {
     "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
     "positional_embedding": "text_model.embeddings.position_embedding.weight",
     "ln_final.weight": "text_model.final_layer_norm.weight", "ln_final.bias": "text_model.final_layer_norm.bias",
@@ -58,7 +58,7 @@ REST = {
     "visual.proj": "visual_projection.weight",
     "logit_scale": "logit_scale",
 }  # fmt: skip
-TRANSPOSED = ("text_projection", "visual.proj")
+_TRANSPOSED = ("text_projection", "visual.proj")
 TOWERS = {"text_model": "", "vision_model": "visual."}  # transformers' tower -> how open_clip's names begin
 
 
@@ -146,8 +146,8 @@ def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]
     out, unknown = {}, []
     for key, value in state.items():
         block = re.fullmatch(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+?)\.?(weight|bias)", key)
-        if key in REST:
-            out[REST[key]] = value.T.contiguous() if key in TRANSPOSED else value
+        if key in _REST:
+            out[_REST[key]] = value.T.contiguous() if key in _TRANSPOSED else value
         elif block is not None and block[3] in BLOCK:
             out[f"{_blocks(block[1])}.{block[2]}.{BLOCK[block[3]]}.{block[4]}"] = value
         elif block is not None and block[3] == "attn.in_proj_":
@@ -165,11 +165,11 @@ def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]
 
 def to_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """transformers' weights by open_clip's names; the inverse of `to_transformers`."""
-    rest, block = ({ours: theirs for theirs, ours in table.items()} for table in (REST, BLOCK))
+    rest, block = ({ours: theirs for theirs, ours in table.items()} for table in (_REST, BLOCK))
     out: dict[str, Tensor] = {}
     for key, value in state.items():
         if key in rest:
-            out[rest[key]] = value.T.contiguous() if rest[key] in TRANSPOSED else value
+            out[rest[key]] = value.T.contiguous() if rest[key] in _TRANSPOSED else value
             continue
         tower, _, _, number, *path, kind = key.split(".")
         start = f"{TOWERS[tower]}transformer.resblocks.{number}"

@@ -14,7 +14,7 @@ import torch
 
 from interp.clip.tensors import Bool, Float, Int, Tensor
 
-MOST_GROUPS, SMALLEST_GROUP = 8, 16  # more and smaller ones would cost more in calls than they save in padding
+_MOST_GROUPS, _SMALLEST_GROUP = 8, 16  # more and smaller ones would cost more in calls than they save in padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def group_rows(
         places: the row of each token.
         first: whether it is the first, in this order, of the tokens that share its row; by default none is shared.
     """
-    size = max(SMALLEST_GROUP, -(-len(lengths) // MOST_GROUPS))
+    size = max(_SMALLEST_GROUP, -(-len(lengths) // _MOST_GROUPS))
     order = torch.argsort(lengths, stable=True)
     parts = []
     for rows in order.split(size):

@@ -36,7 +36,7 @@ def load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> 
 
 
 # OpenAI's configurations name token 2 as the end of text. There transformers reads a text at its highest id instead.
-LEGACY_EOT = 2
+_LEGACY_EOT = 2
 
 
 def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str | None, notes: list[str]) -> int:
@@ -58,19 +58,19 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
     unused = set(tokenizer.all_special_ids) - used
     highest = max(number for number in ids if number not in unused)
     expected = model.text_model.eos_token_id
-    if eot == (highest if expected == LEGACY_EOT else expected):
+    if eot == (highest if expected == _LEGACY_EOT else expected):
         return int(eot)
-    if chosen is not None and eot != LEGACY_EOT:
+    if chosen is not None and eot != _LEGACY_EOT:
         model.text_model.eos_token_id = eot
         text_config: Any = model.config.text_config
         text_config.eos_token_id = eot
         notes.append(f"tokenizer '{chosen}' ends texts with token {eot}; the model was told so")
         return int(eot)
-    if expected != LEGACY_EOT:
+    if expected != _LEGACY_EOT:
         raise ModelError(f"'{name}' pools at token {expected}, its tokenizer ends texts with {eot}; they must agree")
     token = tokenizer.convert_ids_to_tokens(highest)
     raise ModelError(
-        f"'{name}' has eos_token_id {LEGACY_EOT}, with which transformers reads a text at its highest id; its "
+        f"'{name}' has eos_token_id {_LEGACY_EOT}, with which transformers reads a text at its highest id; its "
         f"tokenizer ends texts with {eot} and also has {highest} ({quoted(token)}), so they must agree"
     )
 

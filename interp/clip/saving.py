@@ -16,23 +16,23 @@ from interp.errors import quoted, shown
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic
 
-OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+_OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 VOCABULARY = 49_408  # of OpenAI's tokenizer, which open_clip brings along
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # of preprocessing, all of which open_clip does
-INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> what open_clip calls it
-INSTEAD = "write the model for transformers instead"
+_INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> what open_clip calls it
+_INSTEAD = "write the model for transformers instead"
 # Settings that may hold words or mappings. Of all others only numbers are written, for anything else may name a folder
 # of this machine: transformers keeps whatever a model's files say, and where it has them from.
-TOKENS = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask"))
-WORDED = {
+_TOKENS = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask"))
+_WORDED = {
     "config.json": ("architectures", "dtype", "hidden_act", "model_type", "transformers_version"),
     "preprocessor_config.json": ("image_processor_type", "resample", "size", "crop_size", "pad_size"),
     "tokenizer_config.json": (
         "tokenizer_class", "padding_side", "truncation_side", "added_tokens_decoder", "additional_special_tokens",
-        "extra_special_tokens", *TOKENS,
+        "extra_special_tokens", *_TOKENS,
     ),
 }  # fmt: skip
-TOWERS, OF_TOWERS = ("text_config", "vision_config"), ("dtype", "hidden_act", "model_type")
+TOWERS, _OF_TOWERS = ("text_config", "vision_config"), ("dtype", "hidden_act", "model_type")
 
 
 def save_transformers(clip: Clip, folder: Path) -> None:
@@ -55,7 +55,7 @@ def save_open_clip(clip: Clip, folder: Path) -> None:
     _check_tokenizer(clip)
     content = {"model_cfg": _model(clip), "preprocess_cfg": _preprocessing(clip)}
     flat = {key: value.cpu().contiguous() for key, value in to_open_clip(clip.model.state_dict()).items()}
-    write_atomic(folder / OPEN_CLIP_WEIGHTS, save(flat, metadata={"format": "pt"}))
+    write_atomic(folder / _OPEN_CLIP_WEIGHTS, save(flat, metadata={"format": "pt"}))
     write_atomic(folder / CONFIG, to_json(content))
     _save_tokenizer(clip, folder)
     _clear(folder)
@@ -68,14 +68,14 @@ def _save_tokenizer(clip: Clip, folder: Path) -> None:
 
 def _clear(folder: Path) -> None:
     """Take out of the settings in a folder what may name another folder."""
-    for name, worded in WORDED.items():
+    for name, worded in _WORDED.items():
         if (path := folder / name).is_file():
             kept = _cleared(json.loads(path.read_text("utf-8")), worded)
             write_atomic(path, json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
 def _cleared(settings: Mapping[str, Any], worded: Collection[str]) -> dict[str, Any]:
-    towers = {key: _cleared(settings[key], OF_TOWERS) for key in TOWERS if isinstance(settings.get(key), Mapping)}
+    towers = {key: _cleared(settings[key], _OF_TOWERS) for key in TOWERS if isinstance(settings.get(key), Mapping)}
     numbers = {key for key, value in settings.items() if key.isidentifier() and _is_number(value)}
     return {key: value for key, value in settings.items() if key in worded or key in numbers} | towers
 
@@ -118,24 +118,26 @@ def _preprocessing(clip: Clip) -> dict[str, Any]:
     """
     given, side = clip.processor.to_dict(), int(clip.model.vision_model.embeddings.image_size)
     if off := [step for step in STEPS if not given[step]]:
-        raise ModelError(f"the image preprocessing of '{clip.name}' has {off[0]} off, which open_clip does; {INSTEAD}")
+        raise ModelError(f"the image preprocessing of '{clip.name}' has {off[0]} off, which open_clip does; {_INSTEAD}")
     if given.get("do_pad"):
-        raise ModelError(f"the image preprocessing of '{clip.name}' has do_pad on, which open_clip does not; {INSTEAD}")
+        raise ModelError(
+            f"the image preprocessing of '{clip.name}' has do_pad on, which open_clip does not; {_INSTEAD}"
+        )
     for key, wanted in (("size", {"shortest_edge": side}), ("crop_size", {"height": side, "width": side})):
         if (found := {name: value for name, value in given[key].items() if value is not None}) != wanted:
             raise ModelError(
                 f"the image preprocessing of '{clip.name}' has {key} = {found}, that of open_clip {wanted}, for its "
-                f"vision tower takes {side} x {side} pixels; {INSTEAD}"
+                f"vision tower takes {side} x {side} pixels; {_INSTEAD}"
             )
     factor, resample = given["rescale_factor"], given["resample"]
     if not isinstance(factor, (int, float)) or not math.isclose(factor, 1 / 255, rel_tol=1e-6):
         raise ModelError(
             f"the image preprocessing of '{clip.name}' has rescale_factor = {shown(factor)}, that of open_clip 1/255; "
-            f"{INSTEAD}"
+            f"{_INSTEAD}"
         )
-    interpolation = INTERPOLATIONS.get(resample) if isinstance(resample, int) else None
+    interpolation = _INTERPOLATIONS.get(resample) if isinstance(resample, int) else None
     if interpolation is None:
-        raise ModelError(f"open_clip does not resize images by PIL's filter {shown(resample)}; {INSTEAD}")
+        raise ModelError(f"open_clip does not resize images by PIL's filter {shown(resample)}; {_INSTEAD}")
     each = {key: given[f"image_{key}"] for key in ("mean", "std")}
     each = {key: [value] * 3 if isinstance(value, (int, float)) else list(value) for key, value in each.items()}
     return {**each, "interpolation": interpolation, "resize_mode": "shortest"}
@@ -149,7 +151,7 @@ def _check_tokenizer(clip: Clip) -> None:
         what = "fills texts up with" if token == clip.tokenizer.pad_token else "also has"
         raise ModelError(
             f"open_clip reads a text at its highest token, which must be the end of text; the tokenizer of "
-            f"'{clip.name}' ends texts with {clip.eot} and {what} {ids[token]} ({quoted(token)}); {INSTEAD}"
+            f"'{clip.name}' ends texts with {clip.eot} and {what} {ids[token]} ({quoted(token)}); {_INSTEAD}"
         )
 
 
@@ -157,4 +159,4 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
     """What open_clip's file in a folder holds, by transformers' names."""
     from safetensors.torch import load_file
 
-    return to_transformers(load_file(folder / OPEN_CLIP_WEIGHTS), str(folder))
+    return to_transformers(load_file(folder / _OPEN_CLIP_WEIGHTS), str(folder))

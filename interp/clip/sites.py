@@ -12,9 +12,9 @@ from interp.clip.model import Clip, Tokens, Tower
 from interp.clip.tensors import Int, Tensor
 from interp.errors import UserError
 
-Position = Literal["eot", "cls"]
-_OF_THE_TOWER = cast(Position, None)  # a default that is filled in
-POSITIONS: dict[Tower, Position] = {"text": "eot", "vision": "cls"}
+_Position = Literal["eot", "cls"]
+_OF_THE_TOWER = cast(_Position, None)  # a default that is filled in
+_POSITIONS: dict[Tower, _Position] = {"text": "eot", "vision": "cls"}
 
 
 class SiteError(UserError):
@@ -40,15 +40,15 @@ class Site:
 
     tower: Tower
     layer: int
-    position: Position = _OF_THE_TOWER
+    position: _Position = _OF_THE_TOWER
 
     def __post_init__(self) -> None:
         if self.tower not in get_args(Tower):
             raise SiteError(f"tower '{self.tower}' does not exist; expected text or vision")
         if self.position is None:
-            object.__setattr__(self, "position", POSITIONS[self.tower])
-        if self.position != POSITIONS[self.tower]:
-            raise SiteError(f"the {self.tower} tower is read at {POSITIONS[self.tower]}, not at '{self.position}'")
+            object.__setattr__(self, "position", _POSITIONS[self.tower])
+        if self.position != _POSITIONS[self.tower]:
+            raise SiteError(f"the {self.tower} tower is read at {_POSITIONS[self.tower]}, not at '{self.position}'")
         if self.layer < 1:
             raise SiteError(f"layer {self.layer} does not exist: layers are counted from 1")
 
@@ -74,7 +74,7 @@ class Site:
         """
         tower, _, rest = label.partition(".")
         layer, _, position = rest.partition(".")
-        if tower not in POSITIONS or not layer.isdigit() or position != POSITIONS[tower]:
+        if tower not in _POSITIONS or not layer.isdigit() or position != _POSITIONS[tower]:
             raise SiteError(f"'{label}' is not a site; expected text.LAYER.eot or vision.LAYER.cls")
         return cls(tower, int(layer))
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 # All that a tower is told or tells passes here.
-BOTTLENECKS = re.compile(r"(token_embedding|patch_embedding|text_projection|visual_projection)\.weight$")
-LAST_NORMS = re.compile(r"(final_layer_norm|post_layernorm|pre_layrnorm)\.weight$")
-MOST_LOGIT_SCALE = 10.0  # of its logarithm; CLIP's is at most 4.6
+_BOTTLENECKS = re.compile(r"(token_embedding|patch_embedding|text_projection|visual_projection)\.weight$")
+_LAST_NORMS = re.compile(r"(final_layer_norm|post_layernorm|pre_layrnorm)\.weight$")
+_MOST_LOGIT_SCALE = 10.0  # of its logarithm; CLIP's is at most 4.6
 
 
 def check_weights(name: str, model: CLIPModel) -> list[str]:
@@ -37,12 +37,12 @@ def check_weights(name: str, model: CLIPModel) -> list[str]:
             raise ModelError(f"the weight {key} of '{name}' holds numbers that are not finite; its file is damaged")
         if low < high or value.numel() == 1:
             continue
-        if BOTTLENECKS.search(key) or (LAST_NORMS.search(key) and low == 0):
+        if _BOTTLENECKS.search(key) or (_LAST_NORMS.search(key) and low == 0):
             raise ModelError(f"the weight {key} of '{name}' is {low:g} throughout, so that all inputs look alike")
         if value.ndim > 1 or (key.endswith("norm.weight") and low == 0):
             notes.append(f"the weight {key} of '{name}' is {low:g} throughout")
     scale = float(model.logit_scale)
-    if abs(scale) > MOST_LOGIT_SCALE:
+    if abs(scale) > _MOST_LOGIT_SCALE:
         raise ModelError(
             f"the weight logit_scale of '{name}' is {scale:g}; it is a logarithm, and at most 4.6 in CLIP's own models"
         )

@@ -14,11 +14,11 @@ from interp.data.toy.pictures import SIZE
 BOS, EOT = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77
 END = "</w>"  # of the last piece of a word
-MERGES = 2400
+_MERGES = 2400
 ASSETS = files("interp.data").joinpath("assets", "toy-clip")
 
 
-def learn_tokenizer(texts: Iterable[str], merges: int = MERGES) -> CLIPTokenizer:
+def learn_tokenizer(texts: Iterable[str], merges: int = _MERGES) -> CLIPTokenizer:
     """CLIP's tokenizer (lower case, byte pairs inside of words; Sennrich et al. 2016) with merges learnt from texts.
 
     Its vocabulary is laid out as OpenAI's: every byte, every byte at the end of a word, the merges in their order, BOS

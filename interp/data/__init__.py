@@ -12,7 +12,7 @@ from interp.errors import quoted
 
 __all__ = ["DATA_HELP", "DATA_SETS", "DataError", "Pair", "PairSet", "load_pairs"]
 
-Loader = Callable[[str, int, Contrast | None], PairSet]
+_Loader = Callable[[str, int, Contrast | None], PairSet]
 
 
 def _toy(_where: str, seed: int, _contrast: Contrast | None) -> PairSet:
@@ -41,7 +41,7 @@ def _hub(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
 
 # How a data set is named -> what loads it, given what stands after the colon, the seed, and the contrast that was
 # asked for. To add a data set, write its loader into a file of its own and name it here.
-DATA_SETS: dict[str, Loader] = {"toy": _toy, "concadia:FOLDER": _concadia, "csv:FILE": _csv, "hf:OWNER/NAME": _hub}
+DATA_SETS: dict[str, _Loader] = {"toy": _toy, "concadia:FOLDER": _concadia, "csv:FILE": _csv, "hf:OWNER/NAME": _hub}
 DATA_HELP = ", ".join(DATA_SETS)  # for the help texts of options
 
 
@@ -105,7 +105,7 @@ def load_pairs(
     return replace(pairs, notes=tuple(notes))
 
 
-def _find(spec: str) -> tuple[Loader, str]:
+def _find(spec: str) -> tuple[_Loader, str]:
     """The loader of a data set, and what stands after the colon of its name."""
     prefix, colon, where = spec.partition(":")
     for form, load in DATA_SETS.items():

@@ -22,7 +22,7 @@ from interp.errors import quoted
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-RATINGS, IMAGES = "blv_ratings.csv", "images"
+RATINGS, _IMAGES = "blv_ratings.csv", "images"
 # question -> column; 5 is the best answer to each, on irrelevance too: there it says that nothing is irrelevant
 QUESTIONS = {
     "overall": "q_overall",
@@ -99,11 +99,11 @@ def load_blv(folder: Path | str) -> RatedTexts:
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
-        raise DataError(f"no folder '{folder}'; it holds {RATINGS} and {IMAGES}/ from {_SOURCE}")
+        raise DataError(f"no folder '{folder}'; it holds {RATINGS} and {_IMAGES}/ from {_SOURCE}")
     answers = _answers(folder / RATINGS)
-    paths = _paths(folder / IMAGES)
+    paths = _paths(folder / _IMAGES)
     if missing := [image for _, _, image in answers if image not in paths]:
-        raise DataError(f"'{folder / IMAGES}' has no image {quoted(missing[0])}; download it with {_SOURCE}")
+        raise DataError(f"'{folder / _IMAGES}' has no image {quoted(missing[0])}; download it with {_SOURCE}")
     texts = tuple(
         RatedText(*text, dict(zip(QUESTIONS, map(_mean, zip(*rows, strict=True)), strict=True)), len(rows))
         for text, rows in answers.items()

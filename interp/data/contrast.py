@@ -12,7 +12,7 @@ from interp.errors import quoted
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 SIGN: dict[Direction, int] = {"up": 1, "down": -1}  # of the change of score that is predicted
-MOST_ALIKE = 3  # letters that two names begin with, so that a heading can tell them apart by what follows
+_MOST_ALIKE = 3  # letters that two names begin with, so that a heading can tell them apart by what follows
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Contrast:
         base, source = self._brief(direction)
         if len(base) == 1:
             return self.arrow(direction)
-        same = next((i for i, (one, other) in enumerate(zip(base, source, strict=False)) if one != other), MOST_ALIKE)
-        if same >= MOST_ALIKE:
+        same = next((i for i, (one, other) in enumerate(zip(base, source, strict=False)) if one != other), _MOST_ALIKE)
+        if same >= _MOST_ALIKE:
             return "neg>pos" if direction == "up" else "pos>neg"
         return f"{base[: same + 2]}>{source[: same + 2]}"
 

@@ -36,7 +36,7 @@ from interp.errors import quoted
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-IMAGE, SPLIT, GROUP, ID = "image", "split", "group", "id"
+IMAGE, SPLIT, _GROUP, ID = "image", "split", "group", "id"
 
 
 def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
@@ -58,7 +58,7 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
         raise DataError(f"'{path}' holds no pairs, only the header; write a row for each pair")
     images = [_image(row) for row in table.rows]
     ids = _given_ids(table.rows) if ID in table.columns else _numbered(images)
-    groups = _given_groups(table.rows, images) if GROUP in table.columns else images
+    groups = _given_groups(table.rows, images) if _GROUP in table.columns else images
     positive, negative = (_column(kind) for kind in contrast.kinds)
     pairs = tuple(
         Pair(name, row.filled(positive), row.filled(negative), _split(row), group)
@@ -99,7 +99,7 @@ def _contrast(table: Table, contrast: Contrast | None) -> Contrast:
             f"'{table.file}' has no column {quoted(missing[0])}; name two columns of texts with kinds, {example}; "
             f"it has: {table.listed}"
         )
-    if taken := [kind for kind in kinds if _column(kind) in (IMAGE, SPLIT, GROUP, ID)]:
+    if taken := [kind for kind in kinds if _column(kind) in (IMAGE, SPLIT, _GROUP, ID)]:
         raise DataError(
             f"'{table.file}': the column {quoted(taken[0])} does not hold texts; name two columns of texts with kinds"
         )
@@ -146,13 +146,13 @@ def _given_groups(rows: Sequence[Row], images: Sequence[str]) -> list[str]:
     first: dict[str, Row] = {}
     for row, image in zip(rows, images, strict=True):
         other = first.setdefault(image, row)
-        if row.filled(GROUP) != other[GROUP]:
+        if row.filled(_GROUP) != other[_GROUP]:
             raise row.error(
-                GROUP,
-                f"{quoted(row[GROUP])} differs from {quoted(other[GROUP])} in row {other.number}, which has the same "
+                _GROUP,
+                f"{quoted(row[_GROUP])} differs from {quoted(other[_GROUP])} in row {other.number}, which has the same "
                 "image; give both rows one group",
             )
-    return [row[GROUP] for row in rows]
+    return [row[_GROUP] for row in rows]
 
 
 def _split(row: Row) -> str:

@@ -21,9 +21,9 @@ from interp.data.parquet import columns_of, encoded_images, fetch_parquet, image
 from interp.data.words import NO_TEXT
 from interp.errors import quoted
 
-CALLED = {"train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
+_CALLED = {"train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
           "test": "test"}  # fmt: skip
-NAME = re.compile(rf"(?:^|/)({'|'.join(CALLED)})[-_./]")
+NAME = re.compile(rf"(?:^|/)({'|'.join(_CALLED)})[-_./]")
 
 
 def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
@@ -78,7 +78,7 @@ def _by_split(folder: Path, files: Sequence[Path], where: str) -> dict[str, list
     found: dict[str, list[Path]] = {name: [] for name in (*SPLITS, WHOLE)}
     for file in files:
         named = NAME.search(file.relative_to(folder).as_posix())
-        found[WHOLE if named is None else CALLED[named[1]]].append(file)
+        found[WHOLE if named is None else _CALLED[named[1]]].append(file)
     kept = {name: some for name, some in found.items() if some}
     for file in found[WHOLE] if len(kept) > 1 else ():
         if "split" not in (name.strip().lower() for name in columns_of(file, where)):
@@ -123,7 +123,7 @@ def _pairs(rows: Any, where: str, split: str, contrast: Contrast) -> list[Pair]:
     for row in range(len(rows)):
         name = cell("id", row, f"{split}/{row}")
         said = cell("split", row, split)
-        part = split if "split" not in given else CALLED.get(said.lower())
+        part = split if "split" not in given else _CALLED.get(said.lower())
         if part is None:
             raise DataError(f"'{where}', row {row} of '{split}': {quoted(said)} is no split")
         out.append(Pair(name, cell(positive, row, ""), cell(negative, row, ""), part, cell("group", row, name)))

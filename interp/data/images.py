@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-LONGEST_NAME = 300  # letters of a path that an error names
+_LONGEST_NAME = 300  # letters of a path that an error names
 MOST_PIXELS = 64_000_000  # of an image; decoded, each takes three bytes or more
 _ONE_AT_A_TIME = threading.Lock()  # PIL's settings are those of all threads
 _TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
-ORIENTATION, UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is not turned
+ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is not turned
 _MAY_BE_TURNED = re.compile(rb"exif|orientation|^II\*|^MM\0", re.IGNORECASE)  # in the file's bytes
 
 
@@ -47,12 +47,12 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
             if picture.width * picture.height > MOST_PIXELS:
                 raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_MANY}")
             picture.load()
-            if _orientation(picture) == UPRIGHT:
+            if _orientation(picture) == _UPRIGHT:
                 return picture.convert("RGB")
             return ImageOps.exif_transpose(picture).convert("RGB")
     except Exception as error:  # decoders and archives raise whatever they like on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
-        raise DataError(f"cannot read the image '{shown(name, LONGEST_NAME)}': {why}") from error
+        raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {why}") from error
 
 
 @contextmanager
@@ -75,10 +75,10 @@ def _own_settings() -> Iterator[None]:
 def _orientation(picture: Image) -> int:
     """How a picture is turned by its EXIF data, 1 to 8; data that cannot be read say nothing."""
     try:
-        turned = int(picture.getexif().get(ORIENTATION, UPRIGHT))
-        return turned if turned in range(UPRIGHT, 9) else UPRIGHT
+        turned = int(picture.getexif().get(ORIENTATION, _UPRIGHT))
+        return turned if turned in range(_UPRIGHT, 9) else _UPRIGHT
     except Exception:  # as of decoders
-        return UPRIGHT
+        return _UPRIGHT
 
 
 def checksum(name: str, read: Callable[[str], bytes]) -> str:
@@ -95,11 +95,11 @@ def checksum(name: str, read: Callable[[str], bytes]) -> str:
 
     try:
         content = read(name)
-        turned = UPRIGHT
+        turned = _UPRIGHT
         if _MAY_BE_TURNED.search(content):
             with suppress(Exception), _own_settings(), Image.open(io.BytesIO(content)) as picture:
                 turned = _orientation(picture)
-        return f"{zlib.crc32(content):08x}" + f"-{turned}" * (turned != UPRIGHT)
+        return f"{zlib.crc32(content):08x}" + f"-{turned}" * (turned != _UPRIGHT)
     except Exception:  # as above; what cannot be read is reported when it is opened
         return "unreadable"
 

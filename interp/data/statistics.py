@@ -22,9 +22,9 @@ from interp.data.pairs import Pair
 from interp.data.words import FUNCTION_WORDS, is_content
 from interp.stats import pearson
 
-SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
+_SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
 FOLDS = 10
-MOST_DRAWS = 10_000
+_MOST_DRAWS = 10_000
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")
 
 
@@ -98,7 +98,7 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     }
 
 
-def one_of_each_group(pairs: Sequence[Pair], n: int = SAMPLE, *, seed: int = 0) -> list[Pair]:
+def one_of_each_group(pairs: Sequence[Pair], n: int = _SAMPLE, *, seed: int = 0) -> list[Pair]:
     """At most `n` pairs drawn at random, no two of one group: as the published sample of Concadia nearly is."""
     drawn = (pairs[i] for i in np.random.default_rng(seed).permutation(len(pairs)))
     chosen: dict[str, Pair] = {}
@@ -149,7 +149,7 @@ class Options:
     data: tuple[str, ...] = cli.option(
         ("toy",), f"data sets to put beside each other: {DATA_HELP}", metavar="DATA", many=True
     )
-    pairs: int = cli.option(SAMPLE, "how many, no two of one article; what a sample holds depends on its size")
+    pairs: int = cli.option(_SAMPLE, "how many, no two of one article; what a sample holds depends on its size")
     draws: int = cli.option(5, "samples of that size, whose mean is shown")
     seed: int = cli.option(0, "of the draws")
 
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> int:
         cli.require_positive(options, "draws")
-        cli.require_at_most(options, draws=MOST_DRAWS)
+        cli.require_at_most(options, draws=_MOST_DRAWS)
         cli.require_positive(options, "pairs", least=2)
         cli.require_positive(options, "seed", least=0)
         columns = [_column(spec, options) for spec in options.data]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TOY_TASKS = ("shape", "colour", "arrangement", "place")
-TOY_IMAGES = 1024
-TEMPLATE = "A picture of {}"
+_TOY_IMAGES = 1024
+_TEMPLATE = "A picture of {}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class _Known:
     repo: str
     split: str
     label: str
-    template: str = TEMPLATE
+    template: str = _TEMPLATE
     gated: bool = False
 
 
@@ -142,7 +142,7 @@ def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
     from interp.data.toy.scenes import sample_scenes
 
     rng = np.random.default_rng([20240610, 1])
-    scenes = sample_scenes("test", TOY_IMAGES, rng)
+    scenes = sample_scenes("test", _TOY_IMAGES, rng)
     every = [ScenePicture(scene, int(rng.integers(2**31))) for scene in scenes]
     rows, notes = _draw("toy", [0] * len(every), limit, seed)
     pictures = [every[row] for row in rows]
@@ -177,7 +177,7 @@ def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: i
     if twice := sorted(each for each, count in Counter(classes).items() if count > 1):
         notes += (f"{title}: more than one class is called {', '.join(twice)}; prompts cannot tell them apart",)
     if templates is None:
-        templates = [known.template if known else TEMPLATE]
+        templates = [known.template if known else _TEMPLATE]
     texts = tuple(tuple(template.replace("{}", each) for template in templates) for each in classes)
 
     def named(i: int) -> tuple[str, Callable[[str], bytes]]:
@@ -218,7 +218,7 @@ def _draw(title: str, labels: Sequence[int], limit: int | None, seed: int) -> tu
 def _templates(path: Path) -> list[str]:
     lines = [line for line in read_lines(path) if not line.startswith("#")]
     if not lines:
-        raise DataError(f"'{path}' has no templates; write one a line, such as: {TEMPLATE}")
+        raise DataError(f"'{path}' has no templates; write one a line, such as: {_TEMPLATE}")
     for line in lines:
         if line.count("{}") != 1:
             raise DataError(

@@ -12,7 +12,7 @@ BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 POSITIVE, NEGATIVE = (0.55, 0.77, 0.96), (0.99, 0.71, 0.38)  # at full strength; black is read on both
 
 
-def luminance(colour: Sequence[float]) -> float:
+def _luminance(colour: Sequence[float]) -> float:
     """Relative luminance of red, green and blue from 0 to 1; what follows them is not looked at."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -24,7 +24,7 @@ def contrast(one: Sequence[float], other: Sequence[float]) -> float:
     >>> contrast(BLACK, WHITE)
     21.0
     """
-    low, high = sorted((luminance(one), luminance(other)))
+    low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 

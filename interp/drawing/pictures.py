@@ -26,7 +26,7 @@ GAP = 3.0  # points between words
 LINE = 2.55  # from one line of words to the next, in sizes of the font
 # of outlines, darker than the colour inside
 RAISES, LOWERS = tuple(0.55 * part for part in POSITIVE), tuple(0.6 * part for part in NEGATIVE)
-UNKNOWN = (0.6, 0.6, 0.6)
+_UNKNOWN = (0.6, 0.6, 0.6)
 
 
 class Picture(Figure):
@@ -193,7 +193,7 @@ def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach:
         left, y = block.left + x, block.top + line * LINE * size
         box = FancyBboxPatch(
             (left, y), wide, 1.25 * size, boxstyle="round,pad=0,rounding_size=1.5",
-            facecolor=shade(value, reach), edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else UNKNOWN,
+            facecolor=shade(value, reach), edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else _UNKNOWN,
             linewidth=0.5, linestyle=(0, (2, 1.5)) if value < 0 else "solid",
         )  # fmt: skip
         axes.add_patch(box)

@@ -52,12 +52,12 @@ def control(stem: str, found: Swapped, others: Sequence[Swapped], contrast: Cont
     groups = found.across.groups, found.across.source_groups
     hits = np.mean([other.hits() for other in others], axis=0)
     out |= paired_difference(found.hits(), hits, *groups).columns(f"iia_over_{stem}")
-    theirs = mean_own([other.own for other in others])
+    theirs = _mean_own([other.own for other in others])
     out |= theirs.r2().columns(f"r2_own_{stem}")
     return out | found.own.above(theirs).columns(f"r2_own_over_{stem}")
 
 
-def mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
+def _mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
     """Return the mean errors of several subspaces on the same pairs."""
     first = errors[0]
     mean = np.mean([other.errors for other in errors], axis=0)

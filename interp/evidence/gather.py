@@ -27,7 +27,7 @@ from interp.stats import clustered_mean, yardstick
 from interp.subspaces.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
 from interp.subspaces.pairs import PairsAtSite, Sources
 
-NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compared with
+_NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compared with
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def gather(
     out |= {"gap_sd": float(gaps.std(ddof=1)) if len(gaps) > 1 else float("nan")}
     out |= calibration(own.across, own.within, gap, contrast) | own.own.r2().columns("r2_own")
     middle = midpoint(train)
-    compared = {name: controls[name] for name in NEUTRALIZED if name in controls}
+    compared = {name: controls[name] for name in _NEUTRALIZED if name in controls}
     neutral, *others = neutralize_all(test, [basis, *(one for some in compared.values() for one in some)], middle)
     out |= necessity(test, neutral) | kept_within(own.within).columns("gap_kept_within")
     out |= retrieval_left(test, basis, middle)

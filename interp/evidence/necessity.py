@@ -80,11 +80,11 @@ def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
     hits, clean = preference(found.positive, found.negative), preference(positive, negative)
     out = clustered_share(hits, groups).columns("neutral_preference")
     out |= clustered_mean(found.gaps, groups).columns("neutral_gap")
-    out |= share_left(found.gaps, gaps, groups).columns("gap_left")
-    return out | share_left(hits - 0.5, clean - 0.5, groups).columns("preference_left")
+    out |= _share_left(found.gaps, gaps, groups).columns("gap_left")
+    return out | _share_left(hits - 0.5, clean - 0.5, groups).columns("preference_left")
 
 
-def share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
+def _share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
     """Return the ratio of two means of the same units; exact where nothing is left, or all of it."""
     for share in (0.0, 1.0):
         if before.any() and not settled(after - share * before).any():
@@ -149,4 +149,4 @@ def retrieval_left(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) 
         embedded = push_all(part.pairs.run, part.site.layer, h)
         halves = zip(embedded.split(n), part.pairs.targets.split(n), strict=True)
         hits.append(np.concatenate([retrieval_hits(texts, images) for texts, images in halves]))
-    return share_left(hits[1], hits[0], groups).columns("retrieval_left")
+    return _share_left(hits[1], hits[0], groups).columns("retrieval_left")

@@ -15,24 +15,24 @@ from interp.evidence.calibration import moves_nothing
 from interp.stats import Estimate, clustered_mean, ratio
 from interp.subspaces.outcomes import Outcomes
 
-TRAITS = ("words", "names", "frequency")
-WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
-SENTENCE_END = re.compile(r"[.!?:]\s*$|^\s*$")
+_TRAITS = ("words", "names", "frequency")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_SENTENCE_END = re.compile(r"[.!?:]\s*$|^\s*$")
 CLOSE = 0.1  # difference in length that counts as none, as a share of the mean length; one word always does
 
 
 def traits_of(texts: Sequence[str]) -> Float[np.ndarray, "m 3"]:
-    """Return the `TRAITS` of texts: the number of words, the number of names, and the mean log frequency of the words.
+    """Return the `_TRAITS` of texts: the number of words, the number of names, and the mean log frequency of the words.
 
     A name is a word that begins with a capital where no sentence begins. The frequency is on the Zipf scale, 0 for a
     text without words.
     """
-    return np.array([_traits(text) for text in texts], dtype=np.float64).reshape(-1, len(TRAITS))
+    return np.array([_traits(text) for text in texts], dtype=np.float64).reshape(-1, len(_TRAITS))
 
 
 def _traits(text: str) -> tuple[float, float, float]:
-    found = list(WORD.finditer(text))
-    names = sum(word.group()[0].isupper() and not SENTENCE_END.search(text[: word.start()]) for word in found)
+    found = list(_WORD.finditer(text))
+    names = sum(word.group()[0].isupper() and not _SENTENCE_END.search(text[: word.start()]) for word in found)
     frequencies = [_frequency(word.group().casefold()) for word in found]
     return float(len(found)), float(names), float(np.mean(frequencies)) if frequencies else 0.0
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Answered = Literal["yes", "no", "cannot tell"]
 HALF = 0.5
 SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap is as good as none
-SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
+_SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _necessary(of: Judged) -> Answer:
     for one in of.controls:
         key = f"left_below_{one.column}"
         if key in of.row:
-            less = _above_zero(of, key) if one.key == "random" else of.not_below(key, -SLIGHT)
+            less = _above_zero(of, key) if one.key == "random" else of.not_below(key, -_SLIGHT)
             conditions[f"less left than with {one.title}, by"] = less, of.text(key)
     answer = _given(of, _all([each for each, _ in conditions.values()]))
     against = {name: text for name, (each, text) in conditions.items() if each != "yes"}
@@ -178,7 +178,7 @@ def _specific(of: Judged) -> Answer:
     known = {name: key for name, key in costs.items() if key in of.row}
     free: list[Answered] = ["no" if of.row.get(f"{key}_low", math.nan) > 0 else "yes" for key in known.values()]
     ratios = [f"ratio_{of.contrast.short(one)}" for one in DIRECTIONS]
-    still = all(of.between(key, -SLIGHT, SLIGHT) == "yes" for key in ratios)
+    still = all(of.between(key, -_SLIGHT, _SLIGHT) == "yes" for key in ratios)
     answer = "no" if still else _all([of.between("elsewhere", -HALF, HALF), *free])
     lost = ", ".join(f"{name} {of.text(key, '+.1f', 100)}" for name, key in known.items())
     said = f"; points lost: {lost}" if lost else ""
@@ -197,7 +197,7 @@ def _beyond(of: Judged) -> Answer:
     parts: dict[str, tuple[Answered, str]] = {}
     for one in known:
         key = f"r2_own_over_{one.column}"
-        answer = of.between(key, 0, math.inf) if one.key == "random" else of.not_below(key, -SLIGHT)
+        answer = of.between(key, 0, math.inf) if one.key == "random" else of.not_below(key, -_SLIGHT)
         parts[f"above {one.title}"] = answer, of.text(key)
     if known:
         parts[""] = _above_zero(of, "r2_own"), of.text("r2_own")

@@ -10,7 +10,7 @@ from interp.measures.schema import COUNT, LOST, PLAIN, R2, SCORE, SHARE, Measure
 
 CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
 # a table that is too wide does without these controls first
-SPARED = {"gradient": 12, "pca": 11, "means": 10}
+_SPARED = {"gradient": 12, "pca": 11, "means": 10}
 
 
 def iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) -> list[Measure]:
@@ -28,7 +28,7 @@ def iia(stem: str, contrast: Contrast, both: str, *, against: tuple[str, ...]) -
 
 def control(method: MethodName) -> Measure:
     return Measure(f"iia_{method.column}", f"IIA of {method.title}", SHARE, method.heading,
-                   alone=f"IIA {method.heading}", family="controls", spare=SPARED.get(method.key, 0),
+                   alone=f"IIA {method.heading}", family="controls", spare=_SPARED.get(method.key, 0),
                    interval=True, shown=EVERYWHERE, against=("iia",))  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 EVERY = 0.5  # seconds between looks
-ROUNDS, PAUSE = 20, 0.1  # looks for such processes, since one that is ended may just have started another; seconds
+ROUNDS, _PAUSE = 20, 0.1  # looks for such processes, since one that is ended may just have started another; seconds
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
                 os.kill(process, signal.SIGKILL)
         if not found:
             break
-        time.sleep(PAUSE)
+        time.sleep(_PAUSE)
 
 
 def descendants(roots: set[int]) -> dict[int, int]:

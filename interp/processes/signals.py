@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Stopped(KeyboardInterrupt):
@@ -42,7 +42,7 @@ def stoppable() -> Iterator[None]:
         return
     global _came
     _came = None
-    mine = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    mine = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in mine:
         signal.signal(number, _stop)
     try:

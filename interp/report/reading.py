@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from interp.data.contrast import Contrast
 
-WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
+_WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def reading(frame: pd.DataFrame, schema: Schema, norms: Sequence[str]) -> list[s
     for route in MEASURED:
         keys = [(norm, f"{model}r_{norm}_{route}") for norm in norms]
         if said := _trends([(norm, schema[key]) for norm, key in keys if key in known], best):
-            parts.append(f"{WHERE[route]}, {'they' if parts else 'attributions of words'} {said}")
-    nothing = is_indifferent(frame)
+            parts.append(f"{_WHERE[route]}, {'they' if parts else 'attributions of words'} {said}")
+    nothing = _is_indifferent(frame)
     found = [one for one in spreads(frame, schema) if not (nothing and is_relative(one.measure))]
     return [*([f"{'; '.join(parts)}."] if parts else []), *_differences(found)]
 
@@ -68,7 +68,7 @@ def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> st
     )
 
 
-def is_indifferent(frame: pd.DataFrame) -> bool:
+def _is_indifferent(frame: pd.DataFrame) -> bool:
     """Whether the cells are of a frozen model whose gap is not surely above 0."""
     return not is_tuned(frame) and base_is_indifferent(frame)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from interp.data.norms import Norm
     from interp.drawing.pictures import Picture
 
-OfCell = TypeVar("OfCell", Chosen, Directions)
+_OfCell = TypeVar("_OfCell", Chosen, Directions)
 RATINGS = "ratings.json"
 SHOWN = 60  # rows that a notebook shows at once
 
@@ -46,7 +46,7 @@ class NoRatings(StoreError):
     """Run without the ratings of its words, which a sweep writes when all its cells are done."""
 
 
-class RatingsFile(TypedDict):
+class _RatingsFile(TypedDict):
     """Norm -> word type -> rating."""
 
     ratings: dict[str, dict[str, Real]]
@@ -159,7 +159,7 @@ class SweepRun:
         """
         return self._if_chosen(read_directions(self.folder))
 
-    def _if_chosen(self, known: OfCell | None) -> OfCell | None:
+    def _if_chosen(self, known: _OfCell | None) -> _OfCell | None:
         """What a file holds, if it is of the chosen cell."""
         return known if known is not None and known.place == Place.of(self.best) else None
 
@@ -206,7 +206,7 @@ class SweepRun:
             NoRatings: the folder holds none.
             StoreError: the file is damaged.
         """
-        found = self.folder.read_file(RATINGS, RatingsFile, PLAIN)
+        found = self.folder.read_file(RATINGS, _RatingsFile, PLAIN)
         if found is None:
             raise NoRatings(
                 f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interp.data.contrast import Contrast
 
 GAP = 2  # spaces between columns
-TRAINED = (
+_TRAINED = (
     "At each cell a model is fine-tuned by {by} (LoRA). pref [95 % interval], and IIA of the alignment trained with "
     "it: % on held-out pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
     "frozen: a search on the base at the same cell, IIA of both directions."
@@ -32,7 +32,7 @@ CALIBRATED = (
     "R²: 1 if a swap of Z moves every score by the gap between the kinds and by nothing within a kind, 0 if it does "
     "nothing."
 )
-NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
+_NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
 
 
 def terminal_table(
@@ -69,13 +69,13 @@ def terminal_table(
     said = [
         *(f"{note[:1].upper()}{note[1:]}." for note in lacking),
         nothing,
-        TRAINED.format(by=by)
+        _TRAINED.format(by=by)
         if tuned
         else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on held-out pairs.",
         f"{up}: {contrast.swap('up')}, {down}: the reverse. "
         "shift: by how much the intervention moves the score (a cosine) on average"
         + (", also as a multiple of the gap." if "ratio_" in "".join(frame.columns) and not nothing else "."),
-        " ".join([CALIBRATED] * (not nothing) + [NEUTRAL]) if "neutral_preference" in frame else "",
+        " ".join([CALIBRATED] * (not nothing) + [_NEUTRAL]) if "neutral_preference" in frame else "",
         f"Under a norm: its correlation with word attributions by route{ends}; {counts}." if norms else "",
         f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "

@@ -16,7 +16,7 @@ from interp.runs.place import Place
 MEND = "remove the file and run the sweep that made it again"
 
 
-class CellPlace(TypedDict):
+class _CellPlace(TypedDict):
     """Where a cell stands in the grid."""
 
     layer: Whole
@@ -34,7 +34,7 @@ class Swap(TypedDict):
     counterfactual: Real
 
 
-class CellText(TypedDict):
+class _CellText(TypedDict):
     """A text that is shown, with the attribution of each word by route."""
 
     kind: str
@@ -48,7 +48,7 @@ class CellText(TypedDict):
     full: list[Real]
 
 
-def _a_number_for_each_word(text: CellText) -> CellText:
+def _a_number_for_each_word(text: _CellText) -> _CellText:
     if {len(text["through"]), len(text["around"]), len(text["full"])} != {len(text["words"])}:
         raise ValueError("a text with a number for each word on every route")
     return text
@@ -67,7 +67,7 @@ class Shown(TypedDict):
     """Words and example texts that a cell keeps of a model, to be looked at."""
 
     words: Annotated[dict[str, WordTable], AfterValidator(_the_same_words)]
-    examples: list[Annotated[CellText, AfterValidator(_a_number_for_each_word)]]
+    examples: list[Annotated[_CellText, AfterValidator(_a_number_for_each_word)]]
 
 
 class Cell(Shown):
@@ -78,13 +78,13 @@ class Cell(Shown):
         tuned: words and examples of the model that was fine-tuned at the cell.
     """
 
-    cell: CellPlace
+    cell: _CellPlace
     measures: dict[str, Real]
     articles: dict[str, list[Whole]]
     tuned: NotRequired[Shown]
 
 
-class SweepSettings(TypedDict):
+class _SweepSettings(TypedDict):
     """Settings that the numbers of a sweep depend on; the manifest has more.
 
     Attributes:
@@ -120,7 +120,7 @@ class _SweepArguments(TypedDict):
 class SweepManifest(TypedDict):
     """Manifest of a sweep, of which `finished`, `seconds`, `truncated` and `wordless` come with the results."""
 
-    settings: SweepSettings
+    settings: _SweepSettings
     started: str
     resumed: list[Any]
     versions: dict[str, str | None]

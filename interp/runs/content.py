@@ -17,16 +17,16 @@ from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 from interp.runs.files import StoreError
 
 Record = TypeVar("Record")
-LARGEST = 2**53  # beyond it neither JavaScript nor a column of floats counts exactly
-HUGE = 1e300  # no number of ours is larger
+_LARGEST = 2**53  # beyond it neither JavaScript nor a column of floats counts exactly
+_HUGE = 1e300  # no number of ours is larger
 SHOWN = 60  # letters of a value that an error quotes
 NO_SUM = "0" * 64
 SUM = re.compile(rb'\A\{\s*"checksum": "([0-9a-f]{64})"')
-MAPPING, WHOLE = "a mapping of names to values", "a whole number"
-EXPECTED = {
+_MAPPING, WHOLE = "a mapping of names to values", "a whole number"
+_EXPECTED = {
     "string_type": "a text", "string_unicode": "a text", "bool_type": "true or false", "list_type": "a list",
-    "tuple_type": "a list", "dict_type": MAPPING, "mapping_type": MAPPING, "dataclass_type": MAPPING,
-    "named_tuple_type": MAPPING, "arguments_type": MAPPING,
+    "tuple_type": "a list", "dict_type": _MAPPING, "mapping_type": _MAPPING, "dataclass_type": _MAPPING,
+    "named_tuple_type": _MAPPING, "arguments_type": _MAPPING,
     "int_type": WHOLE, "int_from_float": WHOLE, "int_parsing": WHOLE, "float_type": "a number",
     "less_than_equal": "a number that can be meant", "greater_than_equal": "a number that can be meant",
 }  # fmt: skip
@@ -37,13 +37,13 @@ def _number(value: object) -> float:
         return math.nan  # JSON has no word for what is not defined
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ValueError("a number")
-    if abs(value) > HUGE:
+    if abs(value) > _HUGE:
         raise ValueError("a finite number")
     return value
 
 
 Real = Annotated[float, PlainValidator(_number)]  # null is NaN; a whole number stays one
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 
 
 def to_json(value: Any) -> str:
@@ -102,7 +102,7 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
         expected = f"a mapping with {json.dumps(name)}" if isinstance(name, str) else f"a list with more than {name}"
     else:
         at = list(first["loc"])
-        expected = EXPECTED.get(kind_of_error, "")
+        expected = _EXPECTED.get(kind_of_error, "")
     if kind_of_error == "value_error":
         expected = str(first["ctx"]["error"])
     elif kind_of_error == "literal_error":

@@ -10,7 +10,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "numpy", "captum", "pyvene", "peft", "accelerate", "wordfreq", "clip-descriptions")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "numpy",
+    "captum",
+    "pyvene",
+    "peft",
+    "accelerate",
+    "wordfreq",
+    "clip-descriptions",
+)
 
 
 def now() -> str:
@@ -21,7 +31,7 @@ def now() -> str:
 def environment() -> dict[str, Any]:
     """Versions, commit and kind of machine. A kernel's version or a name would tell strangers whose it is."""
     versions: dict[str, str | None] = {}
-    for package in PACKAGES:
+    for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

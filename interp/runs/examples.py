@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from interp.data.pairs import Pair, PairSet
 
 EXAMPLES = 8  # pairs of which a cell keeps the attribution of each word
-PIXELS = 192  # of a picture's longer side
+_PIXELS = 192  # of a picture's longer side
 FILE = "examples.json"
 PICTURES = "examples"  # the folder of their pictures
 PLAIN = "remove the file: the page does without it"
@@ -63,9 +63,9 @@ def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], whe
 
 
 def small_jpeg(picture: Image) -> bytes:
-    """A picture as a JPEG file, made smaller if its longer side has more than `PIXELS`."""
+    """A picture as a JPEG file, made smaller if its longer side has more than `_PIXELS`."""
     picture = picture.convert("RGB")
-    picture.thumbnail((PIXELS, PIXELS))
+    picture.thumbnail((_PIXELS, _PIXELS))
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=92, subsampling=0)
     return buffer.getvalue()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CELLS = "cells"
 PATIENCE = 60.0  # seconds that a part waits for others to be done with the manifest
 MEND = "mend the file, or run the command again in another folder"
-MEND_CELL = "run the command that made it again"
+_MEND_CELL = "run the command that made it again"
 
 
 class _Basic(TypedDict):
@@ -120,7 +120,7 @@ class RunFolder:
             raise StoreError(f"'{path}' was made with other settings than {MANIFEST} has; {mend}")
         return found
 
-    def read(self, name: str, kind: Callable[..., Record], mend: str = MEND_CELL) -> Record | None:
+    def read(self, name: str, kind: Callable[..., Record], mend: str = _MEND_CELL) -> Record | None:
         """A finished cell, or None if there is none; raises `StoreError` as `read_file` does."""
         return self.read_file(f"{CELLS}/{name}.json", kind, mend)
 

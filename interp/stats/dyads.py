@@ -31,14 +31,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.spread import Spread, effective, enough, satterthwaite
 
-LEAST_FREEDOM = 3.0  # of the robust estimate, whose t has no bound otherwise
-MOST_CORRECTION = 10.0  # of the squared sum over a cluster
-TINY = 1e-300  # stands for 0 in a denominator
+_LEAST_FREEDOM = 3.0  # of the robust estimate, whose t has no bound otherwise
+_MOST_CORRECTION = 10.0  # of the squared sum over a cluster
+_TINY = 1e-300  # stands for 0 in a denominator
 
 Values = NDArray[np.float64]
 
 
-class Form(NamedTuple):
+class _Form(NamedTuple):
     """An estimate of the variance of a mean, as a quadratic form in the units' values.
 
     Attributes:
@@ -52,7 +52,7 @@ class Form(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Dyads:
+class _Dyads:
     """Clusters of n units, numbered alike for bases and sources.
 
     Attributes:
@@ -70,15 +70,15 @@ class Dyads:
             return Spread(variance, max(1.0, self.least - 1.0))
         return Spread(variance, self._freedom(form), self._skewness(x))
 
-    def form(self, x: Values) -> Form:
+    def form(self, x: Values) -> _Form:
         """Return the estimate that is largest for the mean of a variable."""
         unit, shared = self._fit(x)
-        forms = [Form("independent", unit, shared), Form("robust", unit, shared)]
+        forms = [_Form("independent", unit, shared), _Form("robust", unit, shared)]
         if shared > 0:
-            forms.append(Form("common", unit, shared))
+            forms.append(_Form("common", unit, shared))
         return max(forms, key=lambda form: self.covariance(x, x, form))
 
-    def covariance(self, a: Values, b: Values, form: Form) -> float:
+    def covariance(self, a: Values, b: Values, form: _Form) -> float:
         """Return the covariance of two means by an estimate; the variance, if both are the same one."""
         n, a, b = len(a), a - a.mean(), b - b.mean()
         if form.name == "independent":
@@ -119,10 +119,10 @@ class Dyads:
         return len(set(map(len, self._sizes))) == 1 and len(self._counts.couples) == self.least
 
     @property
-    def once(self) -> Dyads:
+    def once(self) -> _Dyads:
         """The clusters of bases alone."""
         numbers = np.unique(self.base, return_inverse=True)[1].astype(np.int64)
-        return Dyads(numbers, numbers)
+        return _Dyads(numbers, numbers)
 
     @cached_property
     def _ends(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
@@ -187,7 +187,7 @@ class Dyads:
                 return unit, shared
         return float(e @ e) / (len(x) - 1), 0.0
 
-    def _corrections(self, form: Form) -> tuple[Values, Values]:
+    def _corrections(self, form: _Form) -> tuple[Values, Values]:
         """Return the factors of the squared sums over clusters, and of those over couples."""
         n, counts = len(self.base), self._counts
         mean = form.unit / n + form.shared * self._pairs / n**2
@@ -198,16 +198,16 @@ class Dyads:
         ):
             wanted = form.unit * units + form.shared * pairs
             kept = wanted - 2 * units * (form.unit * units + form.shared * met) / n + units**2 * mean
-            out.append(wanted / np.maximum(np.maximum(kept, wanted / MOST_CORRECTION), TINY))
+            out.append(wanted / np.maximum(np.maximum(kept, wanted / _MOST_CORRECTION), _TINY))
         return out[0], out[1]
 
-    def _freedom(self, form: Form) -> float:
+    def _freedom(self, form: _Form) -> float:
         """Return the degrees of freedom of an estimate, a weighted sum of squares of the clusters' means."""
         units, again = self._counts.units, self._counts.again
         variances = (form.unit * units + form.shared * (units * (units - 1) + again)) / units**2
         weights = units**2 * self._corrections(form)[0] if form.name == "robust" else units
         freedom = min(satterthwaite(weights, units, variances), self.least - 1.0)
-        return max(LEAST_FREEDOM, freedom) if form.name == "robust" else freedom
+        return max(_LEAST_FREEDOM, freedom) if form.name == "robust" else freedom
 
     def _skewness(self, x: Values) -> float:
         """Return the skewness of the mean: the smaller one of two estimates, 0 where these differ in sign.
@@ -243,7 +243,7 @@ class _Counts:
     again: Values
 
 
-def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike | None) -> tuple[list[Values], Dyads]:
+def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike | None) -> tuple[list[Values], _Dyads]:
     """Return variables as arrays, in their order, and the clusters of their units.
 
     Raises:
@@ -258,7 +258,7 @@ def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike
         found = " and ".join(map(str, shapes[: len(shapes) - (sources is None)]))
         raise ValueError(f"{names} must be one-dimensional and of one length, got {found}")
     number = np.unique(np.concatenate([base, source]), return_inverse=True)[1].astype(np.int64)
-    dyads = Dyads(number[: len(base)], number[len(base) :])
+    dyads = _Dyads(number[: len(base)], number[len(base) :])
     return values, dyads.once if dyads.named_twice else dyads
 
 

@@ -20,7 +20,7 @@ from interp.stats.estimate import Estimate
 from interp.stats.moments import coefficients, covariances, covariances_without_each, partial
 from interp.stats.sharing import Dependence
 
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # covariances (draws, p, p) -> (draws, q)
+_Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # covariances (draws, p, p) -> (draws, q)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _columns(
 
 
 def _jackknife(
-    columns: NDArray[np.float64], counts: NDArray[np.float64], statistic: Statistic, count: int
+    columns: NDArray[np.float64], counts: NDArray[np.float64], statistic: _Statistic, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return a statistic of the columns' covariances, its errors by leaving out one word type at a time, and t.
 

@@ -24,7 +24,7 @@ from interp.subspaces.leading import Text, axes, leading
 if TYPE_CHECKING:
     from interp.subspaces.rotation import Rotation
 
-AT_ONCE = 1024  # texts whose clean run is in memory
+_AT_ONCE = 1024  # texts whose clean run is in memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,7 +113,7 @@ def _inside(
     """What each text has in Z, from the mean of all texts."""
     basis, layer = rotation.basis.cpu().double(), rotation.site.layer
     out = torch.empty(len(tokens), rotation.size, dtype=torch.float64)
-    for rows in length_batches(tokens.eot, AT_ONCE):
+    for rows in length_batches(tokens.eot, _AT_ONCE):
         run = clean_texts(clip, tokens.take(rows), [layer], on_batch=on_batch)
         out[rows] = run.stream(layer).cpu().double() @ basis
     return (out - out.mean(0)).numpy()

@@ -23,7 +23,7 @@ from interp.stats import placement
 TEXTS, WORDS = 5, 10  # at an end
 FOLDS = 5
 ROUNDING = 1e-10  # a share of the variance that rounding can make
-TIE = 1e-9  # what is less is rounding
+_TIE = 1e-9  # what is less is rounding
 MEANS = "difference of the kinds' means"
 
 
@@ -77,7 +77,7 @@ def _turned(axis: Float[np.ndarray, " k"], inside: Float[np.ndarray, "n k"]) -> 
     out is above 0; and if two are as far, the first text."""
     values = inside @ axis
     leans = _above(*_by_kind(values)) - 0.5, (values.max() + values.min()) / values.std(), values[0]
-    return axis if next((lean for lean in leans if abs(lean) > TIE), 1) > 0 else -axis
+    return axis if next((lean for lean in leans if abs(lean) > _TIE), 1) > 0 else -axis
 
 
 def _above(positive: np.ndarray, negative: np.ndarray) -> float:

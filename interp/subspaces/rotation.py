@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from interp.subspaces.described import Described
 
 
-HUB_FILE = "rotation.safetensors"
+_HUB_FILE = "rotation.safetensors"
 
 
 class RotationError(UserError):
@@ -116,7 +116,7 @@ class Rotation:
             HubError: the hub does not answer, or refuses.
         """
         with tempfile.TemporaryDirectory() as folder:
-            self.save(Path(folder) / HUB_FILE)
+            self.save(Path(folder) / _HUB_FILE)
             return upload(Path(folder), repo, private=private, message=f"{self!r}, by clip-descriptions")
 
     @classmethod
@@ -130,7 +130,7 @@ class Rotation:
             HubError: the hub does not have it, or does not answer, and it is not in the cache.
             RotationError: what is there is no rotation.
         """
-        return cls.load(fetch(name, (str(Path(HUB_FILE).with_suffix(".json")), HUB_FILE)))
+        return cls.load(fetch(name, (str(Path(_HUB_FILE).with_suffix(".json")), _HUB_FILE)))
 
     def to_pyvene(self, kind: Kind = "low-rank") -> Any:
         """pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.

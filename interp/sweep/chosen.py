@@ -24,12 +24,12 @@ from interp.subspaces.rotation import Rotation, overlap, principal_angles
 from interp.sweep.cell import search_config
 from interp.sweep.work import Work
 
-MORE_SEEDS = 2  # beside that of the cell
+_MORE_SEEDS = 2  # beside that of the cell
 LEAST = 2  # pairs that random sources need
 
 
 @dataclass(frozen=True, eq=False)
-class Examined:
+class _Examined:
     """A model at the site of the chosen cell.
 
     Attributes:
@@ -70,7 +70,7 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
 
 def other_seeds(place: Place) -> list[Place]:
     """Where a search or a training is made again, to see whether it finds the same subspace."""
-    return [place._replace(seed=place.seed + more + 1) for more in range(MORE_SEEDS)]
+    return [place._replace(seed=place.seed + more + 1) for more in range(_MORE_SEEDS)]
 
 
 def describe_chosen(
@@ -96,15 +96,15 @@ def _found(work: Work, clip: Clip, place: Place) -> tuple[Clip, Rotation]:
 
 def steps() -> int:
     """How many steps `examine` has."""
-    return MORE_SEEDS + 2
+    return _MORE_SEEDS + 2
 
 
-def _at(work: Work, clip: Clip, place: Place) -> Examined:
+def _at(work: Work, clip: Clip, place: Place) -> _Examined:
     features, site = work.features.to(clip.device), Site("text", place.layer)
     run = pair_run(clip, features, [place.layer])
     rows = {name: features.rows(name) for name in SPLITS}
     parts = {name: PairsAtSite(run.take(torch.tensor(some)), site) for name, some in rows.items()}
-    return Examined(parts, {name: [features.pairs[i].negative for i in some] for name, some in rows.items()})
+    return _Examined(parts, {name: [features.pairs[i].negative for i in some] for name, some in rows.items()})
 
 
 def _search(work: Work, parts: dict[str, PairsAtSite], place: Place) -> Rotation:

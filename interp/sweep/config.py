@@ -28,7 +28,7 @@ DEFAULT_LIMIT = 4000
 TUNED = "iit-das"  # the objective that trains a model by default
 FROZEN = ("das", "calibrated")  # those that train none, by the method that looks for Z
 METHODS = "das,pca,means,gradient,lever,random"  # by default
-MOST_CELLS, MOST_PROCESSES = 10_000, 256
+_MOST_CELLS, MOST_PROCESSES = 10_000, 256
 FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # by default: the width of the stream divided by these
 
 
@@ -134,9 +134,9 @@ class SweepConfig(
         layers, sizes, seeds = self.layer_list, self.size_list or [0], self.seed_list
         cli.require_positive(self, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")
         cli.require_at_most(self, n_steps=MOST_POINTS, jobs=MOST_PROCESSES)
-        if (cells := len(layers) * len(sizes) * len(seeds)) > MOST_CELLS:
+        if (cells := len(layers) * len(sizes) * len(seeds)) > _MOST_CELLS:
             raise UserError(
-                f"--layers, --sizes and --seeds name {cells} cells or more; the most are {MOST_CELLS}: name fewer"
+                f"--layers, --sizes and --seeds name {cells} cells or more; the most are {_MOST_CELLS}: name fewer"
             )
 
 

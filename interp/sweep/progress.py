@@ -44,10 +44,10 @@ class Forecast:
         passed = self.now() - self.started
         left = passed / done * (self.total - done)
         if left >= SHORT:
-            self.say(f"{done} of {self.total} cells took {duration(passed)}; the rest takes about {duration(left)}")
+            self.say(f"{done} of {self.total} cells took {_duration(passed)}; the rest takes about {_duration(left)}")
 
 
-def duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """As people say it.
 
     >>> duration(41.2), duration(200), duration(20000)

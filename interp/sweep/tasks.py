@@ -35,7 +35,7 @@ PATHS, CONTENT_PATHS = "paths", "content-paths"
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class _Prepared:
     """What a process does tasks with.
 
     Attributes:
@@ -47,7 +47,7 @@ class Prepared:
     run: Callable[[int | None], TextRun]
 
 
-_here: Prepared | None = None  # of this process, set once when it starts
+_here: _Prepared | None = None  # of this process, set once when it starts
 
 
 def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
@@ -62,7 +62,7 @@ def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
     clip = load_clip(of.model, tokenizer=of.tokenizer, device=of.device, trust=of.trust_run)
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{of.model}' has changed since the sweep began; run it again")
-    _here = Prepared(work, clip, lambda layer: run(clip, layer))
+    _here = _Prepared(work, clip, lambda layer: run(clip, layer))
 
 
 def is_prepared() -> bool:
@@ -70,7 +70,7 @@ def is_prepared() -> bool:
     return _here is not None
 
 
-def _prepared() -> Prepared:
+def _prepared() -> _Prepared:
     if _here is None:
         raise RuntimeError("the worker process was not prepared")
     return _here

@@ -23,8 +23,8 @@ from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFi
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 
 Key = tuple[str, str, str]  # task, of, measure
-FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
-OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
+_FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
+_OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
         UserError: the models have different bases or were evaluated otherwise, or two have one seed.
     """
     check_alike(found)
-    return [table for table in (preferences_table(found), readers_table(found), norms_table(found)) if table.columns]
+    return [table for table in (_preferences_table(found), _readers_table(found), _norms_table(found)) if table.columns]
 
 
 def check_alike(found: Sequence[Evaluation]) -> None:
@@ -126,7 +126,7 @@ def check_alike(found: Sequence[Evaluation]) -> None:
     for task in TASKS:
         those = [one for one in found if task in one.settings]
         rotated = [one for one in those if one.settings[task].get("rotation") is not None]
-        for some, keys in ((those, None), (rotated, OF_ROTATIONS)):
+        for some, keys in ((those, None), (rotated, _OF_ROTATIONS)):
             for one in some[1:]:
                 _check_pair(task, some[0], one, keys)
 
@@ -136,7 +136,7 @@ def _check_pair(task: str, first: Evaluation, other: Evaluation, keys: Sequence[
     ours, theirs = first.settings[task], other.settings[task]
     sides = set(ours), set(theirs)
     known = set.intersection(*sides) if first.given or other.given else set.union(*sides)
-    for key in sorted(known - {*FREE, *OF_ROTATIONS} if keys is None else known.intersection(keys)):
+    for key in sorted(known - {*_FREE, *_OF_ROTATIONS} if keys is None else known.intersection(keys)):
         if ours.get(key) != theirs.get(key):
             raise UserError(
                 f"the task {task} was not the same for '{first.about['name']}' and '{other.about['name']}': "
@@ -169,7 +169,7 @@ def _table(
     return ResultTable(name, title, kept, rows, cells, share)
 
 
-def preferences_table(found: Sequence[Evaluation]) -> ResultTable:
+def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
     base = next((one for one in found if one.about["label"] == "base"), None)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
@@ -205,7 +205,7 @@ def _value(key: Key) -> Read:
     return lambda one: one.values.get(key, math.nan)
 
 
-def readers_table(found: Sequence[Evaluation]) -> ResultTable:
+def _readers_table(found: Sequence[Evaluation]) -> ResultTable:
     """Pearson's r of scores with ratings by blind and low-vision readers, as it is and given text length."""
     columns = {question: _value(("blv", question, "pearson")) for question in QUESTIONS}
     columns |= {
@@ -215,7 +215,7 @@ def readers_table(found: Sequence[Evaluation]) -> ResultTable:
     return _table("table2", title, found, columns, share=False)
 
 
-def norms_table(found: Sequence[Evaluation]) -> ResultTable:
+def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
     """Pearson's r of word attributions with norms, by route: mean over seeds, with an interval that resamples words."""
     keys = {key for one in found for key in one.values if key[0] == "norms" and key[2].startswith("pearson ")}
     sites = {f"{norm} {measure.removeprefix('pearson ')}": (norm, measure) for _, norm, measure in sorted(keys)}

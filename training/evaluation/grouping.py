@@ -10,7 +10,7 @@ from interp.errors import UserError
 
 
 @runtime_checkable
-class OfModel(Protocol):
+class _OfModel(Protocol):
     """What knows which model and seed it is of."""
 
     @property
@@ -19,7 +19,7 @@ class OfModel(Protocol):
         ...
 
 
-One = TypeVar("One", bound=OfModel)
+One = TypeVar("One", bound=_OfModel)
 
 
 def groups_of(found: Sequence[One]) -> dict[str, list[One]]:

@@ -30,7 +30,7 @@ class ScoresOfPair(TypedDict):
     negative: Real
 
 
-class Details(TypedDict, total=False):
+class _Details(TypedDict, total=False):
     """Scores of examples, word attributions by route and ratings by norm, which some tasks keep besides numbers."""
 
     examples: list[ScoresOfPair]
@@ -52,7 +52,7 @@ class TaskFile(TypedDict):
     settings: TaskSettings
     rows: list[Row]
     notes: list[str]
-    details: Details
+    details: _Details
 
 
 class About(TypedDict):
@@ -67,7 +67,7 @@ class About(TypedDict):
     seed: Whole
 
 
-class TuningSettings(TypedDict):
+class _TuningSettings(TypedDict):
     """Settings of a fine-tuning that its card and its evaluation state; the manifest has more.
 
     Attributes:
@@ -96,7 +96,7 @@ class TuningSettings(TypedDict):
     calibration_weight: NotRequired[Real]
 
 
-class TuningArguments(TypedDict):
+class _TuningArguments(TypedDict):
     """Options of a fine-tuning that its evaluation takes over."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
@@ -118,8 +118,8 @@ class NamedModels(TypedDict):
 class TuningManifest(TypedDict):
     """Manifest of a fine-tuning; one that is unfinished has no result."""
 
-    settings: TuningSettings
-    arguments: TuningArguments
+    settings: _TuningSettings
+    arguments: _TuningArguments
     named: NamedModels
     result: NotRequired[dict[str, Real]]
 

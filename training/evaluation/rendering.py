@@ -15,9 +15,9 @@ from interp.cli import WIDTH, cut, folded, wrapped
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 
-PLUS_MINUS = " ± "
-ACROSS = 5  # models side by side: more would not fit a page
-SPECIAL = {
+_PLUS_MINUS = " ± "
+_ACROSS = 5  # models side by side: more would not fit a page
+_SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "±": r"$\pm$", "[": "{[}", "]": "{]}", "|": r"\textbar{}",
@@ -60,7 +60,7 @@ def write_tables(tables: list[ResultTable], out: Path) -> list[Path]:
     """Each as NAME.csv, .md and .tex; returns the files."""
     paths = []
     for table in tables:
-        for suffix, render in RENDERED.items():
+        for suffix, render in _RENDERED.items():
             paths.append(out / f"{table.name}.{suffix}")
             write_atomic(paths[-1], render(table))
     return paths
@@ -72,7 +72,7 @@ def _mean(entry: Entry, share: bool) -> str:
         return "-"
     factor, form = (100, ".1f") if share else (1, ".3f")
     text = f"{factor * fmean(entry.values):{'' if share else '+'}{form}}"
-    text += f"{PLUS_MINUS}{factor * stdev(entry.values):{form}}" if len(entry.values) > 1 else ""
+    text += f"{_PLUS_MINUS}{factor * stdev(entry.values):{form}}" if len(entry.values) > 1 else ""
     return text + (f" (n = {len(entry.values)})" if len(entry.values) < entry.of else "")
 
 
@@ -121,7 +121,7 @@ def markdown(table: ResultTable) -> str:
 
 def latex(table: ResultTable) -> str:
     """A float across both columns of a page: a line for each measure, a column for each model, five side by side."""
-    parts = [_tabular(table, slice(i, i + ACROSS)) for i in range(0, len(table.rows), ACROSS)]
+    parts = [_tabular(table, slice(i, i + _ACROSS)) for i in range(0, len(table.rows), _ACROSS)]
     return "\n".join([
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
@@ -162,7 +162,7 @@ def _stacked(lines: list[str], side: str) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(SPECIAL.get(letter, letter) for letter in text)
+    return "".join(_SPECIAL.get(letter, letter) for letter in text)
 
 
-RENDERED: dict[str, Callable[[ResultTable], str]] = {"csv": csv, "md": markdown, "tex": latex}
+_RENDERED: dict[str, Callable[[ResultTable], str]] = {"csv": csv, "md": markdown, "tex": latex}

@@ -37,14 +37,14 @@ from training.evaluation.measures import Number, measured
 from training.evaluation.preferences import preferences
 from training.evaluation.zeroshot import retrieval, zero_shot
 
-CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
-RETRIEVED_AMONG = 64
-NORM_STATISTICS = (  # of norms and routes: beginning and end of a measure's key, and its name in an evaluation
+_CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
+_RETRIEVED_AMONG = 64
+_NORM_STATISTICS = (  # of norms and routes: beginning and end of a measure's key, and its name in an evaluation
     ("r", "", "pearson {}"), ("r", "_content", "pearson {}, content words"), ("rho", "", "spearman {}"),
     ("partial", "", "partial {}"), ("disattenuated", "", "disattenuated {}"),
 )  # fmt: skip
-AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
-CONVERGENCE = {  # measure of an evaluation -> of `convergence`
+_AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
+_CONVERGENCE = {  # measure of an evaluation -> of `convergence`
     "largest delta": "attribution_delta", "largest relative delta": "attribution_delta_relative",
     "texts not converged": "attribution_unconverged", "most points": "attribution_points",
 }  # fmt: skip
@@ -96,9 +96,9 @@ def _classified(
 
 
 def random_sets(n: int, seed: int) -> tuple[list[int], list[str]]:
-    """Numbers of n pairs in random sets of `RETRIEVED_AMONG`, without those that fill none; and the set of each."""
-    order = np.random.default_rng(seed).permutation(n)[: max(1, n // RETRIEVED_AMONG) * RETRIEVED_AMONG].tolist()
-    return order, [str(i // RETRIEVED_AMONG) for i in range(len(order))]
+    """Numbers of n pairs in random sets of `_RETRIEVED_AMONG`, without those that fill none; and the set of each."""
+    order = np.random.default_rng(seed).permutation(n)[: max(1, n // _RETRIEVED_AMONG) * _RETRIEVED_AMONG].tolist()
+    return order, [str(i // _RETRIEVED_AMONG) for i in range(len(order))]
 
 
 def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[dict[str, Estimate], list[str]]:
@@ -130,12 +130,12 @@ def retrieval_sets(
     """
     notes = []
     if data == "toy":
-        sets = image_features(clip, load_distinct(of=RETRIEVED_AMONG, seed=seed))
+        sets = image_features(clip, load_distinct(of=_RETRIEVED_AMONG, seed=seed))
         groups: Sequence[str] = sets.groups
     else:
         rows, groups = random_sets(len(features), seed)
         sets = features.take(rows)
-        if len(sets) < RETRIEVED_AMONG:
+        if len(sets) < _RETRIEVED_AMONG:
             notes.append(f"retrieval is among {len(sets)} pairs, all that were held out")
     return sets, groups, notes
 
@@ -168,14 +168,14 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
     out = []
     for question in QUESTIONS:
         ratings = [text.ratings[question] for text in rated.texts]
-        for method in CORRELATIONS:
+        for method in _CORRELATIONS:
             out.append(measured("blv", question, method, correlate(found, ratings, images, method=method)))
-        for method in CORRELATIONS:
+        for method in _CORRELATIONS:
             given = correlate(found, ratings, images, given=length, method=method)
             out.append(measured("blv", question, f"{method} given length", given))
         out.append(measured("blv", question, "pearson of length", correlate(length, ratings, images)))
         if other is not None:
-            for method in CORRELATIONS:
+            for method in _CORRELATIONS:
                 more = difference(found, other, ratings, images, method=method)
                 out.append(measured("blv", question, f"{method} more than the other", more))
     return out
@@ -225,7 +225,7 @@ def norms(
     out = []
     for norm in chosen:
         for route in found.tokens:
-            for stem, suffix, said in NORM_STATISTICS:
+            for stem, suffix, said in _NORM_STATISTICS:
                 key = f"{stem}_{norm.name}_{route}{suffix}"
                 value, low, high = (table[f"{key}{end}"] for end in ("", "_low", "_high"))
                 n = table[f"n_repeated_{norm.name}" if stem == "disattenuated" else f"n_{norm.name}{suffix}"]
@@ -233,11 +233,11 @@ def norms(
             share = table[f"attribution_coverage_{norm.name}_{route}"]
             out.append(Number("norms", norm.name, f"coverage {route}", share, len(found)))
     converged = convergence(found)
-    for name, key in CONVERGENCE.items():
+    for name, key in _CONVERGENCE.items():
         out.append(Number("norms", "attributions", name, float(converged[key]), len(found)))
     areas = deletion_areas(clip, tokenize(clip, features.texts), features.embeddings.repeat(2, 1), found)
     for name, each in asdict(areas).items():
         value = mean_of_means([(each, np.array([*features.groups, *features.groups]))])
-        out.append(measured("norms", "attributions", f"area, {AREAS[name]}", value))
+        out.append(measured("norms", "attributions", f"area, {_AREAS[name]}", value))
     words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
     return out, words

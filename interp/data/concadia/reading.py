@@ -16,7 +16,7 @@ from interp.data.pairs import Pair, PairSet
 from interp.data.words import NO_TEXT
 from interp.errors import quoted, reason, shown
 
-TEXTS, ARTICLE = "wiki_split.json", "article_id"
+TEXTS, _ARTICLE = "wiki_split.json", "article_id"
 
 
 def load_concadia(folder: Path | str) -> PairSet:
@@ -82,7 +82,7 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
             if not isinstance(holder, dict) or key not in holder:
                 raise wrong(f"lacks '{key}'" + f" in '{keys[0]}'" * (key != keys[0]))
             holder = holder[key]
-        if type(holder) is int and keys == (ARTICLE,):
+        if type(holder) is int and keys == (_ARTICLE,):
             holder = shown(holder)
         if not isinstance(holder, str):
             raise wrong(f"has no text as '{keys[0]}'")
@@ -97,7 +97,7 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
     if windows.anchor or not windows.name or ".." in windows.parts:
         raise wrong(f"has an image {quoted(name)} that is outside the folder of images")
     description, caption = (text(item, kind, "raw") for kind in ("description", "caption"))
-    return Pair(name, description, caption, text(item, "split"), text(item, ARTICLE))
+    return Pair(name, description, caption, text(item, "split"), text(item, _ARTICLE))
 
 
 def images_of(folder: Path) -> Callable[[str], bytes]:

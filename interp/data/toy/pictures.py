@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZE = 64  # pixels, both ways
-BORDER = 5  # thickness of the border that shows the event
-FLAG = 9  # height of the flag that shows the town
-HORIZON = 36  # first row of the lower tone of the place
+_BORDER = 5  # thickness of the border that shows the event
+_FLAG = 9  # height of the flag that shows the town
+_HORIZON = 36  # first row of the lower tone of the place
 
-COLOUR_RGB = {
+_COLOUR_RGB = {
     "red": (215, 35, 35), "blue": (35, 75, 215), "green": (20, 150, 55), "yellow": (250, 220, 25),
     "orange": (245, 135, 15), "violet": (145, 40, 185), "white": (250, 250, 250), "black": (15, 15, 15),
 }  # fmt: skip
-PLACE_RGB = {
+_PLACE_RGB = {
     "harbour": ((170, 205, 235), (55, 95, 150)), "market": ((240, 220, 175), (190, 125, 85)),
     "school": ((205, 205, 210), (145, 155, 110)), "village": ((185, 220, 190), (130, 105, 75)),
     "forest": ((120, 165, 120), (55, 90, 60)), "palace": ((230, 200, 230), (150, 105, 150)),
     "prison": ((125, 125, 130), (65, 65, 75)), "river": ((225, 225, 165), (85, 155, 170)),
     "garden": ((200, 240, 150), (105, 160, 70)), "hospital": ((240, 240, 235), (160, 215, 220)),
 }  # fmt: skip
-EVENT_RGB = {
+_EVENT_RGB = {
     "wedding": (255, 255, 255), "election": (40, 80, 220), "trial": (125, 75, 30), "war": (205, 25, 25),
     "race": (255, 225, 0), "parade": (255, 105, 190), "concert": (135, 30, 175), "riot": (255, 135, 0),
     "harvest": (25, 150, 45), "burial": (0, 0, 0),
 }  # fmt: skip
-RADIUS = {"large": 10.0, "small": 6.5}
-CENTRES = {
+_RADIUS = {"large": 10.0, "small": 6.5}
+_CENTRES = {
     "upper": ((32, 27),), "lower": ((32, 47),), "row": ((18, 37), (46, 37)), "stack": ((32, 27), (32, 47)),
 }  # fmt: skip
-JITTER = 1  # pixels by which an object may be off its place, both ways
+_JITTER = 1  # pixels by which an object may be off its place, both ways
 
 
 def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _coverage(shape: str, size: str, cx: int, cy: int, grow: float) -> np.ndarray:
     """How much of each pixel the shape covers (64 x 64, 0 to 1), by 3 x 3 samples a pixel."""
     step = (np.arange(3 * SIZE) + 0.5) / 3
-    radius = RADIUS[size]
+    radius = _RADIUS[size]
     scale = radius + grow
     x, y = np.meshgrid((step - cx) / scale, (step - cy) / scale)
     inside = _inside(shape, x, y)
@@ -88,28 +88,28 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         scene: what to draw.
-        rng: moves the object by at most `JITTER` pixels each way, and dims the light by at most 8 %.
+        rng: moves the object by at most `_JITTER` pixels each way, and dims the light by at most 8 %.
 
     Returns:
         Colours from 0 to 255, uint8, shape (64, 64, 3).
     """
-    top, bottom = PLACE_RGB[scene.place]
+    top, bottom = _PLACE_RGB[scene.place]
     picture = np.empty((SIZE, SIZE, 3), np.float32)
-    picture[:HORIZON], picture[HORIZON:] = top, bottom
+    picture[:_HORIZON], picture[_HORIZON:] = top, bottom
     if scene.background == "stripe":
         picture *= 1 - 0.4 * _stripes()[..., None]
-    dx, dy = rng.integers(-JITTER, JITTER + 1, size=2)
+    dx, dy = rng.integers(-_JITTER, _JITTER + 1, size=2)
     outline = 255.0 if scene.colour == "black" else 20.0
-    for x, y in CENTRES[scene.arrangement]:
-        for grow, paint in ((1.5, (outline,) * 3), (0.0, COLOUR_RGB[scene.colour])):
+    for x, y in _CENTRES[scene.arrangement]:
+        for grow, paint in ((1.5, (outline,) * 3), (0.0, _COLOUR_RGB[scene.colour])):
             cover = _coverage(scene.shape, scene.size, x + int(dx), y + int(dy), grow)[..., None]
             picture += cover * (np.asarray(paint, np.float32) - picture)
-    inner = SIZE - 2 * BORDER
+    inner = SIZE - 2 * _BORDER
     for band, colour in enumerate(scene.flag.split()):
-        start = BORDER + band * inner // 3
-        picture[BORDER : BORDER + FLAG, start : BORDER + (band + 1) * inner // 3] = COLOUR_RGB[colour]
-    for edge in (np.s_[:BORDER], np.s_[-BORDER:], np.s_[:, :BORDER], np.s_[:, -BORDER:]):
-        picture[edge] = EVENT_RGB[scene.event]
+        start = _BORDER + band * inner // 3
+        picture[_BORDER : _BORDER + _FLAG, start : _BORDER + (band + 1) * inner // 3] = _COLOUR_RGB[colour]
+    for edge in (np.s_[:_BORDER], np.s_[-_BORDER:], np.s_[:, :_BORDER], np.s_[:, -_BORDER:]):
+        picture[edge] = _EVENT_RGB[scene.event]
     picture *= rng.uniform(0.92, 1.0)
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 

@@ -23,7 +23,7 @@ VALUES: dict[str, words.Table] = {
 }  # fmt: skip
 OBJECT_FIELDS = ("shape", "colour", "size", "arrangement", "background")
 ARTICLE_FIELDS = ("event", "flag")
-PAIRED = ("row", "stack")  # arrangements of two
+_PAIRED = ("row", "stack")  # arrangements of two
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scene:
     @property
     def paired(self) -> bool:
         """Whether two of its object are shown."""
-        return self.arrangement in PAIRED
+        return self.arrangement in _PAIRED
 
     @property
     def era(self) -> str:

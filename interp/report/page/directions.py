@@ -11,7 +11,7 @@ from interp.runs.directions import PICTURES, Directions, End, EndText, EndWord, 
 
 
 @dataclass(frozen=True)
-class TextShown:
+class _TextShown:
     """A text at an end.
 
     Attributes:
@@ -26,36 +26,36 @@ class TextShown:
 
 
 @dataclass(frozen=True)
-class EndShown:
+class _EndShown:
     """An end of a direction; `name` says which one."""
 
     name: str
     words: Sequence[EndWord]
-    texts: Sequence[TextShown]
+    texts: Sequence[_TextShown]
 
 
 @dataclass(frozen=True)
-class DirectionShown:
+class _DirectionShown:
     """A direction with both ends, the upper one first."""
 
     of: Leading
-    ends: Sequence[EndShown]
+    ends: Sequence[_EndShown]
 
 
-def directions(sweep: SweepRun) -> list[DirectionShown] | None:
+def directions(sweep: SweepRun) -> list[_DirectionShown] | None:
     """The leading directions; None, if the run folder holds none of the chosen cell."""
     kept = sweep.leading
     if kept is None:
         return None
     return [
-        DirectionShown(one, [_end(sweep, kept, *end) for end in zip(("Upper", "Lower"), one.ends, strict=True)])
+        _DirectionShown(one, [_end(sweep, kept, *end) for end in zip(("Upper", "Lower"), one.ends, strict=True)])
         for one in kept.leading
     ]
 
 
-def _end(sweep: SweepRun, kept: Directions, name: str, end: End) -> EndShown:
+def _end(sweep: SweepRun, kept: Directions, name: str, end: End) -> _EndShown:
     texts = []
     for text in end.texts:
         example = kept.shown[text.pair]
-        texts.append(TextShown(text, picture_of(sweep, example, PICTURES), example.image, example.positive))
-    return EndShown(name, end.words, texts)
+        texts.append(_TextShown(text, picture_of(sweep, example, PICTURES), example.image, example.positive))
+    return _EndShown(name, end.words, texts)

@@ -17,7 +17,7 @@ from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned
 
 LEFT, WIDTH, STEP, TOP = 215, 250, 26, 34  # of the picture, in its units
-LETTER = 6  # about as wide as a letter of its legend is
+_LETTER = 6  # about as wide as a letter of its legend is
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Subspace:
 
 
 @dataclass(frozen=True)
-class Mark:
+class _Mark:
     """An IIA in the picture, in its units; None is not defined.
 
     Attributes:
@@ -55,7 +55,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Dots:
+class _Dots:
     """IIA of the subspaces as dots; the table beside it holds the same numbers.
 
     Attributes:
@@ -74,7 +74,7 @@ class Dots:
     width: int
     height: int
     ticks: Sequence[tuple[float, float]]
-    rows: Sequence[tuple[str, int, Sequence[Mark]]]
+    rows: Sequence[tuple[str, int, Sequence[_Mark]]]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Controls:
     down: float
     subspaces: Sequence[Subspace]
     searched: Sequence[tuple[str, str]]
-    picture: Dots
+    picture: _Dots
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
     return [titled(sweep, one) for one in sweep.schema.shown("page", tuned=True) if one.key not in judged]
 
 
-def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> Dots:
+def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> _Dots:
     best, contrast = sweep.best, sweep.contrast
     up, down = (contrast.short(direction) for direction in DIRECTIONS)
     rows = []
@@ -172,16 +172,16 @@ def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> Dot
     way = f"{contrast.negative} to {contrast.positive}"
     model = "in the fine-tuned model" if prefix else "in the frozen model"
     said = f"IIA of the chosen subspace {model}, {percent(best, f'{prefix}iia_{up}')} from {way}, beside its controls"
-    reverse = LEFT + 14 + LETTER * len(way)
+    reverse = LEFT + 14 + _LETTER * len(way)
     width = max(LEFT + WIDTH + 20, reverse + 80)
     height = TOP + STEP * len(subspaces) + 22
     ticks = [(share, _x(share)) for share in (0.0, 0.5, 1.0)]
-    return Dots(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
+    return _Dots(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
 
 
-def _mark(best: pd.Series, measure: str, y: int, filled: bool) -> Mark:
+def _mark(best: pd.Series, measure: str, y: int, filled: bool) -> _Mark:
     value, low, high = (best.get(f"{measure}{end}", np.nan) for end in ("", "_low", "_high"))
-    return Mark(filled, y, *(None if np.isnan(share) else _x(share) for share in (value, low, high)))
+    return _Mark(filled, y, *(None if np.isnan(share) else _x(share) for share in (value, low, high)))
 
 
 def _x(share: float) -> float:

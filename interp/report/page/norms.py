@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 0.0001  # of a p, as the table shows it
-HEADINGS = {
+_HEADINGS = {
     "r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Related:
+class _Related:
     """Number with its interval, as text; an empty interval is not defined."""
 
     value: str
@@ -51,7 +51,7 @@ class Row:
     types: str
     covered: str
     reliability: str
-    related: Sequence[Related]
+    related: Sequence[_Related]
     p: str
 
 
@@ -103,7 +103,7 @@ def norms(sweep: SweepRun) -> Norms:
                 for route in MEASURED
             ]
             models.append((model, rows))
-    headings, together = [HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
+    headings, together = [_HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
     repeated = [f"{count(sweep.best[f'n_repeated_{norm}'])} ({norm})" for norm in sweep.norms]
     return Norms(
         place(sweep.best).capitalize(), headings, models, ", ".join(repeated), LEAST_TYPES,
@@ -114,7 +114,7 @@ def norms(sweep: SweepRun) -> Norms:
 def _row(sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: float) -> Row:
     best = sweep.best
     keys = [f"{prefix}{stem}_{norm}_{route}" for stem in stems]
-    related = [Related(CORRELATION.text(best[key]), _interval(best, key)) for key in keys]
+    related = [_Related(CORRELATION.text(best[key]), _interval(best, key)) for key in keys]
     covered = SHARE.text(best[f"{prefix}attribution_coverage_{norm}_{route}"])
     reliability = SIGNED_SHARE.text(best[f"{prefix}reliability_{norm}_{route}"])
     return Row(norm, route, count(best[f"n_{norm}"]), covered, reliability, related, _p(adjusted))

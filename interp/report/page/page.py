@@ -20,7 +20,7 @@ from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned
 from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
 
-SECTIONS = {
+_SECTIONS = {
     "verdict": "The verdict", "evidence": "The chosen cell", "norms": "Norms", "directions": "What Z says",
     "heatmaps": "Layers and sizes", "cells": "All cells", "examples-section": "Example texts",
     "words": "Words", "limits": "What these numbers do not show", "run": "What was run", "terms": "Terms",
@@ -35,7 +35,7 @@ def page(sweep: SweepRun) -> str:
     """
     values = {
         "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",
-        "sections": SECTIONS,
+        "sections": _SECTIONS,
         "summary": _summary(sweep),
         "warnings": _warnings(sweep),
         "whose": whose(sweep),

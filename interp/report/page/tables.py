@@ -15,7 +15,7 @@ from interp.runs.place import Place
 if TYPE_CHECKING:
     import pandas as pd
 
-WORDS_SHOWN = 15  # at each end of the list of words
+_WORDS_SHOWN = 15  # at each end of the list of words
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Sortable:
+class _Sortable:
     """A table whose rows are sorted by a press on a column's title.
 
     Attributes:
@@ -50,18 +50,18 @@ class Words:
         shown, known: how many are in the table, and how many there are.
     """
 
-    table: Sortable
+    table: _Sortable
     each_end: int
     shown: int
     known: int
 
 
-def cells(sweep: SweepRun) -> Sortable:
+def cells(sweep: SweepRun) -> _Sortable:
     """All cells."""
     return _sortable(sweep.frame, cell_columns(sweep.schema, where="page"), sweep.best, "Table of all cells")
 
 
-def tuned_cells(sweep: SweepRun) -> Sortable | None:
+def tuned_cells(sweep: SweepRun) -> _Sortable | None:
     """The models that were fine-tuned at each cell; None, if there are none."""
     if not is_tuned(sweep.frame):
         return None
@@ -69,12 +69,12 @@ def tuned_cells(sweep: SweepRun) -> Sortable | None:
     return _sortable(sweep.frame, columns, sweep.best, "Table of fine-tuned models")
 
 
-def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> Sortable:
+def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> _Sortable:
     rows = [
         (is_cell(row, best), [Entry(column.text(row), f"{column.value(row):.9g}") for column in columns])
         for _, row in frame.iterrows()
     ]
-    return Sortable(name, [column.title for column in columns], rows)
+    return _Sortable(name, [column.title for column in columns], rows)
 
 
 def words(sweep: SweepRun) -> Words:
@@ -83,7 +83,7 @@ def words(sweep: SweepRun) -> Words:
     means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
     counts = {word: str(int(value[1])) for word, value in known["full"].items()}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
-    shown = order if len(order) <= 2 * WORDS_SHOWN else [*order[:WORDS_SHOWN], *order[-WORDS_SHOWN:]]
+    shown = order if len(order) <= 2 * _WORDS_SHOWN else [*order[:_WORDS_SHOWN], *order[-_WORDS_SHOWN:]]
     rows = [
         (False, [
             Entry(word, None), Entry(counts[word], counts[word]),
@@ -91,5 +91,5 @@ def words(sweep: SweepRun) -> Words:
         ])
         for word in shown
     ]  # fmt: skip
-    table = Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
-    return Words(table, WORDS_SHOWN, len(shown), len(order))
+    table = _Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
+    return Words(table, _WORDS_SHOWN, len(shown), len(order))

@@ -66,10 +66,10 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
     if gap == 0:
         raise UserError(f"the kinds have the same mean score at {train.site}: there is nothing to calibrate Z by")
     starts = [spans(train, size, config) for size in sizes]
-    return search("calibrated", train, val, starts, config, loss=towards_gap(gap, seed=config.seed))
+    return search("calibrated", train, val, starts, config, loss=_towards_gap(gap, seed=config.seed))
 
 
-def towards_gap(gap: float, *, seed: int) -> Loss:
+def _towards_gap(gap: float, *, seed: int) -> Loss:
     """Return the loss of a search, whose sources within a kind are drawn once for each set of pairs."""
     drawn: WeakKeyDictionary[PairsAtSite, Tensor] = WeakKeyDictionary()
 

@@ -24,8 +24,8 @@ from interp.subspaces.search import SearchConfig, search
 
 PRICE = 0.01  # nats by which a direction must lower the loss to be kept
 START = 0.3  # of every logit: all directions are in, with a mask of 0.62
-TEMPERATURES = (0.6, 0.12)  # first and last, in the unit of logits, which Adam moves by at most 0.03 a step
-ANNEALED = 0.75  # share of `max_steps` after which the temperature stays
+_TEMPERATURES = (0.6, 0.12)  # first and last, in the unit of logits, which Adam moves by at most 0.03 a step
+_ANNEALED = 0.75  # share of `max_steps` after which the temperature stays
 
 
 class MaskedSpan:
@@ -43,13 +43,13 @@ class MaskedSpan:
         self.free = start.clone().requires_grad_()
         self.logits = torch.full((size,), START, device=whitening.device, requires_grad=True)
         self.parameters: Sequence[Tensor] = [self.free, self.logits] if size else []
-        self.temperature = TEMPERATURES[0]
+        self.temperature = _TEMPERATURES[0]
 
     def at(self, progress: float) -> bool:
         """Let the temperature fall geometrically; the schedule has ended when it has reached the last one."""
-        first, last = TEMPERATURES
-        self.temperature = first * (last / first) ** min(progress / ANNEALED, 1.0)
-        return progress >= ANNEALED
+        first, last = _TEMPERATURES
+        self.temperature = first * (last / first) ** min(progress / _ANNEALED, 1.0)
+        return progress >= _ANNEALED
 
     def mask(self) -> Float[Tensor, " k"]:
         """How much of each direction is swapped, from 0 to 1."""

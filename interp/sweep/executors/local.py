@@ -41,9 +41,9 @@ from interp.sweep.tasks import (
 from interp.sweep.tasks import prepare as prepare_process
 from interp.sweep.work import Work
 
-MOST_JOBS = 8  # by default: each process holds a model of its own
-CLEAN = "clean-run.safetensors"  # in the cache
-WORK = "work"  # in the cache: what `Work` holds, as multiprocessing itself would send it
+_MOST_JOBS = 8  # by default: each process holds a model of its own
+_CLEAN = "clean-run.safetensors"  # in the cache
+_WORK = "work"  # in the cache: what `Work` holds, as multiprocessing itself would send it
 
 
 def compute(
@@ -52,8 +52,8 @@ def compute(
 ) -> None:  # fmt: skip
     """Compute cells and write them to the run folder, showing progress.
 
-    By default there is a process for each core, at most `MOST_JOBS`, on a CPU, and one on other devices; a cluster does
-    as many tasks as it has room for.
+    By default there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one on other devices; a cluster
+    does as many tasks as it has room for.
 
     Args:
         prepare: runs the texts; where there are several processes its result is kept on disk, and not here.
@@ -63,7 +63,7 @@ def compute(
         UserError: a process died; finished cells are kept.
     """
     of = work.config
-    wanted = of.jobs or (min(cores(), MOST_JOBS) if of.device == "cpu" else 1)
+    wanted = of.jobs or (min(cores(), _MOST_JOBS) if of.device == "cpu" else 1)
     count = min(wanted, max(len(keys), len(work.attributed_texts)))
     try:
         with on_disk(work):
@@ -135,8 +135,8 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def _processes(work: Work, run: TextRun, count: int) -> Iterator[Pool]:
     with on_disk(work):
-        run.save(work.cache / CLEAN)
-        (work.cache / WORK).write_bytes(pickle.dumps(work))
+        run.save(work.cache / _CLEAN)
+        (work.cache / _WORK).write_bytes(pickle.dumps(work))
     del run  # it may be large, and lies on disk now
     with processes(count, _begin, str(work.cache)) as pool:
         yield pool
@@ -144,12 +144,12 @@ def _processes(work: Work, run: TextRun, count: int) -> Iterator[Pool]:
 
 def _begin(cache: str) -> None:
     """Prepare a process of the pool."""
-    work: Work = pickle.loads((Path(cache) / WORK).read_bytes())
+    work: Work = pickle.loads((Path(cache) / _WORK).read_bytes())
     runs: list[TextRun] = []
 
     def run(clip: Clip, _layer: int | None) -> TextRun:
         if not runs:  # all of it is mapped into memory, and read where it is used
-            runs.append(TextRun.load(clip, Path(cache) / CLEAN))
+            runs.append(TextRun.load(clip, Path(cache) / _CLEAN))
         return runs[0]
 
     prepare_process(work, run)

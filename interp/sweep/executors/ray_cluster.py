@@ -20,7 +20,7 @@ from interp.sweep.executors.ray_tasks import Cluster
 MARK = "CLIP_DESCRIPTIONS_CLUSTER"  # in the environment of all processes of a cluster that was started here
 # Of a cluster that is started here: nothing is sent to Ray's authors, and workers are as urgent as other processes are.
 # A busy machine is given time.
-MANNERS = {
+_MANNERS = {
     "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_agent_register_timeout_ms": "120000",
 }  # fmt: skip
 STARTS = 2  # attempts: Ray gives its processes half a minute, which can be too little where files are read first
@@ -46,7 +46,7 @@ def cluster(address: str | None, *, gpus: float = 0.0, most: int | None = None) 
     if address is None:  # nobody on the network is let in
         alone = {"num_cpus": cores(), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     mark = secrets.token_hex(8)
-    with _environment(MANNERS | ({MARK: mark} if address is None else {})), _watched(mark, address is None):
+    with _environment(_MANNERS | ({MARK: mark} if address is None else {})), _watched(mark, address is None):
         logging.getLogger("ray").setLevel(logging.ERROR)
         try:
             with _handlers_kept():
