@@ -1,0 +1,117 @@
+"""Command lines, read into a dataclass and written from it. No torch."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from interp.cli.fields import flag, owned_fields
+from interp.cli.running import version_line
+from interp.cli.types import named, real, whole
+from interp.errors import LONGEST, UserError, quoted, shown
+
+Config = TypeVar("Config")
+# Gives the options of an earlier run, from its name, the typed options, and a parser of words in front of these.
+Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
+RUN_AGAIN = "--config"  # as a name of a value, which no field can have
+AGAIN_HELP = (
+    "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. --out "
+    "must be given, and what says where and how to work is not taken (--jobs, --engine, --resume, --log-with); models, "
+    "data and files that it names are loaded only with --trust-run, or if they are given here"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    source = ""  # of what is parsed, for errors, if it was not typed
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line on standard error, and exit with status 2."""
+        self.exit(2, f"error: {self.source}{shown(message, LONGEST)}; see {self.prog} --help\n")
+
+
+def parse(
+    config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
+    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: Earlier[Config] | None = None,
+) -> Config:  # fmt: skip
+    """Read a frozen dataclass from the command line; each field made by `option` is an option.
+
+    Args:
+        preset: gives the defaults that follow from the options that were given, which stay as they are.
+        earlier: adds the options of the run that `--config` names to those that were given.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+
+    def ready(words: Sequence[str], source: str = "") -> tuple[Config, str | None]:
+        parser = _parser(config, prog, description, epilog)
+        parser.source = source
+        if earlier is not None:
+            parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=AGAIN_HELP)
+        if preset is not None:
+            parser.set_defaults(**preset(_read(parser, config, words)[0]))
+        return _read(parser, config, words)
+
+    own, run = ready(given)
+    if run is None or earlier is None:
+        return own
+    try:
+        return earlier(run, own, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
+    except UserError as error:
+        Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
+
+
+def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
+    """Return a parser of all options. In the help, options stand under the first sentence of the docstring of the class
+    that declares them."""
+    parser = Parser(
+        prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=version_line())
+    groups: dict[type, argparse._ArgumentGroup] = {}
+    for owner, field in owned_fields(config):
+        if owner not in groups:
+            groups[owner] = parser.add_argument_group((owner.__doc__ or "").partition(".")[0].lower())
+        group = groups[owner]
+        if field.metadata.get("place"):
+            group.add_argument(field.name, help=field.metadata["help"], metavar=field.metadata["metavar"])
+            continue
+        text, default = field.metadata["help"], field.default
+        if isinstance(default, bool):
+            group.add_argument(flag(field.name), action="store_true", help=text)
+            continue
+        shown = f"{text} (default: {default})" if default not in (None, "") else text
+        kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
+        group.add_argument(
+            flag(field.name), default=default, type=kind, help=shown.replace("%", "%%"),
+            metavar=field.metadata["metavar"], choices=field.metadata["choices"], nargs=field.metadata["nargs"],
+        )  # fmt: skip
+    return parser
+
+
+def _read(parser: Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
+    """Return the options that the words give, and the run that `--config` names."""
+    values = vars(parser.parse_args(words))
+    for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
+        parser.error(f"argument {flag(name)}: a value is expected")
+    run = values.pop(RUN_AGAIN, None)
+    return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}), run
+
+
+def command_line(prog: str, config: Any) -> str:
+    """Return the command that gives these options, for a shell; options that are as by default are left out.
+
+    None in place of another default can only come from a preset, which is an option itself.
+    """
+    words = []
+    for _, field in owned_fields(type(config)):
+        value = getattr(config, field.name)
+        if field.metadata.get("place"):
+            words.append(str(value))
+        elif value is not None and value != field.default:
+            values = [] if value is True else value if isinstance(value, tuple) else [value]
+            words += [flag(field.name), *map(str, values)]
+    return f"{prog} {shlex.join(words)}".strip()

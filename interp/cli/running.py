@@ -1,0 +1,53 @@
+"""The body of a command: errors of one line, exit statuses, signals, and the cores that it may use. No torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import metadata
+
+from interp.errors import UserError
+from interp.processes.signals import Stopped, as_stopped, status_of, stoppable
+
+
+def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
+    """Call a command's body, and return the exit status.
+
+    An error of the user, a full disk or a lack of memory becomes one line and status 2. Ctrl-C, SIGTERM and SIGHUP
+    become a hint how to go on, and 130, 143 and 129.
+    """
+    try:
+        with stoppable():
+            return main()
+    except UserError as error:
+        said = str(error)
+    except KeyboardInterrupt as caught:
+        came = as_stopped(caught)
+        how = f"ended by {came.name}" if isinstance(came, Stopped) else "interrupted"
+        print(f"\n{how}; {on_interrupt()}", file=sys.stderr)
+        return status_of(came)
+    except BrokenPipeError:  # of a reader, such as head, that has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        said = f"{where}{error.strerror or error}; mend that, and the same command goes on"
+    except MemoryError:
+        said = "there is not enough memory; use fewer data (--limit) or a smaller model"
+    print(f"error: {' '.join(said.split())}", file=sys.stderr)
+    return 2
+
+
+def version_line() -> str:
+    """Return the line that `--version` prints."""
+    try:
+        return f"clip-descriptions {metadata.version('clip-descriptions')}"
+    except metadata.PackageNotFoundError:
+        return "clip-descriptions, not installed"
+
+
+def cores() -> int:
+    """Count the cores that this process may use, which in a container can be fewer than there are."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1

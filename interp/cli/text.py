@@ -1,0 +1,70 @@
+"""Text in a terminal: aligned and folded tables, prose, and names in the names of files. No torch."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+WIDTH = 140  # letters of the longest line of a table
+
+
+def slug(name: str) -> str:
+    """Return the name of a model or data set in the name of a file.
+
+    >>> slug("openai/clip-vit-base-patch32")
+    'clip-vit-base-patch32'
+    """
+    kept = "".join(letter if letter.isalnum() else "-" for letter in Path(name.rstrip("/")).name.lower())
+    return kept.strip("-") or "x"
+
+
+def aligned(lines: Sequence[Sequence[str]], *, left: int = 0) -> list[str]:
+    """Return the lines of a table in plain text; columns are as wide as they need be, the first `left` flush left.
+
+    >>> aligned([["a", "1"], ["bb", "10"]], left=1)
+    ['a    1', 'bb  10']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def folded(lines: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
+    """Return `aligned` lines that are no wider than a terminal: columns without room follow below the others.
+
+    >>> folded([["a", "one", "two"], ["b", "1", "2"]], width=6)
+    ['a  one', 'b    1', '', 'a  two', 'b    2']
+
+    Args:
+        left: columns that are repeated, and flush left. A line of these and a single other one is cut to the width.
+    """
+    blocks: list[list[str]] = []
+    first = left
+    while first < len(lines[0]) or not blocks:
+        for last in range(len(lines[0]), first - 1, -1):
+            block = aligned([[*line[:left], *line[first:last]] for line in lines], left=left)
+            if last <= first + 1 or max(map(len, block)) <= width:
+                break
+        blocks.append([cut(line, width) for line in block])
+        first = max(last, first + 1)
+    return [line for number, block in enumerate(blocks) for line in ([""] if number else []) + block]
+
+
+def cut(text: str, width: int) -> str:
+    """Cut a text to so many letters.
+
+    >>> cut("imageability", 6)
+    'image…'
+    """
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def wrapped(text: str, width: int = WIDTH) -> str:
+    """Wrap prose into lines that are no wider than a terminal."""
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.split("\n"))
