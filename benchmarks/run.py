@@ -49,9 +49,11 @@ class Options:
     quick: bool = cli.option(False, "two repetitions, the cheaper bars only, no whole sweep: about two minutes")
     only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
     concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
-    repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 2 with --quick")
+    repeats: int | None = cli.option(
+        None, "how often each pair of runs is timed, by default 15, or 2 with --quick", least=1
+    )
     before: str | None = cli.option(None, "also fine-tune the toy at this commit, and compare", metavar="COMMIT")
-    threads: int = cli.option(2, "of torch")
+    threads: int = cli.option(2, "of torch", least=1)
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
 
 
@@ -69,7 +71,7 @@ def run(options: Options) -> int:
     Raises:
         UserError: an option does not fit, or a folder cannot be read.
     """
-    cli.require_positive(options, "repeats", "threads")
+    cli.check_bounds(options)
     groups = _groups(options)
     check_writable(options.json)
     lengths = text_lengths(options.concadia)

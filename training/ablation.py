@@ -16,6 +16,7 @@ from tqdm import tqdm
 from interp.attribution.baselines import content_baselines
 from interp.attribution.checked import CHECKED
 from interp.attribution.measures import measure_attributions
+from interp.cli import IMPLIED, LOADED, SETTING, shared_options
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
@@ -103,10 +104,9 @@ def _no_image(pair: Pair) -> Image:
 
 
 def _tuning(config: SweepConfig) -> FinetuneConfig:
-    """How each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
+    """Return how each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
     given = FinetuneConfig(preset="toy" if config.data == "toy" else "paper")
-    shared = ("objective", "model", "tokenizer", "data", "kinds", "split", "sources", "skip_bad_images")
-    own = {name: getattr(config, name) for name in shared}
+    own = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
     own |= {"limit": config.limit or DEFAULT_LIMIT, "max_steps": config.tune_steps}
     return replace(given, **{**preset(given), **own})
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from interp import cli
-from interp.cli.options import MOST_POINTS
 from interp.clip.names import check_named
 from interp.errors import UserError
 from interp.runs.replay import Again
@@ -60,9 +59,7 @@ def assess(config: EvaluateConfig) -> int:
 
         print(compare([Path(run) for run in config.compare], Path(config.out) if config.out else None))
         return 0
-    cli.require_positive(config, "limit", "transfer_limit", "attributed", "n_steps")
-    cli.require_positive(config, "seed", least=0)
-    cli.require_at_most(config, n_steps=MOST_POINTS)
+    cli.check_bounds(config)
     tasks = _tasks(config)
     if config.scores is not None:
         from training.evaluation.of_scores import of_scores as prepare

@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from interp.cli import option
+from interp.cli import IMPLIED, LOADED, WORK, Role, option, shared_options, words_of
 from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
+from training.config import EvaluateConfig, FinetuneConfig
 from training.trackers import TrackerOptions
 
+MOST_PROCESSES = 256
 PATIENCE = 10.0  # seconds that a command has to end before it is killed
 # name -> options; the first line of each table is the base
 RECIPES = {
@@ -30,15 +32,17 @@ RECIPES = {
 class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, TrackerOptions):
     """The experiments."""
 
-    preset: Literal["toy", "paper"] = option("toy", "settings of the fine-tunings", choices=("toy", "paper"))
-    blv: str | None = option(None, "folder with blv_ratings.csv and images/")
-    seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2")
-    max_steps: int | None = option(None, "most optimizer steps of each run")
+    preset: Literal["toy", "paper"] = option(
+        "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
+    )
+    blv: str | None = option(None, "folder with blv_ratings.csv and images/", role=LOADED)
+    seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2", role=IMPLIED)
+    max_steps: int | None = option(None, "most optimizer steps of each run", least=1)
     jobs: int | None = option(
         None, "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster "
-        "as many as it has room for",
+        "as many as it has room for", role=WORK, least=1, most=MOST_PROCESSES,
     )  # fmt: skip
-    out: str = option("runs/paper-toy", "folder for runs, evaluations and tables")
+    out: str = option("runs/paper-toy", "folder for runs, evaluations and tables", role=WORK)
 
 
 @dataclass
@@ -68,34 +72,19 @@ class Experiment:
         return Path(self.config.out) / self.title
 
     def carry_out(self) -> None:
-        """Run both commands, or go on with them; what is done already costs a few seconds."""
+        """Run both commands, or go on with them; finished work costs a few seconds."""
         threads = None if self.gpu else 1
-        config, own = self.config, ["--model", self.config.model, "--data", self.config.data]
-        for name in ("kinds", "split", "limit", "tokenizer"):
-            own += [f"--{name}", str(value)] if (value := getattr(config, name)) is not None else []
-        bad = ["--skip-bad-images"] if config.skip_bad_images else []
-        own += ["--trust-run"] if config.trust_run else []
+        given = shared_options(self.config, EvaluateConfig, *Role) | {"out": self.folder}
         if self.seed is not None:
-            most = ["--max-steps", str(config.max_steps)] if config.max_steps is not None else []
-            self._call(
-                "finetune", *RECIPES[self.name], "--preset", config.preset, *own, *most, *bad, "--seed", str(self.seed),
-                "--log-with", config.log_with, "--out", str(self.folder), "--resume", threads=threads,
-            )  # fmt: skip
-            own = ["--model", str(self.folder), "--trust-run", "--out", str(self.folder / "evaluation")]
-        else:
-            own += ["--out", str(self.folder)]
-        for name in ("blv", "transfer"):
-            own += [f"--{name}", value] if (value := getattr(config, name)) is not None else []
-        self._call(
-            "evaluate",
-            *own,
-            *bad,
-            "--preset",
-            config.preset,
-            "--device",
-            "cuda" if self.gpu else "cpu",
-            threads=threads,
-        )
+            tuning = shared_options(self.config, FinetuneConfig, *Role)
+            tuning |= {"seed": self.seed, "out": self.folder, "resume": True}
+            self._call("finetune", *RECIPES[self.name], *words_of(tuning), threads=threads)
+            # the run's manifest names model and data
+            of_run = {field.name for group in (ModelOptions, DataOptions) for field in fields(group)}
+            given = {name: value for name, value in given.items() if name not in of_run - {"skip_bad_images"}}
+            given |= {"model": self.folder, "trust_run": True, "out": self.folder / "evaluation"}
+        given["device"] = "cuda" if self.gpu else "cpu"
+        self._call("evaluate", *words_of(given), threads=threads)
 
     def stop(self) -> None:
         """Ask the command that is running to end, and start no other."""

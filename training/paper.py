@@ -40,7 +40,7 @@ files in the folder:
   base/                       the base's evaluation
   tables/                     the tables as CSV, Markdown and LaTeX
   logs/                       what each run printed"""
-MOST_PROCESSES, _MOST_SEEDS = 256, 1000
+_MOST_SEEDS = 1000
 
 
 def preset(given: PaperConfig) -> dict[str, str]:
@@ -71,8 +71,7 @@ def paper(config: PaperConfig) -> int:
 
     from training.evaluation.compare import compare
 
-    cli.require_positive(config, "jobs", "max_steps")
-    cli.require_at_most(config, jobs=MOST_PROCESSES)
+    cli.check_bounds(config)
     config.check_engine()
     seeds = parse_ints(config.seeds, "--seeds")
     if len(seeds) > _MOST_SEEDS:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.cli import option
+from interp.cli import WORK, option
 from interp.errors import UserError, first_line, quoted
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TrackerOptions:
         FILES, f"where curves go, a list: {FILES} (files in the run folder), trackers of accelerate "
         f"({', '.join(TRACKERS)}), or {NONE}. Nothing is sent unless a tracker is named; it gets losses, measures and "
         "settings, and may add what it finds: wandb the command, folders and hardware of this machine, git, packages, "
-        "and what is printed", metavar="LIST",
+        "and what is printed", metavar="LIST", role=WORK,
     )  # fmt: skip
 
 

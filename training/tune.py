@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from interp.cli import settings_of
 from interp.clip.adapters import ADAPTER_WEIGHTS
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION)  # files that a run leaves, some of them
-# Options that change no weight, or are known otherwise: base, data and rotation by their content.
-_NOT_SETTINGS = (
-    "preset", "model", "tokenizer", "trust_run", "data", "kinds", "split", "limit", "rotation", "checkpoint_every",
-    "cpu", "out", "resume", "skip_bad_images", "log_with",
-)  # fmt: skip
 
 
 def check_site(config: FinetuneConfig, clip: Clip) -> None:
@@ -184,9 +180,10 @@ def _forget_damaged(folder: RunFolder) -> None:
 def _settings(
     config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, start: Tensor | None
 ) -> dict[str, Any]:
-    """Whatever the weights depend on."""
-    of_others = () if config.calibrated else ("calibration_weight",)
-    chosen = {key: value for key, value in asdict(config).items() if key not in (*_NOT_SETTINGS, *of_others)}
+    """Return whatever the weights depend on."""
+    chosen = settings_of(config)
+    if not config.calibrated:
+        del chosen["calibration_weight"]
     kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
     rotation = None if start is None else digest([start.double().numpy().tobytes().hex()])
     return {

@@ -1,11 +1,25 @@
 """Options of commands made from a dataclass, text in a terminal, and one-line errors. No torch."""
 
-from interp.cli.fields import argument, flag, option, require_at_most, require_positive
-from interp.cli.parsing import command_line, parse
+from interp.cli.fields import (
+    IMPLIED,
+    LOADED,
+    SETTING,
+    WORK,
+    Role,
+    argument,
+    check_bounds,
+    flag,
+    option,
+    options_of,
+    settings_of,
+    shared_options,
+)
+from interp.cli.parsing import command_line, parse, words_of
 from interp.cli.running import cores, run, version_line
 from interp.cli.text import WIDTH, aligned, cut, folded, slug, wrapped
 
 __all__ = [
-    "WIDTH", "aligned", "argument", "command_line", "cores", "cut", "flag", "folded", "option", "parse",
-    "require_at_most", "require_positive", "run", "slug", "version_line", "wrapped",
+    "IMPLIED", "LOADED", "SETTING", "WIDTH", "WORK", "Role", "aligned", "argument", "check_bounds", "command_line",
+    "cores", "cut", "flag", "folded", "option", "options_of", "parse", "run", "settings_of", "shared_options", "slug",
+    "version_line", "words_of", "wrapped",
 ]  # fmt: skip

@@ -4,17 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from typing import Any
 
 from interp.errors import UserError
 
 
+class Role(Enum):
+    """Relation of an option to the run that it is given for.
+
+    Attributes:
+        SETTING: numbers depend on its value, which is part of a result's identity.
+        LOADED: it names something to be loaded, whose content is part of a result's identity. Nothing is loaded because
+            the manifest of an earlier run names it, unless that is embedded or the user allows it.
+        IMPLIED: it changes no number by itself: a preset, or a choice of pairs or cells, which the identity shows
+            otherwise.
+        WORK: it says where or how the work is done, whom to trust, or whom to tell. An earlier run does not hand it on.
+    """
+
+    SETTING = auto()
+    LOADED = auto()
+    IMPLIED = auto()
+    WORK = auto()
+
+
+SETTING, LOADED, IMPLIED, WORK = Role
+
+
 def option(
-    default: Any, text: str, *, metavar: str | None = None, choices: Sequence[str] | None = None, many: bool = False
-) -> Any:
-    """Return a dataclass field that is also a command-line option; `many` takes several values."""
-    facts = {"help": text, "metavar": metavar, "choices": choices, "nargs": "+" if many else None}
+    default: Any, text: str, *, metavar: str | None = None, choices: Sequence[str] | None = None, many: bool = False,
+    role: Role = SETTING, embedded: str = "", least: int | None = None, most: int | None = None,
+) -> Any:  # fmt: skip
+    """Return a dataclass field that is also a command-line option.
+
+    Args:
+        text: for the help.
+        many: take several values.
+        embedded: regular expression of the values of a `LOADED` option that name nothing from elsewhere.
+        least, most: smallest and largest number, for `check_bounds`.
+    """
+    facts = {
+        "help": text, "metavar": metavar, "choices": choices, "nargs": "+" if many else None, "role": role,
+        "embedded": embedded, "least": least, "most": most,
+    }  # fmt: skip
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -41,17 +74,31 @@ def owned_fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
     return [(base, fields[name]) for base in config.__mro__ for name, owner in owners.items() if owner is base]
 
 
-def require_positive(config: Any, *names: str, least: int = 1) -> None:
-    """Raise `UserError` if an option that was given is smaller than `least`, or not a number."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not value >= least:
-            raise UserError(f"{flag(name)} must be at least {least}, not {value}")
+def options_of(config: type, *roles: Role) -> Iterator[dataclasses.Field[Any]]:
+    """Yield the options that have one of the roles, in the order of the help."""
+    return (field for _, field in owned_fields(config) if field.metadata.get("role") in roles)
 
 
-def require_at_most(config: Any, **most: int) -> None:
-    """Raise `UserError` if an option is larger than it can be meant, and would only exhaust memory or time."""
-    for name, bound in most.items():
-        value = getattr(config, name)
-        if value is not None and value > bound:
-            raise UserError(f"{flag(name)} must be at most {bound}, not {value}")
+def settings_of(config: Any) -> dict[str, Any]:
+    """Return the options whose values are part of the identity of a result."""
+    return {field.name: getattr(config, field.name) for field in options_of(type(config), SETTING)}
+
+
+def shared_options(config: Any, other: type, *roles: Role) -> dict[str, Any]:
+    """Return the options that have one of the roles, and that another command has too."""
+    known = {field.name for field in dataclasses.fields(other)}
+    return {
+        field.name: getattr(config, field.name) for field in options_of(type(config), *roles) if field.name in known
+    }
+
+
+def check_bounds(config: Any) -> None:
+    """Raise `UserError` if a number is not one, too small, or so large that it would only exhaust memory or time."""
+    for _, field in owned_fields(type(config)):
+        value, least, most = getattr(config, field.name), field.metadata.get("least"), field.metadata.get("most")
+        if value is None:
+            continue
+        if least is not None and not value >= least:
+            raise UserError(f"{flag(field.name)} must be at least {least}, not {value}")
+        if most is not None and value > most:
+            raise UserError(f"{flag(field.name)} must be at most {most}, not {value}")

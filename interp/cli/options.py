@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from interp.cli import option
+from interp.cli import LOADED, WORK, option
 from interp.cli.cluster import check_cluster
 
 
@@ -15,12 +15,15 @@ class ModelOptions:
 
     model: str = option(
         "toy", "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
-        "of open_clip, open_clip:ARCH/PATH.safetensors",
+        "of open_clip, open_clip:ARCH/PATH.safetensors", role=LOADED, embedded="toy",
     )  # fmt: skip
-    tokenizer: str | None = option(None, "where to take the tokenizer from, if the model has none of its own")
-    trust_run: bool = option(
-        False, "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder"
+    tokenizer: str | None = option(
+        None, "where to take the tokenizer from, if the model has none of its own", role=LOADED, embedded="toy"
     )
+    trust_run: bool = option(
+        False, "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder",
+        role=WORK,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,16 @@ class EngineOptions:
     """Where the work is done."""
 
     engine: Literal["local", "ray"] = option(
-        "local", "processes on this machine, or a Ray cluster (extra ray)", choices=("local", "ray")
+        "local", "processes on this machine, or a Ray cluster (extra ray)", choices=("local", "ray"), role=WORK
     )
     address: str | None = option(
-        None, "of the Ray cluster, as ray start says it, or auto; by default one is started on this machine"
+        None,
+        "of the Ray cluster, as ray start says it, or auto; by default one is started on this machine",
+        role=WORK,
     )
     gpus_per_cell: float | None = option(
         None, "GPUs, or the share of one, that a Ray cluster gives a cell (training.paper: a run); by default 1 where "
-        "there is work for it", metavar="0.25",
+        "there is work for it", metavar="0.25", role=WORK,
     )  # fmt: skip
 
     def check_engine(self) -> None:
@@ -71,12 +76,19 @@ MOST_POINTS = 10_000  # of a path integral; rounding is all that is left long be
 class AttributionOptions:
     """Attributions."""
 
-    norms: str = option("imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES")
-    attributed: int = option(64, "test pairs whose two texts are attributed, drawn from those with rated words in both")
+    norms: str = option(
+        "imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES",
+        role=LOADED, embedded="[^=]*",
+    )  # fmt: skip
+    attributed: int = option(
+        64, "test pairs whose two texts are attributed, drawn from those with rated words in both", least=1
+    )
     n_steps: int = option(
         20,
         "points of the path integral of attributions to begin with; texts whose sum "
         "misses by more than 1 % get more, up to 16 times as many",
+        least=1,
+        most=MOST_POINTS,
     )
 
 
@@ -86,5 +98,5 @@ class TransferOptions:
 
     transfer: str | None = option(
         None, "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
-        "by default toy for the toy's data, else the three of the paper", metavar="LIST",
+        "by default toy for the toy's data, else the three of the paper", metavar="LIST", role=LOADED, embedded="toy",
     )  # fmt: skip

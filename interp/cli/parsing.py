@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from interp.cli.fields import flag, owned_fields
+from interp.cli.fields import WORK, flag, options_of, owned_fields
 from interp.cli.running import version_line
 from interp.cli.types import named, real, whole
 from interp.errors import LONGEST, UserError, quoted, shown
@@ -17,11 +18,6 @@ Config = TypeVar("Config")
 # Gives the options of an earlier run, from its name, the typed options, and a parser of words in front of these.
 Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
 RUN_AGAIN = "--config"  # as a name of a value, which no field can have
-AGAIN_HELP = (
-    "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. --out "
-    "must be given, and what says where and how to work is not taken (--jobs, --engine, --resume, --log-with); models, "
-    "data and files that it names are loaded only with --trust-run, or if they are given here"
-)
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,7 +46,7 @@ def parse(
         parser = _parser(config, prog, description, epilog)
         parser.source = source
         if earlier is not None:
-            parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=AGAIN_HELP)
+            parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=_help_again(config))
         if preset is not None:
             parser.set_defaults(**preset(_read(parser, config, words)[0]))
         return _read(parser, config, words)
@@ -92,9 +88,25 @@ def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
     return parser
 
 
+def _help_again(config: type) -> str:
+    """Return the help of `--config`, which lists the options that no earlier run hands on."""
+    work = [flag(field.name) for field in options_of(config, WORK) if field.name not in ("out", "trust_run")]
+    return (
+        "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. "
+        f"--out must be given, and what says where and how to work is not taken ({', '.join(work)}); models, data and "
+        "files that it names are loaded only with --trust-run, or if they are given here"
+    )
+
+
 def _read(parser: Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
     """Return the options that the words give, and the run that `--config` names."""
-    values = vars(parser.parse_args(words))
+    found, unknown = parser.parse_known_args(words)
+    if unknown:
+        known = [flag(field.name) for _, field in owned_fields(config)]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+    values = vars(found)
     for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
     run = values.pop(RUN_AGAIN, None)
@@ -106,12 +118,25 @@ def command_line(prog: str, config: Any) -> str:
 
     None in place of another default can only come from a preset, which is an option itself.
     """
-    words = []
+    words: list[str] = []
     for _, field in owned_fields(type(config)):
         value = getattr(config, field.name)
         if field.metadata.get("place"):
             words.append(str(value))
-        elif value is not None and value != field.default:
-            values = [] if value is True else value if isinstance(value, tuple) else [value]
-            words += [flag(field.name), *map(str, values)]
+        elif value != field.default:
+            words += words_of({field.name: value})
     return f"{prog} {shlex.join(words)}".strip()
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Return the words that give options, by name; None and False are given by no word.
+
+    >>> words_of({"layers": "6", "jobs": None, "merge": True})
+    ['--layers', '6', '--merge']
+    """
+    words = []
+    for name, value in options.items():
+        if value is not None and value is not False:
+            values = [] if value is True else value if isinstance(value, tuple) else [value]
+            words += [flag(name), *map(str, values)]
+    return words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interp.cli import option
+from interp.cli import IMPLIED, LOADED, option
 from interp.data import DATA_HELP
 
 
@@ -12,11 +12,17 @@ from interp.data import DATA_HELP
 class DataOptions:
     """The data."""
 
-    data: str = option("toy", f"which pairs: {DATA_HELP}")
+    data: str = option("toy", f"which pairs: {DATA_HELP}", role=LOADED, embedded="toy")
     kinds: str | None = option(
         None, "columns of a CSV file with the two kinds of text, the one to be preferred first; "
-        "by default description,caption", metavar="KIND,KIND",
+        "by default description,caption", metavar="KIND,KIND", role=IMPLIED,
     )  # fmt: skip
-    split: str | None = option(None, "use this split alone, divided by group (article) into train, val and test")
-    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits")
-    skip_bad_images: bool = option(False, "leave out pairs whose image cannot be read, instead of stopping")
+    split: str | None = option(
+        None, "use this split alone, divided by group (article) into train, val and test", role=IMPLIED
+    )
+    limit: int | None = option(
+        None, "use about this many pairs, drawn in the proportions of the splits", role=IMPLIED, least=1
+    )
+    skip_bad_images: bool = option(
+        False, "leave out pairs whose image cannot be read, instead of stopping", role=IMPLIED
+    )

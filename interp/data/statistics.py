@@ -149,9 +149,11 @@ class Options:
     data: tuple[str, ...] = cli.option(
         ("toy",), f"data sets to put beside each other: {DATA_HELP}", metavar="DATA", many=True
     )
-    pairs: int = cli.option(_SAMPLE, "how many, no two of one article; what a sample holds depends on its size")
-    draws: int = cli.option(5, "samples of that size, whose mean is shown")
-    seed: int = cli.option(0, "of the draws")
+    pairs: int = cli.option(
+        _SAMPLE, "how many, no two of one article; what a sample holds depends on its size", least=2
+    )
+    draws: int = cli.option(5, "samples of that size, whose mean is shown", least=1, most=_MOST_DRAWS)
+    seed: int = cli.option(0, "of the draws", least=0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -160,10 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = cli.parse(Options, "python -m interp.data.statistics", about, "", argv)
 
     def body() -> int:
-        cli.require_positive(options, "draws")
-        cli.require_at_most(options, draws=_MOST_DRAWS)
-        cli.require_positive(options, "pairs", least=2)
-        cli.require_positive(options, "seed", least=0)
+        cli.check_bounds(options)
         columns = [_column(spec, options) for spec in options.data]
         lines = [["", *options.data]]
         lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]

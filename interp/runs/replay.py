@@ -16,21 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from typing_extensions import TypedDict
 
-from interp.cli import flag
+from interp.cli import LOADED, WORK, flag, options_of
 from interp.errors import UserError, quoted
 from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
 from interp.runs.versions import VersionedSettings, check_version
 
 Config = TypeVar("Config")
-# Options that say where and how the work is done, whom to trust and whom to tell: a run's are not those of another one.
-NOT_TAKEN = (
-    "out", "resume", "shard", "merge", "compare", "trust_run", "engine", "address", "gpus_per_cell", "jobs", "log_with",
-)  # fmt: skip
-# Options that name what is loaded -> the values for which that is embedded or installed, as a regular expression.
-LOADED = {
-    "model": "toy", "tokenizer": "toy", "data": "toy", "transfer": "toy", "norms": "[^=]*", "rotation": "",
-    "templates": "", "blv": "", "scores": "", "against": "",
-}  # fmt: skip
 MEND = "bring back the file that the run left, or type the options themselves"
 
 
@@ -52,7 +43,7 @@ class Again(Generic[Config]):
     preset: Callable[[Config], Mapping[str, Any]]
 
     def __call__(self, run: str, own: Config, ready: Callable[[Sequence[str]], Config]) -> Config:
-        """The options of a run, and those that were typed, which win.
+        """Return the options of a run, and those that were typed, which win.
 
         Args:
             run: its folder, or its manifest.
@@ -68,24 +59,25 @@ class Again(Generic[Config]):
         found = ready(self._words(run, type(own)))
         if getattr(own, "trust_run", False):
             return found
-        others = {
-            name: str(value) for name in LOADED if (value := getattr(found, name, None)) != getattr(own, name, None)
-        }
-        named = [name for name, value in others.items() if not re.fullmatch(LOADED[name], value)]
-        if named:
-            said = ", ".join(f"{flag(name)} {quoted(others[name])}" for name in named)
+        foreign = {
+            flag(field.name): value for field in options_of(type(own), LOADED)
+            if (value := getattr(found, field.name)) != getattr(own, field.name)
+            and not re.fullmatch(field.metadata["embedded"], str(value))
+        }  # fmt: skip
+        if foreign:
+            named = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())
             raise UserError(
-                f"{quoted(run)} names {said}, which this command does not; add --trust-run to load that, or give "
-                f"{' and '.join(map(flag, named))} beside --config"
+                f"{quoted(run)} names {named}, which this command does not; add --trust-run to load that, or give "
+                f"{' and '.join(foreign)} beside --config"
             )
         return found
 
     def _words(self, run: str, config: type[Config]) -> list[str]:
-        """The options that the run was given, but for those that are as by default, or not to be taken."""
+        """Return the words of the options that the run was given, but for defaults and for what no run hands on."""
         before, given = self._arguments(run, config)
         usual = _defaults(config) | dict(self.preset(before))
         words = []
-        for name in sorted(given - {*NOT_TAKEN}):
+        for name in sorted(given - {field.name for field in options_of(config, WORK)}):
             value = getattr(before, name)
             if value == usual[name]:
                 continue
@@ -95,7 +87,7 @@ class Again(Generic[Config]):
         return words
 
     def _arguments(self, run: str, config: type[Config]) -> tuple[Config, set[str]]:
-        """The arguments of a run, and which ones its manifest has."""
+        """Return the arguments of a run, and the names of those that its manifest has."""
         from pydantic import create_model
 
         from interp.runs.content import parse

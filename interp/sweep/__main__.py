@@ -226,16 +226,17 @@ def _plan(
 
 
 def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: ModuleType | None) -> dict[str, Any]:
-    """Whatever the numbers depend on, but for the data, which are known when all images have been read."""
+    """Return whatever the numbers depend on, but for the data, which are known when all images have been read."""
     from interp.subspaces.methods import find_methods
 
-    own = {
-        "kind": "sweep", "version": VERSIONS["sweep"], "model": clip.fingerprint, "sources": config.sources,
-        "controls": config.controls, "methods": [list(method.name) for method in find_methods(config.compared)],
-        "norms": {norm.name: norm.fingerprint for norm in norms}, "attributed": config.attributed,
-        "n_steps": config.n_steps, "max_steps": config.max_steps, "device": config.device,
+    own = cli.settings_of(config) | {
+        "kind": "sweep", "version": VERSIONS["sweep"], "model": clip.fingerprint,
+        "methods": [list(method.name) for method in find_methods(config.compared)],
+        "norms": {norm.name: norm.fingerprint for norm in norms},
     }  # fmt: skip
-    return own if objective is None else own | {"objective": config.objective, **objective.settings(config)}
+    if objective is not None:
+        return own | objective.settings(config)
+    return {name: value for name, value in own.items() if name not in ("objective", "tune_steps")}  # nothing is trained
 
 
 def _open(

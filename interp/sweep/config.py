@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from interp import cli
-from interp.cli import option
+from interp.cli import IMPLIED, WORK, option
 from interp.cli.options import (
-    MOST_POINTS,
     PAPER_ATTRIBUTIONS,
     AttributionOptions,
     DeviceOptions,
@@ -38,13 +37,16 @@ class SweepConfig(
 ):  # fmt: skip
     """The sweep."""
 
-    layers: str = option("6-12", "layers of the text tower, counted from 1: a range or a list", metavar="6-12")
+    layers: str = option(
+        "6-12", "layers of the text tower, counted from 1: a range or a list", metavar="6-12", role=IMPLIED
+    )
     sizes: str | None = option(
         None,
         "subspace sizes, a list; by default d/32, d/8 and d/2 of the stream's width d, for das also d/16 and d/4",
         metavar="4,8,16",
+        role=IMPLIED,
     )
-    seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4")
+    seeds: str = option("0", "seeds of the search, a range or a list; one cell for each", metavar="0-4", role=IMPLIED)
     methods: str = option(
         METHODS,
         "how subspaces are found: a cell is about that of the first one, the others are what it is compared with",
@@ -54,31 +56,37 @@ class SweepConfig(
         "all", "what a subspace is judged by: everything, or IIA alone, without any other subspace",
         choices=("all", "none"),
     )  # fmt: skip
-    max_steps: int = option(400, "most optimizer steps of a search")
+    max_steps: int = option(400, "most optimizer steps of a search", least=1)
     objective: str = option(
         TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
         "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "
         "another search alone, which asks that a swap move scores by the gap between the kinds",
         metavar="NAME",
     )  # fmt: skip
-    tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
+    tune_steps: int | None = option(
+        None, "most optimizer steps of each fine-tuning; by default as training.finetune", least=1
+    )
     jobs: int | None = option(
         None,
         "processes, by default one for each core, at most 8 (on a cluster: tasks at a time, by default as many as it "
         "has room for); the numbers do not depend on it",
+        role=WORK,
+        least=1,
+        most=MOST_PROCESSES,
     )
-    out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA")
+    out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA", role=WORK)
     limit: int | None = option(
-        None, "use about this many pairs, drawn in the proportions of the splits; by default 4000"
-    )
+        None, "use about this many pairs, drawn in the proportions of the splits; by default 4000",
+        role=IMPLIED, least=1,
+    )  # fmt: skip
     shard: str | None = option(
         None, "do a part of the cells, such as the third of twenty, beside jobs that do the others in the same folder",
-        metavar="3/20",
+        metavar="3/20", role=WORK,
     )  # fmt: skip
-    merge: bool = option(False, "make tables and page of what such jobs have done; compute no cell")
+    merge: bool = option(False, "make tables and page of what such jobs have done; compute no cell", role=WORK)
     attributed: int = option(
         32, "test pairs whose two texts are attributed, drawn from those with rated words in both; 100, and 50 points, "
-        "where models are fine-tuned on other data than toy",
+        "where models are fine-tuned on other data than toy", least=1,
     )  # fmt: skip
 
     @property
@@ -132,8 +140,7 @@ class SweepConfig(
             )
         self.check_engine()
         layers, sizes, seeds = self.layer_list, self.size_list or [0], self.seed_list
-        cli.require_positive(self, "jobs", "limit", "attributed", "n_steps", "max_steps", "tune_steps")
-        cli.require_at_most(self, n_steps=MOST_POINTS, jobs=MOST_PROCESSES)
+        cli.check_bounds(self)
         if (cells := len(layers) * len(sizes) * len(seeds)) > _MOST_CELLS:
             raise UserError(
                 f"--layers, --sizes and --seeds name {cells} cells or more; the most are {_MOST_CELLS}: name fewer"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import make_dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.cli import parse
+from interp.cli import check_bounds, option, parse
 from interp.cli.types import MOST, parse_ints
 from interp.data import statistics
 from interp.errors import UserError
@@ -40,6 +42,37 @@ def test_two_hyphens_are_no_value(flag: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit, match="2"):
         parse(FinetuneConfig, "x", "", "", [f"{flag}=--"])
     assert capsys.readouterr().err == f"error: argument {flag}: a value is expected; see x --help\n"
+
+
+def test_an_unknown_option_is_answered_with_the_nearest_one(capsys: pytest.CaptureFixture[str]):
+    for words, meant in (
+        (["--batch-sise=3"], "--batch-sise=3 (did you mean --batch-size?)"),
+        (["--lora-renk", "4"], "--lora-renk 4 (did you mean --lora-rank?)"),
+        (["--frobnicate"], "--frobnicate"),
+        (["frobnicate"], "frobnicate"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            parse(FinetuneConfig, "x", "", "", words)
+        assert capsys.readouterr().err == f"error: unrecognized arguments: {meant}; see x --help\n"
+
+
+@given(st.integers(-5, 5) | st.none(), st.integers(-5, 5) | st.none(), st.integers(-5, 5) | st.none())
+def test_bounds_are_those_of_the_option(value: int | None, least: int | None, most: int | None):
+    config = make_dataclass("Config", [("rows_of_it", "int", option(0, "rows", least=least, most=most))])
+    small = value is not None and least is not None and value < least
+    large = value is not None and most is not None and value > most
+    if not small and not large:
+        check_bounds(config(value))
+        return
+    with pytest.raises(UserError, match=f"--rows-of-it must be at {'least' if small else 'most'} "):
+        check_bounds(config(value))
+
+
+def test_a_number_that_is_none_is_within_no_bounds():
+    config = make_dataclass("Config", [("rate", "float", option(0.5, "rate", least=0))])
+    check_bounds(config(0.0))
+    with pytest.raises(UserError, match="--rate must be at least 0, not nan"):
+        check_bounds(config(math.nan))
 
 
 @pytest.mark.parametrize(
