@@ -53,7 +53,7 @@ def sweep_cost(model: Path | str, data: Path, out: Path, cache: Path, options: S
 def memory(root: int) -> int:
     """Bytes that a process and its descendants hold (PSS); Linux only."""
     total = 0
-    for pid in (root, *descendants({root})):
+    for pid in (root, *(process.pid for process in descendants(root))):
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:

@@ -42,7 +42,7 @@ def alive(pid: int) -> bool:
 def commands(root: int) -> dict[int, str]:
     """What came of a process, and runs: process -> its command line, words divided by NUL."""
     found = {}
-    for pid in sorted(descendants({root})):
+    for pid in sorted(process.pid for process in descendants(root)):
         try:
             found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         except OSError:  # it has just ended

@@ -1,9 +1,8 @@
 """`python -m interp.processes.reaper PID NAME=VALUE`: ends all processes that came of a process, when that is gone.
 
-Its standard input is a pipe that the process holds open and never writes to: when that is gone, even by SIGKILL, the
-pipe ends. Until then its descendants are noted, since nobody can tell whose they were when what is between them is
-gone; those with NAME=VALUE in their environment are ended too, if they have not overwritten it with a title. Only Linux
-shows all this in files; elsewhere this does nothing.
+Its standard input is a pipe that the process holds open and never writes to. When the process is gone, even by SIGKILL,
+the pipe ends. Until then descendants are noted: nobody can tell whose they were when the processes between are gone.
+Processes with NAME=VALUE in their environment are ended too, unless they have overwritten it with a title.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+
+import psutil
 
 EVERY = 0.5  # seconds between looks
 ROUNDS, _PAUSE = 20, 0.1  # looks for such processes, since one that is ended may just have started another; seconds
@@ -26,50 +26,43 @@ def main() -> None:
     root, mark = int(sys.argv[1]), sys.argv[2]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    known: dict[int, int] = {}
+    known: set[psutil.Process] = set()
     while not select.select([sys.stdin], [], [], EVERY)[0] or os.read(sys.stdin.fileno(), 1):
-        known |= descendants({root})
+        known |= descendants(root)
     for _ in range(ROUNDS):
-        there = _processes()
-        known = {process: when for process, when in known.items() if there.get(process, (0, 0))[1] == when}
-        known |= descendants(set(known))
-        found = {*known, *marked(mark)} - {os.getpid()}
+        known = set(filter(runs, known))
+        found = known.union(*(descendants(process.pid) for process in known), marked(mark))
         for process in found:
-            with suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+            with suppress(psutil.Error):  # another user's, or it has ended
+                process.kill()
         if not found:
             break
+        known = found
         time.sleep(_PAUSE)
 
 
-def descendants(roots: set[int]) -> dict[int, int]:
-    """What came of some processes, and runs: process -> when it started, as the kernel counts."""
-    there, family = _processes(), set(roots)
-    while more := {process for process, (parent, _) in there.items() if parent in family} - family:
-        family |= more
-    return {process: there[process][1] for process in family - roots - {os.getpid()}}
+def descendants(root: int) -> set[psutil.Process]:
+    """Return what came of a process, and runs; this process is not among them."""
+    try:
+        return set(filter(runs, psutil.Process(root).children(recursive=True))) - {psutil.Process()}
+    except psutil.Error:  # the root has ended
+        return set()
 
 
-def _processes() -> dict[int, tuple[int, int]]:
-    """All that run: process -> its parent, and when it started."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended
-            state, parent, *rest = path.read_text().rpartition(")")[2].split()
-            if state != "Z":
-                found[int(path.parent.name)] = int(parent), int(rest[17])
-    return found
+def runs(process: psutil.Process) -> bool:
+    """Tell if a process runs: it has not ended, nor does another one have its number."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
-def marked(mark: str) -> Iterator[int]:
-    """Processes of this user with NAME=VALUE in their environment."""
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            values = path.read_bytes().split(b"\0")
-        except OSError:  # it has ended, or is another user's
-            continue
-        if mark.encode() in values and int(path.parent.name) != os.getpid():
-            yield int(path.parent.name)
+def marked(mark: str) -> Iterator[psutil.Process]:
+    """Yield other processes of this user with NAME=VALUE in their environment."""
+    name, _, value = mark.partition("=")
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # it has ended, or is another user's
+            if process.environ().get(name) == value and process.pid != os.getpid():
+                yield process
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import pytest
 
 from interp.cli.cluster import check_cluster
 from interp.errors import UserError
-from interp.processes.reaper import descendants, marked
+from interp.processes.reaper import descendants, marked, runs
 from interp.sweep.executors.ray_cluster import MARK
 from interp.sweep.executors.ray_tasks import go_to
-from tests.children import alive, commands, disposition
+from tests.children import commands, disposition
 from tests.oracles.plain_forward import one_line
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
@@ -125,7 +125,7 @@ def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal
     deadline = time.monotonic() + 60
     while not (tmp_path / "long-0").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    family = descendants({process.pid})
+    family = descendants(process.pid)
     assert len(family) > 3
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
@@ -133,7 +133,7 @@ def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal
     assert error.endswith(said)
     assert "Traceback" not in error
     deadline = time.monotonic() + 10
-    while (left := {one for one in family if alive(one)} | set(marked(mark))) and time.monotonic() < deadline:
+    while (left := {one for one in family if runs(one)} | set(marked(mark))) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left
 
