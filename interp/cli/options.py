@@ -37,7 +37,7 @@ class DeviceOptions:
 class EngineOptions:
     """Where the work is done."""
 
-    engine: Literal["local", "ray"] = option(
+    engine: str = option(
         "local", "processes on this machine, or a Ray cluster (extra ray)", choices=("local", "ray"), role=WORK
     )
     address: str | None = option(

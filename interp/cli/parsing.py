@@ -6,7 +6,7 @@ import argparse
 import difflib
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from interp.cli.fields import WORK, flag, options_of, owned_fields
@@ -33,17 +33,19 @@ class Parser(argparse.ArgumentParser):
 def parse(
     config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
     preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: Earlier[Config] | None = None,
+    choices: Mapping[str, Collection[str]] | None = None,
 ) -> Config:  # fmt: skip
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
 
     Args:
         preset: gives the defaults that follow from the options that were given, which stay as they are.
         earlier: adds the options of the run that `--config` names to those that were given.
+        choices: of options, by name, whose choices the configuration does not know.
     """
     given = list(sys.argv[1:] if argv is None else argv)
 
     def ready(words: Sequence[str], source: str = "") -> tuple[Config, str | None]:
-        parser = _parser(config, prog, description, epilog)
+        parser = _parser(config, prog, description, epilog, choices or {})
         parser.source = source
         if earlier is not None:
             parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=_help_again(config))
@@ -60,7 +62,7 @@ def parse(
         Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
 
 
-def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
+def _parser(config: type, prog: str, description: str, epilog: str, choices: Mapping[str, Collection[str]]) -> Parser:
     """Return a parser of all options. In the help, options stand under the first sentence of the docstring of the class
     that declares them."""
     parser = Parser(
@@ -83,7 +85,8 @@ def _parser(config: type, prog: str, description: str, epilog: str) -> Parser:
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name), default=default, type=kind, help=shown.replace("%", "%%"),
-            metavar=field.metadata["metavar"], choices=field.metadata["choices"], nargs=field.metadata["nargs"],
+            metavar=field.metadata["metavar"], choices=choices.get(field.name, field.metadata["choices"]),
+            nargs=field.metadata["nargs"],
         )  # fmt: skip
     return parser
 

@@ -20,6 +20,7 @@ from interp.errors import UserError
 from interp.runs.replay import Again
 from interp.runs.versions import VERSIONS
 from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, SweepConfig, preset
+from interp.sweep.executors import EXECUTORS
 
 if TYPE_CHECKING:
     from interp.clip.image_features import EmbeddedPairs
@@ -91,8 +92,9 @@ files in the run folder:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("sweep", preset))
+    """Run the command, and return the exit status."""
+    earlier, choices = Again("sweep", preset), {"engine": EXECUTORS}
+    config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, earlier, choices)
     return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
 
 
@@ -161,7 +163,7 @@ def sweep(config: SweepConfig) -> int:
         missing, faults = unfinished(folder, places)
         print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
         if config.part is not None:
-            return do_part(folder, clip, config.part, places, missing, prepared)
+            return do_part(config, config.part, folder, clip, places, missing, prepared)
         if config.merge:
             check_merged(folder, missing, clip, features)
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
@@ -170,8 +172,7 @@ def sweep(config: SweepConfig) -> int:
             keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
         if missing:
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
-            work = prepared(missing)
-            compute_missing(work, clip, missing)
+            _, work = compute_missing(config, folder, clip, missing, prepared)
         print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
         held_out = replace(pairs, pairs=features.split("test").pairs)
         look_at_chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))

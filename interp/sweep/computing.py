@@ -21,13 +21,14 @@ from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun, clean_texts
 from interp.sweep.chosen import describe_chosen, examine, other_seeds, steps
 from interp.sweep.config import SweepConfig
-from interp.sweep.executors.local import compute, one_thread
-from interp.sweep.sharing import Shard, claimed
+from interp.sweep.executors import find_executor
+from interp.sweep.executors.local import one_thread
+from interp.sweep.sharing import Shard
 from interp.sweep.work import Work
 
 
 def do_part(
-    folder: RunFolder, clip: Clip, part: Shard, places: Sequence[Place], missing: Sequence[Place],
+    config: SweepConfig, part: Shard, folder: RunFolder, clip: Clip, places: Sequence[Place], missing: Sequence[Place],
     prepared: Callable[[list[Place]], Work],
 ) -> int:  # fmt: skip
     """Compute the missing cells of a part of a sweep, but for those that another job is at work on.
@@ -41,12 +42,8 @@ def do_part(
     own = part.part(places)
     wanted = [place for place in own if place in set(missing)]
     print(f"part {part.number} of {part.of}: {len(own)} cells, {len(own) - len(wanted)} done before")
-    with claimed(folder, wanted) as mine:
-        if len(mine) < len(wanted):
-            print(f"note: other jobs are at work on {len(wanted) - len(mine)} of them")
-        if mine:
-            compute_missing(prepared(mine), clip, mine)
-    left = len(missing) - len(mine)
+    computed, _ = compute_missing(config, folder, clip, wanted, prepared)
+    left = len(missing) - len(computed)
     print(f"{left} cells are left to other parts" if left else "all cells are done: --merge makes tables and page")
     return 0
 
@@ -105,22 +102,51 @@ def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chose
     return known is not None and known.place == place
 
 
-def compute_missing(work: Work, clip: Clip, missing: list[Place]) -> None:
-    """Run the texts once, then compute the missing cells, in processes if asked."""
+def compute_missing(
+    config: SweepConfig,
+    folder: RunFolder,
+    clip: Clip,
+    missing: Sequence[Place],
+    prepared: Callable[[list[Place]], Work],
+) -> tuple[list[Place], Work | None]:
+    """Run the texts once, then have the missing cells computed, but for those that another job is at work on.
 
-    def prepare() -> TextRun:
-        texts = work.features.texts
-        with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
-            run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
-        said = _of_texts(run.tokens, clip)
-        if said and work.config.part is None:
-            update_manifest(RunFolder(work.folder), **said)
-        print("".join(f"note: {one}\n" for one in said.values()), end="")
-        return run
+    Returns:
+        The cells that were computed, and what they were computed from, if there were any.
 
-    def again() -> list[Place]:
-        if work.trained is None or work.config.controls != "all" or work.config.part is not None:
-            return []
-        return other_seeds(Place.of(load_sweep(work.folder).best))
+    Raises:
+        UserError: a process died, or the executor has left out a cell; finished cells are kept.
+    """
+    executor = find_executor(config.executor)
+    with executor.claimed(folder, missing) as mine:
+        if len(mine) < len(missing):
+            print(f"note: other jobs are at work on {len(missing) - len(mine)} of them")
+        if not mine:
+            return mine, None
+        work = prepared(mine)
+        executor.run(work, clip, partial(_clean, work, clip), mine, partial(_more, work))
+    if absent := [place.name for place in mine if not folder.cell_path(place.name).is_file()]:
+        raise UserError(
+            f"--engine {config.executor} has left out {len(absent)} of {len(mine)} cells, {absent[0]} among them; "
+            "finished cells are kept: run the same command again, with --engine local"
+        )
+    return mine, work
 
-    compute(work, clip, prepare, missing, again)
+
+def _clean(work: Work, clip: Clip) -> TextRun:
+    """Run the texts, and note what was cut."""
+    texts = work.features.texts
+    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
+        run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
+    counts = _of_texts(run.tokens, clip)
+    if counts and work.config.part is None:
+        update_manifest(RunFolder(work.folder), **counts)
+    print("".join(f"note: {count}\n" for count in counts.values()), end="")
+    return run
+
+
+def _more(work: Work) -> list[Place]:
+    """Return the places with other seeds at which the chosen cell is trained again."""
+    if work.trained is None or work.config.controls != "all" or work.config.part is not None:
+        return []
+    return other_seeds(Place.of(load_sweep(work.folder).best))

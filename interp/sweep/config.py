@@ -79,6 +79,9 @@ class SweepConfig(
         None, "use about this many pairs, drawn in the proportions of the splits; by default 4000",
         role=IMPLIED, least=1,
     )  # fmt: skip
+    engine: str = option(
+        "local", "processes on this machine, a Ray cluster (extra ray), or shards, which --shard implies", role=WORK
+    )
     shard: str | None = option(
         None, "do a part of the cells, such as the third of twenty, beside jobs that do the others in the same folder",
         metavar="3/20", role=WORK,
@@ -100,6 +103,11 @@ class SweepConfig(
         return self.methods if self.controls == "all" else self.methods.split(",")[0]
 
     @property
+    def executor(self) -> str:
+        """Name of what computes the cells, as in `interp.sweep.executors`."""
+        return self.engine if self.shard is None else "shards"
+
+    @property
     def folder(self) -> Path:
         """Where the run is kept."""
         return Path(self.out or f"runs/sweep-{cli.slug(self.model)}-{cli.slug(self.data)}")
@@ -111,8 +119,9 @@ class SweepConfig(
 
     @property
     def whole(self) -> SweepConfig:
-        """What a command asks for that does all of it."""
-        return replace(self, shard=None, merge=False)
+        """Options of a command that does all of it."""
+        engine = "local" if self.engine == "shards" else self.engine
+        return replace(self, shard=None, merge=False, engine=engine)
 
     @property
     def layer_list(self) -> list[int]:
@@ -134,9 +143,11 @@ class SweepConfig(
         _ = self.part
         if self.shard is not None and self.merge:
             raise UserError("--shard does a part, and --merge what follows when all are done; give one of them")
-        if self.shard is not None and self.engine != "local":
+        if self.shard is None and self.engine == "shards":
+            raise UserError("--engine shards does a part of the cells; say which one with --shard 3/20")
+        if self.shard is not None and self.engine not in ("local", "shards"):
             raise UserError(
-                "--shard divides a sweep among jobs, and --engine ray among the workers of a cluster; give one"
+                f"--shard divides a sweep among jobs, and --engine {self.engine} among its own workers; give one"
             )
         self.check_engine()
         layers, sizes, seeds = self.layer_list, self.size_list or [0], self.seed_list

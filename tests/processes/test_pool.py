@@ -141,6 +141,15 @@ def test_what_fails_while_a_process_is_prepared_is_said_in_one_line(tmp_path: Pa
     assert (process.returncode, error) == (2, "error: gone\n")
 
 
+def test_each_task_is_done_once(tmp_path: Path):
+    code = DRIVER.replace("    time.sleep(seconds)", "    open(f'{sys.argv[0]}.{seconds}', 'x').close()")
+    code = code.replace("[float(sys.argv[2])] * 8", "range(9)")
+    (tmp_path / "driver.py").write_text(code)
+    _, error = start(tmp_path / "driver.py", 0.0, 1.0).communicate(timeout=60)
+    assert error == ""
+    assert sorted(path.suffix for path in tmp_path.glob("driver.py.*")) == [f".{number}" for number in range(9)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("threads", [0, 3])
 def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number: signal.Signals, threads: int):

@@ -46,7 +46,7 @@ from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation
 from interp.sweep import __main__ as sweep
 from interp.sweep.config import SweepConfig, preset
-from interp.sweep.executors.local import _tasks
+from interp.sweep.executors.executor import tasks
 from tests.oracles.plain_forward import one_line
 from tests.run_folders import FIELDS
 from training.ablation import _tuning
@@ -187,7 +187,7 @@ def test_a_sweep_is_run_again_from_its_manifest(done: Path, tmp_path: Path, caps
 )  # fmt: skip
 def test_cells_stay_together_as_long_as_all_processes_have_work(processes: int, searched_first, computed):
     keys = [Place(layer, size, seed) for size in (6, 2) for layer in (5, 4) for seed in (0, 1)]
-    found = [[[f"{k.layer} {k.size} {k.seed}" for k in some] for some in tasks] for tasks in _tasks(keys, processes)]
+    found = [[[f"{k.layer} {k.size} {k.seed}" for k in some] for some in groups] for groups in tasks(keys, processes)]
     assert found == [searched_first, computed]
 
 

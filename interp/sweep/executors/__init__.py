@@ -1,0 +1,34 @@
+"""Ways to compute the cells of a sweep: each is a file of this folder with an `EXECUTOR`, and a line in the registry.
+
+The numbers are the same. Each process computes with one thread, also where there is only one process, so that no sum is
+taken in another order. Executors are imported when they are used; the registry needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from interp.errors import UserError, quoted
+
+if TYPE_CHECKING:
+    from interp.sweep.executors.executor import Executor
+
+# value of --engine -> module
+EXECUTORS = {
+    "local": "interp.sweep.executors.local",
+    "ray": "interp.sweep.executors.on_ray",
+    "shards": "interp.sweep.executors.shards",
+}
+
+
+def find_executor(name: str) -> Executor:
+    """Return an executor by its name.
+
+    Raises:
+        UserError: there is no such executor.
+    """
+    if name not in EXECUTORS:
+        raise UserError(f"there is no engine {quoted(name)}; known: {', '.join(EXECUTORS)}")
+    found: Executor = import_module(EXECUTORS[name]).EXECUTOR
+    return found

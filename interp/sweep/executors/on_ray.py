@@ -16,7 +16,10 @@ import torch
 
 from interp.clip.model import Clip
 from interp.clip.tensors import Tensor, bytes_of
+from interp.runs.files import remove_unfinished
+from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
+from interp.sweep.executors.executor import Executor, More, in_workers, longest_first
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import Cluster, go_to
 from interp.sweep.tasks import is_prepared, prepare
@@ -43,7 +46,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class RayPool:
-    """Does tasks as `interp.processes.pool.Pool` does, on the nodes of a cluster."""
+    """Workers on the nodes of a cluster."""
 
     cluster: Cluster
     shared: Shared
@@ -53,8 +56,20 @@ class RayPool:
         self.cluster.run_all(partial(_on_node, self.shared, task), items, look)
 
 
+class OnRay(Executor):
+    """A Ray cluster, which does as many tasks at a time as it has room for."""
+
+    def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:  # noqa: ARG002
+        """Do all tasks."""
+        rows = longest_first(work, run.tokens)
+        with _on_ray(work, run) as (nodes, room):
+            del run
+            in_workers(work, nodes, room, rows, places, more)
+        remove_unfinished(work.folder)  # of workers that were lost
+
+
 @contextmanager
-def on_ray(work: Work, run: TextRun) -> Iterator[tuple[RayPool, int]]:
+def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[RayPool, int]]:
     """A cluster that does the tasks of a sweep, and how many at a time.
 
     Raises:
@@ -112,3 +127,6 @@ def _is_needed(name: str, layer: int | None) -> bool:
     if not number:
         return True
     return layer is not None and (int(number) == layer if kind == "streams" else int(number) >= layer)
+
+
+EXECUTOR = OnRay()

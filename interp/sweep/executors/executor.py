@@ -1,0 +1,129 @@
+"""Everything that executors have in common: what they are asked for, and the order of the tasks."""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from tqdm import tqdm
+
+from interp.clip.model import Clip, Tokens
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+from interp.subspaces.clean_run import TextRun
+from interp.sweep.progress import CellsProgress, rotations_found
+from interp.sweep.tasks import (
+    CONTENT_PATHS,
+    PATHS,
+    cells_task,
+    on_disk,
+    path_task,
+    paths_done,
+    search_task,
+    train_task,
+)
+from interp.sweep.work import Work
+
+More = Callable[[], Sequence[Place]]
+
+
+class Executor(ABC):
+    """A way to compute the cells of a sweep."""
+
+    @contextmanager
+    def claimed(self, folder: RunFolder, missing: Sequence[Place]) -> Iterator[list[Place]]:  # noqa: ARG002
+        """Give those missing cells that this command is to compute, and keep other commands from them meanwhile."""
+        yield list(missing)
+
+    def run(self, work: Work, clip: Clip, clean: Callable[[], TextRun], places: Sequence[Place], more: More) -> None:
+        """Compute cells and write them to the run folder, showing progress.
+
+        Args:
+            clean: runs the texts; where there are several processes its result is kept on disk, and not here.
+            more: gives the places to train at once all cells are there, if several processes can do that side by side.
+
+        Raises:
+            UserError: a process died; finished cells are kept.
+        """
+        try:
+            with on_disk(work):
+                work.cache.mkdir(mode=0o700, parents=True)  # nobody else is to put anything there
+                for name in (PATHS, CONTENT_PATHS):
+                    (work.cache / name).mkdir()
+            self.compute(work, clip, clean(), places, more)
+        finally:
+            shutil.rmtree(work.cache, ignore_errors=True)
+
+    @abstractmethod
+    def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:
+        """Do all tasks; the cache is there.
+
+        Args:
+            run: of the texts. It may be large: nothing but this call holds it.
+        """
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Processes that do tasks."""
+
+    def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
+        """Do a task for all items, and call `look` now and then."""
+
+
+def in_workers(
+    work: Work, workers: Workers, at_once: int, rows: Sequence[int], keys: Sequence[Place], more: More
+) -> None:
+    """Have all tasks done: paths of attributions, searches, cells, and the fine-tunings that follow.
+
+    Args:
+        at_once: tasks that are done at a time.
+        rows: numbers of the texts that are attributed.
+    """
+    with paths_bar(work) as bar:
+        workers.run_all(path_task, rows, lambda: bar.update(paths_done(work) - bar.n))
+    first, then = tasks(keys, at_once, alone=work.trained is not None)
+    with searches_bar(first) as bar:
+        workers.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
+    with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:
+        workers.run_all(cells_task, then, progress.look)
+    workers.run_all(train_task, more(), lambda: None)
+
+
+def longest_first(work: Work, tokens: Tokens) -> list[int]:
+    """Return the numbers of the texts that are attributed, those that take most work first."""
+    return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
+
+
+def searches_bar(groups: Sequence[Sequence[Place]]) -> tqdm:
+    """Show how many searches are done."""
+    return tqdm(total=sum(map(len, groups)), desc="searches", unit="Z", leave=False, disable=None if groups else True)
+
+
+def paths_bar(work: Work) -> tqdm:
+    """Show of how many texts the paths are run."""
+    return tqdm(total=len(work.attributed_texts), desc="attributions", unit="text", leave=False, disable=None)
+
+
+def tasks(keys: Sequence[Place], processes: int, *, alone: bool = False) -> tuple[list[list[Place]], list[list[Place]]]:
+    """Return the cells whose rotations are searched first, and then the cells to compute together; early layers, which
+    take longest, are in front.
+
+    A layer's cells share work, so they stay together if there are layers enough for all processes; else those of a
+    layer and seed, which are always searched together; else each cell is for itself, once its rotation is there.
+
+    Args:
+        alone: each cell is for itself in any case: it takes so long that sharing would save little.
+    """
+    ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
+    groups: list[list[Place]] = []
+    for alike in (lambda key: key.layer, lambda key: (key.layer, key.seed)):
+        groups = [list(cells) for _, cells in groupby(ordered, key=alike)]
+        if len(groups) >= processes and not alone:
+            return [], groups
+    return groups, [[key] for key in ordered]

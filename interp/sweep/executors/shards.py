@@ -1,0 +1,24 @@
+"""A part of the cells on this machine, while other jobs do the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from interp.runs.folder import RunFolder
+from interp.runs.place import Place
+from interp.sweep.executors.local import Local
+from interp.sweep.sharing import claimed
+
+
+class Shards(Local):
+    """One of several jobs."""
+
+    @contextmanager
+    def claimed(self, folder: RunFolder, missing: Sequence[Place]) -> Iterator[list[Place]]:
+        """Give the cells that no other job is at work on."""
+        with claimed(folder, missing) as mine:
+            yield mine
+
+
+EXECUTOR = Shards()

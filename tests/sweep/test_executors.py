@@ -1,0 +1,129 @@
+"""Executors of a sweep: each is a line in the registry, and none leaves anything out unnoticed."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interp.errors import UserError
+from interp.runs.place import Place
+from interp.sweep import __main__ as sweep
+from interp.sweep.executors import EXECUTORS, find_executor
+from interp.sweep.executors.executor import Executor, in_workers, tasks
+from interp.sweep.executors.local import Local
+from interp.sweep.tasks import cells_task, path_task, search_task, train_task
+from interp.sweep.work import Work
+from tests.oracles.plain_forward import one_line
+
+SMALL = ["--objective", "das", "--controls", "none", "--limit", "60", "--attributed", "4", "--n-steps", "3",
+         "--max-steps", "10", "--layers", "4", "--sizes", "2,6", "--jobs", "1"]  # fmt: skip
+PLACES = st.lists(st.builds(Place, st.integers(1, 5), st.integers(1, 4), st.integers(0, 3)), unique=True)
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_every_engine_of_the_registry_is_an_executor(name: str):
+    assert isinstance(find_executor(name), Executor)
+
+
+def test_an_engine_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(UserError, match="no engine 'abacus'; known: local, ray, shards"):
+        find_executor("abacus")
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main(["--engine", "abacus", "--out", str(tmp_path)])
+    assert "invalid choice: 'abacus' (choose from 'local', 'ray', 'shards')" in one_line(capsys)
+    for options in (["--engine", "shards"], ["--engine", "ray", "--shard", "1/2"]):
+        assert sweep.main([*options, "--out", str(tmp_path / "run")]) == 2
+        assert "--shard" in one_line(capsys)
+
+
+@given(PLACES, st.integers(1, 30), st.booleans())
+def test_each_cell_is_computed_once_and_searched_once_before_that_if_it_is_for_itself(
+    places, at_once: int, alone: bool
+):
+    first, then = tasks(places, at_once, alone=alone)
+    assert sorted(cell for cells in then for cell in cells) == sorted(places)
+    assert sorted(cell for cells in first for cell in cells) == (sorted(places) if first else [])
+    assert first or not alone or not places
+    assert all(len({(cell.layer, cell.seed) for cell in cells}) == 1 for cells in first)
+
+
+class TextsAlone(Work):
+    """Work of which nothing is known but how many texts are attributed."""
+
+    def __init__(self, count: int) -> None:
+        object.__setattr__(self, "folder", Path("nowhere"))
+        object.__setattr__(self, "count", count)
+
+    @property
+    def attributed_texts(self) -> torch.Tensor:
+        return torch.arange(self.count)  # type: ignore[attr-defined]
+
+
+class Recording:
+    """Workers that note what they are asked to do."""
+
+    def __init__(self) -> None:
+        self.done: dict[Any, list[Any]] = {}
+
+    def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
+        self.done[task] = list(items)
+
+
+@given(PLACES, PLACES, st.integers(0, 9))
+def test_workers_are_asked_for_every_task(places, more, count: int):
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
+        workers = Recording()
+        in_workers(TextsAlone(count), workers, 2, range(count), places, lambda: more)
+    assert list(workers.done) == [path_task, search_task, cells_task, train_task]
+    assert workers.done[path_task] == list(range(count))
+    assert Counter(cell for cells in workers.done[cells_task] for cell in cells) == Counter(places)
+    assert workers.done[train_task] == more
+
+
+class Lazy(Local):
+    """This machine, but for the last cell."""
+
+    def compute(self, work, clip, run, places, more) -> None:
+        super().compute(work, clip, run, places[:-1], more)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Executor], None]:
+    """Add an executor as a file and a line would."""
+
+    def register(name: str, executor: Executor) -> None:
+        module = ModuleType(f"executor_{name}")
+        module.EXECUTOR = executor  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(EXECUTORS, name, module.__name__)
+
+    return register
+
+
+@pytest.mark.slow
+def test_an_executor_that_leaves_out_a_cell_is_noticed(small, registered, tmp_path: Path, capsys):
+    registered("lazy", Lazy())
+    out, options = tmp_path / "run", [*SMALL, "--model", small.name]
+    assert sweep.main([*options, "--out", str(out), "--engine", "lazy"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(
+        "error: --engine lazy has left out 1 of 2 cells, layer04-size006-seed0 among them; finished"
+    )
+    assert [path.name for path in (out / "cells").glob("*.json")] == ["layer04-size002-seed0.json"]
+    assert not (out / "results.csv").exists()
+
+    # what it has left out is computed by another engine, with the numbers of one that does everything
+    assert sweep.main([*options, "--out", str(out)]) == 0
+    registered("second", Local())
+    assert sweep.main([*options, "--out", str(tmp_path / "whole"), "--engine", "second"]) == 0
+    assert (out / "results.csv").read_bytes() == (tmp_path / "whole" / "results.csv").read_bytes()
