@@ -122,18 +122,6 @@ def percentiles(values: np.ndarray, clusters: Sequence[Any] | np.ndarray | None 
     return float(low), float(high)
 
 
-def macro_f1_by_loop(truth: list[int], guess: list[int], classes: int) -> float:
-    """Precision and recall of one class after another."""
-    scores = []
-    for name in range(classes):
-        both = sum(t == name and g == name for t, g in zip(truth, guess, strict=True))
-        if name in truth or name in guess:
-            precision = both / guess.count(name) if name in guess else 0.0
-            recall = both / truth.count(name) if name in truth else 0.0
-            scores.append(2 * precision * recall / (precision + recall) if both else 0.0)
-    return sum(scores) / len(scores)
-
-
 def one_line(captured: pytest.CaptureFixture[str]) -> str:
     """What a command that failed has said, which must be one line."""
     error = captured.readouterr().err
