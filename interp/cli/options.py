@@ -69,7 +69,7 @@ class SourceOptions:
 PAPER_ATTRIBUTIONS = {"attributed": 100, "n_steps": 50}  # of Zur et al. 2024
 
 
-MOST_POINTS = 10_000  # of a path integral; rounding is all that is left long before
+_MOST_POINTS = 10_000  # of a path integral; rounding is all that is left long before
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class AttributionOptions:
         "points of the path integral of attributions to begin with; texts whose sum "
         "misses by more than 1 % get more, up to 16 times as many",
         least=1,
-        most=MOST_POINTS,
+        most=_MOST_POINTS,
     )
 
 

@@ -16,11 +16,11 @@ from interp.errors import LONGEST, UserError, quoted, shown
 
 Config = TypeVar("Config")
 # Gives the options of an earlier run, from its name, the typed options, and a parser of words in front of these.
-Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
-RUN_AGAIN = "--config"  # as a name of a value, which no field can have
+_Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
+_RUN_AGAIN = "--config"  # as a name of a value, which no field can have
 
 
-class Parser(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     source = ""  # of what is parsed, for errors, if it was not typed
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse(
     config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
-    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: Earlier[Config] | None = None,
+    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: _Earlier[Config] | None = None,
     choices: Mapping[str, Collection[str]] | None = None,
 ) -> Config:  # fmt: skip
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
@@ -48,7 +48,7 @@ def parse(
         parser = _parser(config, prog, description, epilog, choices or {})
         parser.source = source
         if earlier is not None:
-            parser.add_argument("--config", metavar="RUN", type=named, dest=RUN_AGAIN, help=_help_again(config))
+            parser.add_argument("--config", metavar="RUN", type=named, dest=_RUN_AGAIN, help=_help_again(config))
         if preset is not None:
             parser.set_defaults(**preset(_read(parser, config, words)[0]))
         return _read(parser, config, words)
@@ -59,13 +59,13 @@ def parse(
     try:
         return earlier(run, own, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
     except UserError as error:
-        Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
+        _Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
 
 
-def _parser(config: type, prog: str, description: str, epilog: str, choices: Mapping[str, Collection[str]]) -> Parser:
+def _parser(config: type, prog: str, description: str, epilog: str, choices: Mapping[str, Collection[str]]) -> _Parser:
     """Return a parser of all options. In the help, options stand under the first sentence of the docstring of the class
     that declares them."""
-    parser = Parser(
+    parser = _Parser(
         prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=version_line())
@@ -101,7 +101,7 @@ def _help_again(config: type) -> str:
     )
 
 
-def _read(parser: Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
+def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
     """Return the options that the words give, and the run that `--config` names."""
     found, unknown = parser.parse_known_args(words)
     if unknown:
@@ -112,7 +112,7 @@ def _read(parser: Parser, config: type[Config], words: Sequence[str]) -> tuple[C
     values = vars(found)
     for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
-    run = values.pop(RUN_AGAIN, None)
+    run = values.pop(_RUN_AGAIN, None)
     return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}), run
 
 

@@ -45,7 +45,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class RayPool:
+class _RayPool:
     """Workers on the nodes of a cluster."""
 
     cluster: Cluster
@@ -56,7 +56,7 @@ class RayPool:
         self.cluster.run_all(partial(_on_node, self.shared, task), items, look)
 
 
-class OnRay(Executor):
+class _OnRay(Executor):
     """A Ray cluster, which does as many tasks at a time as it has room for."""
 
     def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:  # noqa: ARG002
@@ -69,7 +69,7 @@ class OnRay(Executor):
 
 
 @contextmanager
-def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[RayPool, int]]:
+def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
     """A cluster that does the tasks of a sweep, and how many at a time.
 
     Raises:
@@ -85,7 +85,7 @@ def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[RayPool, int]]:
         }
         shared = Shared(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
         del run  # it may be large, and lies in the store now
-        yield RayPool(nodes, shared), room
+        yield _RayPool(nodes, shared), room
 
 
 def _bytes(tensor: Tensor) -> np.ndarray:
@@ -129,4 +129,4 @@ def _is_needed(name: str, layer: int | None) -> bool:
     return layer is not None and (int(number) == layer if kind == "streams" else int(number) >= layer)
 
 
-EXECUTOR = OnRay()
+EXECUTOR = _OnRay()

@@ -11,7 +11,7 @@ from interp.sweep.executors.local import Local
 from interp.sweep.sharing import claimed
 
 
-class Shards(Local):
+class _Shards(Local):
     """One of several jobs."""
 
     @contextmanager
@@ -21,4 +21,4 @@ class Shards(Local):
             yield mine
 
 
-EXECUTOR = Shards()
+EXECUTOR = _Shards()
