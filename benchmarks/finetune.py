@@ -20,6 +20,7 @@ from benchmarks.interventions import intervenable
 from benchmarks.material import random_images, random_tokens, vit_b32
 from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_flops, side_by_side
 from interp.clip.model import Clip, Tokens
+from interp.clip.sites import Site
 from interp.clip.tensors import Tensor
 from interp.subspaces.losses import counterfactual_loss
 from interp.subspaces.rotation import random_basis
@@ -93,7 +94,7 @@ def adapted() -> Clip:
 
 def learner(clip: Clip, objective: Objective, free: Tensor) -> Learner:
     """Our loss."""
-    return Learner(clip, objective, LAYER, None if objective == "behavioral" else free.clone(), 0.5)
+    return Learner(clip, objective, Site("text", LAYER), None if objective == "behavioral" else free.clone(), 0.5)
 
 
 def own_loss(learner: Learner, batch: Tokens, images: Tensor, source: Tensor) -> Tensor:

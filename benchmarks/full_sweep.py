@@ -36,6 +36,7 @@ from interp.attribution.baselines import default_baselines
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE
 from interp.clip.model import Clip, unit_images
+from interp.clip.sites import Site
 from interp.report.sweep_run import load_sweep
 from interp.subspaces.clean_run import clean_texts
 from interp.sweep.config import SweepConfig
@@ -107,7 +108,8 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
     image_seconds = _seconds(partial(_run_images, random_clip(vision), images)) / images
     clip, draw = random_clip(text), np.random.default_rng(0)
     tokens = random_tokens(clip, draw.choice(lengths, 2 * pairs).tolist(), draw)
-    clean = _seconds(lambda: clean_texts(clip, tokens, LAYERS)) / pairs
+    sites = [Site("text", layer) for layer in LAYERS]
+    clean = _seconds(lambda: clean_texts(clip, tokens, sites)) / pairs
     some, image = tokens.take(torch.arange(texts)), random_images(clip, 1)
 
     def attribute() -> None:
@@ -116,7 +118,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
             run_path(clip, one, image, LAYERS, PathSettings(20, baselines=default_baselines(clip, one)), TOLERANCE)
 
     text_seconds = _seconds(attribute) / texts
-    run = clean_texts(clip, tokens, LAYERS)
+    run = clean_texts(clip, tokens, sites)
     held = sum(each.numel() for table in (run.keys, run.values, run.streams) for each in table.values())
     cells: dict[int, list[list[tuple[float, float]]]] = {layer: [] for layer in ENDS}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:

@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.material import random_tokens, vit_b32, write_concadia, write_model
 from benchmarks.measure import FLOAT, Result
 from benchmarks.whole_sweep import Cost, memory, sweep_cost
+from interp.clip.sites import Site
 from interp.subspaces.clean_run import clean_texts
 
 PAIRS = 2000
@@ -37,10 +38,11 @@ def cache_memory(lengths: Sequence[int]) -> Result:
 
 def _grown(lengths: Sequence[int]) -> tuple[int, int]:
     clip, draw, layers = vit_b32(), np.random.default_rng(0), range(6, 13)
+    sites = [Site("text", layer) for layer in layers]
     tokens = random_tokens(clip, draw.choice(lengths, 2 * CACHED).tolist(), draw)
-    earlier = clean_texts(clip, tokens, layers)  # and kept: what torch sets up for itself must not be counted
+    earlier = clean_texts(clip, tokens, sites)  # and kept: what torch sets up for itself must not be counted
     before = _held()
-    run = clean_texts(clip, tokens, layers)
+    run = clean_texts(clip, tokens, sites)
     grown = _held() - before
     del earlier
     d, depth = clip.width("text"), clip.depth("text")

@@ -51,7 +51,7 @@ def scores(
     base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
     images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
     rotation = Rotation(basis, Site("text", layer))
-    runs = [clean_texts(clip, tokens, [layer]) for tokens in (base, source)]
+    runs = [clean_texts(clip, tokens, [rotation.site]) for tokens in (base, source)]
     model, _ = intervenable(clip, layer, basis, trained=False)
     where = {"sources->base": length - 1}
 
@@ -65,7 +65,7 @@ def scores(
         return (interchange(*runs, rotation) * images).sum(-1)
 
     torch.testing.assert_close(ours(), peer(), atol=CLOSE, rtol=0)
-    clean = (runs[0].push(layer, runs[0].stream(layer)) * images).sum(-1)
+    clean = (runs[0].push(rotation.site, runs[0].stream(rotation.site)) * images).sum(-1)
     if (ours() - clean).abs().max() < 100 * CLOSE:
         raise RuntimeError("the intervention changes nothing: there is nothing to compare")
     least = machine.seconds(push_work(clip, layer, length, backward=False))
@@ -75,7 +75,7 @@ def scores(
     )  # fmt: skip
     if not whole:
         return
-    known = runs[1].stream(layer)[:, None]
+    known = runs[1].stream(rotation.site)[:, None]
     torch.testing.assert_close(peer(known), peer(), atol=CLOSE, rtol=0)
     yield side_by_side(
         (name, "pyvene, given the sources' streams"), lambda: peer(known), ours, goal=None, repeats=repeats, inner=10
@@ -86,10 +86,10 @@ def das_step(
     clip: Clip, machine: Machine, layer: int, length: int, goal: float, repeats: int, whole: bool
 ) -> Iterator[Result]:
     """An optimizer step of a search: 32 counterfactuals, the gradient of the rotation, Adam."""
-    draw, n = np.random.default_rng(0), BATCH // 2
+    draw, n, site = np.random.default_rng(0), BATCH // 2, Site("text", layer)
     tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
-    pairs = PairRun(clean_texts(clip, tokens, [layer]), images, clip.logit_scale)
-    base_logits = clean_scores(pairs, Site("text", layer)) * pairs.logit_scale
+    pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
+    base_logits = clean_scores(pairs, site) * pairs.logit_scale
     rows, source = torch.arange(n), torch.arange(n).roll(1)
     free = random_basis(clip.width("text"), SIZE, torch.Generator().manual_seed(0)).contiguous()
     model, turn = intervenable(clip, layer, free, trained=True)
@@ -106,11 +106,11 @@ def das_step(
 
     def own_loss() -> Tensor:
         swaps = [lambda base, other: swap_span(base, other, own)]
-        return das_losses(pairs, Site("text", layer), swaps, source, base_logits, rows)[0]
+        return das_losses(pairs, site, swaps, source, base_logits, rows)[0]
 
     torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
     _check_gradients(own, own_loss, turn, peer_loss)
-    known = pairs.run.take(torch.cat([source, source + n])).stream(layer)[:, None]
+    known = pairs.run.take(torch.cat([source, source + n])).stream(site)[:, None]
     torch.testing.assert_close(peer_loss(known), peer_loss(), atol=CLOSE, rtol=CLOSE)
     name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
     least, step = machine.seconds(push_work(clip, layer, length, backward=True)), stepper([own], own_loss)

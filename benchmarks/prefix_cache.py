@@ -44,7 +44,7 @@ def scores(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> Re
     base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
     images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
     rotation = Rotation(basis, Site("text", layer))
-    runs = [clean_texts(clip, tokens, [layer]) for tokens in (base, source)]
+    runs = [clean_texts(clip, tokens, [rotation.site]) for tokens in (base, source)]
     kept, given = streams(clip, base, layer), streams(clip, source, layer)[:, -1].clone()
 
     @torch.inference_mode()
@@ -63,7 +63,7 @@ def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> 
     """An optimizer step of a search; the rival takes the same gradient through the blocks at all positions."""
     draw, n, site = np.random.default_rng(0), BATCH // 2, Site("text", layer)
     tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
-    pairs = PairRun(clean_texts(clip, tokens, [layer]), images, clip.logit_scale)
+    pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
     base_logits = clean_scores(pairs, site) * pairs.logit_scale
     rows, source = torch.arange(n), torch.arange(n).roll(1)
     free = random_basis(clip.width("text"), SIZE, torch.Generator().manual_seed(0)).contiguous()

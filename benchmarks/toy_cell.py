@@ -66,7 +66,7 @@ def _learner(config: FinetuneConfig) -> Learner:
     for name, parameter in clip.model.named_parameters():
         if "lora_B" in name:  # zero at first, which would hide errors in the gradients
             parameter.data.normal_(std=0.02)
-    return Learner(clip, "iit-das", LAYER, free, 0.5)
+    return Learner(clip, "iit-das", Site("text", LAYER), free, 0.5)
 
 
 def _weights(learner: Learner) -> list[Tensor]:

@@ -45,6 +45,9 @@ ROWS = {
         "the same at the size of ViT-B/32, 256 directions", "pyvene, and a plain hook", 1e-5
     ),
     "counterfactual, images": Row("counterfactual embeddings of images, float32", "pyvene", 1e-5),
+    "components": Row(
+        "counterfactuals of what attention or MLP adds, and of blocks, both towers", "a plain hook, and pyvene", 1e-6
+    ),
     "counterfactual, registered": Row(
         "counterfactuals of both towers, float32", "pyvene alone, after `interp.clip.pyvene.register()`", 1e-5
     ),

@@ -192,7 +192,7 @@ class _FineTunedCells:
         how = Interventions(self.tuning.sources, place.seed)
 
         def part(split: str) -> PairsAtSite:
-            return PairsAtSite(pair_run(tuned, features.split(split), [site.layer]), site)
+            return PairsAtSite(pair_run(tuned, features.split(split), [site]), site)
 
         if self.config.controls == "none":
             return plain(part("test"), rotation.basis, how, contrast)

@@ -59,13 +59,13 @@ def swapped_logits(
     """Counterfactuals of all pairs with three kinds of source, which pass the blocks in one push.
 
     Args:
-        pairs: n of them, whose run kept the site's layer.
+        pairs: n of them, whose run kept the site.
         swap: gives base streams the Z of source streams.
         source, within: for each pair the one that its source text comes from, of the other and of its own kind.
         clean: logits of the unchanged negative texts, then positive ones.
         share: the pairs that this process computes, the others coming from others; by default all.
     """
-    n, streams = len(pairs), pairs.run.stream(site.layer)
+    n, streams = len(pairs), pairs.run.stream(site)
     share = share or Share.of(n, 1, 0)
     rows = share.pairs.to(streams.device)
     bases, across = interventions(rows, source.to(rows))
@@ -73,7 +73,7 @@ def swapped_logits(
     own = streams[bases]
     middle = streams.reshape(2, n, -1).mean(1).mean(0).expand_as(own)
     h = torch.stack([swap(own, given) for given in (streams[across], streams[alike], middle)], dim=1)
-    moved = (pairs.run.take(bases).push(site.layer, h) * pairs.targets[bases][:, None]).sum(-1) * pairs.logit_scale
+    moved = (pairs.run.take(bases).push(site, h) * pairs.targets[bases][:, None]).sum(-1) * pairs.logit_scale
     return SwappedLogits(clean, *share.joined(moved).unbind(1))
 
 

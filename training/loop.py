@@ -83,7 +83,9 @@ def train(
         UserError: the loss is not a number; the best weights so far are kept.
     """
     config, clip, folder = task.config, task.clip, task.folder
-    learner: Learner = Learner(clip, config.objective, config.layer, task.free, config.weight, task.whitening)
+    learner: Learner = Learner(
+        clip, config.objective, Site("text", config.layer), task.free, config.weight, task.whitening
+    )
     weights = [p for name, p in learner.named_parameters() if p.requires_grad and name != "free"]
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:
@@ -206,11 +208,11 @@ def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
     rows = torch.randperm(n, generator=generator(config.seed, 4))[:MOST_PAIRS]
     texts = task.train.tokens.take(torch.cat([rows, rows + n]))
     groups = tuple(task.train.pairs[i].group for i in rows.tolist())
-    run = clean_texts(clip, texts, [learner.layer])
+    run = clean_texts(clip, texts, [learner.site])
     with torch.no_grad():
         images = task.train.images(clip, rows)
         embedded = images if images.ndim == 2 else unit_images(clip.model, images)
-    part = PairsAtSite(PairRun(run, embedded, clip.logit_scale, groups), Site("text", learner.layer))
+    part = PairsAtSite(PairRun(run, embedded, clip.logit_scale, groups), learner.site)
     loss = rotation_loss(config.weight, config.seed) if config.calibrated else iit_das_loss
     (gradient,) = slopes(part, [orthonormal(learner.span().detach())], config.sources, config.seed, loss)
     return {"gradient": gradient, "converged": gradient <= LEVEL}
@@ -219,11 +221,11 @@ def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
 @torch.inference_mode()
 def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str, float]:
     """The objective's loss and its terms of calibration, preference accuracy, and IIA in both directions."""
-    clip, layer = learner.clip, learner.layer
+    clip, site = learner.clip, learner.site
     n, scale = len(val), learner.clip.logit_scale
     groups = tuple(pair.group for pair in val.pairs)
-    pairs = PairRun(clean_texts(clip, val.tokens, [layer]), val.all_embeddings(clip), scale, groups)
-    part = PairsAtSite(pairs, Site("text", layer))
+    pairs = PairRun(clean_texts(clip, val.tokens, [site]), val.all_embeddings(clip), scale, groups)
+    part = PairsAtSite(pairs, site)
     negative, positive = part.clean[:n], part.clean[n:]
     behavioral = behavioral_loss(positive * scale, negative * scale)
     out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}

@@ -48,7 +48,7 @@ class Learner(nn.Module):
 
     Args:
         clip: its parameters that require gradients are trained.
-        layer: layer of the site in the text tower; without a rotation it does not matter.
+        site: site of the subspace, in the text tower; without a rotation it does not matter.
         free: free d x k matrix V, float32; None for the behavioral objective.
         weight: weight of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
         whitening: fixed d x d matrix W; the span of W V is the subspace. By default V is in the stream's coordinates.
@@ -57,12 +57,12 @@ class Learner(nn.Module):
     whitening: Tensor | None
 
     def __init__(
-        self, clip: Clip, objective: Objective, layer: int, free: Tensor | None, weight: float,
+        self, clip: Clip, objective: Objective, site: Site, free: Tensor | None, weight: float,
         whitening: Tensor | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.clip, self.objective, self.weight = clip, objective, weight
-        self.layer = layer if free is not None else clip.depth("text")
+        self.site = site if free is not None else Site("text", clip.depth("text"))
         self.model = clip.model
         self.free = None if free is None else nn.Parameter(free)
         self.register_buffer("whitening", whitening, persistent=False)
@@ -93,13 +93,13 @@ class Learner(nn.Module):
         """
         share = share or Share.of(len(source), 1, 0)
         embedded = images if images.ndim == 2 else unit_images(self.model, images)
-        run, m, scale = trainable_texts(self.clip, ids, eot, self.layer), len(images), self.clip.logit_scale
+        run, m, scale = trainable_texts(self.clip, ids, eot, self.site), len(images), self.clip.logit_scale
         logits = (run.embeddings * embedded.repeat(2, 1)).sum(-1) * scale
         behavioral = share.weight * behavioral_loss(logits[:m], logits[m:])
         if self.free is None:
             return behavioral
         pairs = PairRun(share.spread(run), share.placed(embedded), scale)
-        site, span, clean = Site("text", self.layer), self.span(), share.joined(logits.roll(m))
+        site, span, clean = self.site, self.span(), share.joined(logits.roll(m))
 
         def swap(base: Streams, other: Streams) -> Streams:
             return swap_span(base, other, span)

@@ -63,6 +63,7 @@ class Share:
             return run
         return replace(
             run, embeddings=self.placed(run.embeddings), streams=self.joined(run.streams),
+            rest=None if run.rest is None else self.placed(run.rest),
             places=self.placed(run.places), eot=self.placed(run.eot),
             rows=torch.arange(2 * self.n, device=run.rows.device),
         )  # fmt: skip

@@ -158,9 +158,10 @@ def _whitened(
     """
     if start is None:
         return None, None
+    site = Site("text", config.layer)
     rows = torch.randperm(len(train_set), generator=generator(config.seed, 5))[:MOST_PAIRS]
     texts = train_set.tokens.take(torch.cat([rows, rows + len(train_set)]))
-    whitening = whiten(clean_texts(clip, texts, [config.layer]).stream(config.layer).float())
+    whitening = whiten(clean_texts(clip, texts, [site]).stream(site).float())
     if config.rotation is None:
         return start, whitening
     return torch.linalg.qr(torch.linalg.solve(whitening.cpu(), start))[0].contiguous(), whitening

@@ -30,7 +30,7 @@ from interp.attribution.of_tensors import (
 )
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.model import Clip, Tokens, tokenize
-from interp.clip.sites import SiteError
+from interp.clip.sites import BLOCK, SiteError
 from interp.clip.tensors import Basis, Embeddings, Tensor
 from interp.subspaces.rotation import Rotation
 
@@ -61,7 +61,7 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     Raises:
         ValueError: an unknown route, or one that needs a rotation.
-        SiteError: the site is in the vision tower or not in this model.
+        SiteError: the site is in the vision tower, inside a block, or not in this model.
         SiteMismatch: the rotation is of another width.
     """
 
@@ -83,6 +83,10 @@ class MediatedIntegratedGradients(GradientAttribution):
             site = rotation.site
             if site.tower != "text":
                 raise SiteError(f"attributions are of words: the site must be in the text tower, got {site.label}")
+            if site.component != BLOCK:
+                raise SiteError(
+                    f"attributions are cut at the stream after a block; the site {site.label} is inside one"
+                )
             rotation.check(clip)
             self.layer = site.layer
 

@@ -102,7 +102,7 @@ def forward(bench: Bench) -> list[Finding]:
     clip, tokens = bench.clip, bench.tokens
     alone = [tokens.take(row).ids for row in torch.arange(len(tokens)).split(1)]
     texts = torch.cat([plain.texts(clip.model, ids) for ids in alone])
-    last = clip.depth("vision")
+    last = Site("vision", clip.depth("vision"))
     run = clean_images(clip, bench.pictures, [last])
     pictures = plain.images(clip.model, pixel_values(clip, bench.pictures))
     of_text, of_vision = (tolerance(clip.model.dtype, depth) for depth in (clip.depth("text"), clip.depth("vision")))
@@ -120,7 +120,8 @@ def counterfactual(bench: Bench) -> list[Finding]:
     clip, tokens = bench.clip, bench.tokens
     layers = range(1, clip.depth("text") + 1)
     order = torch.arange(len(tokens)).roll(3)
-    run, streams = clean_texts(clip, tokens, layers), plain.end_streams(clip.model, tokens.ids, tokens.eot, layers)
+    run = clean_texts(clip, tokens, [Site("text", layer) for layer in layers])
+    streams = plain.end_streams(clip.model, tokens.ids, tokens.eot, layers)
     of_texts, of_images = [], []
     for layer in layers:
         rotation = bench.rotation("text", layer)
@@ -128,7 +129,7 @@ def counterfactual(bench: Bench) -> list[Finding]:
         h = plain.swapped(own, own[order], rotation.basis.to(own))
         expected = plain.counterfactuals(clip.model, tokens.ids, tokens.eot, layer, h)
         of_texts.append(distance(interchange(run, run.take(order), rotation), expected))
-    images = clean_images(clip, bench.pictures, bench.layers("vision"))
+    images = clean_images(clip, bench.pictures, [Site("vision", layer) for layer in bench.layers("vision")])
     turned, pixels = torch.arange(PICTURES).roll(1), pixel_values(clip, bench.pictures)
     for layer in bench.layers("vision"):
         rotation = bench.rotation("vision", layer)
@@ -152,7 +153,8 @@ def gradient(bench: Bench) -> list[Finding]:
     """
     clip, tokens, n = bench.clip, bench.tokens, PICTURES
     layers = bench.layers("text")
-    pairs = PairRun(clean_texts(clip, tokens, layers), bench.embeddings, clip.logit_scale)
+    run = clean_texts(clip, tokens, [Site("text", layer) for layer in layers])
+    pairs = PairRun(run, bench.embeddings, clip.logit_scale)
     rows, source = torch.arange(n), torch.arange(n).roll(1)
     runs = {
         name: (tokens.ids[some], tokens.eot[some])

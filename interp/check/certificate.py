@@ -65,21 +65,22 @@ def certify(clip: Clip, texts: Sequence[str], layers: Iterable[int]) -> list[Fin
         raise ModelError(
             f"to certify {clip.name} two different texts are needed; the model can tell none of them apart"
         )
-    run = clean_texts(clip, tokens, kept)
+    run = clean_texts(clip, tokens, [Site("text", at) for at in kept])
     order = torch.arange(len(tokens)).roll(1)
     source, site = run.take(order), Site("text", layer)
     half, whole = (
         Rotation(random_basis(width, size, torch.Generator().manual_seed(0)), site) for size in (-(-width // 2), width)
     )
-    unchanged = run.push(layer, run.stream(layer))
+    unchanged = run.push(site, run.stream(site))
     itself, changed = interchange(run, run, half), interchange(run, source, half)
     empty = interchange(run, source, Rotation(torch.zeros(width, 0), site))
-    filled = swap(run.stream(layer), source.stream(layer), whole.basis)
+    filled = swap(run.stream(site), source.stream(site), whole.basis)
 
     clean = plain.texts(model, tokens.ids)
     streams = plain.end_streams(model, tokens.ids, tokens.eot, kept)
     own, other = streams[layer], streams[layer][order]
     hooked = plain.counterfactuals(model, tokens.ids, tokens.eot, layer, plain.swapped(own, other, half.basis.to(own)))
+    farthest = max(distance(run.stream(Site("text", at)), streams[at]) for at in kept)
     depth, apart = clip.depth("text"), distance(changed, hooked)
     allowed, allowed_of_basis = tolerance(model.dtype, depth), tolerance(with_basis(model.dtype), depth)
     least = float((changed - clean).double().norm(dim=-1).min())
@@ -89,7 +90,7 @@ def certify(clip: Clip, texts: Sequence[str], layers: Iterable[int]) -> list[Fin
         Finding("an empty subspace, against the base", distance(empty, clean), allowed),
         Finding("the whole stream, against the source's", distance(filled, other), allowed_of_basis),
         Finding("what half of the stream changes", least, noise, least=True),
-        Finding("streams, against transformers", max(distance(run.stream(at), streams[at]) for at in kept), allowed),
+        Finding("streams, against transformers", farthest, allowed),
         Finding("counterfactuals, against a plain hook", apart, allowed),
     ]
 

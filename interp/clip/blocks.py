@@ -8,7 +8,7 @@ after block l, counted from 1; layer 0 is the embedding output. Blocks are trans
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from interp.clip.attention import HeadTables, head_tables, packed_attention
 from interp.clip.merged import MergedAttention, merged
 from interp.clip.model import Clip, Tokens, Tower
 from interp.clip.packing import Group, Packed, pack
-from interp.clip.tensors import Float, Int, Pixels, Streams, Tensor
+from interp.clip.tensors import Float, Int, Pixels, Tensor
 
 QUICK = 1.702  # in the activation of CLIP's blocks
 FEW = 128  # rows
@@ -55,9 +55,39 @@ def _heads(block: Any, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n heads t he
     return x.unflatten(-1, (block.self_attn.num_heads, block.self_attn.head_dim)).transpose(1, 2)
 
 
-def _add(block: Any, hidden: Float[Tensor, "*n d"], attended: Float[Tensor, "*n heads head"]) -> Float[Tensor, "*n d"]:
-    hidden = hidden + block.self_attn.out_proj(attended.flatten(-2))
-    return hidden + _mlp(block.mlp, block.layer_norm2(hidden))
+class Parts(NamedTuple):
+    """Terms of a block's output stream at some positions, and their partial sums; each of the same shape (..., d).
+
+    Attributes:
+        before: stream before the block.
+        attended: output of the attention.
+        middle: before + attended, which the MLP reads.
+        added: output of the MLP.
+        after: middle + added, the stream after the block.
+    """
+
+    before: Float[Tensor, "*n d"]
+    attended: Float[Tensor, "*n d"]
+    middle: Float[Tensor, "*n d"]
+    added: Float[Tensor, "*n d"]
+    after: Float[Tensor, "*n d"]
+
+
+def _parts(block: Any, before: Float[Tensor, "*n d"], mixed: Float[Tensor, "*n heads head"]) -> Parts:
+    """Return the parts of a block's output.
+
+    Args:
+        mixed: values that each head mixes by its attention.
+    """
+    attended = block.self_attn.out_proj(mixed.flatten(-2))
+    middle = before + attended
+    added = _mlp(block.mlp, block.layer_norm2(middle))
+    return Parts(before, attended, middle, added, middle + added)
+
+
+def add_mlp(block: Any, middle: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+    """Return the output stream of a block, given the stream that its MLP reads."""
+    return middle + _mlp(block.mlp, block.layer_norm2(middle))
 
 
 def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -77,13 +107,21 @@ def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
 def run_block(
     block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool
 ) -> tuple[Float[Tensor, "n t d"], Float[Tensor, "n t d"], Float[Tensor, "n t d"]]:
-    """One block at every position. Returns the new stream, and the keys and values it used."""
+    """Run one block at every position. Return the new stream, and the keys and values that the block used."""
+    parts, k, v = run_parts(block, hidden, causal=causal)
+    return parts.after, k, v
+
+
+def run_parts(
+    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool
+) -> tuple[Parts, Float[Tensor, "n t d"], Float[Tensor, "n t d"]]:
+    """Run one block as `run_block` does. Return the parts of the new stream, and keys and values."""
     normed = block.layer_norm1(hidden)
     q, k, v = (proj(normed) for proj in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj))
     attended = functional.scaled_dot_product_attention(
         _heads(block, q), _heads(block, k), _heads(block, v), is_causal=causal, scale=block.self_attn.scale
     )
-    return _add(block, hidden, attended.transpose(1, 2)), k, v
+    return _parts(block, hidden, attended.transpose(1, 2)), k, v
 
 
 def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
@@ -104,8 +142,9 @@ def _project(attention: Any, x: Float[Tensor, "*n d"]) -> tuple[Tensor, ...]:
 
 def _run_packed(
     block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group], tables: HeadTables | None = None
-) -> tuple[Float[Tensor, "total d"], Float[Tensor, "total d"], Float[Tensor, "total d"]]:
-    """One block at every position of packed texts, causally. Returns the new stream, and its keys and values.
+) -> tuple[Parts, Float[Tensor, "total d"], Float[Tensor, "total d"]]:
+    """Run one block at every position of packed texts, causally. Return the parts of the new stream, and its keys and
+    values.
 
     Args:
         groups: of all tokens of the texts, which lie in this order.
@@ -118,14 +157,14 @@ def _run_packed(
         tables = tables if tables is not None else head_tables(groups, attention.num_heads)
         mixed = packed_attention(joint, tables, attention.scale)
         _, k, v = joint.chunk(3, -1)
-        return _add(block, hidden, mixed.unflatten(-1, (attention.num_heads, -1))), k, v
+        return _parts(block, hidden, mixed.unflatten(-1, (attention.num_heads, -1))), k, v
     qkv = _project(attention, normed)
-    parts = []
+    pieces = []
     for some in groups:
         q, k, v = (_heads(block, some.of(x)) for x in qkv)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scale)
-        parts.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
-    return _add(block, hidden, torch.cat(parts)), qkv[1], qkv[2]
+        pieces.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
+    return _parts(block, hidden, torch.cat(pieces)), qkv[1], qkv[2]
 
 
 def step_block(
@@ -135,16 +174,27 @@ def step_block(
     values: Float[Tensor, "total d"],
     groups: Sequence[Group],
 ) -> Float[Tensor, "n *c d"]:
-    """One block at one position of each text, which attends to itself and to earlier positions.
+    """Run one block at one position of each text, which attends to itself and to earlier positions.
 
     Args:
         h: a stream for each text, or c of them: (n, c, d).
             The texts stand in the order of the groups.
-        keys, values: of many positions, packed.
+        keys, values: keys and values of many positions, packed.
         groups: the earlier positions of each text among them.
     """
+    return step_parts(block, h, keys, values, groups).after
+
+
+def step_parts(
+    block: Any,
+    h: Float[Tensor, "n *c d"],
+    keys: Float[Tensor, "total d"],
+    values: Float[Tensor, "total d"],
+    groups: Sequence[Group],
+) -> Parts:
+    """Run one block as `step_block` does, and return the parts of the new stream."""
     if h.ndim == 2:
-        return step_block(block, h[:, None], keys, values, groups)[:, 0]
+        return Parts(*(part[:, 0] for part in step_parts(block, h[:, None], keys, values, groups)))
     attention = block.self_attn
     normed = block.layer_norm1(h)
     split = (attention.num_heads, attention.head_dim)
@@ -152,7 +202,7 @@ def step_block(
     # Own and earlier keys apart: joining them would copy the cache, and backward would compute its gradients.
     q = q * attention.scale
     own = (q * k).sum(-1)[:, :, None]
-    parts, sizes = [], [len(some.index) for some in groups]
+    pieces, sizes = [], [len(some.index) for some in groups]
     for some, *of_group in zip(groups, *(x.split(sizes) for x in (q, own, v)), strict=True):
         query, self_logit, self_value = of_group
         earlier = _dots(query, some.of(keys).unflatten(-1, split))
@@ -160,8 +210,8 @@ def step_block(
             earlier = earlier.masked_fill(~some.seen[:, None, :, None], -torch.inf)
         weights = torch.cat([earlier, self_logit], dim=2).softmax(2)
         mixed = _mix(weights[:, :, :-1], some.of(values).unflatten(-1, split))
-        parts.append(mixed + weights[:, :, -1, :, None] * self_value)
-    return _add(block, h, torch.cat(parts))
+        pieces.append(mixed + weights[:, :, -1, :, None] * self_value)
+    return _parts(block, h, torch.cat(pieces))
 
 
 def _dots(q: Float[Tensor, "m c heads head"], keys: Float[Tensor, "m t heads head"]) -> Float[Tensor, "m c t heads"]:
@@ -180,29 +230,31 @@ def _mix(
 
 def run_texts(
     clip: Clip, ids: Int[Tensor, "n t"], layout: Packed, tower: Sequence[Any]
-) -> Iterator[tuple[Streams, Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
+) -> Iterator[tuple[Parts, Int[Tensor, " n"], Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
     """Run packed texts, the last block at EOT only, since nothing else is read after it.
 
     Args:
         tower: the text tower's blocks, from `text_blocks`.
 
     Yields:
-        After each block the stream at EOT, and the keys and values that the block used of all tokens.
+        After each block the parts of the stream, the row of each text's EOT among them, and the keys and values that
+        the block used of all tokens.
     """
     *below, last = tower
     hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
     tables = head_tables(layout.groups, last.self_attn.num_heads)
     for block in below:
-        hidden, k, v = _run_packed(block, hidden, layout.groups, tables)
-        yield hidden[layout.ends], k, v
+        parts, k, v = _run_packed(block, hidden, layout.groups, tables)
+        hidden = parts.after
+        yield parts, layout.ends, k, v
     k, v = keys_and_values(last, hidden)
     earlier = layout.earlier
-    yield step_block(last, hidden[layout.ends[earlier.order]], k, v, earlier.parts)[earlier.back], k, v
+    yield step_parts(last, hidden[layout.ends[earlier.order]], k, v, earlier.parts), earlier.back, k, v
 
 
 @torch.inference_mode()
 def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[Tensor, "n embed"]:
-    """Unit-norm embeddings of texts: `embed_texts` for many that begin alike, as prompts do; that is run once.
+    """Return the unit-norm embeddings of texts. Beginnings that several texts share, as prompts do, are run once.
 
     Args:
         tokens: of n texts.
@@ -213,7 +265,8 @@ def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[
     for some in alphabetical.split(batch_size) if len(rows) else ():
         batch = tokens.take(some)
         layout = pack(batch.ids, batch.eot, clip.device)
-        *_, (end, _, _) = run_texts(clip, batch.ids.to(clip.device), layout, tower)
+        for parts, ends, _, _ in run_texts(clip, batch.ids.to(clip.device), layout, tower):
+            end = parts.after[ends]
         out[some] = embed_stream(clip, "text", end)
     return out
 

@@ -1,4 +1,4 @@
-"""Where in CLIP to look: tower, layer and position, and the module and token that these name."""
+"""Sites in CLIP: tower, layer, component and position, and the module and token that these name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Literal, cast, get_args
 from torch import nn
 
 from interp.clip.blocks import blocks
+from interp.clip.components import COMPONENTS, find_component
+from interp.clip.components.component import Component
 from interp.clip.model import Clip, Tokens, Tower
 from interp.clip.tensors import Int, Tensor
 from interp.errors import UserError
 
 _Position = Literal["eot", "cls"]
+BLOCK = "block"  # the component whose value is the residual stream itself
 _OF_THE_TOWER = cast(_Position, None)  # a default that is filled in
 _POSITIONS: dict[Tower, _Position] = {"text": "eot", "vision": "cls"}
 
@@ -27,19 +30,22 @@ class SiteMismatch(UserError):
 
 @dataclass(frozen=True)
 class Site:
-    """A place in a residual stream: after block `layer` of a tower, at EOT or CLS.
+    """A place in CLIP: a component of block `layer` of a tower, at EOT or CLS.
 
     Attributes:
         tower: ``text`` or ``vision``.
-        layer: counted from 1; the hidden state after that many blocks.
+        layer: number of the block, counted from 1.
+        component: ``block`` for the residual stream after the block; or a vector that a part of the block adds to the
+            stream, ``attn`` or ``mlp``.
         position: ``eot`` in the text tower, ``cls`` in the vision tower; by default the tower's.
 
     Raises:
-        SiteError: there is no such tower, layer or position in any CLIP.
+        SiteError: there is no such tower, layer, component or position in any CLIP.
     """
 
     tower: Tower
     layer: int
+    component: str = BLOCK
     position: _Position = _OF_THE_TOWER
 
     def __post_init__(self) -> None:
@@ -51,16 +57,22 @@ class Site:
             raise SiteError(f"the {self.tower} tower is read at {_POSITIONS[self.tower]}, not at '{self.position}'")
         if self.layer < 1:
             raise SiteError(f"layer {self.layer} does not exist: layers are counted from 1")
+        try:
+            find_component(self.component)
+        except KeyError:
+            known = ", ".join(COMPONENTS)
+            raise SiteError(f"component '{self.component}' does not exist; there are {known}") from None
 
     @property
     def block(self) -> int:
-        """The block whose output this is, counted from 0 as the authors' code does: layer - 1."""
+        """Number of the block, counted from 0 as the authors' code does: layer - 1."""
         return self.layer - 1
 
     @property
     def label(self) -> str:
-        """For files and people, for example ``text.11.eot``."""
-        return f"{self.tower}.{self.layer}.{self.position}"
+        """Name for files and people, for example ``text.11.eot`` or ``text.11.mlp.eot``."""
+        component = () if self.component == BLOCK else (self.component,)
+        return ".".join((self.tower, str(self.layer), *component, self.position))
 
     def __str__(self) -> str:
         return self.label
@@ -70,13 +82,22 @@ class Site:
         """Read a label.
 
         >>> Site.parse("text.11.eot")
-        Site(tower='text', layer=11, position='eot')
+        Site(tower='text', layer=11, component='block', position='eot')
+        >>> Site.parse("text.11.mlp.eot").component
+        'mlp'
         """
-        tower, _, rest = label.partition(".")
-        layer, _, position = rest.partition(".")
-        if tower not in _POSITIONS or not layer.isdigit() or position != _POSITIONS[tower]:
-            raise SiteError(f"'{label}' is not a site; expected text.LAYER.eot or vision.LAYER.cls")
-        return cls(tower, int(layer))
+        tower, layer, *component, position = label.split(".") if label.count(".") >= 2 else ("", "", "")
+        if tower not in _POSITIONS or not (layer.isascii() and layer.isdigit()) or position != _POSITIONS[tower]:
+            raise SiteError(
+                f"'{label}' is not a site; expected TOWER.LAYER.POSITION or TOWER.LAYER.COMPONENT.POSITION, such as "
+                "text.11.eot or vision.3.mlp.cls"
+            )
+        return cls(tower, int(layer), ".".join(component) if component else BLOCK)
+
+    @property
+    def part(self) -> Component:
+        """Component of the block, which knows how to hook it, to read it and to continue from it."""
+        return find_component(self.component)
 
     def check(self, clip: Clip) -> None:
         """Raise `SiteError` unless the model has this layer."""
@@ -87,12 +108,12 @@ class Site:
             )
 
     def module(self, clip: Clip) -> nn.Module:
-        """The block whose output is this stream."""
+        """Return the module whose output is the value at this site."""
         self.check(clip)
-        return blocks(clip, self.tower)[self.block]
+        return self.part.module(blocks(clip, self.tower)[self.block])
 
     def index(self, tokens: Tokens | None, n: int) -> Int[Tensor, " n"]:
-        """The position of each of n inputs: EOT of each text, or 0 (CLS)."""
+        """Return the position of each of n inputs: EOT of each text, or 0 (CLS)."""
         import torch
 
         if self.tower == "vision":

@@ -146,7 +146,7 @@ def retrieval_left(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) 
     groups = np.tile(np.asarray(part.pairs.clusters), 2)
     hits = []
     for h in (own, swap(own, value.to(own).expand_as(own), basis)):
-        embedded = push_all(part.pairs.run, part.site.layer, h)
+        embedded = push_all(part.pairs.run, part.site, h)
         halves = zip(embedded.split(n), part.pairs.targets.split(n), strict=True)
         hits.append(np.concatenate([retrieval_hits(texts, images) for texts, images in halves]))
     return _share_left(hits[1], hits[0], groups).columns("retrieval_left")

@@ -42,9 +42,9 @@ def _embedded(
     source = draw_sources(n, sources, torch.Generator().manual_seed(seed), pairs.clusters)
     base_rows, source_rows = interventions(torch.arange(n), source)
     h, targets = part.streams[base_rows], pairs.targets[base_rows]
-    run, layer = pairs.run.take(base_rows), part.site.layer
-    clean = push_all(run, layer, h)
-    changed = push_all(run, layer, swap(h, part.streams[source_rows], basis))
+    run, site = pairs.run.take(base_rows), part.site
+    clean = push_all(run, site, h)
+    changed = push_all(run, site, swap(h, part.streams[source_rows], basis))
     moved = changed - clean
     own = (moved * targets).sum(-1)
     every = torch.cat([targets[:n].sum(0).expand(n, -1), targets[n:].sum(0).expand(n, -1)])

@@ -111,9 +111,9 @@ def _inside(
     rotation: Rotation, clip: Clip, tokens: Tokens, on_batch: Callable[[int], object]
 ) -> Float[np.ndarray, "n k"]:
     """What each text has in Z, from the mean of all texts."""
-    basis, layer = rotation.basis.cpu().double(), rotation.site.layer
+    basis, site = rotation.basis.cpu().double(), rotation.site
     out = torch.empty(len(tokens), rotation.size, dtype=torch.float64)
     for rows in length_batches(tokens.eot, _AT_ONCE):
-        run = clean_texts(clip, tokens.take(rows), [layer], on_batch=on_batch)
-        out[rows] = run.stream(layer).cpu().double() @ basis
+        run = clean_texts(clip, tokens.take(rows), [site], on_batch=on_batch)
+        out[rows] = run.stream(site).cpu().double() @ basis
     return (out - out.mean(0)).numpy()

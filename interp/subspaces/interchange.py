@@ -17,7 +17,7 @@ def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int =
     h <- h_base + R R' (h_source - h_base) at the rotation's site (Geiger et al. 2024, eq. 3).
 
     Args:
-        base: clean run of n inputs, with the rotation's layer kept.
+        base: clean run of n inputs, which kept the rotation's site.
         source: clean run of as many, of the same tower.
         rotation: orthonormal basis R, shape (d, k), and its site.
 
@@ -25,8 +25,8 @@ def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int =
         Unit-norm embeddings, shape (n, embed).
 
     Raises:
-        SiteMismatch: runs and rotation are of different towers, layers, widths or lengths.
-        SiteError: the model has no such layer.
+        SiteMismatch: runs and rotation are of different towers, sites, widths or lengths.
+        SiteError: the model has no such site.
     """
     site = rotation.site
     if not base.tower == source.tower == site.tower:
@@ -37,8 +37,8 @@ def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int =
     out: Tensor | None = None
     for rows in base.batches(batch_size):
         some, other = base.take(rows), source.take(rows)
-        h = swap(some.stream(site.layer), other.stream(site.layer), rotation.basis)
-        pushed = some.push(site.layer, h)
+        h = swap(some.stream(site), other.stream(site), rotation.basis)
+        pushed = some.push(site, h)
         out = torch.empty(len(base), pushed.shape[1], dtype=pushed.dtype, device=pushed.device) if out is None else out
         out[rows] = pushed
     return torch.empty(0, base.clip.embed_dim) if out is None else out

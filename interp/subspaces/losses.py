@@ -73,9 +73,9 @@ def das_losses(
     """
     base_rows, source_rows = interventions(rows, source)
     base = pairs.run.take(base_rows)
-    own, other = base.stream(site.layer), pairs.run.take(source_rows).stream(site.layer)
+    own, other = base.stream(site), pairs.run.take(source_rows).stream(site)
     h = torch.stack([swapped(own, other) for swapped in swaps], dim=1)
-    logits = (base.push(site.layer, h) * pairs.targets[base_rows][:, None]).sum(-1) * pairs.logit_scale
+    logits = (base.push(site, h) * pairs.targets[base_rows][:, None]).sum(-1) * pairs.logit_scale
     return counterfactual_loss(base_logits[torch.cat([rows, rows + len(pairs)]), None], logits)
 
 

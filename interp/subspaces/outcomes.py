@@ -99,7 +99,7 @@ def evaluate(
     nothing ties exactly.
 
     Args:
-        pairs: n pairs, whose clean run kept the site's layer.
+        pairs: n pairs, whose clean run kept the site.
         basis: orthonormal, shape (d, k).
         seed: of the random sources.
     """
@@ -138,8 +138,8 @@ def align_all(
     changed = []
     for source in drawn:
         base_rows, source_rows = interventions(torch.arange(n), source, within=within)
-        run, given = pairs.run.take(base_rows), pairs.run.take(source_rows).stream(site.layer)
-        h = [one(run.stream(site.layer), given) for one in swaps]
+        run, given = pairs.run.take(base_rows), pairs.run.take(source_rows).stream(site)
+        h = [one(run.stream(site), given) for one in swaps]
         stacked = torch.stack(h, dim=1) if len(h) > 1 else h[0]
         changed.append(push_scores(run, pairs.targets[base_rows], site, stacked).reshape(2, n, -1))
     scores = torch.cat(changed, dim=1).cpu().numpy()  # direction, draw and pair, subspace

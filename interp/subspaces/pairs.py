@@ -73,7 +73,7 @@ class PairsAtSite:
     """Pairs, and the site at which Z is looked for.
 
     Attributes:
-        pairs: a clean run that kept the site's layer.
+        pairs: a clean run that kept the site.
     """
 
     pairs: PairRun
@@ -84,8 +84,8 @@ class PairsAtSite:
 
     @property
     def streams(self) -> Streams:
-        """At the site, of all positive texts, then of all negative ones; shape (2 n, d)."""
-        return self.pairs.run.stream(self.site.layer)
+        """Values at the site, of all positive texts, then of all negative ones; shape (2 n, d)."""
+        return self.pairs.run.stream(self.site)
 
     def check_size(self, size: int) -> None:
         """Raise `ValueError` unless a subspace of so many directions fits the stream."""
@@ -128,21 +128,22 @@ class PairsAtSite:
         with torch.inference_mode(False), torch.enable_grad():
             for rows in run.batches(256):
                 h = self.streams[rows].clone().requires_grad_()
-                scores = (run.take(rows).push(self.site.layer, h) * images[rows].clone()).sum()
+                scores = (run.take(rows).push(self.site, h) * images[rows].clone()).sum()
                 total += torch.autograd.grad(scores, h)[0].double().sum(0)
         return total / len(run)
 
 
-def pair_run(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) -> PairRun:
-    """The clean run of all texts of some pairs, with their images.
+def pair_run(clip: Clip, features: EmbeddedPairs, sites: Iterable[Site]) -> PairRun:
+    """Run all texts of some pairs, and return the clean run with their images.
 
     Args:
-        layers: of the text tower, counted from 1, at which there may be interventions.
+        sites: sites in the text tower at which there may be interventions.
 
     Raises:
-        SiteError: the text tower has no such layer.
+        SiteError: the text tower has no such site.
+        SiteMismatch: a site is in the vision tower.
     """
-    run = clean_texts(clip, features.texts, layers)
+    run = clean_texts(clip, features.texts, sites)
     return PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
 
 
@@ -221,24 +222,24 @@ def clean_scores(pairs: PairRun, site: Site) -> Float[Tensor, " m"]:
     """Scores of the unchanged negative texts, then positive ones: pushed from the site as counterfactuals are."""
     rows, _ = interventions(torch.arange(len(pairs)), torch.arange(len(pairs)))
     run = pairs.run.take(rows)
-    return push_scores(run, pairs.targets[rows], site, run.stream(site.layer))
+    return push_scores(run, pairs.targets[rows], site, run.stream(site))
 
 
-def push_all(run: CleanRun, layer: int, h: Streams, batch_size: int = 256) -> Embeddings:
-    """The unit-norm embeddings that follow if the streams of all inputs after a layer are `h`, in the run's order."""
+def push_all(run: CleanRun, site: Site, h: Streams, batch_size: int = 256) -> Embeddings:
+    """Return the unit-norm embeddings that follow if the values at a site are `h`, in the run's order."""
     batches = run.batches(batch_size)
-    out = torch.cat([run.take(rows).push(layer, h[rows]) for rows in batches])
+    out = torch.cat([run.take(rows).push(site, h[rows]) for rows in batches])
     return out[torch.argsort(torch.cat(batches)).to(out.device)]
 
 
 def push_scores(
     run: CleanRun, images: Embeddings, site: Site, h: Float[Tensor, "m *c d"], batch_size: int = 256
 ) -> Float[Tensor, " m *c"]:
-    """Scores with the image of the same row if the streams at the site are `h`, for each row one or c of them."""
+    """Return scores with the image of the same row if the values at the site are `h`, for each row one or c of them."""
     out = torch.empty(h.shape[:-1], dtype=images.dtype, device=images.device)
     for rows in run.batches(batch_size):
         targets = images[rows].view(len(rows), *[1] * (h.ndim - 2), -1)
-        out[rows] = (run.take(rows).push(site.layer, h[rows]) * targets).sum(-1)
+        out[rows] = (run.take(rows).push(site, h[rows]) * targets).sum(-1)
     return out
 
 

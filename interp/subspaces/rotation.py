@@ -99,7 +99,7 @@ class Rotation:
         if self.site.tower != "text":
             raise RotationError(
                 f"only texts can be described, and Z at {self.site} is of images; what it says of them: "
-                "clean_images(clip, images, [layer]).stream(layer) @ rotation.basis"
+                "clean_images(clip, images, [site]).stream(site) @ rotation.basis"
             )
         if not len(pairs):
             raise RotationError("there are no pairs to describe Z with; take a split that has some")

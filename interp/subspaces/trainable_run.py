@@ -1,7 +1,7 @@
 """A run of texts that keeps its graph, for training the model together with a rotation.
 
 A batch's clean runs leave the keys and values that its counterfactuals attend to, so that an IIT-DAS step costs
-little more than running the texts at all; see `interp.subspaces.clean_run` for why this is exact.
+little more than running the texts; see `interp.subspaces.clean_run` for why this is exact.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import torch
 from interp.clip.blocks import embed_stream, run_texts, step_block, text_blocks
 from interp.clip.model import Clip
 from interp.clip.packing import group_rows, pack
-from interp.clip.sites import Site, SiteMismatch
+from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Streams, Tensor
+from interp.subspaces.at_sites import check_sites, joined, not_kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +25,24 @@ class TrainableRun:
     """A clean run of one batch of texts, in which everything can be differentiated.
 
     Attributes:
-        layer: of the site.
+        site: the only site that is kept.
+        block: the block of the site, adapters merged.
         above: blocks layer, layer + 1, ... (from 0), adapters merged.
         embeddings: unit-norm, of all texts, shape (all, embed).
-        streams: at EOT after `layer`, of all texts, shape (all, d).
-        keys, values: of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
+        streams: values at the site, of all texts, shape (all, d).
+        rest: the rest of the site's block that `join` needs, shape (all, d); None if it needs nothing.
+        keys, values: keys and values of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
         places, eot: rows of each text's tokens in the packed tensors, and its length without EOT; on the CPU.
         rows: the texts that this view holds.
     """
 
     clip: Clip
-    layer: int
+    site: Site
+    block: Any
     above: Sequence[Any]
     embeddings: Float[Tensor, "all embed"]
     streams: Float[Tensor, "all d"]
+    rest: Float[Tensor, "all d"] | None
     keys: tuple[Float[Tensor, "total d"], ...]
     values: tuple[Float[Tensor, "total d"], ...]
     places: Int[Tensor, "all t"]
@@ -51,14 +56,15 @@ class TrainableRun:
         """See `CleanRun.take`."""
         return replace(self, rows=self.rows[rows.to(self.rows.device)])
 
-    def stream(self, layer: int) -> Streams:
-        """See `CleanRun.stream`; raises `SiteMismatch` for another layer than the site's."""
-        self._check(layer)
+    def stream(self, site: Site) -> Streams:
+        """See `CleanRun.stream`; raises `SiteMismatch` for any other site than the run's."""
+        self._check(site)
         return self.streams[self.rows]
 
-    def push(self, layer: int, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
+    def push(self, site: Site, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         """See `CleanRun.push`; differentiable in the model's weights too."""
-        self._check(layer)
+        self._check(site)
+        h = joined(self.block, site, self.rest, self.rows, h)
         rows = self.rows.cpu()
         earlier = group_rows(self.places[rows], self.eot[rows], h.device)
         h = h[earlier.order]
@@ -67,35 +73,40 @@ class TrainableRun:
         return embed_stream(self.clip, "text", h)[earlier.back]
 
     def batches(self, size: int) -> list[Tensor]:
-        """Texts in their order."""
+        """Return batches of texts in their order."""
         return list(torch.arange(len(self)).split(size))
 
-    def _check(self, layer: int) -> None:
-        if layer != self.layer:
-            raise SiteMismatch(f"this run kept layer {self.layer}, not {layer}")
+    def _check(self, site: Site) -> None:
+        if site != self.site:
+            raise not_kept([self.site], site)
 
 
-def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int) -> TrainableRun:
-    """Run a batch of texts, and keep what interventions at EOT after `layer` need.
+def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], site: Site) -> TrainableRun:
+    """Run a batch of texts, and keep what interventions at a site need.
 
     Args:
         ids: token ids on the model's device, padded behind each text's EOT.
-        eot: where each text ends, on the same device.
+        eot: index of each text's EOT, on the same device.
+        site: a site in the text tower.
 
     Raises:
-        SiteError: the text tower has no such layer.
+        SiteError: the text tower has no such site.
+        SiteMismatch: the site is in the vision tower.
     """
-    Site("text", layer).check(clip)
+    check_sites(clip, "text", [site])
     layout, tower = pack(ids, eot, ids.device), text_blocks(clip)
-    streams, keys, values = [], [], []
-    for number, (end, k, v) in enumerate(run_texts(clip, ids, layout, tower)):
-        streams.append(end)
-        if number >= layer:
+    keys, values = [], []
+    for number, (parts, rows, k, v) in enumerate(run_texts(clip, ids, layout, tower)):
+        end = parts.after[rows]
+        if number == site.block:
+            value, rest = site.part.split(parts)
+            stream, rest = end if value is parts.after else value[rows], None if rest is None else rest[rows]
+        if number >= site.layer:
             keys.append(k)
             values.append(v)
     each = torch.arange(len(ids), device=ids.device)
-    embeddings = embed_stream(clip, "text", streams[-1])
+    embeddings = embed_stream(clip, "text", end)
     return TrainableRun(
-        clip, layer, tower[layer:], embeddings, streams[layer - 1], tuple(keys), tuple(values), layout.places,
-        eot.cpu(), each,
+        clip, site, tower[site.block], tower[site.layer:], embeddings, stream, rest, tuple(keys), tuple(values),
+        layout.places, eot.cpu(), each,
     )  # fmt: skip

@@ -101,7 +101,7 @@ def steps() -> int:
 
 def _at(work: Work, clip: Clip, place: Place) -> _Examined:
     features, site = work.features.to(clip.device), Site("text", place.layer)
-    run = pair_run(clip, features, [place.layer])
+    run = pair_run(clip, features, [site])
     rows = {name: features.rows(name) for name in SPLITS}
     parts = {name: PairsAtSite(run.take(torch.tensor(some)), site) for name, some in rows.items()}
     return _Examined(parts, {name: [features.pairs[i].negative for i in some] for name, some in rows.items()})

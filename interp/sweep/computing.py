@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, tokenize
+from interp.clip.sites import Site
 from interp.data.pairs import PairSet
 from interp.errors import UserError
 from interp.report.sweep_run import load_sweep
@@ -137,7 +138,8 @@ def _clean(work: Work, clip: Clip) -> TextRun:
     """Run the texts, and note what was cut."""
     texts = work.features.texts
     with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
-        run = clean_texts(clip, texts, work.layers, on_batch=bar.update)
+        sites = [Site("text", layer) for layer in work.layers]
+        run = clean_texts(clip, texts, sites, on_batch=bar.update)
     counts = _of_texts(run.tokens, clip)
     if counts and work.config.part is None:
         update_manifest(RunFolder(work.folder), **counts)

@@ -141,7 +141,7 @@ def test_the_error_says_what_and_how_much_and_what_to_do(small: Clip, monkeypatc
     ) as caught:
         certified_pairs(small, features, [2, 3])
     assert f"python -m interp.check {small.name} --device cpu --dtype float32" in str(caught.value)
-    assert clean_texts(small, ["a star"], [2]).stream(2).isfinite().all()
+    assert clean_texts(small, ["a star"], [Site("text", 2)]).stream(Site("text", 2)).isfinite().all()
 
 
 @pytest.mark.slow

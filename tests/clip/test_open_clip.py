@@ -194,7 +194,7 @@ def test_the_same_counterfactual_with_pyvene_alone(file: Path):
     clip, site = load_clip(f"open_clip:{SMALL}/{file}"), Site("text", 2)
     base, source = texts(), texts()[::-1]
     rotation = Rotation(random_basis(clip.width("text"), 5, torch.Generator().manual_seed(0)), site)
-    ours = interchange(clean_texts(clip, base, [2]), clean_texts(clip, source, [2]), rotation)
+    ours = interchange(*(clean_texts(clip, texts, [rotation.site]) for texts in (base, source)), rotation)
     config = pv.RepresentationConfig(site.block, "block_output", intervention=rotation.to_pyvene())
     intervenable = pv.IntervenableModel([config], model=copy.deepcopy(clip.model).text_model)
     tokens = [tokenize(clip, some) for some in (source, base)]

@@ -173,7 +173,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     text_basis, vision_basis = (random_basis(width, 5, torch.Generator().manual_seed(0)) for width in (24, 32))
     base, source = random_texts(4, 0), random_texts(4, 1)
     rotation = Rotation(text_basis, Site("text", 3))
-    ours = interchange(clean_texts(small, base, [3]), clean_texts(small, source, [3]), rotation)
+    ours = interchange(*(clean_texts(small, texts, [rotation.site]) for texts in (base, source)), rotation)
 
     config = pv.RepresentationConfig(rotation.site.block, "block_output", intervention=rotation.to_pyvene(kind))
     intervenable = pv.IntervenableModel([config], model=copy.deepcopy(small.model))
@@ -189,7 +189,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     agree("counterfactual, registered", ours, theirs)
 
     rotation = Rotation(vision_basis, Site("vision", 2))
-    run = clean_images(small, images, [2])
+    run = clean_images(small, images, [rotation.site])
     order = torch.tensor([1, 2, 3, 0])
     ours = interchange(run, run.take(order), rotation)
     config = pv.RepresentationConfig(rotation.site.block, "vision_block_output", intervention=rotation.to_pyvene(kind))

@@ -13,11 +13,14 @@ from interp.subspaces.outcomes import align
 from interp.subspaces.pairs import PairRun, PairsAtSite
 from tests.oracles.plain_forward import random_texts
 
+SITE = Site("text", 2)
+
 
 def made(small: Clip, n: int) -> tuple[PairRun, list[str]]:
     texts = random_texts(2 * n, 3)
     images = functional.normalize(torch.randn(n, 16, generator=torch.Generator().manual_seed(1)), dim=-1)
-    return PairRun(clean_texts(small, texts, [2]), images, 7.0, tuple(f"article {i // 2}" for i in range(n))), texts[n:]
+    groups = tuple(f"article {i // 2}" for i in range(n))
+    return PairRun(clean_texts(small, texts, [SITE]), images, 7.0, groups), texts[n:]
 
 
 @given(st.integers(2, 15))
@@ -30,7 +33,7 @@ def test_halves_are_negative_texts_in_alphabetical_order_each_with_its_own_image
     first, second = rows[: n // 2], rows[n // 2 :]
     assert max(negatives[i].casefold() for i in first) <= min(negatives[i].casefold() for i in second)
     torch.testing.assert_close(halves.targets, pairs.images[rows], rtol=0, atol=0)
-    torch.testing.assert_close(halves.run.stream(2), pairs.run.stream(2)[[n + i for i in rows]], rtol=0, atol=0)
+    torch.testing.assert_close(halves.run.stream(SITE), pairs.run.stream(SITE)[[n + i for i in rows]], rtol=0, atol=0)
     assert halves.clusters == tuple(pairs.groups[i] for i in first)
 
 

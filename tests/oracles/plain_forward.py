@@ -47,6 +47,11 @@ def random_clip(
     return folder
 
 
+def sites(*layers: int, tower: str = "text") -> list[Site]:
+    """Return the sites of whole blocks of a tower."""
+    return [Site(tower, layer) for layer in layers]  # type: ignore[arg-type]
+
+
 def random_texts(n: int, seed: int) -> list[str]:
     """Texts of 1 to 20 words of the toy world, and words it does not know; no text is cut."""
     rng = np.random.default_rng(seed)

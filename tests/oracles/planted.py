@@ -49,11 +49,11 @@ class Network:
         """The streams of some texts."""
         return replace(self, h=self.h[rows])
 
-    def stream(self, layer: int) -> Tensor:
-        """All streams: there is but one layer."""
+    def stream(self, site: Site) -> Tensor:
+        """All streams: there is but one site."""
         return self.h
 
-    def push(self, layer: int, h: Tensor) -> Tensor:
+    def push(self, site: Site, h: Tensor) -> Tensor:
         """Unit-norm embeddings."""
         at = h @ self.axes
         weight = 0.5 + self.reach * torch.tanh(self.slope * at[..., CAUSE : CAUSE + 1])

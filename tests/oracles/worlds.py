@@ -58,11 +58,11 @@ class World:
         """Return the streams of some texts."""
         return replace(self, h=self.h[rows], past=self.past[rows])
 
-    def stream(self, layer: int) -> Tensor:
-        """Return all streams: there is but one layer."""
+    def stream(self, site: Site) -> Tensor:
+        """Return all streams: there is but one site."""
         return self.h
 
-    def push(self, layer: int, h: Tensor) -> Tensor:
+    def push(self, site: Site, h: Tensor) -> Tensor:
         """Return unit-norm embeddings."""
         at = h @ self.axes[:, : CONTENT + PLANTED]
         content = functional.normalize(at[..., :CONTENT], dim=-1)

@@ -22,7 +22,7 @@ from interp.subspaces.outcomes import align
 from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources, swap_in
 from interp.subspaces.rotation import Rotation, random_basis
 from interp.subspaces.search import SearchConfig
-from tests.oracles.plain_forward import random_texts
+from tests.oracles.plain_forward import random_texts, sites
 
 SITE = Site("text", 2)
 
@@ -31,7 +31,7 @@ def pairs_of(clip: Clip, *, paired: bool = True) -> PairsAtSite:
     draw = torch.Generator().manual_seed(0)
     first, second = functional.normalize(torch.randn(2, 20, 16, generator=draw, dtype=torch.float64), dim=-1)
     images = (one.to(clip.model.dtype) for one in (first, second))
-    run = clean_texts(clip, random_texts(40, 0), [2, 5])
+    run = clean_texts(clip, random_texts(40, 0), sites(2, 5))
     return PairsAtSite(PairRun(run, next(images), 7.0, (), None if paired else next(images)), SITE)
 
 
@@ -120,7 +120,7 @@ def test_the_calibrated_loss_is_that_of_single_pairs(part: PairsAtSite, generato
                     part.pairs.run.take(torch.tensor([row]))
                     for row in (i + own, int(source[i]) + 20 - own, int(alike[i]) + own)
                 )
-                clean = base.push(2, base.stream(2))[0] @ images[i]
+                clean = base.push(SITE, base.stream(SITE))[0] @ images[i]
                 moved = [interchange(base, other, turn)[0] @ images[i] - clean for other in (across, within)]
                 crossed.append(float(moved[0] / gap - sign) ** 2)
                 kept.append(float(moved[1] / gap) ** 2)

@@ -24,7 +24,7 @@ from interp.subspaces.outcomes import evaluate
 from interp.subspaces.pairs import PairRun, PairsAtSite, clean_scores, draw_sources, swap_in
 from interp.subspaces.rotation import Rotation, largest_angle, orthonormal, random_basis
 from interp.subspaces.search import SearchConfig
-from tests.oracles.plain_forward import random_texts
+from tests.oracles.plain_forward import random_texts, sites
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def test_a_planted_subspace_is_found():
 
 @pytest.fixture(scope="module")
 def pairs(small: Clip) -> PairRun:
-    run = clean_texts(small, random_texts(40, 0), [2, 5])
+    run = clean_texts(small, random_texts(40, 0), sites(2, 5))
     images = functional.normalize(torch.randn(20, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
     return PairRun(run, images, 7.0)
 
@@ -117,7 +117,7 @@ def test_loss_is_a_cross_entropy_of_two_logits(pairs: PairRun, generator):
         j, x = int(source[i]), pairs.images[i]
         for own, other, target in ((20 + i, j, 1), (i, 20 + j, 0)):  # caption with a description's Z, then the reverse
             text, from_text = (pairs.run.take(torch.tensor([row])) for row in (own, other))
-            clean = text.push(2, text.stream(2))[0] @ x
+            clean = text.push(turn.site, text.stream(turn.site))[0] @ x
             changed = interchange(text, from_text, turn)[0] @ x
             logits = torch.stack([clean, changed]) * 7.0
             losses.append(functional.cross_entropy(logits[None], torch.tensor([target])))
@@ -145,7 +145,7 @@ def test_outcomes_are_those_of_single_interventions(pairs: PairRun, generator):
     for i in range(20):
         for direction, own, other in ((DIRECTIONS[0], 20 + i, i), (DIRECTIONS[1], i, 20 + i)):
             text, from_text = (pairs.run.take(torch.tensor([row])) for row in (own, other))
-            base = text.push(5, text.stream(5))[0] @ pairs.images[i]
+            base = text.push(turn.site, text.stream(turn.site))[0] @ pairs.images[i]
             changed = interchange(text, from_text, turn)[0] @ pairs.images[i]
             hits[direction].append(bool(changed > base) if direction == DIRECTIONS[0] else bool(base > changed))
     for direction in DIRECTIONS:
@@ -217,7 +217,7 @@ def test_every_method_gives_an_orthonormal_basis(pairs: PairRun, method: str, si
 
 
 def test_methods_without_a_search_are_what_they_say(pairs: PairRun):
-    streams = pairs.run.stream(2)
+    streams = pairs.run.stream(Site("text", 2))
     centred = streams - streams.mean(0)
     _, _, right = torch.linalg.svd(centred, full_matrices=False)
     assert largest_angle(found_by("pca", pairs, 3), orthonormal(right[:3].T)) < 0.1

@@ -21,8 +21,9 @@ from interp.subspaces.outcomes import align, align_all
 from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
 from interp.subspaces.rotation import Rotation, random_basis
 from tests.oracles import world
-from tests.oracles.plain_forward import random_texts
+from tests.oracles.plain_forward import random_texts, sites
 
+SITE = Site("text", 2)
 GROUPS = ("a", "a", "a", "b", "c", "c", "d", "e", "e", "f", "g", "h")
 groups = st.lists(st.sampled_from("abcde"), min_size=2, max_size=40)
 
@@ -30,7 +31,7 @@ groups = st.lists(st.sampled_from("abcde"), min_size=2, max_size=40)
 @pytest.fixture(scope="module")
 def part(small: Clip) -> PairsAtSite:
     images = functional.normalize(torch.randn(12, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
-    return PairsAtSite(PairRun(clean_texts(small, random_texts(24, 0), [2, 5]), images, 7.0, GROUPS), Site("text", 2))
+    return PairsAtSite(PairRun(clean_texts(small, random_texts(24, 0), sites(2, 5)), images, 7.0, GROUPS), SITE)
 
 
 def draw(of: list[str], seed: int) -> list[int]:
@@ -82,7 +83,7 @@ def test_each_counterfactual_is_a_plain_interchange(part: PairsAtSite, within: b
             other = own if within else 12 - own
             text, given_text = (part.pairs.run.take(torch.tensor([i])) for i in (pair + own, source + other))
             image = part.pairs.images[pair]
-            assert found.base[way][row] == pytest.approx(float(text.push(2, text.stream(2))[0] @ image), abs=1e-6)
+            assert found.base[way][row] == pytest.approx(float(text.push(SITE, text.stream(SITE))[0] @ image), abs=1e-6)
             changed = float(interchange(text, given_text, turn)[0] @ image)
             assert found.counterfactual[way][row] == pytest.approx(changed, abs=1e-6)
     assert max(np.abs(found.moves(way)).max() for way in DIRECTIONS) > 0.01

@@ -20,11 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.clip.model import Clip
+from interp.clip.sites import Site
 from interp.subspaces.clean_run import TextRun, clean_texts
 from interp.sweep import __main__ as sweep
 from interp.sweep.executors.on_ray import _bytes, _is_needed, _tensor
 from tests.children import commands
-from tests.oracles.plain_forward import random_texts
+from tests.oracles.plain_forward import random_texts, sites
 
 SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
          "--layers", "4-5", "--sizes", "2,6"]  # fmt: skip
@@ -46,13 +47,14 @@ def test_tensors_of_all_types_come_back_bit_for_bit(dtype: torch.dtype, n: int, 
 
 @pytest.mark.parametrize("layer", [2, 4, 5])
 def test_a_task_needs_no_more_of_the_clean_run_than_it_is_given(small: Clip, layer: int):
-    whole = clean_texts(small, random_texts(7, seed=1), [2, 4, 5])
+    whole = clean_texts(small, random_texts(7, seed=1), sites(2, 4, 5))
     parts = {name: tensor for name, tensor in whole.tensors().items() if _is_needed(name, layer)}
     run = TextRun.of_tensors(small, parts, whole.words)
-    assert list(run.streams) == [layer]
+    site = Site("text", layer)
+    assert list(run.streams) == [site]
     assert sorted(run.keys) == list(range(layer, 5))
-    changed = whole.stream(layer) + 1
-    assert torch.equal(run.push(layer, changed), whole.push(layer, changed))
+    changed = whole.stream(site) + 1
+    assert torch.equal(run.push(site, changed), whole.push(site, changed))
     assert run.tokens.words == whole.tokens.words
     bare = {name for name in whole.tensors() if _is_needed(name, None)}
     assert bare == {"ids", "eot", "word_of", "starts", "rows"}

@@ -227,7 +227,8 @@ def test_searches_end_where_the_oracle_does(swept: Swept, world: World):
 def part_of(world: World, split: str, layer: int) -> PairsAtSite:
     """Return the pairs of a split at a site, in float64."""
     pairs = EmbeddedPairs(tuple(world.pairs[split]), world.images[split])
-    return PairsAtSite(pair_run(world.clip, pairs, [layer]), Site("text", layer))
+    site = Site("text", layer)
+    return PairsAtSite(pair_run(world.clip, pairs, [site]), site)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -562,7 +562,7 @@ def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
         own, other = (getattr(one, FIELDS[kind]) for one, kind in (
             (test.pairs[pair], text["kind"]), (source, PAPER.other(text["kind"])),
         ))  # fmt: skip
-        base, given = (clean_texts(clip, [said], [4]) for said in (own, other))
+        base, given = (clean_texts(clip, [said], [Site("text", 4)]) for said in (own, other))
         image = features.embeddings[[pair]]
         for name, embedding in (
             ("base", embed_texts(clip, [own])), ("counterfactual", interchange(base, given, rotation)),

@@ -124,7 +124,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
     val = load_pairs("toy", limit=120).split("val")
     texts = [pair.positive for pair in val.pairs] + [pair.negative for pair in val.pairs]
     features = image_features(clip, val)
-    pairs = PairRun(clean_texts(clip, texts, [4]), features.embeddings, clip.logit_scale, features.groups)
+    pairs = PairRun(clean_texts(clip, texts, [Site("text", 4)]), features.embeddings, clip.logit_scale, features.groups)
     outcomes = evaluate(pairs, Site("text", 4), rotation.basis)
     result = json.loads((done / "manifest.json").read_text())["result"]
     for direction, name in zip(DIRECTIONS, ("iia_c2d", "iia_d2c"), strict=True):
@@ -213,7 +213,10 @@ def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated
     clip, rotation = load_clip(str(calibrated), trust=True), Rotation.load(calibrated / "rotation.safetensors")
     val = load_pairs("toy", limit=120).split("val")
     images, n = image_features(clip, val).embeddings.double(), len(val)
-    high, low = (clean_texts(clip, [getattr(one, kind) for one in val.pairs], [4]) for kind in ("positive", "negative"))
+    site = Site("text", 4)
+    high, low = (
+        clean_texts(clip, [getattr(one, kind) for one in val.pairs], [site]) for kind in ("positive", "negative")
+    )
     draw = torch.Generator().manual_seed(0)
     groups = [pair.group for pair in val.pairs]
     sources = [draw_sources(n, "random", draw, groups) for _ in range(2)]
@@ -228,10 +231,10 @@ def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated
     stay = torch.cat(
         [logits(base, base.take(rows)) - own for rows in sources for base, own in zip((low, high), plain, strict=True)]
     )
-    h = torch.cat([high.stream(4), low.stream(4)]).double()
+    h = torch.cat([high.stream(site), low.stream(site)]).double()
     middle, basis = (h[:n].mean(0) + h[n:].mean(0)) / 2, rotation.basis.double()
     empty = [
-        (one.push(4, (own + (middle - own) @ basis @ basis.T).float()).double() * images).sum(-1) * clip.logit_scale
+        (one.push(site, (own + (middle - own) @ basis @ basis.T).float()).double() * images).sum(-1) * clip.logit_scale
         for one, own in ((low, h[n:]), (high, h[:n]))
     ]
     square = ((up.mean() + down.mean()) / 2) ** 2
@@ -594,7 +597,7 @@ def test_a_step_takes_as_many_interventions_as_the_batch_has_rows(small: Clip, m
         return whole(base, changed)
 
     monkeypatch.setattr(losses, "counterfactual_loss", counted)
-    learner = Learner(small, "iit-das", 4, random_basis(24, 6, torch.Generator()), 0.5)
+    learner = Learner(small, "iit-das", Site("text", 4), random_basis(24, 6, torch.Generator()), 0.5)
     tokens = train.tokens.take(torch.cat([rows, rows + len(train)]))
     assert len(tokens) == 12
     learner(tokens.ids, tokens.eot, train.images(small, rows), torch.arange(len(rows)))

@@ -132,8 +132,9 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     source, within = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 3, 0, 2])
     learner = Learner(
-        precise, "iit-das-calibrated", LAYER, random_basis(24, 5, generator).double(), 0.3, uneven(generator)
-    )
+        precise, "iit-das-calibrated", Site("text", LAYER), random_basis(24, 5, generator).double(), 0.3,
+        uneven(generator),
+    )  # fmt: skip
     tokens = tokenize(precise, texts)
     weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     loss = learner(tokens.ids, tokens.eot, images, source, within)
@@ -185,7 +186,7 @@ def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     source = torch.tensor([2, 0, 3, 1])
     free = random_basis(24, 5, generator).double() if objective != "behavioral" else None
-    learner = Learner(precise, objective, LAYER, free, 0.3, uneven(generator))
+    learner = Learner(precise, objective, Site("text", LAYER), free, 0.3, uneven(generator))
     tokens = tokenize(precise, texts)
     weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     assert len(weights) > 10
@@ -208,7 +209,7 @@ def test_images_are_embedded_with_their_graph_where_their_tower_is_trained(preci
     prepare(precise, FinetuneConfig(tuning="lora", tower=towers, lora_rank=2))
     tokens = tokenize(precise, random_texts(2 * PAIRS, 6))
     pixels = torch.rand(PAIRS, 3, 64, 64, generator=generator, dtype=torch.float64)
-    learner = Learner(precise, "behavioral", LAYER, None, 0.5)
+    learner = Learner(precise, "behavioral", Site("text", LAYER), None, 0.5)
     loss = learner(tokens.ids, tokens.eot, pixels, torch.arange(PAIRS))
     features = functional.normalize(precise.model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
     frozen = learner(tokens.ids, tokens.eot, features.detach(), torch.arange(PAIRS))

@@ -44,7 +44,7 @@ class Aligned:
     def part(self, clip: Clip, features: EmbeddedPairs) -> PairsAtSite:
         """Some pairs at the site of the rotation."""
         site = self.rotation.site
-        return PairsAtSite(pair_run(clip, features, [site.layer]), site)
+        return PairsAtSite(pair_run(clip, features, [site]), site)
 
     def iias(self, part: PairsAtSite, split: str, contrast: Contrast) -> list[Number]:
         """IIA and shift in each direction, and the IIA of random subspaces."""

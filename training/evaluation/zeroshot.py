@@ -61,12 +61,12 @@ def swapped_prompts(
         For each draw the unit-norm embeddings of all prompts with Z of their pair's positive text, and with that of its
         negative one.
     """
-    run, layer = clean_texts(clip, prompts, [part.site.layer]), part.site.layer
+    run, site = clean_texts(clip, prompts, [part.site]), part.site
     generator = torch.Generator().manual_seed(seed)
     for _ in range(DRAWS):
         drawn = torch.randint(len(part), (len(prompts),), generator=generator)
         positive, negative = (
-            push_all(run, layer, swap(run.stream(layer), part.streams[rows], basis))
+            push_all(run, site, swap(run.stream(site), part.streams[rows], basis))
             for rows in (drawn, drawn + len(part))
         )
         yield positive, negative

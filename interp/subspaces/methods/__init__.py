@@ -44,7 +44,7 @@ def fit_rotation(
 
     Args:
         method: its key, as in `METHODS`.
-        train: clean run of the pairs to search with, which kept the site's layer.
+        train: clean run of the pairs to search with, which kept the site.
         val: of those that the search is judged by, likewise.
         size: directions of the subspace, from 0 to the width d of the stream.
 

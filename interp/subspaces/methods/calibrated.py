@@ -40,14 +40,14 @@ def calibrated_losses(
         rows: the pairs to take.
         gap: mean score of positive texts minus that of negative ones, a cosine.
     """
-    pairs, layer = part.pairs, part.site.layer
+    pairs, site = part.pairs, part.site
     base_rows, across = interventions(rows, source)
     _, alike = interventions(rows, within, within=True)
     base = pairs.run.take(base_rows)
-    own = base.stream(layer)
-    given = [pairs.run.take(chosen).stream(layer) for chosen in (across, alike)]
+    own = base.stream(site)
+    given = [pairs.run.take(chosen).stream(site) for chosen in (across, alike)]
     h = torch.stack([swapped(own, other) for other in given for swapped in swaps], dim=1)
-    scores = (base.push(layer, h) * pairs.targets[base_rows][:, None]).sum(-1)
+    scores = (base.push(site, h) * pairs.targets[base_rows][:, None]).sum(-1)
     clean = part.clean[torch.cat([rows, rows + len(pairs)])]
     sign = torch.ones_like(clean)
     sign[len(rows) :] = -1

@@ -79,8 +79,8 @@ def train_das(
     """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
 
     Args:
-        train: clean run of the pairs to search with, which kept the site's layer.
-        val: clean run of the pairs that the search is judged by, with the same layer.
+        train: clean run of the pairs to search with, which kept the site.
+        val: clean run of the pairs that the search is judged by, which kept it too.
         size: k, from 0 (nothing to search) to d.
         on_look: called with the step and the lowest loss on `val` so far, in nats, after each look.
 

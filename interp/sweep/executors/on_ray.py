@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from interp.clip.model import Clip
+from interp.clip.sites import Site
 from interp.clip.tensors import Tensor, bytes_of
 from interp.runs.files import remove_unfinished
 from interp.runs.place import Place
@@ -113,7 +114,7 @@ def _on_node(shared: Shared, task: Callable[[Any], None], item: Any) -> None:
 
 
 def _run(shared: Shared, words: str, clip: Clip, layer: int | None) -> TextRun:
-    """The clean run, without the streams and blocks that no change at a layer meets."""
+    """Return the clean run, without the values and blocks that no change at a layer meets."""
     import ray
 
     wanted = [name for name in shared.tensors if _is_needed(name, layer)]
@@ -123,10 +124,12 @@ def _run(shared: Shared, words: str, clip: Clip, layer: int | None) -> TextRun:
 
 
 def _is_needed(name: str, layer: int | None) -> bool:
-    kind, _, number = name.partition(".")
-    if not number:
+    kind, _, place = name.partition(".")
+    if not place:
         return True
-    return layer is not None and (int(number) == layer if kind == "streams" else int(number) >= layer)
+    if layer is None:
+        return False
+    return Site.parse(place).layer == layer if kind in ("streams", "rests") else int(place) >= layer
 
 
 EXECUTOR = _OnRay()

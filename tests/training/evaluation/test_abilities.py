@@ -109,7 +109,8 @@ def swaps(small: Clip) -> tuple[AbilityTests, PairsAtSite, dict[tuple[str, str],
     """Sets of images, pairs that prompts take Z from, and which images are hits with the prompts as they are."""
     held_out = image_features(small, load_pairs("toy", limit=60)).split("test")
     tests = ability_tests(small, load_transfer("toy", limit=200)[:1], "toy", held_out)
-    part = PairsAtSite(pair_run(small, held_out, [2]), Site("text", 2))
+    site = Site("text", 2)
+    part = PairsAtSite(pair_run(small, held_out, [site]), site)
     return tests, part, {key: hits for key, hits in tests.of(small).items() if key[0] == "accuracy"}
 
 
@@ -122,10 +123,11 @@ def test_draws_of_sources_that_all_agree_leave_the_interval_of_images(small: Cli
     basis = random_basis(24, 12, torch.Generator().manual_seed(0))
     found = tests.swap_lost(small, able, one, basis, 0)
     assert found == tests.swap_lost(small, able, one, basis, 1)
-    run, layer = clean_texts(small, tests.tokens.take(torch.arange(sum(map(sum, prompts_of(tests))))), [2]), 2
+    site = Site("text", 2)
+    run = clean_texts(small, tests.tokens.take(torch.arange(sum(map(sum, prompts_of(tests))))), [site])
     hits: dict[tuple[str, str], list[np.ndarray]] = {}
     for row in (0, 1):
-        texts = run.push(layer, swap(run.stream(layer), one.streams[row].expand(len(run), -1), basis))
+        texts = run.push(site, swap(run.stream(site), one.streams[row].expand(len(run), -1), basis))
         for each, of in zip(tests.classified, texts.split([sum(one) for one in prompts_of(tests)]), strict=True):
             guess = classify(each.images, of, each.prompts)
             hits.setdefault(("accuracy", each.name), []).append(guess == each.labels)

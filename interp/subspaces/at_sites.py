@@ -1,0 +1,93 @@
+"""Values at sites while inputs are run, and the streams that follow from other values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from interp.clip.blocks import Parts
+from interp.clip.model import Clip, Tower
+from interp.clip.sites import Site, SiteMismatch
+from interp.clip.tensors import Float, Int, Tensor
+
+
+def joined(
+    block: Any, site: Site, rest: Float[Tensor, "all d"] | None, rows: Int[Tensor, " n"], h: Float[Tensor, "n *c d"]
+) -> Float[Tensor, "n *c d"]:
+    """Return the stream after the block of a site if the value at the site is `h`.
+
+    Args:
+        rest: the rest of the block, which `Component.split` gave, of all inputs.
+        rows: the inputs that `h` belongs to.
+    """
+    own = None if rest is None else rest[rows]
+    if own is not None and h.ndim == 3:
+        own = own[:, None].expand(-1, h.shape[1], -1)
+    return site.part.join(block, own, h)
+
+
+def at_site(table: Mapping[Site, Tensor], site: Site) -> Tensor:
+    """Return a site's tensor; raise `SiteMismatch` if the run did not keep the site."""
+    if site not in table:
+        raise not_kept(table, site)
+    return table[site]
+
+
+def not_kept(kept: Iterable[Site], site: Site) -> SiteMismatch:
+    """Return the error of a site that a run did not keep."""
+    known = ", ".join(one.label for one in sorted(kept, key=_order))
+    return SiteMismatch(f"the clean run kept {known}, not {site}; run it again with {site} in `sites`")
+
+
+def _order(site: Site) -> tuple[int, str]:
+    return site.layer, site.component
+
+
+class Taken:
+    """Values at sites, and the rests of their blocks, filled batch by batch."""
+
+    def __init__(self, n: int, sites: Sequence[Site], empty: Float[Tensor, "0 d"]) -> None:
+        """Make room for n inputs at some sites.
+
+        Args:
+            empty: a tensor of the dtype and width of the values, on their device.
+        """
+        self.streams, self.rests = dict[Site, Tensor](), dict[Site, Tensor]()
+        for site in sites:
+            value, rest = site.part.split(Parts(*[empty] * len(Parts._fields)))
+            self.streams[site] = empty.new_empty(n, value.shape[1])
+            if rest is not None:
+                self.rests[site] = empty.new_empty(n, rest.shape[1])
+
+    def put(self, block: int, rows: Int[Tensor, " m"], parts: Parts, taken: Int[Tensor, " m"] | slice) -> None:
+        """Keep what the sites of one block need of some inputs.
+
+        Args:
+            block: number of the block, counted from 0.
+            rows: the inputs.
+            taken: rows of the parts that belong to these inputs.
+        """
+        for site, stream in self.streams.items():
+            if site.block == block:
+                value, rest = site.part.split(parts)
+                stream[rows] = value[taken]
+                if rest is not None:
+                    self.rests[site][rows] = rest[taken]
+
+
+def check_sites(clip: Clip, tower: Tower, sites: Iterable[Site]) -> list[Site]:
+    """Return different sites of one tower, the lowest first.
+
+    Raises:
+        SiteError: the model has no such site.
+        SiteMismatch: a site is in the other tower.
+        ValueError: there are no sites.
+    """
+    wanted = sorted(set(sites), key=_order)
+    for site in wanted:
+        if site.tower != tower:
+            raise SiteMismatch(f"a clean run in the {tower} tower has no site {site}")
+        site.check(clip)
+    if not wanted:
+        raise ValueError("no sites given; a clean run keeps the values at one site at least")
+    return wanted
