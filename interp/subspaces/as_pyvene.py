@@ -7,8 +7,10 @@ from typing import Any, Literal, get_args
 import torch
 
 from interp.clip.pyvene import import_pyvene
+from interp.clip.sites import Site
 from interp.clip.tensors import Basis, Float, Int, Tensor
 from interp.errors import UserError
+from interp.subspaces.rotation import Rotation
 
 Kind = Literal["low-rank", "rotated", "boundless"]
 HARD = 1e-3  # temperature of a boundary: half a direction from it, a mask is exactly 0 or 1 in float32
@@ -21,8 +23,11 @@ class PyveneError(UserError):
     """pyvene has no such intervention, or this is none with a subspace."""
 
 
-def to_pyvene(basis: Basis, kind: Kind) -> Any:
-    """The intervention that swaps the span of a basis of k directions, trainable as pyvene's own are.
+def to_pyvene(rotation: Rotation, kind: Kind = "low-rank") -> Any:
+    """Return pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.
+
+    Put it at the output of block `site.block`, which pyvene counts from 0, after `interp.clip.pyvene.register()`;
+    in the vision tower the component is ``vision_block_output``. The name of another component is `site.part.pyvene`.
 
     Args:
         kind: ``low-rank``, a `LowRankRotatedSpaceIntervention` of these k columns; ``rotated``, a
@@ -34,7 +39,7 @@ def to_pyvene(basis: Basis, kind: Kind) -> Any:
         PyveneError: k is 0, of which pyvene has none, or an unknown kind; or pyvene's boundary cannot lie at k.
     """
     pyvene = import_pyvene()
-    width, size = basis.shape
+    basis, width, size = rotation.basis, rotation.width, rotation.size
     if kind not in get_args(Kind):
         raise PyveneError(f"unknown kind '{kind}'; known: {', '.join(get_args(Kind))}")
     if size == 0:
@@ -58,15 +63,22 @@ def to_pyvene(basis: Basis, kind: Kind) -> Any:
     return found
 
 
-def from_pyvene(intervention: Any) -> tuple[Basis, dict[str, Any]]:
-    """The basis of the subspace that an intervention swaps, and what else is to be known of it.
+def from_pyvene(intervention: Any, site: Site) -> Rotation:
+    """Return the rotation whose Z one of pyvene's interventions swaps: low-rank, rotated, boundless or masked.
 
-    Of a mask those directions are taken of which it swaps more than half, and of a boundary those below it; how far the
-    mask is from zeros and ones is `mask_error`, the mean over all directions, which is 0 where nothing is lost.
+    A mask keeps those directions of which it swaps more than half, and a boundary those below it. The fact `mask_error`
+    is the mean distance, over all directions, of the mask from zeros and ones; it is 0 where nothing is lost.
 
     Raises:
         PyveneError: an intervention without a rotation.
+        RotationError: its columns are not orthonormal.
     """
+    basis, facts = _swapped(intervention)
+    return Rotation(basis, site, facts)
+
+
+def _swapped(intervention: Any) -> tuple[Basis, dict[str, Any]]:
+    """Return the basis of the subspace that an intervention swaps, and facts about it."""
     kind = type(intervention).__name__
     layer = getattr(intervention, "rotate_layer", None)
     if layer is None:
@@ -83,7 +95,7 @@ def from_pyvene(intervention: Any) -> tuple[Basis, dict[str, Any]]:
 
 
 def _mask(intervention: Any, kind: str) -> Float[Tensor, " d"]:
-    """How much of each direction is swapped."""
+    """Return the share of each direction that is swapped."""
     if kind == "BoundlessRotatedSpaceIntervention":
         boundary, temperature = intervention.intervention_boundaries.detach(), intervention.temperature.detach()
         return _below(boundary, intervention.intervention_population, temperature)
@@ -95,7 +107,7 @@ def _mask(intervention: Any, kind: str) -> Float[Tensor, " d"]:
 def _below(
     boundary: Float[Tensor, " one"], population: Float[Tensor, " d"] | Int[Tensor, " d"], temperature: Float[Tensor, ""]
 ) -> Float[Tensor, " d"]:
-    """How much of each direction pyvene swaps, given its boundary as a share of d.
+    """Return the share of each direction that pyvene swaps, given its boundary as a share of d.
 
     Without its lower end at 0, of which the first direction would have a half for no reason.
     """
@@ -118,6 +130,6 @@ def _check_boundary(width: int, size: int, dtype: torch.dtype) -> None:
 
 
 def _completed(basis: Basis) -> Float[Tensor, "d d"]:
-    """An orthonormal basis of the whole stream that begins with these columns."""
+    """Return an orthonormal basis of the whole stream that begins with these columns."""
     rest = torch.linalg.svd(basis.double(), full_matrices=True)[0][:, basis.shape[1] :]
     return torch.cat([basis, rest.to(basis)], dim=1)

@@ -1,11 +1,10 @@
-"""What a subspace Z says of texts, to look at."""
+"""The leading directions of a subspace Z, with texts, words and images to look at."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,16 +19,14 @@ from interp.runs.directions import End, Leading, pairs_at_ends
 from interp.runs.examples import small_jpeg
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.leading import Text, axes, leading
-
-if TYPE_CHECKING:
-    from interp.subspaces.rotation import Rotation
+from interp.subspaces.rotation import Rotation, RotationError
 
 _AT_ONCE = 1024  # texts whose clean run is in memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Described:
-    """What Z says.
+    """Leading directions of Z.
 
     Attributes:
         rotation: the leading directions as a basis of their own, in their order, at the site of Z.
@@ -47,7 +44,7 @@ class Described:
         return f"Described({len(self.leading)} leading of {self.size} directions at {self.rotation.site})"
 
     def _repr_html_(self) -> str:
-        """For notebooks: words and texts at the ends of each direction, with images where they can be opened."""
+        """Return HTML for notebooks: words and texts at the ends of each direction, with images that can be opened."""
         if not self.leading:
             return "<p>There is no direction in Z along which these texts differ.</p>"
         pictures = self._pictures()
@@ -59,7 +56,7 @@ class Described:
         return "".join(parts)
 
     def _pictures(self) -> dict[str, str]:
-        """Id of each pair with a text at an end -> its image, as an element of HTML."""
+        """Return the image of each pair with a text at an end, as an element of HTML, by id."""
         if not isinstance(self.pairs, PairSet):
             return {}
         known, out = {pair.id: pair for pair in self.pairs.pairs}, {}
@@ -84,14 +81,33 @@ def _end_html(sign: str, end: End, pictures: dict[str, str]) -> str:
 
 
 def describe(
-    rotation: Rotation, clip: Clip, pairs: PairSet | EmbeddedPairs, most: int = 3,
+    rotation: Rotation, clip: Clip, pairs: PairSet | EmbeddedPairs, *, most: int = 3,
     on_batch: Callable[[int], object] = lambda _n: None,
 ) -> Described:  # fmt: skip
-    """`Rotation.describe`, for a rotation in the text tower and at least one pair.
+    """Describe Z by its leading directions, with the texts and the words at both ends of each.
+
+    Any basis of Z is as good as another, so this is one that means something: the difference of the kinds' means
+    within Z first, then the principal components, within Z, of what that leaves. At an end stand the texts that lie
+    furthest out, one of each article, and words by the mean of the texts that hold them (`interp.runs.directions`
+    says more of each number). Where Z is empty, or texts do not differ in it, there are no directions.
 
     Args:
+        clip: the model in which Z was found.
+        pairs: pairs whose texts are looked at, best pairs that Z was not found with; images are shown of a `PairSet`.
+        most: largest number of directions; there are no more than `rotation.size`.
         on_batch: called with the number of texts after each batch, for a progress bar.
+
+    Raises:
+        RotationError: the site is in the vision tower, or there are no pairs.
+        SiteError, SiteMismatch: the rotation is not of this model.
     """
+    if rotation.site.tower != "text":
+        raise RotationError(
+            f"only texts can be described, and Z at {rotation.site} is of images; what it says of them: "
+            "clean_images(clip, images, [site]).stream(site) @ rotation.basis"
+        )
+    if not len(pairs):
+        raise RotationError("there are no pairs to describe Z with; take a split that has some")
     rotation.check(clip)
     said = pairs.texts
     tokens = tokenize(clip, said)
@@ -110,7 +126,7 @@ def describe(
 def _inside(
     rotation: Rotation, clip: Clip, tokens: Tokens, on_batch: Callable[[int], object]
 ) -> Float[np.ndarray, "n k"]:
-    """What each text has in Z, from the mean of all texts."""
+    """Return the coordinates of each text in Z, from the mean of all texts."""
     basis, site = rotation.basis.cpu().double(), rotation.site
     out = torch.empty(len(tokens), rotation.size, dtype=torch.float64)
     for rows in length_batches(tokens.eot, _AT_ONCE):

@@ -1,12 +1,11 @@
-"""A rotation: an orthonormal basis of the subspace Z of a residual stream, and the file it is kept in."""
+"""A rotation: an orthonormal basis of the subspace Z of a residual stream, and the file that holds it."""
 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -19,16 +18,6 @@ from interp.drawing.markup import table
 from interp.errors import UserError
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
-from interp.runs.uploading import fetch, upload
-from interp.subspaces.as_pyvene import Kind, from_pyvene, to_pyvene
-
-if TYPE_CHECKING:
-    from interp.clip.image_features import EmbeddedPairs
-    from interp.data.pairs import PairSet
-    from interp.subspaces.described import Described
-
-
-_HUB_FILE = "rotation.safetensors"
 
 
 class RotationError(UserError):
@@ -76,90 +65,6 @@ class Rotation:
         tower, width = self.site.tower, clip.width(self.site.tower)
         if self.width != width:
             raise SiteMismatch(f"the rotation is for width {self.width}, the {tower} tower of {clip.name} has {width}")
-
-    def describe(self, clip: Clip, pairs: PairSet | EmbeddedPairs, *, most: int = 3) -> Described:
-        """What Z says: its leading directions, with the texts and the words at both ends of each.
-
-        Any basis of Z is as good as another, so this is one that means something: the difference of the kinds' means
-        within Z first, then the principal components, within Z, of what that leaves. At an end stand the texts that lie
-        furthest out, one of each article, and words by the mean of the texts that hold them (`interp.runs.directions`
-        says more of each number). Where Z is empty, or texts do not differ in it, there are no directions.
-
-        Args:
-            clip: the model in which Z was found.
-            pairs: whose texts are looked at, best such as Z was not found with; images are shown of a `PairSet`.
-            most: directions, of which there are no more than `size`.
-
-        Raises:
-            RotationError: the site is in the vision tower, or there are no pairs.
-            SiteError, SiteMismatch: the rotation is not of this model.
-        """
-        from interp.subspaces.described import describe
-
-        if self.site.tower != "text":
-            raise RotationError(
-                f"only texts can be described, and Z at {self.site} is of images; what it says of them: "
-                "clean_images(clip, images, [site]).stream(site) @ rotation.basis"
-            )
-        if not len(pairs):
-            raise RotationError("there are no pairs to describe Z with; take a split that has some")
-        return describe(self, clip, pairs, most)
-
-    def push_to_hub(self, repo: str, *, private: bool = False) -> str:
-        """Put the files that `save` writes into a repository of the hub, which is made if need be; its address.
-
-        Args:
-            repo: owner/name.
-            private: make it private, if it is not there yet.
-
-        Raises:
-            HubError: the hub does not answer, or refuses.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            self.save(Path(folder) / _HUB_FILE)
-            return upload(Path(folder), repo, private=private, message=f"{self!r}, by clip-descriptions")
-
-    @classmethod
-    def from_hub(cls, name: str) -> Rotation:
-        """Read what `push_to_hub`, or `training.export --push`, has put into a repository of the hub.
-
-        Args:
-            name: owner/name, optionally with @revision. In the cache it is found without a network.
-
-        Raises:
-            HubError: the hub does not have it, or does not answer, and it is not in the cache.
-            RotationError: what is there is no rotation.
-        """
-        return cls.load(fetch(name, (str(Path(_HUB_FILE).with_suffix(".json")), _HUB_FILE)))
-
-    def to_pyvene(self, kind: Kind = "low-rank") -> Any:
-        """pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.
-
-        Put it at the output of block `site.block`, which pyvene counts from 0, after `interp.clip.pyvene.register()`;
-        in the vision tower the component is ``vision_block_output``.
-
-        Args:
-            kind: ``low-rank``, ``rotated`` (all directions, of which the first k are swapped) or ``boundless`` (those
-                below a boundary); see `interp.subspaces.as_pyvene.to_pyvene`.
-
-        Raises:
-            PyveneError: Z is empty, for which pyvene has none, or an unknown kind; or a boundary cannot lie at k.
-        """
-        return to_pyvene(self.basis, kind)
-
-    @classmethod
-    def from_pyvene(cls, intervention: Any, site: Site) -> Rotation:
-        """The rotation whose Z is what one of pyvene's interventions swaps: low-rank, rotated, boundless or masked.
-
-        Of a mask that is not of zeros and ones those directions are taken of which more than half is swapped, and
-        `facts` has how far it is from that (`mask_error`).
-
-        Raises:
-            PyveneError: an intervention without a rotation.
-            RotationError: its columns are not orthonormal.
-        """
-        basis, facts = from_pyvene(intervention)
-        return cls(basis, site, facts)
 
     def __repr__(self) -> str:
         return f"Rotation({self.size} of {self.width} directions at {self.site})"

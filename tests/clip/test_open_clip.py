@@ -29,6 +29,7 @@ from interp.clip.pyvene import register
 from interp.clip.sites import Site
 from interp.clip.toy_model import load_toy_tokenizer
 from interp.clip.trust import name_for, name_in
+from interp.subspaces.as_pyvene import to_pyvene
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, random_basis
@@ -195,7 +196,7 @@ def test_the_same_counterfactual_with_pyvene_alone(file: Path):
     base, source = texts(), texts()[::-1]
     rotation = Rotation(random_basis(clip.width("text"), 5, torch.Generator().manual_seed(0)), site)
     ours = interchange(*(clean_texts(clip, texts, [rotation.site]) for texts in (base, source)), rotation)
-    config = pv.RepresentationConfig(site.block, "block_output", intervention=rotation.to_pyvene())
+    config = pv.RepresentationConfig(site.block, "block_output", intervention=to_pyvene(rotation))
     intervenable = pv.IntervenableModel([config], model=copy.deepcopy(clip.model).text_model)
     tokens = [tokenize(clip, some) for some in (source, base)]
     places = tuple([[[place] for place in one.eot.tolist()]] for one in tokens)

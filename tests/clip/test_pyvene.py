@@ -22,6 +22,7 @@ from transformers import (
 from interp.clip.model import Clip, tokenize
 from interp.clip.pyvene import COMPONENTS, register
 from interp.clip.sites import Site
+from interp.subspaces.as_pyvene import from_pyvene, to_pyvene
 from interp.subspaces.clean_run import clean_images, clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, random_basis
@@ -175,7 +176,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     rotation = Rotation(text_basis, Site("text", 3))
     ours = interchange(*(clean_texts(small, texts, [rotation.site]) for texts in (base, source)), rotation)
 
-    config = pv.RepresentationConfig(rotation.site.block, "block_output", intervention=rotation.to_pyvene(kind))
+    config = pv.RepresentationConfig(rotation.site.block, "block_output", intervention=to_pyvene(rotation, kind))
     intervenable = pv.IntervenableModel([config], model=copy.deepcopy(small.model))
     images = [Image.new("RGB", (64, 64), colour) for colour in ("red", "navy", "white", "gold")]
     pixels = small.processor(images, return_tensors="pt")["pixel_values"]
@@ -192,7 +193,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     run = clean_images(small, images, [rotation.site])
     order = torch.tensor([1, 2, 3, 0])
     ours = interchange(run, run.take(order), rotation)
-    config = pv.RepresentationConfig(rotation.site.block, "vision_block_output", intervention=rotation.to_pyvene(kind))
+    config = pv.RepresentationConfig(rotation.site.block, "vision_block_output", intervention=to_pyvene(rotation, kind))
     intervenable = pv.IntervenableModel([config], model=copy.deepcopy(small.model))
     turned = {"input_ids": batches[0]["input_ids"], "pixel_values": pixels[order]}
     with torch.no_grad():
@@ -301,12 +302,12 @@ def test_several_sources(text_model: nn.Module, inputs: Any, mode: str):
 
 def test_saved_by_pyvene_and_loaded(small: Clip, text_model: nn.Module, inputs: Any, tmp_path: Any):
     rotation = Rotation(random_basis(24, 4, torch.Generator().manual_seed(3)), Site("text", 3))
-    config = pv.RepresentationConfig(2, "block_output", intervention=rotation.to_pyvene(), low_rank_dimension=4)
+    config = pv.RepresentationConfig(2, "block_output", intervention=to_pyvene(rotation), low_rank_dimension=4)
     intervenable = pv.IntervenableModel([config], model=text_model)
     intervenable.save(str(tmp_path / "saved"))
     again = pv.IntervenableModel.load(str(tmp_path / "saved"), model=text_model)
     (intervention,) = again.interventions.values()
-    assert torch.equal(Rotation.from_pyvene(intervention, rotation.site).basis, rotation.basis)
+    assert torch.equal(from_pyvene(intervention, rotation.site).basis, rotation.basis)
 
 
 @pytest.mark.slow
@@ -314,7 +315,8 @@ def test_saved_by_pyvene_and_loaded(small: Clip, text_model: nn.Module, inputs: 
     "code",
     [
         "from interp.clip.pyvene import register; register()",
-        "import interp, torch; interp.Rotation(torch.eye(4)[:, :2], interp.Site('text', 1)).to_pyvene()",
+        "import interp, torch; from interp.subspaces.as_pyvene import to_pyvene; "
+        "to_pyvene(interp.Rotation(torch.eye(4)[:, :2], interp.Site('text', 1)))",
     ],
 )
 def test_pyvene_is_imported_without_its_advice(code: str):

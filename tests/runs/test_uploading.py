@@ -15,6 +15,7 @@ from interp.clip.sites import Site
 from interp.data.hub import HubError
 from interp.errors import UserError
 from interp.runs.uploading import fetch, upload
+from interp.subspaces import on_hub
 from interp.subspaces.rotation import Rotation, RotationError, random_basis
 from tests.hub_server import Hub, running_hub
 from tests.oracles.plain_forward import one_line
@@ -46,30 +47,30 @@ def rotation() -> Rotation:
 
 
 def test_a_rotation_there_and_back(hub: Hub, monkeypatch: pytest.MonkeyPatch):
-    address = rotation().push_to_hub("me/mine", private=True)
+    address = on_hub.push(rotation(), "me/mine", private=True)
     assert address.startswith(f"{hub.address}/me/mine/commit/")
     assert sorted(hub.repos["me/mine"]) == ["rotation.json", "rotation.safetensors"]
     assert hub.private == {"me/mine": True}
-    again = Rotation.from_hub("me/mine")
+    again = on_hub.load("me/mine")
     assert torch.equal(again.basis, rotation().basis)
     assert (again.site, again.facts) == (rotation().site, rotation().facts)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # from now on from the cache
-    assert torch.equal(Rotation.from_hub("me/mine").basis, again.basis)
+    assert torch.equal(on_hub.load("me/mine").basis, again.basis)
     with pytest.raises(HubError, match=r"cannot fetch 'me/other': HF_HUB_OFFLINE is set, and it is not in the cache"):
-        Rotation.from_hub("me/other")
+        on_hub.load("me/other")
 
 
 def test_what_the_hub_does_not_have(hub: Hub):
     with pytest.raises(HubError, match=r"cannot fetch 'me/none': the hub has no such model, or it is private"):
-        Rotation.from_hub("me/none")
+        on_hub.load("me/none")
     hub.repos["me/empty"] = {}
     with pytest.raises(HubError, match="cannot fetch 'me/empty': ") as caught:
         fetch("me/empty", ["rotation.safetensors"])
     assert "\n" not in str(caught.value)
-    rotation().push_to_hub("me/changed")
+    on_hub.push(rotation(), "me/changed")
     hub.repos["me/changed"]["rotation.safetensors"] = b"something else"
     with pytest.raises(RotationError):
-        Rotation.from_hub("me/changed")
+        on_hub.load("me/changed")
 
 
 def test_a_model_there_and_back(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

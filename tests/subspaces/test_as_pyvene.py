@@ -31,8 +31,8 @@ def random_rotation(width: int, size: int, seed: int, dtype: torch.dtype = torch
 )  # fmt: skip
 def test_there_and_back(sizes: tuple[int, int], seed: int, kind: str, dtype: torch.dtype):
     rotation = random_rotation(*sizes, seed, dtype)
-    intervention = rotation.to_pyvene(kind)
-    again = Rotation.from_pyvene(intervention, SITE)
+    intervention = to_pyvene(rotation, kind)
+    again = from_pyvene(intervention, SITE)
     agree("there and back", again.basis, rotation.basis)
     assert again.site == SITE
     assert again.facts.get("mask_error", 0.0) < 1e-100
@@ -45,7 +45,7 @@ def test_there_and_back(sizes: tuple[int, int], seed: int, kind: str, dtype: tor
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_can_be_trained_and_stays_a_rotation(kind: str):
     rotation = random_rotation(12, 4, 0)
-    intervention = rotation.to_pyvene(kind)
+    intervention = to_pyvene(rotation, kind)
     goal = random_rotation(12, 4, 1)
     base, source = torch.randn(2, 64, 12, generator=torch.Generator().manual_seed(2))
     wanted = swap(base, source, goal.basis)
@@ -58,17 +58,17 @@ def test_it_can_be_trained_and_stays_a_rotation(kind: str):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 5
-    learned = Rotation.from_pyvene(intervention, SITE)  # which looks whether its columns are orthonormal
+    learned = from_pyvene(intervention, SITE)  # which looks whether its columns are orthonormal
     assert not torch.allclose(learned.basis, rotation.basis, atol=0.05)
 
 
 def test_the_state_of_one_fits_another():
     rotation = random_rotation(10, 3, 0)
     for kind in KINDS:
-        state = rotation.to_pyvene(kind).state_dict()
-        other = random_rotation(10, 3, 1).to_pyvene(kind)
+        state = to_pyvene(rotation, kind).state_dict()
+        other = to_pyvene(random_rotation(10, 3, 1), kind)
         other.load_state_dict(state)
-        assert torch.equal(Rotation.from_pyvene(other, SITE).basis, rotation.basis)
+        assert torch.equal(from_pyvene(other, SITE).basis, rotation.basis)
 
 
 def test_what_pyvene_has_trained_is_taken():
@@ -84,13 +84,13 @@ def test_what_pyvene_has_trained_is_taken():
     masked.masks.data = torch.tensor([1.0, -1.0, 1.0, -1.0] * 4)
     masked.set_temperature(torch.tensor(1e-3))
     for intervention, size in ((low, 5), (whole, 7), (masked, 8)):
-        rotation = Rotation.from_pyvene(intervention, SITE)
+        rotation = from_pyvene(intervention, SITE)
         assert (rotation.size, rotation.facts["pyvene"]) == (size, type(intervention).__name__)
         assert rotation.facts.get("mask_error", 0.0) == 0.0
         mixed = intervention(base.clone(), source.clone())
         torch.testing.assert_close(mixed, swap(base, source, rotation.basis), rtol=0, atol=1e-5)
     # The boundary is at direction 8, of which half is swapped, as it is of the first one: of those between all is.
-    rotation = Rotation.from_pyvene(boundless, SITE)
+    rotation = from_pyvene(boundless, SITE)
     assert rotation.size == 8
     assert rotation.facts["mask_error"] == pytest.approx(0.5 / 16)
     torch.testing.assert_close(rotation.basis, boundless.rotate_layer.weight[:, :8])
@@ -98,15 +98,15 @@ def test_what_pyvene_has_trained_is_taken():
 
 def test_a_soft_mask_is_said():
     soft = pyvene.BoundlessRotatedSpaceIntervention(embed_dim=16)  # at its start, when half of everything is swapped
-    rotation = Rotation.from_pyvene(soft, SITE)
+    rotation = from_pyvene(soft, SITE)
     assert 0.3 < rotation.facts["mask_error"] <= 0.5
 
 
 def test_what_pyvene_has_not():
     with pytest.raises(PyveneError, match="no intervention on a subspace of size 0"):
-        Rotation(torch.empty(8, 0), SITE).to_pyvene()
+        to_pyvene(Rotation(torch.empty(8, 0), SITE))
     with pytest.raises(PyveneError, match="a VanillaIntervention has no rotation"):
-        Rotation.from_pyvene(pyvene.VanillaIntervention(embed_dim=8), SITE)
+        from_pyvene(pyvene.VanillaIntervention(embed_dim=8), SITE)
 
 
 def swapped(width: int, size: int, dtype: torch.dtype) -> list[float]:
@@ -124,14 +124,14 @@ def is_whole(width: int, size: int, dtype: torch.dtype) -> bool:
 
 def check_boundless(width: int, size: int, dtype: torch.dtype) -> None:
     """Either it is refused, or the same directions come back."""
-    basis = torch.eye(width, size, dtype=dtype)
+    rotation = Rotation(torch.eye(width, size, dtype=dtype), SITE)
     if is_whole(width, size, dtype):
-        again, facts = from_pyvene(to_pyvene(basis, "boundless"))
-        assert torch.equal(again, basis)
-        assert facts["mask_error"] <= 1e-6
+        again = from_pyvene(to_pyvene(rotation, "boundless"), SITE)
+        assert torch.equal(again.basis, rotation.basis)
+        assert again.facts["mask_error"] <= 1e-6
     else:
         with pytest.raises(PyveneError, match=f"cannot lie at direction {size} of {width} in {str(dtype)[6:]}; use"):
-            to_pyvene(basis, "boundless")
+            to_pyvene(rotation, "boundless")
 
 
 @settings(max_examples=60)

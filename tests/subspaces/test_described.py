@@ -15,6 +15,7 @@ from interp.clip.sites import Site, SiteError, SiteMismatch
 from interp.data import load_pairs
 from interp.data.errors import DataError
 from interp.data.pairs import Pair, PairSet
+from interp.subspaces.described import describe
 from interp.subspaces.rotation import Rotation, RotationError, random_basis
 from tests.oracles import leading as oracle
 
@@ -43,7 +44,7 @@ def streams(clip: Clip, texts: list[str]) -> np.ndarray:
 @torch.inference_mode()
 def test_directions_are_those_of_plain_forward_passes(small: Clip, pairs: PairSet, rotation: Rotation):
     h, basis = streams(small, pairs.texts), rotation.basis.double().numpy()
-    found = rotation.describe(small, pairs, most=4)
+    found = describe(rotation, small, pairs, most=4)
     expected = oracle.directions(h, basis, 4)
     assert (found.size, found.rotation.size, found.rotation.site, len(found.leading)) == (SIZE, 4, rotation.site, 4)
     inside = oracle.projected(h, basis)
@@ -71,7 +72,7 @@ def test_directions_are_those_of_plain_forward_passes(small: Clip, pairs: PairSe
 
 
 def test_embedded_pairs_say_the_same_without_images(small: Clip, pairs: PairSet, rotation: Rotation):
-    one, other = (rotation.describe(small, some) for some in (pairs, image_features(small, pairs)))
+    one, other = (describe(rotation, small, some) for some in (pairs, image_features(small, pairs)))
     assert one.leading == other.leading
     assert repr(one) == "Described(3 leading of 5 directions at text.3.eot)"
     assert one._repr_html_().count("<img ") == 30
@@ -90,7 +91,7 @@ def test_a_notebook_shows_texts_as_text_and_does_without_images_that_are_lost(
             raise DataError("it is not there")
         return pairs.open_image(pair)
 
-    found = rotation.describe(small, replace(pairs, pairs=spoiled, open_image=open_image))
+    found = describe(rotation, small, replace(pairs, pairs=spoiled, open_image=open_image))
     shown = found._repr_html_()
     assert "<script" not in shown
     assert 'onerror="' not in shown
@@ -101,10 +102,10 @@ def test_a_notebook_shows_texts_as_text_and_does_without_images_that_are_lost(
 
 def test_one_direction_and_none(small: Clip, pairs: PairSet, rotation: Rotation):
     alone = replace(rotation, basis=rotation.basis[:, :1])
-    (only,) = alone.describe(small, pairs).leading
+    (only,) = describe(alone, small, pairs).leading
     assert only.share == pytest.approx(1)
-    assert len(alone.describe(small, pairs).leading) == 1
-    nothing = replace(rotation, basis=rotation.basis[:, :0]).describe(small, pairs)
+    assert len(describe(alone, small, pairs).leading) == 1
+    nothing = describe(replace(rotation, basis=rotation.basis[:, :0]), small, pairs)
     assert (nothing.leading, nothing.rotation.size) == ((), 0)
     assert "no direction in Z" in nothing._repr_html_()
 
@@ -112,10 +113,10 @@ def test_one_direction_and_none(small: Clip, pairs: PairSet, rotation: Rotation)
 def test_what_cannot_be_described(small: Clip, pairs: PairSet, rotation: Rotation):
     of_images = Rotation(random_basis(small.width("vision"), 2, torch.Generator()), Site("vision", 2))
     with pytest.raises(RotationError, match=r"Z at vision\.2\.cls is of images; .*clean_images"):
-        of_images.describe(small, pairs)
+        describe(of_images, small, pairs)
     with pytest.raises(RotationError, match="no pairs"):
-        rotation.describe(small, EmbeddedPairs((), torch.zeros(0, 4)))
+        describe(rotation, small, EmbeddedPairs((), torch.zeros(0, 4)))
     with pytest.raises(SiteMismatch, match=r"is for width 7, the text tower of .* has 24"):
-        Rotation(torch.eye(7)[:, :2], Site("text", 2)).describe(small, pairs)
+        describe(Rotation(torch.eye(7)[:, :2], Site("text", 2)), small, pairs)
     with pytest.raises(SiteError, match="layer 9 does not exist"):
-        replace(rotation, site=Site("text", 9)).describe(small, pairs)
+        describe(replace(rotation, site=Site("text", 9)), small, pairs)

@@ -191,7 +191,7 @@ def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):
     pairs = interp.load_pairs(tuned.data).split("test")
     assert run.leading is not None
     own, of_the_base = (
-        rotation.describe(interp.load_clip(str(one), trust=True), pairs) for one in (folder, tuned.model)
+        interp.describe(rotation, interp.load_clip(str(one), trust=True), pairs) for one in (folder, tuned.model)
     )
     for kept, said, other in zip(run.leading.leading, own.leading, of_the_base.leading, strict=True):
         assert (kept.share, kept.auc) == pytest.approx((said.share, said.auc), abs=1e-5)

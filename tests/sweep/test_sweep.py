@@ -42,6 +42,7 @@ from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.described import describe
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation
 from interp.sweep import __main__ as sweep
@@ -577,7 +578,8 @@ def test_what_z_says_in_the_chosen_cell_is_of_test_pairs_and_made_again_if_it_is
 ):
     out = Path(shutil.copytree(done, tmp_path / "run"))
     place = Place.of(best_cell(pd.read_csv(out / "results.csv")))
-    said = Rotation.load(place.rotation_file(out)).describe(load_clip(model), load_pairs("toy", limit=60).split("test"))
+    rotation = Rotation.load(place.rotation_file(out))
+    said = describe(rotation, load_clip(model), load_pairs("toy", limit=60).split("test"))
     kept = read_directions(RunFolder(out))
     assert kept is not None
     assert (kept.place, kept.leading) == (place, said.leading)

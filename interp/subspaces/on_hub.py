@@ -1,0 +1,39 @@
+"""Rotations in repositories of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from interp.runs.uploading import fetch, upload
+from interp.subspaces.rotation import Rotation
+
+FILE = "rotation.safetensors"
+
+
+def push(rotation: Rotation, repo: str, *, private: bool = False) -> str:
+    """Put the files that `Rotation.save` writes into a repository of the hub, and return the address of the commit.
+
+    Args:
+        repo: owner/name; the repository is made if it is not there yet.
+        private: make a new repository private.
+
+    Raises:
+        HubError: the hub does not answer, or refuses.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        rotation.save(Path(folder) / FILE)
+        return upload(Path(folder), repo, private=private, message=f"{rotation!r}, by clip-descriptions")
+
+
+def load(name: str) -> Rotation:
+    """Read the rotation that `push`, or `training.export --push`, has put into a repository of the hub.
+
+    Args:
+        name: owner/name, optionally with @revision. In the cache it is found without a network.
+
+    Raises:
+        HubError: the hub does not have it, or does not answer, and it is not in the cache.
+        RotationError: the files hold no rotation.
+    """
+    return Rotation.load(fetch(name, (str(Path(FILE).with_suffix(".json")), FILE)))
