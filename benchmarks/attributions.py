@@ -39,15 +39,16 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     clip, draw = vit_b32(), np.random.default_rng(0)
     tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
     bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
+    rotations = {name: Rotation(basis, Site("text", LAYER)) for name, basis in bases.items()}
     one = bases["64"]
-    attributor = MediatedIntegratedGradients(clip, Rotation(one, Site("text", LAYER)), routes=("through",))
+    attributor = MediatedIntegratedGradients(clip, rotations["64"], routes=("through",))
 
     def ours_one() -> np.ndarray:
         found = attributor.attribute(tokens, image, n_steps=STEPS)
         return found.tokens["through"]  # type: ignore[union-attr]
 
     def ours_all() -> dict[str, np.ndarray]:
-        shared, through = integrate(clip, tokens, image, LAYER, bases, PathSettings(STEPS, routes=ROUTES))
+        shared, through = integrate(clip, tokens, image, LAYER, rotations, PathSettings(STEPS, routes=ROUTES))
         full = {"full": assemble(shared, None, ("full",))["full"]}
         parts = {f"{name} {route}": values for name in bases
                  for route, values in assemble(shared, through[name], ("through", "around")).items()}  # fmt: skip

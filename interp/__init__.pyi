@@ -12,7 +12,9 @@ from .data.pairs import PairSet as PairSet
 from .clip.image_features import image_features as image_features
 from .clip.image_features import EmbeddedPairs as EmbeddedPairs
 from .clip.sites import Site as Site
+from .subspaces.subspace import Subspace as Subspace
 from .subspaces.rotation import Rotation as Rotation
+from .subspaces.kinds import load_subspace as load_subspace
 from .subspaces.clean_run import clean_texts as clean_texts
 from .subspaces.clean_run import clean_images as clean_images
 from .subspaces.interchange import interchange as interchange

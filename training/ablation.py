@@ -195,11 +195,11 @@ class _FineTunedCells:
             return PairsAtSite(pair_run(tuned, features.split(split), [site]), site)
 
         if self.config.controls == "none":
-            return plain(part("test"), rotation.basis, how, contrast)
+            return plain(part("test"), rotation, how, contrast)
         train, test = part("train"), part("test")
         settings = SearchConfig(sources=how.sources, seed=how.seed)
         controls = controls_of(find_methods(self.config.compared)[1:], train, rotation.size, settings)
         traits = traits_of(features.split("test").texts)
-        found = gather(train, test, rotation.basis, controls, how, contrast, traits)
-        lost = self.tests.swap_lost(tuned, able, test, rotation.basis, place.seed)
+        found = gather(train, test, rotation, controls, how, contrast, traits)
+        lost = self.tests.swap_lost(tuned, able, test, rotation, place.seed)
         return replace(found, measures=found.measures | lost.columns("swap_transfer_lost"))

@@ -136,11 +136,11 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
     """
     from interp.clip.saving import save_open_clip, save_transformers
     from interp.runs.files import write_atomic
-    from interp.subspaces.rotation import Rotation
+    from interp.subspaces.kinds import load_subspace
 
     (save_open_clip if form == "open_clip" else save_transformers)(clip, folder)
     if rotation is not None and rotation.is_file():
-        Rotation.load(rotation).save(folder / rotation.name)
+        load_subspace(rotation).save(folder / rotation.name)
     write_atomic(folder / _CARD, card.encode())
     return _difference(clip, form, folder)
 

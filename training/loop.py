@@ -14,7 +14,6 @@ import torch
 
 from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
-from interp.clip.tensors import Basis
 from interp.data.contrast import DIRECTIONS, Direction
 from interp.errors import UserError
 from interp.evidence.necessity import midpoint, neutralize
@@ -28,6 +27,7 @@ from interp.subspaces.outcomes import align
 from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
 from interp.subspaces.rotation import Rotation, orthonormal
 from interp.subspaces.search import FLOOR, LEVEL
+from interp.subspaces.subspace import Subspace
 from training.batches import Examples, Order, generator
 from training.calibrated import TERMS, SwappedLogits, rotation_loss
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -214,7 +214,8 @@ def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
         embedded = images if images.ndim == 2 else unit_images(clip.model, images)
     part = PairsAtSite(PairRun(run, embedded, clip.logit_scale, groups), learner.site)
     loss = rotation_loss(config.weight, config.seed) if config.calibrated else iit_das_loss
-    (gradient,) = slopes(part, [orthonormal(learner.span().detach())], config.sources, config.seed, loss)
+    rotation = Rotation(orthonormal(learner.span().detach()), learner.site)
+    (gradient,) = slopes(part, [rotation], config.sources, config.seed, loss)
     return {"gradient": gradient, "converged": gradient <= LEVEL}
 
 
@@ -231,27 +232,27 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}
     if learner.free is None:
         return {"val_loss": float(behavioral), **out}
-    basis = orthonormal(learner.span())
-    outcomes = align(part, basis, sources=config.sources, seed=config.seed)
+    subspace = Rotation(orthonormal(learner.span()), site)
+    outcomes = align(part, subspace, sources=config.sources, seed=config.seed)
     base, changed = (_logits(table, scale) for table in (outcomes.base, outcomes.counterfactual))
     iit_das = counterfactual_loss(base, changed)
     loss, terms = iit_das, {}
     if config.objective == "joint":
         loss = joint_loss(behavioral.cpu(), iit_das, config.weight)
     if config.calibrated:
-        terms = _calibration(part, basis, changed, config)
+        terms = _calibration(part, subspace, changed, config)
         loss = calibrated_loss(behavioral.cpu(), iit_das, torch.stack(list(terms.values())).sum(), config.weight)
     iia = {f"iia_{val.contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
     return {"val_loss": float(loss), **out, **iia, **{name: float(value) for name, value in terms.items()}}
 
 
 def _calibration(
-    part: PairsAtSite, basis: Basis, across: torch.Tensor, config: FinetuneConfig
+    part: PairsAtSite, subspace: Subspace, across: torch.Tensor, config: FinetuneConfig
 ) -> dict[str, torch.Tensor]:
     """The terms of `training.calibrated` for all pairs at once; `across` are logits of both directions."""
     scale, draws = part.pairs.logit_scale, len(across) // (2 * len(part))
-    within = align(part, basis, sources="random", seed=config.seed, draws=draws, within=True)
-    empty = neutralize(part, basis, midpoint(part))
+    within = align(part, subspace, sources="random", seed=config.seed, draws=draws, within=True)
+    empty = neutralize(part, subspace, midpoint(part))
     left: dict[Direction, np.ndarray] = {"up": np.tile(empty.negative, draws), "down": np.tile(empty.positive, draws)}
     tables = _logits(within.base, scale), across, _logits(within.counterfactual, scale), _logits(left, scale)
     found = SwappedLogits(*tables)

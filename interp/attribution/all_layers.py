@@ -24,8 +24,10 @@ from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
 from interp.clip.forward_mode import Moves, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.packing import group
-from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
+from interp.clip.tensors import Embeddings, Float, Int, Tensor
 from interp.measures import MEASURED
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.subspace import Subspace, pulled
 
 ROWS_AT_ONCE = 2048  # of positions x moved tokens: what the caches hold
 
@@ -36,6 +38,7 @@ class TextPath:
 
     Attributes:
         moved: places of these tokens in the text, shape (w,).
+        streams: layer -> EOT's stream at each point, shape (s, d).
         moves: layer -> derivative of EOT's stream as each token moves, shape (w, s, d).
         slopes: layer -> gradient of the score with respect to EOT's stream, times the rule's weight, shape (s, d).
         full: attributions by every path, float64, shape (w,).
@@ -44,6 +47,7 @@ class TextPath:
     """
 
     moved: Int[Tensor, " w"]
+    streams: dict[int, Float[Tensor, "s d"]]
     moves: dict[int, Float[Tensor, "w s d"]]
     slopes: dict[int, Float[Tensor, "s d"]]
     full: np.ndarray
@@ -51,19 +55,27 @@ class TextPath:
     baseline_score: float
     points: int
 
-    def through(self, layer: int, basis: Basis | None) -> np.ndarray:
-        """Attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,)."""
+    def through(self, layer: int, subspace: Subspace | None) -> np.ndarray:
+        """Return attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,).
+
+        Moves and slopes are both read along the directions of a rotation. Of another subspace the part of the slopes
+        that passes through it is taken, where the stream is at each point.
+        """
         # Copied, since the last bits of a matrix product depend on where in memory its operands lie, and those that
         # are mapped from a file lie elsewhere.
-        parts = [self.moves[layer].clone(), self.slopes[layer].clone()]
-        moves, slopes = parts if basis is None else [part @ basis.to(part) for part in parts]
+        moves, slopes = self.moves[layer].clone(), self.slopes[layer].clone()
+        if isinstance(subspace, Rotation):
+            moves, slopes = subspace.read(moves), subspace.read(slopes)
+        elif subspace is not None:
+            slopes = pulled(subspace, self.streams[layer].clone(), slopes)
         return (moves.double() * slopes.double()).sum((1, 2)).cpu().numpy()
 
     def save(self, path: Path) -> None:
-        """Write all to one safetensors file, from which `load` maps it into memory."""
+        """Write everything to one safetensors file, from which `load` maps it into memory."""
         from safetensors.torch import save_file
 
-        flat = {f"moves.{layer}": part.cpu() for layer, part in self.moves.items()}
+        flat = {f"streams.{layer}": part.cpu().contiguous() for layer, part in self.streams.items()}
+        flat |= {f"moves.{layer}": part.cpu() for layer, part in self.moves.items()}
         flat |= {f"slopes.{layer}": part.cpu() for layer, part in self.slopes.items()}
         scores = torch.tensor([self.score, self.baseline_score], dtype=torch.float64)
         counts = {"moved": self.moved, "points": torch.tensor(self.points)}
@@ -75,12 +87,12 @@ class TextPath:
         from safetensors.torch import load_file
 
         flat = load_file(path)
-        moves, slopes = (
+        streams, moves, slopes = (
             {int(key.partition(".")[2]): part for key, part in flat.items() if key.startswith(name)}
-            for name in ("moves.", "slopes.")
+            for name in ("streams.", "moves.", "slopes.")
         )
         score, baseline = flat["scores"].tolist()
-        return cls(flat["moved"], moves, slopes, flat["full"].numpy(), score, baseline, int(flat["points"]))
+        return cls(flat["moved"], streams, moves, slopes, flat["full"].numpy(), score, baseline, int(flat["points"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +106,9 @@ class PathRun:
     tokens: Tokens
     texts: Sequence[TextPath]
 
-    def through(self, layer: int, basis: Basis | None) -> np.ndarray:
-        """Attributions through a subspace at a layer, or through the whole stream there, float64, shape (n, t)."""
-        return self._table([text.through(layer, basis) for text in self.texts])
+    def through(self, layer: int, subspace: Subspace | None) -> np.ndarray:
+        """Return attributions through a subspace at a layer, or through the whole stream there, float64, (n, t)."""
+        return self._table([text.through(layer, subspace) for text in self.texts])
 
     def shared(self, layer: int) -> Shared:
         """Attributions through the whole stream at a layer, and in full."""
@@ -106,9 +118,9 @@ class PathRun:
         points = np.array([text.points for text in self.texts])
         return Shared(self.through(layer, None), full, score, baseline, points)
 
-    def attributions(self, layer: int, basis: Basis, shared: Shared) -> Attributions:
-        """By the routes that sweeps measure; `shared` is what `shared(layer)` gives."""
-        return attributions_of(self.tokens, shared, self.through(layer, basis), MEASURED)
+    def attributions(self, layer: int, subspace: Subspace, shared: Shared) -> Attributions:
+        """Return attributions by the routes that sweeps measure; `shared` is the result of `shared(layer)`."""
+        return attributions_of(self.tokens, shared, self.through(layer, subspace), MEASURED)
 
     def _table(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         out = np.zeros(tuple(self.tokens.ids.shape))
@@ -147,6 +159,7 @@ def run_path(
     delta = (ends[0] - ends[1])[0]
     kept, words, width = sorted(set(layers)), len(moved), clip.width("text")
     full = np.zeros(words)
+    streams = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
     moves = {layer: torch.empty(words, n_steps, width, device=device, dtype=dtype) for layer in kept}
     slopes = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
     pairs = int((len(delta) - moved).sum())
@@ -155,12 +168,13 @@ def run_path(
         states = list(move_tokens(clip, path, delta[moved], moved))
         slope = [part * weights[steps].to(delta)[:, None] for part in _slopes(clip, states, image)]
         for layer in kept:
+            streams[layer][steps] = states[layer - 1].hidden[:, -1].detach()
             moves[layer][:, steps] = states[layer - 1].end.transpose(0, 1)
             slopes[layer][steps] = slope[layer - 1]
         # Past the last layer nothing bypasses EOT.
         ends_moved = states[depth - 1].end.double() * slope[depth - 1].double()[:, None]
         full += ends_moved.sum((0, 2)).cpu().numpy()
-    return TextPath(moved, moves, slopes, full, score, baseline, n_steps)
+    return TextPath(moved, streams, moves, slopes, full, score, baseline, n_steps)
 
 
 def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:

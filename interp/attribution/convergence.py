@@ -12,7 +12,8 @@ from interp.attribution.baselines import default_baselines
 from interp.attribution.integral import PathSettings, Shared, integrate
 from interp.attribution.result import relative_delta
 from interp.clip.model import Clip, Tokens
-from interp.clip.tensors import Basis, Embeddings
+from interp.clip.tensors import Embeddings
+from interp.subspaces.subspace import Subspace
 
 MOST_DOUBLINGS = 4  # 16 times the points that were asked for; a text that still misses then is reported
 
@@ -22,7 +23,7 @@ def integrate_until(
     tokens: Tokens,
     images: Embeddings,
     layer: int,
-    bases: Mapping[str, Basis],
+    subspaces: Mapping[str, Subspace],
     settings: PathSettings,
     tolerance: float | None,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
@@ -38,11 +39,11 @@ def integrate_until(
         ValueError: see `integrate`; or the tolerance is not positive.
     """
     if tolerance is None:
-        return integrate(clip, tokens, images, layer, bases, settings)
+        return integrate(clip, tokens, images, layer, subspaces, settings)
     if not tolerance > 0:
         raise ValueError(f"the tolerance must be positive, got {tolerance}")
     settings = replace(settings, routes=(*settings.routes, "full"))  # what a text converges by
-    shared, through = integrate(clip, tokens, images, layer, bases, settings)
+    shared, through = integrate(clip, tokens, images, layer, subspaces, settings)
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     for doubling in range(1, MOST_DOUBLINGS + 1):
         rows = torch.from_numpy(np.flatnonzero(_missed(shared) > tolerance))
@@ -52,7 +53,7 @@ def integrate_until(
         finer = replace(
             settings, n_steps=settings.n_steps * 2**doubling, baselines=given[rows, : some.ids.shape[1]],
         )  # fmt: skip
-        again, again_through = integrate(clip, some, images[rows], layer, bases, finer)
+        again, again_through = integrate(clip, some, images[rows], layer, subspaces, finer)
         _put(shared, again, rows.numpy())
         for name, values in again_through.items():
             through[name][rows.numpy(), : values.shape[1]] = values

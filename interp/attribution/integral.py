@@ -15,7 +15,8 @@ from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.blocks import blocks, embed_ids, embed_stream, keys_and_values, run_block, step_block
 from interp.clip.model import Clip, Tokens, length_batches
 from interp.clip.packing import group
-from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
+from interp.clip.tensors import Embeddings, Float, Int, Tensor
+from interp.subspaces.subspace import Subspace, pulled
 
 _TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
 TEXTS_AT_ONCE = 16  # of similar length
@@ -93,14 +94,14 @@ def integrate(
     tokens: Tokens,
     images: Embeddings,
     layer: int,
-    bases: Mapping[str, Basis],
+    subspaces: Mapping[str, Subspace],
     settings: PathSettings | None = None,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
-    """The path integrals of several subspaces at one layer, at the price of one forward pass.
+    """Return the path integrals of several subspaces at one layer, at the price of one forward pass.
 
     Args:
-        layer: of the site; 0 if there is none.
-        bases: name -> orthonormal basis, shape (d, k).
+        layer: layer of the site; 0 if there is none.
+        subspaces: name -> subspace of the stream after the layer.
 
     Returns:
         What all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
@@ -117,7 +118,7 @@ def integrate(
             f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
         )
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
-    cut = Cut.of(clip, layer, bases, settings.routes)
+    cut = Cut.of(layer, subspaces, settings.routes)
     sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in cut.names}
     for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
         some = tokens.take(rows)
@@ -131,7 +132,7 @@ def integrate(
             sums[name][rows.numpy(), :width] = values.numpy()
     points = np.full(len(tokens), settings.n_steps)
     shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score, points)
-    return shared, {name: sums[f"z.{name}"] for name in bases}
+    return shared, {name: sums[f"z.{name}"] for name in subspaces}
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,25 +156,24 @@ class Cut:
     """Where gradients are cut: at a layer (0: nowhere), to what passes through some subspaces.
 
     Attributes:
-        bases: name -> orthonormal basis, shape (d, k), in the model's dtype.
+        subspaces: name -> subspace of the stream after the layer.
         whole: ``stream``, what passes through all of the site, and ``full``, which is not cut.
     """
 
     layer: int
-    bases: Mapping[str, Basis]
+    subspaces: Mapping[str, Subspace]
     whole: tuple[str, ...]
 
     @classmethod
-    def of(cls, clip: Clip, layer: int, bases: Mapping[str, Basis], routes: Sequence[Route]) -> Cut:
-        """What some routes need, for bases in any dtype."""
-        moved = {name: basis.to(clip.device, clip.model.dtype) for name, basis in bases.items()}
+    def of(cls, layer: int, subspaces: Mapping[str, Subspace], routes: Sequence[Route]) -> Cut:
+        """Return the cut that some routes need."""
         users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
-        return cls(layer, moved, tuple(name for name, some in users.items() if some & set(routes)))
+        return cls(layer, subspaces, tuple(name for name, some in users.items() if some & set(routes)))
 
     @property
     def names(self) -> list[str]:
-        """Of the integrals that `along` gives."""
-        return [*self.whole, *(f"z.{name}" for name in self.bases)]
+        """Names of the integrals that `along` gives."""
+        return [*self.whole, *(f"z.{name}" for name in self.subspaces)]
 
 
 @torch.no_grad()
@@ -188,7 +188,7 @@ def end_scores(clip: Clip, paths: Paths) -> np.ndarray:
 def along(
     clip: Clip, paths: Paths, cut: Cut, settings: PathSettings, *, by_dimension: bool = False
 ) -> dict[str, Float[Tensor, "m t *d"]]:
-    """Return the path integrals: ``z.NAME`` for each basis, and those of `Cut.whole`; float64, on the CPU.
+    """Return the path integrals: ``z.NAME`` for each subspace, and those of `Cut.whole`; float64, on the CPU.
 
     Args:
         by_dimension: keep a number for each dimension of each embedding, not their sum.
@@ -232,7 +232,7 @@ def _gradients(
 
     The site is a text's last token, so its gradient is that of EOT alone, pushed through the blocks above.
     """
-    layer, bases, whole = cut.layer, cut.bases, cut.whole
+    layer, subspaces, whole = cut.layer, cut.subspaces, cut.whole
     each, tower = torch.arange(len(path)), blocks(clip, "text")
     earlier = group(each * path.shape[1], eot, path.device)
     hidden, site = path, path[each, eot]
@@ -252,18 +252,16 @@ def _gradients(
         elif number >= layer:
             above.append((block, k.detach(), v.detach()))
     out: dict[str, Tensor] = {}
-    if bases or "stream" in whole:
+    if subspaces or "stream" in whole:
         leaf = site.detach().requires_grad_()
         h = leaf[earlier.order]
         for each_block, k, v in above:
             h = step_block(each_block, h, k, v, earlier.parts)
         scores = (embed_stream(clip, "text", h) * images[earlier.order]).sum()
         (at_site,) = torch.autograd.grad(scores, leaf)
-        pulled = {f"z.{name}": (at_site @ basis) @ basis.T for name, basis in bases.items()}
-        pulled |= {"stream": at_site} if "stream" in whole else {}
-        out = {
-            name: torch.autograd.grad(site, path, cotangent, retain_graph=True)[0] for name, cotangent in pulled.items()
-        }
+        passing = {f"z.{name}": pulled(z, leaf.detach(), at_site) for name, z in subspaces.items()}
+        passing |= {"stream": at_site} if "stream" in whole else {}
+        out = {name: torch.autograd.grad(site, path, part, retain_graph=True)[0] for name, part in passing.items()}
     if "full" in whole:
         (out["full"],) = torch.autograd.grad((embed_stream(clip, "text", end) * images).sum(), path)
     return out

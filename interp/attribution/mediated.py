@@ -4,7 +4,7 @@ Integrated gradients (Sundararajan et al. 2017) move all token embeddings on a s
 text. At a site (layer l, EOT) every path from a word to the score passes Z, the rest of the stream there, or
 neither, since later blocks also attend to other positions. Cutting the gradient accordingly gives the routes
 `through`, `around` and `bypass`; they add up to `full`, the plain method. `through` is conductance (Dhamdhere et al.
-2018) summed over the directions of the rotation.
+2018) summed over the directions of a rotation.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from interp.attribution.of_tensors import (
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import BLOCK, SiteError
-from interp.clip.tensors import Basis, Embeddings, Tensor
-from interp.subspaces.rotation import Rotation
+from interp.clip.tensors import Embeddings, Tensor
+from interp.subspaces.subspace import Subspace
 
 Start = Tensor | float | tuple[Tensor | float, ...] | None  # captum's forms of baselines
 
@@ -52,42 +52,43 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     Args:
         clip: the model.
-        rotation: of the subspace Z, at a site in the text tower; without one only `full` can be asked for.
-        routes: those to compute; by default all four with a rotation, else `full`.
+        subspace: Z, such as a `Rotation`, in the stream after a block of the text tower; without it there is only the
+            route `full`.
+        routes: those to compute; by default all four with a subspace, else `full`.
         multiply_by_inputs: as captum has it, whether gradients are multiplied by what lies between baseline and input.
             Without, attributions of embeddings are averages of gradients along the path. Texts and token ids have no
             such attributions: CLIP's layer norms ignore what all dimensions of a token have in common, so that the sum
             of a gradient over the dimensions is 0.
 
     Raises:
-        ValueError: an unknown route, or one that needs a rotation.
+        ValueError: an unknown route, or a route that needs a subspace.
         SiteError: the site is in the vision tower, inside a block, or not in this model.
-        SiteMismatch: the rotation is of another width.
+        SiteMismatch: the subspace is of another width.
     """
 
     def __init__(
-        self, clip: Clip, rotation: Rotation | None = None, *, routes: Sequence[Route] | None = None,
+        self, clip: Clip, subspace: Subspace | None = None, *, routes: Sequence[Route] | None = None,
         multiply_by_inputs: bool = True,
     ) -> None:  # fmt: skip
-        """Check that rotation, model and routes go together."""
+        """Check that subspace, model and routes go together."""
         super().__init__(partial(score_embedded, clip))
         self._multiply = multiply_by_inputs
-        self.clip, self.rotation = clip, rotation
+        self.clip, self.subspace = clip, subspace
         self.layer = 0
-        self.routes = tuple(routes) if routes is not None else (ROUTES if rotation is not None else ("full",))
+        self.routes = tuple(routes) if routes is not None else (ROUTES if subspace is not None else ("full",))
         if unknown := set(self.routes) - set(ROUTES):
             raise ValueError(f"unknown route '{unknown.pop()}'; known: {', '.join(ROUTES)}")
-        if rotation is None and set(self.routes) != {"full"}:
-            raise ValueError("without a rotation there is no site: only the route 'full' is defined")
-        if rotation is not None:
-            site = rotation.site
+        if subspace is None and set(self.routes) != {"full"}:
+            raise ValueError("without a subspace there is no site: only the route 'full' is defined")
+        if subspace is not None:
+            site = subspace.site
             if site.tower != "text":
                 raise SiteError(f"attributions are of words: the site must be in the text tower, got {site.label}")
             if site.component != BLOCK:
                 raise SiteError(
                     f"attributions are cut at the stream after a block; the site {site.label} is inside one"
                 )
-            rotation.check(clip)
+            subspace.check(clip)
             self.layer = site.layer
 
     @overload
@@ -164,7 +165,7 @@ class MediatedIntegratedGradients(GradientAttribution):
             check_images(self.clip, images, "the second argument")
         settings = PathSettings(n_steps, method, internal_batch_size, routes=self.routes, multiply=self._multiply)
         needs = {"through", "around"} & set(self.routes)
-        bases = {"z": self.rotation.basis} if self.rotation is not None and needs else {}
+        subspaces = {"z": self.subspace} if self.subspace is not None and needs else {}
         start = _only(baselines, "baselines") if isinstance(baselines, tuple) else baselines
         if isinstance(inputs, tuple) and inputs and all(isinstance(each, Tensor) for each in inputs):
             alone = _only(inputs, "inputs")
@@ -172,7 +173,7 @@ class MediatedIntegratedGradients(GradientAttribution):
             alone = cast(Sequence[str] | Tokens | Tensor, inputs)
         if isinstance(alone, Tensor):
             given = _given(self.clip, images, additional_forward_args)
-            found, difference = self._of_tensor(alone, given, start_of(start, alone), bases, settings, tolerance)
+            found, difference = self._of_tensor(alone, given, start_of(start, alone), subspaces, settings, tolerance)
             result = (found,) if isinstance(inputs, tuple) else found
             if not return_convergence_delta:
                 return result
@@ -184,17 +185,17 @@ class MediatedIntegratedGradients(GradientAttribution):
         tokens = alone if isinstance(alone, Tokens) else tokenize(self.clip, alone)
         self._check_sums()
         settings = replace(settings, baselines=_ids(self.clip, start_of(start, tokens.ids)))
-        shared, through = integrate_until(self.clip, tokens, images, self.layer, bases, settings, tolerance)
+        shared, through = integrate_until(self.clip, tokens, images, self.layer, subspaces, settings, tolerance)
         attributions = attributions_of(tokens, shared, through["z"] if through else None, self.routes)
         return (attributions, attributions.delta) if return_convergence_delta else attributions
 
     def _of_tensor(
-        self, inputs: Tensor, given: tuple[Tensor, ...], start: Tensor | None, bases: dict[str, Basis],
+        self, inputs: Tensor, given: tuple[Tensor, ...], start: Tensor | None, subspaces: dict[str, Subspace],
         settings: PathSettings, tolerance: float | None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         if len(self.routes) != 1:
             raise ValueError(f"of a tensor one route is computed, not {len(self.routes)}: say, routes=('through',)")
-        cut, images, eot = (self.layer, bases), given[0], given[1] if len(given) > 1 else None
+        cut, images, eot = (self.layer, subspaces), given[0], given[1] if len(given) > 1 else None
         if not inputs.is_floating_point():
             self._check_sums()
             tokens, settings = tokens_of(self.clip, inputs), replace(settings, baselines=_ids(self.clip, start))

@@ -22,7 +22,8 @@ from interp.attribution.integral import (
 )
 from interp.clip.blocks import add_positions
 from interp.clip.model import Clip, Tokens, length_batches
-from interp.clip.tensors import Basis, Embeddings, Float, Int, Tensor
+from interp.clip.tensors import Embeddings, Float, Int, Tensor
+from interp.subspaces.subspace import Subspace
 
 
 def score_embedded(
@@ -102,7 +103,7 @@ def attribute_ids(
     clip: Clip,
     tokens: Tokens,
     images: Embeddings,
-    cut: tuple[int, Mapping[str, Basis]],
+    cut: tuple[int, Mapping[str, Subspace]],
     settings: PathSettings,
     tolerance: float | None,
 ) -> tuple[Float[Tensor, "n t"], Float[Tensor, " n"]]:
@@ -121,7 +122,7 @@ def attribute_embeddings(
     clip: Clip,
     embedded: Float[Tensor, "n t d"],
     paths: tuple[Tensor, Tensor | None, Tensor | None],
-    cut: tuple[int, Mapping[str, Basis]],
+    cut: tuple[int, Mapping[str, Subspace]],
     settings: PathSettings,
 ) -> tuple[Float[Tensor, "n t d"], Float[Tensor, " n"]]:
     """Attribute each dimension of token embeddings by the only route of `settings`; return differences of scores too.
@@ -139,7 +140,7 @@ def attribute_embeddings(
     if len(images) != len(embedded):
         raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(embedded)} texts")
     start = _nothing(clip, eot, embedded.shape[1]) if given is None else given
-    of_model = Cut.of(clip, *cut, settings.routes)
+    of_model = Cut.of(*cut, settings.routes)
     (route,) = settings.routes
     out = torch.zeros(embedded.shape, dtype=torch.float64)
     difference = torch.zeros(len(embedded), dtype=torch.float64)

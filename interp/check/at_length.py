@@ -195,11 +195,11 @@ def attribution(bench: Bench) -> list[Finding]:
             def off(found: np.ndarray, true: Tensor, largest: float = largest) -> float:
                 return float(np.abs(found - true.numpy()).max()) / largest
 
-            shared, through = integrate(clip, tokens, image, layer, {"z": rotation.basis}, PathSettings(_POINTS))
+            shared, through = integrate(clip, tokens, image, layer, {"z": rotation}, PathSettings(_POINTS))
             routes = assemble(shared, through["z"], ROUTES)
             errors["pulled back"] += [off(routes[route][0], expected[route]) for route in ROUTES]
             errors["pushed forward"] += [
-                off(path.through(layer, rotation.basis), expected["through"][words]),
+                off(path.through(layer, rotation), expected["through"][words]),
                 off(path.through(layer, None), (expected["through"] + expected["around"])[words]),
                 off(path.full, expected["full"][words]),
             ]

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from interp.clip.tensors import Basis, Float, Tensor
+from interp.clip.tensors import Float
 from interp.data.contrast import Contrast
 from interp.evidence.calibration import calibration, paired_r2
 from interp.evidence.controls import Swapped, control, percentiles_among
@@ -26,6 +25,8 @@ from interp.evidence.traits import rival
 from interp.stats import clustered_mean, yardstick
 from interp.subspaces.outcomes import DRAWS, Outcomes, align, align_all, iia_columns, shift_columns
 from interp.subspaces.pairs import PairsAtSite, Sources
+from interp.subspaces.rotation import nothing, whole
+from interp.subspaces.subspace import Subspace
 
 _NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compared with
 
@@ -37,13 +38,13 @@ class Interventions:
     sources: Sources
     seed: int
 
-    def swap(self, part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], draws: int) -> list[Swapped]:
+    def swap(self, part: PairsAtSite, subspaces: Sequence[Subspace], draws: int) -> list[Swapped]:
         """Swap subspaces across kinds, within them, and across the kinds of each pair, all with the same sources."""
-        across = align_all(part, bases, sources=self.sources, seed=self.seed, draws=draws)
+        across = align_all(part, subspaces, sources=self.sources, seed=self.seed, draws=draws)
         # Within a kind the text itself would be a paired source: nothing would change.
         count = 1 if self.sources == "paired" else draws
-        within = align_all(part, bases, sources="random", seed=self.seed, draws=count, within=True)
-        paired = across if self.sources == "paired" else align_all(part, bases, sources="paired", seed=self.seed)
+        within = align_all(part, subspaces, sources="random", seed=self.seed, draws=count, within=True)
+        paired = across if self.sources == "paired" else align_all(part, subspaces, sources="paired", seed=self.seed)
         return [Swapped(*outcomes) for outcomes in zip(across, within, paired, strict=True)]
 
 
@@ -55,9 +56,9 @@ class Evidence:
     outcomes: Outcomes
 
 
-def plain(part: PairsAtSite, basis: Basis, how: Interventions, contrast: Contrast) -> Evidence:
+def plain(part: PairsAtSite, subspace: Subspace, how: Interventions, contrast: Contrast) -> Evidence:
     """Measure preference, IIA and shift: everything that needs no controls."""
-    found = align(part, basis, sources=how.sources, seed=how.seed)
+    found = align(part, subspace, sources=how.sources, seed=how.seed)
     return Evidence(_plain(found, contrast), found)
 
 
@@ -67,7 +68,7 @@ def _plain(found: Outcomes, contrast: Contrast) -> dict[str, float]:
 
 
 def gather(
-    train: PairsAtSite, test: PairsAtSite, basis: Basis, controls: Mapping[str, Sequence[Float[Tensor, "d _"]]],
+    train: PairsAtSite, test: PairsAtSite, subspace: Subspace, controls: Mapping[str, Sequence[Subspace]],
     how: Interventions, contrast: Contrast, traits: Float[np.ndarray, "m 3"] | None = None,
 ) -> Evidence:  # fmt: skip
     """Measure everything: `plain`, whether there is anything to find, and whether this subspace is what holds it.
@@ -75,13 +76,13 @@ def gather(
     Args:
         train: pairs that say what the gap, the kinds' means and the mean gradient are.
         test: pairs that are measured.
-        basis: basis of Z, orthonormal, shape (d, k).
+        subspace: Z, at the site of the pairs.
         controls: part of a column's name -> other subspaces, of which the mean is reported; they are swapped with the
             first source of each text alone.
         traits: `interp.evidence.traits.traits_of` the positive test texts, then of the negative ones; without them
             rival explanations are not measured.
     """
-    (own,) = how.swap(test, [basis], DRAWS)
+    (own,) = how.swap(test, [subspace], DRAWS)
     out, gap = _plain(own.across, contrast), yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
     gaps = own.across.gaps().astype(np.float64)
     out |= clustered_mean(gaps, own.across.groups[: len(test)]).columns("gap") | gap.columns("gap_train")
@@ -89,20 +90,20 @@ def gather(
     out |= calibration(own.across, own.within, gap, contrast) | own.own.r2().columns("r2_own")
     middle = midpoint(train)
     compared = {name: controls[name] for name in _NEUTRALIZED if name in controls}
-    neutral, *others = neutralize_all(test, [basis, *(one for some in compared.values() for one in some)], middle)
+    neutral, *others = neutralize_all(test, [subspace, *(one for some in compared.values() for one in some)], middle)
     out |= necessity(test, neutral) | kept_within(own.within).columns("gap_kept_within")
-    out |= retrieval_left(test, basis, middle)
+    out |= retrieval_left(test, subspace, middle)
     out |= beyond_controls(test, neutral, {name: [others.pop(0) for _ in some] for name, some in compared.items()})
-    out |= specificity(test, basis, sources=how.sources, seed=how.seed)
+    out |= specificity(test, subspace, sources=how.sources, seed=how.seed)
     out |= separation(own.across, own.within).columns("auc")
     if traits is not None:
         out |= rival(own.within, traits)
-    whole = align(test, torch.eye(len(basis)), sources="paired", seed=how.seed)
-    out |= paired_r2(whole).columns("r2_whole") | iia_columns("iia_whole", [whole], contrast)
-    nothing = align(test, basis[:, :0], sources=how.sources, seed=how.seed, draws=1)
-    out |= iia_columns("iia_size0", [nothing], contrast)
+    everything = align(test, whole(subspace.width, test.site), sources="paired", seed=how.seed)
+    out |= paired_r2(everything).columns("r2_whole") | iia_columns("iia_whole", [everything], contrast)
+    empty = align(test, nothing(subspace.width, test.site), sources=how.sources, seed=how.seed, draws=1)
+    out |= iia_columns("iia_size0", [empty], contrast)
     first = own.first_draw()
-    beside = [best_direction(train, basis), *(one for some in controls.values() for one in some)]
+    beside = [best_direction(train, subspace), *(one for some in controls.values() for one in some)]
     alone, *rest = how.swap(test, beside, draws=1)
     out |= single(first.across, alone.across)
     for name, some in controls.items():

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from interp.clip.tensors import Basis, Float, Tensor
 from interp.data.contrast import DIRECTIONS, SIGN
 from interp.stats import ratio
 from interp.subspaces.methods.lever import lever
 from interp.subspaces.methods.method import basis_of
 from interp.subspaces.outcomes import Outcomes
 from interp.subspaces.pairs import PairsAtSite
+from interp.subspaces.rotation import Rotation
+from interp.subspaces.subspace import Subspace
 
 
-def best_direction(train: PairsAtSite, basis: Basis) -> Float[Tensor, "d j"]:
-    """Return the direction of Z along which a swap moves the score most, to first order; shape (d, 1), or (d, 0)."""
-    return basis_of(lever(train, basis)).to(basis)
+def best_direction(train: PairsAtSite, subspace: Subspace) -> Rotation:
+    """Return the direction of Z along which a swap moves the score most, to first order, as a rotation.
+
+    The rotation is of size 1, or 0 if there is no such direction. Where Z is curved, this is a direction of the stream
+    that is tangent to Z.
+    """
+    return Rotation(basis_of(lever(train, subspace)).to(train.streams), subspace.site)
 
 
 def single(found: Outcomes, alone: Outcomes) -> dict[str, float]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from interp.clip.tensors import Basis, Float, Tensor
+from interp.clip.tensors import Float, Tensor
 from interp.evidence.calibration import moves_nothing
 from interp.evidence.specificity import retrieval_hits
 from interp.stats import Estimate, clustered_mean, clustered_share, preference, ratio, settled
 from interp.subspaces.outcomes import Outcomes
 from interp.subspaces.pairs import PairsAtSite, push_all, push_scores
-from interp.subspaces.rotation import swap
+from interp.subspaces.subspace import Subspace
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,22 @@ def midpoint(train: PairsAtSite) -> Float[Tensor, " d"]:
     return (positive + negative) / 2
 
 
-def neutralize(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) -> Neutral:
+def neutralize(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> Neutral:
     """Set Z of every text to its value in one stream, and leave the rest.
 
     Args:
-        basis: basis of Z, orthonormal, shape (d, k).
         value: a stream at the site.
     """
-    return neutralize_all(part, [basis], value)[0]
+    return neutralize_all(part, [subspace], value)[0]
 
 
 @torch.inference_mode()
-def neutralize_all(
-    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], value: Float[Tensor, " d"]
-) -> list[Neutral]:
+def neutralize_all(part: PairsAtSite, subspaces: Sequence[Subspace], value: Float[Tensor, " d"]) -> list[Neutral]:
     """Neutralize several subspaces, each on its own; all pass the model side by side."""
     own = part.streams
-    h = torch.stack([swap(own, value.to(own).expand_as(own), basis) for basis in bases], dim=1)
+    h = torch.stack([subspace.neutral(own, value) for subspace in subspaces], dim=1)
     scores = push_scores(part.pairs.run, part.pairs.targets, part.site, h).cpu().numpy()
-    return [Neutral(*scores[:, number].reshape(2, -1)) for number in range(len(bases))]
+    return [Neutral(*scores[:, number].reshape(2, -1)) for number in range(len(subspaces))]
 
 
 def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
@@ -134,7 +131,7 @@ def _towards_zero(neutral: Neutral) -> np.ndarray:
 
 
 @torch.inference_mode()
-def retrieval_left(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) -> dict[str, float]:
+def retrieval_left(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> dict[str, float]:
     """Return the share of retrieval above chance that is left with a neutral Z; by column.
 
     Each text is to find its own image among `interp.evidence.specificity.AMONG`.
@@ -145,7 +142,7 @@ def retrieval_left(part: PairsAtSite, basis: Basis, value: Float[Tensor, " d"]) 
     own, n = part.streams, len(part)
     groups = np.tile(np.asarray(part.pairs.clusters), 2)
     hits = []
-    for h in (own, swap(own, value.to(own).expand_as(own), basis)):
+    for h in (own, subspace.neutral(own, value)):
         embedded = push_all(part.pairs.run, part.site, h)
         halves = zip(embedded.split(n), part.pairs.targets.split(n), strict=True)
         hits.append(np.concatenate([retrieval_hits(texts, images) for texts, images in halves]))

@@ -8,25 +8,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from interp.clip.tensors import Basis, Embeddings
+from interp.clip.tensors import Embeddings
 from interp.data.contrast import DIRECTIONS, SIGN
 from interp.stats import Estimate, clustered_mean, placement, ratio
 from interp.subspaces.outcomes import Outcomes
 from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
-from interp.subspaces.rotation import swap
+from interp.subspaces.subspace import Subspace
 
 AMONG = 64  # images that a text is to tell apart
 
 
-def specificity(part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int) -> dict[str, float]:
-    """The shift with other images over that with the text's own, and the retrieval that the swap costs; by column.
+def specificity(part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int) -> dict[str, float]:
+    """Return the shift with other images over that with the text's own, and the retrieval that a swap costs; by column.
 
     Args:
         part: n pairs.
-        basis: of Z, orthonormal, shape (d, k).
-        sources, seed: of the first draw of `align`.
+        sources, seed: sources of the first draw of `align`, and their seed.
     """
-    own, elsewhere, lost, source = _embedded(part, basis, sources, seed)
+    own, elsewhere, lost, source = _embedded(part, subspace, sources, seed)
     groups = np.asarray(part.pairs.clusters)
     bases, given = np.tile(groups, 2), np.tile(groups[source], 2)
     out = ratio(elsewhere, own, bases, given).columns("elsewhere")
@@ -35,16 +34,16 @@ def specificity(part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int)
 
 @torch.inference_mode()
 def _embedded(
-    part: PairsAtSite, basis: Basis, sources: Sources, seed: int
+    part: PairsAtSite, subspace: Subspace, sources: Sources, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Signed shifts with the own image and with all others, hits of retrieval that are lost, and the sources."""
+    """Return signed shifts with the own image and with all others, hits of retrieval that are lost, and the sources."""
     n, pairs = len(part), part.pairs
     source = draw_sources(n, sources, torch.Generator().manual_seed(seed), pairs.clusters)
     base_rows, source_rows = interventions(torch.arange(n), source)
     h, targets = part.streams[base_rows], pairs.targets[base_rows]
     run, site = pairs.run.take(base_rows), part.site
     clean = push_all(run, site, h)
-    changed = push_all(run, site, swap(h, part.streams[source_rows], basis))
+    changed = push_all(run, site, subspace.swap(h, part.streams[source_rows]))
     moved = changed - clean
     own = (moved * targets).sum(-1)
     every = torch.cat([targets[:n].sum(0).expand(n, -1), targets[n:].sum(0).expand(n, -1)])

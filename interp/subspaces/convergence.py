@@ -10,34 +10,38 @@ import torch
 from interp.clip.tensors import Float, Int, Tensor
 from interp.subspaces.losses import Loss
 from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources
-from interp.subspaces.rotation import swap_span
+from interp.subspaces.rotation import Rotation, swap_span
+from interp.subspaces.subspace import Subspace
 
 MOST_PAIRS = 1024  # train pairs that a gradient is measured on
 
 
 def slopes(
-    train: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], sources: Sources, seed: int, loss: Loss
+    train: PairsAtSite, subspaces: Sequence[Subspace], sources: Sources, seed: int, loss: Loss
 ) -> list[float]:  # fmt: skip
     """Return how steeply the loss falls from each of several subspaces, in nats per radian of whitened coordinates.
 
     The square of the gradient's norm is estimated without bias, by the product of the gradients of two halves of at
     most `MOST_PAIRS` train pairs: noise of the pairs does not count, and an estimate below 0 is 0. NaN with fewer than
-    two pairs in a half.
+    two pairs in a half. The gradient is tangent to a subspace of the stream, so it is NaN of a subspace that is no
+    rotation. To search in other coordinates, give `search` runs whose streams are in these coordinates.
     """
+    rotations = [one for one in subspaces if isinstance(one, Rotation)]
     draw = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(train), generator=draw)[:MOST_PAIRS]
     if len(drawn) < 4:
-        return [math.nan] * len(bases)
+        return [math.nan] * len(subspaces)
     whitening = train.whitening.double()
     unwhitened = torch.linalg.inv(whitening)
-    turned = [torch.linalg.qr(unwhitened @ basis.double())[0] for basis in bases]
+    turned = [torch.linalg.qr(unwhitened @ one.basis.double())[0] for one in rotations]
     halves = []
     for rows in drawn.chunk(2):
         half = PairsAtSite(train.pairs.take(rows), train.site)
         source = draw_sources(len(half), sources, draw, half.pairs.clusters)
         halves.append(_gradients(half, turned, whitening, source, loss))
     products = [float((one * other).sum()) for one, other in zip(*halves, strict=True)]
-    return [math.sqrt(max(0.0, product)) for product in products]
+    found = iter([math.sqrt(max(0.0, product)) for product in products])
+    return [next(found) if isinstance(one, Rotation) else math.nan for one in subspaces]
 
 
 def _gradients(

@@ -7,37 +7,37 @@ import torch
 from interp.clip.sites import SiteMismatch
 from interp.clip.tensors import Embeddings, Tensor
 from interp.subspaces.clean_run import Run
-from interp.subspaces.rotation import Rotation, swap
+from interp.subspaces.subspace import Subspace
 
 
 @torch.inference_mode()
-def interchange(base: Run, source: Run, rotation: Rotation, *, batch_size: int = 128) -> Embeddings:
+def interchange(base: Run, source: Run, subspace: Subspace, *, batch_size: int = 128) -> Embeddings:
     """Embed each base input with its subspace *Z* set to the value it takes in the source input.
 
-    h <- h_base + R R' (h_source - h_base) at the rotation's site (Geiger et al. 2024, eq. 3).
+    With a rotation R: h <- h_base + R R' (h_source - h_base) at its site (Geiger et al. 2024, eq. 3).
 
     Args:
-        base: clean run of n inputs, which kept the rotation's site.
+        base: clean run of n inputs, which kept the subspace's site.
         source: clean run of as many, of the same tower.
-        rotation: orthonormal basis R, shape (d, k), and its site.
+        subspace: Z, such as a `Rotation`, and its site.
 
     Returns:
         Unit-norm embeddings, shape (n, embed).
 
     Raises:
-        SiteMismatch: runs and rotation are of different towers, sites, widths or lengths.
+        SiteMismatch: runs and subspace are of different towers, sites, widths or lengths.
         SiteError: the model has no such site.
     """
-    site = rotation.site
+    site = subspace.site
     if not base.tower == source.tower == site.tower:
-        raise SiteMismatch(f"a rotation at {site.label} needs {site.tower} runs, got {base.tower} and {source.tower}")
+        raise SiteMismatch(f"a subspace at {site.label} needs {site.tower} runs, got {base.tower} and {source.tower}")
     if len(base) != len(source):
         raise SiteMismatch(f"as many base as source inputs are needed, got {len(base)} and {len(source)}")
-    rotation.check(base.clip)
+    subspace.check(base.clip)
     out: Tensor | None = None
     for rows in base.batches(batch_size):
         some, other = base.take(rows), source.take(rows)
-        h = swap(some.stream(site), other.stream(site), rotation.basis)
+        h = subspace.swap(some.stream(site), other.stream(site))
         pushed = some.push(site, h)
         out = torch.empty(len(base), pushed.shape[1], dtype=pushed.dtype, device=pushed.device) if out is None else out
         out[rows] = pushed

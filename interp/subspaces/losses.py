@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Tensor
-from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, interventions, swap_in
+from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, interventions
+from interp.subspaces.subspace import Subspace
 
 
 @runtime_checkable
@@ -38,16 +39,14 @@ def iit_das_loss(
 
 
 @torch.inference_mode()
-def mean_losses(
-    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], source: Int[Tensor, " n"], loss: Loss
-) -> list[float]:
+def mean_losses(part: PairsAtSite, subspaces: Sequence[Subspace], source: Int[Tensor, " n"], loss: Loss) -> list[float]:
     """Return the mean loss of all pairs for each of several subspaces.
 
     Args:
         source: for each pair the pair that its source text comes from.
     """
-    total = torch.zeros(len(bases), dtype=torch.float64)
-    swaps = [swap_in(basis) for basis in bases]
+    total = torch.zeros(len(subspaces), dtype=torch.float64)
+    swaps = [subspace.swap for subspace in subspaces]
     for rows in torch.arange(len(part)).split(256):
         total += loss(part, swaps, source, rows).double().cpu() * len(rows)
     return (total / len(part)).tolist()

@@ -1,4 +1,4 @@
-"""Rotations in repositories of the Hugging Face hub."""
+"""Subspaces in repositories of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 
 from interp.runs.uploading import fetch, upload
-from interp.subspaces.rotation import Rotation
+from interp.subspaces.kinds import load_subspace
+from interp.subspaces.subspace import Subspace
 
 FILE = "rotation.safetensors"
 
 
-def push(rotation: Rotation, repo: str, *, private: bool = False) -> str:
-    """Put the files that `Rotation.save` writes into a repository of the hub, and return the address of the commit.
+def push(subspace: Subspace, repo: str, *, private: bool = False) -> str:
+    """Put the files of a subspace into a repository of the hub, and return the address of the commit.
 
     Args:
         repo: owner/name; the repository is made if it is not there yet.
@@ -22,18 +23,18 @@ def push(rotation: Rotation, repo: str, *, private: bool = False) -> str:
         HubError: the hub does not answer, or refuses.
     """
     with tempfile.TemporaryDirectory() as folder:
-        rotation.save(Path(folder) / FILE)
-        return upload(Path(folder), repo, private=private, message=f"{rotation!r}, by clip-descriptions")
+        subspace.save(Path(folder) / FILE)
+        return upload(Path(folder), repo, private=private, message=f"{subspace!r}, by clip-descriptions")
 
 
-def load(name: str) -> Rotation:
-    """Read the rotation that `push`, or `training.export --push`, has put into a repository of the hub.
+def load(name: str) -> Subspace:
+    """Read the subspace that `push`, or `training.export --push`, has put into a repository of the hub.
 
     Args:
         name: owner/name, optionally with @revision. In the cache it is found without a network.
 
     Raises:
         HubError: the hub does not have it, or does not answer, and it is not in the cache.
-        RotationError: the files hold no rotation.
+        RotationError: the files hold no subspace.
     """
-    return Rotation.load(fetch(name, (str(Path(FILE).with_suffix(".json")), FILE)))
+    return load_subspace(fetch(name, (str(Path(FILE).with_suffix(".json")), FILE)))

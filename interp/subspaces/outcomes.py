@@ -9,8 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-from interp.clip.sites import Site
-from interp.clip.tensors import Basis, Float, Tensor
 from interp.data.contrast import DIRECTIONS, Contrast, Direction
 from interp.stats import Estimate, clustered_share, iia_outcomes, preference, standard_error
 from interp.subspaces.pairs import (
@@ -20,8 +18,8 @@ from interp.subspaces.pairs import (
     draw_sources,
     interventions,
     push_scores,
-    swap_in,
 )
+from interp.subspaces.subspace import Subspace
 
 DRAWS = 2  # random sources for each base text
 
@@ -91,41 +89,41 @@ class Outcomes:
 
 
 def evaluate(
-    pairs: PairRun, site: Site, basis: Basis, *, sources: Sources = "random", draws: int = DRAWS, seed: int = 0,
+    pairs: PairRun, subspace: Subspace, *, sources: Sources = "random", draws: int = DRAWS, seed: int = 0,
 ) -> Outcomes:  # fmt: skip
-    """Counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
+    """Return counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
 
     The base scores are computed by the same operations on the same batches, so that an intervention that changes
     nothing ties exactly.
 
     Args:
-        pairs: n pairs, whose clean run kept the site.
-        basis: orthonormal, shape (d, k).
-        seed: of the random sources.
+        pairs: n pairs, whose clean run kept the site of the subspace.
+        subspace: Z, at its site.
+        seed: seed of the random sources.
     """
-    return align(PairsAtSite(pairs, site), basis, sources=sources, seed=seed, draws=draws)
+    return align(PairsAtSite(pairs, subspace.site), subspace, sources=sources, seed=seed, draws=draws)
 
 
 def align(
-    part: PairsAtSite, basis: Basis, *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
+    part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
 ) -> Outcomes:
-    """The measurement of an alignment, the same in a sweep, in the looks of a fine-tuning and in an evaluation.
+    """Measure an alignment, in the same way in a sweep, in the looks of a fine-tuning and in an evaluation.
 
     Args:
         part: the pairs that are measured.
-        basis: of Z, orthonormal, shape (d, k).
-        seed: of the random sources, `draws` for each text (1 if paired).
+        subspace: Z, at the site of the part.
+        seed: seed of the random sources, `draws` for each text (1 if paired).
         within: take Z from a text of the same kind, where the causal model predicts that nothing changes.
     """
-    return align_all(part, [basis], sources=sources, seed=seed, draws=draws, within=within)[0]
+    return align_all(part, [subspace], sources=sources, seed=seed, draws=draws, within=within)[0]
 
 
 @torch.inference_mode()
 def align_all(
-    part: PairsAtSite, bases: Sequence[Float[Tensor, "d _"]], *, sources: Sources, seed: int, draws: int = DRAWS,
+    part: PairsAtSite, subspaces: Sequence[Subspace], *, sources: Sources, seed: int, draws: int = DRAWS,
     within: bool = False,
 ) -> list[Outcomes]:  # fmt: skip
-    """`align` of several subspaces with the same sources: all pass the model side by side."""
+    """Measure several subspaces as `align` does, with the same sources; all pass the model side by side."""
     pairs, n, site = part.pairs, len(part), part.site
     generator = torch.Generator().manual_seed(seed)
     count = 1 if sources == "paired" else draws
@@ -134,18 +132,18 @@ def align_all(
     base: dict[Direction, np.ndarray] = {
         key: np.tile(half, count) for key, half in zip(DIRECTIONS, halves, strict=True)
     }
-    swaps = [swap_in(basis.to(pairs.images)) for basis in bases]
     changed = []
     for source in drawn:
         base_rows, source_rows = interventions(torch.arange(n), source, within=within)
         run, given = pairs.run.take(base_rows), pairs.run.take(source_rows).stream(site)
-        h = [one(run.stream(site), given) for one in swaps]
+        h = [one.swap(run.stream(site), given) for one in subspaces]
         stacked = torch.stack(h, dim=1) if len(h) > 1 else h[0]
         changed.append(push_scores(run, pairs.targets[base_rows], site, stacked).reshape(2, n, -1))
     scores = torch.cat(changed, dim=1).cpu().numpy()  # direction, draw and pair, subspace
     shared = torch.cat(drawn).numpy(), np.tile(np.asarray(pairs.clusters), count), n
     return [
-        Outcomes(base, dict(zip(DIRECTIONS, scores[..., number], strict=True)), *shared) for number in range(len(bases))
+        Outcomes(base, dict(zip(DIRECTIONS, scores[..., number], strict=True)), *shared)
+        for number in range(len(subspaces))
     ]
 
 

@@ -13,9 +13,8 @@ import torch
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site
-from interp.clip.tensors import Basis, Embeddings, Float, Int, Streams, Tensor
+from interp.clip.tensors import Embeddings, Float, Int, Streams, Tensor
 from interp.subspaces.clean_run import CleanRun, clean_texts
-from interp.subspaces.rotation import swap
 
 Sources = Literal["random", "paired"]
 Swap = Callable[[Streams, Streams], Streams]
@@ -241,8 +240,3 @@ def push_scores(
         targets = images[rows].view(len(rows), *[1] * (h.ndim - 2), -1)
         out[rows] = (run.take(rows).push(site, h[rows]) * targets).sum(-1)
     return out
-
-
-def swap_in(basis: Basis) -> Swap:
-    """The interchange in the subspace of an orthonormal basis, shape (d, k)."""
-    return lambda base, source: swap(base, source, basis)

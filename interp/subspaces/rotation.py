@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from torch.autograd.function import once_differentiable
 from typing_extensions import TypedDict
 
 from interp.clip.model import Clip
-from interp.clip.sites import Site, SiteMismatch
+from interp.clip.sites import Site
 from interp.clip.tensors import Basis, Float, Streams, Tensor, bytes_of
 from interp.drawing.markup import table
-from interp.errors import UserError
+from interp.errors import UserError, quoted
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
+from interp.subspaces.subspace import check_width
+
+KIND = "rotation"  # in the files
 
 
 class RotationError(UserError):
@@ -26,12 +30,12 @@ class RotationError(UserError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rotation:
-    """An orthonormal basis R of k directions in a d-dimensional residual stream.
+    """An orthonormal basis R of k directions in the d-dimensional stream at a site; a `Subspace`.
 
     Attributes:
         basis: shape (d, k), columns orthonormal; k may be 0 (the empty subspace) up to d (all of the stream).
-        site: where it belongs.
-        facts: anything worth keeping with it (how it was trained); must be JSON.
+        site: site of the stream.
+        facts: facts about its origin, such as the settings of a search; must be JSON.
 
     Raises:
         RotationError: the columns are not orthonormal to 1e-4.
@@ -44,7 +48,7 @@ class Rotation:
     def __post_init__(self) -> None:
         if self.basis.ndim != 2 or self.basis.shape[1] > self.basis.shape[0]:
             raise RotationError(f"a rotation has shape (d, k) with k <= d, got {tuple(self.basis.shape)}")
-        exact = self.basis.double()
+        exact = self.basis.detach().double()
         error = float((exact.T @ exact - torch.eye(self.size, dtype=torch.float64, device=exact.device)).abs().sum())
         if not error <= 1e-4 * max(1, self.size):
             raise RotationError(f"the columns are not orthonormal (|R'R - I| sums to {error:.2g}); use orthonormal()")
@@ -59,18 +63,36 @@ class Rotation:
         """d, the width of the stream."""
         return self.basis.shape[0]
 
+    def swap(self, base: Float[Tensor, "*n d"], source: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """Return the base values with Z of the source values, as `swap` does."""
+        return swap(base, source, self.basis)
+
+    def read(self, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n k"]:
+        """Return the coordinates of values along the directions, h R."""
+        return h @ self.basis.to(h)
+
+    def neutral(self, h: Streams, value: Float[Tensor, " d"]) -> Streams:
+        """Return values that all have Z of one value, shape (d,), and keep the rest."""
+        return self.swap(h, value.to(h).expand_as(h))
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Rotation:
+        """Return the same rotation with other facts."""
+        return replace(self, facts=dict(facts))
+
     def check(self, clip: Clip) -> None:
         """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
-        self.site.check(clip)
-        tower, width = self.site.tower, clip.width(self.site.tower)
-        if self.width != width:
-            raise SiteMismatch(f"the rotation is for width {self.width}, the {tower} tower of {clip.name} has {width}")
+        check_width(self, clip)
+
+    @property
+    def fingerprint(self) -> str:
+        """Checksum of the site and the basis."""
+        return hashlib.sha256(f"{KIND} {self.site} {_digest(self.basis)}".encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"Rotation({self.size} of {self.width} directions at {self.site})"
 
     def _repr_html_(self) -> str:
-        """For notebooks: where it belongs, its size, and how it was found."""
+        """Return HTML for notebooks: the site, the size and the facts."""
         facts = {name: value for name, value in self.facts.items() if name != "history"}
         rows = [["site", self.site.label], ["directions", f"{self.size} of {self.width}"]]
         return table(["rotation", ""], [*rows, *([name, str(value)] for name, value in facts.items())])
@@ -83,8 +105,10 @@ class Rotation:
         basis = self.basis.detach().cpu().contiguous()
         write_atomic(path, save({"basis": basis}))
         write_atomic(
-            path.with_suffix(".json"), sealed({"site": self.site.label, "basis": _digest(basis), "facts": self.facts})
-        )
+            path.with_suffix(".json"), sealed({
+                "kind": KIND, "site": self.site.label, "basis": _digest(basis), "facts": self.facts,
+            }),
+        )  # fmt: skip
 
     @classmethod
     def load(cls, path: Path | str) -> Rotation:
@@ -107,6 +131,8 @@ class Rotation:
                     )
             basis = load(tensors or b"")["basis"]
             rest = parse(text or b"", _RotationFile, about, "save the rotation again")
+            if rest["kind"] != KIND:
+                raise RotationError(f"'{path}' holds a subspace of kind {quoted(rest['kind'])}, not a rotation")
             found = cls(basis, Site.parse(rest["site"]), rest["facts"])
         except UserError as error:
             raise error if isinstance(error, RotationError) else RotationError(str(error)) from error
@@ -118,6 +144,7 @@ class Rotation:
 
 
 class _RotationFile(TypedDict):
+    kind: str
     site: str
     facts: dict[str, Any]
     basis: str
@@ -127,7 +154,17 @@ def _digest(basis: Basis) -> str:
     return hashlib.sha256(bytes_of(basis)).hexdigest()
 
 
-def swap(base: Streams, source: Streams, basis: Basis) -> Streams:
+def whole(width: int, site: Site) -> Rotation:
+    """Return the subspace that is all of the stream at a site."""
+    return Rotation(torch.eye(width), site)
+
+
+def nothing(width: int, site: Site) -> Rotation:
+    """Return the empty subspace at a site, whose swap changes nothing."""
+    return Rotation(torch.zeros(width, 0), site)
+
+
+def swap(base: Float[Tensor, "*n d"], source: Float[Tensor, "*n d"], basis: Basis) -> Float[Tensor, "*n d"]:
     """Give the base stream the value that Z has in the source stream.
 
     h <- h_base + R R' (h_source - h_base) (Geiger et al. 2024, eq. 3). The basis is cast to the stream's dtype, and

@@ -19,17 +19,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 
-from interp.clip.tensors import Basis, Streams, Tensor
+from interp.clip.sites import Site
+from interp.clip.tensors import Streams, Tensor
 from interp.errors import UserError
 from interp.subspaces.convergence import slopes
 from interp.subspaces.losses import Loss, iit_das_loss, mean_losses
 from interp.subspaces.pairs import PairRun, PairsAtSite, Sources, draw_sources
-from interp.subspaces.rotation import Rotation
+from interp.subspaces.subspace import Subspace
 
 STARTS = 2  # of each search
 ROUNDS = (0.4, 1.0)  # ends, as shares of `max_steps`
@@ -64,8 +65,12 @@ class SearchConfig:
         return [self.seed, *others.tolist()]
 
 
+Found = TypeVar("Found", bound=Subspace)
+Found_co = TypeVar("Found_co", bound=Subspace, covariant=True)
+
+
 @runtime_checkable
-class Candidate(Protocol):
+class Candidate(Protocol[Found_co]):
     """A subspace while it is searched for: the part that distinguishes one searched method from another."""
 
     @property
@@ -92,45 +97,45 @@ class Candidate(Protocol):
         """Return a scalar that is added to the loss of the steps, in nats; None for no penalty."""
         ...
 
-    def basis(self) -> Basis:
-        """Return the present orthonormal basis, detached: looks at val measure it, and it is kept."""
+    def subspace(self, site: Site, /) -> Found_co:
+        """Return the present subspace at a site, detached: looks at val measure it, and it is kept."""
         ...
 
     def cost(self) -> float:
-        """Return the cost of the present `basis`, in nats, added to the loss wherever looks are compared."""
+        """Return the cost of the present subspace, in nats, added to the loss wherever looks are compared."""
         ...
 
 
 @dataclass(eq=False)
-class _Start:
+class _Start(Generic[Found]):
     """One start of a search, and the looks at it."""
 
-    candidate: Candidate
-    last: Basis  # where it is, at the last look
-    kept: Basis
-    loss: float = math.inf  # of the kept basis, without its cost
+    candidate: Candidate[Found]
+    last: Found  # at the last look
+    kept: Found
+    loss: float = math.inf  # of the kept subspace, without its cost
     total: float = math.inf  # with its cost
     history: list[tuple[int, float, int]] = field(default_factory=list)
 
-    def look(self, step: int, loss: float, basis: Basis) -> None:
-        self.last = basis
-        self.history.append((step, loss, basis.shape[1]))
+    def look(self, step: int, loss: float, subspace: Found) -> None:
+        self.last = subspace
+        self.history.append((step, loss, subspace.size))
         total = loss + self.candidate.cost()
         if total < self.total:
-            self.total, self.loss, self.kept = total, loss, basis
+            self.total, self.loss, self.kept = total, loss, subspace
 
 
 @dataclass(eq=False)
-class _Search:
+class _Search(Generic[Found]):
     """All starts of one search, and the state of its convergence."""
 
     size: int
-    starts: list[_Start]
+    starts: list[_Start[Found]]
     gradient: float = 0.0
     converged: bool = True  # there is nothing to search, until there is
 
     @property
-    def best(self) -> _Start:
+    def best(self) -> _Start[Found]:
         """The start with the lowest loss on val, its cost included."""
         return min(self.starts, key=lambda start: start.total)
 
@@ -147,20 +152,20 @@ class _Search:
 
 
 def search(
-    name: str, train: PairsAtSite, val: PairsAtSite, candidates: Sequence[Sequence[Candidate]], config: SearchConfig,
-    *, loss: Loss = iit_das_loss, on_look: Callable[[int, float], None] | None = None,
-) -> list[Rotation]:  # fmt: skip
+    name: str, train: PairsAtSite, val: PairsAtSite, candidates: Sequence[Sequence[Candidate[Found]]],
+    config: SearchConfig, *, loss: Loss = iit_das_loss, on_look: Callable[[int, float], None] | None = None,
+) -> list[Found]:  # fmt: skip
     """Minimize a loss over candidates, the model frozen.
 
     Args:
-        name: name of the method, kept with each rotation.
+        name: name of the method, kept with each subspace.
         train, val: pairs at one site.
         candidates: for each search its starts; a search without parameters ends where it starts.
         loss: by default the loss of IIT-DAS.
         on_look: called with the step and the lowest loss on `val` so far, of the first search, after each look.
 
     Returns:
-        A rotation for each search, the best start of it. Its facts hold the configuration; `steps` taken;
+        The subspace of the best start of each search. Its facts hold the configuration; `steps` taken;
         `converged`; the lowest `val_loss` and that of each of the `starts`; the `gradient` where the best start came to
         rest (`slopes`); and the `history` of the best start, with step, loss and directions of each look.
 
@@ -168,20 +173,20 @@ def search(
         UserError: a loss is not a number.
     """
     searches = [
-        _Search(starts[0].basis().shape[1], [_Start(one, one.basis(), one.basis()) for one in starts])
+        _Search(starts[0].subspace(train.site).size, [_start(one, train.site) for one in starts])
         for starts in candidates
     ]
     for one in searches:
         one.converged = not any(start.candidate.parameters for start in one.starts)
     source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed), val.pairs.clusters)
 
-    def look(step: int, some: Sequence[_Search]) -> None:
+    def look(step: int, some: Sequence[_Search[Found]]) -> None:
         starts = [(one, start) for one in some for start in one.starts]
-        bases = [start.candidate.basis() for _, start in starts]
-        for (one, start), basis, value in zip(starts, bases, mean_losses(val, bases, source, loss), strict=True):
+        present = [start.candidate.subspace(train.site) for _, start in starts]
+        for (one, start), subspace, value in zip(starts, present, mean_losses(val, present, source, loss), strict=True):
             if not math.isfinite(value):
                 raise UserError(f"the loss at {val.site}, size {one.size}, is not a number after {step} steps")
-            start.look(step, value, basis)
+            start.look(step, value, subspace)
         if on_look is not None and searches[0] in some:
             on_look(step, searches[0].best.loss)
 
@@ -211,11 +216,16 @@ def search(
                 ended = all(start.candidate.at(step / config.max_steps) for start in one.starts)
                 one.judge([found.pop(0) for _ in one.starts], ended=ended)
             going = [one for one in going if one.going]
-    return [Rotation(one.best.kept, train.site, _facts(name, one, config)) for one in searches]
+    return [one.best.kept.with_facts(_facts(name, one, config)) for one in searches]
+
+
+def _start(candidate: Candidate[Found], site: Site) -> _Start[Found]:
+    subspace = candidate.subspace(site)
+    return _Start(candidate, subspace, subspace)
 
 
 def _step(
-    train: PairsAtSite, candidates: Sequence[Candidate], optimizer: torch.optim.Optimizer,
+    train: PairsAtSite, candidates: Sequence[Candidate[Any]], optimizer: torch.optim.Optimizer,
     batch: tuple[Tensor, Tensor], loss: Loss, progress: float,
 ) -> None:  # fmt: skip
     """Take one step of all candidates on the same pairs; Adam leaves alone whatever has no gradient."""
@@ -229,7 +239,7 @@ def _step(
     optimizer.step()
 
 
-def _facts(name: str, one: _Search, config: SearchConfig) -> dict[str, Any]:
+def _facts(name: str, one: _Search[Any], config: SearchConfig) -> dict[str, Any]:
     best = one.best
     return {
         "method": name, "converged": one.converged, "steps": best.history[-1][0], "val_loss": best.loss,

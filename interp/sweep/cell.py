@@ -31,10 +31,11 @@ from interp.subspaces.methods import find_methods
 from interp.subspaces.methods.method import Method
 from interp.subspaces.outcomes import Outcomes, align
 from interp.subspaces.pairs import PairRun, PairsAtSite
-from interp.subspaces.rotation import Rotation, RotationError
+from interp.subspaces.rotation import RotationError
 from interp.subspaces.search import SearchConfig
+from interp.subspaces.subspace import Subspace
 from interp.sweep.config import SweepConfig
-from interp.sweep.finished import keep_rotation, kept_rotation
+from interp.sweep.finished import keep_subspace, kept_subspace
 from interp.sweep.objectives import TrainedCells
 
 
@@ -88,7 +89,7 @@ def compute_layer(
 
     Args:
         places: cells of the sweep that are missing.
-        on_step: called for each rotation and for each cell.
+        on_step: called for each subspace and for each cell.
     """
     layer, parts = _parts(bench, places)
     (method, *_), schema = find_methods(bench.config.compared), bench.schema
@@ -96,15 +97,15 @@ def compute_layer(
     articles = bench.features.split("test").take(bench.attributed).groups
     for cells in _by_seed(places):
         started = time.perf_counter()
-        rotations = _rotations(bench, method, parts, folder, cells)
+        subspaces = _subspaces(bench, method, parts, folder, cells)
         searching = (time.perf_counter() - started) / len(cells)
-        for place, rotation in zip(cells, rotations, strict=True):
+        for place, subspace in zip(cells, subspaces, strict=True):
             on_step()
             started = time.perf_counter()
-            found = _evidence(bench, parts, rotation, place)
-            measures = _alignment(bench, parts, rotation, place) | found.measures
-            attributions = bench.paths.attributions(layer, rotation.basis, shared)
-            from_content = bench.content_paths.attributions(layer, rotation.basis, second)
+            found = _evidence(bench, parts, subspace, place)
+            measures = _alignment(bench, parts, subspace, place) | found.measures
+            attributions = bench.paths.attributions(layer, subspace, shared)
+            from_content = bench.content_paths.attributions(layer, subspace, second)
             measures |= measure_attributions(attributions, from_content, bench.norms, articles)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
@@ -120,11 +121,11 @@ def compute_layer(
 
 
 def search_layer(bench: Bench, folder: RunFolder, places: Sequence[Place]) -> None:
-    """Search the rotations of cells of one layer, and save them for `compute_layer`."""
+    """Search the subspaces of cells of one layer, and save them for `compute_layer`."""
     _, parts = _parts(bench, places)
     (method, *_) = find_methods(bench.config.compared)
     for cells in _by_seed(places):
-        _rotations(bench, method, parts, folder, cells)
+        _subspaces(bench, method, parts, folder, cells)
 
 
 def _parts(bench: Bench, places: Sequence[Place]) -> tuple[int, Parts]:
@@ -139,50 +140,50 @@ def _by_seed(places: Sequence[Place]) -> list[list[Place]]:
     return [list(cells) for _, cells in groupby(ordered, key=lambda place: place.seed)]
 
 
-def _rotations(
+def _subspaces(
     bench: Bench, method: Method, parts: Parts, folder: RunFolder, places: Sequence[Place]
-) -> list[Rotation]:
-    """The rotations of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
+) -> list[Subspace]:
+    """Return the subspaces of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
     searched.
 
     Sizes that are searched beside each other change the last digits of what is found, so the search is always of all
-    sizes of the sweep. Rotations of the cells named are saved when all have been found; others stay as they are.
+    sizes of the sweep. Subspaces of the cells named are saved when all have been found; others stay as they are.
     """
     try:
-        return [kept_rotation(folder, place) for place in places]
+        return [kept_subspace(folder, place) for place in places]
     except RotationError:
         pass
     config, (train, val) = search_config(bench.config, places[0].seed), (parts["train"], parts["val"])
     found = dict(zip(bench.sizes, method.fit(train, val, bench.sizes, config), strict=True))
     for place in places:
-        keep_rotation(folder, place, found[place.size], bench.sizes)
+        keep_subspace(folder, place, found[place.size], bench.sizes)
     # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
-    return [kept_rotation(folder, place) for place in places]
+    return [kept_subspace(folder, place) for place in places]
 
 
-def _evidence(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> Evidence:
-    """What the rotation of a cell does, beside its controls if these are wanted."""
+def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> Evidence:
+    """Measure the subspace of a cell, with its controls if these are wanted."""
     config, contrast = bench.config, bench.features.contrast
     how = Interventions(config.sources, place.seed)
     if config.controls == "none":
-        return plain(parts["test"], rotation.basis, how, contrast)
+        return plain(parts["test"], subspace, how, contrast)
     train, val, test = (parts[split] for split in SPLITS)
     controls = {
-        method.name.column: method.controls(train, val, rotation.size, search_config(bench.config, place.seed))
+        method.name.column: method.controls(train, val, subspace.size, search_config(bench.config, place.seed))
         for method in find_methods(config.compared)[1:]
     }
     traits = traits_of(bench.features.split("test").texts)
-    return gather(train, test, rotation.basis, controls, how, contrast, traits)
+    return gather(train, test, subspace, controls, how, contrast, traits)
 
 
-def _alignment(bench: Bench, parts: Parts, rotation: Rotation, place: Place) -> dict[str, Any]:
-    """What the search says of the rotation of a cell, and validation pairs."""
-    on_val = align(parts["val"], rotation.basis, sources=bench.config.sources, seed=place.seed)
+def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> dict[str, Any]:
+    """Return what the search and the validation pairs say of the subspace of a cell."""
+    on_val = align(parts["val"], subspace, sources=bench.config.sources, seed=place.seed)
     return {
-        "test_pairs": len(parts["test"]), "directions": rotation.size,
+        "test_pairs": len(parts["test"]), "directions": subspace.size,
         "iia_val": on_val.iia(), "iia_val_se": on_val.iia_error(),
-        "converged": float(rotation.facts.get("converged", True)),
-        "das_steps": rotation.facts.get("steps"), "das_val_loss": rotation.facts.get("val_loss"),
+        "converged": float(subspace.facts.get("converged", True)),
+        "das_steps": subspace.facts.get("steps"), "das_val_loss": subspace.facts.get("val_loss"),
     }  # fmt: skip
 
 

@@ -14,13 +14,16 @@ from interp.clip.untrained import untrained
 from interp.data.pairs import SPLITS, PairSet
 from interp.evidence.arbitrary import alphabetical_halves
 from interp.runs.chosen import Chosen
+from interp.runs.directions import Leading
 from interp.runs.place import Place
 from interp.stats import Estimate
-from interp.subspaces.described import Described, describe
+from interp.subspaces.described import describe
+from interp.subspaces.kinds import load_subspace
 from interp.subspaces.methods import find_methods
 from interp.subspaces.outcomes import align, mean_iia
 from interp.subspaces.pairs import PairsAtSite, pair_run
 from interp.subspaces.rotation import Rotation, overlap, principal_angles
+from interp.subspaces.subspace import Subspace
 from interp.sweep.cell import search_config
 from interp.sweep.work import Work
 
@@ -48,14 +51,17 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
         clip: the base.
         on_step: called after each of `steps` steps.
     """
-    model, rotation = _found(work, clip, place)
+    model, subspace = _found(work, clip, place)
     here = _at(work, model, place)
     overlaps, angles, converged = {}, {}, True
     for other in other_seeds(place):
         found = _search(work, here.parts, other) if work.trained is None else work.trained.train(other, clip)[1]
-        overlaps[other.seed] = overlap(rotation.basis, found.basis)
         converged &= bool(found.facts.get("converged", True))
-        angles[other.seed] = principal_angles(rotation.basis, found.basis).tolist()
+        if isinstance(subspace, Rotation) and isinstance(found, Rotation):
+            overlaps[other.seed] = overlap(subspace.basis, found.basis)
+            angles[other.seed] = principal_angles(subspace.basis, found.basis).tolist()
+        else:  # only bases have angles
+            overlaps[other.seed], angles[other.seed] = math.nan, []
         on_step()
     halves = {
         name: replace(part, pairs=alphabetical_halves(part.pairs, here.negatives[name]))
@@ -65,7 +71,7 @@ def examine(work: Work, clip: Clip, place: Place, on_step: Callable[[], object] 
     on_step()
     without = _iia(work, _at(work, untrained(clip, place.seed), place).parts, place)
     on_step()
-    return Chosen(place, overlaps, rotation.size / rotation.width, arbitrary, without, converged, angles)
+    return Chosen(place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles)
 
 
 def other_seeds(place: Place) -> list[Place]:
@@ -75,22 +81,26 @@ def other_seeds(place: Place) -> list[Place]:
 
 def describe_chosen(
     work: Work, clip: Clip, place: Place, pairs: PairSet, on_batch: Callable[[int], object] = lambda _n: None
-) -> Described:
-    """What Z says in the chosen cell, in the fine-tuned model if there is one.
+) -> tuple[Leading, ...]:
+    """Return the leading directions of Z in the chosen cell, in the fine-tuned model if there is one.
+
+    A Z that is no rotation has no directions.
 
     Args:
         clip: the base.
-        pairs: whose texts are looked at.
+        pairs: pairs whose texts are looked at.
         on_batch: called with the number of texts after each batch.
     """
-    model, rotation = _found(work, clip, place)
-    return describe(rotation, model, pairs, on_batch=on_batch)
+    model, subspace = _found(work, clip, place)
+    if not isinstance(subspace, Rotation):
+        return ()
+    return describe(subspace, model, pairs, on_batch=on_batch).leading
 
 
-def _found(work: Work, clip: Clip, place: Place) -> tuple[Clip, Rotation]:
-    """The model of a cell, and the rotation that was found in it."""
+def _found(work: Work, clip: Clip, place: Place) -> tuple[Clip, Subspace]:
+    """Return the model of a cell, and the subspace that was found in it."""
     if work.trained is None:
-        return clip, Rotation.load(place.rotation_file(work.folder))
+        return clip, load_subspace(place.rotation_file(work.folder))
     return work.trained.train(place, clip)
 
 
@@ -107,16 +117,16 @@ def _at(work: Work, clip: Clip, place: Place) -> _Examined:
     return _Examined(parts, {name: [features.pairs[i].negative for i in some] for name, some in rows.items()})
 
 
-def _search(work: Work, parts: dict[str, PairsAtSite], place: Place) -> Rotation:
-    """By the method of the sweep's cells."""
+def _search(work: Work, parts: dict[str, PairsAtSite], place: Place) -> Subspace:
+    """Search by the method of the sweep's cells."""
     (method, *_) = find_methods(work.config.compared)
-    (rotation,) = method.fit(parts["train"], parts["val"], [place.size], search_config(work.config, place.seed))
-    return rotation
+    (subspace,) = method.fit(parts["train"], parts["val"], [place.size], search_config(work.config, place.seed))
+    return subspace
 
 
 def _iia(work: Work, parts: dict[str, PairsAtSite], place: Place) -> Estimate:
-    """IIA of what a search finds; not defined where a split has too few pairs for one."""
+    """Return the IIA of what a search finds; not defined where a split has too few pairs for one."""
     if min(map(len, parts.values())) < LEAST:
         return Estimate(math.nan, 0)
-    basis = _search(work, parts, place).basis
-    return mean_iia([align(parts["test"], basis, sources="random", seed=place.seed)])
+    subspace = _search(work, parts, place)
+    return mean_iia([align(parts["test"], subspace, sources="random", seed=place.seed)])

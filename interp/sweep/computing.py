@@ -89,8 +89,8 @@ def look_at_chosen(
                 keep_chosen(folder, examine(work, clip, place, searches.update))
         if not described:
             with bar(total=2 * len(held_out), unit="text") as texts:
-                said = describe_chosen(work, clip, place, held_out, texts.update)
-            keep_directions(folder, place, said.leading, held_out)
+                leading = describe_chosen(work, clip, place, held_out, texts.update)
+            keep_directions(folder, place, leading, held_out)
 
 
 def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:

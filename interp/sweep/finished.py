@@ -1,16 +1,17 @@
-"""Which cells of a sweep are done: they and their rotations are there, as they were written, and of this run."""
+"""Which cells of a sweep are done: they and their subspaces are there, as they were written, and of this run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from interp.runs.cells import places as cells_of
 from interp.runs.cells import read_cell
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.subspaces.rotation import Rotation, RotationError
+from interp.subspaces.kinds import load_subspace
+from interp.subspaces.rotation import RotationError
+from interp.subspaces.subspace import Subspace
 
 
 def unfinished(folder: RunFolder, places: Iterable[Place]) -> tuple[list[Place], list[str]]:
@@ -20,7 +21,7 @@ def unfinished(folder: RunFolder, places: Iterable[Place]) -> tuple[list[Place],
         try:
             cell = read_cell(folder, place)
             if cell is not None:
-                kept_rotation(folder, place)
+                kept_subspace(folder, place)
                 continue
         except StoreError as error:
             faults.append(error.fault)
@@ -44,34 +45,34 @@ def check_others(folder: RunFolder, places: Iterable[Place]) -> None:
             ) from error
 
 
-def keep_rotation(folder: RunFolder, place: Place, rotation: Rotation, sizes: Sequence[int]) -> None:
-    """Save the rotation of a cell, with what it belongs to.
+def keep_subspace(folder: RunFolder, place: Place, subspace: Subspace, sizes: Sequence[int]) -> None:
+    """Save the subspace of a cell, with what it belongs to.
 
     Args:
-        sizes: that were searched beside each other, which changes the last digits of what is found.
+        sizes: sizes that were searched beside each other, which changes the last digits of what is found.
     """
     facts = {"cell": place._asdict(), "run": folder.fingerprint, "searched_sizes": list(sizes)}
-    replace(rotation, facts=rotation.facts | facts).save(place.rotation_file(folder.path))
+    subspace.with_facts({**subspace.facts, **facts}).save(place.rotation_file(folder.path))
 
 
-def kept_rotation(folder: RunFolder, place: Place) -> Rotation:
-    """What `keep_rotation` saved.
+def kept_subspace(folder: RunFolder, place: Place) -> Subspace:
+    """Read what `keep_subspace` saved.
 
     Raises:
         RotationError: there is none, it was changed, or it is of another cell or run.
     """
     path = place.rotation_file(folder.path)
-    found = Rotation.load(path)
+    found = load_subspace(path)
     its = found.facts.get("cell"), found.facts.get("run"), found.site.layer
     if its != (place._asdict(), folder.fingerprint, place.layer):
-        raise RotationError(f"'{path}' is the rotation of another cell or run")
+        raise RotationError(f"'{path}' is the subspace of another cell or run")
     return found
 
 
 def searched_otherwise(folder: RunFolder, places: Iterable[Place], sizes: Sequence[int]) -> list[str]:
     """A sentence about cells whose rotations were searched beside other sizes than those that are asked for now, if
     there are any."""
-    others = [place for place in places if kept_rotation(folder, place).facts.get("searched_sizes") != list(sizes)]
+    others = [place for place in places if kept_subspace(folder, place).facts.get("searched_sizes") != list(sizes)]
     if not others:
         return []
     names = ", ".join(place.name for place in others[:3]) + (" and more" if len(others) > 3 else "")

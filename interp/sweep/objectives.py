@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interp.clip.model import Clip
     from interp.runs.place import Place
     from interp.subspaces.outcomes import Outcomes
-    from interp.subspaces.rotation import Rotation
+    from interp.subspaces.subspace import Subspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ class Trained:
 class TrainedCells(Protocol):
     """Trainings at the cells of a sweep; can be sent to other processes. The base `clip` stays as it is."""
 
-    def train(self, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
-        """Train at a cell, or go on, or load what is there; returns the model and the rotation trained with it."""
+    def train(self, place: Place, clip: Clip) -> tuple[Clip, Subspace]:
+        """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it."""
         ...
 
     def __call__(self, place: Place, clip: Clip) -> Trained:

@@ -20,7 +20,8 @@ from interp.clip.blocks import blocks, embed_ids, run_block
 from interp.clip.forward_mode import move_tokens
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens, tokenize
-from interp.subspaces.rotation import random_basis
+from interp.clip.sites import Site
+from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 
@@ -93,11 +94,12 @@ def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int)
     run = run_paths(small, tokens, images(4), range(1, 6))
     basis = random_basis(24, size, torch.Generator().manual_seed(seed))
     for layer in range(1, 6):
-        shared, through = integrate(small, tokens, images(4), layer, {"z": basis}, PathSettings(STEPS))
+        rotation = Rotation(basis, Site("text", layer))
+        shared, through = integrate(small, tokens, images(4), layer, {"z": rotation}, PathSettings(STEPS))
         ours = run.shared(layer)
         assert shared.full is not None
         largest = np.abs(shared.full).max()
-        agree("all layers", run.through(layer, basis), through["z"], over=largest)
+        agree("all layers", run.through(layer, rotation), through["z"], over=largest)
         agree("all layers", ours.stream, shared.stream, over=largest)
         agree("all layers", ours.full, shared.full, over=largest)
         np.testing.assert_allclose(ours.score, shared.score, atol=1e-6)
@@ -110,8 +112,9 @@ def test_no_number_depends_on_the_layers_asked_for(small: Clip):
     for one, other in zip(some.texts, all_.texts, strict=True):
         assert torch.equal(one.moves[3], other.moves[3])
         assert torch.equal(one.slopes[3], other.slopes[3])
+        assert torch.equal(one.streams[3], other.streams[3])
         np.testing.assert_array_equal(one.full, other.full)
-        assert one.moves.keys() == one.slopes.keys() == {3}
+        assert one.moves.keys() == one.slopes.keys() == one.streams.keys() == {3}
 
 
 def test_long_paths_are_run_in_parts(small: Clip, monkeypatch: pytest.MonkeyPatch):
@@ -131,7 +134,8 @@ def test_a_run_is_kept_and_mapped(small: Clip, tmp_path):
     again = PathRun(tokens, [TextPath.load(tmp_path / f"{i}.safetensors") for i in range(3)])
     basis = random_basis(24, 5, torch.Generator().manual_seed(0))
     for layer in (2, 4):
-        np.testing.assert_array_equal(again.through(layer, basis), run.through(layer, basis))
+        rotation = Rotation(basis, Site("text", layer))
+        np.testing.assert_array_equal(again.through(layer, rotation), run.through(layer, rotation))
         np.testing.assert_array_equal(again.shared(layer).full, run.shared(layer).full)
     np.testing.assert_array_equal(again.shared(2).score, run.shared(2).score)
 
@@ -146,9 +150,10 @@ def test_no_bit_depends_on_where_in_memory_a_run_lies(small: Clip):
 
     for by, size in ((1, 5), (2, 24), (3, 8), (7, 1)):
         names, basis = ("moves", "slopes"), random_basis(24, size, torch.Generator().manual_seed(size))
+        rotation = Rotation(basis, Site("text", 3))
         moved = [{name: {3: shifted(getattr(text, name)[3], by)} for name in names} for text in run.texts]
         other = replace(run, texts=[replace(text, **one) for text, one in zip(run.texts, moved, strict=True)])
-        np.testing.assert_array_equal(other.through(3, basis), run.through(3, basis))
+        np.testing.assert_array_equal(other.through(3, rotation), run.through(3, rotation))
         np.testing.assert_array_equal(other.shared(3).stream, run.shared(3).stream)
 
 

@@ -77,7 +77,7 @@ def test_both_engines_take_the_same_points_and_give_the_same(small: Clip, start:
         settings = PathSettings(START, baselines=given[row : row + 1, : text.ids.shape[1]])
         paths.append(run_path(small, text, images()[row : row + 1], [3], settings, TOLERANCE))
     run = PathRun(tokens, paths)
-    theirs = run.attributions(3, basis, run.shared(3))
+    theirs = run.attributions(3, rotation, run.shared(3))
     np.testing.assert_array_equal(theirs.points, found.points)
     largest = np.abs(found.tokens["full"]).max()
     for route in theirs.tokens:

@@ -213,10 +213,11 @@ def test_batching_does_not_matter(small: Clip):
 
 def test_several_subspaces_at_once_are_those_of_each_alone(small: Clip):
     tokens, images = tokenize(small, random_texts(5, 4)), an_image(5)
-    bases = {str(k): random_basis(24, k, torch.Generator().manual_seed(k)) for k in (1, 4, 9)}
-    shared, through = integrate(small, tokens, images, 3, bases, PathSettings(4))
-    for name, basis in bases.items():
-        alone, only = integrate(small, tokens, images, 3, {name: basis}, PathSettings(4))
+    site = Site("text", 3)
+    rotations = {str(k): Rotation(random_basis(24, k, torch.Generator().manual_seed(k)), site) for k in (1, 4, 9)}
+    shared, through = integrate(small, tokens, images, 3, rotations, PathSettings(4))
+    for name, rotation in rotations.items():
+        alone, only = integrate(small, tokens, images, 3, {name: rotation}, PathSettings(4))
         # To the bit: a sweep's cells must not depend on which of them are computed together.
         np.testing.assert_array_equal(through[name], only[name])
         np.testing.assert_array_equal(shared.stream, alone.stream)
@@ -299,7 +300,7 @@ def test_what_cannot_be_asked(small: Clip):
         MediatedIntegratedGradients(small, Rotation(torch.eye(24), Site("text", 9)))
     with pytest.raises(SiteMismatch, match="width 32"):
         MediatedIntegratedGradients(small, Rotation(torch.eye(32), Site("text", 1)))
-    with pytest.raises(ValueError, match="without a rotation"):
+    with pytest.raises(ValueError, match="without a subspace"):
         MediatedIntegratedGradients(small, routes=("through",))
     attributor = MediatedIntegratedGradients(small)
     with pytest.raises(ValueError, match="one image for each text"):

@@ -16,6 +16,7 @@ from interp.clip import blocks as arithmetic
 from interp.clip.loading import load_clip
 from interp.clip.merged import Adapter, Linear, MergedBlock, merged
 from interp.clip.model import Clip, tokenize
+from interp.clip.sites import Site
 from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
@@ -47,7 +48,7 @@ def adapted(base: Clip, targets: str, generator: torch.Generator) -> Clip:
 def loss_and_gradients(clip: Clip, objective: Any, layer: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Of texts of many lengths, so that there are several groups of them."""
     free = random_basis(24, 5, generator).double()
-    learner = Learner(clip, objective, layer, None if objective == "behavioral" else free, 0.3)
+    learner = Learner(clip, objective, Site("text", layer), None if objective == "behavioral" else free, 0.3)
     tokens = tokenize(clip, random_texts(2 * PAIRS, 7))
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     loss = learner(tokens.ids, tokens.eot, images, torch.arange(PAIRS).roll(5))

@@ -11,6 +11,7 @@ from interp.evidence.arbitrary import alphabetical_halves
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.outcomes import align
 from interp.subspaces.pairs import PairRun, PairsAtSite
+from interp.subspaces.rotation import nothing
 from tests.oracles.plain_forward import random_texts
 
 SITE = Site("text", 2)
@@ -45,5 +46,5 @@ def test_scores_of_pseudo_pairs_are_those_of_each_text_with_its_own_image(small:
     rows = halves.run.rows - 12  # type: ignore[attr-defined]
     expected = torch.cat([own[rows[n:]], own[rows[:n]]])
     torch.testing.assert_close(PairsAtSite(halves, site).clean, expected, rtol=1e-5, atol=1e-6)
-    nothing = align(PairsAtSite(halves, site), torch.zeros(24, 0), sources="random", seed=0)
-    assert nothing.iia() == 0.5
+    still = align(PairsAtSite(halves, site), nothing(24, site), sources="random", seed=0)
+    assert still.iia() == 0.5

@@ -17,7 +17,7 @@ from interp.subspaces.methods import METHODS
 from interp.subspaces.outcomes import align, mean_iia
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
-from tests.oracles.planted import CAUSE, DORMANT, MARK, Kind, Network, axis, planted
+from tests.oracles.planted import CAUSE, DORMANT, MARK, SITE, Kind, Network, axis, planted
 
 parts = cache(planted)
 KINDS: tuple[Kind, ...] = ("carries", "dormant", "neither")
@@ -40,7 +40,8 @@ def measured(kind: Kind, method: str) -> dict[str, float]:
 def evidence(kind: Kind, basis: torch.Tensor) -> dict[str, float]:
     train, val, test = parts(kind)
     drawn = METHODS["random"].controls(train, val, 1, SearchConfig())
-    return gather(train, test, basis, {"random": drawn}, Interventions("random", 0), Contrast()).measures
+    subspace, how = Rotation(basis, train.site), Interventions("random", 0)
+    return gather(train, test, subspace, {"random": drawn}, how, Contrast()).measures
 
 
 def mean_ratio(said: dict[str, float]) -> float:
@@ -123,7 +124,7 @@ def test_a_dormant_direction_of_the_right_length_passes_for_one_that_carries():
 
 def within_slope(kind: Kind, basis: torch.Tensor) -> float:
     """How far a swap within a kind takes a text's score towards that of its source."""
-    done = align(parts(kind)[2], basis, sources="random", seed=0, within=True)
+    done = align(parts(kind)[2], Rotation(basis, SITE), sources="random", seed=0, within=True)
     towards = torch.cat([torch.from_numpy(base[done.sources] - base) for base in done.base.values()])
     moved = torch.cat([torch.from_numpy(done.moves(way)) for way in done.base])
     return float(towards.double() @ moved / towards.double().square().sum())
@@ -171,7 +172,7 @@ def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> tuple[Rotat
         pairs = replace(part.pairs, run=replace(run, h=h))
         halves.append(replace(part, pairs=alphabetical_halves(pairs, [f"{number:04d}" for number in order.tolist()])))
     (rotation,) = METHODS[method].fit(halves[0], halves[1], [1], SearchConfig())
-    return rotation, mean_iia([align(halves[2], rotation.basis, sources="random", seed=0)])
+    return rotation, mean_iia([align(halves[2], rotation, sources="random", seed=0)])
 
 
 @pytest.mark.parametrize("kind", KINDS)

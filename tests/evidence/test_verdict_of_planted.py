@@ -23,10 +23,10 @@ CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has the
 @cache
 def answers(kind: Kind, method: str = "das") -> dict[str, str]:
     train, val, test = planted(kind)
-    found, *others = (METHODS[method].fit(train, val, [1], SearchConfig(seed=seed))[0].basis for seed in range(3))
+    found, *others = (METHODS[method].fit(train, val, [1], SearchConfig(seed=seed))[0] for seed in range(3))
     controls = {name: METHODS[name].controls(train, val, 1, SearchConfig()) for name in CONTROLS}
     measures = gather(train, test, found, controls, Interventions("random", 0), PAPER).measures
-    overlaps = {seed + 1: overlap(found, other) for seed, other in enumerate(others)}
+    overlaps = {seed + 1: overlap(found.basis, other.basis) for seed, other in enumerate(others)}
     chosen = Chosen(Place(1, 1, 0), overlaps, 1 / 16, Estimate(0.5, 0), Estimate(0.5, 0), True, {})
     judged = Judged(measures, PAPER, [METHODS[name].name for name in CONTROLS], chosen)
     return {one.name: one.answer for one in verdict(judged)}

@@ -47,7 +47,8 @@ def judge(here: Drawn, basis: Tensor, others: list[Tensor], *, converged: bool =
     """Return the answers to the questions about a subspace, as a sweep gives them."""
     controls = {name: METHODS[name].controls(here.train, here.val, basis.shape[1], SearchConfig()) for name in CONTROLS}
     how = Interventions("random", 0)
-    measures = gather(here.train, here.test, basis, controls, how, PAPER, here.traits).measures
+    judged = Rotation(basis, here.train.site)
+    measures = gather(here.train, here.test, judged, controls, how, PAPER, here.traits).measures
     overlaps = {seed + 1: overlap(basis, other) for seed, other in enumerate(others)}
     none = Estimate(0.5, 0)
     chosen = Chosen(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none, True, {})

@@ -19,8 +19,8 @@ from interp.subspaces.methods import METHODS
 from interp.subspaces.methods.calibrated import calibrated_losses
 from interp.subspaces.methods.lever import lever
 from interp.subspaces.outcomes import align
-from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources, swap_in
-from interp.subspaces.rotation import Rotation, random_basis
+from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
+from interp.subspaces.rotation import Rotation, nothing, random_basis
 from interp.subspaces.search import SearchConfig
 from tests.oracles.plain_forward import random_texts, sites
 
@@ -75,7 +75,7 @@ def test_the_lever_has_the_largest_first_order_shift(part: PairsAtSite):
     assert best == pytest.approx(float(difference.norm() * gradient.norm() * (1 + cosine) / 2))
     draw = torch.Generator().manual_seed(0)
     basis = random_basis(24, 6, draw).double()
-    within = lever(part, basis)
+    within = lever(part, Rotation(basis, SITE))
     torch.testing.assert_close(basis @ (basis.T @ within), within)
     for _ in range(500):
         u = functional.normalize(torch.randn(24, generator=draw, dtype=torch.float64), dim=0)
@@ -111,7 +111,7 @@ def test_the_calibrated_loss_is_that_of_single_pairs(part: PairsAtSite, generato
     bases = [random_basis(24, size, generator) for size in (6, 1)]
     source, alike = (draw_sources(20, "random", generator) for _ in range(2))
     rows, gap, images = torch.tensor([3, 11, 0]), 0.07, part.pairs.images
-    got = calibrated_losses(part, [swap_in(one) for one in bases], source, alike, rows, gap)
+    got = calibrated_losses(part, [Rotation(one, SITE).swap for one in bases], source, alike, rows, gap)
     for basis, loss in zip(bases, got, strict=True):
         turn, crossed, kept = Rotation(basis, SITE), [], []
         for i in rows.tolist():
@@ -126,8 +126,8 @@ def test_the_calibrated_loss_is_that_of_single_pairs(part: PairsAtSite, generato
                 kept.append(float(moved[1] / gap) ** 2)
         wanted = sum(crossed) / len(crossed) + sum(kept) / len(kept)
         assert float(loss) == pytest.approx(wanted, rel=1e-4)
-    nothing = calibrated_losses(part, [swap_in(torch.zeros(24, 0))], source, alike, rows, gap)
-    assert float(nothing) == pytest.approx(1, abs=1e-6)
+    still = calibrated_losses(part, [nothing(24, SITE).swap], source, alike, rows, gap)
+    assert float(still) == pytest.approx(1, abs=1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +176,8 @@ def test_the_calibrated_search_reaches_the_optimum_that_it_names(share: float):
     best = (2 * share - 1) ** 2
     assert train.gap == pytest.approx(0.2 * (2 * share - 1), abs=1e-6)
     assert found.facts["val_loss"] == pytest.approx(1 - best, abs=0.04)
-    moved = align(test, found.basis, sources="random", seed=0)
+    moved = align(test, found, sources="random", seed=0)
     ratio = (moved.shift("up") - moved.shift("down")) / 2 / test.gap
     assert ratio == pytest.approx(best, abs=0.06)
-    whole = align(test, torch.eye(4)[:, :1], sources="random", seed=0)
+    whole = align(test, Rotation(torch.eye(4)[:, :1], test.site), sources="random", seed=0)
     assert (whole.shift("up") - whole.shift("down")) / 2 / test.gap == pytest.approx(1, abs=0.1)  # not calibrated

@@ -21,8 +21,8 @@ from interp.subspaces.methods import METHODS, find_methods, fit_rotation
 from interp.subspaces.methods.das import fit, train_das
 from interp.subspaces.methods.random import own_seed
 from interp.subspaces.outcomes import evaluate
-from interp.subspaces.pairs import PairRun, PairsAtSite, clean_scores, draw_sources, swap_in
-from interp.subspaces.rotation import Rotation, largest_angle, orthonormal, random_basis
+from interp.subspaces.pairs import PairRun, PairsAtSite, clean_scores, draw_sources
+from interp.subspaces.rotation import Rotation, largest_angle, nothing, orthonormal, random_basis
 from interp.subspaces.search import SearchConfig
 from tests.oracles.plain_forward import random_texts, sites
 
@@ -76,9 +76,9 @@ def test_a_planted_subspace_is_found():
     found = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500))
     assert found.facts["converged"]
     assert largest_angle(found.basis, planted) < 5
-    outcomes = evaluate(test, Site("text", 1), found.basis)
+    outcomes = evaluate(test, found)
     assert min(outcomes.iia(direction) for direction in DIRECTIONS) > 0.99
-    other = evaluate(test, Site("text", 1), random_basis(24, 4, torch.Generator().manual_seed(9)))
+    other = evaluate(test, Rotation(random_basis(24, 4, torch.Generator().manual_seed(9)), Site("text", 1)))
     assert other.iia() < 0.8
     assert largest_angle(random_basis(24, 4, torch.Generator().manual_seed(9)), planted) > 45
 
@@ -111,7 +111,7 @@ def test_loss_is_a_cross_entropy_of_two_logits(pairs: PairRun, generator):
         torch.tensor([3, 11, 0]),
     )
     base = clean_scores(pairs, Site("text", 2)) * pairs.logit_scale
-    got = das_losses(pairs, Site("text", 2), [swap_in(basis)], source, base, rows)[0]
+    got = das_losses(pairs, Site("text", 2), [Rotation(basis, Site("text", 2)).swap], source, base, rows)[0]
     turn, losses = Rotation(basis, Site("text", 2)), []
     for i in rows.tolist():
         j, x = int(source[i]), pairs.images[i]
@@ -133,14 +133,14 @@ def test_losses_of_known_logits():
 
 
 def test_an_intervention_that_changes_nothing_ties(pairs: PairRun):
-    nothing = evaluate(pairs, Site("text", 2), torch.zeros(24, 0))
-    assert [nothing.iia(direction) for direction in DIRECTIONS] == [0.5, 0.5]
+    still = evaluate(pairs, nothing(24, Site("text", 2)))
+    assert [still.iia(direction) for direction in DIRECTIONS] == [0.5, 0.5]
 
 
 def test_outcomes_are_those_of_single_interventions(pairs: PairRun, generator):
     basis = random_basis(24, 8, generator)
-    outcomes = evaluate(pairs, Site("text", 5), basis, sources="paired")
     turn = Rotation(basis, Site("text", 5))
+    outcomes = evaluate(pairs, turn, sources="paired")
     hits = {direction: [] for direction in DIRECTIONS}
     for i in range(20):
         for direction, own, other in ((DIRECTIONS[0], 20 + i, i), (DIRECTIONS[1], i, 20 + i)):
@@ -173,11 +173,12 @@ def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[
     free = [random_basis(24, size, generator).requires_grad_() for size in sizes]
     source, rows = draw_sources(20, "random", generator), torch.tensor([3, 11, 0, 19])
     base = clean_scores(pairs, Site("text", 2)) * pairs.logit_scale
-    losses = das_losses(pairs, Site("text", 2), [swap_in(basis) for basis in free], source, base, rows)
+    swaps = [Rotation(basis, Site("text", 2)).swap for basis in free]
+    losses = das_losses(pairs, Site("text", 2), swaps, source, base, rows)
     assert losses.shape == (len(sizes),)
     together = torch.autograd.grad(losses.sum(), free)
     for basis, loss, gradient in zip(free, losses, together, strict=True):
-        alone = das_losses(pairs, Site("text", 2), [swap_in(basis)], source, base, rows)[0]
+        alone = das_losses(pairs, Site("text", 2), [Rotation(basis, Site("text", 2)).swap], source, base, rows)[0]
         torch.testing.assert_close(loss, alone)
         torch.testing.assert_close(gradient, torch.autograd.grad(alone, basis)[0], atol=1e-6, rtol=1e-4)
         assert gradient.abs().max() > 1e-3

@@ -47,7 +47,7 @@ def test_as_many_directions_are_kept_as_were_planted(planted: tuple[list[PairRun
     for rotation in search(pairs, (8, 16, 24), SearchConfig(max_steps=1000, seed=seed)):
         assert rotation.size == 3
         assert largest_angle(rotation.basis, directions) < 5
-        outcomes = evaluate(pairs[2], SITE, rotation.basis)
+        outcomes = evaluate(pairs[2], rotation)
         assert min(outcomes.iia(direction) for direction in DIRECTIONS) > 0.99
 
 
@@ -75,8 +75,8 @@ class Shrinking(das.Span):
         self.size = 3 if progress < 1 else 2
         return True
 
-    def basis(self) -> Tensor:
-        return self.directions[:, : self.size]
+    def subspace(self, site: Site) -> Rotation:
+        return Rotation(self.directions[:, : self.size], site)
 
     def cost(self) -> float:
         return self.price * self.size
@@ -133,7 +133,7 @@ def test_no_candidates_and_none_kept(planted: tuple[list[PairRun], Tensor], tmp_
     assert found.basis.shape == (WIDTH, 0)
     found.save(tmp_path / "none.safetensors")
     assert Rotation.load(tmp_path / "none.safetensors").basis.shape == (WIDTH, 0)
-    assert evaluate(planted[0][2], SITE, found.basis).iia() == 0.5
+    assert evaluate(planted[0][2], found).iia() == 0.5
 
 
 def test_the_registry_knows_it_after_das():
@@ -177,10 +177,10 @@ def test_a_mask_that_has_closed_on_its_directions_swaps_the_basis_that_is_kept()
     span = MaskedSpan(torch.eye(12), 6, 0)
     span.logits.data = torch.tensor([3.0, -3.0, 3.0, -3.0, -3.0, 3.0])
     assert span.at(1.0)
-    assert span.basis().shape == (12, 3)
-    torch.testing.assert_close(span.swap(base, source), swap(base, source, span.basis()))
+    assert span.subspace(SITE).basis.shape == (12, 3)
+    torch.testing.assert_close(span.swap(base, source), swap(base, source, span.subspace(SITE).basis))
     assert not span.at(0.0)
-    assert (span.swap(base, source) - swap(base, source, span.basis())).abs().max() > 1e-3
+    assert (span.swap(base, source) - swap(base, source, span.subspace(SITE).basis)).abs().max() > 1e-3
 
 
 def test_autocast_is_kept_out():
@@ -207,7 +207,7 @@ def test_the_basis_is_orthonormal_at_every_step(shape: tuple[int, int], seed: in
         weight = torch.randn(base.shape, generator=draw)
         ((span.swap(base, source) * weight).sum() + span.penalty()).backward()
         optimizer.step()
-        basis, k = span.basis(), int(span.kept().sum())
+        basis, k = span.subspace(SITE).basis, int(span.kept().sum())
         assert basis.shape == (shape[0], k)
         assert k <= shape[1]
         assert span.cost() == pytest.approx(PRICE * k)

@@ -19,7 +19,7 @@ from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.outcomes import align, align_all
 from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
-from interp.subspaces.rotation import Rotation, random_basis
+from interp.subspaces.rotation import Rotation, nothing, random_basis
 from tests.oracles import world
 from tests.oracles.plain_forward import random_texts, sites
 
@@ -73,7 +73,8 @@ def test_pairs_of_a_single_group_serve_each_other(n: int, seed: int):
 @pytest.mark.parametrize("within", [False, True])
 def test_each_counterfactual_is_a_plain_interchange(part: PairsAtSite, within: bool, generator: torch.Generator):
     basis = random_basis(24, 5, generator)
-    found, turn = align(part, basis, sources="random", seed=3, within=within), Rotation(basis, part.site)
+    turn = Rotation(basis, part.site)
+    found = align(part, turn, sources="random", seed=3, within=within)
     assert len(found.sources) == 24
     assert found.sources.tolist()[:12] != found.sources.tolist()[12:]
     for row, source in enumerate(found.sources.tolist()):
@@ -93,9 +94,9 @@ def test_each_counterfactual_is_a_plain_interchange(part: PairsAtSite, within: b
 @pytest.mark.parametrize("sources", ["random", "paired"])
 def test_several_subspaces_are_swapped_as_each_alone(part: PairsAtSite, sources, within: bool, generator):
     bases = [random_basis(24, size, generator) for size in (1, 0, 7, 24)]
-    together = align_all(part, bases, sources=sources, seed=1, within=within)
+    together = align_all(part, [Rotation(basis, SITE) for basis in bases], sources=sources, seed=1, within=within)
     for basis, one in zip(bases, together, strict=True):
-        alone = align(part, basis, sources=sources, seed=1, within=within)
+        alone = align(part, Rotation(basis, SITE), sources=sources, seed=1, within=within)
         assert one.sources.tolist() == alone.sources.tolist()
         for way in DIRECTIONS:
             np.testing.assert_array_equal(one.base[way], alone.base[way])
@@ -107,8 +108,8 @@ def test_several_subspaces_are_swapped_as_each_alone(part: PairsAtSite, sources,
 
 def test_the_first_draw_is_what_one_draw_gives(part: PairsAtSite, generator: torch.Generator):
     basis = random_basis(24, 5, generator)
-    first = align(part, basis, sources="random", seed=3).first_draw()
-    one = align(part, basis, sources="random", seed=3, draws=1)
+    first = align(part, Rotation(basis, SITE), sources="random", seed=3).first_draw()
+    one = align(part, Rotation(basis, SITE), sources="random", seed=3, draws=1)
     for name in ("sources", "groups", "source_groups"):
         assert getattr(first, name).tolist() == getattr(one, name).tolist()
     for way in DIRECTIONS:
@@ -117,11 +118,12 @@ def test_the_first_draw_is_what_one_draw_gives(part: PairsAtSite, generator: tor
 
 
 def test_a_text_given_its_own_z_stays_exactly_as_it_is(part: PairsAtSite, generator: torch.Generator):
-    found = align(part, random_basis(24, 5, generator), sources="paired", seed=0, within=True)
-    across = align(part, torch.zeros(24, 0), sources="random", seed=0)
+    found = align(part, Rotation(random_basis(24, 5, generator), SITE), sources="paired", seed=0, within=True)
+    empty = nothing(24, SITE)
+    across = align(part, empty, sources="random", seed=0)
     for way in DIRECTIONS:
         np.testing.assert_allclose(found.moves(way), 0, atol=1e-7)
         assert (across.moves(way) == 0).all()
-    nothing = Swapped(across, across, across)
-    assert nothing.hits().tolist() == [0.5] * 24
-    assert nothing.own.r2().value == 0
+    still = Swapped(across, across, across)
+    assert still.hits().tolist() == [0.5] * 24
+    assert still.own.r2().value == 0

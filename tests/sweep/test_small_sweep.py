@@ -29,6 +29,7 @@ from interp.evidence.gather import gather
 from interp.subspaces.convergence import slopes
 from interp.subspaces.losses import iit_das_loss
 from interp.subspaces.pairs import PairsAtSite, pair_run
+from interp.subspaces.rotation import Rotation
 from tests.agreement import agree
 from tests.oracles.necessity import necessity
 from tests.oracles.plain_forward import random_clip
@@ -245,7 +246,8 @@ def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool
     basis = random_subspace(24, size, seed)
     others = {name: [random_subspace(24, size, 10 + n) for n in range(3)] for name in ("random", "pca")}
     train, test = part_of(world, "train", layer), part_of(world, "test", layer)
-    ours = gather(train, test, basis, others, Swaps("random", seed), PAPER).measures
+    controls = {name: [Rotation(one, test.site) for one in some] for name, some in others.items()}
+    ours = gather(train, test, Rotation(basis, test.site), controls, Swaps("random", seed), PAPER).measures
     within = interventions(world, "test", layer, basis, seed, within=True)
     for name, ends in necessity(world, layer, basis, others, within).items():
         for end, value in zip(("", "_low", "_high"), ends, strict=True):
@@ -262,7 +264,7 @@ def test_gradients_of_searches_are_those_of_plain_forward_passes(world: World, s
     shape = whitening(streams)
     assert_close(part.whitening, shape)
     bases = [random_subspace(streams.shape[1], size, number) for number in range(4)]
-    ours = slopes(part, bases, "random", seed, iit_das_loss)
+    ours = slopes(part, [Rotation(basis, part.site) for basis in bases], "random", seed, iit_das_loss)
     theirs = [gradient(world, layer, basis, shape, seed) for basis in bases]
     assert_close(ours, theirs, rtol=1e-7, atol=1e-9)
     assert max(theirs) > 0.1

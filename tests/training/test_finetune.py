@@ -125,7 +125,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
     texts = [pair.positive for pair in val.pairs] + [pair.negative for pair in val.pairs]
     features = image_features(clip, val)
     pairs = PairRun(clean_texts(clip, texts, [Site("text", 4)]), features.embeddings, clip.logit_scale, features.groups)
-    outcomes = evaluate(pairs, Site("text", 4), rotation.basis)
+    outcomes = evaluate(pairs, rotation)
     result = json.loads((done / "manifest.json").read_text())["result"]
     for direction, name in zip(DIRECTIONS, ("iia_c2d", "iia_d2c"), strict=True):
         assert outcomes.iia(direction) == pytest.approx(result[name])

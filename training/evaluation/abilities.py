@@ -12,11 +12,12 @@ import torch
 from interp.clip.blocks import embed_tokens
 from interp.clip.image_features import EmbeddedPairs, embed_cached
 from interp.clip.model import Clip, Tokens, tokenize
-from interp.clip.tensors import Basis, Embeddings
+from interp.clip.tensors import Embeddings
 from interp.data.pairs import digest
 from interp.data.transfer import LabelledImages
 from interp.stats import Estimate, clustered_mean, mean_of_means, student
 from interp.subspaces.pairs import PairsAtSite
+from interp.subspaces.subspace import Subspace
 from training.evaluation import tasks
 from training.evaluation.zeroshot import classify, retrieval, swapped_prompts
 
@@ -89,7 +90,7 @@ class AbilityTests:
         means = [np.mean(sets, axis=0) for sets in samples.values()]
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 
-    def swap_lost(self, clip: Clip, base: Able, part: PairsAtSite, basis: Basis, seed: int) -> Estimate:
+    def swap_lost(self, clip: Clip, base: Able, part: PairsAtSite, subspace: Subspace, seed: int) -> Estimate:
         """Return what is lost of accuracy with Z of other texts in the prompts, of which half are positive.
 
         The value is the mean over the draws of `swapped_prompts`.
@@ -101,7 +102,7 @@ class AbilityTests:
 
         Args:
             base: what the model gets right with the prompts as they are.
-            part, basis, seed: as for `swapped_prompts`.
+            part, subspace, seed: as for `swapped_prompts`.
         """
         counts = [sum(one.prompts) for one in self.classified]
         prompts = self.tokens.take(torch.arange(sum(counts)))
@@ -110,7 +111,7 @@ class AbilityTests:
                 (ACCURACY, one.name): np.mean([_hits(one, texts) for texts in both], axis=0)
                 for one, *both in zip(self.classified, *(each.split(counts) for each in kinds), strict=True)
             }
-            for kinds in swapped_prompts(clip, prompts, part, basis, seed)
+            for kinds in swapped_prompts(clip, prompts, part, subspace, seed)
         ]
         mean = self.drop(ACCURACY, base, {key: np.mean([draw[key] for draw in draws], axis=0) for key in draws[0]})
         lost = [float(np.mean([base[key].mean() - hits.mean() for key, hits in draw.items()])) for draw in draws]

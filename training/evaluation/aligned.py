@@ -17,8 +17,8 @@ from interp.subspaces.methods import METHODS
 from interp.subspaces.methods.method import controls_of
 from interp.subspaces.outcomes import Outcomes, align, mean_iia
 from interp.subspaces.pairs import PairsAtSite, Sources, pair_run
-from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
+from interp.subspaces.subspace import Subspace
 from training.evaluation.measures import Number, measured
 
 # other subspaces at the same site, none of which takes a search
@@ -28,33 +28,33 @@ SETS = "all sets"  # of zero-shot classification
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """A rotation that is measured in a model.
+    """A subspace that is measured in a model.
 
     Attributes:
-        sources, seed: of the interventions.
+        sources, seed: sources of the interventions, and their seed.
         reference: train pairs, with their images, that say what the gap is, the kinds' means and the gradient of the
             score; None where no evidence is wanted, or there are none.
     """
 
-    rotation: Rotation
+    subspace: Subspace
     sources: Sources
     seed: int
     reference: EmbeddedPairs | None = None
 
     def part(self, clip: Clip, features: EmbeddedPairs) -> PairsAtSite:
-        """Some pairs at the site of the rotation."""
-        site = self.rotation.site
+        """Return some pairs at the site of the subspace."""
+        site = self.subspace.site
         return PairsAtSite(pair_run(clip, features, [site]), site)
 
     def iias(self, part: PairsAtSite, split: str, contrast: Contrast) -> list[Number]:
-        """IIA and shift in each direction, and the IIA of random subspaces."""
-        found = align(part, self.rotation.basis, sources=self.sources, seed=self.seed)
+        """Return IIA and shift in each direction, and the IIA of random subspaces."""
+        found = align(part, self.subspace, sources=self.sources, seed=self.seed)
         out = _iias("iia", split, contrast, [found])
         for direction in DIRECTIONS:
             name = f"shift {contrast.short(direction)}"
             out.append(Number("concadia", split, name, found.shift(direction), found.pairs))
-        drawn = METHODS["random"].controls(part, part, self.rotation.size, self._settings)
-        random = [align(part, basis, sources=self.sources, seed=self.seed) for basis in drawn]
+        drawn = METHODS["random"].controls(part, part, self.subspace.size, self._settings)
+        random = [align(part, other, sources=self.sources, seed=self.seed) for other in drawn]
         return [*out, *_iias("iia, random subspace", split, contrast, random)]
 
     def evidence(
@@ -69,10 +69,10 @@ class Aligned:
         if self.reference is None:
             return []
         train, how = self.part(clip, self.reference), Interventions(self.sources, self.seed)
-        controls = controls_of(CONTROLS, train, self.rotation.size, self._settings)
-        found = gather(train, part, self.rotation.basis, controls, how, contrast, traits_of(texts)).measures
-        if "converged" in self.rotation.facts:
-            found["converged"] = float(self.rotation.facts["converged"])
+        controls = controls_of(CONTROLS, train, self.subspace.size, self._settings)
+        found = gather(train, part, self.subspace, controls, how, contrast, traits_of(texts)).measures
+        if "converged" in self.subspace.facts:
+            found["converged"] = float(self.subspace.facts["converged"])
         names = {name: key for key, name in evidence_names(contrast).items() if key in found}
         out = [_number(split, name, found, key, len(part)) for name, key in names.items()]
         for method in CONTROLS:
@@ -92,7 +92,7 @@ def _number(of: str, name: str, found: Mapping[str, float], key: str, n: int) ->
 
 
 def _iias(name: str, split: str, contrast: Contrast, found: Sequence[Outcomes]) -> list[Number]:
-    """IIA in each direction, the mean over subspaces."""
+    """Return IIA in each direction, the mean over subspaces."""
     return [
         measured("concadia", split, f"{name} {contrast.short(direction)}", mean_iia(found, direction))
         for direction in DIRECTIONS

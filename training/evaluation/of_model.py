@@ -32,8 +32,9 @@ from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
 from interp.runs.versions import VERSIONS
+from interp.subspaces.kinds import load_subspace
 from interp.subspaces.pairs import Sources
-from interp.subspaces.rotation import Rotation
+from interp.subspaces.subspace import Subspace
 from training.config import EvaluateConfig
 from training.evaluation import tasks as measure
 from training.evaluation.abilities import ACCURACY, ability_tests
@@ -57,7 +58,7 @@ class EvaluatedPairs:
         data: by its name.
         pairs: those whose image could be read.
         features: the same, with their images.
-        aligned: a rotation, if there is one.
+        aligned: a subspace, if there is one.
     """
 
     config: EvaluateConfig
@@ -68,9 +69,9 @@ class EvaluatedPairs:
     aligned: Aligned | None
 
     @property
-    def rotation(self) -> Rotation | None:
-        """That which is evaluated, if there is one."""
-        return None if self.aligned is None else self.aligned.rotation
+    def subspace(self) -> Subspace | None:
+        """The subspace that is evaluated, if there is one."""
+        return None if self.aligned is None else self.aligned.subspace
 
     @property
     def reference(self) -> EmbeddedPairs | None:
@@ -86,12 +87,10 @@ class EvaluatedPairs:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What every task on pairs depends on."""
-        rotation = self.rotation
-        parts = None if rotation is None else [rotation.site.label, rotation.basis.double().numpy().tobytes().hex()]
+        """Settings that every task on pairs depends on."""
         return {
             "data": self.pairs.fingerprint, "contrast": list(self.pairs.contrast.kinds), "pairs": len(self.pairs),
-            "rotation": None if parts is None else digest(parts), "seed": self.config.seed,
+            "rotation": None if self.subspace is None else self.subspace.fingerprint, "seed": self.config.seed,
             "device": self.config.device,
         }  # fmt: skip
 
@@ -115,8 +114,8 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     every = _pairs(config, who, data) if set(tasks) != {"blv"} else None
     pairs = None if every is None else _chosen(config, every)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, trust=config.trust_run)
-    rotation = _rotation(config, clip, who)
-    sources = _sources(config, who, rotation)
+    subspace = _subspace(config, clip, who)
+    sources = _sources(config, who, subspace)
     classified = []
     if "transfer" in tasks:  # last, for these may be large downloads
         sets = config.transfer or default_sets(data)
@@ -126,12 +125,12 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     if every is not None and pairs is not None:
         with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
             features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
-        if rotation is not None and "concadia" in tasks:
+        if subspace is not None and "concadia" in tasks:
             _check_sources(sources, features)
-        if rotation is not None:
-            certified = certified_pairs(clip, features, [rotation.site.layer])
+        if subspace is not None:
+            certified = certified_pairs(clip, features, [subspace.site.layer])
         known = replace(pairs, pairs=features.pairs)
-        aligned = None if rotation is None else Aligned(rotation, sources, config.seed)
+        aligned = None if subspace is None else Aligned(subspace, sources, config.seed)
         on = EvaluatedPairs(config, clip, data, known, features, aligned)
         if "concadia" in tasks or "transfer" in tasks:
             reference, said = _reference(on, every)
@@ -187,11 +186,11 @@ def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None
     return features, list(features.notes)
 
 
-def _sources(config: EvaluateConfig, who: EvaluatedModel, rotation: Rotation | None) -> Sources:
-    """Those asked for, or those that the rotation was trained with: on its own, or with the run that it lies in."""
+def _sources(config: EvaluateConfig, who: EvaluatedModel, subspace: Subspace | None) -> Sources:
+    """Return the sources asked for, or those that the subspace, or the run that holds it, was trained with."""
     if config.sources is not None:
         return config.sources
-    trained: Mapping[str, Any] = who.settings if rotation is None or config.rotation is None else rotation.facts
+    trained: Mapping[str, Any] = who.settings if subspace is None or config.rotation is None else subspace.facts
     return "paired" if trained.get("sources") == "paired" else "random"
 
 
@@ -225,7 +224,7 @@ def _norms(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
     def compute() -> TaskResult:
         held_out = on.features.take(on.held_out)
         drawn, notes = attributed_pairs(on.clip, held_out, chosen, config.attributed, config.seed)
-        found, words = measure.norms(on.clip, held_out.take(drawn), on.rotation, chosen, n_steps=config.n_steps)
+        found, words = measure.norms(on.clip, held_out.take(drawn), on.subspace, chosen, n_steps=config.n_steps)
         known = words["full"]
         ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in chosen}
         return TaskResult(found, notes, {"words": words, "ratings": ratings})
@@ -244,7 +243,7 @@ def _transfer(on: EvaluatedPairs, classified: Sequence[LabelledImages]) -> Job:
         if on.aligned is not None and on.reference is not None:
             tests = ability_tests(on.clip, list(classified), on.data, held_out)
             part, able = on.aligned.part(on.clip, held_out), {(ACCURACY, name): of for name, of in hits.items()}
-            lost = tests.swap_lost(on.clip, able, part, on.aligned.rotation.basis, on.config.seed)
+            lost = tests.swap_lost(on.clip, able, part, on.aligned.subspace, on.config.seed)
             found.append(measured("transfer", SETS, "swap transfer lost", lost))
         return TaskResult(rows + found, [*notes, *said])
 
@@ -252,21 +251,21 @@ def _transfer(on: EvaluatedPairs, classified: Sequence[LabelledImages]) -> Job:
     return Job("transfer", {**on.settings, "sets": sets, **_referred(on)}, compute)
 
 
-def _rotation(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Rotation | None:
-    """The one that was named, or that lies beside the weights of a run; it must fit the model."""
+def _subspace(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Subspace | None:
+    """Return the subspace that was named, or that lies next to the weights of a run; it must fit the model."""
     beside = Path(config.model) / ROTATION
     path = Path(config.rotation) if config.rotation else beside if who.is_run and beside.is_file() else None
     if path is None:
         return None
-    rotation = Rotation.load(path)
-    site = rotation.site
+    subspace = load_subspace(path)
+    site = subspace.site
     site.check(clip)
-    if site.tower != "text" or rotation.width != clip.width("text"):
+    if site.tower != "text" or subspace.width != clip.width("text"):
         raise SiteMismatch(
-            f"the rotation '{path}' is for width {rotation.width} of the {site.tower} tower, "
+            f"the rotation '{path}' is for width {subspace.width} of the {site.tower} tower, "
             f"the text tower of {clip.name} has {clip.width('text')}"
         )
-    return rotation
+    return subspace
 
 
 def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:

@@ -31,7 +31,7 @@ from interp.stats import (
     mean_of_means,
     wilson,
 )
-from interp.subspaces.rotation import Rotation
+from interp.subspaces.subspace import Subspace
 from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, measured
 from training.evaluation.preferences import preferences
@@ -184,20 +184,20 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
 def word_attributions(
     clip: Clip,
     features: EmbeddedPairs,
-    rotation: Rotation | None,
+    subspace: Subspace | None,
     start: Callable[[Clip, Tokens], Tensor] = default_baselines,
     *,
     n_steps: int,
     routes: Sequence[Route] = MEASURED,
 ) -> Attributions:
-    """Attributions of both texts of some pairs: in full, and with a rotation by route.
+    """Return attributions of both texts of some pairs: in full, and with a subspace by route.
 
     Args:
         start: what the path integral starts from.
-        routes: those that are wanted, if there is a rotation; each costs a backward pass.
+        routes: routes that are wanted, if there is a subspace; each costs a backward pass.
         n_steps: its points to begin with; texts that have not converged get more.
     """
-    attributor = MediatedIntegratedGradients(clip, rotation, routes=("full",) if rotation is None else routes)
+    attributor = MediatedIntegratedGradients(clip, subspace, routes=("full",) if subspace is None else routes)
     images = features.embeddings.repeat(2, 1)
     tokens = tokenize(clip, features.texts)
     return attributor.attribute(
@@ -206,9 +206,9 @@ def word_attributions(
 
 
 def norms(
-    clip: Clip, features: EmbeddedPairs, rotation: Rotation | None, chosen: Sequence[Norm], *, n_steps: int
+    clip: Clip, features: EmbeddedPairs, subspace: Subspace | None, chosen: Sequence[Norm], *, n_steps: int
 ) -> tuple[list[Number], dict[Route, dict[str, float]]]:
-    """Correlation over word types of mean attribution with each norm: in full, and with a rotation by route; of all
+    """Correlate mean attribution over word types with each norm: in full, and with a subspace by route; of all
     words and of content words alone, of ranks, and given frequency, length and kind of a word. And the share of
     attribution that falls on rated words, convergence, and the areas of deletion and insertion.
 
@@ -218,7 +218,7 @@ def norms(
     Returns:
         The measures; and route -> word type -> mean attribution.
     """
-    found = word_attributions(clip, features, rotation, n_steps=n_steps)
+    found = word_attributions(clip, features, subspace, n_steps=n_steps)
     articles = features.groups
     table = correlations(found, chosen, articles) | content_correlations(found, chosen, articles)
     table |= relations(found, chosen, articles) | coverage(found, chosen)

@@ -9,11 +9,11 @@ import torch
 from torch.nn import functional
 
 from interp.clip.model import Clip, Tokens, embed_texts
-from interp.clip.tensors import Basis, Embeddings, Float, Tensor
+from interp.clip.tensors import Embeddings, Float, Tensor
 from interp.data.transfer import LabelledImages
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.pairs import PairsAtSite, push_all
-from interp.subspaces.rotation import swap
+from interp.subspaces.subspace import Subspace
 
 DRAWS = 8  # of the pairs that prompts take Z from
 
@@ -48,13 +48,13 @@ def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Seque
 
 @torch.inference_mode()
 def swapped_prompts(
-    clip: Clip, prompts: Tokens, part: PairsAtSite, basis: Basis, seed: int
+    clip: Clip, prompts: Tokens, part: PairsAtSite, subspace: Subspace, seed: int
 ) -> Iterator[tuple[Embeddings, Embeddings]]:
     """Prompts that have been given Z of texts about other things: what kind of text it is should not change an answer.
 
     Args:
         part: pairs whose texts Z is taken from, in the same model.
-        basis: of Z, orthonormal, shape (d, k).
+        subspace: Z, at the site of the part.
         seed: draws a pair for each prompt, `DRAWS` times, on their own.
 
     Yields:
@@ -66,7 +66,7 @@ def swapped_prompts(
     for _ in range(DRAWS):
         drawn = torch.randint(len(part), (len(prompts),), generator=generator)
         positive, negative = (
-            push_all(run, site, swap(run.stream(site), part.streams[rows], basis))
+            push_all(run, site, subspace.swap(run.stream(site), part.streams[rows]))
             for rows in (drawn, drawn + len(part))
         )
         yield positive, negative

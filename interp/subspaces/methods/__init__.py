@@ -7,8 +7,8 @@ from interp.errors import UserError
 from interp.subspaces.methods import calibrated, das, gradient, lever, masked_das, mean_difference, pca, random
 from interp.subspaces.methods.method import Method
 from interp.subspaces.pairs import PairRun, PairsAtSite
-from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
+from interp.subspaces.subspace import Subspace
 
 _REGISTRY = (
     das,
@@ -39,13 +39,13 @@ def find_methods(keys: str) -> list[Method]:
 
 def fit_rotation(
     method: str, train: PairRun, val: PairRun, site: Site, size: int, config: SearchConfig | None = None
-) -> Rotation:
-    """Find a subspace by any method of the registry.
+) -> Subspace:
+    """Find a subspace by any method of the registry; the methods of this package find rotations.
 
     Args:
         method: its key, as in `METHODS`.
         train: clean run of the pairs to search with, which kept the site.
-        val: of those that the search is judged by, likewise.
+        val: clean run of the pairs that the search is judged by, which kept the site too.
         size: directions of the subspace, from 0 to the width d of the stream.
 
     Raises:

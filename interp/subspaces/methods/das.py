@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from interp.clip.sites import Site
-from interp.clip.tensors import Basis, Float, Streams, Tensor
+from interp.clip.tensors import Float, Streams, Tensor
 from interp.measures import MethodName
 from interp.subspaces.methods.method import Method
 from interp.subspaces.pairs import PairRun, PairsAtSite
@@ -42,12 +42,12 @@ class Span:
     def penalty(self) -> None:
         """Return None: there is no penalty."""
 
-    def basis(self) -> Basis:
-        """Return the orthonormal basis of the span."""
-        return orthonormal(unwhitened(self.whitening, self.free.detach()))
+    def subspace(self, site: Site) -> Rotation:
+        """Return the span as a rotation."""
+        return Rotation(orthonormal(unwhitened(self.whitening, self.free.detach())), site)
 
     def cost(self) -> float:
-        """Return 0: no basis costs anything."""
+        """Return 0: no subspace costs anything."""
         return 0.0
 
 

@@ -12,32 +12,35 @@ from collections.abc import Sequence
 
 from torch.nn import functional
 
-from interp.clip.tensors import Basis, Float, Tensor
+from interp.clip.tensors import Float, Tensor
 from interp.measures import MethodName
 from interp.subspaces.methods.method import Method, one_direction
 from interp.subspaces.pairs import PairsAtSite
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
+from interp.subspaces.subspace import Subspace, pulled
 
 
-def lever(train: PairsAtSite, basis: Basis | None = None) -> Float[Tensor, " d"]:
-    """The unit vector along which a swap moves the score most, to first order; float64.
+def lever(train: PairsAtSite, subspace: Subspace | None = None) -> Float[Tensor, " d"]:
+    """Return the unit vector along which a swap moves the score most, to first order; float64.
 
     Args:
         train: pairs whose mean streams and gradients are taken.
-        basis: look only within the subspace of this orthonormal basis, shape (d, k).
+        subspace: look only within this subspace: at what of the difference a swap of Z between the kinds' means moves,
+            and at what of the gradient passes through Z half way between them.
     """
     positive, negative = train.kind_means
     parts = positive - negative, train.mean_gradient
-    if basis is not None:
-        wide = basis.to(parts[0])
-        parts = wide @ (wide.T @ parts[0]), wide @ (wide.T @ parts[1])
+    if subspace is not None:
+        middle = ((positive + negative) / 2)[None]
+        moved = subspace.swap(negative[None], positive[None])[0] - negative
+        parts = moved, pulled(subspace, middle, parts[1][None])[0]
     difference, gradient = (functional.normalize(part, dim=0) for part in parts)
     return functional.normalize(difference + gradient, dim=0)
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """The lever of the train pairs: a single direction, whatever the size."""
+    """Return the lever of the train pairs: a single direction, whatever the size."""
     return one_direction("lever", lever(train), train.site, sizes)
 
 

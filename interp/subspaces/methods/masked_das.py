@@ -10,10 +10,10 @@ logits assume no order of the directions, and their temperature need not fit the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
+from interp.clip.sites import Site
 from interp.clip.tensors import Basis, Bool, Float, Streams, Tensor
 from interp.measures import MethodName
 from interp.subspaces.methods.das import unwhitened
@@ -67,12 +67,12 @@ class MaskedSpan:
         """Whether each direction is kept: its mask is above one half."""
         return self.logits.detach() > 0
 
-    def basis(self) -> Basis:
-        """The directions that are kept: at most k, and perhaps none."""
-        return orthonormal(unwhitened(self.whitening, self.free.detach()))[:, self.kept()]
+    def subspace(self, site: Site) -> Rotation:
+        """Return the directions that are kept as a rotation: at most k, and perhaps none."""
+        return Rotation(orthonormal(unwhitened(self.whitening, self.free.detach()))[:, self.kept()], site)
 
     def cost(self) -> float:
-        """The price of the directions that are kept, in nats: of two bases with the same loss the smaller one wins."""
+        """Return the price of the directions that are kept, in nats; of two equally good subspaces the smaller wins."""
         return PRICE * int(self.kept().sum())
 
 
@@ -99,7 +99,7 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
     starts = [[MaskedSpan(train.whitening, size, seed) for seed in config.starts()] for size in sizes]
     found = search("masked-das", train, val, starts, config)
     return [
-        replace(rotation, facts=rotation.facts | {"directions": rotation.size, "candidates": size})
+        rotation.with_facts(rotation.facts | {"directions": rotation.size, "candidates": size})
         for rotation, size in zip(found, sizes, strict=True)
     ]
 

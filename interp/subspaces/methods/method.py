@@ -1,4 +1,4 @@
-"""What every way to find a subspace has in common. A method is a file of this folder and a line in its registry."""
+"""The interface of a way to find a subspace. A method is a file of this folder, and a line in its registry."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from interp.clip.sites import Site
-from interp.clip.tensors import Basis, Float, Tensor
+from interp.clip.tensors import Float, Tensor
 from interp.measures import MethodName
 from interp.subspaces.pairs import PairsAtSite
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
+from interp.subspaces.subspace import Subspace
 
-Fit = Callable[[PairsAtSite, PairsAtSite, Sequence[int], SearchConfig], list[Rotation]]
+Fit = Callable[[PairsAtSite, PairsAtSite, Sequence[int], SearchConfig], Sequence[Subspace]]
 
 
 def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: Sequence[int]) -> list[Rotation]:
-    """For each size the rotation of a single direction, or of none where the size is 0 or there is no direction.
+    """Return for each size the rotation of a single direction, or of none where the size is 0 or there is no direction.
 
     Args:
         key: of the method.
@@ -27,18 +28,18 @@ def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: S
 
 
 def basis_of(direction: Float[Tensor, " d"]) -> Float[Tensor, "d j"]:
-    """The basis of a direction of norm 1, shape (d, 1), or of none, if it is 0, shape (d, 0)."""
+    """Return the basis of a direction of norm 1, shape (d, 1), or of none, if it is 0, shape (d, 0)."""
     return direction[:, None] if direction.norm() > 0.5 else direction[:, None][:, :0]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to find the rotation of a subspace.
+    """A way to find a subspace.
 
     Attributes:
-        name: what it is called.
-        fit: from pairs to train on, pairs to validate on, sizes k and settings, whose seed it must heed, to a
-            rotation for each size. It may find fewer directions than k, never more.
+        name: key and title of the method.
+        fit: from pairs to train on, pairs to validate on, sizes k and settings, whose seed it must respect, to a
+            subspace for each size. A subspace may have fewer directions than k, never more.
         repeats: subspaces of which the mean is reported where the method is a control.
         searched: whether `fit` searches step by step; if not, it computes or draws, which takes no time to speak of.
     """
@@ -49,17 +50,17 @@ class Method:
     searched: bool = False
 
     def seeds(self, seed: int) -> list[int]:
-        """The seed of each repetition in a cell of this seed; no two cells of different seeds share one."""
+        """Return the seed of each repetition in a cell of this seed; no two cells of different seeds share one."""
         return [seed * self.repeats + number for number in range(self.repeats)]
 
-    def controls(self, train: PairsAtSite, val: PairsAtSite, size: int, config: SearchConfig) -> list[Basis]:
-        """The bases that it gives as a control of a cell whose seed the settings have."""
+    def controls(self, train: PairsAtSite, val: PairsAtSite, size: int, config: SearchConfig) -> list[Subspace]:
+        """Return the subspaces that the method gives as a control of a cell whose seed the settings have."""
         fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
-        return [rotation.basis for (rotation,) in fits]
+        return [subspace for (subspace,) in fits]
 
 
 def controls_of(
     methods: Iterable[Method], train: PairsAtSite, size: int, config: SearchConfig
-) -> dict[str, list[Basis]]:
-    """The controls of a cell by those of some methods that take no search; by part of a column's name."""
+) -> dict[str, list[Subspace]]:
+    """Return the controls of a cell by those of some methods that take no search; by part of a column's name."""
     return {one.name.column: one.controls(train, train, size, config) for one in methods if not one.searched}

@@ -21,7 +21,7 @@ from interp.data.transfer import TOY_TASKS, load_transfer
 from interp.stats import Estimate
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.pairs import PairsAtSite, pair_run
-from interp.subspaces.rotation import random_basis, swap
+from interp.subspaces.rotation import Rotation, nothing, random_basis, swap
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws
@@ -117,13 +117,13 @@ def swaps(small: Clip) -> tuple[AbilityTests, PairsAtSite, dict[tuple[str, str],
 @pytest.mark.slow
 def test_draws_of_sources_that_all_agree_leave_the_interval_of_images(small: Clip, swaps):
     tests, part, able = swaps
-    nothing = tests.swap_lost(small, able, part, torch.zeros(24, 0), 0)
-    assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
+    still = tests.swap_lost(small, able, part, nothing(24, part.site), 0)
+    assert (still.value, still.low, still.high) == (0, 0, 0)
     one = replace(part, pairs=part.pairs.take(torch.tensor([3])))  # the only pair that can be drawn
     basis = random_basis(24, 12, torch.Generator().manual_seed(0))
-    found = tests.swap_lost(small, able, one, basis, 0)
-    assert found == tests.swap_lost(small, able, one, basis, 1)
     site = Site("text", 2)
+    found = tests.swap_lost(small, able, one, Rotation(basis, site), 0)
+    assert found == tests.swap_lost(small, able, one, Rotation(basis, site), 1)
     run = clean_texts(small, tests.tokens.take(torch.arange(sum(map(sum, prompts_of(tests))))), [site])
     hits: dict[tuple[str, str], list[np.ndarray]] = {}
     for row in (0, 1):
@@ -141,15 +141,15 @@ def test_the_interval_holds_the_mean_of_many_draws(small: Clip, swaps):
     """Each seed has draws of its own, between which values vary as the error says. The interval of draws alone holds
     the mean of all draws for nearly every seed; that of other images too is wider."""
     tests, part, able = swaps
-    basis = random_basis(24, 12, torch.Generator().manual_seed(0))
+    rotation = Rotation(random_basis(24, 12, torch.Generator().manual_seed(0)), part.site)
     these_images = OfTheseImages(**vars(tests))
-    found = [these_images.swap_lost(small, able, part, basis, seed) for seed in range(60)]
+    found = [these_images.swap_lost(small, able, part, rotation, seed) for seed in range(60)]
     values, reach = np.array([(one.value, one.high - one.value) for one in found]).T
     error = np.sqrt(np.mean((reach / 2.365) ** 2))  # t of 7 degrees of freedom
     assert values.std(ddof=1) == pytest.approx(error, rel=0.25)
     assert (np.abs(values - values.mean()) <= reach).mean() >= 0.85
     for seed in range(2):
-        one = tests.swap_lost(small, able, part, basis, seed)
+        one = tests.swap_lost(small, able, part, rotation, seed)
         assert one.value == found[seed].value
         assert one.low < found[seed].low < found[seed].high < one.high
 

@@ -1,0 +1,40 @@
+"""Kinds of subspaces, by the name that their files give: each is a class with `load`, and a line in the registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from interp.errors import quoted
+from interp.runs.files import read_bytes
+from interp.subspaces.rotation import KIND, Rotation, RotationError
+from interp.subspaces.subspace import Subspace
+
+KINDS: dict[str, Callable[[Path], Subspace]] = {KIND: Rotation.load}
+
+
+def load_subspace(path: Path | str) -> Subspace:
+    """Read a subspace of any kind from the files that its `save` wrote.
+
+    Args:
+        path: the .safetensors file; the .json file of the same name gives the kind.
+
+    Raises:
+        RotationError: a file is missing or damaged, or was changed since, or its kind is unknown.
+    """
+    path = Path(path)
+    kind = _kind(path.with_suffix(".json"))
+    if kind not in KINDS:
+        raise RotationError(f"'{path}' holds a subspace of kind {quoted(kind)}; known: {', '.join(KINDS)}")
+    return KINDS[kind](path)
+
+
+def _kind(path: Path) -> str:
+    """Return the kind that a file names, by default a rotation, whose errors then say what the file lacks."""
+    try:
+        found = json.loads(read_bytes(path) or b"{}")
+    except ValueError:
+        return KIND
+    kind = found.get("kind", KIND) if isinstance(found, dict) else KIND
+    return kind if isinstance(kind, str) else KIND
