@@ -182,10 +182,10 @@ def step_block(
         keys, values: keys and values of many positions, packed.
         groups: the earlier positions of each text among them.
     """
-    return step_parts(block, h, keys, values, groups).after
+    return _step_parts(block, h, keys, values, groups).after
 
 
-def step_parts(
+def _step_parts(
     block: Any,
     h: Float[Tensor, "n *c d"],
     keys: Float[Tensor, "total d"],
@@ -194,7 +194,7 @@ def step_parts(
 ) -> Parts:
     """Run one block as `step_block` does, and return the parts of the new stream."""
     if h.ndim == 2:
-        return Parts(*(part[:, 0] for part in step_parts(block, h[:, None], keys, values, groups)))
+        return Parts(*(part[:, 0] for part in _step_parts(block, h[:, None], keys, values, groups)))
     attention = block.self_attn
     normed = block.layer_norm1(h)
     split = (attention.num_heads, attention.head_dim)
@@ -249,7 +249,7 @@ def run_texts(
         yield parts, layout.ends, k, v
     k, v = keys_and_values(last, hidden)
     earlier = layout.earlier
-    yield step_parts(last, hidden[layout.ends[earlier.order]], k, v, earlier.parts), earlier.back, k, v
+    yield _step_parts(last, hidden[layout.ends[earlier.order]], k, v, earlier.parts), earlier.back, k, v
 
 
 @torch.inference_mode()

@@ -66,11 +66,11 @@ class SearchConfig:
 
 
 Found = TypeVar("Found", bound=Subspace)
-Found_co = TypeVar("Found_co", bound=Subspace, covariant=True)
+_Found_co = TypeVar("_Found_co", bound=Subspace, covariant=True)
 
 
 @runtime_checkable
-class Candidate(Protocol[Found_co]):
+class Candidate(Protocol[_Found_co]):
     """A subspace while it is searched for: the part that distinguishes one searched method from another."""
 
     @property
@@ -97,7 +97,7 @@ class Candidate(Protocol[Found_co]):
         """Return a scalar that is added to the loss of the steps, in nats; None for no penalty."""
         ...
 
-    def subspace(self, site: Site, /) -> Found_co:
+    def subspace(self, site: Site, /) -> _Found_co:
         """Return the present subspace at a site, detached: looks at val measure it, and it is kept."""
         ...
 

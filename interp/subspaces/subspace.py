@@ -12,7 +12,7 @@ from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.clip.tensors import Float, Streams, Tensor
 
-Same = TypeVar("Same", bound="Subspace")
+_Same = TypeVar("_Same", bound="Subspace")
 
 
 @runtime_checkable
@@ -61,7 +61,7 @@ class Subspace(Protocol):
         """Return values that all have Z of one value, shape (d,), and keep the rest."""
         ...
 
-    def with_facts(self: Same, facts: Mapping[str, Any]) -> Same:
+    def with_facts(self: _Same, facts: Mapping[str, Any]) -> _Same:
         """Return the same subspace with other facts."""
         ...
 
