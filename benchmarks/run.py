@@ -49,11 +49,9 @@ class Options:
     quick: bool = cli.option(False, "two repetitions, the cheaper bars only, no whole sweep: about two minutes")
     only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
     concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
-    repeats: int | None = cli.option(
-        None, "how often each pair of runs is timed, by default 15, or 2 with --quick", least=1
-    )
+    repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 2 with --quick")
     before: str | None = cli.option(None, "also fine-tune the toy at this commit, and compare", metavar="COMMIT")
-    threads: int = cli.option(2, "of torch", least=1)
+    threads: int = cli.option(2, "of torch")
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
 
 

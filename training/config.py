@@ -35,14 +35,16 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     )
     tuning: Literal["lora", "full"] = option("lora", "LoRA adapters, or all weights", choices=("lora", "full"))
     preset: Literal["toy", "paper"] = option(
-        "toy", "defaults of the options below: minutes on the toy, or the authors' settings", choices=("toy", "paper"),
+        "toy",
+        "defaults of the options below: minutes on the toy, or the authors' settings",
+        choices=("toy", "paper"),
         role=IMPLIED,
-    )  # fmt: skip
+    )
     model: str = option(
         "toy", "the base: 'toy', a local folder, a hub id, or a fine-tuned run", role=LOADED, embedded="toy"
     )
-    layer: int = option(11, "of the site in the text tower, counted from 1", least=1)
-    size: int = option(64, "directions of the subspace Z", least=1)
+    layer: int = option(11, "of the site in the text tower, counted from 1")
+    size: int = option(64, "directions of the subspace Z")
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", role=LOADED)
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
     calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
@@ -50,7 +52,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         "text", "what is trained; image features are computed once if it is the text tower alone",
         choices=("text", "vision", "both"),
     )  # fmt: skip
-    lora_rank: int = option(16, "rank of the adapters; alpha is the same", least=1, most=_MOST_RANK)
+    lora_rank: int = option(16, "rank of the adapters; alpha is the same", most=_MOST_RANK)
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
     lr: float = option(6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy")
     rotation_lr: float = option(
@@ -59,23 +61,18 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     batch_size: int = option(
         64,
         "rows of an optimizer step, over all processes: interventions, or texts; each pair gives two",
-        least=1,
         most=_MOST_ROWS,
     )
-    epochs: int = option(3, "passes over the training sample", least=1)
+    epochs: int = option(3, "passes over the training sample")
     samples: int | None = option(
         None, "rows of the training sample, drawn once, pair by pair: with replacement, for the behavioral objective "
-        "without; by default those of each pair once", least=1, most=_MOST_SAMPLES,
+        "without; by default those of each pair once", most=_MOST_SAMPLES,
     )  # fmt: skip
-    val_samples: int = option(5000, "most pairs of val that are looked at", least=1)
-    look_every: int | None = option(None, "steps between two looks at val; by default an epoch", least=1)
-    patience: int | None = option(
-        3, "looks at val without a lower loss, then stop; the preset paper never does", least=1
-    )
-    checkpoint_every: int = option(
-        500, "steps between two checkpoints, besides one at each look", role=IMPLIED, least=1
-    )
-    max_steps: int | None = option(None, "most optimizer steps", least=1)
+    val_samples: int = option(5000, "most pairs of val that are looked at")
+    look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
+    patience: int | None = option(3, "looks at val without a lower loss, then stop; the preset paper never does")
+    checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look", role=IMPLIED)
+    max_steps: int | None = option(None, "most optimizer steps")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
         None, "arithmetic of the towers; the rotation stays float32; by default as accelerate is configured",
         choices=("no", "fp16", "bf16"),
@@ -152,9 +149,11 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
         None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST", role=IMPLIED
     )
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
-        None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy",
-        role=LOADED, embedded="toy",
-    )  # fmt: skip
+        None,
+        f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy",
+        role=LOADED,
+        embedded="toy",
+    )
     sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # nor what it was trained with
         None, "text that Z is taken from, of another image or of the same one; by default as the rotation was trained",
         choices=("random", "paired"),
@@ -167,7 +166,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
         "all", "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
         choices=("all", "none"),
     )  # fmt: skip
-    transfer_limit: int | None = option(None, "most images of each classification set; by default all", least=1)
+    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
     templates: str | None = option(
         None, "text file with prompts, one a line, {} for the class; several are ensembled", role=LOADED
     )
@@ -175,9 +174,10 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
     scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (concadia, blv)", role=LOADED)
     against: str | None = option(
-        None, "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run",
+        None,
+        "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run",
         role=LOADED,
-    )  # fmt: skip
+    )
     seed: int = option(0, "of sources, retrieval sets and bootstraps", least=0)
     out: str | None = option(None, "output folder; by default RUN/evaluation or runs/evaluate-MODEL", role=WORK)
     compare: tuple[str, ...] | None = option(

@@ -37,10 +37,10 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
     )
     blv: str | None = option(None, "folder with blv_ratings.csv and images/", role=LOADED)
     seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2", role=IMPLIED)
-    max_steps: int | None = option(None, "most optimizer steps of each run", least=1)
+    max_steps: int | None = option(None, "most optimizer steps of each run")
     jobs: int | None = option(
         None, "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster "
-        "as many as it has room for", role=WORK, least=1, most=MOST_PROCESSES,
+        "as many as it has room for", role=WORK, most=MOST_PROCESSES,
     )  # fmt: skip
     out: str = option("runs/paper-toy", "folder for runs, evaluations and tables", role=WORK)
 

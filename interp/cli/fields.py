@@ -33,21 +33,35 @@ SETTING, LOADED, IMPLIED, WORK = Role
 
 
 def option(
-    default: Any, text: str, *, metavar: str | None = None, choices: Sequence[str] | None = None, many: bool = False,
-    role: Role = SETTING, embedded: str = "", least: int | None = None, most: int | None = None,
-) -> Any:  # fmt: skip
+    default: Any,
+    text: str,
+    *,
+    metavar: str | None = None,
+    choices: Sequence[str] | None = None,
+    many: bool = False,
+    role: Role = SETTING,
+    embedded: str = "",
+    least: int = 1,
+    most: int | None = None,
+) -> Any:
     """Return a dataclass field that is also a command-line option.
 
     Args:
         text: for the help.
         many: take several values.
         embedded: regular expression of the values of a `LOADED` option that name nothing from elsewhere.
-        least, most: smallest and largest number, for `check_bounds`.
+        least, most: bounds of a whole number, for `check_bounds`.
     """
     facts = {
-        "help": text, "metavar": metavar, "choices": choices, "nargs": "+" if many else None, "role": role,
-        "embedded": embedded, "least": least, "most": most,
-    }  # fmt: skip
+        "help": text,
+        "metavar": metavar,
+        "choices": choices,
+        "nargs": "+" if many else None,
+        "role": role,
+        "embedded": embedded,
+        "least": least,
+        "most": most,
+    }
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -93,12 +107,12 @@ def shared_options(config: Any, other: type, *roles: Role) -> dict[str, Any]:
 
 
 def check_bounds(config: Any) -> None:
-    """Raise `UserError` if a number is not one, too small, or so large that it would only exhaust memory or time."""
-    for _, field in owned_fields(type(config)):
-        value, least, most = getattr(config, field.name), field.metadata.get("least"), field.metadata.get("most")
-        if value is None:
+    """Raise `UserError` if a whole number is too small, or so large that it would only exhaust memory or time."""
+    for field in options_of(type(config), *Role):
+        value, least, most = getattr(config, field.name), field.metadata["least"], field.metadata["most"]
+        if value is None or not str(field.type).startswith("int"):
             continue
-        if least is not None and not value >= least:
+        if not value >= least:
             raise UserError(f"{flag(field.name)} must be at least {least}, not {value}")
         if most is not None and value > most:
             raise UserError(f"{flag(field.name)} must be at most {most}, not {value}")

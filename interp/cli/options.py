@@ -21,9 +21,10 @@ class ModelOptions:
         None, "where to take the tokenizer from, if the model has none of its own", role=LOADED, embedded="toy"
     )
     trust_run: bool = option(
-        False, "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder",
+        False,
+        "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder",
         role=WORK,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,17 @@ class AttributionOptions:
     """Attributions."""
 
     norms: str = option(
-        "imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES",
-        role=LOADED, embedded="[^=]*",
-    )  # fmt: skip
-    attributed: int = option(
-        64, "test pairs whose two texts are attributed, drawn from those with rated words in both", least=1
+        "imageability,concreteness",
+        "word norms, a list: names, or NAME=FILE.csv",
+        metavar="NAMES",
+        role=LOADED,
+        embedded="[^=]*",
     )
+    attributed: int = option(64, "test pairs whose two texts are attributed, drawn from those with rated words in both")
     n_steps: int = option(
         20,
         "points of the path integral of attributions to begin with; texts whose sum "
         "misses by more than 1 % get more, up to 16 times as many",
-        least=1,
         most=_MOST_POINTS,
     )
 

@@ -20,9 +20,7 @@ class DataOptions:
     split: str | None = option(
         None, "use this split alone, divided by group (article) into train, val and test", role=IMPLIED
     )
-    limit: int | None = option(
-        None, "use about this many pairs, drawn in the proportions of the splits", role=IMPLIED, least=1
-    )
+    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits", role=IMPLIED)
     skip_bad_images: bool = option(
         False, "leave out pairs whose image cannot be read, instead of stopping", role=IMPLIED
     )

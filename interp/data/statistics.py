@@ -152,7 +152,7 @@ class Options:
     pairs: int = cli.option(
         _SAMPLE, "how many, no two of one article; what a sample holds depends on its size", least=2
     )
-    draws: int = cli.option(5, "samples of that size, whose mean is shown", least=1, most=_MOST_DRAWS)
+    draws: int = cli.option(5, "samples of that size, whose mean is shown", most=_MOST_DRAWS)
     seed: int = cli.option(0, "of the draws", least=0)
 
 

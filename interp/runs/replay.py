@@ -60,10 +60,11 @@ class Again(Generic[Config]):
         if getattr(own, "trust_run", False):
             return found
         foreign = {
-            flag(field.name): value for field in options_of(type(own), LOADED)
+            flag(field.name): value
+            for field in options_of(type(own), LOADED)
             if (value := getattr(found, field.name)) != getattr(own, field.name)
             and not re.fullmatch(field.metadata["embedded"], str(value))
-        }  # fmt: skip
+        }
         if foreign:
             named = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())
             raise UserError(

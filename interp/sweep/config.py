@@ -56,29 +56,27 @@ class SweepConfig(
         "all", "what a subspace is judged by: everything, or IIA alone, without any other subspace",
         choices=("all", "none"),
     )  # fmt: skip
-    max_steps: int = option(400, "most optimizer steps of a search", least=1)
+    max_steps: int = option(400, "most optimizer steps of a search")
     objective: str = option(
         TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
         "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "
         "another search alone, which asks that a swap move scores by the gap between the kinds",
         metavar="NAME",
     )  # fmt: skip
-    tune_steps: int | None = option(
-        None, "most optimizer steps of each fine-tuning; by default as training.finetune", least=1
-    )
+    tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
     jobs: int | None = option(
         None,
         "processes, by default one for each core, at most 8 (on a cluster: tasks at a time, by default as many as it "
         "has room for); the numbers do not depend on it",
         role=WORK,
-        least=1,
         most=MOST_PROCESSES,
     )
     out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA", role=WORK)
     limit: int | None = option(
-        None, "use about this many pairs, drawn in the proportions of the splits; by default 4000",
-        role=IMPLIED, least=1,
-    )  # fmt: skip
+        None,
+        "use about this many pairs, drawn in the proportions of the splits; by default 4000",
+        role=IMPLIED,
+    )
     engine: str = option(
         "local", "processes on this machine, a Ray cluster (extra ray), or shards, which --shard implies", role=WORK
     )
@@ -89,7 +87,7 @@ class SweepConfig(
     merge: bool = option(False, "make tables and page of what such jobs have done; compute no cell", role=WORK)
     attributed: int = option(
         32, "test pairs whose two texts are attributed, drawn from those with rated words in both; 100, and 50 points, "
-        "where models are fine-tuned on other data than toy", least=1,
+        "where models are fine-tuned on other data than toy",
     )  # fmt: skip
 
     @property

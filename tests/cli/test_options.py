@@ -56,10 +56,10 @@ def test_an_unknown_option_is_answered_with_the_nearest_one(capsys: pytest.Captu
         assert capsys.readouterr().err == f"error: unrecognized arguments: {meant}; see x --help\n"
 
 
-@given(st.integers(-5, 5) | st.none(), st.integers(-5, 5) | st.none(), st.integers(-5, 5) | st.none())
-def test_bounds_are_those_of_the_option(value: int | None, least: int | None, most: int | None):
+@given(st.integers(-5, 5) | st.none(), st.integers(-5, 5), st.integers(-5, 5) | st.none())
+def test_bounds_are_those_of_the_option(value: int | None, least: int, most: int | None):
     config = make_dataclass("Config", [("rows_of_it", "int", option(0, "rows", least=least, most=most))])
-    small = value is not None and least is not None and value < least
+    small = value is not None and value < least
     large = value is not None and most is not None and value > most
     if not small and not large:
         check_bounds(config(value))
@@ -68,11 +68,13 @@ def test_bounds_are_those_of_the_option(value: int | None, least: int | None, mo
         check_bounds(config(value))
 
 
-def test_a_number_that_is_none_is_within_no_bounds():
-    config = make_dataclass("Config", [("rate", "float", option(0.5, "rate", least=0))])
-    check_bounds(config(0.0))
-    with pytest.raises(UserError, match="--rate must be at least 0, not nan"):
-        check_bounds(config(math.nan))
+def test_a_whole_number_is_one_or_more_unless_the_option_allows_less():
+    others = [("rate", "float", option(-0.5, "")), ("on", "bool", option(False, ""))]
+    config = make_dataclass("Config", [("rows", "int | None", option(None, "")), *others])
+    check_bounds(config())
+    for value in (0, -3, math.nan):
+        with pytest.raises(UserError, match=f"--rows must be at least 1, not {value}"):
+            check_bounds(config(value))
 
 
 @pytest.mark.parametrize(
