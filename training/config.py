@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interp.cli import IMPLIED, LOADED, WORK, check_bounds, flag, option
+from interp.cli import IMPLIED, WORK, check_bounds, flag, option
 from interp.cli.options import (
     PAPER_ATTRIBUTIONS,
     AttributionOptions,
@@ -40,12 +40,10 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         choices=("toy", "paper"),
         role=IMPLIED,
     )
-    model: str = option(
-        "toy", "the base: 'toy', a local folder, a hub id, or a fine-tuned run", role=LOADED, embedded="toy"
-    )
+    model: str = option("toy", "the base: 'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
     layer: int = option(11, "of the site in the text tower, counted from 1")
     size: int = option(64, "directions of the subspace Z")
-    rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", role=LOADED)
+    rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", loads="")
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
     calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
     tower: Literal["text", "vision", "both"] = option(
@@ -144,15 +142,12 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     preset: Literal["toy", "paper"] = option(
         "toy", "defaults of --attributed and --n-steps; paper: the authors'", choices=("toy", "paper"), role=IMPLIED
     )
-    model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run", role=LOADED, embedded="toy")
+    model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
     tasks: str | None = option(
         None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST", role=IMPLIED
     )
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
-        None,
-        f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy",
-        role=LOADED,
-        embedded="toy",
+        None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy", loads="toy"
     )
     sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # nor what it was trained with
         None, "text that Z is taken from, of another image or of the same one; by default as the rotation was trained",
@@ -160,7 +155,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     )  # fmt: skip
     splits: str = option("val,test", "splits to report on")
     rotation: str | None = option(
-        None, "subspace Z (.safetensors); by default the one beside the run's weights", role=LOADED
+        None, "subspace Z (.safetensors); by default the one beside the run's weights", loads=""
     )
     controls: Literal["all", "none"] = option(
         "all", "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
@@ -168,15 +163,15 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     )  # fmt: skip
     transfer_limit: int | None = option(None, "most images of each classification set; by default all")
     templates: str | None = option(
-        None, "text file with prompts, one a line, {} for the class; several are ensembled", role=LOADED
+        None, "text file with prompts, one a line, {} for the class; several are ensembled", loads=""
     )
-    blv: str | None = option(None, "folder with blv_ratings.csv and images/", role=LOADED)
+    blv: str | None = option(None, "folder with blv_ratings.csv and images/", loads="")
     prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
-    scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (concadia, blv)", role=LOADED)
+    scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (concadia, blv)", loads="")
     against: str | None = option(
         None,
         "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run",
-        role=LOADED,
+        loads="",
     )
     seed: int = option(0, "of sources, retrieval sets and bootstraps", least=0)
     out: str | None = option(None, "output folder; by default RUN/evaluation or runs/evaluate-MODEL", role=WORK)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from interp.cli import IMPLIED, LOADED, WORK, Role, option, shared_options, words_of
+from interp.cli import IMPLIED, WORK, Role, option, shared_options, words_of
 from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
@@ -35,7 +35,7 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
     preset: Literal["toy", "paper"] = option(
         "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
     )
-    blv: str | None = option(None, "folder with blv_ratings.csv and images/", role=LOADED)
+    blv: str | None = option(None, "folder with blv_ratings.csv and images/", loads="")
     seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2", role=IMPLIED)
     max_steps: int | None = option(None, "most optimizer steps of each run")
     jobs: int | None = option(

@@ -40,7 +40,7 @@ def option(
     choices: Sequence[str] | None = None,
     many: bool = False,
     role: Role = SETTING,
-    embedded: str = "",
+    loads: str | None = None,
     least: int = 1,
     most: int | None = None,
 ) -> Any:
@@ -49,7 +49,7 @@ def option(
     Args:
         text: for the help.
         many: take several values.
-        embedded: regular expression of the values of a `LOADED` option that name nothing from elsewhere.
+        loads: makes the option `LOADED`; regular expression of the values that name nothing from elsewhere.
         least, most: bounds of a whole number, for `check_bounds`.
     """
     facts = {
@@ -57,8 +57,8 @@ def option(
         "metavar": metavar,
         "choices": choices,
         "nargs": "+" if many else None,
-        "role": role,
-        "embedded": embedded,
+        "role": role if loads is None else LOADED,
+        "loads": loads,
         "least": least,
         "most": most,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from interp.cli import LOADED, WORK, option
+from interp.cli import WORK, option
 from interp.cli.cluster import check_cluster
 
 
@@ -15,10 +15,10 @@ class ModelOptions:
 
     model: str = option(
         "toy", "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
-        "of open_clip, open_clip:ARCH/PATH.safetensors", role=LOADED, embedded="toy",
+        "of open_clip, open_clip:ARCH/PATH.safetensors", loads="toy",
     )  # fmt: skip
     tokenizer: str | None = option(
-        None, "where to take the tokenizer from, if the model has none of its own", role=LOADED, embedded="toy"
+        None, "where to take the tokenizer from, if the model has none of its own", loads="toy"
     )
     trust_run: bool = option(
         False,
@@ -78,11 +78,7 @@ class AttributionOptions:
     """Attributions."""
 
     norms: str = option(
-        "imageability,concreteness",
-        "word norms, a list: names, or NAME=FILE.csv",
-        metavar="NAMES",
-        role=LOADED,
-        embedded="[^=]*",
+        "imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES", loads="[^=]*"
     )
     attributed: int = option(64, "test pairs whose two texts are attributed, drawn from those with rated words in both")
     n_steps: int = option(
@@ -99,5 +95,5 @@ class TransferOptions:
 
     transfer: str | None = option(
         None, "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
-        "by default toy for the toy's data, else the three of the paper", metavar="LIST", role=LOADED, embedded="toy",
+        "by default toy for the toy's data, else the three of the paper", metavar="LIST", loads="toy",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interp.cli import IMPLIED, LOADED, option
+from interp.cli import IMPLIED, option
 from interp.data import DATA_HELP
 
 
@@ -12,7 +12,7 @@ from interp.data import DATA_HELP
 class DataOptions:
     """The data."""
 
-    data: str = option("toy", f"which pairs: {DATA_HELP}", role=LOADED, embedded="toy")
+    data: str = option("toy", f"which pairs: {DATA_HELP}", loads="toy")
     kinds: str | None = option(
         None, "columns of a CSV file with the two kinds of text, the one to be preferred first; "
         "by default description,caption", metavar="KIND,KIND", role=IMPLIED,

@@ -63,7 +63,7 @@ class Again(Generic[Config]):
             flag(field.name): value
             for field in options_of(type(own), LOADED)
             if (value := getattr(found, field.name)) != getattr(own, field.name)
-            and not re.fullmatch(field.metadata["embedded"], str(value))
+            and not re.fullmatch(field.metadata["loads"], str(value))
         }
         if foreign:
             named = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())
