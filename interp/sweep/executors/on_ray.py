@@ -71,7 +71,7 @@ class _OnRay(Executor):
 
 @contextmanager
 def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
-    """A cluster that does the tasks of a sweep, and how many at a time.
+    """Join or start a cluster for the tasks of a sweep; gives its workers, and how many tasks they do at a time.
 
     Raises:
         UserError: there is no such cluster.
