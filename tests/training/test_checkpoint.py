@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from interp.runs.folder import open_run
+from tests.run_folders import versioned
 from training.checkpoint import CheckpointError, Progress, load_checkpoint, save_checkpoint
 
 PROGRESS = Progress(3, 0.5, 2, 1, 0.25, [{"step": 0, "train_loss": float("nan"), "val_loss": 0.5}])
@@ -26,7 +27,7 @@ def learner() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
-    with open_run(tmp_path / "run", {"seed": 0}):
+    with open_run(tmp_path / "run", {**versioned("finetune"), "seed": 0}):
         pass
     path = tmp_path / "run" / "checkpoint.safetensors"
     save_checkpoint(path, *learner(), PROGRESS)
@@ -58,7 +59,7 @@ def test_what_was_changed_or_is_of_another_run_is_refused(kept: Path, tmp_path: 
     flipped[-1] ^= 1
     kept.write_bytes(flipped)
     assert "was changed since it was written" in refused(kept)
-    with open_run(tmp_path / "other", {"seed": 1}):
+    with open_run(tmp_path / "other", {**versioned("finetune"), "seed": 1}):
         pass
     other = tmp_path / "other" / kept.name
     other.write_bytes(whole)

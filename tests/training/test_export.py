@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import one_line, random_clip, random_texts
 from tests.run_folders import make_other_version
 from training.card import model_card
+from training.config import FinetuneConfig
 from training.evaluate import main as evaluate
 from training.evaluation.evaluated_model import EvaluatedModel
 from training.export import main as export
@@ -166,7 +168,7 @@ def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):
 
 
 def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
-    settings = {"objective": "behavioral", "tuning": "full", "seed": 0}
+    settings = asdict(FinetuneConfig(objective="behavioral", tuning="full"))
     for named, shown in (
         ("../models/mine", "`mine`"),
         ("/elsewhere/models/mine", "`mine`"),
