@@ -150,10 +150,10 @@ def _hurry() -> None:
     from interp.sweep import finish
     from training import paper, pretrain_toy
 
-    drawn, load = finish.heatmaps, cache(norms.load_norm)
+    drawn, load = finish.write_heatmaps, cache(norms.load_norm)
     plain = norms.load_norm
     norms.load_norm = lambda name: plain(name) if "=" in name else load(name)
-    finish.heatmaps = lambda frame, folder, schema: drawn(frame, folder, schema.among(["iia"]))
+    finish.write_heatmaps = lambda frame, folder, schema: drawn(frame, folder, schema.among(["iia"]))
     paper.Experiment._call = _trained  # type: ignore[method-assign]
     pretrain_toy.pretrain = lambda *_: {}
 

@@ -34,7 +34,7 @@ def check_measures(
     folder: RunFolder, frame: pd.DataFrame, contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str],
     *, controls: bool,
 ) -> None:  # fmt: skip
-    """Raise `StoreError` for the first measure that tables and page need and no cell has.
+    """Raise `StoreError` for the first measure that tables and page need and no cell has, or count that a cell lacks.
 
     Args:
         controls: whether the subspaces were compared with others.
@@ -43,16 +43,17 @@ def check_measures(
     stems = ["iia", *(f"iia_{method.column}" for method in methods[1:]), *ceilings]
     needed = ["preference", *(f"shift_{contrast.short(one)}" for one in DIRECTIONS)]
     needed += [f"{stem}{end}" for stem in stems for end in ("", *(f"_{contrast.short(one)}" for one in DIRECTIONS))]
-    needed += [FROZEN.share, FROZEN.error, *FROZEN.then, "test_pairs", "directions", *_of_words(norms, "")]
-    needed += [f"{stem}_{norm}" for norm in norms for stem in ("n", "n_repeated")]
+    needed += [FROZEN.share, FROZEN.error, *FROZEN.then, "test_pairs", *_of_words(norms, "")]
+    counts = ["directions", *(f"{stem}_{norm}" for norm in norms for stem in ("n", "n_repeated"))]
     if is_tuned(frame):
         names = ["tuned_preference", *(f"tuned_iia_{contrast.short(one)}" for one in DIRECTIONS)]
         names += ["tuned_transfer_drop", "tuned_retrieval_drop"]
         needed += [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
         needed += [TUNED.share, TUNED.error, *TUNED.then, *_of_words(norms, "tuned_")]
-    for name in needed:
-        if name not in frame:
-            raise StoreError(f"no cell in '{folder.path}' has the measure {json.dumps(name)}; {MEND}")
+    if absent := next((name for name in (*needed, *counts) if name not in frame), None):
+        raise StoreError(f"no cell in '{folder.path}' has the measure {json.dumps(absent)}; {MEND}")
+    if unknown := next((name for name in counts if frame[name].isna().any()), None):
+        raise StoreError(f"a cell in '{folder.path}' has no number for {json.dumps(unknown)}; {MEND}")
 
 
 def _of_words(norms: Sequence[str], prefix: str) -> list[str]:

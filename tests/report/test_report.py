@@ -35,7 +35,7 @@ from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
 from tests.oracles.plain_forward import one_line
 from tests.report.browser import chromium, opened
-from tests.run_folders import FIELDS, kept, rewrite
+from tests.run_folders import FIELDS, kept, rewrite, versioned
 
 pytestmark = pytest.mark.slow
 
@@ -212,33 +212,35 @@ def test_norms_of_the_chosen_cell_are_those_of_the_tables(done: Path):
         assert adjusted == ("< 0.0001" if value < 0.0001 else f"{value:.4f}")
 
 
-def test_a_run_of_an_older_version_has_a_page_too(copy: Path):
-    """One that has nothing but Pearson's correlations, and kept no ratings."""
-    folder = RunFolder(copy)
-    newer = (
-        "disattenuated",
-        "reliability",
-        "n_repeated",
-        "rho",
-        "partial",
-        "beta",
-        "n_every_norm",
-        "attribution_coverage",
-    )
-    for name in folder.names():
-        cell = kept(folder.cell_path(name))
-        cell["measures"] = {key: value for key, value in cell["measures"].items() if not key.startswith(newer)}
-        folder.write(name, cell)
-    document = remade(copy)
-    assert "Over the whole grid (4 cells x 2 norms x 3 routes; p < 0.05, adjusted)" in words_of(document)
-    (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
-    heads = ["norm, route", "word types", "coverage (%)", "reliability (%)", "r", "p, adjusted"]
-    assert [head.text for head in table.find("thead").iter("th")] == heads
+def test_a_run_without_ratings_has_a_page_too(copy: Path):
+    """A sweep writes them when its cells are done."""
+    assert "Over the whole grid (4 cells x 2 norms x 3 routes; p < 0.05, adjusted)" in words_of(remade(copy))
     (copy / RATINGS).unlink()
     document = remade(copy)
-    assert "The run folder lacks ratings or articles of words, so there are no tests" in words_of(document)
+    assert "The run folder lacks ratings of words, so there are no tests" in words_of(document)
     (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
     assert {list(row)[-1].text for row in table.find("tbody").iter("tr")} == {"-"}
+
+
+@pytest.mark.parametrize("name", ["directions", "n_imageability", "rho_imageability_through_low", "converged"])
+def test_a_run_that_lacks_a_measure_is_one_line(copy: Path, capsys, name: str):
+    folder = RunFolder(copy)
+    for cell_name in folder.names():
+        cell = kept(folder.cell_path(cell_name))
+        del cell["measures"][name]
+        folder.write(cell_name, cell)
+    assert command.main([str(copy)]) == 2
+    assert f'has the measure "{name}"; remove the file and run the sweep' in one_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["directions", "n_imageability"])
+def test_a_count_that_is_not_known_in_a_cell_is_one_line(copy: Path, capsys, name: str):
+    folder = RunFolder(copy)
+    cell = kept(folder.cell_path(folder.names()[0]))
+    cell["measures"][name] = None
+    folder.write(folder.names()[0], cell)
+    assert command.main([str(copy)]) == 2
+    assert f'has no number for "{name}"; remove the file and run the sweep' in one_line(capsys)
 
 
 @pytest.mark.parametrize("ratings", [[1], {"imageability": 1}, {"imageability": {"red": "7"}}])
@@ -279,7 +281,7 @@ def test_a_cell_that_keeps_no_words_is_one_line(copy: Path, capsys):
         del cell["words"]
         folder.write(name, cell)
     assert command.main([str(copy)]) == 2
-    assert "keeps no words; remove the file and run the sweep that made it again" in one_line(capsys)
+    assert 'not a mapping with "words"; remove the file and run the sweep that made it again' in one_line(capsys)
 
 
 def test_what_is_missing_of_an_example_is_said(copy: Path):
@@ -315,7 +317,7 @@ def test_undefined_numbers_are_dashes(copy: Path):
         (lambda run: (run / "manifest.json").unlink(), "is not a run folder"),
         (lambda run: shutil.rmtree(run / "cells"), "has no cell yet; run the sweep again: "),
         (lambda run: (run / "cells" / "layer04-size002-seed0.json").write_text("{"), "cannot read"),
-        (lambda run: update_manifest(RunFolder(run), settings={"kind": "finetune"}), "run of another kind (finetune)"),
+        (lambda run: update_manifest(RunFolder(run), settings=versioned("finetune")), "run of another kind (finetune)"),
     ],
 )
 def test_runs_that_have_no_page(copy: Path, capsys, spoil, message: str):
