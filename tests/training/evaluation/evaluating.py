@@ -1,0 +1,76 @@
+"""How tests run the command of an evaluation, and read what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from interp.clip.image_features import EmbeddedPairs, image_features
+from interp.clip.loading import load_clip
+from interp.data import load_pairs
+from interp.data.pairs import Pair
+from interp.subspaces.rotation import Rotation
+from tests.oracles.plain_forward import (
+    random_texts,
+)
+from training import evaluate, finetune
+from training.evaluation.measures import Number
+
+SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]
+
+
+TUNING = ["--layer", "4", "--size", "6", "--max-steps", "2", "--lora-rank", "2", "--lr", "0.01", "--cpu"]
+
+ADAPTER = "adapter_model.safetensors"
+
+
+Key = tuple[str, str, str]
+
+
+def run(*arguments: str) -> int:
+    return evaluate.main([*SMALL, "--trust-run", *arguments])
+
+
+def tune(model: str, out: Path, *arguments: str) -> Path:
+    """A fine-tuned run."""
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
+        assert finetune.main([*TUNING, "--model", model, "--out", str(out), *arguments]) == 0
+    return out
+
+
+def pairs_of_toy(limit: int, *splits: str) -> int:
+    return sum(pair.split in splits for pair in load_pairs("toy", limit=limit).pairs)
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """Rows by task, of and measure."""
+    frame = pd.read_csv(folder / "results.csv", float_precision="round_trip")
+    return frame.set_index(["task", "of", "measure"], verify_integrity=True).sort_index()
+
+
+def by_key(rows: list[Number]) -> dict[Key, Number]:
+    found = {(row.task, row.of, row.measure): row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.stem: path.stat().st_mtime_ns for path in folder.glob("cells/*.json")}
+
+
+def of_test(run: Path) -> EmbeddedPairs:
+    """The test pairs of a run, with their images."""
+    return image_features(load_clip(str(run), trust=True), load_pairs("toy", limit=60).split("test"))
+
+
+def run_rotation(run: Path) -> Rotation:
+    """The rotation beside a run's weights."""
+    return Rotation.load(run / "rotation.safetensors")
+
+
+def some_pairs(n: int, splits: tuple[str, ...], seed: int = 0) -> list[Pair]:
+    one, other = random_texts(n, seed), random_texts(n, seed + 100)
+    return [Pair(str(i), one[i], other[i], splits[i % len(splits)], f"group {i // 3}") for i in range(n)]

@@ -1,0 +1,80 @@
+"""Scores that are given in a file, published ones among them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interp.data import load_pairs
+from tests.oracles.plain_forward import (
+    one_line,
+)
+from tests.training.evaluation.evaluating import run, table
+from training import evaluate
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_published_scores_agree_with_readers_as_published(published: Path, tmp_path: Path, capsys):
+    """Golden: Kreiss et al. 2022; the correlation of a text's length with its overall rating does far better."""
+    blv, out = published / "blv", tmp_path / "out"
+    arguments = ["--tasks", "blv", "--scores", str(blv / "reference_clipscores.csv"), "--blv", str(blv)]
+    assert evaluate.main([*arguments, "--out", str(out)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for question, r in {"overall": 0.075, "imaginability": 0.105, "relevance": 0.085, "irrelevance": 0.089}.items():
+        (row,) = [line for line in lines if line[:3] == ["blv", question, "pearson"] and line[3][0] in "+-"]
+        assert (float(row[3]), row[-1]) == (r, "68")
+        found = table(out).loc["blv", question, "pearson"]
+        assert round(found["value"], 3) == r
+        assert found["low"] < r < found["high"]
+    length = table(out).loc["blv", "overall", "pearson of length"]
+    assert (round(length["value"], 2), length["n"]) == (0.57, 68)
+    assert "than the other" not in (out / "results.csv").read_text()
+
+
+@pytest.mark.parametrize("with_data", [True, False])
+def test_the_published_scores_prefer_descriptions_as_published(published: Path, tmp_path: Path, capsys, with_data):
+    """Golden: vanilla CLIP prefers the description in 104 of the 200 pairs. Four more tie, three of them since both of
+    their texts are the same; with texts at hand, these three are left out."""
+    sample, out = published / "concadia-sample", tmp_path / "out"
+    data = ["--data", f"concadia:{sample}"] if with_data else []
+    scores = str(sample / "reference_clipscores.csv")
+    assert evaluate.main(["--tasks", "concadia", "--scores", scores, *data, "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    found = table(out)
+    row = found.loc["concadia", "val" if with_data else "all", "preference"]
+    assert (row["value"] * row["n"], row["n"]) == ((104.5, 197) if with_data else (106, 200))
+    assert row["low"] < 0.5 < row["high"]
+    assert "  53.0 %  " in shown
+    assert ("3 of 200 pairs are left out" in shown) == with_data
+    assert ("nothing is known of splits and lengths" in shown) != with_data
+    parts = found[found.index.get_level_values("measure").str.startswith("preference, ")]
+    assert len(parts) == (2 if with_data else 0)
+    assert not with_data or 0 < parts["n"].sum() <= 200
+
+
+def test_given_scores_of_pairs_by_hand(concadia: Path, tmp_path: Path, capsys):
+    pairs = load_pairs(f"concadia:{concadia}", as_published=True).pairs
+    rng = np.random.default_rng(0)
+    values = {pair.id: rng.normal(size=2).round(1) for pair in pairs}
+
+    def write(names) -> str:
+        with (tmp_path / "scores.csv").open("w", newline="") as file:
+            rows = [[name, *values.get(name, (0.0, 0.0))] for name in names]
+            csv.writer(file).writerows([["filename", "description_score", "caption_score"], *rows])
+        return str(tmp_path / "scores.csv")
+
+    arguments = ["--data", f"concadia:{concadia}", "--tasks", "concadia"]
+    scores = write([*reversed(values), "another.jpg"])
+    assert run(*arguments, "--scores", scores, "--out", str(tmp_path / "out")) == 0
+    longer = [pair for pair in pairs if len(pair.negative) > len(pair.positive)]
+    hits = [values[pair.id][0] > values[pair.id][1] for pair in longer]
+    row = table(tmp_path / "out").loc["concadia", "val", "preference, caption longer"]
+    assert (row["value"], row["n"]) == (sum(hits) / len(hits), len(longer))
+    assert 0 < row["value"] < 1
+    assert run(*arguments, "--scores", write(list(values)[1:]), "--out", str(tmp_path / "part")) == 2
+    assert "has no scores for 1 of the 48 pairs" in one_line(capsys)
+    assert not (tmp_path / "part").exists()

@@ -1,0 +1,335 @@
+"""Numbers of an evaluation, against plain loops, hooks and scipy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+import pingouin
+import pytest
+import torch
+from scipy import stats as scipy_stats
+from sklearn.metrics import f1_score
+from wordfreq import zipf_frequency
+
+from interp import stats
+from interp.attribution.deletion import deletion_areas
+from interp.attribution.mediated import MediatedIntegratedGradients
+from interp.clip.image_features import EmbeddedPairs, image_features
+from interp.clip.model import Clip, embed_images, embed_texts, tokenize
+from interp.clip.sites import Site
+from interp.data.blv import QUESTIONS, RatedTexts, load_blv
+from interp.data.contrast import PAPER
+from interp.data.norms import load_norms
+from interp.data.toy.pairs import load_distinct
+from interp.data.transfer import load_transfer
+from interp.data.words import is_content
+from interp.subspaces.rotation import Rotation, random_basis
+from tests.oracles.plain_forward import (
+    embed_one_by_one,
+    interchange_by_hook,
+    residuals,
+)
+from tests.run_folders import FIELDS
+from tests.training.evaluation.evaluating import by_key, some_pairs
+from training.evaluation import tasks
+from training.evaluation.aligned import Aligned
+from training.evaluation.preferences import given_preferences, preferences
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("splits", [("test",), ("val", "test"), ("val", "test", "train")])
+def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
+    pairs = some_pairs(31, splits)
+    pairs[4] = replace(pairs[4], negative=pairs[4].positive)  # neither is longer
+    descriptions, captions = np.random.default_rng(0).normal(size=(2, 31)).round(1)
+    captions[5] = descriptions[5]  # a tie counts half
+    captions[6], captions[7] = descriptions[6] - 0.1, descriptions[7] + 0.1
+    found = by_key(preferences(pairs, PAPER, descriptions, captions))
+    names = [*splits, "all"] if len(splits) > 1 else list(splits)
+    assert [key[1] for key in found][:: len(found) // len(names)] == names
+    for name in names:
+        counts: dict[str, list[float]] = {"": [], ", description longer": [], ", caption longer": []}
+        groups: dict[str, list[str]] = {kind: [] for kind in counts}
+        sums = [0.0, 0.0]
+        for pair, description, caption in zip(pairs, descriptions, captions, strict=True):
+            if name in (pair.split, "all"):
+                kinds = [""]
+                kinds += [", description longer"] if len(pair.positive) > len(pair.negative) else []
+                kinds += [", caption longer"] if len(pair.negative) > len(pair.positive) else []
+                for kind in kinds:
+                    counts[kind].append(float(description > caption) + 0.5 * float(description == caption))
+                    groups[kind].append(pair.group)
+                sums = [sums[0] + description, sums[1] + caption]
+        for kind, hits in counts.items():
+            row = found["concadia", name, f"preference{kind}"]
+            assert (row.value, row.n) == (pytest.approx(fmean(hits)), len(hits))
+            clustered, alone = (stats.clustered_share(hits, each) for each in (groups[kind], range(len(hits))))
+            assert (row.low, row.high) == pytest.approx((clustered.low, clustered.high), abs=0, nan_ok=True)
+            assert kind or name != names[-1] or (row.low, row.high) != (alone.low, alone.high)
+        for kind, total in zip(("description", "caption"), sums, strict=True):
+            row = found["concadia", name, f"mean {kind} score"]
+            assert row.value == pytest.approx(total / len(counts[""]), abs=1e-12)
+            assert row.n == len(counts[""])
+    alone = by_key(given_preferences(PAPER, descriptions, captions))
+    whole = names[-1]
+    for measure in ("preference", "mean description score", "mean caption score"):
+        known = found["concadia", whole, measure]
+        if measure == "preference":  # of which articles are not known
+            known = replace(known, **{end: getattr(alone["concadia", "all", measure], end) for end in ("low", "high")})
+        assert alone["concadia", "all", measure] == replace(known, of="all")
+
+
+def test_a_tie_counts_half():
+    pairs = some_pairs(30, ("test",))
+    ties = by_key(preferences(pairs, PAPER, np.ones(30), np.ones(30)))["concadia", "test", "preference"]
+    wins = by_key(preferences(pairs, PAPER, np.ones(30) + 1.1e-6, np.ones(30)))["concadia", "test", "preference"]
+    assert (ties.value, ties.low + ties.high) == (0.5, pytest.approx(1.0))
+    assert (wins.value, wins.high) == (1.0, 1.0)
+
+
+def test_a_model_prefers_as_its_scores_say(small: Clip, world):
+    pairs, images = world
+    texts = {kind: [getattr(pair, FIELDS[kind]) for pair in pairs] for kind in ("description", "caption")}
+    one, other = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
+    assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
+    expected = by_key(preferences(pairs, PAPER, one, other))
+    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
+    for aligned in (None, Aligned(rotation, "random", 0)):
+        rows, both = tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), aligned)
+        found = by_key(rows)
+        np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
+        for key, row in expected.items():
+            assert found[key].value == pytest.approx(row.value, abs=1e-5, nan_ok=row.n == 0)
+            assert found[key].n == row.n
+        assert (len(found) == len(expected)) == (aligned is None)
+    swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
+    reverse = by_key(tasks.concadia(small, EmbeddedPairs(tuple(swapped), images), None)[0])
+    key = ("concadia", "test", "preference")
+    assert reverse[key].value == pytest.approx(1 - expected[key].value)
+    assert reverse[key].value != expected[key].value
+
+
+def test_interventions_are_those_of_a_hook(small: Clip, world):
+    pairs, images = world
+    rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
+    found = by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "paired", 0))[0])
+    assert found != by_key(
+        tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "random", 0))[0]
+    )
+    for split in ("val", "test"):
+        rows = [i for i, pair in enumerate(pairs) if pair.split == split]
+        descriptions, captions = (
+            [getattr(pairs[i], FIELDS[kind]) for i in rows] for kind in ("description", "caption")
+        )
+        for short, base, source in (("c2d", captions, descriptions), ("d2c", descriptions, captions)):
+            clean = (images[rows] * embed_one_by_one(small, base)).sum(-1)
+            swapped = interchange_by_hook(small, base, source, Site("text", 3), rotation.basis)
+            gain = (images[rows] * swapped).sum(-1) - clean
+            hits = gain > 0 if short == "c2d" else gain < 0
+            assert gain.abs().min() > 1e-6
+            assert found["concadia", split, f"iia {short}"].value == pytest.approx(hits.float().mean().item())
+            assert found["concadia", split, f"iia {short}"].n == len(rows)
+            shift = found["concadia", split, f"shift {short}"].value
+            assert shift == pytest.approx(gain.mean().item(), abs=1e-6)
+            assert abs(shift) > 1e-4
+
+
+def test_zero_shot_classes_are_those_of_a_loop(small: Clip):
+    sets = load_transfer("toy", limit=30)
+    rows, _, notes = tasks.transfer(small, sets)
+    found = by_key(rows)
+    assert len(found) == 2 * len(sets) == 8
+    assert set(notes) == {"30 of the 1024 images of toy are used"}
+    shares = set()
+    for each in sets:
+        means = [embed_one_by_one(small, list(texts)).mean(0) for texts in each.texts]
+        classes = [mean / mean.norm() for mean in means]
+        images = embed_images(small, [each.open_image(i) for i in range(len(each))])
+        guess = [int(np.argmax([float(image @ one) for one in classes])) for image in images]
+        hits = sum(g == label for g, label in zip(guess, each.labels, strict=True))
+        row = found["transfer", each.name, "accuracy"]
+        assert (row.value, row.n) == (hits / 30, 30)
+        expected = f1_score(list(each.labels), guess, average="macro", zero_division=0.0)
+        assert found["transfer", each.name, "macro_f1"].value == pytest.approx(expected)
+        shares.add(row.value)
+    assert len(shares) > 1
+
+
+def best_of_its_set(images: torch.Tensor, texts: torch.Tensor, sets: list[list[int]]) -> float:
+    """The share of images whose own text scores higher than every other text of the set."""
+    hits = 0
+    for members in sets:
+        for i in members:
+            own = float(images[i] @ texts[i])
+            hits += all(own > float(images[i] @ texts[j]) for j in members if j != i)
+    return hits / sum(map(len, sets))
+
+
+def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
+    pairs, images = world
+    rows, notes = tasks.retrievals(small, "toy", EmbeddedPairs(tuple(pairs), images), seed=0)
+    drawn = load_distinct(of=64, seed=0)
+    seen = image_features(small, drawn).embeddings
+    sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
+    assert {len(members) for members in sets} == {64}
+    for kind in ("description", "caption"):
+        texts = embed_texts(small, [getattr(pair, FIELDS[kind]) for pair in drawn.pairs])
+        row = by_key(rows)["transfer", "retrieval", f"retrieval {kind}"]
+        assert (row.value, row.n) == (pytest.approx(best_of_its_set(seen, texts, sets)), 1024)
+        assert 0 < row.low < row.value < row.high
+    assert notes == []
+    assert rows[0].value != rows[1].value
+
+
+@pytest.mark.parametrize(("count", "used"), [(130, 128), (64, 64), (40, 40)])
+def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, used: int):
+    pairs = some_pairs(count, ("test",), seed=5)
+    kinds = ("description", "caption")
+    texts = {kind: embed_texts(small, [getattr(pair, FIELDS[kind]) for pair in pairs]) for kind in kinds}
+    noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
+    images = torch.nn.functional.normalize(texts["description"] + 0.02 * noise, dim=-1)
+    rows, notes = tasks.retrievals(small, "concadia:x", EmbeddedPairs(tuple(pairs), images), seed=2)
+    order = np.random.default_rng(2).permutation(count)[:used].tolist()
+    sets = [order[start : start + 64] for start in range(0, used, 64)]
+    found = by_key(rows)
+    for kind, embedded in texts.items():
+        row = found["transfer", "retrieval", f"retrieval {kind}"]
+        assert (row.value, row.n) == (pytest.approx(best_of_its_set(images, embedded, sets)), used)
+    assert found["transfer", "retrieval", "retrieval description"].value > 0.2
+    assert found["transfer", "retrieval", "retrieval caption"].value < 0.1
+    assert notes == ([] if count >= 64 else ["retrieval is among 40 pairs, all that were held out"])
+
+
+def test_rated_texts_are_scored_with_their_image(small: Clip, ratings: Path):
+    rated = load_blv(ratings)
+    images = {text.image: embed_images(small, [rated.open_image(text.image)])[0] for text in rated.texts}
+    found = {}
+    for prefix in ("", "a picture of "):
+        texts = embed_one_by_one(small, [prefix + text.description for text in rated.texts])
+        expected = [float(row @ images[text.image]) for row, text in zip(texts, rated.texts, strict=True)]
+        found[prefix] = tasks.rated_scores(small, rated, prefix)
+        np.testing.assert_allclose(found[prefix], expected, atol=1e-5)
+    assert np.abs(np.subtract(*found.values())).min() > 1e-4
+
+
+def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
+    rated = load_blv(ratings)
+    texts = [replace(text, image=f"image {number % 9}") for number, text in enumerate(rated.texts)]
+    rated = RatedTexts(
+        rated.name,
+        (*texts[:-1], replace(texts[-1], ratings={**texts[-1].ratings, "overall": float("nan")})),
+        rated.open_image,
+        rated.image_key,
+    )
+    scores, rival = np.random.default_rng(0).normal(size=(2, len(rated)))
+    found = by_key(tasks.blv(rated, scores, rival))
+    alone = by_key(tasks.blv(rated, scores))
+    assert alone == {key: row for key, row in found.items() if "other" not in key[2]}
+    assert len(found) == 7 * 4
+    length = np.array([len(text.description) for text in rated.texts], dtype=float)
+    for question in QUESTIONS:
+        y = np.array([text.ratings[question] for text in rated.texts])
+        kept = ~np.isnan(y)
+        assert kept.sum() == len(rated) - (question == "overall")
+
+        def ranked(values: np.ndarray, kept: np.ndarray = kept) -> np.ndarray:
+            return scipy_stats.rankdata(values[kept])
+
+        def plain(values: np.ndarray, kept: np.ndarray = kept) -> np.ndarray:
+            return values[kept]
+
+        for method, of in (("pearson", plain), ("spearman", ranked)):
+            one, other, ratings_, given = of(scores), of(rival), of(y), of(length)
+            r = np.corrcoef(one, ratings_)[0, 1]
+            assert r == pytest.approx(getattr(scipy_stats, f"{method}r")(scores[kept], y[kept]).statistic)
+            partial = np.corrcoef(residuals(one, given), residuals(ratings_, given))[0, 1]
+            expected = {method: r, f"{method} given length": partial}
+            expected[f"{method} more than the other"] = r - np.corrcoef(other, ratings_)[0, 1]
+            for name, value in expected.items():
+                row = found["blv", question, name]
+                assert (row.value, row.n) == (pytest.approx(value, abs=1e-9), kept.sum())
+                assert row.low < row.value < row.high
+            assert abs(r - partial) > 1e-6
+        expected_length = scipy_stats.pearsonr(length[kept], y[kept]).statistic
+        assert found["blv", question, "pearson of length"].value == pytest.approx(expected_length)
+
+
+def held(types: list[str], rows: pd.Index, texts: tuple[tuple[str, ...], ...]) -> list[list[float]]:
+    """Frequency, length and kind of some word types: positive texts are the first half."""
+    some, positive = [types[row] for row in rows], [word for text in texts[: len(texts) // 2] for word in text]
+    every = [word for text in texts for word in text]
+    frequency = [zipf_frequency(word, "en") for word in some]
+    return [frequency, [len(word) for word in some], [positive.count(word) / every.count(word) for word in some]]
+
+
+def test_norms_are_correlated_over_word_types(small: Clip, world):
+    pairs, images = world[0][:6], world[1][:6]
+    chosen = load_norms("imageability,concreteness")
+    rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
+    texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
+    both = torch.cat([images, images])
+    plain = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
+    rows, means = tasks.norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
+    routed = by_key(rows)
+    every = {"largest delta", "largest relative delta", "texts not converged", "most points"}
+    every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
+    for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
+        stems = ("pearson", "spearman", "partial", "disattenuated", "coverage")
+        of_route = {f"{stem} {route}" for stem in stems for route in routes}
+        of_route |= {f"pearson {route}, content words" for route in routes}
+        assert {key[2] for key in found} == every | of_route
+    attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
+    seen = attributor.attribute(texts, both, n_steps=3, tolerance=0.01)
+    for route in ("through", "around", "full"):
+        values: dict[str, list[float]] = {}
+        for words, owners, tokens in zip(seen.words, seen.word_of, seen.tokens[route], strict=True):
+            for number, word in enumerate(words):
+                values.setdefault(word, []).append(sum(tokens[owners == number]))
+        assert means[route] == pytest.approx({word: np.mean(each) for word, each in values.items()})
+        for norm in chosen:
+            types = sorted(values)
+            frame = pd.DataFrame({"x": [np.mean(values[word]) for word in types], "y": norm.of(types)}).dropna()
+            row = routed["norms", norm.name, f"pearson {route}"]
+            assert (row.value, row.n) == (pytest.approx(frame["x"].corr(frame["y"]), abs=1e-9), len(frame))
+            assert row.n < len(types)
+            assert row.low < row.value < row.high
+            row = routed["norms", norm.name, f"spearman {route}"]
+            assert row.value == pytest.approx(frame["x"].corr(frame["y"], method="spearman"), abs=1e-9)
+            assert (row.n, row.low < row.value < row.high) == (len(frame), True)
+            frame["frequency"], frame["length"], frame["kind"] = held(types, frame.index, seen.words)
+            row = routed["norms", norm.name, f"partial {route}"]
+            given = pingouin.partial_corr(frame, "x", "y", ["frequency", "length", "kind"]).r.item()
+            assert (row.value, row.n) == (pytest.approx(given, abs=1e-9), len(frame))
+            content = frame[[is_content(word) for word in np.array(types)[frame.index]]]
+            row = routed["norms", norm.name, f"pearson {route}, content words"]
+            assert (row.value, row.n) == (pytest.approx(content["x"].corr(content["y"]), abs=1e-9), len(content))
+            assert 2 < len(content) < len(frame)
+            sizes = [(word, abs(one)) for word, each in values.items() for one in each]
+            rated = sum(size for word, size in sizes if word in norm.ratings)
+            row = routed["norms", norm.name, f"disattenuated {route}"]
+            articles = [pair.group for pair in pairs] * 2
+            seen_in = {word: {articles[text] for text, some in enumerate(seen.words) if word in some} for word in types}
+            assert row.n == sum(len(seen_in[np.array(types)[i]]) > 1 for i in frame.index)
+            row = routed["norms", norm.name, f"coverage {route}"]
+            assert (row.value, row.n) == (pytest.approx(rated / sum(size for _, size in sizes)), 12)
+    for norm in chosen:
+        key = ("norms", norm.name, "pearson full")
+        assert plain[key].value == pytest.approx(routed[key].value, abs=1e-5)
+        assert plain[key].value != pytest.approx(routed[*key[:2], "pearson through"].value, abs=1e-3)
+    assert means["through"] != pytest.approx(means["full"])
+    delta = np.abs(seen.tokens["full"].sum(1) - (seen.score - seen.baseline_score)).max()
+    row = routed["norms", "attributions", "largest delta"]
+    assert (row.value, row.n) == (pytest.approx(delta), 12)
+    of_all = {name: routed["norms", "attributions", name].value for name in every}
+    assert of_all["most points"] == seen.points.max() > 3
+    assert of_all["largest relative delta"] == pytest.approx(seen.relative_delta.max())
+    assert of_all["texts not converged"] == np.mean(seen.relative_delta > 0.01)
+    areas = deletion_areas(small, tokenize(small, texts), both, seen)
+    for name, each in (("deletion", areas.deletion), ("insertion", areas.insertion), ("random order", areas.random)):
+        assert of_all[f"area, {name}"] == pytest.approx(each.mean(), abs=1e-6)
+    assert of_all["area, deletion"] < of_all["area, random order"] < of_all["area, insertion"]
