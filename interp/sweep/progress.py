@@ -50,7 +50,7 @@ class Forecast:
 def _duration(seconds: float) -> str:
     """As people say it.
 
-    >>> duration(41.2), duration(200), duration(20000)
+    >>> _duration(41.2), _duration(200), _duration(20000)
     ('41 seconds', '3.3 minutes', '5.6 hours')
     """
     if seconds < 100:
