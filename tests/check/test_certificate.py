@@ -79,14 +79,14 @@ def dropout(clip: Clip, patch: Patch) -> None:
 def inexact_swap(_clip: Clip, patch: Patch) -> None:
     """The same in exact arithmetic: what PCA-based libraries do."""
 
-    def swap(base, source, basis):
-        return base - (base @ basis) @ basis.T + (source @ basis) @ basis.T
+    def swap(self, base, source):
+        return base - (base @ self.basis) @ self.basis.T + (source @ self.basis) @ self.basis.T
 
-    patch.setattr("interp.subspaces.interchange.swap", swap)
+    patch.setattr(Rotation, "swap", swap)
 
 
 def no_swap(_clip: Clip, patch: Patch) -> None:
-    patch.setattr("interp.subspaces.interchange.swap", lambda base, _source, _basis: base)
+    patch.setattr(Rotation, "swap", lambda _self, base, _source: base)
 
 
 def not_a_number(clip: Clip, patch: Patch) -> None:
