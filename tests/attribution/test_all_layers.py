@@ -65,6 +65,7 @@ def check_tangents(clip: Clip, seed: int, copies: int) -> None:
             torch.testing.assert_close(state.end[:, word], one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "copies"), [(0, 1), (1, 3), (5, 2)])
 def test_derivatives_are_those_of_autograd(small: Clip, seed: int, copies: int):
     small.model.double()
@@ -86,6 +87,7 @@ def run_paths(clip: Clip, tokens: Tokens, images: Tensor, layers: Iterable[int])
     return PathRun(tokens, [run_path(clip, tokens.take(i), images[i], kept, PathSettings(STEPS)) for i in rows])
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), size=st.integers(1, 24))
 def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int):

@@ -214,6 +214,7 @@ def test_a_second_argument_that_is_no_image_names_baselines(small: Clip):
             ours.attribute(inputs, additional_forward_args=extra)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 1000), st.sampled_from(["through", "around", "bypass", "full"]))
 def test_tensors_and_texts_agree(small: Clip, seed: int, route: str):

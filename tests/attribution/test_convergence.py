@@ -39,6 +39,7 @@ def misses(found: Attributions) -> np.ndarray:
     return np.array(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", START_FROM)
 def test_only_texts_that_miss_get_twice_the_points(small: Clip, start: str):
     tokens = tokenize(small, TEXTS)
@@ -62,6 +63,7 @@ def test_only_texts_that_miss_get_twice_the_points(small: Clip, start: str):
     assert set(tried[START].points) == {START}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", START_FROM)
 def test_both_engines_take_the_same_points_and_give_the_same(small: Clip, start: str):
     tokens = tokenize(small, TEXTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ NORMS = [Norm("one", "made up", {"a": 1.0, "b": 2.0}), Norm("two", "made up", {"
 text = st.lists(st.sampled_from("abcxyz"), max_size=3).map(tuple)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(text, text), min_size=1, max_size=12), st.integers(1, 15), st.integers(0, 5))
 def test_pairs_are_drawn_from_those_whose_texts_both_hold_rated_words(pairs, count: int, seed: int):
     words = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]

@@ -92,6 +92,7 @@ class FromEmbeddings(nn.Module):
         return functional.normalize(features, dim=-1) @ self.image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "size", "seed"), [(1, 3, 0), (3, 5, 1), (5, 4, 2)])
 def test_through_is_captums_conductance_summed_over_the_rotated_directions(
     small: Clip, layer: int, size: int, seed: int
@@ -188,6 +189,7 @@ def test_an_empty_mediator_carries_nothing_and_a_whole_one_goes_around_nothing(s
     np.testing.assert_allclose(empty.tokens["around"], whole.tokens["through"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_attributions_converge_to_the_difference_of_scores(small: Clip):
     texts, images = random_texts(5, 2), an_image(5)
     attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), Site("text", 2)))
@@ -199,6 +201,7 @@ def test_attributions_converge_to_the_difference_of_scores(small: Clip):
     np.testing.assert_array_equal(found.tokens["full"], coarse.tokens["full"])
 
 
+@pytest.mark.slow
 def test_batching_does_not_matter(small: Clip):
     texts, images = random_texts(6, 3), an_image(6)
     attributor = MediatedIntegratedGradients(small, Rotation(random_basis(24, 4, torch.Generator()), Site("text", 2)))

@@ -34,6 +34,7 @@ def failing(clip: Clip) -> set[int]:
     return {i for i, one in enumerate(certify(clip, TEXTS, range(1, clip.depth("text") + 1))) if not one.ok}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_a_sound_model_is_certified_in_every_dtype(small: Clip, dtype: torch.dtype):
     clip = load_clip(small.name, dtype=dtype)
@@ -93,6 +94,7 @@ def not_a_number(clip: Clip, patch: Patch) -> None:
     patch.setattr(clip.model.text_projection.weight, "data", clip.model.text_projection.weight.data * math.nan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "expected"),
     [

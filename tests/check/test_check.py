@@ -18,6 +18,7 @@ from tests.oracles.plain_forward import one_line
 Patch = pytest.MonkeyPatch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 def test_all_paths_agree_in_every_dtype(small: Clip, dtype: str, capsys):
     assert command.main([small.name, "--dtype", dtype]) == 0
@@ -43,6 +44,7 @@ def scaled_basis(patch: Patch) -> None:
     patch.setattr(das, "swap_span", lambda base, source, free: swap(base, 1.01 * source, free))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "expected"),
     [
@@ -61,6 +63,7 @@ def test_each_check_fails_where_its_path_is_wrong(small: Clip, monkeypatch: Patc
     assert len(failed) < 13
 
 
+@pytest.mark.slow
 def test_what_fails_is_said_in_one_line_with_status_1(small: Clip, monkeypatch: Patch, capsys):
     def impossible(_bench):
         raise RuntimeError("\"addmm\" not implemented for 'Half'\nsomewhere")

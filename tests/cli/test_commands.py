@@ -28,6 +28,7 @@ def test_a_command_is_the_same_as_its_module(name: str, capsys: pytest.CaptureFi
     assert shown[0].startswith(f"usage: python -m {COMMANDS[name][0].removesuffix('.__main__')} ")
 
 
+@pytest.mark.slow
 def test_its_status_is_that_of_the_command(capsys: pytest.CaptureFixture[str]):
     assert main(["norms", "list"]) == 0
     assert main(["norms", "nothing"]) == 2
@@ -62,6 +63,7 @@ def test_versions(capsys: pytest.CaptureFixture[str]):
         assert capsys.readouterr().out == line
 
 
+@pytest.mark.slow
 def test_it_is_installed_by_its_name():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")

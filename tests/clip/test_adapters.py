@@ -89,6 +89,7 @@ def embeddings(clip: Clip, pictures: list[Any]) -> tuple[Tensor, Tensor]:
     return torch.nn.functional.normalize(torch.cat(found), dim=-1), embed_images(clip, pictures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_of_an_adapter_is_what_peft_makes_of_it(small: Clip, pictures: list[Any], tmp_path: Path, form: str):
     from peft import PeftModel
@@ -146,6 +147,7 @@ def spoiled(base: Clip, folder: Path, **settings: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -190,6 +192,7 @@ def test_a_rank_without_weights_takes_no_memory(small: Clip, tmp_path: Path):
         assert max(for_peft.r, *for_peft.rank_pattern.values()) <= 3  # no more than the file holds, or the plain r
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["target_modules", "exclude_modules", "rank_pattern", "alpha_pattern"])
 def test_expressions_without_end_are_stopped(small: Clip, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(patterns, "SECONDS", 1)

@@ -96,6 +96,7 @@ def by_pyvene(clip: Clip, base: Any, source: Any, rotation: Rotation) -> Tensor:
     return out[key] / out[key].norm(dim=-1, keepdim=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["text", "vision"])
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_swaps_are_those_of_a_hook_and_of_pyvene(small: Clip, tower: Tower, component: str):
@@ -112,6 +113,7 @@ def test_swaps_are_those_of_a_hook_and_of_pyvene(small: Clip, tower: Tower, comp
         assert (cached - base.push(site, base.stream(site))).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["text", "vision"])
 @pytest.mark.parametrize("component", INSIDE)
 def test_swaps_in_the_toy_model(toy: Clip, tower: Tower, component: str):
@@ -123,6 +125,7 @@ def test_swaps_in_the_toy_model(toy: Clip, tower: Tower, component: str):
         agree("components", cached, by_pyvene(toy, base, source, rotation))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     component=st.sampled_from(INSIDE), layer=st.integers(1, 5), size=st.integers(0, 24), n=st.integers(1, 5),
@@ -134,6 +137,7 @@ def test_any_size_and_layer_against_a_hook(small: Clip, component: str, layer: i
     agree("components", interchange(base, source, rotation), by_hook(small, base, source, rotation, seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["text", "vision"])
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_itself_as_source_changes_no_bit_and_the_whole_value_is_the_source_s(
@@ -196,6 +200,7 @@ def adapted(clip: Clip, folder: Path) -> Clip:
     return replace(clip, model=model.eval())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_swaps_in_a_model_with_adapters(small: Clip, tmp_path: Path, component: str):
     clip, site = adapted(small, tmp_path), Site("text", 3, component)

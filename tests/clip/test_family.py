@@ -27,6 +27,7 @@ def test_siglip_is_refused_and_why(second: bool, tmp_path: Path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
@@ -88,6 +89,7 @@ def pooled_by_transformers(folder: Path, clip: Clip, texts: list[str]) -> torch.
     return torch.nn.functional.normalize(torch.cat(rows), dim=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [1, 2, 7])
 def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip, tmp_path: Path, more: int):
     """The highest id of a text is still that of EOT, for no text has the ids of the rows that follow."""

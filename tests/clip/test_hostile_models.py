@@ -147,6 +147,7 @@ def test_code_is_found_within_a_tower_too(model: Path):
     assert "sets text_config.auto_map" in refused(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -195,6 +196,7 @@ def test_a_run_says_what_it_is_made_of(toy_run: Path):
     assert load_clip(str(toy_run)).notes == (f"'{toy_run}' is an adapter of 'toy', which was loaded too",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["absolute", "relative", "hub"])
 def test_a_base_elsewhere_is_loaded_only_if_that_is_allowed(
     small: Clip, model: Path, tmp_path: Path, monkeypatch, where: str
@@ -227,6 +229,7 @@ def test_a_base_within_the_run_is_loaded(small: Clip, model: Path, tmp_path: Pat
     assert "takes its base from" in refused(run)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_elsewhere_too(toy_run: Path, model: Path):
     settings = {**versioned("finetune"), "base": load_clip("toy").fingerprint}
     change(toy_run / "manifest.json", settings=settings, named={"tokenizer": str(model)})
@@ -336,6 +339,7 @@ def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
     assert "NoneType" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["x", {}, []])
 def test_a_tokenizer_with_which_no_text_can_be_read(model: Path, value: Any):
     change(model / "tokenizer_config.json", model_max_length=value)

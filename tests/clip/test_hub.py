@@ -94,6 +94,7 @@ def test_a_hub_that_says_nothing_is_waited_for_briefly(deaf: str, monkeypatch: p
         assert least < time.perf_counter() - started < most
 
 
+@pytest.mark.slow
 def test_a_search_for_its_address_that_does_not_end(monkeypatch: pytest.MonkeyPatch):
     """No timeout of a request covers it."""
     let_go = threading.Event()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
@@ -12,6 +13,7 @@ from interp.clip.model import Clip
 from interp.data import load_pairs
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_used_only_as_it_was_written(small: Clip):
     pairs = load_pairs("toy", limit=12)
     first = image_features(small, pairs)

@@ -75,6 +75,7 @@ def tuned(model: str, folder: Path, **options: str) -> Clip:
     return clip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 @pytest.mark.parametrize("tower", ["text", "vision", "both"])
 def test_a_saved_model_embeds_as_the_one_in_memory(small: Clip, pictures, tmp_path: Path, tuning: str, tower: str):
@@ -113,6 +114,7 @@ def test_what_is_loaded_is_a_plain_frozen_clip(run: Path, base: Path):
     assert load_clip(str(run), trust=True).fingerprint == clip.fingerprint != plain.fingerprint
 
 
+@pytest.mark.slow
 def test_a_copied_run_is_the_same_model(run: Path, copied: Path):
     assert load_clip(str(copied), trust=True).fingerprint == load_clip(str(run), trust=True).fingerprint
     rename(copied, lambda key: key)
@@ -237,6 +239,7 @@ class Opened:
         return Path.touch, (self.path,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rest", ["adapter", "model"])
 def test_nothing_is_unpickled(copied: Path, base: Path, tmp_path: Path, rest: str):
     folder, name = (copied, "adapter_model.bin") if rest == "adapter" else (tmp_path / "model", "pytorch_model.bin")

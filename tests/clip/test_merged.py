@@ -56,6 +56,7 @@ def loss_and_gradients(clip: Clip, objective: Any, layer: int, generator: torch.
     return {"loss": loss.detach()} | dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", SUBSETS)
 def test_loss_and_gradients_are_those_of_peft(base: Clip, targets: str, monkeypatch: pytest.MonkeyPatch):
     """For adapters of any of the layers, with the objectives and layers in turn."""

@@ -223,6 +223,7 @@ def test_there_and_back(state: State):
     assert all(torch.equal(again[key], value) for key, value in state.items())
 
 
+@pytest.mark.slow
 def test_the_engine_is_exact_for_one(file: Path, capsys: pytest.CaptureFixture[str]):
     assert check([f"open_clip:{SMALL}/{file}"]) == 0
     assert "agree" in capsys.readouterr().out

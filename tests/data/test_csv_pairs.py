@@ -224,6 +224,7 @@ def test_the_toy_as_a_file_is_the_toy(tmp_path: Path, toy: Clip):
     assert load_pairs(found.name, kinds="bad,good").pairs != expected.pairs
 
 
+@pytest.mark.slow
 def test_one_split_of_a_file_is_divided_as_that_of_any_data(tmp_path: Path):
     expected = load_pairs("toy", split="val", limit=50, seed=2)
     every = load_pairs("toy", seed=2)

@@ -17,6 +17,7 @@ FINGERPRINTS = {  # of the ratings as Python's own csv.DictReader reads them
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_norms_that_come_with_the_package(name: str):
     norm = load_norm(name)

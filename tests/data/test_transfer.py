@@ -343,6 +343,7 @@ def test_images_need_no_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+@pytest.mark.slow
 def test_the_toy_model_does_as_its_report_says(toy: Clip):
     report = json.loads(files("interp.data").joinpath("assets", "toy-clip", "pretraining.json").read_text())["test"]
     tasks = load_transfer("toy")

@@ -48,6 +48,7 @@ def mean_ratio(said: dict[str, float]) -> float:
     return (said["ratio_c2d"] + said["ratio_d2c"]) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["das", "calibrated", "means", "gradient", "lever"])
 def test_where_one_direction_carries_the_preference_every_measure_says_so(method: str):
     said = measured("carries", method)
@@ -175,6 +176,7 @@ def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> tuple[Rotat
     return rotation, mean_iia([align(halves[2], rotation, sources="random", seed=0)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["das", "calibrated"])
 def test_for_a_label_that_the_stream_does_not_hold_no_search_finds_anything(kind: Kind, method: str):
@@ -183,6 +185,7 @@ def test_for_a_label_that_the_stream_does_not_hold_no_search_finds_anything(kind
     assert found.low < 0.5 < found.high < 0.65
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_arbitrary_label_does_not_tell_the_networks_apart(kind: Kind):
     """A label that can be read but that nothing depends on is mixed with whatever moves scores: with `CAUSE` in the

@@ -47,12 +47,14 @@ def test_a_dormant_direction_is_found_out():
     assert [found[name] for name in ("calibrated", "necessary", "specific")] == ["no"] * 3
 
 
+@pytest.mark.slow
 def test_a_dormant_direction_turned_until_it_is_calibrated_is_not_specific():
     found = answers("dormant", "calibrated")
     assert found["calibrated"] == "yes"
     assert found["specific"] == "no"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["das", "lever"])
 def test_where_there_is_no_preference_nothing_else_is_affirmed(method: str):
     """But that every seed builds the same lever."""

@@ -73,6 +73,7 @@ def of_found(kind: Kind, seed: int) -> dict[str, Answered]:
     return judge(world(kind, seed), first.basis, [one.basis for one in others], converged=converged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ["one", "image"])
 def test_a_direction_that_carries_all_is_found_and_acquitted_of_everything(kind: Kind, seed: int):
@@ -82,6 +83,7 @@ def test_a_direction_that_carries_all_is_found_and_acquitted_of_everything(kind:
     assert [of_found(kind, seed)[name] for name in QUESTIONS] == ["yes"] * 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_preference_for_length_passes_six_questions_and_fails_the_seventh(seed: int):
     for answers in (of_truth("words", seed), of_found("words", seed)):
@@ -97,6 +99,7 @@ def test_a_direction_that_can_be_decoded_and_moves_nothing_is_refused(seed: int)
     assert answers["beyond controls"] != "yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_necessary_that_the_score_does_not_read(seed: int):
     """A neutral value of a large subspace destroys the preference together with all else that the stream holds."""
@@ -109,6 +112,7 @@ def test_nothing_is_necessary_that_the_score_does_not_read(seed: int):
     assert of_found("bypass", seed)["calibrated"] != "yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_half_of_a_preference_is_not_all_of_it(seed: int):
     assert share(world("half", seed), found("half", seed)[0].basis) >= 0.9
@@ -116,6 +120,7 @@ def test_half_of_a_preference_is_not_all_of_it(seed: int):
         assert answers["necessary"] in ("no", "cannot tell")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_of_two_redundant_directions_is_not_necessary(seed: int):
     """An eighth of the gap is left without it, and nearly all of the preference."""
@@ -127,6 +132,7 @@ def test_one_of_two_redundant_directions_is_not_necessary(seed: int):
     assert of_found("redundant", seed)["necessary"] == "yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_of_two_directions_whose_product_counts_is_not_necessary(seed: int):
     """A neutral value of either takes the preference away, but so does any other text's value: alone neither says
@@ -166,6 +172,7 @@ def test_a_search_finds_at_least_nine_tenths_of_a_linear_truth(kind: Kind):
     assert sum(one >= 0.9 for one in shares) >= 0.9 * len(shares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_search_in_the_coordinates_of_the_stream_does_not(seed: int, monkeypatch: pytest.MonkeyPatch):
     here, (whitened, *_) = world("one", seed), found("one", seed)
@@ -183,6 +190,7 @@ def test_a_search_that_is_cut_short_says_that_it_has_not_converged():
     assert len(rotation.facts["starts"]) == 2
 
 
+@pytest.mark.slow
 def test_what_did_not_converge_is_neither_beyond_controls_nor_identified():
     first, *others = found("one", 0)
     answers = judge(world("one", 0), first.basis, [one.basis for one in others], converged=False)

@@ -35,6 +35,7 @@ def schema(question: Question = PAPERS, names: Sequence[str] = NORMS, *, tuned: 
     return declare(question.contrast, question.methods, names, tuned=tuned)
 
 
+@pytest.mark.slow
 @given(kinds, methods, norms, st.booleans())
 def test_every_column_is_of_one_measure_and_every_title_tells(both, some, names, tuned: bool):
     found = declare(Contrast(*both), some, names, tuned=tuned)
@@ -52,6 +53,7 @@ def test_every_column_is_of_one_measure_and_every_title_tells(both, some, names,
         assert len({one.unit for one in found if one.family == measure.family}) == 1  # they share a scale
 
 
+@pytest.mark.slow
 @given(kinds, methods, norms)
 def test_what_a_measure_is_compared_with_is_there(both, some, names):
     found = declare(Contrast(*both), some, names)
@@ -124,6 +126,7 @@ def test_the_schema_of_the_paper_keeps_its_keys():
     assert "iia_masked_das" in declare(PAPER, [*PAPER_METHODS, WINES.methods[0]], NORMS).columns
 
 
+@pytest.mark.slow
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_numbers_are_written_in_their_unit(value: float, low: float):
     found = schema(tuned=True)
@@ -136,6 +139,7 @@ def test_numbers_are_written_in_their_unit(value: float, low: float):
     assert found["iia"].text({"iia": math.nan}) == "-"
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.floats(-2, 2), st.just(math.nan)), min_size=1, max_size=9))
 def test_colours_are_symmetric_where_no_bounds_are_fixed(values: list[float]):
     each = np.array(values)

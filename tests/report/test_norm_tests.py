@@ -52,6 +52,7 @@ def values_of(words: Mapping[str, Any], rating: Mapping[str, float], route: str)
     return [words[route][word][0] for word in rating], list(rating.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["frozen", "fine-tuned"])
 def test_p_values_are_those_of_a_loop(model: str):
     cells, ratings = grid()
@@ -155,6 +156,7 @@ def sweep(tmp_path: Path) -> SweepRun:
     return load_sweep(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_grid_and_no_word(sweep: SweepRun, capsys: pytest.CaptureFixture[str]):
     hostile = {"red": MARKUP, "harbour": '=HYPERLINK("x")', "star": 'a,"b\n'}
     ratings = {

@@ -84,6 +84,7 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
     assert "Mean difference of scores" in new.plot("clean_gap").alt
 
 
+@pytest.mark.slow
 def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsys):
     """What does not fit is whole in the words for readers who do not see the figure."""
     kinds = Contrast("white wine of the southern coast", "warm beer from the northern islands")
@@ -123,6 +124,7 @@ def test_settings_that_are_none_are_one_line(setting: str, value: Any, message: 
     assert message in one_line(capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["</td><script>", [1], {"a": 1}, True, 1e400], ids=str)
 @pytest.mark.parametrize(
     ("where", "message"),

@@ -56,6 +56,7 @@ def test_a_table_without_intervals_says_why(tuned: bool, tmp_path: Path):
     assert "intervals: the test" not in shown(run.folder.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize(
     "question", [Question(), Question(LONG, MASKED), Question(ALIKE)], ids=["paper", "long", "alike"]

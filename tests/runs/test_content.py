@@ -50,6 +50,7 @@ def test_what_is_sealed_is_intact_and_reads_back(content):
     assert {key: value for key, value in json.loads(data).items() if key != "checksum"} == content
 
 
+@pytest.mark.slow
 @given(CONTENT, st.data())
 def test_any_change_of_a_byte_is_seen(content, data: st.DataObject):
     whole = sealed(content).encode()

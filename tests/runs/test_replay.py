@@ -123,6 +123,7 @@ def typed(config: type) -> st.SearchStrategy[list[str]]:
     return parts.map(lambda lists: [word for one in lists for word in one])
 
 
+@pytest.mark.slow
 @given(st.data())
 @pytest.mark.parametrize("config", AGAIN)
 def test_a_run_again_is_asked_for_the_same(config: type, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
@@ -302,6 +303,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", AGAIN)
 @given(st.data())
 def test_whatever_a_manifest_holds_it_is_options_or_a_line(

@@ -73,6 +73,7 @@ def test_what_the_hub_does_not_have(hub: Hub):
         on_hub.load("me/changed")
 
 
+@pytest.mark.slow
 def test_a_model_there_and_back(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Only the folder is uploaded, and nothing before it was asked for."""
     assert export(["toy", "--out", str(tmp_path / "first")]) == 0

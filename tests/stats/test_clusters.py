@@ -35,6 +35,7 @@ def columns(rows: list[tuple[float, int, int]]) -> list[np.ndarray]:
     return [np.array(column) for column in zip(*rows, strict=True)]
 
 
+@pytest.mark.slow
 @given(units)
 def test_shares_and_means_are_those_of_matrices_over_pairs_of_units(rows: list[tuple[float, int, int]]):
     hits, bases, sources = columns(rows)
@@ -130,6 +131,7 @@ def test_of_clusters_of_one_the_mean_has_the_interval_of_t(values: list[float]):
     assert (both.low, both.high) == pytest.approx((theirs.low, theirs.high), abs=1e-6 * reach)
 
 
+@pytest.mark.slow
 @given(units, st.permutations(range(12)))
 def test_names_order_and_direction_do_not_matter(rows: list[tuple[float, int, int]], names: list[int]):
     hits, bases, sources = columns(rows)

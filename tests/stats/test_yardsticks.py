@@ -64,6 +64,7 @@ def test_intervals_of_calibration_hold_the_truth_only_if_the_gap_is_in_error():
         assert covered[False][key] / DRAWS < 0.85, key
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.05, 0.3, -0.8, 3.0]))
 @example(28, 0.3)  # by one of its two reaches, the gap may be 0
 def test_intervals_are_those_of_matrices_over_pairs_of_units(seed: int, mean: float):

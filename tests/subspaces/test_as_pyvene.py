@@ -143,6 +143,7 @@ def test_a_boundary_lies_at_the_last_direction_or_nowhere(sizes: tuple[int, int]
     check_boundless(*sizes, dtype)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(1487, 8000).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width * 2 // 3000 or 1))))
 def test_few_directions_of_many_are_refused(sizes: tuple[int, int]):

@@ -208,6 +208,7 @@ def found_by(method: str, pairs: PairRun, size: int, seed: int = 0) -> Tensor:
     return fit_rotation(method, pairs, pairs, Site("text", 2), size, config).basis
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [0, 1, 7, 24])
 def test_every_method_gives_an_orthonormal_basis(pairs: PairRun, method: str, size: int):

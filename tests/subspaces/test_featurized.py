@@ -152,6 +152,7 @@ def answers(a: float, by: str) -> dict[str, Answered]:
     return {one.name: one.answer for one in verdict(Judged(row, PAPER, [METHODS["random"].name], None))}
 
 
+@pytest.mark.slow
 def test_only_the_featurized_subspace_finds_what_is_bent():
     a = CURVED.a
     z = found(a, KIND)

@@ -51,6 +51,7 @@ def test_as_many_directions_are_kept_as_were_planted(planted: tuple[list[PairRun
         assert min(outcomes.iia(direction) for direction in DIRECTIONS) > 0.99
 
 
+@pytest.mark.slow
 def test_facts_tell_what_was_kept(planted: tuple[list[PairRun], Tensor]):
     """The lowest loss with its price wins: neither the lowest loss nor the last look."""
     (found,) = search(planted[0], (8,), SearchConfig(max_steps=600))

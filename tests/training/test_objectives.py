@@ -119,6 +119,7 @@ def calibration_by_the_book(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     precise: Clip, tuning: str, generator: torch.Generator
