@@ -50,16 +50,20 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     def ours_all() -> dict[str, np.ndarray]:
         shared, through = integrate(clip, tokens, image, LAYER, rotations, PathSettings(STEPS, routes=ROUTES))
         full = {"full": assemble(shared, None, ("full",))["full"]}
-        parts = {f"{name} {route}": values for name in bases
-                 for route, values in assemble(shared, through[name], ("through", "around")).items()}  # fmt: skip
+        parts = {
+            f"{name} {route}": values
+            for name in bases
+            for route, values in assemble(shared, through[name], ("through", "around")).items()
+        }
         return full | parts
 
     def peer_all(width: int) -> dict[str, np.ndarray]:
         full = {"full": captum(clip, tokens, image, width, one, "full")}
         return full | {
             f"{name} {route}": captum(clip, tokens, image, width, basis, route)
-            for name, basis in bases.items() for route in ("through", "around")
-        }  # fmt: skip
+            for name, basis in bases.items()
+            for route in ("through", "around")
+        }
 
     lengths = ((CONTEXT, "captum, padded to 77", True), (LENGTH, "captum, not padded", False))
     title = f"mediated IG of a {LENGTH}-token text, {STEPS} steps, layer {LAYER}"
@@ -68,16 +72,23 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
         check({"z": ours_one()}, {"z": captum(clip, tokens, image, width, one, "through")})
         yield side_by_side(
             (f"{title}, one subspace", name),
-            partial(captum, clip, tokens, image, width, one, "through"), ours_one,
-            goal=(">=", 4.0) if barred else None, repeats=repeats, inner=2, least=least[0] if barred else None,
-        )  # fmt: skip
+            partial(captum, clip, tokens, image, width, one, "through"),
+            ours_one,
+            goal=(">=", 4.0) if barred else None,
+            repeats=repeats,
+            inner=2,
+            least=least[0] if barred else None,
+        )
     for width, name, barred in lengths if whole else ():
         check(ours_all(), peer_all(width))
         yield side_by_side(
             (f"{title}, {len(SIZES)} sizes x {len(ROUTES)} routes", f"{name}, one at a time"),
-            partial(peer_all, width), ours_all, goal=(">=", 10.0) if barred else None,
-            repeats=max(2, repeats // 5), least=least[1] if barred else None,
-        )  # fmt: skip
+            partial(peer_all, width),
+            ours_all,
+            goal=(">=", 10.0) if barred else None,
+            repeats=max(2, repeats // 5),
+            least=least[1] if barred else None,
+        )
 
 
 def captum(clip: Clip, tokens: Tokens, image: Tensor, width: int, basis: Tensor, route: Route) -> np.ndarray:
@@ -93,9 +104,11 @@ def captum(clip: Clip, tokens: Tokens, image: Tensor, width: int, basis: Tensor,
 
     with stopped(clip, basis, end, route):
         found = LayerIntegratedGradients(score, table).attribute(
-            padded(tokens.ids), baselines=padded(default_baselines(clip, tokens)), n_steps=STEPS,
+            padded(tokens.ids),
+            baselines=padded(default_baselines(clip, tokens)),
+            n_steps=STEPS,
             method="gausslegendre",
-        )  # fmt: skip
+        )
     return found.sum(-1)[:, : tokens.ids.shape[1]].double().detach().numpy()
 
 

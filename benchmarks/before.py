@@ -80,9 +80,15 @@ def _write_pairs(folder: Path) -> str:
 def _seconds(tree: Path, model: str, data: str, out: Path) -> float:
     """Of the training loop of one fine-tuning, in a process of its own."""
     options = {
-        "--model": model, "--data": data, "--layer": LAYER, "--size": SIZE, "--max-steps": STEPS,
-        "--lr": 1e-3, "--batch-size": 2 * PAIRS, "--out": out,
-    }  # fmt: skip
+        "--model": model,
+        "--data": data,
+        "--layer": LAYER,
+        "--size": SIZE,
+        "--max-steps": STEPS,
+        "--lr": 1e-3,
+        "--batch-size": 2 * PAIRS,
+        "--out": out,
+    }
     words = [
         sys.executable,
         "-m",

@@ -69,17 +69,28 @@ def configuration(member: Member) -> CLIPConfig:
     shared = {"S": 384, "B": 512, "L": 768, "H": 1024, "g": 1024, "bigG": 1280}[member.size]
     return CLIPConfig(
         text_config={
-            "hidden_size": text, "intermediate_size": 4 * text, "num_hidden_layers": text_blocks,
-            "num_attention_heads": text // 64, "hidden_act": member.activation, "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "projection_dim": shared,
+            "hidden_size": text,
+            "intermediate_size": 4 * text,
+            "num_hidden_layers": text_blocks,
+            "num_attention_heads": text // 64,
+            "hidden_act": member.activation,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+            "projection_dim": shared,
         },
         vision_config={
-            "hidden_size": vision, "intermediate_size": MLP.get(vision, 4 * vision), "num_hidden_layers": vision_blocks,
-            "num_attention_heads": vision // WIDE_HEADS.get(vision, 64), "image_size": member.image,
-            "patch_size": member.patch, "hidden_act": member.activation, "projection_dim": shared,
+            "hidden_size": vision,
+            "intermediate_size": MLP.get(vision, 4 * vision),
+            "num_hidden_layers": vision_blocks,
+            "num_attention_heads": vision // WIDE_HEADS.get(vision, 64),
+            "image_size": member.image,
+            "patch_size": member.patch,
+            "hidden_act": member.activation,
+            "projection_dim": shared,
         },
         projection_dim=shared,
-    )  # fmt: skip
+    )
 
 
 def write(member: Member, folder: Path) -> tuple[str, int]:
@@ -141,8 +152,9 @@ def run(options: Options) -> int:
         found[name] = {"weights": count, "layer": layer, "seconds": cost.seconds, "peak": cost.peak}
         print(
             f"{name}: {count / 1e6:.0f} million weights; layer {layer}, {size} directions: {cost.seconds / 60:.1f} min"
-            f", at most {cost.peak / 1e9:.1f} GB", flush=True,
-        )  # fmt: skip
+            f", at most {cost.peak / 1e9:.1f} GB",
+            flush=True,
+        )
         if machine is not None:  # after each, since the last ones take hours
             write_results(options.json, PROG, machine, {"pairs": PAIRS, "models": found})
     return 0

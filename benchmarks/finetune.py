@@ -67,18 +67,30 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
 
     settings = f"layer {LAYER}, k = {SIZE}, rank {RANK}, {PAIRS} pairs"
     found = side_by_side(
-        (f"IIT-DAS LoRA step, {settings}", "ours, behavioral"), own(behavioral), own(iit_das), goal=None,
-        repeats=repeats, least=least,
-    )  # fmt: skip
+        (f"IIT-DAS LoRA step, {settings}", "ours, behavioral"),
+        own(behavioral),
+        own(iit_das),
+        goal=None,
+        repeats=repeats,
+        least=least,
+    )
     # The bar is on how much dearer the step is: ours to the behavioral one.
     yield replace(
-        found, name=f"IIT-DAS / behavioral LoRA step, {settings}", value=1 / found.value, low=1 / found.high,
-        high=1 / found.low, goal=("<=", 1.25),
-    )  # fmt: skip
+        found,
+        name=f"IIT-DAS / behavioral LoRA step, {settings}",
+        value=1 / found.value,
+        low=1 / found.high,
+        high=1 / found.low,
+        goal=("<=", 1.25),
+    )
     yield side_by_side(
-        (f"IIT-DAS LoRA step, {settings}", "pyvene in the same loop"), stepping(parameters, peer_loss), own(iit_das),
-        goal=(">=", 2.5), repeats=repeats, least=least,
-    )  # fmt: skip
+        (f"IIT-DAS LoRA step, {settings}", "pyvene in the same loop"),
+        stepping(parameters, peer_loss),
+        own(iit_das),
+        goal=(">=", 2.5),
+        repeats=repeats,
+        least=least,
+    )
 
 
 def adapted() -> Clip:
@@ -130,9 +142,10 @@ def pyvene_loss(
         places = [[[end] for end in ends.tolist()]]
         with parametrize.cached():
             _, out = model(
-                {"input_ids": batch.ids[base_rows]}, unit_locations={"sources->base": (places, places)},
+                {"input_ids": batch.ids[base_rows]},
+                unit_locations={"sources->base": (places, places)},
                 source_representations=known,
-            )  # fmt: skip
+            )
         return counterfactual_loss(clean[base_rows], scores(out.last_hidden_state, ends))
 
     return loss, [*adapters, *turn.parameters()]

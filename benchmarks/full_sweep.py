@@ -48,8 +48,14 @@ ENDS = (LAYERS[0], LAYERS[-1])
 # is small beside what they differ by, since it is multiplied as the difference is.
 MEASURED, STEPS = (250, 1500), (20, 220)
 TEXT_L14 = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
-VISION_L14 = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24,
-              "patch_size": 14, "projection_dim": 768}  # fmt: skip
+VISION_L14 = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 24,
+    "patch_size": 14,
+    "projection_dim": 768,
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,11 @@ class Parts:
         """Hours of one core for the whole sweep, by part, if each search takes all steps that it may."""
         texts = 2 * SweepConfig().attributed
         seconds = {
-            "images": self.image * pairs, "clean run": self.pair * pairs, "attributions": self.text * texts,
+            "images": self.image * pairs,
+            "clean run": self.pair * pairs,
+            "attributions": self.text * texts,
             "cells": SIZES * SEEDS * sum(self.cell(layer, pairs, SweepConfig().max_steps) for layer in LAYERS),
-        }  # fmt: skip
+        }
         return {name: value / 3600 for name, value in seconds.items()} | {"all": sum(seconds.values()) / 3600}
 
 
@@ -189,8 +197,12 @@ def run(options: Options) -> int:
         "ViT-L/14": (CLIPConfig(text_config=TEXT_L14, vision_config=VISION_L14, projection_dim=768), wide),
     }
     content = {
-        "pairs": PAIRS, "layers": list(LAYERS), "sizes": SIZES, "seeds": SEEDS, "models": {},
-    }  # fmt: skip
+        "pairs": PAIRS,
+        "layers": list(LAYERS),
+        "sizes": SIZES,
+        "seeds": SEEDS,
+        "models": {},
+    }
     for name, (vision, text) in models.items():
         print(name, flush=True)
         parts = measure(vision, text, lengths, (8, 64, 4))

@@ -31,9 +31,16 @@ def cache_memory(lengths: Sequence[int]) -> Result:
         grown, needed = fresh.submit(_grown, lengths).result()
     value = grown / needed
     return Result(
-        "memory of the clean run, a pair, layers 6-12", "the tensors it must hold", "x", value, value, value, 1,
-        ("<=", 1.1), facts={"megabytes_per_pair": needed / CACHED / 1e6},
-    )  # fmt: skip
+        "memory of the clean run, a pair, layers 6-12",
+        "the tensors it must hold",
+        "x",
+        value,
+        value,
+        value,
+        1,
+        ("<=", 1.1),
+        facts={"megabytes_per_pair": needed / CACHED / 1e6},
+    )
 
 
 def _grown(lengths: Sequence[int]) -> tuple[int, int]:
@@ -82,9 +89,16 @@ def measure(lengths: Sequence[int], growing: bool) -> Iterator[Result]:
         ):
             off = 100 * _off_the_line(counts, values)
             yield Result(
-                f"growth of the sweep from {GROWING[0]} to {GROWING[-1]} pairs: {what}", "a straight line", "% off",
-                off, off, off, len(counts), ("<=", 10.0), facts=facts,
-            )  # fmt: skip
+                f"growth of the sweep from {GROWING[0]} to {GROWING[-1]} pairs: {what}",
+                "a straight line",
+                "% off",
+                off,
+                off,
+                off,
+                len(counts),
+                ("<=", 10.0),
+                facts=facts,
+            )
 
 
 def _single(name: str, value: float, unit: str, goal: float) -> Result:

@@ -70,9 +70,7 @@ def scores(
         raise RuntimeError("the intervention changes nothing: there is nothing to compare")
     least = machine.seconds(push_work(clip, layer, length, backward=False))
     name = f"counterfactual scores, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
-    yield side_by_side(
-        (name, "pyvene"), peer, ours, goal=(">=", goal), repeats=repeats, inner=10, least=least
-    )  # fmt: skip
+    yield side_by_side((name, "pyvene"), peer, ours, goal=(">=", goal), repeats=repeats, inner=10, least=least)
     if not whole:
         return
     known = runs[1].stream(rotation.site)[:, None]
@@ -118,9 +116,14 @@ def das_step(
     for peer, loss in list(peers.items())[: 2 if whole else 1]:
         plain = peer == "pyvene"
         yield side_by_side(
-            (name, peer), stepper(list(turn.parameters()), loss), step, goal=(">=", goal) if plain else None,
-            repeats=repeats, inner=10, least=least if plain else None,
-        )  # fmt: skip
+            (name, peer),
+            stepper(list(turn.parameters()), loss),
+            step,
+            goal=(">=", goal) if plain else None,
+            repeats=repeats,
+            inner=10,
+            least=least if plain else None,
+        )
 
 
 def _check_gradients(

@@ -115,9 +115,15 @@ def side_by_side(
     low, value, high = np.percentile(both[:, 0] / both[:, 1], [25, 50, 75])
     mine = float(np.median(both[:, 1]))
     return Result(
-        *names, "x", float(value), float(low), float(high), repeats, goal,
+        *names,
+        "x",
+        float(value),
+        float(low),
+        float(high),
+        repeats,
+        goal,
         None if least is None else least / mine,
-    )  # fmt: skip
+    )
 
 
 def measure_machine() -> Machine:
@@ -139,10 +145,15 @@ def describe(machine: Machine) -> dict[str, Any]:
     """The machine and the versions, for the JSON file."""
     packages = ("torch", "transformers", "pyvene", "captum", "peft", "numpy")
     return {
-        "cpu": _cpu(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.system(),
-        "gflops": round(machine.flops / 1e9), "gigabytes_per_second": round(machine.bandwidth / 1e9, 1),
-        "python": platform.python_version(), "versions": {name: metadata.version(name) for name in packages},
-    }  # fmt: skip
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "gflops": round(machine.flops / 1e9),
+        "gigabytes_per_second": round(machine.bandwidth / 1e9, 1),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in packages},
+    }
 
 
 def _cpu() -> str:

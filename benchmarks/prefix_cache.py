@@ -85,9 +85,13 @@ def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> 
     torch.testing.assert_close(*gradients, atol=1e-4 * float(gradients[0].abs().max()), rtol=0)
     name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
     return side_by_side(
-        (name, PEER), stepper([theirs], peer_loss), stepper([own], own_loss), goal=(">=", goal), repeats=repeats,
+        (name, PEER),
+        stepper([theirs], peer_loss),
+        stepper([own], own_loss),
+        goal=(">=", goal),
+        repeats=repeats,
         inner=5,
-    )  # fmt: skip
+    )
 
 
 @torch.inference_mode()

@@ -52,9 +52,13 @@ def measure(repeats: int) -> Iterator[Result]:
         (learners[2], "adapters not merged, texts packed", _unmerged(train), None),
     ):
         yield side_by_side(
-            (name, peer), _stepping(learner, order, loss), ours, goal=None if goal is None else (">=", goal),
-            repeats=max(repeats, 5), inner=2,
-        )  # fmt: skip
+            (name, peer),
+            _stepping(learner, order, loss),
+            ours,
+            goal=None if goal is None else (">=", goal),
+            repeats=max(repeats, 5),
+            inner=2,
+        )
 
 
 def _learner(config: FinetuneConfig) -> Learner:

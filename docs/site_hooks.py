@@ -102,9 +102,15 @@ def file(name: str) -> str:
 
 
 TAKEN: dict[str, Callable[[str], str]] = {
-    "help": command_help, "measures": measures, "verdict": verdict, "norms": norms, "architectures": architectures,
-    "family": family, "agreement": agreement, "file": file,
-}  # fmt: skip
+    "help": command_help,
+    "measures": measures,
+    "verdict": verdict,
+    "norms": norms,
+    "architectures": architectures,
+    "family": family,
+    "agreement": agreement,
+    "file": file,
+}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

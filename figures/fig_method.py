@@ -104,12 +104,22 @@ def _outcome(page: Axes, swap: Mapping[str, Any]) -> None:
 
 
 def _box(x: float, y: float, width: float, height: float) -> FancyBboxPatch:
-    return FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=3", facecolor="0.93",
-                          edgecolor=GREY, linewidth=0.8)  # fmt: skip
+    return FancyBboxPatch(
+        (x, y), width, height, boxstyle="round,pad=0,rounding_size=3", facecolor="0.93", edgecolor=GREY, linewidth=0.8
+    )
 
 
 def _arrow(
     start: tuple[float, float], end: tuple[float, float], *, curve: float = 0.0, color: str = "black"
 ) -> FancyArrowPatch:
-    return FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, linewidth=1.0 if not curve else 1.6,
-                           color=color, connectionstyle=f"arc3,rad={curve}", shrinkA=0, shrinkB=0)  # fmt: skip
+    return FancyArrowPatch(
+        start,
+        end,
+        arrowstyle="-|>",
+        mutation_scale=7,
+        linewidth=1.0 if not curve else 1.6,
+        color=color,
+        connectionstyle=f"arc3,rad={curve}",
+        shrinkA=0,
+        shrinkB=0,
+    )

@@ -93,9 +93,10 @@ def _shown_words(runs: Runs) -> Words:
     models = runs.models if runs.evaluations else {}
     knowing = {label: [one for one in members if one.ratings] for label, members in models.items()}
     with_routes = {
-        label: members for label, members in knowing.items()
+        label: members
+        for label, members in knowing.items()
         if members and all(route in one.words for route in MEASURED for one in members)
-    }  # fmt: skip
+    }
     for label in sorted(with_routes, key=lambda name: [not name.startswith(one) for one in _PREFERRED]):
         members = with_routes[label]
         norms = list(members[0].ratings)
@@ -118,17 +119,17 @@ def _of_sweep(sweep: SweepRun) -> Words:
     except StoreError as error:
         raise Missing(f"needs {RATINGS} and the words of a cell: {error}") from error
     words = list(known["full"])
-    ratings = {
-        norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()
-    }  # fmt: skip
+    ratings = {norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()}
     layer, size, seed = Place.of(sweep.best)
     of = "fine-tuned at" if sweep.shows_tuned else "frozen,"
     prefix = "tuned_" if sweep.shows_tuned else ""
     return Words(
-        f"{slug(sweep.model_name)}, {of} layer {layer}, size {size}", f", seed {seed}", ratings,
+        f"{slug(sweep.model_name)}, {of} layer {layer}, size {size}",
+        f", seed {seed}",
+        ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},
         {(norm, route): _measured(sweep, prefix, norm, route) for norm in rated for route in MEASURED},
-    )  # fmt: skip
+    )
 
 
 def _measured(sweep: SweepRun, prefix: str, norm: str, route: Route) -> Estimate:
@@ -149,10 +150,9 @@ def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
     if runs.sweeps:
         own = _of_sweep(runs.sweep)
         out += [
-            (own.label, route,
-             {norm: own.found[norm, route] for norm in norms if norm in own.ratings})
+            (own.label, route, {norm: own.found[norm, route] for norm in norms if norm in own.ratings})
             for route in MEASURED
-        ]  # fmt: skip
+        ]
     return out
 
 
@@ -162,8 +162,9 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
     y = np.mean(each, axis=0)
     colour, mark = _LOOKS[route]
     axes.axhline(0, color="0.6", linewidth=0.5)
-    axes.plot(x, y, linestyle="", marker=mark, markersize=2.6, color=colour, markerfacecolor="none",
-              markeredgewidth=0.6)  # fmt: skip
+    axes.plot(
+        x, y, linestyle="", marker=mark, markersize=2.6, color=colour, markerfacecolor="none", markeredgewidth=0.6
+    )
     if (fit := line(x, y)) is not None:
         axes.fill_between(fit.at, fit.low, fit.high, color=GREY, alpha=0.3, linewidth=0)
         axes.plot(fit.at, fit.fit, color="black")
@@ -206,9 +207,8 @@ def _said(found: Estimate) -> str:
 
 def _alt(words: Words, models: Sequence[Row]) -> str:
     above = "; ".join(
-        f"{norm}, {ROUTES[route]}: {_said(words.found[norm, route])}"
-        for norm in words.ratings for route in MEASURED
-    )  # fmt: skip
+        f"{norm}, {ROUTES[route]}: {_said(words.found[norm, route])}" for norm in words.ratings for route in MEASURED
+    )
     below = "; ".join(
         f"{model}, {ROUTES[route]}: {', '.join(f'{norm} {_said(one)}' for norm, one in found.items())}"
         for model, route, found in models

@@ -44,9 +44,7 @@ def draw(runs: Runs) -> Picture:
     plot_left = IMAGE + 10 + wide + 12 + names
     plot = 72 * PAGE - plot_left - _DIFFERENCE - 6
     texts = [[wrapped(text, wide - 10, SIZE, FONT, LINES) for text in _texts(pair)] for pair in pairs]
-    heights = [
-        max(IMAGE, LINE * (len(one) + len(other)) + 3, LINE * len(models) + 4) for one, other in texts
-    ]  # fmt: skip
+    heights = [max(IMAGE, LINE * (len(one) + len(other)) + 3, LINE * len(models) + 4) for one, other in texts]
     figure = picture((HEAD + sum(heights) + GAP * len(pairs) + FOOT) / 72)
     values = [score for pair in pairs for both in pair.scores.values() for score in both]
     room = 0.06 * (max(values) - min(values) or 1.0)
@@ -87,17 +85,16 @@ def scored(runs: Runs) -> list[_Scored]:
     Raises:
         Missing: see `draw`.
     """
-    models = {
-        label: members for label, members in runs.models.items() if any(member.shown for member in members)
-    }  # fmt: skip
+    models = {label: members for label, members in runs.models.items() if any(member.shown for member in members)}
     first = next(iter(runs.models.values()))[0]
     if first.about["label"] != "base" or len(runs.models) < 2:
         raise Missing("needs the evaluation of the base and of a model that was fine-tuned from it")
     kept = {example.id: example for example in read_examples(first.folder)}
     tables = [
         {one["id"] for one in member.shown if not math.isnan(one["positive"] + one["negative"])}
-        for members in models.values() for member in members
-    ]  # fmt: skip
+        for members in models.values()
+        for member in members
+    ]
     common = [name for name in kept if tables and all(name in table for table in tables)]
     if not common or len(models) < 2 or first.about["label"] not in models:
         raise Missing("needs evaluations that keep examples of the same pairs; evaluate the models again")

@@ -72,9 +72,14 @@ def draw(runs: Runs) -> Picture:
         handles += panels[2].plot([], [], color="black", marker="o", linestyle="", label=label, **fill)
     handles.append(Patch(color="0.8", label="range over seeds"))
     figure.legend(
-        handles=handles, loc="lower left", ncols=across, bbox_to_anchor=(0, 0), borderaxespad=0.2, columnspacing=1.4,
+        handles=handles,
+        loc="lower left",
+        ncols=across,
+        bbox_to_anchor=(0, 0),
+        borderaxespad=0.2,
+        columnspacing=1.4,
         fontsize=SIZE,
-    )  # fmt: skip
+    )
     said = "; ".join(_in_words(name, members) for name, members in models.items())
     figure.alt = (
         "Curves over optimizer steps on validation pairs: loss, preference accuracy, and interchange intervention "

@@ -40,9 +40,10 @@ def shown_texts(figure: Picture) -> list[Text]:
     """All texts that are drawn and not empty."""
     hidden = {id(label) for axes in figure.axes for label in _unseen(axes)}
     return [
-        text for text in figure.findobj(Text)
+        text
+        for text in figure.findobj(Text)
         if isinstance(text, Text) and text.get_visible() and text.get_text().strip() and id(text) not in hidden
-    ]  # fmt: skip
+    ]
 
 
 def _unseen(axes: Axes) -> list[Text]:

@@ -40,9 +40,11 @@ class MakeConfig:
     """The options of the command."""
 
     run: tuple[str, ...] | None = option(
-        None, "run folders, or folders of run folders: at most one sweep, any number of fine-tunings and evaluations",
-        metavar="RUN", many=True,
-    )  # fmt: skip
+        None,
+        "run folders, or folders of run folders: at most one sweep, any number of fine-tunings and evaluations",
+        metavar="RUN",
+        many=True,
+    )
     out: str = option("figures/out", "folder for figures and tables")
     only: tuple[str, ...] | None = option(None, "names of figures or tables", metavar="NAME", many=True)
 

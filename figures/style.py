@@ -22,19 +22,44 @@ PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its h
 SIZE = 8.0  # of every letter, in points
 FONT = ("STIXGeneral", "DejaVu Sans")  # like Times; the second one for what the first lacks
 RC: Any = {
-    "font.family": list(FONT), "font.size": SIZE, "axes.titlesize": SIZE, "axes.labelsize": SIZE,
-    "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "legend.fontsize": SIZE,
-    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5, "xtick.major.pad": 2.0, "ytick.major.pad": 2.0, "axes.labelpad": 2.0,
-    "axes.titlepad": 3.0, "lines.linewidth": 1.1, "lines.markersize": 3.5, "legend.frameon": False,
-    "legend.handlelength": 2.4, "axes.spines.top": False, "axes.spines.right": False,
-    "savefig.facecolor": "white", "figure.facecolor": "white",
-    **UNHINTED, "pdf.fonttype": 42, "text.parse_math": False,  # a name may hold dollars
-}  # fmt: skip
+    "font.family": list(FONT),
+    "font.size": SIZE,
+    "axes.titlesize": SIZE,
+    "axes.labelsize": SIZE,
+    "xtick.labelsize": SIZE,
+    "ytick.labelsize": SIZE,
+    "legend.fontsize": SIZE,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "axes.labelpad": 2.0,
+    "axes.titlepad": 3.0,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "savefig.facecolor": "white",
+    "figure.facecolor": "white",
+    **UNHINTED,
+    "pdf.fonttype": 42,
+    "text.parse_math": False,  # a name may hold dollars
+}
 # Okabe & Ito's colours, which the colour-blind tell apart
 BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY, GREY = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666",
-)  # fmt: skip
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#666666",
+)
 POSITIVE: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
 NEGATIVE: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
 COLOURS = (BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY)

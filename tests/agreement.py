@@ -73,7 +73,7 @@ ROWS = {
     ),
     "sweep": Row("each share of a cell of a small sweep", "recomputed from plain forward passes, float64", 1e-9),
     "sweep, rounded": Row("each other measure of it, but quotients", "the same", 1e-5),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -114,6 +114,7 @@ def agree(row: str, ours: Any, theirs: Any, *, over: float = 1.0, or_nan: bool =
 def used(row: str) -> list[str]:
     """The files of tests that compare for a row."""
     return [
-        str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
         if path.name != "test_agreement.py" and f'agree("{row}"' in path.read_text(encoding="utf-8")
-    ]  # fmt: skip
+    ]

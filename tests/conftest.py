@@ -13,9 +13,12 @@ import tests.typecheck  # noqa: F401  (the hook finds it among the modules that 
 ROOT = Path(__file__).parents[1]
 # Words and cells of tables: no arrays, and so many calls that checking them would take most of the time.
 UNCHECKED = {"interp.data.tables", "interp.data.toy"}
-ROOMS = [".".join(path.relative_to(ROOT).with_suffix("").parts)
-         for folder in ("interp", "interp/data") for path in sorted((ROOT / folder).glob("[a-z]*"))
-         if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.name != "data"]  # fmt: skip
+ROOMS = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for folder in ("interp", "interp/data")
+    for path in sorted((ROOT / folder).glob("[a-z]*"))
+    if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.name != "data"
+]
 hook = install_import_hook(["training", "figures", *(set(ROOMS) - UNCHECKED)], "tests.typecheck.check")
 
 import pytest  # noqa: E402

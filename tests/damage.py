@@ -16,9 +16,26 @@ from tests.run_folders import rewrite
 
 MARKUP = "</td><script>alert(1)</script>"
 TEXTS = (
-    "", " ", MARKUP, "a\0b", "\ud800", "\u202eabc", "=1+1", "../../private", "/dev/zero", "\U0001f3f3\ufe0f" * 9,
-    "x" * 300_000,    "9" * 5000, "nan", "-", "a\r\nb", "<|endoftext|>", "{{ 7 * 7 }}", "%s %n", "a,b\"c'd",
-)  # fmt: skip
+    "",
+    " ",
+    MARKUP,
+    "a\0b",
+    "\ud800",
+    "\u202eabc",
+    "=1+1",
+    "../../private",
+    "/dev/zero",
+    "\U0001f3f3\ufe0f" * 9,
+    "x" * 300_000,
+    "9" * 5000,
+    "nan",
+    "-",
+    "a\r\nb",
+    "<|endoftext|>",
+    "{{ 7 * 7 }}",
+    "%s %n",
+    "a,b\"c'd",
+)
 SHELL_TEXTS = [text for text in TEXTS if "\0" not in text and "\ud800" not in text and len(text) < 10_000]
 NUMBERS = (0, -1, 1, 2**31, 2**53 + 1, 10**400, 1e308, -1e308, 0.5, float("nan"), float("inf"), float("-inf"))
 OTHERS = (None, True, False, [], {}, [[]], {"": None}, [None] * 3, {"a": {"b": {}}})

@@ -35,8 +35,10 @@ def concadia(folder: Path) -> tuple[Reader, list[bytes]]:
     """Reads bytes as `wiki_split.json`."""
     (folder / "resized").mkdir(parents=True)
     texts = {"description": {"raw": "a red star"}, "caption": {"raw": "the harbour"}}
-    items = [{"filename": f"{i}.jpg", "split": split, "article_id": f"A{i}", **texts}
-             for i, split in enumerate(("train", "val", "test"))]  # fmt: skip
+    items = [
+        {"filename": f"{i}.jpg", "split": split, "article_id": f"A{i}", **texts}
+        for i, split in enumerate(("train", "val", "test"))
+    ]
 
     def read(data: bytes) -> None:
         (folder / "wiki_split.json").write_bytes(data)

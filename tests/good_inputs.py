@@ -30,15 +30,42 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
     ),
     "new sweep": (
         "interp.sweep.__main__",
-        ("--model", "model", "--data", "csv:pairs/pairs.csv", *CELLS, "--sizes", "2", "--objective", "das",
-         "--norms", "mine=norms.csv,imageability", "--out", "new"),
+        (
+            "--model",
+            "model",
+            "--data",
+            "csv:pairs/pairs.csv",
+            *CELLS,
+            "--sizes",
+            "2",
+            "--objective",
+            "das",
+            "--norms",
+            "mine=norms.csv,imageability",
+            "--out",
+            "new",
+        ),
     ),
     "sweep of a run": (
-        "interp.sweep.__main__", (*RUN, "--data", "concadia:zipped", *CELLS, "--sizes", "2", "--objective", "das",
-                                  "--controls", "none", "--out", "new"),
+        "interp.sweep.__main__",
+        (
+            *RUN,
+            "--data",
+            "concadia:zipped",
+            *CELLS,
+            "--sizes",
+            "2",
+            "--objective",
+            "das",
+            "--controls",
+            "none",
+            "--out",
+            "new",
+        ),
     ),
     "sweep again": (
-        "interp.sweep.__main__", ("--config", "sweep", "--trust-run", "--max-steps", "4", "--jobs", "1", "--out", "new")
+        "interp.sweep.__main__",
+        ("--config", "sweep", "--trust-run", "--max-steps", "4", "--jobs", "1", "--out", "new"),
     ),
     "report": ("interp.report.__main__", ("sweep",)),
     "report of tuned": ("interp.report.__main__", ("tuned", "--out", "new.html")),
@@ -50,43 +77,109 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
     ),
     "finetune": (
         "training.finetune",
-        (*MODEL, "--layer", "3", "--size", "4", "--max-steps", "2", "--batch-size", "4", "--lora-rank", "2", "--cpu",
-         "--resume", "--out", "tuning"),
+        (
+            *MODEL,
+            "--layer",
+            "3",
+            "--size",
+            "4",
+            "--max-steps",
+            "2",
+            "--batch-size",
+            "4",
+            "--lora-rank",
+            "2",
+            "--cpu",
+            "--resume",
+            "--out",
+            "tuning",
+        ),
     ),
     "new finetune": (
         "training.finetune",
-        ("--model", "model", "--data", "csv:pairs/pairs.csv", "--layer", "3", "--size", "4", "--max-steps", "2",
-         "--batch-size", "4", "--tuning", "full", "--rotation", "sweep/rotations/layer03-size004-seed0.safetensors",
-         "--cpu", "--out", "new"),
+        (
+            "--model",
+            "model",
+            "--data",
+            "csv:pairs/pairs.csv",
+            "--layer",
+            "3",
+            "--size",
+            "4",
+            "--max-steps",
+            "2",
+            "--batch-size",
+            "4",
+            "--tuning",
+            "full",
+            "--rotation",
+            "sweep/rotations/layer03-size004-seed0.safetensors",
+            "--cpu",
+            "--out",
+            "new",
+        ),
     ),
     "finetune again": (
-        "training.finetune", ("--config", "tuning/manifest.json", "--trust-run", "--size", "3", "--out", "new")
+        "training.finetune",
+        ("--config", "tuning/manifest.json", "--trust-run", "--size", "3", "--out", "new"),
     ),
     "evaluate": (
-        "training.evaluate", (*RUN, *FEW, "--transfer", "mine=classes", "--templates", "templates.txt", "--blv", "blv")
+        "training.evaluate",
+        (*RUN, *FEW, "--transfer", "mine=classes", "--templates", "templates.txt", "--blv", "blv"),
     ),
     "new evaluate": (
         "training.evaluate",
-        ("--model", "model", "--data", "concadia:zipped", *FEW, "--tasks", "concadia,transfer,blv", "--blv", "blv",
-         "--transfer", "mine=classes,table=rows.parquet", "--against", "texts.csv", "--rotation",
-         "tuning/rotation.safetensors", "--out", "new"),
+        (
+            "--model",
+            "model",
+            "--data",
+            "concadia:zipped",
+            *FEW,
+            "--tasks",
+            "concadia,transfer,blv",
+            "--blv",
+            "blv",
+            "--transfer",
+            "mine=classes,table=rows.parquet",
+            "--against",
+            "texts.csv",
+            "--rotation",
+            "tuning/rotation.safetensors",
+            "--out",
+            "new",
+        ),
     ),
     "base": ("training.evaluate", (*MODEL, *FEW, "--tasks", "concadia,norms", "--out", "base")),
     "scores": (
-        "training.evaluate", ("--scores", "scores.csv", "--tasks", "concadia", "--data", "concadia:concadia",
-                              "--out", "new"),
+        "training.evaluate",
+        ("--scores", "scores.csv", "--tasks", "concadia", "--data", "concadia:concadia", "--out", "new"),
     ),
     "scores of texts": (
-        "training.evaluate", ("--scores", "texts.csv", "--tasks", "blv", "--blv", "blv", "--out", "new")
+        "training.evaluate",
+        ("--scores", "texts.csv", "--tasks", "blv", "--blv", "blv", "--out", "new"),
     ),
     "compare": ("training.evaluate", ("--compare", "base", "tuning", "--out", "new")),
     "paper": (
-        "training.paper", (*MODEL, "--seeds", "0", "--jobs", "1", "--max-steps", "1", "--transfer", "mine=classes",
-                           "--blv", "blv", "--out", "new"),
+        "training.paper",
+        (
+            *MODEL,
+            "--seeds",
+            "0",
+            "--jobs",
+            "1",
+            "--max-steps",
+            "1",
+            "--transfer",
+            "mine=classes",
+            "--blv",
+            "blv",
+            "--out",
+            "new",
+        ),
     ),
     "figures": ("figures.make", ("--run", "sweep", "tuning", "base", "--out", "new")),
     "pretrain": ("training.pretrain_toy", ("--out", "new")),
-}  # fmt: skip
+}
 ENVIRONMENT = {"CLIP_DESCRIPTIONS_CACHE": "cache", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 MADE_BY = ("sweep", "tuned", "finetune", "evaluate", "base")  # commands whose folders are there already
 
@@ -122,18 +215,20 @@ def write_inputs(root: Path) -> None:
             Image.fromarray(draw.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(root / folder / name)
     splits = [split for split, count in PAIRS.items() for _ in range(count)]
     table(
-        root / "pairs" / "pairs.csv", ["image", "description", "caption", "split", "group"],
+        root / "pairs" / "pairs.csv",
+        ["image", "description", "caption", "split", "group"],
         ((f"{i}.png", *texts[i], split, f"g{i // 2}") for i, split in enumerate(splits)),
-    )  # fmt: skip
+    )
     table(root / "norms.csv", ["word", "value"], ((word, draw.normal()) for word in ("red", "star", "wedding", "sand")))
     asked = ["description", "context", "imgstem", "q_overall", "q_reconstructivity", "q_relevance", "q_irrelevance"]
     rated = [(f"a rated text {i}", f"article {i % 3}", str(i % 6)) for i in range(12)]
     table(root / "blv" / "blv_ratings.csv", asked, ((*one, *draw.integers(1, 6, 4)) for one in rated for _ in range(2)))
     table(root / "texts.csv", ["description", "clipscore"], ((one[0], draw.normal()) for one in rated))
     table(
-        root / "scores.csv", ["filename", "description_clipscore", "caption_clipscore"],
+        root / "scores.csv",
+        ["filename", "description_clipscore", "caption_clipscore"],
         ((path.name, *draw.normal(size=2)) for path in pictures),
-    )  # fmt: skip
+    )
     shown = {name: [{"bytes": (root / "classes" / name / f"{i}.png").read_bytes()} for i in range(6)] for name in KINDS}
     kinds = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(KINDS))})
     columns = {"image": [one for name in KINDS for one in shown[name]], "label": [0] * 6 + [1] * 6}

@@ -18,11 +18,15 @@ def main() -> int:
     if status == 0:
         rows = {
             name: {
-                "what": row.what, "oracle": row.oracle, "bound": row.bound, "error": MET.errors[name],
-                "compared": MET.compared[name], "tests": sorted(MET.tests[name]),
+                "what": row.what,
+                "oracle": row.oracle,
+                "bound": row.bound,
+                "error": MET.errors[name],
+                "compared": MET.compared[name],
+                "tests": sorted(MET.tests[name]),
             }
             for name, row in ROWS.items()
-        }  # fmt: skip
+        }
         FILE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return status
 

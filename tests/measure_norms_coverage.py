@@ -13,26 +13,36 @@ from tests.norms_worlds import World, coverage, family_error
 SHARED = {"subject": 0.5, "article": 1.0}  # by ratings and attributions of an article
 COVERED = {
     **{f"{n} articles, {tokens} tokens": World(n, tokens) for n, tokens in product((8, 20, 85), (10, 20, 40))},
-    **{f"{n} articles, {tokens} tokens, shared effects": World(n, tokens, **SHARED)
-       for n, tokens in product((8, 20, 85), (10, 20, 40))},
+    **{
+        f"{n} articles, {tokens} tokens, shared effects": World(n, tokens, **SHARED)
+        for n, tokens in product((8, 20, 85), (10, 20, 40))
+    },
     "20 articles, 40 tokens, no correlation": World(r=0.0),
     "20 articles, 40 tokens, r = 0.8": World(r=0.8),
     "20 articles, 40 tokens, rating spreads values": World(hetero=True),
     "85 articles, 20 tokens, rare words are noisier": World(85, 20, rare=2.0),
     "20 articles, 40 tokens, skewed, tied, shared effects": World(skewed=True, ties=True, **SHARED),
-}  # fmt: skip
-SMALL, MIDDLE, LARGE = ({"articles": 20, "tokens": 8, "shared": 40, "own": 3},
-                        {"articles": 40, "tokens": 15, "shared": 60, "own": 4},
-                        {"articles": 85, "tokens": 20, "shared": 60, "own": 3})  # fmt: skip
+}
+SMALL, MIDDLE, LARGE = (
+    {"articles": 20, "tokens": 8, "shared": 40, "own": 3},
+    {"articles": 40, "tokens": 15, "shared": 60, "own": 4},
+    {"articles": 85, "tokens": 20, "shared": 60, "own": 3},
+)
 CAUSES = {
-    "independent words": {}, "ties": {"ties": True}, "skewed": {"skewed": True}, "rating spreads values":
-    {"hetero": True}, "shared effects": {"subject": 0.7, "article": 1.0},
+    "independent words": {},
+    "ties": {"ties": True},
+    "skewed": {"skewed": True},
+    "rating spreads values": {"hetero": True},
+    "shared effects": {"subject": 0.7, "article": 1.0},
     "all of these": {"subject": 0.7, "article": 1.0, "ties": True, "skewed": True, "hetero": True},
-}  # fmt: skip
+}
 SIMULATED = (
-    (SMALL, 3, list(CAUSES)), (SMALL, 20, list(CAUSES)[1::2]), (MIDDLE, 3, list(CAUSES)), (LARGE, 3, list(CAUSES)),
+    (SMALL, 3, list(CAUSES)),
+    (SMALL, 20, list(CAUSES)[1::2]),
+    (MIDDLE, 3, list(CAUSES)),
+    (LARGE, 3, list(CAUSES)),
     (LARGE, 60, list(CAUSES)[-1:]),
-)  # fmt: skip
+)
 GRIDS = {
     f"{size['articles']} articles, {cells} cells, {cause}": (World(**size, **CAUSES[cause]), cells)  # type: ignore[arg-type]
     for size, cells, causes in SIMULATED
@@ -45,13 +55,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=500, help="samples of each world (default: 500)")
     draws = parser.parse_args(arguments).draws
-    print("| world | types | in two articles | mean r | interval holds it | holds true r | disattenuated r, median | "
-          "interval known | holds true r | its width |\n" + "| --- " * 10 + "|")  # fmt: skip
+    print(
+        "| world | types | in two articles | mean r | interval holds it | holds true r | disattenuated r, median | "
+        "interval known | holds true r | its width |\n" + "| --- " * 10 + "|"
+    )
     for name, world in COVERED.items():
         found = asdict(coverage(world, draws))
-        print(f"| {name} | {found['types']:.0f} | {found['repeated']:.0f} | {found['plain_mean']:+.2f} | "
-              f"{found['plain']:.3f} | {found['truth']:.3f} | {found['median']:+.2f} | {found['defined']:.2f} | "
-              f"{found['disattenuated']:.3f} | {found['width']:.2f} |", flush=True)  # fmt: skip
+        print(
+            f"| {name} | {found['types']:.0f} | {found['repeated']:.0f} | {found['plain_mean']:+.2f} | "
+            f"{found['plain']:.3f} | {found['truth']:.3f} | {found['median']:+.2f} | {found['defined']:.2f} | "
+            f"{found['disattenuated']:.3f} | {found['width']:.2f} |",
+            flush=True,
+        )
     print("\n| null grid, 2 norms, 3 routes | types | any p < 0.05 |\n| --- | --- | --- |")
     for name, (world, cells) in GRIDS.items():
         error, types = family_error(world, cells, draws=draws)

@@ -126,11 +126,16 @@ def coverage(world: World, draws: int = 500, seed: int = 1) -> Coverage:
     known = [one for one in expected if np.isfinite(one.low)]
     values = [one.value for one in known if np.isfinite(one.value)]
     return Coverage(
-        float(np.mean([one.n for one in plain])), float(np.mean([one.n for one in expected])), mean,
-        _share(plain, mean), _share(plain, world.r), len(known) / draws,
-        float(np.median(values)) if values else np.nan, _share(known, world.r),
+        float(np.mean([one.n for one in plain])),
+        float(np.mean([one.n for one in expected])),
+        mean,
+        _share(plain, mean),
+        _share(plain, world.r),
+        len(known) / draws,
+        float(np.median(values)) if values else np.nan,
+        _share(known, world.r),
         float(np.median([one.high - one.low for one in known])) if known else np.nan,
-    )  # fmt: skip
+    )
 
 
 def _share(estimates: list[Estimate], truth: float) -> float:

@@ -25,9 +25,11 @@ from interp.runs.versions import VERSIONS
 from training.config import FinetuneConfig
 
 PAPER_METHODS = (
-    MethodName("das", "das", "subspace found by DAS"), MethodName("pca", "pca", "principal components"),
-    MethodName("means", "means", "difference in means"), MethodName("random", "random", "random subspaces"),
-)  # fmt: skip
+    MethodName("das", "das", "subspace found by DAS"),
+    MethodName("pca", "pca", "principal components"),
+    MethodName("means", "means", "difference in means"),
+    MethodName("random", "random", "random subspaces"),
+)
 FIELDS = {"description": "positive", "caption": "negative"}  # kind of the paper -> field of a pair
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
@@ -117,9 +119,15 @@ def write_pictures(folder: RunFolder, texts: Sequence[tuple[str, str]], draw: np
 
 
 def write_sweep(
-    path: Path, *, layers: Sequence[int] = (6, 7, 8), sizes: Sequence[int] = (4, 16), tuned: bool = False,
-    texts: Sequence[tuple[str, str]] = TEXTS, norms: Sequence[str] = NORMS, question: Question = PAPERS,
-) -> Path:  # fmt: skip
+    path: Path,
+    *,
+    layers: Sequence[int] = (6, 7, 8),
+    sizes: Sequence[int] = (4, 16),
+    tuned: bool = False,
+    texts: Sequence[tuple[str, str]] = TEXTS,
+    norms: Sequence[str] = NORMS,
+    question: Question = PAPERS,
+) -> Path:
     draw = np.random.default_rng(0)
     folder = RunFolder(path)
     settings = {"model": "f", "data": "f", "device": "cpu", "pairs": 90, "sources": "random", "controls": "all"}
@@ -207,15 +215,30 @@ def _examples(
         words = both[which].split()
         swap = {"source_pair": 0, "source": texts[0][1 - which], "base": 0.5, "counterfactual": 0.625}
         values = {route: [float(one) for one in draw.normal(0, 0.05, len(words))] for route in MEASURED}
-        out.append({"kind": contrast.kinds[which], "pair": pair, "words": words, "swap": swap, "score": 0.5,
-                    "baseline_score": 0.4, **values})  # fmt: skip
+        out.append(
+            {
+                "kind": contrast.kinds[which],
+                "pair": pair,
+                "words": words,
+                "swap": swap,
+                "score": 0.5,
+                "baseline_score": 0.4,
+                **values,
+            }
+        )
     return out
 
 
 def write_evaluation(
-    path: Path, label: str = "base", seed: int = 0, *, routes: Sequence[str] = ("full",), readers: bool = False,
-    texts: Sequence[tuple[str, str]] = TEXTS, name: str | None = None,
-) -> Path:  # fmt: skip
+    path: Path,
+    label: str = "base",
+    seed: int = 0,
+    *,
+    routes: Sequence[str] = ("full",),
+    readers: bool = False,
+    texts: Sequence[tuple[str, str]] = TEXTS,
+    name: str | None = None,
+) -> Path:
     draw = np.random.default_rng([seed, *label.encode()])
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
@@ -224,8 +247,10 @@ def write_evaluation(
     with open_run(path, versioned("evaluation"), **facts):
         pass
     ids = write_pictures(folder, texts, np.random.default_rng(5))
-    shown = [{"id": one, **dict(zip(("positive", "negative"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
-             for one in ids]  # fmt: skip
+    shown = [
+        {"id": one, **dict(zip(("positive", "negative"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
+        for one in ids
+    ]
     words = {route: {word: float(draw.normal(0, 0.05)) for word in WORDS} for route in routes}
     fixed = np.random.default_rng(9)
     ratings = {norm: {word: float(fixed.uniform(100, 700)) for word in WORDS[1:]} | {WORDS[0]: None} for norm in NORMS}
@@ -269,8 +294,9 @@ def write_paper(path: Path, *, readers: bool = False, texts: Sequence[tuple[str,
     write_evaluation(path / "base", readers=readers, texts=texts)
     for seed in (0, 1):
         for objective, label, routes in (
-            ("behavioral", "behavioral, LoRA", ("full",)), ("iit-das", "IIT-DAS, LoRA", MEASURED),
-        ):  # fmt: skip
+            ("behavioral", "behavioral, LoRA", ("full",)),
+            ("iit-das", "IIT-DAS, LoRA", MEASURED),
+        ):
             run = write_tuning(path / f"{objective}-seed{seed}", objective, seed)
             write_evaluation(
                 run / "evaluation", label, seed, routes=routes, readers=readers, texts=texts, name=str(run)

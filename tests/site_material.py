@@ -53,9 +53,13 @@ def paper(folder: Path) -> None:
 
 
 MATERIAL: dict[str, Callable[[Path], None]] = {
-    "data/mine": pictures, "data/colours": pictures, "data/concadia": concadia, "models": open_clip, "runs/demo": runs,
+    "data/mine": pictures,
+    "data/colours": pictures,
+    "data/concadia": concadia,
+    "models": open_clip,
+    "runs/demo": runs,
     "runs/paper-toy": paper,
-}  # fmt: skip
+}
 
 
 def publish(hub: Hub) -> None:

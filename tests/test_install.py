@@ -39,10 +39,7 @@ def test_a_wheel_holds_the_packages_and_nothing_else(built: dict[str, Path]):
         names = set(wheel.namelist())
     code = {name for name in names if ".dist-info/" not in name}
     ours = [path for room in ("interp", "training", "figures") for path in (ROOT / room).rglob("*")]
-    kept = {
-        str(path.relative_to(ROOT)) for path in ours
-        if path.is_file() and "__pycache__" not in path.parts
-    }  # fmt: skip
+    kept = {str(path.relative_to(ROOT)) for path in ours if path.is_file() and "__pycache__" not in path.parts}
     assert code == kept
     with tarfile.open(built[".gz"]) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}

@@ -19,9 +19,13 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("interp", "training", "figures")
 SHORT = ("01_quickstart", "09_pyvene")  # the others take half a minute to minutes each
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-ran = pytest.mark.parametrize("path", [
-    pytest.param(path, marks=[] if path.stem in SHORT else [pytest.mark.thorough], id=path.stem) for path in NOTEBOOKS
-])  # fmt: skip
+ran = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[] if path.stem in SHORT else [pytest.mark.thorough], id=path.stem)
+        for path in NOTEBOOKS
+    ],
+)
 
 
 def code(notebook: Any) -> list[Any]:

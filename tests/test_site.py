@@ -25,10 +25,14 @@ DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(DOCS)): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
 RUN = [name for name, page in PAGES.items() if any(block.runs for block in blocks(page))]
 ELSEWHERE = {"first-project.md": "tests/test_install.py runs it, in an environment of its own"}
-LONG = ("first-steps.md", "coming-from/open_clip.md", *(  # half a minute each, and more
-    f"how-to/{name}.md"
-    for name in ("your-model", "your-question", "your-method", "fine-tuning", "sharing", "figures", "cluster")
-))  # fmt: skip
+LONG = (
+    "first-steps.md",
+    "coming-from/open_clip.md",
+    *(  # half a minute each, and more
+        f"how-to/{name}.md"
+        for name in ("your-model", "your-question", "your-method", "fine-tuning", "sharing", "figures", "cluster")
+    ),
+)
 FEW = "--limit 90 --max-steps 4 --attributed 2 --n-steps 5 --jobs 1"
 SMALL = f"--controls none {FEW}"
 # What is smaller here than on a page, which else would take minutes, and what is another machine's there.
@@ -79,9 +83,10 @@ def surroundings(folder: Path, hub: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.thorough] if name in LONG else []) for name in RUN if name not in ELSEWHERE
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.thorough] if name in LONG else []) for name in RUN if name not in ELSEWHERE],
+)
 def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path):
     page = smaller(name)
     for place, make in MATERIAL.items():
@@ -112,8 +117,10 @@ def test_what_fails_on_a_page_fails(page: str, tmp_path: Path):
 def test_blocks_are_what_they_are():
     page = 'a\n```csv title="b/c.csv"\nx\n```\n\n```text\ny\n```\n```python\nz\n```\n'
     assert list(blocks(page)) == [
-        Block("csv", "x\n", 2, "b/c.csv"), Block("text", "y\n", 6), Block("python", "z\n", 9),
-    ]  # fmt: skip
+        Block("csv", "x\n", 2, "b/c.csv"),
+        Block("text", "y\n", 6),
+        Block("python", "z\n", 9),
+    ]
     assert [one.runs for one in blocks(page)] == [True, False, True]
     with pytest.raises(ValueError, match="line 1: a block of ruby"):
         list(blocks("```ruby\n```\n"))
@@ -147,8 +154,9 @@ def test_the_site_in_a_browser(site: Path):
                 violations = axe.run(browser)["violations"]
                 found += [
                     f"{name}, {width}{', dark' * dark}: {one['id']}: {node['html'][:200]}"
-                    for one in violations for node in one["nodes"][:2]
-                ]  # fmt: skip
+                    for one in violations
+                    for node in one["nodes"][:2]
+                ]
         assert not found, "\n".join(found)
         assert {urlsplit(one).hostname for one in requested(browser) if not one.startswith(("data:", "blob:"))} == {
             "127.0.0.1"

@@ -77,9 +77,11 @@ def prepare(
     tuning = _tuning(config)
     pairs = load_pairs(tuning.data, kinds=tuning.kinds, split=tuning.split, limit=tuning.limit)
     known = replace(
-        pairs, pairs=features.pairs, open_image=_no_image,
+        pairs,
+        pairs=features.pairs,
+        open_image=_no_image,
         image_key=_Keys({pair.id: pairs.image_key(pair) for pair in features.pairs}),
-    )  # fmt: skip
+    )
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)

@@ -53,9 +53,14 @@ class SwappedLogits:
 
 
 def swapped_logits(
-    pairs: PairRun, site: Site, swap: Swap, source: Int[Tensor, " n"], within: Int[Tensor, " n"],
-    clean: Float[Tensor, " m"], share: Share | None = None,
-) -> SwappedLogits:  # fmt: skip
+    pairs: PairRun,
+    site: Site,
+    swap: Swap,
+    source: Int[Tensor, " n"],
+    within: Int[Tensor, " n"],
+    clean: Float[Tensor, " m"],
+    share: Share | None = None,
+) -> SwappedLogits:
     """Counterfactuals of all pairs with three kinds of source, which pass the blocks in one push.
 
     Args:

@@ -19,12 +19,18 @@ from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 _HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
 # What a card states of a fine-tuning -> its setting in the manifest, which is an option of `training.finetune`.
 SETTINGS = {
-    "tower": "tower", "learning rate": "lr", "batch size": "batch_size", "epochs": "epochs", "seed": "seed",
-}  # fmt: skip
+    "tower": "tower",
+    "learning rate": "lr",
+    "batch size": "batch_size",
+    "epochs": "epochs",
+    "seed": "seed",
+}
 OF_A_ROTATION = {
-    "layer (from 1)": "layer", "directions": "size", "sources": "sources",
+    "layer (from 1)": "layer",
+    "directions": "size",
+    "sources": "sources",
     "learning rate of the rotation": "rotation_lr",
-}  # fmt: skip
+}
 OF_ADAPTERS = {"rank": "lora_rank", "adapted layers": "lora_targets"}
 WEIGHTS = {
     "joint": {"weight of IIT-DAS": "joint_weight"},
@@ -41,9 +47,14 @@ _LIMITS = """\
 
 
 def model_card(
-    model: EvaluatedModel, evaluation: Evaluation | None, contrast: Contrast, *, form: str, licence: str | None,
+    model: EvaluatedModel,
+    evaluation: Evaluation | None,
+    contrast: Contrast,
+    *,
+    form: str,
+    licence: str | None,
     result: Mapping[str, Any],
-) -> str:  # fmt: skip
+) -> str:
     """Markdown with the hub's header.
 
     Args:
@@ -80,8 +91,9 @@ def _made(model: EvaluatedModel) -> list[str]:
     facts: dict[str, object] = {
         "objective": LABELS[settings["objective"]],
         "tuning": "LoRA, merged" if settings["tuning"] == "lora" else "all weights",
-        "base": _public(_base(model)), "data": _public(arguments.get("data")),
-    }  # fmt: skip
+        "base": _public(_base(model)),
+        "data": _public(arguments.get("data")),
+    }
     stated = dict(SETTINGS)
     if settings["objective"] != "behavioral":
         stated |= OF_A_ROTATION
@@ -96,16 +108,18 @@ def _made(model: EvaluatedModel) -> list[str]:
 def _loading(form: str) -> list[str]:
     if form == "transformers":
         code = [
-            "from transformers import AutoProcessor, CLIPModel", "",
+            "from transformers import AutoProcessor, CLIPModel",
+            "",
             'model = CLIPModel.from_pretrained("FOLDER or owner/name")',
             'processor = AutoProcessor.from_pretrained("FOLDER or owner/name")',
-        ]  # fmt: skip
+        ]
     else:
         code = [
-            "import open_clip", "",
+            "import open_clip",
+            "",
             'model, preprocess = open_clip.create_model_from_pretrained("local-dir:FOLDER")  # or hf-hub:owner/name',
             'tokenizer = open_clip.get_tokenizer("local-dir:FOLDER")',
-        ]  # fmt: skip
+        ]
     return ["```python", *code, "```"]
 
 

@@ -47,9 +47,10 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
     calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
     tower: Literal["text", "vision", "both"] = option(
-        "text", "what is trained; image features are computed once if it is the text tower alone",
+        "text",
+        "what is trained; image features are computed once if it is the text tower alone",
         choices=("text", "vision", "both"),
-    )  # fmt: skip
+    )
     lora_rank: int = option(16, "rank of the adapters; alpha is the same", most=_MOST_RANK)
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
     lr: float = option(6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy")
@@ -63,18 +64,21 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     )
     epochs: int = option(3, "passes over the training sample")
     samples: int | None = option(
-        None, "rows of the training sample, drawn once, pair by pair: with replacement, for the behavioral objective "
-        "without; by default those of each pair once", most=_MOST_SAMPLES,
-    )  # fmt: skip
+        None,
+        "rows of the training sample, drawn once, pair by pair: with replacement, for the behavioral objective "
+        "without; by default those of each pair once",
+        most=_MOST_SAMPLES,
+    )
     val_samples: int = option(5000, "most pairs of val that are looked at")
     look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
     patience: int | None = option(3, "looks at val without a lower loss, then stop; the preset paper never does")
     checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look", role=IMPLIED)
     max_steps: int | None = option(None, "most optimizer steps")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
-        None, "arithmetic of the towers; the rotation stays float32; by default as accelerate is configured",
+        None,
+        "arithmetic of the towers; the rotation stays float32; by default as accelerate is configured",
         choices=("no", "fp16", "bf16"),
-    )  # fmt: skip
+    )
     cpu: bool = option(False, "use the CPU even if there is a GPU", role=IMPLIED)
     seed: int = option(0, "of adapters, rotation, order and sources", least=0)
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED", role=WORK)
@@ -110,10 +114,19 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
         behavioral = given.objective == "behavioral"
         lr = 5e-6 if behavioral and given.tuning == "full" else 1e-5
         return {
-            "model": "openai/clip-vit-base-patch32", "data": "concadia:data/concadia", "layer": 11, "size": 256,
-            "sources": "paired", "lora_rank": 128 if behavioral else 64, "lr": lr, "rotation_lr": lr,
-            "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None,
-        }  # fmt: skip
+            "model": "openai/clip-vit-base-patch32",
+            "data": "concadia:data/concadia",
+            "layer": 11,
+            "size": 256,
+            "sources": "paired",
+            "lora_rank": 128 if behavioral else 64,
+            "lr": lr,
+            "rotation_lr": lr,
+            "batch_size": 12,
+            "epochs": 10,
+            "samples": 100_000,
+            "patience": None,
+        }
     return {"lr": 1e-4} if given.tuning == "full" else {}
 
 
@@ -150,17 +163,19 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
         None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy", loads="toy"
     )
     sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # nor what it was trained with
-        None, "text that Z is taken from, of another image or of the same one; by default as the rotation was trained",
+        None,
+        "text that Z is taken from, of another image or of the same one; by default as the rotation was trained",
         choices=("random", "paired"),
-    )  # fmt: skip
+    )
     splits: str = option("val,test", "splits to report on")
     rotation: str | None = option(
         None, "subspace Z (.safetensors); by default the one beside the run's weights", loads=""
     )
     controls: Literal["all", "none"] = option(
-        "all", "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
+        "all",
+        "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
         choices=("all", "none"),
-    )  # fmt: skip
+    )
     transfer_limit: int | None = option(None, "most images of each classification set; by default all")
     templates: str | None = option(
         None, "text file with prompts, one a line, {} for the class; several are ensembled", loads=""

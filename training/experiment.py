@@ -39,9 +39,12 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
     seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2", role=IMPLIED)
     max_steps: int | None = option(None, "most optimizer steps of each run")
     jobs: int | None = option(
-        None, "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster "
-        "as many as it has room for", role=WORK, most=MOST_PROCESSES,
-    )  # fmt: skip
+        None,
+        "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster "
+        "as many as it has room for",
+        role=WORK,
+        most=MOST_PROCESSES,
+    )
     out: str = option("runs/paper-toy", "folder for runs, evaluations and tables", role=WORK)
 
 
@@ -112,9 +115,12 @@ class Experiment:
                 # see `interp.processes.child` for what the pipe is for
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "interp.processes.child", f"training.{command}", *arguments],
-                    stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **few},
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **few},
                     start_new_session=True,
-                )  # fmt: skip
+                )
             status = self.process.wait()
             if self.process.stdin is not None:
                 self.process.stdin.close()

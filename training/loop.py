@@ -138,9 +138,13 @@ def train(
 
 
 def _step(
-    task: Task, learner: torch.nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator,
-    rows: torch.Tensor, step: int,
-) -> float:  # fmt: skip
+    task: Task,
+    learner: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    rows: torch.Tensor,
+    step: int,
+) -> float:
     """One optimizer step, of which this process computes its share of the pairs; returns the mean loss.
 
     What is drawn is drawn for all pairs, so that it does not depend on the number of processes.

@@ -57,9 +57,14 @@ class Learner(nn.Module):
     whitening: Tensor | None
 
     def __init__(
-        self, clip: Clip, objective: Objective, site: Site, free: Tensor | None, weight: float,
+        self,
+        clip: Clip,
+        objective: Objective,
+        site: Site,
+        free: Tensor | None,
+        weight: float,
         whitening: Tensor | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.clip, self.objective, self.weight = clip, objective, weight
         self.site = site if free is not None else Site("text", clip.depth("text"))
@@ -78,9 +83,14 @@ class Learner(nn.Module):
         return self.free if self.whitening is None else unwhitened(self.whitening, self.free)
 
     def forward(
-        self, ids: Int[Tensor, "m t"], eot: Int[Tensor, " m"], images: Tensor, source: Int[Tensor, " n"],
-        within: Int[Tensor, " n"] | None = None, share: Share | None = None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        ids: Int[Tensor, "m t"],
+        eot: Int[Tensor, " m"],
+        images: Tensor,
+        source: Int[Tensor, " n"],
+        within: Int[Tensor, " n"] | None = None,
+        share: Share | None = None,
+    ) -> Tensor:
         """The mean loss of n pairs, or of several processes' shares of them what gives it as their mean.
 
         Args:

@@ -48,9 +48,13 @@ def preset(given: PaperConfig) -> dict[str, str]:
     if given.preset == "toy":
         return {}
     return {
-        "model": "openai/clip-vit-base-patch32", "data": "concadia:data/concadia", "blv": "data/blv",
-        "transfer": "cifar100,food101,imagenet", "seeds": "0-4", "out": "runs/paper",
-    }  # fmt: skip
+        "model": "openai/clip-vit-base-patch32",
+        "data": "concadia:data/concadia",
+        "blv": "data/blv",
+        "transfer": "cifar100,food101,imagenet",
+        "seeds": "0-4",
+        "out": "runs/paper",
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -179,9 +179,14 @@ def _contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor
 
 
 def train_phase(
-    model: CLIPModel, tokenizer: CLIPTokenizer, config: PretrainConfig, phase: Phase, share: float,
-    rng: np.random.Generator, log: Path,
-) -> tuple[float, int]:  # fmt: skip
+    model: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    config: PretrainConfig,
+    phase: Phase,
+    share: float,
+    rng: np.random.Generator,
+    log: Path,
+) -> tuple[float, int]:
     """Train, and leave the model at the checkpoint that did best on the validation scenes.
 
     Returns:
@@ -192,10 +197,16 @@ def train_phase(
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1 and p is not tokens]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0},
-         {"params": [tokens], "weight_decay": config.weight_decay, "times": config.token_rate}],
-        lr=phase.lr, betas=(0.9, 0.98), eps=1e-6, fused=True,
-    )  # fmt: skip
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+            {"params": [tokens], "weight_decay": config.weight_decay, "times": config.token_rate},
+        ],
+        lr=phase.lr,
+        betas=(0.9, 0.98),
+        eps=1e-6,
+        fused=True,
+    )
     best, best_step = math.inf, 0
     kept: dict[str, Tensor] = {}
     for step in tqdm(range(1, phase.steps + 1), desc="pretrain", mininterval=5):

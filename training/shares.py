@@ -62,11 +62,14 @@ class Share:
         if self.processes == 1:
             return run
         return replace(
-            run, embeddings=self.placed(run.embeddings), streams=self.joined(run.streams),
+            run,
+            embeddings=self.placed(run.embeddings),
+            streams=self.joined(run.streams),
             rest=None if run.rest is None else self.placed(run.rest),
-            places=self.placed(run.places), eot=self.placed(run.eot),
+            places=self.placed(run.places),
+            eot=self.placed(run.eot),
             rows=torch.arange(2 * self.n, device=run.rows.device),
-        )  # fmt: skip
+        )
 
 
 class _Sum(torch.autograd.Function):

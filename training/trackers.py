@@ -19,9 +19,15 @@ _PROJECT = "clip-descriptions"
 FILES, NONE = "tensorboard", "none"
 # Trackers of accelerate, each called like its package -> what it calls the name of a run; Comet has its own.
 TRACKERS = {
-    "wandb": "name", "trackio": "name", "mlflow": "run_name", "clearml": "task_name", "swanlab": "experiment_name",
-    "aim": "experiment", "dvclive": "exp_name", "comet_ml": None,
-}  # fmt: skip
+    "wandb": "name",
+    "trackio": "name",
+    "mlflow": "run_name",
+    "clearml": "task_name",
+    "swanlab": "experiment_name",
+    "aim": "experiment",
+    "dvclive": "exp_name",
+    "comet_ml": None,
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,14 @@ class TrackerOptions:
     """Curves."""
 
     log_with: str = option(
-        FILES, f"where curves go, a list: {FILES} (files in the run folder), trackers of accelerate "
+        FILES,
+        f"where curves go, a list: {FILES} (files in the run folder), trackers of accelerate "
         f"({', '.join(TRACKERS)}), or {NONE}. Nothing is sent unless a tracker is named; it gets losses, measures and "
         "settings, and may add what it finds: wandb the command, folders and hardware of this machine, git, packages, "
-        "and what is printed", metavar="LIST", role=WORK,
-    )  # fmt: skip
+        "and what is printed",
+        metavar="LIST",
+        role=WORK,
+    )
 
 
 def check_trackers(log_with: str) -> list[str]:

@@ -95,9 +95,16 @@ def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] |
 
 
 def tune(
-    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, out: Path, accelerator: Accelerator,
-    *, on_step: Callable[[int, float], None] = lambda *_: None, **facts: Any,
-) -> dict[str, Any]:  # fmt: skip
+    config: FinetuneConfig,
+    clip: Clip,
+    pairs: PairSet,
+    features: EmbeddedPairs,
+    out: Path,
+    accelerator: Accelerator,
+    *,
+    on_step: Callable[[int, float], None] = lambda *_: None,
+    **facts: Any,
+) -> dict[str, Any]:
     """Fine-tune a model and leave the best weights in a run folder, or go on with the run that is there.
 
     Args:

@@ -40,9 +40,11 @@ def prepare(clip: Clip, config: FinetuneConfig) -> None:
         if unknown := [target for target in targets if target not in known]:
             raise UserError(f"CLIP's blocks have no linear layer '{unknown[0]}' for LoRA; known: {', '.join(known)}")
     adapters = LoraConfig(
-        r=config.lora_rank, lora_alpha=config.lora_rank, lora_dropout=0.0,
+        r=config.lora_rank,
+        lora_alpha=config.lora_rank,
+        lora_dropout=0.0,
         target_modules=layers_pattern(towers, targets),
-    )  # fmt: skip
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # peft draws from the global generator
         inject_adapter_in_model(adapters, clip.model)

@@ -22,9 +22,14 @@ def records(
     reach = max((float(np.abs(each).max(initial=0.0)) for each in values), default=0.0) or 1.0
     return [
         VisualizationDataRecord(
-            word_attributions=each / reach, pred_prob=float(score[i]), pred_class="score", true_class=f"text {i}",
-            attr_class=route, attr_score=float(each.sum()), raw_input_ids=[escape(word) for word in words[i]],
+            word_attributions=each / reach,
+            pred_prob=float(score[i]),
+            pred_class="score",
+            true_class=f"text {i}",
+            attr_class=route,
+            attr_score=float(each.sum()),
+            raw_input_ids=[escape(word) for word in words[i]],
             convergence_score=float(delta[i]),
         )
         for i, each in enumerate(values)
-    ]  # fmt: skip
+    ]

@@ -51,8 +51,10 @@ def integrate_until(
             break
         some = tokens.take(rows)
         finer = replace(
-            settings, n_steps=settings.n_steps * 2**doubling, baselines=given[rows, : some.ids.shape[1]],
-        )  # fmt: skip
+            settings,
+            n_steps=settings.n_steps * 2**doubling,
+            baselines=given[rows, : some.ids.shape[1]],
+        )
         again, again_through = integrate(clip, some, images[rows], layer, subspaces, finer)
         _put(shared, again, rows.numpy())
         for name, values in again_through.items():

@@ -70,9 +70,11 @@ def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
     out: dict[Route, np.ndarray] = {}
     for route in routes:
         whole, part = {
-            "through": (through, 0.0), "around": (shared.stream, through),
-            "bypass": (shared.full, shared.stream), "full": (shared.full, 0.0),
-        }[route]  # fmt: skip
+            "through": (through, 0.0),
+            "around": (shared.stream, through),
+            "bypass": (shared.full, shared.stream),
+            "full": (shared.full, 0.0),
+        }[route]
         if whole is None or part is None:
             raise ValueError(f"the route '{route}' was not computed")
         out[route] = whole - part

@@ -67,9 +67,13 @@ class MediatedIntegratedGradients(GradientAttribution):
     """
 
     def __init__(
-        self, clip: Clip, subspace: Subspace | None = None, *, routes: Sequence[Route] | None = None,
+        self,
+        clip: Clip,
+        subspace: Subspace | None = None,
+        *,
+        routes: Sequence[Route] | None = None,
         multiply_by_inputs: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Check that subspace, model and routes go together."""
         super().__init__(partial(score_embedded, clip))
         self._multiply = multiply_by_inputs
@@ -93,33 +97,61 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     @overload
     def attribute(
-        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Start = ..., n_steps: int = ...,
-        method: str = ..., internal_batch_size: int | None = ..., return_convergence_delta: Literal[False] = ...,
+        self,
+        inputs: Sequence[str] | Tokens,
+        images: Embeddings,
+        *,
+        baselines: Start = ...,
+        n_steps: int = ...,
+        method: str = ...,
+        internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ...,
         tolerance: float | None = ...,
-    ) -> Attributions: ...  # fmt: skip
+    ) -> Attributions: ...
 
     @overload
     def attribute(
-        self, inputs: Sequence[str] | Tokens, images: Embeddings, *, baselines: Start = ..., n_steps: int = ...,
-        method: str = ..., internal_batch_size: int | None = ..., return_convergence_delta: Literal[True],
+        self,
+        inputs: Sequence[str] | Tokens,
+        images: Embeddings,
+        *,
+        baselines: Start = ...,
+        n_steps: int = ...,
+        method: str = ...,
+        internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[True],
         tolerance: float | None = ...,
-    ) -> tuple[Attributions, np.ndarray]: ...  # fmt: skip
+    ) -> tuple[Attributions, np.ndarray]: ...
 
     @overload
     def attribute(
-        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Start = ...,
-        additional_forward_args: Tensor | tuple[Tensor, ...] | None = ..., n_steps: int = ..., method: str = ...,
-        internal_batch_size: int | None = ..., return_convergence_delta: Literal[False] = ...,
+        self,
+        inputs: Tensor,
+        images: Embeddings | None = ...,
+        *,
+        baselines: Start = ...,
+        additional_forward_args: Tensor | tuple[Tensor, ...] | None = ...,
+        n_steps: int = ...,
+        method: str = ...,
+        internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[False] = ...,
         tolerance: float | None = ...,
-    ) -> Tensor: ...  # fmt: skip
+    ) -> Tensor: ...
 
     @overload
     def attribute(
-        self, inputs: Tensor, images: Embeddings | None = ..., *, baselines: Start = ...,
-        additional_forward_args: Tensor | tuple[Tensor, ...] | None = ..., n_steps: int = ..., method: str = ...,
-        internal_batch_size: int | None = ..., return_convergence_delta: Literal[True],
+        self,
+        inputs: Tensor,
+        images: Embeddings | None = ...,
+        *,
+        baselines: Start = ...,
+        additional_forward_args: Tensor | tuple[Tensor, ...] | None = ...,
+        n_steps: int = ...,
+        method: str = ...,
+        internal_batch_size: int | None = ...,
+        return_convergence_delta: Literal[True],
         tolerance: float | None = ...,
-    ) -> tuple[Tensor, Tensor]: ...  # fmt: skip
+    ) -> tuple[Tensor, Tensor]: ...
 
     @log_usage()  # captum's, whose NoiseTunnel looks for what it wraps
     def attribute(
@@ -190,9 +222,14 @@ class MediatedIntegratedGradients(GradientAttribution):
         return (attributions, attributions.delta) if return_convergence_delta else attributions
 
     def _of_tensor(
-        self, inputs: Tensor, given: tuple[Tensor, ...], start: Tensor | None, subspaces: dict[str, Subspace],
-        settings: PathSettings, tolerance: float | None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        self,
+        inputs: Tensor,
+        given: tuple[Tensor, ...],
+        start: Tensor | None,
+        subspaces: dict[str, Subspace],
+        settings: PathSettings,
+        tolerance: float | None,
+    ) -> tuple[Tensor, Tensor]:
         if len(self.routes) != 1:
             raise ValueError(f"of a tensor one route is computed, not {len(self.routes)}: say, routes=('through',)")
         cut, images, eot = (self.layer, subspaces), given[0], given[1] if len(given) > 1 else None

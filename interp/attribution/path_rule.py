@@ -25,8 +25,11 @@ def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float
         raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {known}")
     step = 1 / n_steps
     first, last = {
-        "left": (0.0, 1 - step), "right": (step, 1.0), "middle": (step / 2, 1 - step / 2), "trapezoid": (0.0, 1.0),
-    }[kind]  # fmt: skip
+        "left": (0.0, 1 - step),
+        "right": (step, 1.0),
+        "middle": (step / 2, 1 - step / 2),
+        "trapezoid": (0.0, 1.0),
+    }[kind]
     found = torch.full((n_steps,), step, dtype=torch.float64)
     if kind == "trapezoid":  # as captum has it: the ends weigh half, and all sum to 1 - 1 / n
         found[[0, -1]] /= 2

@@ -108,10 +108,8 @@ def forward(bench: Bench) -> list[Finding]:
     of_text, of_vision = (tolerance(clip.model.dtype, depth) for depth in (clip.depth("text"), clip.depth("vision")))
     return [
         Finding("forward: text embeddings", distance(embed_tokens(clip, tokens), texts), of_text),
-        Finding(
-            "forward: image embeddings", distance(run.push(last, run.stream(last)), pictures), of_vision
-        ),
-    ]  # fmt: skip
+        Finding("forward: image embeddings", distance(run.push(last, run.stream(last)), pictures), of_vision),
+    ]
 
 
 @torch.inference_mode()
@@ -138,11 +136,12 @@ def counterfactual(bench: Bench) -> list[Finding]:
     found: dict[Tower, list[float]] = {"text": of_texts, "vision": of_images}
     return [
         Finding(
-            f"counterfactual: {tower} tower, {len(errors)} layers", max(errors),
+            f"counterfactual: {tower} tower, {len(errors)} layers",
+            max(errors),
             tolerance(clip.model.dtype, clip.depth(tower)),
         )
         for tower, errors in found.items()
-    ]  # fmt: skip
+    ]
 
 
 def gradient(bench: Bench) -> list[Finding]:
@@ -208,9 +207,12 @@ def attribution(bench: Bench) -> list[Finding]:
 
 
 CHECKS: dict[str, Callable[[Bench], list[Finding]]] = {
-    "one batch": _one_batch, "forward": forward, "counterfactual": counterfactual, "gradient": gradient,
+    "one batch": _one_batch,
+    "forward": forward,
+    "counterfactual": counterfactual,
+    "gradient": gradient,
     "attribution": attribution,
-}  # fmt: skip
+}
 
 
 def run_checks(clip: Clip, on_check: Callable[[], object] = lambda: None) -> list[Finding]:

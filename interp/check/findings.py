@@ -82,9 +82,10 @@ def table(findings: Sequence[Finding]) -> str:
     rows = [
         [
             f"{one.what}, at least" if one.least else one.what,
-            "-" if one.note else f"{one.error:.1e}", f"{'>' if one.least else ''}{one.tolerance:.1e}",
+            "-" if one.note else f"{one.error:.1e}",
+            f"{'>' if one.least else ''}{one.tolerance:.1e}",
             "ok" if one.ok else "FAILED",
         ]
         for one in findings
-    ]  # fmt: skip
+    ]
     return "\n".join(aligned([head, *rows], left=1))

@@ -118,9 +118,12 @@ def swapped(base: Streams, source: Streams, basis: Basis) -> Streams:
 
 
 def search_loss(
-    model: CLIPModel, runs: Mapping[str, tuple[Tensor, Tensor]], pictures: Embeddings, layer: int,
+    model: CLIPModel,
+    runs: Mapping[str, tuple[Tensor, Tensor]],
+    pictures: Embeddings,
+    layer: int,
     free: Float[Tensor, "d k"],
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """The loss of a search in the span of a free matrix, as cross-entropy over two logits (Zur et al. 2024, 3.2).
 
     Args:
@@ -142,9 +145,13 @@ def _instead(path: Tensor, _embedded: Tensor) -> Tensor:
 
 
 def attributions(
-    model: CLIPModel, ids: Int[Tensor, " t"], start: Int[Tensor, " t"], image: Float[Tensor, " embed"],
-    site: tuple[int, Basis], rule: tuple[Tensor, Tensor],
-) -> dict[str, Float[Tensor, " t"]]:  # fmt: skip
+    model: CLIPModel,
+    ids: Int[Tensor, " t"],
+    start: Int[Tensor, " t"],
+    image: Float[Tensor, " embed"],
+    site: tuple[int, Basis],
+    rule: tuple[Tensor, Tensor],
+) -> dict[str, Float[Tensor, " t"]]:
     """Mediated integrated gradients of one text, a backward pass through the whole tower for each route.
 
     Args:

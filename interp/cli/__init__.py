@@ -19,7 +19,28 @@ from interp.cli.running import cores, run, version_line
 from interp.cli.text import WIDTH, aligned, cut, folded, slug, wrapped
 
 __all__ = [
-    "IMPLIED", "LOADED", "SETTING", "WIDTH", "WORK", "Role", "aligned", "argument", "check_bounds", "command_line",
-    "cores", "cut", "flag", "folded", "option", "options_of", "parse", "run", "settings_of", "shared_options", "slug",
-    "version_line", "words_of", "wrapped",
-]  # fmt: skip
+    "IMPLIED",
+    "LOADED",
+    "SETTING",
+    "WIDTH",
+    "WORK",
+    "Role",
+    "aligned",
+    "argument",
+    "check_bounds",
+    "command_line",
+    "cores",
+    "cut",
+    "flag",
+    "folded",
+    "option",
+    "options_of",
+    "parse",
+    "run",
+    "settings_of",
+    "shared_options",
+    "slug",
+    "version_line",
+    "words_of",
+    "wrapped",
+]

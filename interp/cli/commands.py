@@ -51,11 +51,20 @@ def _help() -> str:
     modules = ", ".join(
         f"{name} python -m {module.removesuffix('.__main__')}" for name, (module, _) in COMMANDS.items()
     )
-    return "\n".join([
-        f"usage: {PROG} COMMAND [options]", "", "Causal interpretability for CLIP.", "", "commands:", *lines, "",
-        f"Each has a --help of its own. {PROG} --version says which version this is.", "",
-        cli.wrapped(f"They are the same as: {modules}."),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"usage: {PROG} COMMAND [options]",
+            "",
+            "Causal interpretability for CLIP.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            f"Each has a --help of its own. {PROG} --version says which version this is.",
+            "",
+            cli.wrapped(f"They are the same as: {modules}."),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ class ModelOptions:
     """The model."""
 
     model: str = option(
-        "toy", "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
-        "of open_clip, open_clip:ARCH/PATH.safetensors", loads="toy",
-    )  # fmt: skip
+        "toy",
+        "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
+        "of open_clip, open_clip:ARCH/PATH.safetensors",
+        loads="toy",
+    )
     tokenizer: str | None = option(
         None, "where to take the tokenizer from, if the model has none of its own", loads="toy"
     )
@@ -47,9 +49,12 @@ class EngineOptions:
         role=WORK,
     )
     gpus_per_cell: float | None = option(
-        None, "GPUs, or the share of one, that a Ray cluster gives a cell (training.paper: a run); by default 1 where "
-        "there is work for it", metavar="0.25", role=WORK,
-    )  # fmt: skip
+        None,
+        "GPUs, or the share of one, that a Ray cluster gives a cell (training.paper: a run); by default 1 where "
+        "there is work for it",
+        metavar="0.25",
+        role=WORK,
+    )
 
     def check_engine(self) -> None:
         """Raise `UserError` for options that do not go together, or if Ray is asked for and not installed."""
@@ -94,6 +99,9 @@ class TransferOptions:
     """Abilities."""
 
     transfer: str | None = option(
-        None, "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
-        "by default toy for the toy's data, else the three of the paper", metavar="LIST", loads="toy",
-    )  # fmt: skip
+        None,
+        "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
+        "by default toy for the toy's data, else the three of the paper",
+        metavar="LIST",
+        loads="toy",
+    )

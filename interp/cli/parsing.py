@@ -31,10 +31,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(
-    config: type[Config], prog: str, description: str, epilog: str, argv: Sequence[str] | None,
-    preset: Callable[[Config], Mapping[str, Any]] | None = None, earlier: _Earlier[Config] | None = None,
+    config: type[Config],
+    prog: str,
+    description: str,
+    epilog: str,
+    argv: Sequence[str] | None,
+    preset: Callable[[Config], Mapping[str, Any]] | None = None,
+    earlier: _Earlier[Config] | None = None,
     choices: Mapping[str, Collection[str]] | None = None,
-) -> Config:  # fmt: skip
+) -> Config:
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
 
     Args:
@@ -84,10 +89,14 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
         shown = f"{text} (default: {default})" if default not in (None, "") else text
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
-            flag(field.name), default=default, type=kind, help=shown.replace("%", "%%"),
-            metavar=field.metadata["metavar"], choices=choices.get(field.name, field.metadata["choices"]),
+            flag(field.name),
+            default=default,
+            type=kind,
+            help=shown.replace("%", "%%"),
+            metavar=field.metadata["metavar"],
+            choices=choices.get(field.name, field.metadata["choices"]),
             nargs=field.metadata["nargs"],
-        )  # fmt: skip
+        )
     return parser
 
 

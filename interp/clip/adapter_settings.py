@@ -89,14 +89,21 @@ class _AdapterSettings:
                 raise ModelError(f"size mismatch for {name}.lora_A: its rank is {rank}, {key} is {wanted}")
         known = {name: rank for name, rank in own_ranks.items() if name in ranks}
         return LoraConfig(
-            r=min(self.r, max(ranks.values(), default=1)), lora_alpha=self.lora_alpha,  # type: ignore[arg-type]
-            target_modules=targets, exclude_modules=excluded, layers_to_transform=self.layers_to_transform,
-            layers_pattern=self.layers_pattern, modules_to_save=self.modules_to_save, bias=self.bias,
+            r=min(self.r, max(ranks.values(), default=1)),
+            lora_alpha=self.lora_alpha,  # type: ignore[arg-type]
+            target_modules=targets,
+            exclude_modules=excluded,
+            layers_to_transform=self.layers_to_transform,
+            layers_pattern=self.layers_pattern,
+            modules_to_save=self.modules_to_save,
+            bias=self.bias,
             rank_pattern={re.escape(name): rank for name, rank in known.items()},
             alpha_pattern={re.escape(name): alpha for name, alpha in own_alphas.items()},
-            lora_bias=self.lora_bias, use_rslora=self.use_rslora, use_dora=self.use_dora,
+            lora_bias=self.lora_bias,
+            use_rslora=self.use_rslora,
+            use_dora=self.use_dora,
             init_lora_weights=self._initialization(),  # type: ignore[arg-type]
-        )  # fmt: skip
+        )
 
     def _matched(
         self, names: Sequence[str]

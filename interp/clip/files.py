@@ -106,9 +106,12 @@ def _file(where: str, revision: str, name: str) -> Path | None:
     from transformers.utils import cached_file
 
     found = cached_file(
-        where, name, revision=revision, _raise_exceptions_for_gated_repo=False,
+        where,
+        name,
+        revision=revision,
+        _raise_exceptions_for_gated_repo=False,
         _raise_exceptions_for_missing_entries=False,
-    )  # fmt: skip
+    )
     return None if found is None else Path(found)
 
 

@@ -36,9 +36,13 @@ _MOST_ADAPTERS = 8  # one upon the other
 
 
 def load_clip(
-    name: str, *, tokenizer: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32,
+    name: str,
+    *,
+    tokenizer: str | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
     trust: bool = False,
-) -> Clip:  # fmt: skip
+) -> Clip:
     """Load a CLIP for inference, weights frozen.
 
     Args:

@@ -169,9 +169,11 @@ def _mergeable(layer: Any) -> bool:
 def _adds(layer: Any, name: str) -> bool:
     """Return whether an adapter of a layer adds s B A x, in the precision of the layer, and does nothing else."""
     return (
-        isinstance(layer.lora_dropout[name], nn.Identity) and name not in layer.lora_variant
-        and layer.lora_B[name].bias is None and layer.lora_A[name].weight.dtype == layer.base_layer.weight.dtype
-    )  # fmt: skip
+        isinstance(layer.lora_dropout[name], nn.Identity)
+        and name not in layer.lora_variant
+        and layer.lora_B[name].bias is None
+        and layer.lora_A[name].weight.dtype == layer.base_layer.weight.dtype
+    )
 
 
 def _active(layer: Any) -> list[str]:

@@ -28,36 +28,70 @@ HEAD = 64  # width of a head, but of these widths of a vision tower
 WIDE_HEADS = {1280: 80, 1408: 88, 1664: 104, 1792: 112}
 # Vision width and blocks, text width and blocks.
 SIZES = {
-    "S": (384, 12, 384, 12), "M": (512, 12, 512, 12), "B": (768, 12, 512, 12), "L": (1024, 24, 768, 12),
-    "H": (1280, 32, 1024, 24), "g": (1408, 40, 1024, 24), "bigG": (1664, 48, 1280, 32), "e": (1792, 56, 1280, 36),
-    "B-plus": (896, 12, 640, 12), "S-alt": (384, 12, 256, 10), "M-alt": (512, 12, 384, 12),
-}  # fmt: skip
+    "S": (384, 12, 384, 12),
+    "M": (512, 12, 512, 12),
+    "B": (768, 12, 512, 12),
+    "L": (1024, 24, 768, 12),
+    "H": (1280, 32, 1024, 24),
+    "g": (1408, 40, 1024, 24),
+    "bigG": (1664, 48, 1280, 32),
+    "e": (1792, 56, 1280, 36),
+    "B-plus": (896, 12, 640, 12),
+    "S-alt": (384, 12, 256, 10),
+    "M-alt": (512, 12, 384, 12),
+}
 KNOWN = (
-    "S-32", "S-16", "S-32-alt", "S-16-alt", "M-32", "M-16", "M-32-alt", "B-32", "B-32-256", "B-32-plus-256", "B-16",
-    "B-16-plus", "B-16-plus-240", "L-16", "L-16-320", "L-14", "L-14-280", "L-14-336", "H-16", "H-14", "H-14-378",
-    "g-14", "bigG-14", "e-14",
-)  # fmt: skip
+    "S-32",
+    "S-16",
+    "S-32-alt",
+    "S-16-alt",
+    "M-32",
+    "M-16",
+    "M-32-alt",
+    "B-32",
+    "B-32-256",
+    "B-32-plus-256",
+    "B-16",
+    "B-16-plus",
+    "B-16-plus-240",
+    "L-16",
+    "L-16-320",
+    "L-14",
+    "L-14-280",
+    "L-14-336",
+    "H-16",
+    "H-14",
+    "H-14-378",
+    "g-14",
+    "bigG-14",
+    "e-14",
+)
 QUICK = "-quickgelu"
 
 # open_clip's name -> transformers', of a tower's block and of the rest; those that are transposed are marked.
 BLOCK = {
-    "ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "attn.out_proj": "self_attn.out_proj",
+    "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
-}  # fmt: skip
+}
 _REST = {
     "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
     "positional_embedding": "text_model.embeddings.position_embedding.weight",
-    "ln_final.weight": "text_model.final_layer_norm.weight", "ln_final.bias": "text_model.final_layer_norm.bias",
+    "ln_final.weight": "text_model.final_layer_norm.weight",
+    "ln_final.bias": "text_model.final_layer_norm.bias",
     "text_projection": "text_projection.weight",
     "visual.class_embedding": "vision_model.embeddings.class_embedding",
     "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
     "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
-    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight", "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",
+    "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
     "visual.ln_post.weight": "vision_model.post_layernorm.weight",
     "visual.ln_post.bias": "vision_model.post_layernorm.bias",
     "visual.proj": "visual_projection.weight",
     "logit_scale": "logit_scale",
-}  # fmt: skip
+}
 _TRANSPOSED = ("text_projection", "visual.proj")
 TOWERS = {"text_model": "", "vision_model": "visual."}  # transformers' tower -> how open_clip's names begin
 
@@ -214,18 +248,30 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
     head = WIDE_HEADS.get(vision, HEAD)
     return CLIPConfig(
         text_config={
-            "hidden_size": text, "intermediate_size": wide["text"], "num_hidden_layers": depth["text"],
-            "num_attention_heads": text // HEAD, "vocab_size": vocabulary, "max_position_embeddings": context,
-            "hidden_act": known.activation, "projection_dim": shared, "bos_token_id": vocabulary - 2,
-            "eos_token_id": 2, "pad_token_id": vocabulary - 1,  # 2: read at the highest id, as open_clip does it
+            "hidden_size": text,
+            "intermediate_size": wide["text"],
+            "num_hidden_layers": depth["text"],
+            "num_attention_heads": text // HEAD,
+            "vocab_size": vocabulary,
+            "max_position_embeddings": context,
+            "hidden_act": known.activation,
+            "projection_dim": shared,
+            "bos_token_id": vocabulary - 2,
+            "eos_token_id": 2,
+            "pad_token_id": vocabulary - 1,  # 2: read at the highest id, as open_clip does it
         },
         vision_config={
-            "hidden_size": vision, "intermediate_size": wide["vision"], "num_hidden_layers": depth["vision"],
-            "num_attention_heads": vision // head, "image_size": side, "patch_size": patch,
-            "hidden_act": known.activation, "projection_dim": shared,
+            "hidden_size": vision,
+            "intermediate_size": wide["vision"],
+            "num_hidden_layers": depth["vision"],
+            "num_attention_heads": vision // head,
+            "image_size": side,
+            "patch_size": patch,
+            "hidden_act": known.activation,
+            "projection_dim": shared,
         },
         projection_dim=shared,
-    )  # fmt: skip
+    )
 
 
 def _said(sizes: tuple[int, ...]) -> str:

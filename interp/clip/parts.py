@@ -10,8 +10,9 @@ from torch import nn
 from interp.clip.model import Clip, Tower
 
 _PARTS: dict[Tower, tuple[str, str]] = {
-    "text": ("text_model", "text_projection"), "vision": ("vision_model", "visual_projection"),
-}  # fmt: skip
+    "text": ("text_model", "text_projection"),
+    "vision": ("vision_model", "visual_projection"),
+}
 
 
 def tower_parts(clip: Clip, tower: Tower) -> list[nn.Module]:

@@ -46,9 +46,13 @@ def full_matches(patterns: Sequence[str], names: Sequence[str]) -> list[list[str
         return []
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _CODE], input=json.dumps([list(patterns), list(names)]).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=SECONDS, check=False,
-        )  # fmt: skip
+            [sys.executable, "-I", "-S", "-c", _CODE],
+            input=json.dumps([list(patterns), list(names)]).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"a regular expression took more than {SECONDS} seconds") from error
     if done.returncode != 0:

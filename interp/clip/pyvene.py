@@ -98,11 +98,12 @@ def _modules(name: str, path: str) -> dict[str, tuple[Any, ...]]:
     hooks = {"input": CONST_INPUT_HOOK, "output": CONST_OUTPUT_HOOK}
     return {
         name + component: (
-            f"{path}.layers[%s]" + (f".{module}" if module else ""), hooks[side],
+            f"{path}.layers[%s]" + (f".{module}" if module else ""),
+            hooks[side],
             *([(split_head_and_permute, f"{name}n_head")] if heads else []),
         )
         for component, (module, side, heads) in COMPONENTS.items()
-    }  # fmt: skip
+    }
 
 
 def _widths(name: str, config: str) -> dict[str, tuple[str, ...]]:

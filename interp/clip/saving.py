@@ -28,10 +28,15 @@ _WORDED = {
     "config.json": ("architectures", "dtype", "hidden_act", "model_type", "transformers_version"),
     "preprocessor_config.json": ("image_processor_type", "resample", "size", "crop_size", "pad_size"),
     "tokenizer_config.json": (
-        "tokenizer_class", "padding_side", "truncation_side", "added_tokens_decoder", "additional_special_tokens",
-        "extra_special_tokens", *_TOKENS,
+        "tokenizer_class",
+        "padding_side",
+        "truncation_side",
+        "added_tokens_decoder",
+        "additional_special_tokens",
+        "extra_special_tokens",
+        *_TOKENS,
     ),
-}  # fmt: skip
+}
 TOWERS, _OF_TOWERS = ("text_config", "vision_config"), ("dtype", "hidden_act", "model_type")
 
 
@@ -92,23 +97,33 @@ def _model(clip: Clip) -> dict[str, Any]:
         raise ModelError(f"open_clip has no towers with the activations {' and '.join(sorted(activations))}")
     for tower, config in (("text", text), ("vision", vision)):
         if config.layer_norm_eps != 1e-5:
-            raise ModelError(f"open_clip's layer norms have an epsilon of 1e-5, that of the {tower} tower is "
-                             f"{config.layer_norm_eps:g}")  # fmt: skip
+            raise ModelError(
+                f"open_clip's layer norms have an epsilon of 1e-5, that of the {tower} tower is "
+                f"{config.layer_norm_eps:g}"
+            )
     brought = len(clip.tokenizer) == text.vocab_size == VOCABULARY
     own = {} if brought else {"hf_tokenizer_name": "./"}  # the files beside it
     return {
-        "embed_dim": clip.embed_dim, "quick_gelu": activations == {"quick_gelu"},
+        "embed_dim": clip.embed_dim,
+        "quick_gelu": activations == {"quick_gelu"},
         "vision_cfg": {
-            "image_size": vision.image_size, "layers": vision.num_hidden_layers, "width": vision.hidden_size,
-            "head_width": vision.hidden_size // vision.num_attention_heads, "patch_size": vision.patch_size,
+            "image_size": vision.image_size,
+            "layers": vision.num_hidden_layers,
+            "width": vision.hidden_size,
+            "head_width": vision.hidden_size // vision.num_attention_heads,
+            "patch_size": vision.patch_size,
             "mlp_ratio": vision.intermediate_size / vision.hidden_size,
         },
         "text_cfg": {
-            "context_length": text.max_position_embeddings, "vocab_size": text.vocab_size, "width": text.hidden_size,
-            "heads": text.num_attention_heads, "layers": text.num_hidden_layers,
-            "mlp_ratio": text.intermediate_size / text.hidden_size, **own,
+            "context_length": text.max_position_embeddings,
+            "vocab_size": text.vocab_size,
+            "width": text.hidden_size,
+            "heads": text.num_attention_heads,
+            "layers": text.num_hidden_layers,
+            "mlp_ratio": text.intermediate_size / text.hidden_size,
+            **own,
         },
-    }  # fmt: skip
+    }
 
 
 def _preprocessing(clip: Clip) -> dict[str, Any]:

@@ -29,15 +29,19 @@ def learn_tokenizer(texts: Iterable[str], merges: int = _MERGES) -> CLIPTokenize
     empty = _tokenizer([])
     learner = Tokenizer(models.BPE(end_of_word_suffix=END))
     learner.normalizer, learner.pre_tokenizer = (
-        empty.backend_tokenizer.normalizer, empty.backend_tokenizer.pre_tokenizer,
-    )  # fmt: skip
+        empty.backend_tokenizer.normalizer,
+        empty.backend_tokenizer.pre_tokenizer,
+    )
     size = len(empty) - 2 + merges  # more than there will be; the trainer counts only the bytes that it meets
     trainer = trainers.BpeTrainer(
-        vocab_size=size, end_of_word_suffix=END, show_progress=False, min_frequency=2,
+        vocab_size=size,
+        end_of_word_suffix=END,
+        show_progress=False,
+        min_frequency=2,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         # Else the bytes at the end of a word are numbered in the order of a hash table, by which ties are broken.
         special_tokens=[letter + END for letter in sorted(pre_tokenizers.ByteLevel.alphabet())],
-    )  # fmt: skip
+    )
     learner.train_from_iterator(texts, trainer)
     learnt = json.loads(learner.to_str())["model"]["merges"]
     return _tokenizer([tuple(pair) for pair in learnt[:merges]])
@@ -62,17 +66,29 @@ def load_toy_tokenizer() -> CLIPTokenizer:
 def build_model(tokenizer: CLIPTokenizer) -> CLIPModel:
     """A CLIP of 3.3 M parameters: 12 text blocks of width 128, 4 vision blocks of width 96, images of 64 pixels."""
     special = {
-        "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
+    }
     text = {
-        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 12, "num_attention_heads": 4,
-        "vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "projection_dim": 128, **special,
-    }  # fmt: skip
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 4,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": CONTEXT,
+        "projection_dim": 128,
+        **special,
+    }
     vision = {
-        "hidden_size": 96, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4,
-        "image_size": SIZE, "patch_size": 8, "projection_dim": 128,
-    }  # fmt: skip
+        "hidden_size": 96,
+        "intermediate_size": 384,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "image_size": SIZE,
+        "patch_size": 8,
+        "projection_dim": 128,
+    }
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
 
 
@@ -87,9 +103,17 @@ def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
 def write_image_settings(folder: Path) -> None:
     """Write `preprocessor_config.json`: 64 pixels, values from -1 to 1."""
     settings = {
-        "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": SIZE},
-        "do_center_crop": True, "crop_size": {"height": SIZE, "width": SIZE}, "resample": 3,
-        "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5] * 3,
-        "image_std": [0.5] * 3, "do_convert_rgb": True,
-    }  # fmt: skip
+        "image_processor_type": "CLIPImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": SIZE},
+        "do_center_crop": True,
+        "crop_size": {"height": SIZE, "width": SIZE},
+        "resample": 3,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "do_convert_rgb": True,
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n")

@@ -79,10 +79,14 @@ class RatedTexts:
             part
             for text in self.texts
             for part in (
-                text.description, text.context, text.image, self.image_key(text.image), str(text.raters),
+                text.description,
+                text.context,
+                text.image,
+                self.image_key(text.image),
+                str(text.raters),
                 *(f"{question}={rating!r}" for question, rating in text.ratings.items()),
             )
-        )  # fmt: skip
+        )
 
 
 def load_blv(folder: Path | str) -> RatedTexts:

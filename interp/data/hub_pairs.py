@@ -21,8 +21,15 @@ from interp.data.parquet import columns_of, encoded_images, fetch_parquet, image
 from interp.data.words import NO_TEXT
 from interp.errors import quoted
 
-_CALLED = {"train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
-          "test": "test"}  # fmt: skip
+_CALLED = {
+    "train": "train",
+    "training": "train",
+    "validation": "val",
+    "valid": "val",
+    "val": "val",
+    "dev": "val",
+    "test": "test",
+}
 NAME = re.compile(rf"(?:^|/)({'|'.join(_CALLED)})[-_./]")
 
 
@@ -64,9 +71,13 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
         return read(number)
 
     return PairSet(
-        f"hf:{where}", tuple(pairs), lambda pair: open_rgb(pair.id, content),
-        lambda pair: checksum(pair.id, content), (), contrast or PAPER,
-    )  # fmt: skip
+        f"hf:{where}",
+        tuple(pairs),
+        lambda pair: open_rgb(pair.id, content),
+        lambda pair: checksum(pair.id, content),
+        (),
+        contrast or PAPER,
+    )
 
 
 def _by_split(folder: Path, files: Sequence[Path], where: str) -> dict[str, list[Path]]:

@@ -14,9 +14,12 @@ class DataOptions:
 
     data: str = option("toy", f"which pairs: {DATA_HELP}", loads="toy")
     kinds: str | None = option(
-        None, "columns of a CSV file with the two kinds of text, the one to be preferred first; "
-        "by default description,caption", metavar="KIND,KIND", role=IMPLIED,
-    )  # fmt: skip
+        None,
+        "columns of a CSV file with the two kinds of text, the one to be preferred first; "
+        "by default description,caption",
+        metavar="KIND,KIND",
+        role=IMPLIED,
+    )
     split: str | None = option(
         None, "use this split alone, divided by group (article) into train, val and test", role=IMPLIED
     )

@@ -16,9 +16,12 @@ from interp.errors import first_line
 
 
 def fetch_parquet(
-    repo: str, patterns: Sequence[str], advice: Callable[[bool], str], silence: HubError | None,
+    repo: str,
+    patterns: Sequence[str],
+    advice: Callable[[bool], str],
+    silence: HubError | None,
     revision: str | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Fetch files of a data set of the hub, or find them in its cache; the folder that they lie in.
 
     Args:
@@ -36,9 +39,12 @@ def fetch_parquet(
     quiet()
     try:
         found = snapshot_download(
-            repo, repo_type="dataset", revision=revision, allow_patterns=list(patterns),
+            repo,
+            repo_type="dataset",
+            revision=revision,
+            allow_patterns=list(patterns),
             local_files_only=silence is not None,
-        )  # fmt: skip
+        )
     except Exception as error:
         raise DataError(
             f"cannot fetch the data set '{repo}' from the hub ({first_line(silence or error)}); "

@@ -192,10 +192,15 @@ def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach:
     ):
         left, y = block.left + x, block.top + line * LINE * size
         box = FancyBboxPatch(
-            (left, y), wide, 1.25 * size, boxstyle="round,pad=0,rounding_size=1.5",
-            facecolor=shade(value, reach), edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else _UNKNOWN,
-            linewidth=0.5, linestyle=(0, (2, 1.5)) if value < 0 else "solid",
-        )  # fmt: skip
+            (left, y),
+            wide,
+            1.25 * size,
+            boxstyle="round,pad=0,rounding_size=1.5",
+            facecolor=shade(value, reach),
+            edgecolor=RAISES if value >= 0 else LOWERS if value < 0 else _UNKNOWN,
+            linewidth=0.5,
+            linestyle=(0, (2, 1.5)) if value < 0 else "solid",
+        )
         axes.add_patch(box)
         shown = shortened(word, block.width - 4, size, family)
         axes.text(left + wide / 2, y + 0.95 * size, shown, **style)

@@ -68,9 +68,14 @@ def _plain(found: Outcomes, contrast: Contrast) -> dict[str, float]:
 
 
 def gather(
-    train: PairsAtSite, test: PairsAtSite, subspace: Subspace, controls: Mapping[str, Sequence[Subspace]],
-    how: Interventions, contrast: Contrast, traits: Float[np.ndarray, "m 3"] | None = None,
-) -> Evidence:  # fmt: skip
+    train: PairsAtSite,
+    test: PairsAtSite,
+    subspace: Subspace,
+    controls: Mapping[str, Sequence[Subspace]],
+    how: Interventions,
+    contrast: Contrast,
+    traits: Float[np.ndarray, "m 3"] | None = None,
+) -> Evidence:
     """Measure everything: `plain`, whether there is anything to find, and whether this subspace is what holds it.
 
     Args:

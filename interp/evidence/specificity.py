@@ -49,10 +49,12 @@ def _embedded(
     every = torch.cat([targets[:n].sum(0).expand(n, -1), targets[n:].sum(0).expand(n, -1)])
     elsewhere = ((moved * every).sum(-1) - own) / max(1, n - 1)
     sign = torch.tensor([SIGN[one] for one in DIRECTIONS]).repeat_interleave(n).to(own)
-    lost = np.concatenate([
-        retrieval_hits(one, images) - retrieval_hits(other, images)
-        for one, other, images in zip(clean.split(n), changed.split(n), targets.split(n), strict=True)
-    ])  # fmt: skip
+    lost = np.concatenate(
+        [
+            retrieval_hits(one, images) - retrieval_hits(other, images)
+            for one, other, images in zip(clean.split(n), changed.split(n), targets.split(n), strict=True)
+        ]
+    )
     return (sign * own).cpu().numpy(), (sign * elsewhere).cpu().numpy(), lost, source.numpy()
 
 

@@ -98,8 +98,14 @@ def judged(
 def verdict(of: Judged) -> list[Answer]:
     """Return the seven answers in the order of reading: without the first, the others mean little."""
     return [
-        _precondition(of), _calibrated(of), _necessary(of), _specific(of), _beyond(of), _identified(of), _length(of)
-    ]  # fmt: skip
+        _precondition(of),
+        _calibrated(of),
+        _necessary(of),
+        _specific(of),
+        _beyond(of),
+        _identified(of),
+        _length(of),
+    ]
 
 
 def _precondition(of: Judged) -> Answer:

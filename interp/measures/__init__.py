@@ -11,6 +11,17 @@ from interp.measures.names import ALIGNED, CONTENT_ROUTES, EVERYWHERE, MEASURED,
 from interp.measures.sweep import sweep_schema
 
 __all__ = [
-    "ALIGNED", "CEILINGS", "CONTENT_ROUTES", "CONTROLLED", "EVERYWHERE", "MEASURED", "RELATIONS", "MethodName",
-    "Route", "evaluation_schema", "evidence_keys", "evidence_names", "sweep_schema",
-]  # fmt: skip
+    "ALIGNED",
+    "CEILINGS",
+    "CONTENT_ROUTES",
+    "CONTROLLED",
+    "EVERYWHERE",
+    "MEASURED",
+    "RELATIONS",
+    "MethodName",
+    "Route",
+    "evaluation_schema",
+    "evidence_keys",
+    "evidence_names",
+    "sweep_schema",
+]

@@ -25,16 +25,26 @@ def sweep_schema(
     controls = methods[1:]
     against = tuple(f"iia_{method.column}" for method in controls)
     known = [
-        Measure("directions", "Directions that were found", COUNT, "found", shown=TABLE, against=("size",),
-                unless="size"),
+        Measure(
+            "directions", "Directions that were found", COUNT, "found", shown=TABLE, against=("size",), unless="size"
+        ),
         *iia("iia", contrast, "mean of both directions", against=(*against, "iia_whole", "iia_size0")),
         *(control(method) for method in controls),
         *shifts(contrast),
         *evidence(contrast),
-        Measure("preference", "Preference accuracy of the model", SHARE, "pref", brief="preference", family="share",
-                interval=True, shown=EVERYWHERE, against=("50 %",)),
+        Measure(
+            "preference",
+            "Preference accuracy of the model",
+            SHARE,
+            "pref",
+            brief="preference",
+            family="share",
+            interval=True,
+            shown=EVERYWHERE,
+            against=("50 %",),
+        ),
         *(one for number, norm in enumerate(norms) for one in norm_measures(norm, number)),
-    ]  # fmt: skip
+    ]
     if tuned:
         known += _tuned(contrast, controls, norms)
     return Schema((*known, *_unshown(contrast, controls, norms), *attribution_measures(contrast, norms)))
@@ -42,31 +52,70 @@ def sweep_schema(
 
 def _tuned(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
     """Of the model that is fine-tuned at a cell, with the alignment trained in it."""
-    preference = Measure("preference", "preference accuracy", SHARE, "pref", brief="preference", family="share",
-                         interval=True, ends=True, shown=EVERYWHERE)  # fmt: skip
+    preference = Measure(
+        "preference",
+        "preference accuracy",
+        SHARE,
+        "pref",
+        brief="preference",
+        family="share",
+        interval=True,
+        ends=True,
+        shown=EVERYWHERE,
+    )
     iias = [replace(one, above="IIA") for one in iia("iia", contrast, "", against=())[1:]]
     moved = [replace(one, shown=PAGE) for one in shifts(contrast)]
     lost = [
-        Measure("transfer_drop", "zero-shot accuracy lost against the base", LOST, "transfer", narrow="transf.",
-                above="change", brief="transfer lost", family="drop", interval=True, shown=EVERYWHERE,
-                change=True),
-        Measure("retrieval_drop", "retrieval lost against the base", LOST, "retrieval", narrow="retr.",
-                above="change", brief="retrieval lost", family="drop", interval=True, shown=EVERYWHERE,
-                change=True),
-    ]  # fmt: skip
+        Measure(
+            "transfer_drop",
+            "zero-shot accuracy lost against the base",
+            LOST,
+            "transfer",
+            narrow="transf.",
+            above="change",
+            brief="transfer lost",
+            family="drop",
+            interval=True,
+            shown=EVERYWHERE,
+            change=True,
+        ),
+        Measure(
+            "retrieval_drop",
+            "retrieval lost against the base",
+            LOST,
+            "retrieval",
+            narrow="retr.",
+            above="change",
+            brief="retrieval lost",
+            family="drop",
+            interval=True,
+            shown=EVERYWHERE,
+            change=True,
+        ),
+    ]
     words = []
     for number, norm in enumerate(norms):
         through, *others = norm_measures(norm, number)
         words += [through, *(replace(one, shown=TABLE) for one in others)]
     rest = [
         Measure("preference_val", "preference accuracy on validation pairs", SHARE, "pref on val", shown=PAGE),
-        Measure("preference_val_se", "standard error of preference accuracy on validation pairs", SHARE, "its error",
-                shown=PAGE),
-        Measure("retrieval_rise_val", "rise of the cross-entropy of retrieval on validation pairs", NATS,
-                "retrieval on val, nats", shown=PAGE),
+        Measure(
+            "preference_val_se",
+            "standard error of preference accuracy on validation pairs",
+            SHARE,
+            "its error",
+            shown=PAGE,
+        ),
+        Measure(
+            "retrieval_rise_val",
+            "rise of the cross-entropy of retrieval on validation pairs",
+            NATS,
+            "retrieval on val, nats",
+            shown=PAGE,
+        ),
         Measure("val_loss", "loss on val", NATS),
         Measure("iia", "IIA, mean of both directions", SHARE, interval=True),
-    ]  # fmt: skip
+    ]
     beside = [replace(control(method), shown=frozenset()) for method in controls]
     beside += [one for method in controls for one in beyond(method)]
     beside += by_direction({**{method.column: method.title for method in controls}, **CEILINGS}, contrast)
@@ -76,15 +125,26 @@ def _tuned(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[s
     ]  # the same word types
     return [
         replace(
-            one, key=f"tuned_{one.key}", title=f"Trained: {_lower(one.title)}",
+            one,
+            key=f"tuned_{one.key}",
+            title=f"Trained: {_lower(one.title)}",
             brief=f"trained: {one.brief or one.name}",
-            family="tuned r" if one.family.startswith("r_") else f"tuned {one.family}", tuned=True,
+            family="tuned r" if one.family.startswith("r_") else f"tuned {one.family}",
+            tuned=True,
             against=("the base",),
         )
         for one in [
-            preference, *iias, *moved, *evidence(contrast), *lost, *words, *rest, *beside, *attributed,
+            preference,
+            *iias,
+            *moved,
+            *evidence(contrast),
+            *lost,
+            *words,
+            *rest,
+            *beside,
+            *attributed,
         ]
-    ]  # fmt: skip
+    ]
 
 
 def _lower(title: str) -> str:

@@ -31,9 +31,14 @@ def check_texts(folder: RunFolder, cells: Mapping[Place, Cell], contrast: Contra
 
 
 def check_measures(
-    folder: RunFolder, frame: pd.DataFrame, contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str],
-    *, controls: bool,
-) -> None:  # fmt: skip
+    folder: RunFolder,
+    frame: pd.DataFrame,
+    contrast: Contrast,
+    methods: Sequence[MethodName],
+    norms: Sequence[str],
+    *,
+    controls: bool,
+) -> None:
     """Raise `StoreError` for the first measure that tables and page need and no cell has, or count that a cell lacks.
 
     Args:

@@ -41,16 +41,20 @@ class Rule:
 
 
 TUNED = Rule(
-    "tuned_preference_val", "tuned_preference_val_se", ("tuned_retrieval_rise_val", "size", "layer", "seed"),
+    "tuned_preference_val",
+    "tuned_preference_val_se",
+    ("tuned_retrieval_rise_val", "size", "layer", "seed"),
     "of the cells whose preference on val is within one standard error of the highest, the one whose model lost least "
     "of the base's retrieval on val (rise of cross-entropy, nats); then the smaller size, the earlier layer, the lower "
     "seed",
-)  # fmt: skip
+)
 FROZEN = Rule(
-    "iia_val", "iia_val_se", ("size", "das_val_loss", "layer", "seed"),
+    "iia_val",
+    "iia_val_se",
+    ("size", "das_val_loss", "layer", "seed"),
     "of the cells whose IIA on val is within one standard error of the highest, the one of the smallest size; then the "
     "lowest loss of the search on val, the earlier layer, the lower seed",
-)  # fmt: skip
+)
 
 
 def rule_of(frame: pd.DataFrame) -> Rule:

@@ -79,12 +79,18 @@ def _of_model(
     labels = [(place, route) for place in cells for route in MEASURED]
     return [
         {
-            **place._asdict(), "model": model, "norm": norm, "route": route, "n": counts[j], "r": found.r[i, j],
-            "p": found.p[i, j], "p_max": found.adjusted[i, j],
+            **place._asdict(),
+            "model": model,
+            "norm": norm,
+            "route": route,
+            "n": counts[j],
+            "r": found.r[i, j],
+            "p": found.p[i, j],
+            "p_max": found.adjusted[i, j],
         }
         for i, (place, route) in enumerate(labels)
         for j, norm in enumerate(ratings)
-    ]  # fmt: skip
+    ]
 
 
 def said(tests: pd.DataFrame) -> str:

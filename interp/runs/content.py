@@ -24,12 +24,23 @@ NO_SUM = "0" * 64
 SUM = re.compile(rb'\A\{\s*"checksum": "([0-9a-f]{64})"')
 _MAPPING, WHOLE = "a mapping of names to values", "a whole number"
 _EXPECTED = {
-    "string_type": "a text", "string_unicode": "a text", "bool_type": "true or false", "list_type": "a list",
-    "tuple_type": "a list", "dict_type": _MAPPING, "mapping_type": _MAPPING, "dataclass_type": _MAPPING,
-    "named_tuple_type": _MAPPING, "arguments_type": _MAPPING,
-    "int_type": WHOLE, "int_from_float": WHOLE, "int_parsing": WHOLE, "float_type": "a number",
-    "less_than_equal": "a number that can be meant", "greater_than_equal": "a number that can be meant",
-}  # fmt: skip
+    "string_type": "a text",
+    "string_unicode": "a text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "dataclass_type": _MAPPING,
+    "named_tuple_type": _MAPPING,
+    "arguments_type": _MAPPING,
+    "int_type": WHOLE,
+    "int_from_float": WHOLE,
+    "int_parsing": WHOLE,
+    "float_type": "a number",
+    "less_than_equal": "a number that can be meant",
+    "greater_than_equal": "a number that can be meant",
+}
 
 
 def _number(value: object) -> float:

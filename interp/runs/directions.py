@@ -120,9 +120,10 @@ def keep_directions(folder: RunFolder, place: Place, leading: tuple[Leading, ...
     known = {pair.id: pair for pair in pairs.pairs}
     kept = keep_pictures(folder, pairs, [known[name] for name in pairs_at_ends(leading)], PICTURES)
     content = {
-        "cell": place._asdict(), "directions": [asdict(one) for one in leading],
+        "cell": place._asdict(),
+        "directions": [asdict(one) for one in leading],
         "pairs": [asdict(example) for example in kept],
-    }  # fmt: skip
+    }
     folder.write_file(FILE, content)
 
 

@@ -27,7 +27,7 @@ from interp.runs.files import (
     read_bytes,
     remove_unfinished,
     write_atomic,
-)  # fmt: skip
+)
 from interp.runs.spreadsheet import csv_text
 from interp.runs.versions import VersionedSettings, check_version
 

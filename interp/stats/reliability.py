@@ -64,8 +64,9 @@ def disattenuate(values: ArrayLike, ratings: ArrayLike, at: Occurrences) -> Disa
     """
     y, x = np.asarray(values, np.float64), np.asarray(ratings, np.float64)
     if y.shape != at.words.shape or x.shape != (at.types,):
-        raise ValueError(f"values and ratings must be of shapes {at.words.shape} and ({at.types},), got {y.shape} "
-                         f"and {x.shape}")  # fmt: skip
+        raise ValueError(
+            f"values and ratings must be of shapes {at.words.shape} and ({at.types},), got {y.shape} and {x.shape}"
+        )
     means = at.means(y)
     kept = ((at.counts > 0).sum(1) > 1) & np.isfinite(x) & np.isfinite(means)
     n, counts = int(kept.sum()), at.counts[kept]

@@ -39,9 +39,12 @@ def wilson(hits: float, n: int) -> Estimate:
 
 
 def mean_of_means(
-    samples: Sequence[tuple[ArrayLike, ArrayLike]], weights: Sequence[float] | None = None, *, draws: int = 2000,
+    samples: Sequence[tuple[ArrayLike, ArrayLike]],
+    weights: Sequence[float] | None = None,
+    *,
+    draws: int = 2000,
     seed: int = 0,
-) -> Estimate:  # fmt: skip
+) -> Estimate:
     """Return the weighted mean of the means of samples; the clusters of each are resampled on their own.
 
     Args:

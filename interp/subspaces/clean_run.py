@@ -123,8 +123,11 @@ class TextRun:
         flat = {"ids": self.tokens.ids, "eot": self.tokens.eot, "word_of": self.tokens.word_of}
         flat |= {"starts": self.starts, "rows": self.rows}
         tables: dict[str, Mapping[Any, Tensor]] = {
-            "streams": self.streams, "rests": self.rests, "keys": self.keys, "values": self.values,
-        }  # fmt: skip
+            "streams": self.streams,
+            "rests": self.rests,
+            "keys": self.keys,
+            "values": self.values,
+        }
         for name, table in tables.items():
             flat |= {f"{name}.{place}": tensor.cpu().contiguous() for place, tensor in table.items()}
         return flat
@@ -143,9 +146,15 @@ class TextRun:
         words = tuple(tuple(line.split("\t")) if line else () for line in text.split("\n"))
         tokens = Tokens(flat["ids"], flat["eot"], words, flat["word_of"], 0)
         return cls(
-            clip, tokens, sites["streams"], sites["rests"], numbers["keys"], numbers["values"], flat["starts"],
+            clip,
+            tokens,
+            sites["streams"],
+            sites["rests"],
+            numbers["keys"],
+            numbers["values"],
+            flat["starts"],
             flat["rows"],
-        )  # fmt: skip
+        )
 
     def save(self, path: Path) -> None:
         """Write the tensors to one safetensors file; `load` maps it into memory, shared between processes."""

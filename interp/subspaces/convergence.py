@@ -16,9 +16,7 @@ from interp.subspaces.subspace import Subspace
 MOST_PAIRS = 1024  # train pairs that a gradient is measured on
 
 
-def slopes(
-    train: PairsAtSite, subspaces: Sequence[Subspace], sources: Sources, seed: int, loss: Loss
-) -> list[float]:  # fmt: skip
+def slopes(train: PairsAtSite, subspaces: Sequence[Subspace], sources: Sources, seed: int, loss: Loss) -> list[float]:
     """Return how steeply the loss falls from each of several subspaces, in nats per radian of whitened coordinates.
 
     The square of the gradient's norm is estimated without bias, by the product of the gradients of two halves of at
@@ -45,9 +43,12 @@ def slopes(
 
 
 def _gradients(
-    part: PairsAtSite, turned: Sequence[Float[Tensor, "d _"]], whitening: Float[Tensor, "d d"],
-    source: Int[Tensor, " n"], loss: Loss,
-) -> list[Float[Tensor, "d _"]]:  # fmt: skip
+    part: PairsAtSite,
+    turned: Sequence[Float[Tensor, "d _"]],
+    whitening: Float[Tensor, "d d"],
+    source: Int[Tensor, " n"],
+    loss: Loss,
+) -> list[Float[Tensor, "d _"]]:
     """Return the gradient of the mean loss by each subspace: of orthonormal columns in whitened coordinates, tangent to
     the subspace."""
     with torch.inference_mode(False), torch.enable_grad():

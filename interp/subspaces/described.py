@@ -81,9 +81,13 @@ def _end_html(sign: str, end: End, pictures: dict[str, str]) -> str:
 
 
 def describe(
-    rotation: Rotation, clip: Clip, pairs: PairSet | EmbeddedPairs, *, most: int = 3,
+    rotation: Rotation,
+    clip: Clip,
+    pairs: PairSet | EmbeddedPairs,
+    *,
+    most: int = 3,
     on_batch: Callable[[int], object] = lambda _n: None,
-) -> Described:  # fmt: skip
+) -> Described:
     """Describe Z by its leading directions, with the texts and the words at both ends of each.
 
     Any basis of Z is as good as another, so this is one that means something: the difference of the kinds' means

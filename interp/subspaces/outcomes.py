@@ -89,8 +89,13 @@ class Outcomes:
 
 
 def evaluate(
-    pairs: PairRun, subspace: Subspace, *, sources: Sources = "random", draws: int = DRAWS, seed: int = 0,
-) -> Outcomes:  # fmt: skip
+    pairs: PairRun,
+    subspace: Subspace,
+    *,
+    sources: Sources = "random",
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Outcomes:
     """Return counterfactual scores of every pair in both directions, with `draws` random sources each (1 if paired).
 
     The base scores are computed by the same operations on the same batches, so that an intervention that changes
@@ -120,9 +125,14 @@ def align(
 
 @torch.inference_mode()
 def align_all(
-    part: PairsAtSite, subspaces: Sequence[Subspace], *, sources: Sources, seed: int, draws: int = DRAWS,
+    part: PairsAtSite,
+    subspaces: Sequence[Subspace],
+    *,
+    sources: Sources,
+    seed: int,
+    draws: int = DRAWS,
     within: bool = False,
-) -> list[Outcomes]:  # fmt: skip
+) -> list[Outcomes]:
     """Measure several subspaces as `align` does, with the same sources; all pass the model side by side."""
     pairs, n, site = part.pairs, len(part), part.site
     generator = torch.Generator().manual_seed(seed)

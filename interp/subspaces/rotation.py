@@ -105,10 +105,16 @@ class Rotation:
         basis = self.basis.detach().cpu().contiguous()
         write_atomic(path, save({"basis": basis}))
         write_atomic(
-            path.with_suffix(".json"), sealed({
-                "kind": KIND, "site": self.site.label, "basis": _digest(basis), "facts": self.facts,
-            }),
-        )  # fmt: skip
+            path.with_suffix(".json"),
+            sealed(
+                {
+                    "kind": KIND,
+                    "site": self.site.label,
+                    "basis": _digest(basis),
+                    "facts": self.facts,
+                }
+            ),
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> Rotation:

@@ -152,9 +152,15 @@ class _Search(Generic[Found]):
 
 
 def search(
-    name: str, train: PairsAtSite, val: PairsAtSite, candidates: Sequence[Sequence[Candidate[Found]]],
-    config: SearchConfig, *, loss: Loss = iit_das_loss, on_look: Callable[[int, float], None] | None = None,
-) -> list[Found]:  # fmt: skip
+    name: str,
+    train: PairsAtSite,
+    val: PairsAtSite,
+    candidates: Sequence[Sequence[Candidate[Found]]],
+    config: SearchConfig,
+    *,
+    loss: Loss = iit_das_loss,
+    on_look: Callable[[int, float], None] | None = None,
+) -> list[Found]:
     """Minimize a loss over candidates, the model frozen.
 
     Args:
@@ -200,8 +206,14 @@ def search(
         while going and step < last:
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * (1 - (1 - FLOOR) * (step - first) / (last - first))
-            _step(train, [start.candidate for one in going for start in one.starts], optimizer, next(batches), loss,
-                  step / config.max_steps)  # fmt: skip
+            _step(
+                train,
+                [start.candidate for one in going for start in one.starts],
+                optimizer,
+                next(batches),
+                loss,
+                step / config.max_steps,
+            )
             step += 1
             if step % config.look_every == 0 or step == last:
                 for one in going:
@@ -225,9 +237,13 @@ def _start(candidate: Candidate[Found], site: Site) -> _Start[Found]:
 
 
 def _step(
-    train: PairsAtSite, candidates: Sequence[Candidate[Any]], optimizer: torch.optim.Optimizer,
-    batch: tuple[Tensor, Tensor], loss: Loss, progress: float,
-) -> None:  # fmt: skip
+    train: PairsAtSite,
+    candidates: Sequence[Candidate[Any]],
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor],
+    loss: Loss,
+    progress: float,
+) -> None:
     """Take one step of all candidates on the same pairs; Adam leaves alone whatever has no gradient."""
     for candidate in candidates:
         candidate.at(progress)
@@ -242,10 +258,15 @@ def _step(
 def _facts(name: str, one: _Search[Any], config: SearchConfig) -> dict[str, Any]:
     best = one.best
     return {
-        "method": name, "converged": one.converged, "steps": best.history[-1][0], "val_loss": best.loss,
-        "starts": [start.loss for start in one.starts], "gradient": one.gradient, "history": best.history,
+        "method": name,
+        "converged": one.converged,
+        "steps": best.history[-1][0],
+        "val_loss": best.loss,
+        "starts": [start.loss for start in one.starts],
+        "gradient": one.gradient,
+        "history": best.history,
         **vars(config),
-    }  # fmt: skip
+    }
 
 
 def _batches(pairs: PairRun, config: SearchConfig, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

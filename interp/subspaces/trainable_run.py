@@ -107,6 +107,16 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
     each = torch.arange(len(ids), device=ids.device)
     embeddings = embed_stream(clip, "text", end)
     return TrainableRun(
-        clip, site, tower[site.block], tower[site.layer:], embeddings, stream, rest, tuple(keys), tuple(values),
-        layout.places, eot.cpu(), each,
-    )  # fmt: skip
+        clip,
+        site,
+        tower[site.block],
+        tower[site.layer :],
+        embeddings,
+        stream,
+        rest,
+        tuple(keys),
+        tuple(values),
+        layout.places,
+        eot.cpu(),
+        each,
+    )

@@ -147,9 +147,16 @@ def sweep(config: SweepConfig) -> int:
     def prepared(needed: list[Place]) -> Work:
         trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
         return Work(
-            config, clip.fingerprint, features.to("cpu"), tuple(norms),
-            tuple(sorted({place.layer for place in needed})), sizes, tuple(attributed), config.folder, trained,
-        )  # fmt: skip
+            config,
+            clip.fingerprint,
+            features.to("cpu"),
+            tuple(norms),
+            tuple(sorted({place.layer for place in needed})),
+            sizes,
+            tuple(attributed),
+            config.folder,
+            trained,
+        )
 
     sizes = tuple(sorted({place.size for place in places}))
     left = {place.layer for place in unfinished(RunFolder(config.folder), places)[0]}
@@ -231,10 +238,12 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Mod
     from interp.subspaces.methods import find_methods
 
     own = cli.settings_of(config) | {
-        "kind": "sweep", "version": VERSIONS["sweep"], "model": clip.fingerprint,
+        "kind": "sweep",
+        "version": VERSIONS["sweep"],
+        "model": clip.fingerprint,
         "methods": [list(method.name) for method in find_methods(config.compared)],
         "norms": {norm.name: norm.fingerprint for norm in norms},
-    }  # fmt: skip
+    }
     if objective is not None:
         return own | objective.settings(config)
     return {name: value for name, value in own.items() if name not in ("objective", "tune_steps")}  # nothing is trained
@@ -248,9 +257,14 @@ def _open(
     own = {"data": pairs.fingerprint, "pairs": len(pairs), "contrast": list(pairs.contrast.kinds)}
     whole, part = config.whole, config.part
     return open_run(
-        config.folder, settings | own, part=None if part is None else part.name, arguments=dataclasses.asdict(whole),
-        command=cli.command_line(PROG, whole), norm_sources={norm.name: norm.source for norm in norms}, **facts,
-    )  # fmt: skip
+        config.folder,
+        settings | own,
+        part=None if part is None else part.name,
+        arguments=dataclasses.asdict(whole),
+        command=cli.command_line(PROG, whole),
+        norm_sources={norm.name: norm.source for norm in norms},
+        **facts,
+    )
 
 
 if __name__ == "__main__":

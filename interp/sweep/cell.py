@@ -180,11 +180,14 @@ def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> 
     """Return what the search and the validation pairs say of the subspace of a cell."""
     on_val = align(parts["val"], subspace, sources=bench.config.sources, seed=place.seed)
     return {
-        "test_pairs": len(parts["test"]), "directions": subspace.size,
-        "iia_val": on_val.iia(), "iia_val_se": on_val.iia_error(),
+        "test_pairs": len(parts["test"]),
+        "directions": subspace.size,
+        "iia_val": on_val.iia(),
+        "iia_val_se": on_val.iia_error(),
         "converged": float(subspace.facts.get("converged", True)),
-        "das_steps": subspace.facts.get("steps"), "das_val_loss": subspace.facts.get("val_loss"),
-    }  # fmt: skip
+        "das_steps": subspace.facts.get("steps"),
+        "das_val_loss": subspace.facts.get("val_loss"),
+    }
 
 
 def _shown(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:

@@ -29,9 +29,14 @@ from interp.sweep.work import Work
 
 
 def do_part(
-    config: SweepConfig, part: Shard, folder: RunFolder, clip: Clip, places: Sequence[Place], missing: Sequence[Place],
+    config: SweepConfig,
+    part: Shard,
+    folder: RunFolder,
+    clip: Clip,
+    places: Sequence[Place],
+    missing: Sequence[Place],
     prepared: Callable[[list[Place]], Work],
-) -> int:  # fmt: skip
+) -> int:
     """Compute the missing cells of a part of a sweep, but for those that another job is at work on.
 
     Args:

@@ -33,8 +33,14 @@ FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # by default: the wid
 
 @dataclass(frozen=True)
 class SweepConfig(
-    SourceOptions, AttributionOptions, TransferOptions, ModelOptions, DataOptions, DeviceOptions, EngineOptions,
-):  # fmt: skip
+    SourceOptions,
+    AttributionOptions,
+    TransferOptions,
+    ModelOptions,
+    DataOptions,
+    DeviceOptions,
+    EngineOptions,
+):
     """The sweep."""
 
     layers: str = option(
@@ -53,16 +59,18 @@ class SweepConfig(
         metavar="LIST",
     )
     controls: Literal["all", "none"] = option(
-        "all", "what a subspace is judged by: everything, or IIA alone, without any other subspace",
+        "all",
+        "what a subspace is judged by: everything, or IIA alone, without any other subspace",
         choices=("all", "none"),
-    )  # fmt: skip
+    )
     max_steps: int = option(400, "most optimizer steps of a search")
     objective: str = option(
-        TUNED, "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
+        TUNED,
+        "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
         "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "
         "another search alone, which asks that a swap move scores by the gap between the kinds",
         metavar="NAME",
-    )  # fmt: skip
+    )
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")
     jobs: int | None = option(
         None,
@@ -81,14 +89,17 @@ class SweepConfig(
         "local", "processes on this machine, a Ray cluster (extra ray), or shards, which --shard implies", role=WORK
     )
     shard: str | None = option(
-        None, "do a part of the cells, such as the third of twenty, beside jobs that do the others in the same folder",
-        metavar="3/20", role=WORK,
-    )  # fmt: skip
+        None,
+        "do a part of the cells, such as the third of twenty, beside jobs that do the others in the same folder",
+        metavar="3/20",
+        role=WORK,
+    )
     merge: bool = option(False, "make tables and page of what such jobs have done; compute no cell", role=WORK)
     attributed: int = option(
-        32, "test pairs whose two texts are attributed, drawn from those with rated words in both; 100, and 50 points, "
+        32,
+        "test pairs whose two texts are attributed, drawn from those with rated words in both; 100, and 50 points, "
         "where models are fine-tuned on other data than toy",
-    )  # fmt: skip
+    )
 
     @property
     def frozen(self) -> bool:

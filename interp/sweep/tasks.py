@@ -133,9 +133,18 @@ def make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
         for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
     )
     return Bench(
-        work.config, clip, features, pairs, run.tokens.words, paths, second, work.attributed, work.sizes, work.norms,
+        work.config,
+        clip,
+        features,
+        pairs,
+        run.tokens.words,
+        paths,
+        second,
+        work.attributed,
+        work.sizes,
+        work.norms,
         work.trained,
-    )  # fmt: skip
+    )
 
 
 def _checked(work: Work) -> Sequence[int]:

@@ -78,28 +78,42 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
             inputs, baselines, additional_forward_args=more, n_steps=STEPS, method=method, return_convergence_delta=True
         )
         found, our_delta = ours.attribute(
-            inputs, additional_forward_args=more, baselines=baselines, n_steps=STEPS, method=method,
+            inputs,
+            additional_forward_args=more,
+            baselines=baselines,
+            n_steps=STEPS,
+            method=method,
             return_convergence_delta=True,
-        )  # fmt: skip
+        )
         assert found.shape == inputs.shape
         size = float(expected.abs().max())
         agree("of embeddings", found, expected.double(), over=size)
         torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5)
         torch.testing.assert_close(
             ours.compute_convergence_delta(found.float(), baselines, inputs, additional_forward_args=more).double(),
-            our_delta, rtol=0, atol=1e-5,
-        )  # fmt: skip
+            our_delta,
+            rtol=0,
+            atol=1e-5,
+        )
     default = ours.attribute(inputs, images, additional_forward_args=tokens.eot, n_steps=STEPS)
-    again = ours.attribute(inputs, images, additional_forward_args=(tokens.eot,), n_steps=STEPS,
-                           baselines=table(default_baselines(small, tokens)).detach())  # fmt: skip
+    again = ours.attribute(
+        inputs,
+        images,
+        additional_forward_args=(tokens.eot,),
+        n_steps=STEPS,
+        baselines=table(default_baselines(small, tokens)).detach(),
+    )
     assert torch.equal(default, again)
 
 
 STARTS = {
-    "0": lambda inputs: 0, "a number": lambda inputs: 0.25, "a tuple": lambda inputs: (0,),
-    "one row": lambda inputs: inputs[1:2] * 0.5, "a tuple of one row": lambda inputs: (inputs[:1] * -1.0,),
+    "0": lambda inputs: 0,
+    "a number": lambda inputs: 0.25,
+    "a tuple": lambda inputs: (0,),
+    "one row": lambda inputs: inputs[1:2] * 0.5,
+    "a tuple of one row": lambda inputs: (inputs[:1] * -1.0,),
     "all rows": lambda inputs: inputs.flip(0),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("multiply", [True, False])
@@ -167,8 +181,9 @@ def test_gradients_that_are_not_multiplied_are_the_attributions_over_the_inputs(
         )
         for multiply in (True, False)
     )
-    torch.testing.assert_close(gradients * (inputs - baselines).double(), product, rtol=1e-4,
-                               atol=1e-5 * float(product.abs().max()))  # fmt: skip
+    torch.testing.assert_close(
+        gradients * (inputs - baselines).double(), product, rtol=1e-4, atol=1e-5 * float(product.abs().max())
+    )
     assert float((gradients - product).abs().max()) > 0
 
 
@@ -244,9 +259,15 @@ def test_in_a_noise_tunnel(small: Clip, nt_type: str):
     tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
     inputs, baselines = embedded(small, tokens), embedded(small, tokens) * 0
     options = {
-        "nt_type": nt_type, "nt_samples": 3, "stdevs": 0.05, "baselines": baselines, "n_steps": STEPS,
-        "method": "gausslegendre", "additional_forward_args": (images, tokens.eot), "return_convergence_delta": True,
-    }  # fmt: skip
+        "nt_type": nt_type,
+        "nt_samples": 3,
+        "stdevs": 0.05,
+        "baselines": baselines,
+        "n_steps": STEPS,
+        "method": "gausslegendre",
+        "additional_forward_args": (images, tokens.eot),
+        "return_convergence_delta": True,
+    }
     results = []
     for attributor in (IntegratedGradients(scorer(small)), MediatedIntegratedGradients(small)):
         torch.manual_seed(0)
@@ -311,13 +332,17 @@ def test_what_tensors_must_be(small: Clip):
     cases = [
         ("of a tensor one route is computed, not 4: say, routes=", lambda: four.attribute(inputs, images)),
         ("give the images' embeddings", lambda: ours.attribute(inputs)),
-        ("give the images' embeddings",
-         lambda: ours.attribute(inputs, images, additional_forward_args=(images, images))),
+        (
+            "give the images' embeddings",
+            lambda: ours.attribute(inputs, images, additional_forward_args=(images, images)),
+        ),
         ("only by the route 'full'", lambda: through.attribute(inputs, images, return_convergence_delta=True)),
         ("a tolerance is for texts and token ids", lambda: ours.attribute(inputs, images, tolerance=0.1)),
         ("one image for each text is needed, got 1 images for 2 texts", lambda: ours.attribute(inputs, images[:1])),
-        ("baselines must have the shape of the inputs",
-         lambda: ours.attribute(inputs, images, baselines=inputs[:, :1])),
+        (
+            "baselines must have the shape of the inputs",
+            lambda: ours.attribute(inputs, images, baselines=inputs[:, :1]),
+        ),
         ("baselines must be a number or a tensor, not str", lambda: ours.attribute(inputs, images, baselines="0")),
         ("token ids, which are whole numbers", lambda: ours.attribute(tokens.ids, images, baselines=0.5)),
         ("baselines are token ids, 0 to", lambda: ours.attribute(tokens.ids, images, baselines=-1)),
@@ -327,12 +352,14 @@ def test_what_tensors_must_be(small: Clip):
         ("eot must name a token", lambda: ours.attribute(inputs, images, additional_forward_args=tokens.eot.float())),
         ("the sum over the dimensions of a token is 0", lambda: gradients.attribute(["a", "b"], images)),
         ("the sum over the dimensions of a token is 0", lambda: gradients.attribute(tokens.ids, images)),
-        ("eot must name a token of each of 2 texts, 0 to",
-         lambda: ours.attribute(inputs, images, additional_forward_args=torch.tensor([0, 99]))),
+        (
+            "eot must name a token of each of 2 texts, 0 to",
+            lambda: ours.attribute(inputs, images, additional_forward_args=torch.tensor([0, 99])),
+        ),
         ("row 1 has no end-of-text token", lambda: ours.attribute(tokens.ids * torch.tensor([[1], [0]]), images)),
         ("texts are attributed with images", lambda: ours.attribute(["a text"])),
         ("n_steps must be at least 1", lambda: ours.attribute(inputs, images, n_steps=0)),
-    ]  # fmt: skip
+    ]
     for said, call in cases:
         with pytest.raises(ValueError, match=said):
             call()

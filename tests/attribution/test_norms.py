@@ -20,10 +20,37 @@ from interp.measures.schema import Schema
 from tests.oracles import norm_statistics as oracle
 
 WORDS = (
-    "a", "the", "of", "red", "blue", "circle", "square", "harbour", "freedom", "star", "wedding", "brididek", "left",
-    "right", "street", "dog", "cat", "house", "justice", "tree", "mountain", "idea", "river", "theory", "window", ",",
-    "chair", "table", "lamp", "thought",
-)  # fmt: skip
+    "a",
+    "the",
+    "of",
+    "red",
+    "blue",
+    "circle",
+    "square",
+    "harbour",
+    "freedom",
+    "star",
+    "wedding",
+    "brididek",
+    "left",
+    "right",
+    "street",
+    "dog",
+    "cat",
+    "house",
+    "justice",
+    "tree",
+    "mountain",
+    "idea",
+    "river",
+    "theory",
+    "window",
+    ",",
+    "chair",
+    "table",
+    "lamp",
+    "thought",
+)
 ARTICLES = ("north", "east", "north", "west", "south", "east", "up", "down", "up")
 NORMS = load_norms("imageability,concreteness")
 

@@ -83,10 +83,13 @@ def test_what_fails_is_said_in_one_line_with_status_1(small: Clip, monkeypatch: 
         (["nowhere"], "no model 'nowhere'"),
         (["toy", "--device", "abacus"], "unknown device 'abacus'"),
         (["toy", "--tokenizer", "nowhere"], "no model 'nowhere'"),
-        pytest.param(["toy", "--device", "cuda"], "cannot use the device 'cuda'",
-                     marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")),
+        pytest.param(
+            ["toy", "--device", "cuda"],
+            "cannot use the device 'cuda'",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_status_2(capsys, arguments: list[str], message: str):
     assert command.main(arguments) == 2
     assert message in one_line(capsys)

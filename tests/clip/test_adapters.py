@@ -113,13 +113,19 @@ def test_each_form_of_an_adapter_is_what_peft_makes_of_it(small: Clip, pictures:
 def test_each_setting_tells_in_these_tests(small: Clip, pictures: list[Any], tmp_path: Path):
     """The twin of the test above: with the setting taken away, the same weights are another model, or none."""
     cases = {
-        "alpha_pattern": {"alpha_pattern": {}}, "rslora": {"use_rslora": False}, "pissa": {"init_lora_weights": True},
-        "olora": {"init_lora_weights": True}, "alpha that is no integer": {"lora_alpha": 4},
-        "rank_pattern": {"rank_pattern": {}}, "dora": {"use_dora": False}, "bias all": {"bias": "none"},
+        "alpha_pattern": {"alpha_pattern": {}},
+        "rslora": {"use_rslora": False},
+        "pissa": {"init_lora_weights": True},
+        "olora": {"init_lora_weights": True},
+        "alpha that is no integer": {"lora_alpha": 4},
+        "rank_pattern": {"rank_pattern": {}},
+        "dora": {"use_dora": False},
+        "bias all": {"bias": "none"},
         "exclude_modules": {"exclude_modules": []},
         "some blocks": {"layers_to_transform": None, "layers_pattern": None},
-        "modules_to_save": {"modules_to_save": []}, "bias of the adapter": {"lora_bias": False},
-    }  # fmt: skip
+        "modules_to_save": {"modules_to_save": []},
+        "bias of the adapter": {"lora_bias": False},
+    }
     for form, without in cases.items():
         folder = tmp_path / form
         trained(small, folder, **FORMS[form])

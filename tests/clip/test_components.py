@@ -128,9 +128,12 @@ def test_swaps_in_the_toy_model(toy: Clip, tower: Tower, component: str):
 @pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    component=st.sampled_from(INSIDE), layer=st.integers(1, 5), size=st.integers(0, 24), n=st.integers(1, 5),
+    component=st.sampled_from(INSIDE),
+    layer=st.integers(1, 5),
+    size=st.integers(0, 24),
+    n=st.integers(1, 5),
     seed=st.integers(0, 10_000),
-)  # fmt: skip
+)
 def test_any_size_and_layer_against_a_hook(small: Clip, component: str, layer: int, size: int, n: int, seed: int):
     site = Site("text", layer, component)
     rotation, (base, source) = rotation_at(small, site, size, seed), runs_of(small, site, n, seed)

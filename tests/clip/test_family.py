@@ -98,8 +98,9 @@ def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip
     clip, texts = load_clip(str(folder)), random_texts(6, 1)
     assert clip.eot == small.eot == clip.model.text_model.embeddings.token_embedding.num_embeddings - 1 - more
     with torch.no_grad():
-        torch.testing.assert_close(embed_texts(clip, texts), pooled_by_transformers(folder, clip, texts), rtol=0,
-                                   atol=1e-6)  # fmt: skip
+        torch.testing.assert_close(
+            embed_texts(clip, texts), pooled_by_transformers(folder, clip, texts), rtol=0, atol=1e-6
+        )
     torch.testing.assert_close(embed_texts(clip, texts), embed_texts(small, texts), rtol=0, atol=1e-6)
     with torch.no_grad():  # a batch that is padded, too
         batch = clip.tokenizer(texts, return_tensors="pt", padding=True)

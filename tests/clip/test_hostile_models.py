@@ -312,10 +312,15 @@ def test_an_adapter_that_is_no_number_is_named(toy_run: Path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("image_std", [0.5, 0.0, 0.5]), ("image_std", [0.5, -1, 0.5]), ("image_std", 0), ("image_std", []),
-        ("image_mean", [0.5, "x", 0.5]), ("image_mean", [0.5, float("nan"), 0.5]), ("rescale_factor", 0),
+        ("image_std", [0.5, 0.0, 0.5]),
+        ("image_std", [0.5, -1, 0.5]),
+        ("image_std", 0),
+        ("image_std", []),
+        ("image_mean", [0.5, "x", 0.5]),
+        ("image_mean", [0.5, float("nan"), 0.5]),
+        ("rescale_factor", 0),
     ],
-)  # fmt: skip
+)
 def test_preprocessing_that_divides_by_nothing(model: Path, key: str, value: Any):
     change(model / "preprocessor_config.json", **{key: value})
     said = refused(model)

@@ -124,9 +124,13 @@ def test_without_a_network_a_model_in_the_cache_is_loaded(cache: Path):
     ],
 )
 def test_what_the_hub_refuses(
-    cache: Path, answering: tuple[str, list[tuple[int, str]]], monkeypatch: pytest.MonkeyPatch,
-    status: int, code: str, said: str,
-):  # fmt: skip
+    cache: Path,
+    answering: tuple[str, list[tuple[int, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: str,
+    said: str,
+):
     """Even what is in the cache is not taken for what the hub no longer gives."""
     address, answers = answering
     cached(cache)

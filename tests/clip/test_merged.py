@@ -88,8 +88,11 @@ def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generat
     block = arithmetic.blocks(clip, "text")[1]
     attention = block.self_attn
     attention.q_proj.set_adapter(["default", "second"])
-    factors = [part[name].weight for part in (attention.q_proj.lora_A, attention.q_proj.lora_B) for name in
-               ("default", "second")]  # fmt: skip
+    factors = [
+        part[name].weight
+        for part in (attention.q_proj.lora_A, attention.q_proj.lora_B)
+        for name in ("default", "second")
+    ]
     for factor in factors:
         factor.requires_grad_(True)
     x = torch.randn(7, 2, 24, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -97,8 +100,9 @@ def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generat
     theirs = torch.cat([attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)], dim=-1)
     torch.testing.assert_close(ours, theirs, **CLOSE)
     pull = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
-    for one, other in zip(*(torch.autograd.grad((out * pull).sum(), [x, *factors]) for out in (ours, theirs)),
-                          strict=True):  # fmt: skip
+    for one, other in zip(
+        *(torch.autograd.grad((out * pull).sum(), [x, *factors]) for out in (ours, theirs)), strict=True
+    ):
         torch.testing.assert_close(one, other, **CLOSE)
     torch.testing.assert_close(merged(block).self_attn.qkv.after(24)(x), ours[..., 24:], **CLOSE)
 

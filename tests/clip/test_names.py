@@ -35,15 +35,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("./runs/iit-das/model/x", "no such folder './runs/iit-das/model/x'"),
         ("~/no such", "no such folder '~/no such'"),
         ("runs/note", "no such folder 'runs/note'; 'runs' is a folder here, and 'runs/note@main' would be the hub's"),
-        ("runs/note@main", "cannot load the model 'runs/note@main': HF_HUB_OFFLINE is set, and the model is not in the "
-         "cache; connect to the network, or name a folder"),
-        ("run/iit-das", "cannot load the model 'run/iit-das': HF_HUB_OFFLINE is set, and the model is not in the "
-         "cache; connect to the network, or name a folder; did you mean 'runs/iit-das'?"),
+        (
+            "runs/note@main",
+            "cannot load the model 'runs/note@main': HF_HUB_OFFLINE is set, and the model is not in the "
+            "cache; connect to the network, or name a folder",
+        ),
+        (
+            "run/iit-das",
+            "cannot load the model 'run/iit-das': HF_HUB_OFFLINE is set, and the model is not in the "
+            "cache; connect to the network, or name a folder; did you mean 'runs/iit-das'?",
+        ),
         ("models", "the folder 'models' holds no config.json; expected what save_pretrained writes"),
         ("clip", "no model 'clip': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"),
         ("", "no model '': neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("here")
 def test_what_is_said_of_a_name_that_is_none(name: str, said: str):
     with pytest.raises(ModelError) as caught:

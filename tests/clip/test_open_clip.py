@@ -59,12 +59,17 @@ def random_state(seed: int = 0) -> State:
     vocabulary = len(load_toy_tokenizer())
     vision, vision_blocks, text, text_blocks = SIZES
     state = {
-        "token_embedding.weight": draw(vocabulary, text), "positional_embedding": draw(CONTEXT, text, scale=0.3),
-        "ln_final.weight": 1 + draw(text, scale=0.1), "ln_final.bias": draw(text, scale=0.1),
-        "text_projection": draw(text, SHARED), "logit_scale": torch.tensor(4.0),
-        "visual.class_embedding": draw(vision), "visual.positional_embedding": draw(10, vision, scale=0.3),
-        "visual.conv1.weight": draw(vision, 3, 16, 16, scale=0.1), "visual.proj": draw(vision, SHARED),
-    }  # fmt: skip
+        "token_embedding.weight": draw(vocabulary, text),
+        "positional_embedding": draw(CONTEXT, text, scale=0.3),
+        "ln_final.weight": 1 + draw(text, scale=0.1),
+        "ln_final.bias": draw(text, scale=0.1),
+        "text_projection": draw(text, SHARED),
+        "logit_scale": torch.tensor(4.0),
+        "visual.class_embedding": draw(vision),
+        "visual.positional_embedding": draw(10, vision, scale=0.3),
+        "visual.conv1.weight": draw(vision, 3, 16, 16, scale=0.1),
+        "visual.proj": draw(vision, SHARED),
+    }
     for name in ("visual.ln_pre", "visual.ln_post"):
         state |= {f"{name}.weight": 1 + draw(vision, scale=0.1), f"{name}.bias": draw(vision, scale=0.1)}
     for start, width, blocks in (("visual.", vision, vision_blocks), ("", text, text_blocks)):
@@ -276,10 +281,12 @@ def test_what_is_no_clip(state: State, file: Path, tmp_path: Path):
         lambda s: None, "ViT-B-16"
     )
     for key, value in (
-        ("ln_final.bias", torch.zeros(3)), ("token_embedding.weight", torch.zeros(5)),
-        ("visual.positional_embedding", torch.tensor(1.0)), ("visual.proj", torch.zeros(3)),
+        ("ln_final.bias", torch.zeros(3)),
+        ("token_embedding.weight", torch.zeros(5)),
+        ("visual.positional_embedding", torch.tensor(1.0)),
+        ("visual.proj", torch.zeros(3)),
         ("transformer.resblocks.0.attn.in_proj_weight", torch.zeros(2, 192)),
-    ):  # fmt: skip
+    ):
         assert "do not fit" in saying(lambda s, key=key, value=value: s.update({key: value}))
     assert "unknown architecture 'RN50' of open_clip" in saying(lambda s: None, "RN50")
     assert "unknown architecture 'ViT-B-16-SigLIP' of open_clip" in saying(lambda s: None, "ViT-B-16-SigLIP")

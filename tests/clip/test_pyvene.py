@@ -32,12 +32,18 @@ from tests.oracles.plain_forward import random_texts
 
 # Each component, by the module of a block where it is read, and on which side: as one would hook it by hand.
 BY_HAND = {
-    "block_input": ("", "in"), "block_output": ("", "out"), "attention_input": ("self_attn", "in"),
-    "attention_value_output": ("self_attn.out_proj", "in"), "attention_output": ("self_attn", "out"),
-    "query_output": ("self_attn.q_proj", "out"), "key_output": ("self_attn.k_proj", "out"),
-    "value_output": ("self_attn.v_proj", "out"), "mlp_input": ("mlp", "in"),
-    "mlp_activation": ("mlp.activation_fn", "out"), "mlp_output": ("mlp", "out"),
-}  # fmt: skip
+    "block_input": ("", "in"),
+    "block_output": ("", "out"),
+    "attention_input": ("self_attn", "in"),
+    "attention_value_output": ("self_attn.out_proj", "in"),
+    "attention_output": ("self_attn", "out"),
+    "query_output": ("self_attn.q_proj", "out"),
+    "key_output": ("self_attn.k_proj", "out"),
+    "value_output": ("self_attn.v_proj", "out"),
+    "mlp_input": ("mlp", "in"),
+    "mlp_activation": ("mlp.activation_fn", "out"),
+    "mlp_output": ("mlp", "out"),
+}
 BLOCK, PLACE, HEAD = 1, 2, 1
 
 
@@ -81,9 +87,10 @@ def by_hand(module: nn.Module, side: str, run: Callable[[], Any], change: Callab
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
     handle = (
-        module.register_forward_pre_hook(before, with_kwargs=True) if side == "in"
+        module.register_forward_pre_hook(before, with_kwargs=True)
+        if side == "in"
         else module.register_forward_hook(after)
-    )  # fmt: skip
+    )
     try:
         return run()
     finally:
@@ -269,9 +276,10 @@ def test_several_sources(text_model: nn.Module, inputs: Any, mode: str):
     base, first = ({"input_ids": one["input_ids"]} for one in inputs)
     second = {"input_ids": first["input_ids"].roll(1, 0)}
     config = pv.IntervenableConfig(
-        [pv.RepresentationConfig(0, "block_output"), pv.RepresentationConfig(2, "block_output")], mode=mode,
+        [pv.RepresentationConfig(0, "block_output"), pv.RepresentationConfig(2, "block_output")],
+        mode=mode,
         intervention_types=pv.VanillaIntervention,
-    )  # fmt: skip
+    )
     intervenable = pv.IntervenableModel(config, model=text_model)
     last = base["input_ids"].shape[1] - 1
     where: Any = {"source_0->source_1": 1, "source_1->base": last}

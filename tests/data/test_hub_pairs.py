@@ -37,8 +37,9 @@ def write(path: Path, n: int, features: dict = FEATURES, start: int = 0, **more:
     rows = range(start, start + n)
     content = {
         "photo": [Image.new("RGB", (12, 10), (5 * i, 0, 255 - 5 * i)) for i in rows],
-        "description": [f" description {i} " for i in rows], "caption": [f"caption {i}" for i in rows],
-    } | more  # fmt: skip
+        "description": [f" description {i} " for i in rows],
+        "caption": [f"caption {i}" for i in rows],
+    } | more
     kept = {name: content[name] for name in features}
     datasets.Dataset.from_dict(kept, features=datasets.Features(features)).to_parquet(path)
 
@@ -74,13 +75,19 @@ def test_no_file_is_passed_over(hub: Path):
         "'hf:me/mine' has 'data/more.parquet', of whose rows neither its name says the split, as other files' names "
         "do, nor a column 'split'; add that column, or give what you want of it as csv:FILE"
     )
-    write(hub / "data" / "more.parquet", 2, FEATURES | {" Split": datasets.Value("string")}, start=10,
-          **{" Split": ["test", "dev"]})  # fmt: skip
+    write(
+        hub / "data" / "more.parquet",
+        2,
+        FEATURES | {" Split": datasets.Value("string")},
+        start=10,
+        **{" Split": ["test", "dev"]},
+    )
     pairs = load_pairs("hf:me/mine")
     assert [(pair.id, pair.split, pair.positive) for pair in pairs.pairs] == [
         *((f"train/{i}", "train", f"description {i}") for i in range(3)),
-        ("all/0", "test", "description 10"), ("all/1", "val", "description 11"),
-    ]  # fmt: skip
+        ("all/0", "test", "description 10"),
+        ("all/1", "val", "description 11"),
+    ]
     assert pairs.open_image(pairs.pairs[4]).getpixel((0, 0)) == (55, 0, 200)
     (hub / "data" / "other.parquet").write_bytes(b"PAR1")
     assert "cannot read the parquet files of 'hf:me/mine'" in said("hf:me/mine")
@@ -98,15 +105,24 @@ def test_columns_of_splits_groups_and_ids(hub: Path):
     )
     pairs = load_pairs("hf:me/mine").pairs
     assert [(pair.id, pair.split, pair.group) for pair in pairs] == [
-        ("a", "train", "7"), ("b", "val", "8"), ("c", "test", "9"), ("d", "train", "7"),
-    ]  # fmt: skip
+        ("a", "train", "7"),
+        ("b", "val", "8"),
+        ("c", "test", "9"),
+        ("d", "train", "7"),
+    ]
 
 
 def test_other_kinds_and_no_splits(hub: Path):
     features = {"image": datasets.Image(), "Alt": datasets.Value("string"), "title": datasets.Value("string")}
     rows = range(10)
-    write(hub / "x.parquet", 10, features, image=[Image.new("RGB", (4, 4), (i, 0, 0)) for i in rows],
-          Alt=[f"alt {i}" for i in rows], title=[f"title {i}" for i in rows])  # fmt: skip
+    write(
+        hub / "x.parquet",
+        10,
+        features,
+        image=[Image.new("RGB", (4, 4), (i, 0, 0)) for i in rows],
+        Alt=[f"alt {i}" for i in rows],
+        title=[f"title {i}" for i in rows],
+    )
     pairs = load_pairs("hf:me/mine", kinds="alt,title")
     assert {pair.split for pair in pairs.pairs} == {"train", "val", "test"}
     assert any("the data have no splits and were divided by group" in note for note in pairs.notes)
@@ -136,9 +152,9 @@ def test_no_row_names_an_image_of_this_machine(hub: Path, tmp_path: Path):
     Image.new("RGB", (9, 7)).save(tmp_path / "private.png")
     cells = [{"bytes": None, "path": str(tmp_path / "private.png")}, {"bytes": None, "path": "../private.png"}, None]
     features = {
-        "photo": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}, **{
-            name: FEATURES[name] for name in ("description", "caption")},
-    }  # fmt: skip
+        "photo": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")},
+        **{name: FEATURES[name] for name in ("description", "caption")},
+    }
     write(hub / "train.parquet", 3, features, photo=cells)
     pairs = load_pairs("hf:me/mine", as_published=True)
     for pair in pairs.pairs:

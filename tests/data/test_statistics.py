@@ -16,13 +16,22 @@ from interp.data.toy.pairs import ToySize, load_toy
 
 # What 200 real pairs have (Kreiss et al. 2022, "Concadia"), by this project's own count, and how far the world may be.
 CONCADIA = {
-    "mrc": ((0.4875, 0.3445), 0.07), "brysbaert": ((0.77, 0.58), 0.10), "shared": ((0.43, 0.39), None),
-    "names": ((0.10, 0.26), 0.05), "digits": ((0.01, 0.05), 0.05), "function": ((0.38, 0.32), 0.08),
-    "words": ((11, 10), 3), "longer": ((0.55,), 0.07),
-}  # fmt: skip
+    "mrc": ((0.4875, 0.3445), 0.07),
+    "brysbaert": ((0.77, 0.58), 0.10),
+    "shared": ((0.43, 0.39), None),
+    "names": ((0.10, 0.26), 0.05),
+    "digits": ((0.01, 0.05), 0.05),
+    "function": ((0.38, 0.32), 0.08),
+    "words": ((11, 10), 3),
+    "longer": ((0.55,), 0.07),
+}
 BETWEEN = {  # and what of the world must lie in a range
-    "d": (0.4, 0.7), "r": (0.1, 0.3), "shared": (0.3, 0.5), "own": (0.15, 0.35), "bayes": (0.65, 0.78),
-}  # fmt: skip
+    "d": (0.4, 0.7),
+    "r": (0.1, 0.3),
+    "shared": (0.3, 0.5),
+    "own": (0.15, 0.35),
+    "bayes": (0.65, 0.78),
+}
 
 
 def pair(number: int, positive: str, negative: str, group: str | None = None) -> Pair:

@@ -26,9 +26,16 @@ from interp.data.toy.scenes import (
 from interp.data.toy.texts import KINDS, vocabulary, write, write_pair
 
 TABLES = (
-    words.SHAPES, words.COLOURS, words.SIZES, words.BACKGROUNDS, words.PLACES, words.EVENTS, words.ROLES, words.ERAS,
+    words.SHAPES,
+    words.COLOURS,
+    words.SIZES,
+    words.BACKGROUNDS,
+    words.PLACES,
+    words.EVENTS,
+    words.ROLES,
+    words.ERAS,
     words.ANY,
-)  # fmt: skip
+)
 
 
 def scenes(n: int, split: str = "train", seed: int = 0) -> list[Scene]:
@@ -57,8 +64,10 @@ def test_names_are_of_one_look_each_and_no_words():
     towns = [of[0] for of in words.FLAGS.values()]
     families = [
         words.family(shape, colour, arrangement)
-        for shape in words.SHAPES for colour in words.COLOURS for arrangement in words.ARRANGEMENTS
-    ]  # fmt: skip
+        for shape in words.SHAPES
+        for colour in words.COLOURS
+        for arrangement in words.ARRANGEMENTS
+    ]
     years = [words.year(shape, colour) for shape in words.SHAPES for colour in words.COLOURS]
     assert (len(set(towns)), len(set(families)), len(set(years))) == (512, 256, 64)
     assert not {name.lower() for name in (*towns, *families)} & set(vocabulary())
@@ -159,9 +168,19 @@ def test_texts_hold_only_words_of_the_vocabulary_names_and_years():
 
 @pytest.mark.parametrize(
     ("word", "with_article"),
-    [("harbour", "a"), ("apple", "an"), ("heir", "an"), ("uniform", "a"), ("university", "a"), ("unmarked", "an"),
-     ("uprising", "an"), ("union", "a"), ("eulogy", "a"), ("undersized", "an")],
-)  # fmt: skip
+    [
+        ("harbour", "a"),
+        ("apple", "an"),
+        ("heir", "an"),
+        ("uniform", "a"),
+        ("university", "a"),
+        ("unmarked", "an"),
+        ("uprising", "an"),
+        ("union", "a"),
+        ("eulogy", "a"),
+        ("undersized", "an"),
+    ],
+)
 def test_articles(word, with_article):
     assert words.article(word) == with_article
 

@@ -152,8 +152,11 @@ def test_templates_replace_prompts(tmp_path: Path):
     *_, toy, mine = load_transfer(f"toy,mine={where}", templates=path)
     assert mine.texts == (("a a b here", "the a b, {big}"), ("a {} here", "the {}, {big}"))
     assert toy.texts == load_transfer("toy")[-1].texts
-    for text, message in (("a {}\nno place", "exactly one {} for the class; this one differs: no place"),
-                          ("{} or {}", "differs: {} or {}"), ("# nothing\n", "has no templates")):  # fmt: skip
+    for text, message in (
+        ("a {}\nno place", "exactly one {} for the class; this one differs: no place"),
+        ("{} or {}", "differs: {} or {}"),
+        ("# nothing\n", "has no templates"),
+    ):
         path.write_text(text)
         assert_error(message, f"mine={where}", templates=path)
     path.write_bytes(b"\xff\xfe\xfa {}")
@@ -299,8 +302,11 @@ def test_other_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
     assert_error("'me/mine' of the hub has no parquet files; .* give it as mine=PATH", "mine=hub:me/mine")
     assert [options["allow_patterns"][0] for _, options in asked] == [
-        "test[-_./]*parquet", "validation[-_./]*parquet", "val[-_./]*parquet", "*.parquet",
-    ]  # fmt: skip
+        "test[-_./]*parquet",
+        "validation[-_./]*parquet",
+        "val[-_./]*parquet",
+        "*.parquet",
+    ]
     write_parquet(tmp_path / "data" / "val.parquet", [0, 1, 1])
     task = load_one("mine=hub:me/mine")
     assert (task.name, task.labels, asked[-1][0]) == ("mine", (0, 1, 1), "me/mine")
@@ -362,9 +368,13 @@ def test_zero_shot_is_the_naive_loop(small: Clip):
             for image in images
         ]
         few = LabelledImages(
-            task.name, tuple(texts[:5] for texts in task.texts), task.classes, task.labels, task.open_image,
+            task.name,
+            tuple(texts[:5] for texts in task.texts),
+            task.classes,
+            task.labels,
+            task.open_image,
             task.image_key,
-        )  # fmt: skip
+        )
         guessed = zero_shot(small, few, images)
         np.testing.assert_array_equal(guessed, expected)
         assert len(set(guessed.tolist())) > 1

@@ -18,12 +18,23 @@ from tests.run_folders import PAPER_METHODS
 NAMES = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified", "beyond length")
 CONTROLS = PAPER_METHODS[1:]
 GOOD = {  # the interval of each measure of a subspace that nothing can be said against
-    "gap": (0.05, 0.1), "ratio_c2d": (0.8, 1.2), "ratio_d2c": (0.7, 1.1), "r2_own": (0.3, 0.6), "gap_left": (-0.1, 0.2),
-    "preference_left": (-0.2, 0.3), "retrieval_left": (0.8, 1.0), "gap_kept_within": (0.9, 1.1), "r2_whole": (0.7, 0.9),
-    "left_below_random": (0.5, 0.9), "left_below_pca": (0.3, 0.6), "elsewhere": (0.1, 0.4),
-    "swap_retrieval_lost": (-0.01, 0.02), "traits_r2": (0.0, 0.1), "equal_gap": (0.03, 0.1),
+    "gap": (0.05, 0.1),
+    "ratio_c2d": (0.8, 1.2),
+    "ratio_d2c": (0.7, 1.1),
+    "r2_own": (0.3, 0.6),
+    "gap_left": (-0.1, 0.2),
+    "preference_left": (-0.2, 0.3),
+    "retrieval_left": (0.8, 1.0),
+    "gap_kept_within": (0.9, 1.1),
+    "r2_whole": (0.7, 0.9),
+    "left_below_random": (0.5, 0.9),
+    "left_below_pca": (0.3, 0.6),
+    "elsewhere": (0.1, 0.4),
+    "swap_retrieval_lost": (-0.01, 0.02),
+    "traits_r2": (0.0, 0.1),
+    "equal_gap": (0.03, 0.1),
     **{f"r2_own_over_{one.column}": (0.1, 0.2) for one in CONTROLS},
-}  # fmt: skip
+}
 SEEDS = Chosen(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9), True, {})
 
 
@@ -45,24 +56,31 @@ def test_nothing_can_be_said_against_a_good_subspace():
 @pytest.mark.parametrize(
     ("name", "change", "answer"),
     [
-        ("calibrated", {"ratio_c2d": (4.0, 6.0)}, "no"), ("calibrated", {"ratio_d2c": (0.1, 0.4)}, "no"),
-        ("calibrated", {"ratio_d2c": (1.2, 1.6)}, "cannot tell"), ("calibrated", {"r2_own": (-22.0, -20.0)}, "no"),
-        ("calibrated", {"r2_own": (-0.1, 0.1)}, "cannot tell"), ("calibrated", {"r2_own": (0.0, 0.0)}, "no"),
+        ("calibrated", {"ratio_c2d": (4.0, 6.0)}, "no"),
+        ("calibrated", {"ratio_d2c": (0.1, 0.4)}, "no"),
+        ("calibrated", {"ratio_d2c": (1.2, 1.6)}, "cannot tell"),
+        ("calibrated", {"r2_own": (-22.0, -20.0)}, "no"),
+        ("calibrated", {"r2_own": (-0.1, 0.1)}, "cannot tell"),
+        ("calibrated", {"r2_own": (0.0, 0.0)}, "no"),
         ("calibrated", {"r2_own": (-0.1, 0.1), "ratio_c2d": (1.6, 1.8)}, "no"),
-        ("necessary", {"gap_left": (0.7, 0.9)}, "no"), ("necessary", {"gap_left": (-0.9, -0.6)}, "no"),
+        ("necessary", {"gap_left": (0.7, 0.9)}, "no"),
+        ("necessary", {"gap_left": (-0.9, -0.6)}, "no"),
         ("necessary", {"gap_left": (0.4, 0.6)}, "cannot tell"),
         ("necessary", {"preference_left": (0.6, 0.9)}, "no"),
         ("necessary", {"preference_left": (0.4, 0.6)}, "cannot tell"),
         ("necessary", {"preference_left": (-2.0, -1.0)}, "yes"),
         ("necessary", {"retrieval_left": (0.1, 0.3)}, "no"),
         ("necessary", {"retrieval_left": (0.4, 0.6)}, "cannot tell"),
-        ("necessary", {"gap_kept_within": (-0.1, 0.1)}, "no"), ("necessary", {"r2_whole": (-0.1, 0.3)}, "no"),
+        ("necessary", {"gap_kept_within": (-0.1, 0.1)}, "no"),
+        ("necessary", {"r2_whole": (-0.1, 0.3)}, "no"),
         ("necessary", {"r2_whole": (0.4, 0.6)}, "cannot tell"),
         ("necessary", {"left_below_random": (-0.3, -0.1)}, "no"),
         ("necessary", {"left_below_random": (0.0, 0.0)}, "no"),
         ("necessary", {"left_below_random": (-0.1, 0.1)}, "cannot tell"),
-        ("necessary", {"left_below_pca": (-0.3, -0.2)}, "no"), ("necessary", {"left_below_pca": (0.0, 0.0)}, "yes"),
-        ("specific", {"elsewhere": (0.9, 1.1)}, "no"), ("specific", {"elsewhere": (0.4, 0.6)}, "cannot tell"),
+        ("necessary", {"left_below_pca": (-0.3, -0.2)}, "no"),
+        ("necessary", {"left_below_pca": (0.0, 0.0)}, "yes"),
+        ("specific", {"elsewhere": (0.9, 1.1)}, "no"),
+        ("specific", {"elsewhere": (0.4, 0.6)}, "cannot tell"),
         ("specific", {"elsewhere": (-0.9, -0.8)}, "no"),
         ("specific", {"swap_retrieval_lost": (0.01, 0.05)}, "no"),
         ("beyond controls", {"r2_own_over_random": (-0.2, -0.1)}, "no"),
@@ -75,7 +93,7 @@ def test_nothing_can_be_said_against_a_good_subspace():
         ("beyond length", {"equal_gap": (-0.1, -0.05)}, "no"),
         ("beyond length", {"equal_gap": (-0.1, 0.1)}, "cannot tell"),
     ],
-)  # fmt: skip
+)
 def test_each_fault_changes_its_answer_and_no_other(name: str, change: dict[str, tuple[float, float]], answer: str):
     also = {(-22.0, -20.0): "no", (-0.1, 0.1): "cannot tell", (0.0, 0.0): "no"}
     more = {"beyond controls": also[change["r2_own"]]} if "r2_own" in change else {}  # of which two rules ask
@@ -90,9 +108,13 @@ def test_a_swap_that_moves_nothing_is_not_specific():
 
 @pytest.mark.parametrize(
     ("gap", "spread", "answer"),
-    [((-0.001, 0.041), 0.16, "cannot tell"), ((-0.001, 0.021), 0.16, "no"), ((-0.05, -0.01), 0.16, "no"),
-     ((0.001, 0.041), 1.0, "yes")],
-)  # fmt: skip
+    [
+        ((-0.001, 0.041), 0.16, "cannot tell"),
+        ((-0.001, 0.021), 0.16, "no"),
+        ((-0.05, -0.01), 0.16, "no"),
+        ((0.001, 0.041), 1.0, "yes"),
+    ],
+)
 def test_there_is_no_preference_only_where_the_gap_is_surely_small_or_the_other_way(
     gap: tuple[float, float], spread: float, answer: str
 ):
@@ -189,8 +211,17 @@ def test_a_narrower_interval_never_turns_an_answer_round(
 
 
 def test_the_fine_tuned_model_is_judged_by_its_own_measures():
-    row = pd.Series({"layer": 8, "gap": 1.0, "gap_low": 0.5, "gap_high": 2.0, "tuned_gap": -1.0, "tuned_gap_low": -2.0,
-                     "tuned_gap_high": -0.5})  # fmt: skip
+    row = pd.Series(
+        {
+            "layer": 8,
+            "gap": 1.0,
+            "gap_low": 0.5,
+            "gap_high": 2.0,
+            "tuned_gap": -1.0,
+            "tuned_gap_low": -2.0,
+            "tuned_gap_high": -0.5,
+        }
+    )
     first: list[Answer] = [verdict(judged(row, PAPER, CONTROLS, None, tuned=tuned))[0] for tuned in (False, True)]
     assert [one.answer for one in first] == ["yes", "no"]
     assert [one.because.partition(",")[0] for one in first] == [

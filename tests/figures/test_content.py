@@ -34,9 +34,11 @@ def test_heatmaps_show_every_measure_and_the_chosen_cell(made: runs.Runs, odd: r
     assert len([axes for axes in figure("fig_sweep", odd).axes if axes.images]) == 9 + 3 * len(NORMS) + 5 + len(NORMS)
     named = {axes.get_title(loc="left"): axes for axes in panels}
     for title, measure, form in (
-        ("IIA c>d (%)", "iia_c2d", "{:.0f}"), ("r, imageability, around", "r_imageability_around", "{:+.2f}"),
-        ("IIA random (%)", "iia_random", "{:.0f}"), ("shift d>c", "shift_d2c", "{:+.2f}"),
-    ):  # fmt: skip
+        ("IIA c>d (%)", "iia_c2d", "{:.0f}"),
+        ("r, imageability, around", "r_imageability_around", "{:+.2f}"),
+        ("IIA random (%)", "iia_random", "{:.0f}"),
+        ("shift d>c", "shift_d2c", "{:+.2f}"),
+    ):
         factor = 100 if "f}" in form and "+" not in form else 1
         found = {text.get_position(): text.get_text() for text in named[title].texts}
         for _, row in frame.iterrows():
@@ -74,8 +76,9 @@ def test_attributions_have_their_value_below_each_word_and_a_mark_for_the_sign(m
     best = made.sweep.cells[tuple(int(made.sweep.best[name]) for name in ("layer", "size", "seed"))]
     description, caption = best["examples"][0], best["examples"][2]
     boxes = [patch for axes in shown.axes for patch in axes.patches]
-    values = [value for text in (description, caption) for route in ("full", "through", "around")
-              for value in text[route]]  # fmt: skip
+    values = [
+        value for text in (description, caption) for route in ("full", "through", "around") for value in text[route]
+    ]
     assert len(boxes) == len(values) == 3 * (6 + 5)
     for value, box in zip(values, boxes, strict=True):
         assert value_text(value) in said
@@ -102,8 +105,10 @@ def test_correlations_are_those_of_scipy(made: runs.Runs):
         for route in MEASURED:
             ratings = members[0].ratings[norm]
             rated = [word for word in WORDS if not math.isnan(ratings[word])]
-            each = [scipy_stats.pearsonr([one.words[route][w] for w in rated], [ratings[w] for w in rated])[0]
-                    for one in members]  # fmt: skip
+            each = [
+                scipy_stats.pearsonr([one.words[route][w] for w in rated], [ratings[w] for w in rated])[0]
+                for one in members
+            ]
             assert f"r = {np.mean(each):+.2f}".replace("-", "\N{MINUS SIGN}") in said
             assert f"n = {len(rated)}" in said
     dots = [axes for axes in shown.axes if axes.get_title(loc="left") in NORMS]

@@ -115,14 +115,31 @@ def test_the_schema_of_the_paper_keeps_its_keys():
     found = schema(tuned=True)
     first, *keys = [measure.key for measure in found.shown("table", tuned=False)]
     assert first == "directions"
-    assert keys[:13] == ["iia", "iia_c2d", "iia_d2c", "iia_pca", "iia_means", "iia_random", "shift_c2d", "shift_d2c",
-                         "ratio_c2d", "ratio_d2c", "r2_own", "neutral_preference", "preference"]  # fmt: skip
+    assert keys[:13] == [
+        "iia",
+        "iia_c2d",
+        "iia_d2c",
+        "iia_pca",
+        "iia_means",
+        "iia_random",
+        "shift_c2d",
+        "shift_d2c",
+        "ratio_c2d",
+        "ratio_d2c",
+        "r2_own",
+        "neutral_preference",
+        "preference",
+    ]
     assert keys[13:16] == [f"r_imageability_{route}" for route in ("through", "around", "full")]
     own = [measure.heading for measure in found.shown("table", tuned=False)][1:14]
     assert own == ["IIA", "c>d", "d>c", "pca", "means", "random", "c>d", "d>c", "c>d", "d>c", "R²", "neutral", "pref"]
     assert [measure.key for measure in schema(WINES).shown("heatmap")][:5] == [
-        "iia", "iia_b2w", "iia_w2b", "iia_das", "iia_pca",
-    ]  # fmt: skip
+        "iia",
+        "iia_b2w",
+        "iia_w2b",
+        "iia_das",
+        "iia_pca",
+    ]
     assert "iia_masked_das" in declare(PAPER, [*PAPER_METHODS, WINES.methods[0]], NORMS).columns
 
 

@@ -27,14 +27,24 @@ def random_clip(
     """Save a CLIP with random weights and the toy tokenizer; `gain` makes attention and MLPs matter."""
     tokenizer = load_toy_tokenizer()
     text = {
-        "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": text_layers, "num_attention_heads": 3,
-        "vocab_size": len(tokenizer), "max_position_embeddings": 40, "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
+        "hidden_size": 24,
+        "intermediate_size": 40,
+        "num_hidden_layers": text_layers,
+        "num_attention_heads": 3,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 40,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     vision = {
-        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": vision_layers, "num_attention_heads": 4,
-        "image_size": 64, "patch_size": 32,
-    }  # fmt: skip
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": vision_layers,
+        "num_attention_heads": 4,
+        "image_size": 64,
+        "patch_size": 32,
+    }
     torch.manual_seed(seed)
     model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
     with torch.no_grad():

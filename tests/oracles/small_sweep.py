@@ -236,9 +236,11 @@ def of_attributions(said: Sequence[Said], from_content: Sequence[Said], articles
         for route in ROUTES:
             whole = sum(abs(value) for text in said for value in text.values[route])
             own = [
-                abs(value) for text in said for word, value in zip(text.words, text.values[route], strict=True)
+                abs(value)
+                for text in said
+                for word, value in zip(text.words, text.values[route], strict=True)
                 if word in ratings
-            ]  # fmt: skip
+            ]
             out[f"attribution_coverage_{norm}_{route}"] = sum(own) / whole
             sets = {"": (said, rated), "_content": (said, content)}
             if route != "around":

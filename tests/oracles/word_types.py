@@ -110,9 +110,10 @@ def expected_correlation(
         ratings: of each type.
     """
     kept = [
-        (some, rating) for some, rating in zip(occurrences, ratings, strict=True)
+        (some, rating)
+        for some, rating in zip(occurrences, ratings, strict=True)
         if len({article for article, _ in some}) > 1 and not math.isnan(rating)
-    ]  # fmt: skip
+    ]
     nothing = (math.nan, math.nan, math.nan)
     if len(kept) < 10:
         return len(kept), math.nan, nothing

@@ -103,9 +103,16 @@ def exchange(basis: Tensor, given: Tensor) -> Change:
 
 
 def changed_scores(
-    world: World, split: str, kind: str, layer: int, basis: Tensor, source: Sequence[int], rows: Sequence[int],
-    *, within: bool = False,
-) -> Tensor:  # fmt: skip
+    world: World,
+    split: str,
+    kind: str,
+    layer: int,
+    basis: Tensor,
+    source: Sequence[int],
+    rows: Sequence[int],
+    *,
+    within: bool = False,
+) -> Tensor:
     """Scores of the texts of one kind of some pairs, given Z from the texts of the other kind of their source pairs;
     or of the same kind, if within it."""
     given = clean(world, split, kind if within else OTHER[kind], layer)[1][[source[i] for i in rows]]
@@ -166,9 +173,15 @@ Interventions = Mapping[str, list[Done]]  # by the kind of the base
 
 
 def interventions(
-    world: World, split: str, layer: int, basis: Tensor, seed: int | None, *, draws: int = SOURCE_DRAWS,
+    world: World,
+    split: str,
+    layer: int,
+    basis: Tensor,
+    seed: int | None,
+    *,
+    draws: int = SOURCE_DRAWS,
     within: bool = False,
-) -> Interventions:  # fmt: skip
+) -> Interventions:
     """All interventions of each draw and pair.
 
     Args:

@@ -74,8 +74,11 @@ class World:
         past = self.past.view(-1, *[1] * (at.ndim - 2)).expand(at.shape[:-1])
         a, b = at[..., CONTENT] / self.scale, at[..., CONTENT + 1] / self.scale
         return {
-            "bypass": past, "half": (a + past) / 2, "redundant": ((a + b) / 2) ** 3, "xor": a * b,
-        }.get(self.kind, a)  # fmt: skip
+            "bypass": past,
+            "half": (a + past) / 2,
+            "redundant": ((a + b) / 2) ** 3,
+            "xor": a * b,
+        }.get(self.kind, a)
 
     def gain(self, content: Tensor) -> Tensor:
         """Return how strongly the purpose counts, which may depend on the image."""
@@ -154,13 +157,16 @@ def world(
                 a, b = a - sign + coin, b - sign + sign * coin
             if kind == "words":
                 a = (words[-1] - LENGTH) / STEP
-            at = torch.cat([
-                SPREAD * (math.sqrt(CONTENT) * content + 0.3 * torch.randn(n, CONTENT, generator=draw)),
-                torch.stack([a, b], dim=1) * scale,
-                (topic + torch.randn(n, rest, generator=draw)) / math.sqrt(2) * spread + sign * between / 2
-                if real is None
-                else real[number][half],
-            ], dim=1)  # fmt: skip
+            at = torch.cat(
+                [
+                    SPREAD * (math.sqrt(CONTENT) * content + 0.3 * torch.randn(n, CONTENT, generator=draw)),
+                    torch.stack([a, b], dim=1) * scale,
+                    (topic + torch.randn(n, rest, generator=draw)) / math.sqrt(2) * spread + sign * between / 2
+                    if real is None
+                    else real[number][half],
+                ],
+                dim=1,
+            )
             streams.append(at @ axes.T)
             past.append(earlier)
         images = torch.cat([0.8 * content, torch.full((n, 1), 0.6), torch.zeros(n, 1)], dim=1)

@@ -62,9 +62,12 @@ def driver(tmp_path: Path) -> Path:
 def start(driver: Path, preparing: float, working: float) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     return subprocess.Popen(
-        [sys.executable, str(driver), str(preparing), str(working)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env=environment,
-    )  # fmt: skip
+        [sys.executable, str(driver), str(preparing), str(working)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
 
 
 def children(pid: int) -> Iterator[int]:
@@ -99,10 +102,14 @@ def test_a_killed_process_is_noticed_within_seconds(driver: Path, started: int, 
     assert not list(children(process.pid))
 
 
-@pytest.mark.parametrize(("number", "status", "said"), [
-    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM"),
-    (signal.SIGHUP, 129, "ended by SIGHUP"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+)
 @pytest.mark.parametrize("delay", [0.0, 0.2, 1.5], ids=["at once", "while they import", "later"])
 def test_signals_end_a_command_and_its_processes_whenever_they_come(
     driver: Path, number: signal.Signals, status: int, said: str, delay: float

@@ -40,10 +40,18 @@ def fill(folder: Path) -> None:
         "contrast": ["description", "caption"],
     }
     manifest |= {
-        "started": "then", "finished": "now", "seconds": 4.0, "python": "3.11", "git": "3c", "versions": {"torch": "2"},
-        "machine": {"system": "Linux", "cpus": 2}, "resumed": [{"at": "later"}], "notes": ["a note"],
-        "truncated": "3 texts were cut", "cells": ["layer06-size004-seed0", "layer09-size004-seed0"],
-    }  # fmt: skip
+        "started": "then",
+        "finished": "now",
+        "seconds": 4.0,
+        "python": "3.11",
+        "git": "3c",
+        "versions": {"torch": "2"},
+        "machine": {"system": "Linux", "cpus": 2},
+        "resumed": [{"at": "later"}],
+        "notes": ["a note"],
+        "truncated": "3 texts were cut",
+        "cells": ["layer06-size004-seed0", "layer09-size004-seed0"],
+    }
     manifest["arguments"] |= {"data": "toy", "n_steps": 20, "limit": None}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     reseal(folder)

@@ -56,12 +56,23 @@ def test_the_rule_is_that_of_a_loop(rule: Rule, where: list[tuple[int, int, int]
 
 def test_where_every_share_is_1_what_was_lost_decides():
     grid = [(layer, size) for layer in (6, 7) for size in (4, 16)]
-    frame = pd.DataFrame([
-        {"layer": layer, "size": size, "seed": 0, "iia_val": 1.0, "iia_val_se": 0.0, "das_val_loss": 0.01 * layer,
-         "tuned_val_loss": 0.1,
-         "tuned_preference_val": 1.0, "tuned_preference_val_se": 0.0, "tuned_retrieval_rise_val": rise}
-        for (layer, size), rise in zip(grid, (0.3, 0.2, 0.1, 0.4), strict=True)
-    ])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            {
+                "layer": layer,
+                "size": size,
+                "seed": 0,
+                "iia_val": 1.0,
+                "iia_val_se": 0.0,
+                "das_val_loss": 0.01 * layer,
+                "tuned_val_loss": 0.1,
+                "tuned_preference_val": 1.0,
+                "tuned_preference_val_se": 0.0,
+                "tuned_retrieval_rise_val": rise,
+            }
+            for (layer, size), rise in zip(grid, (0.3, 0.2, 0.1, 0.4), strict=True)
+        ]
+    )
     assert Place.of(best_cell(frame)) == (7, 4, 0)
     frozen = frame.drop(columns=[column for column in frame if column.startswith("tuned")])
     assert Place.of(best_cell(frozen)) == (6, 4, 0)  # the smallest size, then the lower loss

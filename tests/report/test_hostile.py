@@ -21,9 +21,14 @@ pytestmark = pytest.mark.slow
 
 MARKUP = "</td><script>alert(1)</script>"
 HOSTILE = {
-    "markup": MARKUP, "attribute": '"><img src=x onerror="alert(1)" x="', "words": "a' onfocus=alert(1) autofocus b='",
-    "template": "{{ 7 * 7 }}{% raw %}", "surrogate": "\ud800</script>", "list": [MARKUP], "dict": {MARKUP: MARKUP},
-}  # fmt: skip
+    "markup": MARKUP,
+    "attribute": '"><img src=x onerror="alert(1)" x="',
+    "words": "a' onfocus=alert(1) autofocus b='",
+    "template": "{{ 7 * 7 }}{% raw %}",
+    "surrogate": "\ud800</script>",
+    "list": [MARKUP],
+    "dict": {MARKUP: MARKUP},
+}
 
 
 @pytest.fixture(scope="module")

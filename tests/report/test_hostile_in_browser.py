@@ -126,8 +126,10 @@ def test_nothing_runs_and_nothing_is_fetched(browser: Any, listener: tuple[int, 
         page.execute_script(
             "const one = [...document.querySelectorAll(`[name=${arguments[0]}]`)].pop();"
             "if (one.type === 'radio') one.checked = true; else one.value = arguments[1];"
-            "one.dispatchEvent(new Event('input', {bubbles: true}))", name, value,
-        )  # fmt: skip
+            "one.dispatchEvent(new Event('input', {bubbles: true}))",
+            name,
+            value,
+        )
     for button in page.find_elements("css selector", "table.sortable thead button"):
         page.execute_script("arguments[0].click()", button)
     assert page.get_log("browser") == []

@@ -40,8 +40,9 @@ def grid(seed: int = 0, words: int = 60) -> tuple[Cells, dict[str, dict[str, flo
     articles = {word: rng.integers(0, ARTICLES, 3).tolist() for word in names}
     cells = {
         Place(layer, size, 0): {"words": said_of(1.0 * layer), "tuned": {"words": said_of(0.5)}, "articles": articles}
-        for layer in (0, 1) for size in (2, 4)
-    }  # fmt: skip
+        for layer in (0, 1)
+        for size in (2, 4)
+    }
     for word in names[:5]:
         del ratings[NORMS[0]][word]
         del ratings[NORMS[1]][word]

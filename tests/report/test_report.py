@@ -40,8 +40,20 @@ from tests.run_folders import FIELDS, kept, rewrite, versioned
 pytestmark = pytest.mark.slow
 
 HOSTILE = ("<script>window.broken=1</script>", '"><img src=x onerror="window.broken=1">', "</script><b>&amp;")
-OPTIONS = ["--layers", "4-5", "--sizes", "2,6", "--attributed", "5", "--n-steps", "3", "--max-steps", "10",
-           "--objective", "das"]  # fmt: skip
+OPTIONS = [
+    "--layers",
+    "4-5",
+    "--sizes",
+    "2,6",
+    "--attributed",
+    "5",
+    "--n-steps",
+    "3",
+    "--max-steps",
+    "10",
+    "--objective",
+    "das",
+]
 
 
 @pytest.fixture(scope="module")

@@ -68,16 +68,22 @@ def test_kinds_of_text_are_called_what_the_sweep_calls_them(coloured: SweepRun):
 
 def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
     assert [one.title for one in evidence.evidence(coloured).frozen.subspaces] == [
-        "subspace found by DAS", "principal components", "difference in means", "random subspaces",
-        "the whole stream, paired", "nothing",
-    ]  # fmt: skip
+        "subspace found by DAS",
+        "principal components",
+        "difference in means",
+        "random subspaces",
+        "the whole stream, paired",
+        "nothing",
+    ]
     methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))
     monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
     shown = evidence.evidence(coloured).frozen
     assert [(one.title, one.stem) for one in shown.subspaces] == [
-        ("found by a probe", "iia"), ("<b>components</b>", "iia_pca"), ("the whole stream, paired", "iia_whole"),
+        ("found by a probe", "iia"),
+        ("<b>components</b>", "iia_pca"),
+        ("the whole stream, paired", "iia_whole"),
         ("nothing", "iia_size0"),
-    ]  # fmt: skip
+    ]
     assert len(shown.picture.rows) == 4
     text = page(coloured)
     assert "<b>" not in text

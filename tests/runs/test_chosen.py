@@ -13,9 +13,14 @@ from interp.stats import Estimate
 from tests.run_folders import a_run, rewrite
 
 CHOSEN = Chosen(
-    Place(8, 16, 0), {1: 0.7, 2: 0.25}, 0.125, Estimate(0.6, 9, 0.4, 0.8), Estimate(0.5, 9, 0.3, 0.7),
-    False, {1: [10.0, 45.0], 2: [60.0]},
-)  # fmt: skip
+    Place(8, 16, 0),
+    {1: 0.7, 2: 0.25},
+    0.125,
+    Estimate(0.6, 9, 0.4, 0.8),
+    Estimate(0.5, 9, 0.3, 0.7),
+    False,
+    {1: [10.0, 45.0], 2: [60.0]},
+)
 
 
 def test_what_is_kept_is_read(tmp_path: Path):
@@ -38,12 +43,16 @@ def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"cell": 3}, "not a mapping"), ({"cell": {"layer": "x", "size": 1, "seed": 0}}, "not a whole number"),
-        ({"overlaps": {"one": 0.5}}, "not a whole number"), ({"overlaps": {"1": "much"}}, "not a number"),
-        ({"angles": {"1": 3}}, "not a list"), ({"angles": {"1": ["wide"]}}, "not a number"),
-        ({"arbitrary": {"value": 0.5}}, 'not a mapping with "n"'), ({"chance": [1]}, "not a number"),
+        ({"cell": 3}, "not a mapping"),
+        ({"cell": {"layer": "x", "size": 1, "seed": 0}}, "not a whole number"),
+        ({"overlaps": {"one": 0.5}}, "not a whole number"),
+        ({"overlaps": {"1": "much"}}, "not a number"),
+        ({"angles": {"1": 3}}, "not a list"),
+        ({"angles": {"1": ["wide"]}}, "not a number"),
+        ({"arbitrary": {"value": 0.5}}, 'not a mapping with "n"'),
+        ({"chance": [1]}, "not a number"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_one_line_that_says_where(tmp_path: Path, change: dict[str, object], said: str):
     folder = a_run(tmp_path)
     keep_chosen(folder, CHOSEN)

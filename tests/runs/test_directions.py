@@ -94,15 +94,18 @@ def changed(content: Any, path: tuple[Any, ...], value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("cell",), 3, "not a mapping"), (("cell", "layer"), "x", "not a whole number"),
+        (("cell",), 3, "not a mapping"),
+        (("cell", "layer"), "x", "not a whole number"),
         (("directions",), 3, "not a list"),
-        (("directions", 0, "share"), "much", "not a number"), (("directions", 0, "title"), 1, "not a text"),
+        (("directions", 0, "share"), "much", "not a number"),
+        (("directions", 0, "title"), 1, "not a text"),
         (("directions", 0, "upper"), {}, 'not a mapping with "texts"'),
         (("directions", 0, "lower", "words", 0, "texts"), 1.5, "not a whole number"),
         (("directions", 0, "upper", "texts", 1, "pair"), "sun", "keeps nothing of the pair 'sun'"),
-        (("pairs", 0, "image"), None, "not a text"), (("pairs",), [], "keeps nothing of the pair 'moon'"),
+        (("pairs", 0, "image"), None, "not a text"),
+        (("pairs",), [], "keeps nothing of the pair 'moon'"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_one_line_that_says_where(tmp_path: Path, path: tuple[Any, ...], value: object, said: str):
     folder = a_run(tmp_path)
     keep_directions(folder, PLACE, LEADING, PAIRS)

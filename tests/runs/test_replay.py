@@ -37,21 +37,51 @@ HARMLESS = {
 # Options whose values are part of a result's identity, with the defaults that an earlier result was made with.
 IDENTITY = {
     SweepConfig: {
-        "sources": "random", "controls": "all", "objective": "iit-das",
-        "methods": "das,pca,means,gradient,lever,random", "max_steps": 400, "tune_steps": None, "attributed": 32,
-        "n_steps": 20, "device": "cpu",
+        "sources": "random",
+        "controls": "all",
+        "objective": "iit-das",
+        "methods": "das,pca,means,gradient,lever,random",
+        "max_steps": 400,
+        "tune_steps": None,
+        "attributed": 32,
+        "n_steps": 20,
+        "device": "cpu",
     },
     FinetuneConfig: {
-        "sources": "random", "objective": "iit-das", "tuning": "lora", "layer": 11, "size": 64, "joint_weight": 0.5,
-        "calibration_weight": 0.1, "tower": "text", "lora_rank": 16, "lora_targets": "q_proj,k_proj,v_proj,out_proj",
-        "lr": 6e-4, "rotation_lr": 3e-2, "batch_size": 64, "epochs": 3, "samples": None, "val_samples": 5000,
-        "look_every": None, "patience": 3, "max_steps": None, "mixed_precision": None, "seed": 0,
+        "sources": "random",
+        "objective": "iit-das",
+        "tuning": "lora",
+        "layer": 11,
+        "size": 64,
+        "joint_weight": 0.5,
+        "calibration_weight": 0.1,
+        "tower": "text",
+        "lora_rank": 16,
+        "lora_targets": "q_proj,k_proj,v_proj,out_proj",
+        "lr": 6e-4,
+        "rotation_lr": 3e-2,
+        "batch_size": 64,
+        "epochs": 3,
+        "samples": None,
+        "val_samples": 5000,
+        "look_every": None,
+        "patience": 3,
+        "max_steps": None,
+        "mixed_precision": None,
+        "seed": 0,
     },
     EvaluateConfig: {
-        "sources": None, "splits": "val,test", "controls": "all", "transfer_limit": None, "prefix": "", "seed": 0,
-        "attributed": 64, "n_steps": 20, "device": "cpu",
+        "sources": None,
+        "splits": "val,test",
+        "controls": "all",
+        "transfer_limit": None,
+        "prefix": "",
+        "seed": 0,
+        "attributed": 64,
+        "n_steps": 20,
+        "device": "cpu",
     },
-}  # fmt: skip
+}
 WORKING = {
     SweepConfig: {"out", "shard", "merge", "trust_run", "engine", "address", "gpus_per_cell", "jobs"},
     FinetuneConfig: {"out", "resume", "trust_run", "log_with"},
@@ -161,10 +191,17 @@ def test_a_run_is_a_folder_or_its_manifest_and_may_lack_newer_options(tmp_path: 
 
 
 ELSEWHERE = {
-    "model": "owner/name", "tokenizer": "base", "data": "csv:pairs.csv", "norms": "imageability,mine=norms.csv",
-    "transfer": "toy,cifar100", "rotation": "a.safetensors", "templates": "a.txt", "blv": "blv", "scores": "a.csv",
+    "model": "owner/name",
+    "tokenizer": "base",
+    "data": "csv:pairs.csv",
+    "norms": "imageability,mine=norms.csv",
+    "transfer": "toy,cifar100",
+    "rotation": "a.safetensors",
+    "templates": "a.txt",
+    "blv": "blv",
+    "scores": "a.csv",
     "against": "other",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -207,9 +244,17 @@ def test_a_preset_of_a_manifest_fetches_nothing_either(tmp_path: Path, capsys):
 
 def test_no_manifest_says_where_or_how(tmp_path: Path):
     run = manifest(
-        tmp_path, SweepConfig(), out="elsewhere", engine="ray", address="host:6379", gpus_per_cell=0.5, jobs=99,
-        shard="1/2", merge=True, trust_run=True,
-    )  # fmt: skip
+        tmp_path,
+        SweepConfig(),
+        out="elsewhere",
+        engine="ray",
+        address="host:6379",
+        gpus_per_cell=0.5,
+        jobs=99,
+        shard="1/2",
+        merge=True,
+        trust_run=True,
+    )
     assert parsed(SweepConfig, ["--config", run, "--out", "new"]) == SweepConfig(out="new")
     run = manifest(tmp_path, FinetuneConfig(resume=True, log_with="wandb", trust_run=True))
     assert parsed(FinetuneConfig, ["--config", run, "--out", "new"]) == FinetuneConfig(out="new")

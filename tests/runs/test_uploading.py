@@ -33,8 +33,11 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
             "HUGGINGFACE_CO_URL_TEMPLATE",
             server.address + "/{repo_id}/resolve/{revision}/{filename}",
         )
-        monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE",
-                            server.address + "/{repo_id}/resolve/{revision}/{filename}", raising=False)  # fmt: skip
+        monkeypatch.setattr(
+            "huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE",
+            server.address + "/{repo_id}/resolve/{revision}/{filename}",
+            raising=False,
+        )
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         huggingface_hub.utils.disable_progress_bars()

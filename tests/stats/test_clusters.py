@@ -295,12 +295,17 @@ def test_what_is_undefined_is_nan():
     two = stats.clustered_share([1, 1, 0, 0], ["a", "a", "b", "b"])
     assert (two.value, two.n) == (0.5, 4)
     for found in (
-        two, stats.clustered_mean([1, 2, 3, 4], ["a", "a", "b", "b"]), stats.clustered_share([1, 1], ["a", "a"]),
-        stats.clustered_mean([1, 2, 3], range(3), [0, 0, 1]), stats.clustered_share([1, 0, 1], range(3), [0, 0, 1]),
-        stats.clustered_mean([0.1] * 9, range(9)), stats.paired_difference([1, 2, 3], [1, 2, 3], range(3)),
-        stats.ratio([1, 2, 3, 4], [1, 2, 3, 4.5], ["a", "a", "b", "b"]), stats.ratio([0.3, 0.6], [0.1, 0.2], range(2)),
+        two,
+        stats.clustered_mean([1, 2, 3, 4], ["a", "a", "b", "b"]),
+        stats.clustered_share([1, 1], ["a", "a"]),
+        stats.clustered_mean([1, 2, 3], range(3), [0, 0, 1]),
+        stats.clustered_share([1, 0, 1], range(3), [0, 0, 1]),
+        stats.clustered_mean([0.1] * 9, range(9)),
+        stats.paired_difference([1, 2, 3], [1, 2, 3], range(3)),
+        stats.ratio([1, 2, 3, 4], [1, 2, 3, 4.5], ["a", "a", "b", "b"]),
+        stats.ratio([0.3, 0.6], [0.1, 0.2], range(2)),
         stats.ratio([0.3, 0.6, 0.9], [0.1, 0.2, 0.3], range(3)),
-    ):  # fmt: skip
+    ):
         assert math.isfinite(found.value)
         assert np.isnan([found.low, found.high]).all()
     pairs = ([], [], []), ([], [])

@@ -256,9 +256,10 @@ def test_what_rounding_may_have_done_is_a_tie_everywhere(scores: list[float], of
     a = np.array(scores)
     near, far = a + off, a + 1.1e-6
     for of in (
-        stats.preference, lambda x, y: stats.iia_outcomes(y, x, winner="counterfactual"),
+        stats.preference,
+        lambda x, y: stats.iia_outcomes(y, x, winner="counterfactual"),
         lambda x, y: stats.iia_outcomes(x, y, winner="base"),
-    ):  # fmt: skip
+    ):
         assert (of(a, near) == 0.5).all()
         assert (of(far, a) == 1).all()
         assert (of(a, far) == 0).all()

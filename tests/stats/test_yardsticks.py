@@ -84,8 +84,10 @@ def test_intervals_are_those_of_matrices_over_pairs_of_units(seed: int, mean: fl
         alike = zip(within.moves("up"), within.moves("down"), strict=True)
         return crossed + [(u / g) ** 2 + (d / g) ** 2 for u, d in alike]
 
-    twice = [np.concatenate([one, two]) for one, two in (
-        (across.groups, within.groups), (across.source_groups, within.source_groups))]  # fmt: skip
+    twice = [
+        np.concatenate([one, two])
+        for one, two in ((across.groups, within.groups), (across.source_groups, within.source_groups))
+    ]
     values, by_gap = squared_errors(across, within, gap.value), slopes(across, within, gap.value)
     lost = stats.measured_mean(values, by_gap, gap, *twice)
     wanted = mean_to_by_pairs(errors, naive, *(one.tolist() for one in twice))
@@ -172,8 +174,9 @@ def test_what_a_yardstick_that_may_be_0_measures_has_no_interval():
     assert few.may_be_zero
     for by in (unsure, few):
         for found in (
-            stats.ratio_to(values, by, bases, sources), stats.measured_mean(values, values, by, bases, sources)
-        ):  # fmt: skip
+            stats.ratio_to(values, by, bases, sources),
+            stats.measured_mean(values, values, by, bases, sources),
+        ):
             assert math.isfinite(found.value)
             assert np.isnan([found.low, found.high]).all()
     assert math.isnan(stats.ratio_to(values, nothing, bases, sources).value)

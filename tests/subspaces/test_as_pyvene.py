@@ -27,8 +27,10 @@ def random_rotation(width: int, size: int, seed: int, dtype: torch.dtype = torch
 @settings(max_examples=60)
 @given(
     st.integers(2, 20).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width))),
-    st.integers(0, 2**31), st.sampled_from(KINDS), st.sampled_from([torch.float32, torch.float64]),
-)  # fmt: skip
+    st.integers(0, 2**31),
+    st.sampled_from(KINDS),
+    st.sampled_from([torch.float32, torch.float64]),
+)
 def test_there_and_back(sizes: tuple[int, int], seed: int, kind: str, dtype: torch.dtype):
     rotation = random_rotation(*sizes, seed, dtype)
     intervention = to_pyvene(rotation, kind)
@@ -154,10 +156,17 @@ def test_few_directions_of_many_are_refused(sizes: tuple[int, int]):
 @pytest.mark.parametrize(
     ("width", "size", "kept"),
     [
-        (1000, 1, True), (1486, 1, True), (1487, 1, False), (1500, 1, False), (1600, 1, False), (1500, 2, True),
-        (2487, 2, False), (4096, 3, False), (512, 299, True),
+        (1000, 1, True),
+        (1486, 1, True),
+        (1487, 1, False),
+        (1500, 1, False),
+        (1600, 1, False),
+        (1500, 2, True),
+        (2487, 2, False),
+        (4096, 3, False),
+        (512, 299, True),
     ],
-)  # fmt: skip
+)
 def test_one_direction_of_more_than_a_thousand(width: int, size: int, kept: bool):
     assert is_whole(width, size, torch.float32) == kept
     check_boundless(width, size, torch.float32)

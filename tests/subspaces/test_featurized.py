@@ -40,8 +40,24 @@ from tests.oracles.planted import CAUSE, SITE, axis, planted
 from training import evaluate
 
 CURVED, STRAIGHT = Bend(6.0), Bend(0.0)
-SMALL = ["--objective", "das", "--data", "toy", "--limit", "60", "--attributed", "4", "--n-steps", "3",
-         "--max-steps", "6", "--layers", "5", "--sizes", "2"]  # fmt: skip
+SMALL = [
+    "--objective",
+    "das",
+    "--data",
+    "toy",
+    "--limit",
+    "60",
+    "--attributed",
+    "4",
+    "--n-steps",
+    "3",
+    "--max-steps",
+    "6",
+    "--layers",
+    "5",
+    "--sizes",
+    "2",
+]
 
 
 @pytest.fixture

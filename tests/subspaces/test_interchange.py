@@ -103,8 +103,10 @@ def test_a_text_run_is_saved_and_mapped(small: Clip, tmp_path):
     run.save(tmp_path / "run.safetensors")
     again = TextRun.load(small, tmp_path / "run.safetensors")
     rows = torch.tensor([4, 2, 0])
-    assert torch.equal(interchange(run, run.take(torch.arange(7).flip(0)), turn),
-                       interchange(again, again.take(torch.arange(7).flip(0)), turn))  # fmt: skip
+    assert torch.equal(
+        interchange(run, run.take(torch.arange(7).flip(0)), turn),
+        interchange(again, again.take(torch.arange(7).flip(0)), turn),
+    )
     assert again.take(rows).tokens.words == run.tokens.words
 
 

@@ -102,8 +102,9 @@ def test_several_subspaces_are_swapped_as_each_alone(part: PairsAtSite, sources,
             np.testing.assert_array_equal(one.base[way], alone.base[way])
             np.testing.assert_allclose(one.counterfactual[way], alone.counterfactual[way], atol=1e-6)
     assert np.abs(together[0].moves("up") - together[2].moves("up")).max() > 1e-3 or (sources, within) == (
-        "paired", True,
-    )  # fmt: skip
+        "paired",
+        True,
+    )
 
 
 def test_the_first_draw_is_what_one_draw_gives(part: PairsAtSite, generator: torch.Generator):

@@ -74,9 +74,12 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
     (folder / "driver.py").write_text(DRIVER)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     return subprocess.Popen(
-        [sys.executable, str(folder / "driver.py"), str(folder), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env=environment,
-    )  # fmt: skip
+        [sys.executable, str(folder / "driver.py"), str(folder), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
 
 
 def mark_of(driver: int) -> str:
@@ -111,11 +114,14 @@ def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: P
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
-@pytest.mark.parametrize(("number", "status", "said"), [
-    (signal.SIGINT, 130, "interrupted; finished cells are kept\n"),
-    (signal.SIGTERM, 143, "ended by SIGTERM; finished cells are kept\n"),
-    (signal.SIGKILL, -9, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted; finished cells are kept\n"),
+        (signal.SIGTERM, 143, "ended by SIGTERM; finished cells are kept\n"),
+        (signal.SIGKILL, -9, ""),
+    ],
+)
 def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal.Signals, status: int, said: str):
     with disposition(SIGTERM=signal.SIG_DFL):
         process = start(tmp_path, "long")

@@ -13,8 +13,24 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
-SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
-         "--layers", "4-5", "--sizes", "2,6", "--jobs", "2"]  # fmt: skip
+SMALL = [
+    "--objective",
+    "das",
+    "--limit",
+    "60",
+    "--attributed",
+    "4",
+    "--n-steps",
+    "3",
+    "--max-steps",
+    "10",
+    "--layers",
+    "4-5",
+    "--sizes",
+    "2,6",
+    "--jobs",
+    "2",
+]
 # a disk of so much, the command, more room, the command again; what is left is copied out
 FILLED = """
 mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77
@@ -45,10 +61,17 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(small, tmp_path: P
     disk.mkdir()
     words = ["unshare", "--map-root-user", "--mount", "sh", "-c", FILLED, "sh", size, str(disk)]
     done = subprocess.run(
-        [*words, *command(small.name, disk / "run")], cwd=tmp_path, env=os.environ | {
-            "DISK": str(disk), "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
-        }, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*words, *command(small.name, disk / "run")],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "DISK": str(disk),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if not (tmp_path / "full.status").exists():
         pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
     error = (tmp_path / "full.err").read_text()
@@ -66,8 +89,11 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(small, tmp_path: P
 def test_a_folder_that_vanishes_is_one_line_and_the_same_command_starts_again(small, tmp_path: Path, good: bytes):
     out = tmp_path / "run"
     process = subprocess.Popen(
-        command(small.name, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command(small.name, out),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while not (out / "cache" / "work").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -24,8 +24,26 @@ from interp.sweep.tasks import cells_task, path_task, search_task, train_task
 from interp.sweep.work import Work
 from tests.oracles.plain_forward import one_line
 
-SMALL = ["--objective", "das", "--controls", "none", "--limit", "60", "--attributed", "4", "--n-steps", "3",
-         "--max-steps", "10", "--layers", "4", "--sizes", "2,6", "--jobs", "1"]  # fmt: skip
+SMALL = [
+    "--objective",
+    "das",
+    "--controls",
+    "none",
+    "--limit",
+    "60",
+    "--attributed",
+    "4",
+    "--n-steps",
+    "3",
+    "--max-steps",
+    "10",
+    "--layers",
+    "4",
+    "--sizes",
+    "2,6",
+    "--jobs",
+    "1",
+]
 PLACES = st.lists(st.builds(Place, st.integers(1, 5), st.integers(1, 4), st.integers(0, 3)), unique=True)
 
 

@@ -27,8 +27,22 @@ from interp.sweep.executors.on_ray import _bytes, _is_needed, _tensor
 from tests.children import commands
 from tests.oracles.plain_forward import random_texts, sites
 
-SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
-         "--layers", "4-5", "--sizes", "2,6"]  # fmt: skip
+SMALL = [
+    "--objective",
+    "das",
+    "--limit",
+    "60",
+    "--attributed",
+    "4",
+    "--n-steps",
+    "3",
+    "--max-steps",
+    "10",
+    "--layers",
+    "4-5",
+    "--sizes",
+    "2,6",
+]
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 
 
@@ -80,10 +94,25 @@ def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp
     assert sweep.main([*SMALL, "--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here")]) == 0
     out = tmp_path / "there"
     process = subprocess.Popen(
-        [sys.executable, "-m", "interp.sweep", *SMALL, "--model", small.name, "--engine", "ray", "--jobs", "2",
-         "--out", str(out)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "interp.sweep",
+            *SMALL,
+            "--model",
+            small.name,
+            "--engine",
+            "ray",
+            "--jobs",
+            "2",
+            "--out",
+            str(out),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     killed_when(lambda: any(out.glob("rotations/*.json")), process)
     said, error = process.communicate(timeout=240)
     assert process.returncode == 0, error
@@ -109,8 +138,13 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a token that an earlier cluster has left would be asked for
     long = [*SMALL, "--model", small.name, "--max-steps", "400", "--seeds", "0-3"]
     out, port = tmp_path / "there", "23917"
-    ray = [str(Path(sys.executable).parent / "ray"), "start", "--num-cpus=1", "--disable-usage-stats",
-           "--node-ip-address=127.0.0.1"]  # fmt: skip
+    ray = [
+        str(Path(sys.executable).parent / "ray"),
+        "start",
+        "--num-cpus=1",
+        "--disable-usage-stats",
+        "--node-ip-address=127.0.0.1",
+    ]
     place = tempfile.mkdtemp(prefix="ray-")  # names of sockets must not be long
     temporary = ["--temp-dir", place]
     nodes = [
@@ -126,16 +160,30 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
         time.sleep(5)
         nodes.append(
             subprocess.Popen(
-                [*ray, f"--address=127.0.0.1:{port}", "--block"], stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, start_new_session=True,
+                [*ray, f"--address=127.0.0.1:{port}", "--block"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
-        )  # fmt: skip
+        )
         time.sleep(20)
         process = subprocess.Popen(
-            [sys.executable, "-m", "interp.sweep", *long, "--engine", "ray", "--address",
-             f"127.0.0.1:{port}", "--out", str(out)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "interp.sweep",
+                *long,
+                "--engine",
+                "ray",
+                "--address",
+                f"127.0.0.1:{port}",
+                "--out",
+                str(out),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         deadline = time.monotonic() + 240
         while not any(out.glob("rotations/*.json")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)

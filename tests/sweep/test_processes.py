@@ -29,10 +29,13 @@ def test_processes_share_the_cells_of_a_single_layer(done: Path, model: str, tmp
     [
         (2, [], [["4 2 0", "4 6 0", "4 2 1", "4 6 1"], ["5 2 0", "5 6 0", "5 2 1", "5 6 1"]]),
         (3, [], [["4 2 0", "4 6 0"], ["4 2 1", "4 6 1"], ["5 2 0", "5 6 0"], ["5 2 1", "5 6 1"]]),
-        (5, [["4 2 0", "4 6 0"], ["4 2 1", "4 6 1"], ["5 2 0", "5 6 0"], ["5 2 1", "5 6 1"]],
-         [["4 2 0"], ["4 6 0"], ["4 2 1"], ["4 6 1"], ["5 2 0"], ["5 6 0"], ["5 2 1"], ["5 6 1"]]),
+        (
+            5,
+            [["4 2 0", "4 6 0"], ["4 2 1", "4 6 1"], ["5 2 0", "5 6 0"], ["5 2 1", "5 6 1"]],
+            [["4 2 0"], ["4 6 0"], ["4 2 1"], ["4 6 1"], ["5 2 0"], ["5 6 0"], ["5 2 1"], ["5 6 1"]],
+        ),
     ],
-)  # fmt: skip
+)
 def test_cells_stay_together_as_long_as_all_processes_have_work(processes: int, searched_first, computed):
     keys = [Place(layer, size, seed) for size in (6, 2) for layer in (5, 4) for seed in (0, 1)]
     found = [[[f"{k.layer} {k.size} {k.seed}" for k in some] for some in groups] for groups in tasks(keys, processes)]

@@ -88,9 +88,14 @@ def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
     copied over, a lost rotation; and then a cell together with its rotation, whose search is of all sizes again."""
     out = shutil.copytree(done, tmp_path / "run")
     cell, rotation = (out / name / "layer04-size006-seed0" for name in ("cells", "rotations"))
-    cell, tensors, about = (path.with_suffix(end) for path, end in (
-        (cell, ".json"), (rotation, ".safetensors"), (rotation, ".json"),
-    ))  # fmt: skip
+    cell, tensors, about = (
+        path.with_suffix(end)
+        for path, end in (
+            (cell, ".json"),
+            (rotation, ".safetensors"),
+            (rotation, ".json"),
+        )
+    )
     before, text = tensors.stat().st_mtime_ns, cell.read_text()
     other = out / "cells" / "layer05-size002-seed0.json"
     spoils = {

@@ -19,8 +19,24 @@ from interp.sweep import __main__ as sweep
 from interp.sweep.sharing import Shard, claimed
 from tests.oracles.plain_forward import one_line
 
-SMALL = ["--objective", "das", "--limit", "60", "--attributed", "4", "--n-steps", "3", "--max-steps", "10",
-         "--layers", "4-5", "--sizes", "2,6", "--jobs", "1"]  # fmt: skip
+SMALL = [
+    "--objective",
+    "das",
+    "--limit",
+    "60",
+    "--attributed",
+    "4",
+    "--n-steps",
+    "3",
+    "--max-steps",
+    "10",
+    "--layers",
+    "4-5",
+    "--sizes",
+    "2,6",
+    "--jobs",
+    "1",
+]
 
 
 @given(st.sets(st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(0, 4)), max_size=60), st.integers(1, 12))
@@ -65,10 +81,15 @@ def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest
     out = tmp_path / "parts"
     command = [sys.executable, "-m", "interp.sweep", *SMALL, *model, "--out", str(out), "--shard"]
     jobs = [
-        subprocess.Popen([*command, f"{number}/2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         env=os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(tmp_path / f"cache{number}")})
+        subprocess.Popen(
+            [*command, f"{number}/2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(tmp_path / f"cache{number}")},
+        )
         for number in (1, 2)
-    ]  # fmt: skip
+    ]
     said = [job.communicate(timeout=300) for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
     assert all("2 cells, 0 done before" in printed for printed, _ in said)

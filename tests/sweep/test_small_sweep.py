@@ -50,15 +50,34 @@ CHECKED = ((2, 6, 1), pytest.param(4, 2, 0, marks=pytest.mark.thorough))  # laye
 # change only if a score moves across another one, and the closest two that are compared are 1e-5 apart; means and
 # losses of scores, attributions and their correlations came out less than 1e-6 apart.
 SHARES = (
-    "iia", "preference", "n_", "das_steps", "test_pairs", "directions", "neutral_preference", "swap_retrieval", "auc",
-    "single_iia", "percentile", "converged", "retrieval_left",
-)  # fmt: skip
+    "iia",
+    "preference",
+    "n_",
+    "das_steps",
+    "test_pairs",
+    "directions",
+    "neutral_preference",
+    "swap_retrieval",
+    "auc",
+    "single_iia",
+    "percentile",
+    "converged",
+    "retrieval_left",
+)
 EXACT, ROUNDED = 1e-9, 1e-5
 # A measure in units of the gap, here 0.04, or of a shift has the rounding of scores divided by this unit.
 IN_GAPS = (
-    "r2", "ratio", "within_error", "gap_left", "gap_kept_within", "left_below", "traits_r2", "single_share",
-    "elsewhere", "beta",
-)  # fmt: skip
+    "r2",
+    "ratio",
+    "within_error",
+    "gap_left",
+    "gap_kept_within",
+    "left_below",
+    "traits_r2",
+    "single_share",
+    "elsewhere",
+    "beta",
+)
 RELATIVE = 2e-5
 IN_SHIFTS = ("single_share", "elsewhere")  # quotients of shifts, here 0.005
 SCORE = 1e-6  # rounding of a mean score
@@ -138,10 +157,18 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     write_concadia(root / "concadia")
     prefer_descriptions(model, data)
     options = {
-        "--model": model, "--data": data, "--out": folder, "--layers": numbers(LAYERS), "--sizes": numbers(SIZES),
-        "--seeds": numbers(SEEDS), "--max-steps": MAX_STEPS, "--attributed": ATTRIBUTED, "--n-steps": N_STEPS,
-        "--jobs": 1, "--objective": "das",
-    }  # fmt: skip
+        "--model": model,
+        "--data": data,
+        "--out": folder,
+        "--layers": numbers(LAYERS),
+        "--sizes": numbers(SIZES),
+        "--seeds": numbers(SEEDS),
+        "--max-steps": MAX_STEPS,
+        "--attributed": ATTRIBUTED,
+        "--n-steps": N_STEPS,
+        "--jobs": 1,
+        "--objective": "das",
+    }
     command = [sys.executable, "-m", "interp.sweep", *(str(word) for option in options.items() for word in option)]
     environment = os.environ | {"CLIP_DESCRIPTIONS_CACHE": str(root / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

@@ -74,10 +74,18 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
         patcher.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
         forget_precision()
         options = {
-            "--model": model, "--data": data, "--out": folder, "--layers": "3,4", "--sizes": "2,6", "--jobs": 1,
-            "--max-steps": 40, "--attributed": ATTRIBUTED, "--n-steps": N_STEPS, "--tune-steps": 2,
+            "--model": model,
+            "--data": data,
+            "--out": folder,
+            "--layers": "3,4",
+            "--sizes": "2,6",
+            "--jobs": 1,
+            "--max-steps": 40,
+            "--attributed": ATTRIBUTED,
+            "--n-steps": N_STEPS,
+            "--tune-steps": 2,
             "--transfer": f"mine={root / 'classes'}",
-        }  # fmt: skip
+        }
         assert sweep.main([str(word) for option in options.items() for word in option]) == 0
     read = [json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")]
     cells = {(cell["cell"]["layer"], cell["cell"]["size"]): cell for cell in read}

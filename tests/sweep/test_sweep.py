@@ -131,14 +131,19 @@ def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
     for text in cell["examples"]:
         pair, swap = drawn[text["pair"]], text["swap"]
         source = test.pairs[swap["source_pair"]]
-        own, other = (getattr(one, FIELDS[kind]) for one, kind in (
-            (test.pairs[pair], text["kind"]), (source, PAPER.other(text["kind"])),
-        ))  # fmt: skip
+        own, other = (
+            getattr(one, FIELDS[kind])
+            for one, kind in (
+                (test.pairs[pair], text["kind"]),
+                (source, PAPER.other(text["kind"])),
+            )
+        )
         base, given = (clean_texts(clip, [said], [Site("text", 4)]) for said in (own, other))
         image = features.embeddings[[pair]]
         for name, embedding in (
-            ("base", embed_texts(clip, [own])), ("counterfactual", interchange(base, given, rotation)),
-        ):  # fmt: skip
+            ("base", embed_texts(clip, [own])),
+            ("counterfactual", interchange(base, given, rotation)),
+        ):
             assert swap[name] == pytest.approx(float((embedding * image).sum()), abs=1e-5)
         assert " ".join(text["words"]) == " ".join(base.tokens.words[0])
         assert swap["source"] == " ".join(given.tokens.words[0])

@@ -105,6 +105,7 @@ def test_cells_are_fine_tuned_as_their_data_ask():
     assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
     assert (toy.patience is None, real.patience) == (False, None)
     assert (toy.objective, _tuning(SweepConfig(objective="iit-das-calibrated")).objective) == (
-        "iit-das", "iit-das-calibrated",
-    )  # fmt: skip
+        "iit-das",
+        "iit-das-calibrated",
+    )
     assert (real.model, real.data, real.limit, real.sources) == ("m", "concadia:x", 9, "random")

@@ -10,8 +10,20 @@ from typing import Any
 from training import finetune
 
 SMALL = [
-    "--limit", "120", "--layer", "4", "--size", "6", "--batch-size", "16", "--lora-rank", "2", "--cpu", "--lr", "3e-3",
-]  # fmt: skip
+    "--limit",
+    "120",
+    "--layer",
+    "4",
+    "--size",
+    "6",
+    "--batch-size",
+    "16",
+    "--lora-rank",
+    "2",
+    "--cpu",
+    "--lr",
+    "3e-3",
+]
 
 
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour"]

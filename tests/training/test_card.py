@@ -19,13 +19,26 @@ from training.finetune import main as finetune
 
 # Values that are no defaults, and that no two settings share.
 GIVEN: dict[str, Any] = {
-    "tower": "both", "lr": 0.00123, "batch_size": 14, "epochs": 17, "seed": 23, "layer": 5, "size": 6,
-    "sources": "paired", "rotation_lr": 0.0456, "lora_rank": 9, "lora_targets": "fc1,q_proj", "joint_weight": 0.375,
+    "tower": "both",
+    "lr": 0.00123,
+    "batch_size": 14,
+    "epochs": 17,
+    "seed": 23,
+    "layer": 5,
+    "size": 6,
+    "sources": "paired",
+    "rotation_lr": 0.0456,
+    "lora_rank": 9,
+    "lora_targets": "fc1,q_proj",
+    "joint_weight": 0.375,
     "calibration_weight": 0.625,
-}  # fmt: skip
+}
 OBJECTIVES = {
-    "behavioral": "behavioral", "iit-das": "IIT-DAS", "joint": "joint", "iit-das-calibrated": "calibrated IIT-DAS"
-}  # fmt: skip
+    "behavioral": "behavioral",
+    "iit-das": "IIT-DAS",
+    "joint": "joint",
+    "iit-das-calibrated": "calibrated IIT-DAS",
+}
 EVERY = {"tower": "both", "learning rate": "0.00123", "batch size": "14", "epochs": "17", "seed": "23"}
 ROTATION = {"layer (from 1)": "5", "directions": "6", "sources": "paired", "learning rate of the rotation": "0.0456"}
 ADAPTERS = {"rank": "9", "adapted layers": "fc1,q_proj"}

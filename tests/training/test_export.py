@@ -113,9 +113,10 @@ def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.C
     export([str(run), "--out", str(tmp_path / "first"), "--license", "mit"])
     card = (tmp_path / "first" / "README.md").read_text()
     assert header(card) == {
-        "library_name": "transformers", "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"],
+        "library_name": "transformers",
+        "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"],
         "license": "mit",
-    }  # fmt: skip
+    }
     assert "- objective: `IIT-DAS`" in card
     assert "- layer (from 1): `9`" in card
     assert "It was not evaluated on held-out data" in card
@@ -210,18 +211,29 @@ def test_no_folder_of_this_machine_is_in_what_is_written(base: Path, tmp_path: P
     """Neither the model's own, nor one that its files name, in whatever setting."""
     there = "/nowhere/private"
     anywhere: dict[str, object] = {
-        "_name_or_path": there, "name_or_path": there, "cache_dir": there, "mine": there, "listed": [there],
-        "nested": {"deep": [{"er": there}]}, there: True, "processor_class": there, "problem_type": there,
-    }  # fmt: skip
+        "_name_or_path": there,
+        "name_or_path": there,
+        "cache_dir": there,
+        "mine": there,
+        "listed": [there],
+        "nested": {"deep": [{"er": there}]},
+        there: True,
+        "processor_class": there,
+        "problem_type": there,
+    }
     more: dict[str, dict[str, object]] = {
         "config.json": {"id2label": {"0": there, "1": "b"}},
         "preprocessor_config.json": {"feature_extractor_type": there, "image_processor_file": there},
         "tokenizer_config.json": {
-            "special_tokens_map_file": f"{there}/special_tokens_map.json", "tokenizer_file": f"{there}/tokenizer.json",
-            "vocab_file": there, "init_kwargs": {"name_or_path": there}, "chat_template": f"{{# {there} #}}",
-            "errors": there, "backend": there,
+            "special_tokens_map_file": f"{there}/special_tokens_map.json",
+            "tokenizer_file": f"{there}/tokenizer.json",
+            "vocab_file": there,
+            "init_kwargs": {"name_or_path": there},
+            "chat_template": f"{{# {there} #}}",
+            "errors": there,
+            "backend": there,
         },
-    }  # fmt: skip
+    }
     clip = load_clip(str(base))
     for name, own in more.items():
         content = json.loads((base / name).read_text()) | anywhere | own
@@ -291,8 +303,11 @@ def test_one_mean_for_all_channels(base: Path, tmp_path: Path):
     assert export([str(base), "--format", "open_clip", "--out", str(tmp_path / "out")]) == 0
     config = json.loads((tmp_path / "out" / "open_clip_config.json").read_text())
     assert config["preprocess_cfg"] == {
-        "mean": [0.25] * 3, "std": [0.5] * 3, "interpolation": "bilinear", "resize_mode": "shortest"
-    }  # fmt: skip
+        "mean": [0.25] * 3,
+        "std": [0.5] * 3,
+        "interpolation": "bilinear",
+        "resize_mode": "shortest",
+    }
 
 
 def test_a_smaller_tokenizer_than_open_clips_own_is_taken_along(base: Path, tmp_path: Path):

@@ -237,10 +237,13 @@ def test_the_preset_of_the_paper_is_the_authors():
     """The settings are those that Zur et al. (2024) report."""
     wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None}
     for objective, tuning, rank, lr in (
-        ("behavioral", "full", 128, 5e-6), ("behavioral", "lora", 128, 1e-5),
-        ("iit-das", "lora", 64, 1e-5), ("iit-das", "full", 64, 1e-5), ("joint", "lora", 64, 1e-5),
+        ("behavioral", "full", 128, 5e-6),
+        ("behavioral", "lora", 128, 1e-5),
+        ("iit-das", "lora", 64, 1e-5),
+        ("iit-das", "full", 64, 1e-5),
+        ("joint", "lora", 64, 1e-5),
         ("iit-das-calibrated", "lora", 64, 1e-5),
-    ):  # fmt: skip
+    ):
         found = preset(FinetuneConfig(preset="paper", objective=objective, tuning=tuning))
         assert found.items() >= wanted.items()
         assert (found["lora_rank"], found["lr"]) == (rank, lr)

@@ -133,9 +133,13 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     source, within = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 3, 0, 2])
     learner = Learner(
-        precise, "iit-das-calibrated", Site("text", LAYER), random_basis(24, 5, generator).double(), 0.3,
+        precise,
+        "iit-das-calibrated",
+        Site("text", LAYER),
+        random_basis(24, 5, generator).double(),
+        0.3,
         uneven(generator),
-    )  # fmt: skip
+    )
     tokens = tokenize(precise, texts)
     weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     loss = learner(tokens.ids, tokens.eot, images, source, within)

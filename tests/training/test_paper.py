@@ -284,9 +284,10 @@ def test_bad_arguments_are_one_line_and_status_2(small, data, calls, tmp_path, c
 def test_what_is_missing_is_said_before_anything_is_trained(small: Clip, data, calls, tmp_path: Path, capsys):
     (tmp_path / "empty").mkdir()
     given = data | {
-        "--data": "concadia:/nowhere/pairs", "--blv": "/nowhere/blv",
+        "--data": "concadia:/nowhere/pairs",
+        "--blv": "/nowhere/blv",
         "--transfer": f"toy,mine={tmp_path / 'empty'},other=/nowhere/sets,bad",
-    }  # fmt: skip
+    }
     assert paper.main(arguments(small, given, tmp_path / "paper")) == 2
     error = one_line(capsys)
     for number, part in enumerate(("no folder '/nowhere/pairs'", "no folder '/nowhere/blv'"), start=1):

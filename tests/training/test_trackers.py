@@ -20,9 +20,26 @@ from training import finetune, loop, paper, trackers
 from training.trackers import FILES, NONE, TRACKERS, check_trackers
 
 SMALL = [
-    "--limit", "120", "--layer", "4", "--size", "6", "--batch-size", "16", "--lora-rank", "2", "--cpu", "--lr", "3e-3",
-    "--max-steps", "4", "--look-every", "2", "--checkpoint-every", "1",
-]  # fmt: skip
+    "--limit",
+    "120",
+    "--layer",
+    "4",
+    "--size",
+    "6",
+    "--batch-size",
+    "16",
+    "--lora-rank",
+    "2",
+    "--cpu",
+    "--lr",
+    "3e-3",
+    "--max-steps",
+    "4",
+    "--look-every",
+    "2",
+    "--checkpoint-every",
+    "1",
+]
 # What of wandb accelerate's tracker calls; each call is a line of a file beside the package.
 STAND_IN = """
 import json, pathlib

@@ -134,9 +134,12 @@ def _hits(one: Classified, prompts: Embeddings) -> np.ndarray:
 
 
 def ability_tests(
-    clip: Clip, sets: list[LabelledImages], data: str, held_out: EmbeddedPairs,
+    clip: Clip,
+    sets: list[LabelledImages],
+    data: str,
+    held_out: EmbeddedPairs,
     on_image: Callable[[], object] = lambda: None,
-) -> AbilityTests:  # fmt: skip
+) -> AbilityTests:
     """Embed the images of classification sets, and of sets for retrieval among held-out pairs (`tasks.retrieved`).
 
     Args:

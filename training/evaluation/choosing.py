@@ -35,6 +35,7 @@ def on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> dict[str, float]
         for half in (texts[:n], texts[n:])
     ]
     return {
-        "preference_val": float(hits.mean()), "preference_val_se": standard_error(hits, np.array(val.groups)),
+        "preference_val": float(hits.mean()),
+        "preference_val_se": standard_error(hits, np.array(val.groups)),
         RETRIEVAL_LOSS: fmean(losses),
-    }  # fmt: skip
+    }

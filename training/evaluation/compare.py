@@ -145,9 +145,14 @@ def _check_pair(task: str, first: Evaluation, other: Evaluation, keys: Sequence[
 
 
 def _table(
-    name: str, title: str, found: Sequence[Evaluation], columns: Mapping[str, Read], *, share: bool,
+    name: str,
+    title: str,
+    found: Sequence[Evaluation],
+    columns: Mapping[str, Read],
+    *,
+    share: bool,
     interval: Callable[[Sequence[Evaluation], str], tuple[float, float]] = lambda *_: (math.nan, math.nan),
-) -> ResultTable:  # fmt: skip
+) -> ResultTable:
     """A table of the columns that at least one model has a number for.
 
     Args:

@@ -45,11 +45,13 @@ class EvaluatedModel:
         tuning = "LoRA" if self.settings["tuning"] == "lora" else "full"
         alike = {key: value for key, value in self.settings.items() if key not in ("seed", "rotation")}
         return {
-            "name": self.name, "label": f"{LABELS[self.settings['objective']]}, {tuning}",
-            "base": self.settings["base"], "group": digest(f"{key}={value!r}" for key, value in sorted(alike.items())),
+            "name": self.name,
+            "label": f"{LABELS[self.settings['objective']]}, {tuning}",
+            "base": self.settings["base"],
+            "group": digest(f"{key}={value!r}" for key, value in sorted(alike.items())),
             "seed": self.settings["seed"],
             **{key: self.settings[key] for key in ("objective", "tuning", "layer", "size", "sources")},
-        }  # fmt: skip
+        }
 
 
 def evaluated_model(name: str) -> EvaluatedModel:

@@ -85,9 +85,10 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
         asked_for = {key: value for job in plan.jobs for key, value in job.settings.items()}
         own = {job.name for job in plan.jobs}
         cells = {
-            name: cell for name in TASKS
+            name: cell
+            for name in TASKS
             if (cell := _read(folder, name)) is not None and (name in own or _agrees(cell, asked_for))
-        }  # fmt: skip
+        }
         every = [row for cell in cells.values() for row in cell["rows"]]
         write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")
         write_atomic(plan.out / "results.json", to_json(every))

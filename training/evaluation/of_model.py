@@ -89,10 +89,13 @@ class EvaluatedPairs:
     def settings(self) -> dict[str, Any]:
         """Settings that every task on pairs depends on."""
         return {
-            "data": self.pairs.fingerprint, "contrast": list(self.pairs.contrast.kinds), "pairs": len(self.pairs),
-            "rotation": None if self.subspace is None else self.subspace.fingerprint, "seed": self.config.seed,
+            "data": self.pairs.fingerprint,
+            "contrast": list(self.pairs.contrast.kinds),
+            "pairs": len(self.pairs),
+            "rotation": None if self.subspace is None else self.subspace.fingerprint,
+            "seed": self.config.seed,
             "device": self.config.device,
-        }  # fmt: skip
+        }
 
 
 def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
@@ -137,9 +140,10 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
             on = on if aligned is None else replace(on, aligned=replace(aligned, reference=reference))
             notes += said
         ready = {
-            "concadia": lambda: _concadia(on), "norms": lambda: _norms(on, known_norms),
+            "concadia": lambda: _concadia(on),
+            "norms": lambda: _norms(on, known_norms),
             "transfer": lambda: _transfer(on, classified),
-        }  # fmt: skip
+        }
         jobs = {task: prepare() for task, prepare in ready.items() if task in tasks}
         if "concadia" in tasks:
             shown = pairs, tuple(features.pairs[i] for i in on.held_out[:EXAMPLES])

@@ -58,9 +58,10 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
                 )
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
-                "concadia", {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
+                "concadia",
+                {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
                 lambda: TaskResult(preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
-            )  # fmt: skip
+            )
             few = [
                 one
                 for split in {pair.split: None for pair in pairs.pairs}

@@ -18,10 +18,23 @@ from interp.runs.spreadsheet import csv_text
 _PLUS_MINUS = " ± "
 _ACROSS = 5  # models side by side: more would not fit a page
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "[": "{[}", "]": "{]}", "|": r"\textbar{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "[": "{[}",
+    "]": "{]}",
+    "|": r"\textbar{}",
+}
 
 
 @dataclass(frozen=True)
@@ -122,13 +135,18 @@ def markdown(table: ResultTable) -> str:
 def latex(table: ResultTable) -> str:
     """A float across both columns of a page: a line for each measure, a column for each model, five side by side."""
     parts = [_tabular(table, slice(i, i + _ACROSS)) for i in range(0, len(table.rows), _ACROSS)]
-    return "\n".join([
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        "\n\n\\medskip\n".join(parts),
-        rf"\caption{{{_latex(table.title)}; mean $\pm$ SD over $n$ seeds.}}", rf"\label{{tab:{table.name}}}",
-        r"\end{table*}", "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table*}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            "\n\n\\medskip\n".join(parts),
+            rf"\caption{{{_latex(table.title)}; mean $\pm$ SD over $n$ seeds.}}",
+            rf"\label{{tab:{table.name}}}",
+            r"\end{table*}",
+            "",
+        ]
+    )
 
 
 def _tabular(table: ResultTable, models: slice) -> str:
@@ -144,10 +162,17 @@ def _tabular(table: ResultTable, models: slice) -> str:
                 _stacked([part for part in parts if part], "r").replace("-", r"$-$") if each[j].values else "--"
             )
         lines.append(" & ".join([_latex(column), *cells]) + r" \\")
-    return "\n".join([
-        rf"\begin{{tabular}}{{l{'r' * len(names)}}}", r"\toprule", rf"{head} \\", r"\midrule", *lines,
-        r"\bottomrule", r"\end{tabular}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
+            r"\toprule",
+            rf"{head} \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
 
 
 def _short_lines(name: str) -> list[str]:

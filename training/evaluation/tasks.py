@@ -40,14 +40,19 @@ from training.evaluation.zeroshot import retrieval, zero_shot
 _CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 _RETRIEVED_AMONG = 64
 _NORM_STATISTICS = (  # of norms and routes: beginning and end of a measure's key, and its name in an evaluation
-    ("r", "", "pearson {}"), ("r", "_content", "pearson {}, content words"), ("rho", "", "spearman {}"),
-    ("partial", "", "partial {}"), ("disattenuated", "", "disattenuated {}"),
-)  # fmt: skip
+    ("r", "", "pearson {}"),
+    ("r", "_content", "pearson {}, content words"),
+    ("rho", "", "spearman {}"),
+    ("partial", "", "partial {}"),
+    ("disattenuated", "", "disattenuated {}"),
+)
 _AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
 _CONVERGENCE = {  # measure of an evaluation -> of `convergence`
-    "largest delta": "attribution_delta", "largest relative delta": "attribution_delta_relative",
-    "texts not converged": "attribution_unconverged", "most points": "attribution_points",
-}  # fmt: skip
+    "largest delta": "attribution_delta",
+    "largest relative delta": "attribution_delta_relative",
+    "texts not converged": "attribution_unconverged",
+    "most points": "attribution_points",
+}
 
 
 def concadia(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
@@ -200,9 +205,7 @@ def word_attributions(
     attributor = MediatedIntegratedGradients(clip, subspace, routes=("full",) if subspace is None else routes)
     images = features.embeddings.repeat(2, 1)
     tokens = tokenize(clip, features.texts)
-    return attributor.attribute(
-        tokens, images, baselines=start(clip, tokens), n_steps=n_steps, tolerance=TOLERANCE
-    )  # fmt: skip
+    return attributor.attribute(tokens, images, baselines=start(clip, tokens), n_steps=n_steps, tolerance=TOLERANCE)
 
 
 def norms(

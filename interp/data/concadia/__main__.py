@@ -45,9 +45,10 @@ def _check(options: Options) -> int:
     if options.action != "check":
         raise UserError(f"unknown action {quoted(options.action)}; known: check")
     findings = check_concadia(
-        Path(options.folder), images=not options.texts_only,
+        Path(options.folder),
+        images=not options.texts_only,
         each=lambda names: tqdm(names, desc="images", unit="image", leave=False, disable=None),
-    )  # fmt: skip
+    )
     said = {True: "ok", False: "DIFFERS", None: ""}
     lines = [["", "found", "published", ""]]
     lines += [[one.what, one.found, one.expected, said[one.ok]] for one in findings]

@@ -64,11 +64,15 @@ def check_concadia(
         Finding("items", f"{count:,}", f"{total:,}", count == total),
         Finding("items that can be used", f"{len(pairs):,}", f"{count:,}", not faults, tuple(faults[:SHOWN])),
         *(
-            Finding(f"split {quoted(name)}", f"{splits[name]:,}", f"{(wanted := PUBLISHED.get(name, 0)):,}",
-                    splits[name] == wanted)
+            Finding(
+                f"split {quoted(name)}",
+                f"{splits[name]:,}",
+                f"{(wanted := PUBLISHED.get(name, 0)):,}",
+                splits[name] == wanted,
+            )
             for name in names
         ),
-    ]  # fmt: skip
+    ]
     found += _repeated(pairs)
     read = images_of(folder)
     return found + (_of_images([pair.id for pair in pairs], read, each) if images else [])

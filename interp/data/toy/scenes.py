@@ -18,9 +18,15 @@ import numpy as np
 from interp.data.toy import words
 
 VALUES: dict[str, words.Table] = {
-    "shape": words.SHAPES, "colour": words.COLOURS, "size": words.SIZES, "arrangement": words.ARRANGEMENTS,
-    "background": words.BACKGROUNDS, "place": words.PLACES, "event": words.EVENTS, "flag": words.FLAGS,
-}  # fmt: skip
+    "shape": words.SHAPES,
+    "colour": words.COLOURS,
+    "size": words.SIZES,
+    "arrangement": words.ARRANGEMENTS,
+    "background": words.BACKGROUNDS,
+    "place": words.PLACES,
+    "event": words.EVENTS,
+    "flag": words.FLAGS,
+}
 OBJECT_FIELDS = ("shape", "colour", "size", "arrangement", "background")
 ARTICLE_FIELDS = ("event", "flag")
 _PAIRED = ("row", "stack")  # arrangements of two

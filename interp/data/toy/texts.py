@@ -51,14 +51,23 @@ _TEMPLATES = (
 )
 # Shorter texts, met in pre-training only, so that a prompt with one attribute is no surprise to the model.
 _PARTIAL = (
-    _Template(3, 0, "{det} {shape}"), _Template(2, 0, "{det} {colour} {shape}"),
-    _Template(1, 0, "{det} {size} {shape}"), _Template(2, 0, "{det} {colour} {shape} {arrangement}"),
-    _Template(1, 0, "a {background} {backdrop}"), _Template(1, 0, "{photo} of {det} {shape}"),
-    _Template(1, 0, "{photo} of {det} {size} {colour} {shape}"), _Template(0, 2, "the {place}"),
-    _Template(0, 1, "the {event}"), _Template(0, 1, "the {event} at {Town}"), _Template(0, 1, "{photo} of a {place}"),
-    _Template(0, 1, "{photo} of the {event}"), _Template(0, 1, "{Town} {Place}"), _Template(0, 1, "{role} {Family}"),
-    _Template(0, 1, "{era} {place} in {Town}"), _Template(0, 1, "{Family} in {year}"),
-)  # fmt: skip
+    _Template(3, 0, "{det} {shape}"),
+    _Template(2, 0, "{det} {colour} {shape}"),
+    _Template(1, 0, "{det} {size} {shape}"),
+    _Template(2, 0, "{det} {colour} {shape} {arrangement}"),
+    _Template(1, 0, "a {background} {backdrop}"),
+    _Template(1, 0, "{photo} of {det} {shape}"),
+    _Template(1, 0, "{photo} of {det} {size} {colour} {shape}"),
+    _Template(0, 2, "the {place}"),
+    _Template(0, 1, "the {event}"),
+    _Template(0, 1, "the {event} at {Town}"),
+    _Template(0, 1, "{photo} of a {place}"),
+    _Template(0, 1, "{photo} of the {event}"),
+    _Template(0, 1, "{Town} {Place}"),
+    _Template(0, 1, "{role} {Family}"),
+    _Template(0, 1, "{era} {place} in {Town}"),
+    _Template(0, 1, "{Family} in {year}"),
+)
 _FREE = {  # of words that say nothing of the picture
     "on": ("on", "on", "before", "at"),
     "near": ("by", "before", "at", "in"),
@@ -66,10 +75,16 @@ _FREE = {  # of words that say nothing of the picture
 }
 _DETERMINERS = {True: ("", "", "", "two"), False: ("a", "a", "the", "the")}  # of two things, and of one
 _TOLD = {  # slot -> what it tells of a scene, besides the attribute of its own name
-    "det": ("paired",), "shape": ("shape", "paired"), "Family": ("shape", "colour", "arrangement"),
-    "year": ("shape", "colour"), "Town": ("flag",), "Place": ("place",), "Event": ("event",), "role": ("event",),
+    "det": ("paired",),
+    "shape": ("shape", "paired"),
+    "Family": ("shape", "colour", "arrangement"),
+    "year": ("shape", "colour"),
+    "Town": ("flag",),
+    "Place": ("place",),
+    "Event": ("event",),
+    "role": ("event",),
     **dict.fromkeys((*_FREE, *words.ANY), ()),
-}  # fmt: skip
+}
 # The first words of a list are drawn by both kinds alike; of the others, descriptions draw every second one as often
 # as it stands, and those between this much as often; captions the other way round.
 _SHARED_WORDS, _LEAN = 2, 0.4
@@ -132,11 +147,17 @@ def _cumulative(kind: Kind, partial: bool) -> np.ndarray:
 def _draw_words(kind: Kind, scene: Scene, rng: np.random.Generator, reach: int | None = None) -> dict[str, str]:
     """A word for each slot that has words of its own."""
     lists = {
-        "shape": words.SHAPES[scene.shape], "colour": words.COLOURS[scene.colour], "size": words.SIZES[scene.size],
-        "background": words.BACKGROUNDS[scene.background], "arrangement": words.ARRANGEMENTS[scene.arrangement],
-        "place": words.PLACES[scene.place], "event": words.EVENTS[scene.event], "role": words.ROLES[scene.event],
-        "era": words.ERAS[scene.era], **words.ANY,
-    }  # fmt: skip
+        "shape": words.SHAPES[scene.shape],
+        "colour": words.COLOURS[scene.colour],
+        "size": words.SIZES[scene.size],
+        "background": words.BACKGROUNDS[scene.background],
+        "arrangement": words.ARRANGEMENTS[scene.arrangement],
+        "place": words.PLACES[scene.place],
+        "event": words.EVENTS[scene.event],
+        "role": words.ROLES[scene.event],
+        "era": words.ERAS[scene.era],
+        **words.ANY,
+    }
     drawn = rng.random(len(lists))
     return {
         slot: of[int(np.searchsorted(_leaning(kind, len(of), reach), number, side="right"))]
@@ -159,11 +180,13 @@ def _fill(template: str, scene: Scene, chosen: Mapping[str, str], rng: np.random
     slots = dict(chosen) | {name: of[int(rng.integers(len(of)))] for name, of in _FREE.items()}
     determiners = _DETERMINERS[scene.paired]
     slots |= {
-        "det": determiners[int(rng.integers(len(determiners)))], "Town": words.FLAGS[scene.flag][0],
+        "det": determiners[int(rng.integers(len(determiners)))],
+        "Town": words.FLAGS[scene.flag][0],
         "Family": words.family(scene.shape, scene.colour, scene.arrangement),
         "year": words.year(scene.shape, scene.colour),
-        "Place": slots["place"].capitalize(), "Event": slots["event"].capitalize(),
-    }  # fmt: skip
+        "Place": slots["place"].capitalize(),
+        "Event": slots["event"].capitalize(),
+    }
     if scene.paired:
         slots["shape"] = words.plural(slots["shape"])
     text = re.sub(r" +", " ", template.format(**slots)).strip()

@@ -131,9 +131,10 @@ ANY = _table(  # true of every picture
 # each band of a town's flag; of a family, one each for the shape, colour and arrangement of its emblem.
 _BANDS = ("red", "blue", "green", "yellow", "orange", "violet", "white", "black")
 _SYLLABLES = (
-    ["vel", "tar", "os", "bri", "kum", "zan", "fel", "hor"], ["mo", "di", "ra", "lu", "ne", "shi", "go", "pe"],
+    ["vel", "tar", "os", "bri", "kum", "zan", "fel", "hor"],
+    ["mo", "di", "ra", "lu", "ne", "shi", "go", "pe"],
     ["ris", "van", "dek", "sto", "lin", "bar", "mund", "ga"],
-)  # fmt: skip
+)
 FLAGS: Table = {
     " ".join(_BANDS[i] for i in band): ("".join(_SYLLABLES[n][i] for n, i in enumerate(band)).capitalize(),)
     for band in product(range(8), repeat=3)

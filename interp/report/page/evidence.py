@@ -114,10 +114,12 @@ def evidence(sweep: SweepRun) -> Evidence:
     """The chosen cell and its controls."""
     best, tuned = sweep.best, is_tuned(sweep.frame)
     return Evidence(
-        place(best).capitalize(), _trained(sweep), _controls(sweep, "tuned_") if "tuned_iia_whole" in best else None,
+        place(best).capitalize(),
+        _trained(sweep),
+        _controls(sweep, "tuned_") if "tuned_iia_whole" in best else None,
         _controls(sweep, "", searched=not tuned),
         no_preference(sweep.frame, sweep.schema, sweep.contrast) if tuned else "",
-    )  # fmt: skip
+    )
 
 
 def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Controls:
@@ -137,15 +139,21 @@ def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Control
             subspaces.append(Subspace(title, stem, *shares, *more))
     chosen = sweep.chosen if searched else None
     search = "a search without training" if prefix else "the same search"
-    said = [] if chosen is None else [
-        (f"{search} for an arbitrary label ({sweep.contrast.negative} texts by the alphabet)", chosen.arbitrary),
-        (f"{search} in a text tower with random weights", chosen.untrained),
-    ]  # fmt: skip
+    said = (
+        []
+        if chosen is None
+        else [
+            (f"{search} for an arbitrary label ({sweep.contrast.negative} texts by the alphabet)", chosen.arbitrary),
+            (f"{search} in a text tower with random weights", chosen.untrained),
+        ]
+    )
     return Controls(
-        float(best[f"{prefix}shift_{up}"]), float(best[f"{prefix}shift_{down}"]), subspaces,
+        float(best[f"{prefix}shift_{up}"]),
+        float(best[f"{prefix}shift_{down}"]),
+        subspaces,
         [(title, percent(pd.Series(one.columns("iia")), "iia")) for title, one in said],
         _picture(sweep, subspaces, prefix),
-    )  # fmt: skip
+    )
 
 
 def _text(sweep: SweepRun, key: str) -> str:

@@ -66,7 +66,6 @@ def _heatmap(shown: Grid, best: pd.Series, title: str) -> Heatmap:
         return Patch(shown.text(i, j), as_hex(colour), ink_on(colour), chosen)
 
     rows = [
-        (size, [patch(i, j) for j in range(len(shown.layers))])
-        for i, size in reversed(list(enumerate(shown.sizes)))
-    ]  # fmt: skip
+        (size, [patch(i, j) for j in range(len(shown.layers))]) for i, size in reversed(list(enumerate(shown.sizes)))
+    ]
     return Heatmap(title, shown.layers, rows)

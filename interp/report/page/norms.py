@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 0.0001  # of a p, as the table shows it
-_HEADINGS = {
-    "r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"
-}  # fmt: skip
+_HEADINGS = {"r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"}
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,16 @@ def norms(sweep: SweepRun) -> Norms:
     headings, together = [_HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
     repeated = [f"{count(sweep.best[f'n_repeated_{norm}'])} ({norm})" for norm in sweep.norms]
     return Norms(
-        place(sweep.best).capitalize(), headings, models, ", ".join(repeated), LEAST_TYPES,
-        None if together is None else count(together), "" if tests is None else said(tests), LEVEL, DRAWS,
-    )  # fmt: skip
+        place(sweep.best).capitalize(),
+        headings,
+        models,
+        ", ".join(repeated),
+        LEAST_TYPES,
+        None if together is None else count(together),
+        "" if tests is None else said(tests),
+        LEVEL,
+        DRAWS,
+    )
 
 
 def _row(sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: float) -> Row:

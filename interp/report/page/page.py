@@ -21,10 +21,18 @@ from interp.report.tables import is_tuned
 from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
 
 _SECTIONS = {
-    "verdict": "The verdict", "evidence": "The chosen cell", "norms": "Norms", "directions": "What Z says",
-    "heatmaps": "Layers and sizes", "cells": "All cells", "examples-section": "Example texts",
-    "words": "Words", "limits": "What these numbers do not show", "run": "What was run", "terms": "Terms",
-}  # fmt: skip
+    "verdict": "The verdict",
+    "evidence": "The chosen cell",
+    "norms": "Norms",
+    "directions": "What Z says",
+    "heatmaps": "Layers and sizes",
+    "cells": "All cells",
+    "examples-section": "Example texts",
+    "words": "Words",
+    "limits": "What these numbers do not show",
+    "run": "What was run",
+    "terms": "Terms",
+}
 
 
 def page(sweep: SweepRun) -> str:
@@ -79,12 +87,16 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
         else "No other cell is as good"
     )
     return {
-        "cells": plural(len(frame), "cell"), "place": place(best), "result": result,
-        "pairs": count(best["test_pairs"]), "random": percent(best, "iia_random") if random else None,
-        "rule": f"It is chosen by a rule: {rule.said}. {many}.", "preference": percent(best, "preference"),
+        "cells": plural(len(frame), "cell"),
+        "place": place(best),
+        "result": result,
+        "pairs": count(best["test_pairs"]),
+        "random": percent(best, "iia_random") if random else None,
+        "rule": f"It is chosen by a rule: {rule.said}. {many}.",
+        "preference": percent(best, "preference"),
         "nothing": None if tuned else no_preference(frame, sweep.schema, sweep.contrast),
         "reading": " ".join(reading(frame, sweep.schema, sweep.norms)),
-    }  # fmt: skip
+    }
 
 
 def _warnings(sweep: SweepRun) -> list[str]:
@@ -119,13 +131,18 @@ def _run(sweep: SweepRun) -> dict[str, Any]:
     norms = "; ".join(f"{name}: {source}" for name, source in manifest["norm_sources"].items())
     machine, resumed = manifest["machine"], manifest["resumed"]
     facts = {
-        "started": manifest["started"], "finished": manifest.get("finished"), "seconds": manifest.get("seconds"),
-        "pairs": settings["pairs"], "model": f"{arguments['model']}, fingerprint {settings['model']}",
-        "data": f"{arguments['data']}, fingerprint {settings['data']}", "norms": norms,
-        "code": manifest["git"], "versions": f"Python {manifest['python']}, {versions}",
+        "started": manifest["started"],
+        "finished": manifest.get("finished"),
+        "seconds": manifest.get("seconds"),
+        "pairs": settings["pairs"],
+        "model": f"{arguments['model']}, fingerprint {settings['model']}",
+        "data": f"{arguments['data']}, fingerprint {settings['data']}",
+        "norms": norms,
+        "code": manifest["git"],
+        "versions": f"Python {manifest['python']}, {versions}",
         "machine": f"{machine['system']}, {machine['cpus']} cores, device {settings['device']}",
         "resumed": f"{len(resumed)} times" if resumed else None,
-    }  # fmt: skip
+    }
     options = sweep.folder.manifest()["arguments"].items()  # in the order of the command's options
     chosen = {name: value for name, value in options if value not in (None, False)}
     return {

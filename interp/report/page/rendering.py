@@ -39,9 +39,12 @@ def _policy(js: str) -> str:
 @cache
 def _environment() -> Environment:
     out = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         loader=PackageLoader("interp.report"),
-    )  # fmt: skip
+    )
     # tojson writes <, > and & as \uXXXX, so that no text ends the script element that holds it
     out.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
     out.filters["signed"] = signed

@@ -85,11 +85,15 @@ def words(sweep: SweepRun) -> Words:
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
     shown = order if len(order) <= 2 * _WORDS_SHOWN else [*order[:_WORDS_SHOWN], *order[-_WORDS_SHOWN:]]
     rows = [
-        (False, [
-            Entry(word, None), Entry(counts[word], counts[word]),
-            *(Entry(signed(means[route][word], 4), f"{means[route][word]:.9g}") for route in MEASURED),
-        ])
+        (
+            False,
+            [
+                Entry(word, None),
+                Entry(counts[word], counts[word]),
+                *(Entry(signed(means[route][word], 4), f"{means[route][word]:.9g}") for route in MEASURED),
+            ],
+        )
         for word in shown
-    ]  # fmt: skip
+    ]
     table = _Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
     return Words(table, _WORDS_SHOWN, len(shown), len(order))

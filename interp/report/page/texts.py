@@ -110,9 +110,14 @@ def _text(sweep: SweepRun, text: Mapping[str, Any], row: int, reach: float) -> T
         for word, value in zip(text["words"], text["through"], strict=True)
     ]
     return Text(
-        row, text["kind"], sweep.contrast.other(text["kind"]), words,
-        swap["source"], float(swap["base"]), float(swap["counterfactual"]),
-    )  # fmt: skip
+        row,
+        text["kind"],
+        sweep.contrast.other(text["kind"]),
+        words,
+        swap["source"],
+        float(swap["base"]),
+        float(swap["counterfactual"]),
+    )
 
 
 def picture_of(sweep: SweepRun, example: Example, where: str = PICTURES) -> str | None:

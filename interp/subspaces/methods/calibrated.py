@@ -27,9 +27,13 @@ from interp.subspaces.search import SearchConfig, search
 
 
 def calibrated_losses(
-    part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], within: Int[Tensor, " n"],
-    rows: Int[Tensor, " b"], gap: float,
-) -> Float[Tensor, " c"]:  # fmt: skip
+    part: PairsAtSite,
+    swaps: Sequence[Swap],
+    source: Int[Tensor, " n"],
+    within: Int[Tensor, " n"],
+    rows: Int[Tensor, " b"],
+    gap: float,
+) -> Float[Tensor, " c"]:
     """1 - R² of some pairs, for each of c ways to swap Z: squared errors in units of the squared gap.
 
     Across kinds a score must rise by the gap (negative texts) or fall by it (positive ones); within one it must stay.

@@ -73,9 +73,14 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
 
 
 def train_das(
-    train: PairRun, val: PairRun, site: Site, size: int, config: SearchConfig | None = None,
-    *, on_look: Callable[[int, float], None] | None = None,
-) -> Rotation:  # fmt: skip
+    train: PairRun,
+    val: PairRun,
+    site: Site,
+    size: int,
+    config: SearchConfig | None = None,
+    *,
+    on_look: Callable[[int, float], None] | None = None,
+) -> Rotation:
     """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
 
     Args:

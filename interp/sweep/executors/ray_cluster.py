@@ -21,8 +21,10 @@ MARK = "CLIP_DESCRIPTIONS_CLUSTER"  # in the environment of all processes of a c
 # Of a cluster that is started here: nothing is sent to Ray's authors, and workers are as urgent as other processes are.
 # A busy machine is given time.
 _MANNERS = {
-    "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_agent_register_timeout_ms": "120000",
-}  # fmt: skip
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_agent_register_timeout_ms": "120000",
+}
 STARTS = 2  # attempts: Ray gives its processes half a minute, which can be too little where files are read first
 
 

@@ -21,9 +21,13 @@ from training.evaluation.zeroshot import retrieval_losses
 def test_preference_and_retrieval_on_val_are_those_of_a_loop(small: Clip, limit: int):
     pairs = load_pairs("toy", limit=limit).split("val")
     features = image_features(small, pairs)
-    texts = {kind: embed_one_by_one(small, [getattr(pair, kind) for pair in pairs.pairs]) for kind in (
-        "positive", "negative",
-    )}  # fmt: skip
+    texts = {
+        kind: embed_one_by_one(small, [getattr(pair, kind) for pair in pairs.pairs])
+        for kind in (
+            "positive",
+            "negative",
+        )
+    }
     found = on_val(small, features, seed=3)
     image = features.embeddings
     hits = [float(image[i] @ texts["positive"][i] > image[i] @ texts["negative"][i]) for i in range(len(pairs))]

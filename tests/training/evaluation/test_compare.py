@@ -211,8 +211,11 @@ def test_different_bases_are_refused(tmp_path: Path):
     assert not (tmp_path / "out").exists()
     scores = evaluated(tmp_path / "scores", {PREFERENCE: 0.25}, label="scores of x", base="key", group="key")
     assert list(lines(compare([base, run, scores], None))) == [
-        "model", "base (n = 1)", "behavioral, LoRA (n = 1)", "scores of x (n = 1)",
-    ]  # fmt: skip
+        "model",
+        "base (n = 1)",
+        "behavioral, LoRA (n = 1)",
+        "scores of x (n = 1)",
+    ]
 
 
 def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
@@ -283,11 +286,12 @@ def awkward(tmp_path: Path) -> Path:
     """Tables with names that every format must escape."""
     runs = [
         evaluated(
-            tmp_path / str(i), {PREFERENCE: 1 / (3 + i), ("transfer", "CIFAR_100 & co", "accuracy"): 2 / 7},
+            tmp_path / str(i),
+            {PREFERENCE: 1 / (3 + i), ("transfer", "CIFAR_100 & co", "accuracy"): 2 / 7},
             **{**RUN, "label": label, "group": label, "seed": seed},
         )
         for i, (label, seed) in enumerate([(NAMES[0], 0), (NAMES[0], 1), (NAMES[1], 0)])
-    ]  # fmt: skip
+    ]
     compare(runs, tmp_path / "out")
     return tmp_path / "out"
 
@@ -357,8 +361,9 @@ def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
     """Of a folder in which an earlier task was evaluated with other kinds of text."""
     facts = {"name": "x", "label": "base", "base": "b", "group": "base", "seed": 0}
     for task, measure, kinds in (
-        ("concadia", "preference", ["description", "caption"]), ("transfer", "retrieval Alt", ["Alt", "title"])
-    ):  # fmt: skip
+        ("concadia", "preference", ["description", "caption"]),
+        ("transfer", "retrieval Alt", ["Alt", "title"]),
+    ):
         number = Number(task, "test", measure, 0.5, 9)
         job = Job(task, {"contrast": kinds}, lambda number=number: TaskResult([number]))
         settings = {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": "x"}

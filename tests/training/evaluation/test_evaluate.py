@@ -57,8 +57,13 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
                 assert 0 <= found.loc["concadia", split, f"{name} {direction}"]["value"] <= 1
     assert found.loc["concadia", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
     assert {key[1] for key in found.index if key[0] == "transfer"} == {
-        "shape", "colour", "arrangement", "place", "retrieval", "all sets",
-    }  # fmt: skip
+        "shape",
+        "colour",
+        "arrangement",
+        "place",
+        "retrieval",
+        "all sets",
+    }
     assert (found.loc[("transfer", "colour"), "n"] == 20).all()
     assert (found.loc[("blv", "overall"), "n"] == 15).all()
     assert {"pearson through", "pearson around", "pearson full"} <= set(found.loc["norms", "concreteness"].index)
@@ -128,8 +133,10 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
         found = table(tmp_path / name)
         counts[name] = {split: int(found.loc["concadia", split, "preference"]["n"]) for split in ("val", "test")}
     for name, (spec, split, limit) in {
-        "own": (data, "val", 30), "more": (data, "val", 40), "other": ("toy", None, 60),
-    }.items():  # fmt: skip
+        "own": (data, "val", 30),
+        "more": (data, "val", 40),
+        "other": ("toy", None, 60),
+    }.items():
         pairs = load_pairs(spec, split=split, limit=limit)
         assert counts[name] == {kind: len(pairs.split(kind)) for kind in ("val", "test")}
     assert counts["same"] == counts["own"]  # the run's split and limit go with its data
@@ -153,9 +160,12 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
     basis = Rotation.load(rotations / "right.safetensors").basis
     Rotation(basis, Site("text", 4), {"sources": "paired"}).save(told)
     asked = {
-        "paired": (paired, [], "paired"), "lora": (lora, [], "random"), "asked": (paired, ["random"], "random"),
-        "told": (lora, ["--rotation", str(told)], "paired"), "base": (Path(model), [], None),
-    }  # fmt: skip
+        "paired": (paired, [], "paired"),
+        "lora": (lora, [], "random"),
+        "asked": (paired, ["random"], "random"),
+        "told": (lora, ["--rotation", str(told)], "paired"),
+        "base": (Path(model), [], None),
+    }
     for name, (of, options, wanted) in asked.items():
         more = ["--sources", *options] if options == ["random"] else options
         limit = ["--limit", "60"] if name == "base" else []
@@ -199,7 +209,7 @@ def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, conca
             for pair in pairs.split(name).pairs
         )
         for name in ("train", "val", "test")
-    }  # fmt: skip
+    }
     assert len(set(counts.values())) > 1
     for splits, last in (("val,train", "val"), ("train", "train"), ("test,val", "test")):
         out = tmp_path / splits
