@@ -47,10 +47,15 @@ class _Context(SpawnContext):
 
 @dataclass(frozen=True)
 class Pool:
-    """Processes that do tasks."""
+    """Processes that do tasks.
+
+    Attributes:
+        faults: errors of the executor's own thread, which then does no task any more.
+    """
 
     executor: ProcessPoolExecutor
     context: _Context
+    faults: list[BaseException | None]
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
         """Do a task for all items, and call `look` now and then.
@@ -66,7 +71,7 @@ class Pool:
             look()
             for future in done:
                 future.result()
-            if self.context.one_died:
+            if self.context.one_died or self.faults:
                 raise BrokenProcessPool
 
 
@@ -83,19 +88,42 @@ def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator
     """
     context = _Context()
     executor = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(prepare, path))
+    with _faults_of_executor() as faults:
+        try:
+            yield Pool(executor, context, faults)
+            executor.shutdown()
+        except BaseException as error:
+            _end(context)
+            # join the executor's thread: Python 3.11 prints a traceback if it exits while the thread closes its pipe
+            executor.shutdown(cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise UserError(
+                    "a process died, perhaps for want of memory; finished cells are kept: "
+                    "run the same command again, with --jobs 1 or a smaller --limit"
+                ) from error
+            raise
+
+
+@contextmanager
+def _faults_of_executor() -> Iterator[list[BaseException | None]]:
+    """Collect errors of executors' threads instead of printing them.
+
+    In Python 3.11 such a thread fails if a process dies while another one is started, since both change one dictionary.
+    """
+    faults: list[BaseException | None] = []
+    before = threading.excepthook
+
+    def keep(args: threading.ExceptHookArgs) -> None:
+        if type(args.thread).__module__ == ProcessPoolExecutor.__module__:
+            faults.append(args.exc_value)
+        else:
+            before(args)
+
+    threading.excepthook = keep
     try:
-        yield Pool(executor, context)
-        executor.shutdown()
-    except BaseException as error:
-        _end(context)
-        # wait for the executor's thread: Python 3.11 prints a traceback if it exits while the thread closes its pipe
-        executor.shutdown(cancel_futures=True)
-        if isinstance(error, BrokenProcessPool):
-            raise UserError(
-                "a process died, perhaps for want of memory; finished cells are kept: "
-                "run the same command again, with --jobs 1 or a smaller --limit"
-            ) from error
-        raise
+        yield faults
+    finally:
+        threading.excepthook = before
 
 
 def _end(context: _Context) -> None:

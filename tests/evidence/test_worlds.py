@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from interp.clip.model import Clip
+from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.contrast import PAPER
 from interp.evidence.gather import Interventions, gather
@@ -148,11 +149,11 @@ def test_one_of_two_directions_whose_product_counts_is_not_necessary(seed: int):
 @pytest.mark.parametrize("scale", [0.3, 1.0])
 def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, scale: float):
     """Those have a standard deviation of 7 per coordinate, and most of it lies in a few directions."""
-    layer, streams = 12, []
+    site, streams = Site("text", 12), []
     for name in ("train", "val", "test"):
         pairs = load_pairs("toy").split(name).pairs
-        run = clean_texts(toy, [pair.positive for pair in pairs] + [pair.negative for pair in pairs], [layer])
-        streams.append(run.stream(layer).chunk(2))
+        run = clean_texts(toy, [pair.positive for pair in pairs] + [pair.negative for pair in pairs], [site])
+        streams.append(run.stream(site).chunk(2))
     here = world_of("one", toy.width("text") + CONTENT + PLANTED, scale, 0, streams)
     (found,) = METHODS["das"].fit(here.train, here.val, [1], SearchConfig())
     assert found.facts["converged"]

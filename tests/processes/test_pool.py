@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from interp import cli
-from interp.processes.pool import LOOK, PATIENCE
+from interp.errors import UserError
+from interp.processes.pool import LOOK, PATIENCE, processes
 from interp.processes.signals import Stopped, deaf_children, stoppable
 from tests.children import disposition
 
@@ -203,3 +204,19 @@ def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.Captu
 
     assert cli.run(main, on_interrupt=lambda: "go on") == 143
     assert capsys.readouterr().err == "\nended by SIGTERM; go on\n"
+
+
+def test_a_fault_of_the_executors_own_thread_is_an_error_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """Python 3.11's fails so if a process dies while another one is started; it would wait for ever then."""
+
+    def fail(_thread: object) -> None:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr("concurrent.futures.process._ExecutorManagerThread.run", fail)
+    before = threading.excepthook
+    with pytest.raises(UserError, match="a process died"), processes(1, print, "") as pool:
+        pool.run_all(print, ["task"], lambda: None)
+    assert capfd.readouterr().err == ""
+    assert threading.excepthook is before

@@ -114,7 +114,7 @@ def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
     shutil.copy(out / "rotations" / "layer05-size006-seed0.json", about)
     shutil.copy(out / "rotations" / "layer05-size006-seed0.safetensors", tensors)
     assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
-    assert "is the rotation of another cell" in capsys.readouterr().out
+    assert "is the subspace of another cell" in capsys.readouterr().out
     for path in (cell, tensors, about):
         path.unlink()
     assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
