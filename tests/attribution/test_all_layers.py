@@ -75,6 +75,7 @@ def test_derivatives_are_those_of_autograd(small: Clip, seed: int, copies: int):
         small.model.float()
 
 
+@pytest.mark.slow
 def test_adapted_layers_are_differentiated_too(tmp_path):
     base = load_clip(str(random_clip(tmp_path)))
     config = LoraConfig(r=2, target_modules=["q_proj", "v_proj", "out_proj"], init_lora_weights=False)

@@ -116,6 +116,7 @@ STARTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multiply", [True, False])
 @pytest.mark.parametrize("start", STARTS)
 def test_each_form_of_baselines_is_captums_for_embeddings(small: Clip, start: str, multiply: bool):

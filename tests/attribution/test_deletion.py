@@ -67,6 +67,7 @@ def test_areas_are_those_of_a_loop(double: Clip, seed: int):
         assert areas[4] == pytest.approx(found.score[4], abs=1e-12)  # nothing to delete
 
 
+@pytest.mark.slow
 def test_attributions_of_the_toy_order_words_better_than_chance(toy: Clip):
     texts = ["a red circle at the left of a blue star", "a wedding at the old harbour in the evening"]
     tokens = tokenize(toy, texts)

@@ -36,6 +36,7 @@ def score_of_ids(clip: Clip, images: Tensor):
     return forward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("method", ["gausslegendre", "riemann_trapezoid"])
 def test_full_is_captums_layer_integrated_gradients(small: Clip, seed: int, method: str):
@@ -119,6 +120,7 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
     assert np.abs(ours.tokens["through"]).max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [1, 3, 5])
 def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip, layer: int):
     """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""

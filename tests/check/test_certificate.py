@@ -132,6 +132,7 @@ def test_two_different_texts_are_needed(small: Clip):
         certify(small, ["A star", "a  star"], [1])
 
 
+@pytest.mark.slow
 def test_the_error_says_what_and_how_much_and_what_to_do(small: Clip, monkeypatch: Patch):
     features = image_features(small, load_pairs("toy", limit=12))
     found = certified_pairs(small, features, [2, 3])

@@ -182,6 +182,7 @@ def test_what_cannot_be_loaded_is_named(small: Clip, tmp_path: Path, settings: d
     assert named in spoiled(small, tmp_path / "run", **settings)
 
 
+@pytest.mark.slow
 def test_a_rank_without_weights_takes_no_memory(small: Clip, tmp_path: Path):
     """A layer is adapted with a huge rank, but has no weights in the file."""
     trained(small, tmp_path / "run", rank_pattern={"q_proj": 2, "v_proj": 2, "out_proj": 2, "fc1": 2})

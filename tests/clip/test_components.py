@@ -162,6 +162,7 @@ def test_itself_as_source_changes_no_bit_and_the_whole_value_is_the_source_s(
     torch.testing.assert_close(base.push(site, several), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["text", "vision"])
 def test_a_clean_value_joined_is_the_block_s_output(small: Clip, tower: Tower):
     if tower == "text":
@@ -259,6 +260,7 @@ def test_a_run_with_several_sites_is_saved_and_loaded(small: Clip, tmp_path: Pat
         assert torch.equal(alone.push(site, h), run.push(site, h))
 
 
+@pytest.mark.slow
 def test_errors_say_what_there_is(small: Clip):
     with pytest.raises(SiteError, match=r"'heads' does not exist; there are block, attn, mlp"):
         Site("text", 2, "heads")

@@ -109,6 +109,7 @@ def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip
     torch.testing.assert_close(embed_texts(clip, texts), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", ["pad_token", None])
 def test_the_legacy_end_of_text_is_refused_where_it_is_elsewhere(small: Clip, tmp_path: Path, special: str | None):
     """Above EOT is the token that fills up a batch, or a word: there transformers would read a text."""

@@ -192,6 +192,7 @@ def test_the_pattern_of_our_adapters_is_known():
     assert not is_layers_pattern("q_proj")
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_is_made_of(toy_run: Path):
     assert load_clip(str(toy_run)).notes == (f"'{toy_run}' is an adapter of 'toy', which was loaded too",)
 
@@ -218,6 +219,7 @@ def test_a_base_elsewhere_is_loaded_only_if_that_is_allowed(
     assert f"'{run}' is an adapter of '{model}', which was loaded too" in clip.notes
 
 
+@pytest.mark.slow
 def test_a_base_within_the_run_is_loaded(small: Clip, model: Path, tmp_path: Path):
     run = adapter(small, str(model), tmp_path / "run")
     shutil.move(model, run / "base")
@@ -274,6 +276,7 @@ def test_json_without_bottom_in_a_run_is_one_line(toy_run: Path, file: str):
 BLOCK = "text_model.encoder.layers.1.mlp.fc1.weight"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -309,6 +312,7 @@ def test_an_adapter_that_is_no_number_is_named(toy_run: Path):
     assert "not finite" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -407,6 +411,7 @@ def test_a_manifest_of_another_program_is_of_no_concern(model: Path, small: Clip
     assert load_clip(str(model)).fingerprint == small.fingerprint
 
 
+@pytest.mark.slow
 def test_a_run_of_another_version_is_not_loaded(toy_run: Path):
     settings = {**versioned("finetune"), "base": load_clip("toy").fingerprint}
     change(toy_run / "manifest.json", settings=settings, named={"tokenizer": None})

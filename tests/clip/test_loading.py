@@ -96,6 +96,7 @@ def test_a_saved_model_embeds_as_the_one_in_memory(small: Clip, pictures, tmp_pa
     assert (clip.image_fingerprint == small.image_fingerprint) == (tower == "text")
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_a_plain_frozen_clip(run: Path, base: Path):
     clip, plain = load_clip(str(run), trust=True), load_clip(str(base))
     assert clip.name == str(run)
@@ -188,6 +189,7 @@ def cut(folder: Path, most: int) -> None:
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:most])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -255,6 +257,7 @@ def test_nothing_is_unpickled(copied: Path, base: Path, tmp_path: Path, rest: st
     assert trace.exists()
 
 
+@pytest.mark.slow
 def test_a_base_that_has_moved_or_changed_is_told(run: Path, base: Path, tmp_path: Path):
     before = load_clip(str(run), trust=True).fingerprint
     base.rename(tmp_path / "elsewhere")

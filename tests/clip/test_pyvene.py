@@ -129,6 +129,7 @@ MODELS: dict[str, tuple[type, str, list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model_name", "start"), [(name, start) for name, (_, _, starts) in MODELS.items() for start in starts]
 )

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 import interp
 from interp.clip.untrained import untrained
 
 
+@pytest.mark.slow
 def test_texts_are_forgotten_and_images_are_not():
     clip = interp.load_clip("toy")
     before = {name: weight.clone() for name, weight in clip.model.state_dict().items()}

@@ -73,6 +73,7 @@ def test_the_kinds_of_the_paper_need_not_be_named(path: Path):
         load_pairs(f"csv:{path}")
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(filled, filled, filled, filled), min_size=1, max_size=6, unique_by=lambda row: row[2].strip())
 )
@@ -233,6 +234,7 @@ def test_one_split_of_a_file_is_divided_as_that_of_any_data(tmp_path: Path):
     assert found.notes == expected.notes
 
 
+@pytest.mark.slow
 def test_the_published_sample_as_a_file_is_the_sample(
     tmp_path: Path, published: Path, toy: Clip, monkeypatch: pytest.MonkeyPatch
 ):

@@ -194,6 +194,7 @@ json_values = st.recursive(
 keys = st.sampled_from(["filename", "split", "article_id", "description", "caption"])
 
 
+@pytest.mark.slow
 @given(st.lists(json_values | st.dictionaries(keys, json_values).map(lambda changed: item(**changed)), max_size=3))
 def test_any_json_is_pairs_or_a_line(items):
     with tempfile.TemporaryDirectory() as name:

@@ -80,6 +80,7 @@ def test_one_split_is_divided_by_group_and_says_so(folder: Path):
     assert any("split 'val' alone was divided by group: " in note for note in pairs.notes)
 
 
+@pytest.mark.slow
 def test_a_limit_does_not_move_pairs_between_splits(published: Path):
     spec = f"concadia:{published / 'concadia-sample'}"
     whole = {pair.id: pair.split for pair in load_pairs(spec).pairs}
@@ -164,6 +165,7 @@ def test_unknown_data():
         load_pairs("concadia:" + "x" * 300)
 
 
+@pytest.mark.slow
 def test_data_with_kinds_of_their_own_have_no_others(folder: Path):
     for spec in ("toy", f"concadia:{folder}"):
         named = load_pairs(spec, kinds=" Description,caption", split="train", as_published=True)
@@ -245,6 +247,7 @@ def test_texts_are_the_same_if_the_tokenizer_reads_them_alike(toy: Clip):
         assert (ids[0] == ids[1]) is same
 
 
+@pytest.mark.slow
 def test_no_pair_of_the_toy_world_has_the_same_text_twice():
     for seed in range(3):
         assert not any(same_text(pair.positive, pair.negative) for pair in load_toy(seed=seed).pairs)

@@ -43,6 +43,7 @@ def mean_of_draws(pairs: tuple[Pair, ...], draws: int = 3) -> dict[str, np.ndarr
     return {key: np.mean([one[key] for one in found], axis=0) for key in measured.ROWS}
 
 
+@pytest.mark.slow
 def test_the_toy_world_has_the_statistics_of_concadia():
     world = mean_of_draws(load_toy(ToySize(3000, 0, 0)).pairs)
     for key, (real, tolerance) in CONCADIA.items():
@@ -106,6 +107,7 @@ def test_one_of_each_group():
     assert len(measured.one_of_each_group(pairs, 100)) == 10
 
 
+@pytest.mark.slow
 def test_the_command_puts_data_beside_each_other(capsys: pytest.CaptureFixture[str]):
     assert measured.main(["--data", "toy", "toy", "--pairs", "60", "--draws", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()

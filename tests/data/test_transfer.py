@@ -245,6 +245,7 @@ def test_limited_images_keep_their_labels(tmp_path: Path):
     assert part.notes == ("3 of the 8 images of x are used",)
 
 
+@pytest.mark.slow
 def test_the_toy_tasks_share_their_images():
     tasks = shape, colour, _, place = load_transfer("toy", limit=20)
     assert [task.name for task in tasks] == ["shape", "colour", "arrangement", "place"]

@@ -106,6 +106,7 @@ def test_each_part_of_a_dormant_direction_alone_does_nothing():
     assert cause["neutral_preference_low"] < 0.5 < cause["neutral_preference_high"]
 
 
+@pytest.mark.slow
 def test_a_dormant_direction_of_the_right_length_passes_for_one_that_carries():
     """What calibration and necessity do not see, and what does. A search for calibration turns the direction until the
     swap moves scores by the gap. To first order a neutral value takes away as much as a swap moves, so nothing is left
@@ -147,6 +148,7 @@ def test_scores_without_a_preference_can_be_steered_as_well(method: str):
         assert math.isnan(said[f"{key}_high"]), key
 
 
+@pytest.mark.slow
 def test_the_calibrated_search_refuses_what_steers_scores_without_a_preference():
     said = measured("neither", "calibrated")
     assert said["iia"] < 0.55

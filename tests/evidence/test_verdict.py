@@ -194,6 +194,7 @@ AGAINST |= {f"r2_own_over_{one.column}" for one in CONTROLS if one.key != "rando
 BOUNDS = st.floats(-3, 3).flatmap(lambda low: st.floats(low, 4).map(lambda high: (low, high)))
 
 
+@pytest.mark.slow
 @given(st.fixed_dictionaries(dict.fromkeys(GOOD, BOUNDS)), st.sampled_from(sorted(GOOD)), BOUNDS)
 def test_a_narrower_interval_never_turns_an_answer_round(
     intervals: dict[str, tuple[float, float]], key: str, narrow: tuple[float, float]

@@ -32,12 +32,14 @@ def answers(kind: Kind, method: str = "das") -> dict[str, str]:
     return {one.name: one.answer for one in verdict(judged)}
 
 
+@pytest.mark.slow
 def test_a_direction_that_carries_the_preference_is_acquitted_of_everything():
     found = answers("carries")
     assert found.pop("beyond length") == "cannot tell"  # there are no texts
     assert set(found.values()) == {"yes"}
 
 
+@pytest.mark.slow
 def test_a_dormant_direction_is_found_out():
     """There is a preference, IIA is 100 %, and other seeds find the same: but a swap goes too far, a neutral value
     turns the preference round, it is no image's own score that moves, and a random direction does no more harm."""

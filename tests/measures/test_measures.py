@@ -65,6 +65,7 @@ def test_what_a_measure_is_compared_with_is_there(both, some, names):
     assert all(measure.against == ("the base",) for measure in declare(PAPER, some, names, tuned=True) if measure.tuned)
 
 
+@pytest.mark.slow
 @given(letters.map("z{}".format))
 def test_a_key_that_is_not_declared_is_an_error_that_lists_those_that_are(key: str):
     found = schema()
@@ -79,6 +80,7 @@ def test_a_key_that_is_not_declared_is_an_error_that_lists_those_that_are(key: s
         found.check(["shift_c2d", "shift_c2d_low"])  # it has no interval
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", [PAPERS, WINES], ids=["paper", "wines"])
 @pytest.mark.parametrize("tuned", [False, True])
 def test_every_number_of_a_cell_is_declared(question: Question, tuned: bool, tmp_path: Path):

@@ -37,6 +37,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], rule: Rule) -> Mapping[str, Any]:
     return min(left, key=lambda row: [math.inf if math.isnan(row[key]) else row[key] for key in rule.then])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [FROZEN, TUNED], ids=["frozen", "tuned"])
 @given(places, st.data())
 def test_the_rule_is_that_of_a_loop(rule: Rule, where: list[tuple[int, int, int]], data: st.DataObject):

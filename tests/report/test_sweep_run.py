@@ -96,6 +96,7 @@ def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsy
         assert kinds.positive in (tmp_path / "out" / f"{name}.alt.txt").read_text().lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [

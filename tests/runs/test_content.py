@@ -43,6 +43,7 @@ class Record(TypedDict):
 GOOD = {"outer": {"x": None, "words": {"a": {"n": 1, "pair": [2, 3]}}, "names": ["b"]}}
 
 
+@pytest.mark.slow
 @given(CONTENT)
 def test_what_is_sealed_is_intact_and_reads_back(content):
     data = sealed(content).encode()

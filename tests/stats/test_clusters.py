@@ -146,6 +146,7 @@ def test_names_order_and_direction_do_not_matter(rows: list[tuple[float, int, in
         assert (misses.low, misses.high) == pytest.approx((1 - found.high, 1 - found.low), abs=1e-9, nan_ok=True)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.sampled_from([1e-6, 0.3, -1.0, -40.0, 1e5]), st.sampled_from([0.0, -3.0, 1e3]))
 def test_means_and_ratios_follow_the_scale(seed: int, factor: float, offset: float):
     values, bases, sources = Design(10, 4).draw(np.random.default_rng(seed))

@@ -30,6 +30,7 @@ def places(rng: np.random.Generator, words: int, articles: int) -> tuple[np.ndar
     return np.array([np.bincount(some, minlength=articles) for some in found], dtype=np.float64), found
 
 
+@pytest.mark.slow
 def test_the_largest_statistic_is_that_of_signs_one_by_one():
     rng = np.random.default_rng(1)
     attributions, norms = grid(rng, alike=0.5, cells=3, words=30)

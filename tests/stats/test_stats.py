@@ -225,6 +225,7 @@ def test_golden_macro_f1():
         stats.macro_f1([0, 1], [0], 3)
 
 
+@pytest.mark.slow
 def test_means_of_samples():
     """Of one sample it is the mean of resampled clusters; of two the variances of their means add up."""
     drawn = np.random.default_rng(0)

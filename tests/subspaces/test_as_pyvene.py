@@ -44,6 +44,7 @@ def test_there_and_back(sizes: tuple[int, int], seed: int, kind: str, dtype: tor
     torch.testing.assert_close(mixed, swap(base, source, rotation.basis), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_can_be_trained_and_stays_a_rotation(kind: str):
     rotation = random_rotation(12, 4, 0)
@@ -136,6 +137,7 @@ def check_boundless(width: int, size: int, dtype: torch.dtype) -> None:
             to_pyvene(rotation, "boundless")
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.integers(2, 600).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width))),
@@ -153,6 +155,7 @@ def test_few_directions_of_many_are_refused(sizes: tuple[int, int]):
         check_boundless(*sizes, torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "size", "kept"),
     [

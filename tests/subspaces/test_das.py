@@ -70,6 +70,7 @@ def planted_pairs(n: int, d: int, k: int, seed: int) -> tuple[PairRun, Tensor]:
     return PairRun(PlantedRun(torch.cat(texts), planted, rest), images, 20.0), planted
 
 
+@pytest.mark.slow
 def test_a_planted_subspace_is_found():
     """The largest principal angle is below 5 degrees, and held-out IIA above 99 %."""
     (train, planted), (val, _), (test, _) = (planted_pairs(n, 24, 4, seed) for seed, n in enumerate((600, 200, 400)))
@@ -161,6 +162,7 @@ def test_same_seed_same_rotation_other_seed_another(pairs: PairRun):
     assert largest_angle(first.basis, other.basis) > 1
 
 
+@pytest.mark.slow
 def test_search_lowers_the_loss_and_keeps_the_best(pairs: PairRun):
     found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=60, look_every=5))
     looks = [loss for _, loss, _ in found.facts["history"]]
@@ -184,6 +186,7 @@ def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[
         assert gradient.abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_sizes_searched_together_are_those_searched_alone(pairs: PairRun):
     """But for rounding, although their searches end at different steps."""
     config = SearchConfig(max_steps=30, look_every=2, batch_size=8)

@@ -184,6 +184,7 @@ def test_only_the_featurized_subspace_finds_what_is_bent():
     assert "no" in answers(a, "das").values()
 
 
+@pytest.mark.slow
 def test_with_the_identity_it_gives_the_numbers_of_the_rotation_bit_for_bit():
     z, rotation = found(0.0, KIND), found(0.0, "das")
     assert isinstance(z, Featurized)

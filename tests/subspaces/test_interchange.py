@@ -29,6 +29,7 @@ def test_embeddings_are_those_of_transformers(small: Clip):
     agree("embeddings", embed_texts(small, texts, batch_size=5), embed_one_by_one(small, texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [4, 64])  # 64: several groups of lengths
 def test_clean_run_pushed_is_the_clean_embedding(small: Clip, batch_size: int):
     texts = random_texts(70, 1)
@@ -37,6 +38,7 @@ def test_clean_run_pushed_is_the_clean_embedding(small: Clip, batch_size: int):
         torch.testing.assert_close(run.push(site, run.stream(site)), embed_one_by_one(small, texts), **CLOSE)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layer=st.integers(1, 5), size=st.integers(1, 24), n=st.integers(1, 5), seed=st.integers(0, 10_000))
 def test_three_engines_agree(small: Clip, layer: int, size: int, n: int, seed: int):
@@ -110,6 +112,7 @@ def test_a_text_run_is_saved_and_mapped(small: Clip, tmp_path):
     assert again.take(rows).tokens.words == run.tokens.words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_several_streams_are_pushed_as_each_alone(small: Clip, count: int, generator):
     world = load_toy()
@@ -121,6 +124,7 @@ def test_several_streams_are_pushed_as_each_alone(small: Clip, count: int, gener
         torch.testing.assert_close(run.push(site, h), alone, **CLOSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_vision_tower(small: Clip, layer: int):
     world = load_toy()

@@ -71,6 +71,7 @@ def test_directions_are_those_of_the_oracle(case: Case, most: int):
         assert sum(said.share for _, said in found) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @given(cases())
 def test_what_is_said_of_a_direction_is_what_the_oracle_says(case: Case):
     streams, basis, texts = case

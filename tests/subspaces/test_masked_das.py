@@ -125,6 +125,7 @@ def test_same_seed_same_rotation_other_seed_another(planted: tuple[list[PairRun]
     assert largest_angle(first.basis, other.basis) > 1
 
 
+@pytest.mark.slow
 def test_no_candidates_and_none_kept(planted: tuple[list[PairRun], Tensor], tmp_path: Path):
     found = fit_rotation("masked-das", *planted[0][:2], SITE, 0)
     assert (found.size, found.facts["steps"], found.facts["directions"]) == (0, 0, 0)

@@ -177,6 +177,7 @@ def test_calibration_of_known_logits():
     torch.testing.assert_close(calibration_loss(restless), torch.tensor(1 / 16.25).double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["behavioral", "iit-das", "joint"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_loss_and_every_gradient_are_those_of_plain_forward_passes(

@@ -17,6 +17,7 @@ from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
 from training.evaluation.zeroshot import retrieval_losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [120, 700])  # less than a set of 64 in val, and two sets with some left over
 def test_preference_and_retrieval_on_val_are_those_of_a_loop(small: Clip, limit: int):
     pairs = load_pairs("toy", limit=limit).split("val")

@@ -268,6 +268,7 @@ def test_what_cannot_be_read_is_one_line_and_status_2(tmp_path: Path, capsys, sp
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_without_torch(tmp_path: Path):
     first, second = seeds(tmp_path, {0: 0.5, 1: 0.75})
     command = [sys.executable, "-X", "importtime", "-m", "training.evaluate", "--compare", str(first), str(second)]
