@@ -37,27 +37,11 @@ from tests.agreement import agree
 from tests.oracles.featurized import KIND, Bend, Featurized, method, seen
 from tests.oracles.plain_forward import random_texts
 from tests.oracles.planted import CAUSE, SITE, axis, planted
+from tests.sweep.sweeping import FROZEN, SMALL
 from training import evaluate
 
 CURVED, STRAIGHT = Bend(6.0), Bend(0.0)
-SMALL = [
-    "--objective",
-    "das",
-    "--data",
-    "toy",
-    "--limit",
-    "60",
-    "--attributed",
-    "4",
-    "--n-steps",
-    "3",
-    "--max-steps",
-    "6",
-    "--layers",
-    "5",
-    "--sizes",
-    "2",
-]
+OPTIONS = [*FROZEN, *SMALL, "--data", "toy", "--max-steps", "6", "--layers", "5", "--sizes", "2"]
 
 
 @pytest.fixture
@@ -260,7 +244,7 @@ def test_a_file_is_loaded_by_its_kind(tmp_path: Path, registered: pytest.MonkeyP
 
 
 def swept(folder: Path, by: str) -> pd.DataFrame:
-    assert sweep.main([*SMALL, "--methods", f"{by},random,pca", "--out", str(folder), "--jobs", "1"]) == 0
+    assert sweep.main([*OPTIONS, "--methods", f"{by},random,pca", "--out", str(folder), "--jobs", "1"]) == 0
     return pd.read_csv(folder / "results.csv")
 
 

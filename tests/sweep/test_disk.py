@@ -11,26 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweep.sweeping import command as small_sweep
+
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
-SMALL = [
-    "--objective",
-    "das",
-    "--limit",
-    "60",
-    "--attributed",
-    "4",
-    "--n-steps",
-    "3",
-    "--max-steps",
-    "10",
-    "--layers",
-    "4-5",
-    "--sizes",
-    "2,6",
-    "--jobs",
-    "2",
-]
 # a disk of so much, the command, more room, the command again; what is left is copied out
 FILLED = """
 mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77
@@ -44,7 +28,7 @@ cp -r "$DISK/run" again
 
 
 def command(model: str, out: Path) -> list[str]:
-    return [sys.executable, "-m", "interp.sweep", *SMALL, "--model", model, "--out", str(out)]
+    return small_sweep("--jobs", "2", "--model", model, "--out", str(out))
 
 
 @pytest.fixture(scope="module")

@@ -23,27 +23,9 @@ from interp.sweep.executors.local import Local
 from interp.sweep.tasks import cells_task, path_task, search_task, train_task
 from interp.sweep.work import Work
 from tests.oracles.plain_forward import one_line
+from tests.sweep.sweeping import FROZEN, SMALL
 
-SMALL = [
-    "--objective",
-    "das",
-    "--controls",
-    "none",
-    "--limit",
-    "60",
-    "--attributed",
-    "4",
-    "--n-steps",
-    "3",
-    "--max-steps",
-    "10",
-    "--layers",
-    "4",
-    "--sizes",
-    "2,6",
-    "--jobs",
-    "1",
-]
+OPTIONS = [*FROZEN, *SMALL, "--controls", "none", "--layers", "4", "--jobs", "1"]
 PLACES = st.lists(st.builds(Place, st.integers(1, 5), st.integers(1, 4), st.integers(0, 3)), unique=True)
 
 
@@ -131,7 +113,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Executor], Non
 @pytest.mark.slow
 def test_an_executor_that_leaves_out_a_cell_is_noticed(small, registered, tmp_path: Path, capsys):
     registered("lazy", Lazy())
-    out, options = tmp_path / "run", [*SMALL, "--model", small.name]
+    out, options = tmp_path / "run", [*OPTIONS, "--model", small.name]
     assert sweep.main([*options, "--out", str(out), "--engine", "lazy"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(

@@ -26,23 +26,9 @@ from interp.sweep import __main__ as sweep
 from interp.sweep.executors.on_ray import _bytes, _is_needed, _tensor
 from tests.children import commands
 from tests.oracles.plain_forward import random_texts, sites
+from tests.sweep.sweeping import FROZEN, SMALL, run
+from tests.sweep.sweeping import command as small_sweep
 
-SMALL = [
-    "--objective",
-    "das",
-    "--limit",
-    "60",
-    "--attributed",
-    "4",
-    "--n-steps",
-    "3",
-    "--max-steps",
-    "10",
-    "--layers",
-    "4-5",
-    "--sizes",
-    "2,6",
-]
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 
 
@@ -91,23 +77,10 @@ def killed_when(done: Callable[[], bool], process: subprocess.Popen[str]) -> Non
 @pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
 def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp_path: Path, capsys):
-    assert sweep.main([*SMALL, "--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here")]) == 0
+    assert run("--model", small.name, "--jobs", "1", "--out", str(tmp_path / "here")) == 0
     out = tmp_path / "there"
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "interp.sweep",
-            *SMALL,
-            "--model",
-            small.name,
-            "--engine",
-            "ray",
-            "--jobs",
-            "2",
-            "--out",
-            str(out),
-        ],
+        small_sweep("--model", small.name, "--engine", "ray", "--jobs", "2", "--out", str(out)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -136,7 +109,7 @@ def answers(port: int) -> bool:
 def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_path: Path, capsys, monkeypatch):
     """As `ray start` makes a cluster of machines, here of one."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a token that an earlier cluster has left would be asked for
-    long = [*SMALL, "--model", small.name, "--max-steps", "400", "--seeds", "0-3"]
+    long = [*FROZEN, *SMALL, "--model", small.name, "--max-steps", "400", "--seeds", "0-3"]
     out, port = tmp_path / "there", "23917"
     ray = [
         str(Path(sys.executable).parent / "ray"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,28 +14,12 @@ from hypothesis import strategies as st
 from interp.errors import UserError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.sweep import __main__ as sweep
 from interp.sweep.sharing import Shard, claimed
 from tests.oracles.plain_forward import one_line
+from tests.sweep.sweeping import command as small_sweep
+from tests.sweep.sweeping import run
 
-SMALL = [
-    "--objective",
-    "das",
-    "--limit",
-    "60",
-    "--attributed",
-    "4",
-    "--n-steps",
-    "3",
-    "--max-steps",
-    "10",
-    "--layers",
-    "4-5",
-    "--sizes",
-    "2,6",
-    "--jobs",
-    "1",
-]
+ALONE = ["--jobs", "1"]
 
 
 @given(st.sets(st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(0, 4)), max_size=60), st.integers(1, 12))
@@ -60,7 +43,7 @@ def test_what_is_no_part_is_one_line(text: str):
 
 @pytest.mark.parametrize("options", [["--shard", "3/2"], ["--shard", "1/2", "--merge"]])
 def test_options_that_go_together_with_nothing_are_one_line(options, tmp_path: Path, capsys):
-    assert sweep.main([*SMALL, *options, "--out", str(tmp_path / "run")]) == 2
+    assert run(*ALONE, *options, "--out", str(tmp_path / "run")) == 2
     assert "--shard" in one_line(capsys)
     assert not (tmp_path / "run").exists()
 
@@ -77,9 +60,9 @@ def test_cells_that_another_job_is_at_work_on_are_left_to_it(tmp_path: Path):
 @pytest.mark.thorough
 def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     model = ["--model", small.name]
-    assert sweep.main([*SMALL, *model, "--out", str(tmp_path / "whole")]) == 0
+    assert run(*ALONE, *model, "--out", str(tmp_path / "whole")) == 0
     out = tmp_path / "parts"
-    command = [sys.executable, "-m", "interp.sweep", *SMALL, *model, "--out", str(out), "--shard"]
+    command = small_sweep(*ALONE, *model, "--out", str(out), "--shard")
     jobs = [
         subprocess.Popen(
             [*command, f"{number}/2"],
@@ -96,7 +79,7 @@ def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest
     assert not (out / "results.csv").exists()
     assert not list(out.glob("cache*"))
     capsys.readouterr()
-    assert sweep.main([*SMALL, *model, "--out", str(out), "--merge"]) == 0
+    assert run(*ALONE, *model, "--out", str(out), "--merge") == 0
     assert "4 cells, 4 done before" in capsys.readouterr().out
     for name in ("results.csv", "norms.csv", "ratings.json", "examples.json", "chosen.json", "directions.json"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
@@ -107,12 +90,12 @@ def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest
 
     # what is not done cannot be merged, and whoever would be in the way is refused
     (out / "cells" / "layer04-size002-seed0.json").unlink()
-    assert sweep.main([*SMALL, *model, "--out", str(out), "--merge"]) == 2
+    assert run(*ALONE, *model, "--out", str(out), "--merge") == 2
     assert "1 cells are missing (layer04-size002-seed0)" in capsys.readouterr().err
     with FileLock(out / ".part-1of2.lock"):
-        assert sweep.main([*SMALL, *model, "--out", str(out), "--shard", "1/2"]) == 2
+        assert run(*ALONE, *model, "--out", str(out), "--shard", "1/2") == 2
         assert "another process is at work in part 1of2" in capsys.readouterr().err
-        assert sweep.main([*SMALL, *model, "--out", str(out)]) == 2
+        assert run(*ALONE, *model, "--out", str(out)) == 2
         assert "another process is at work in" in capsys.readouterr().err
-    assert sweep.main([*SMALL, *model, "--out", str(out), "--shard", "1/2"]) == 0
+    assert run(*ALONE, *model, "--out", str(out), "--shard", "1/2") == 0
     assert "all cells are done: --merge makes tables and page" in capsys.readouterr().out

@@ -16,30 +16,11 @@ from accelerate.utils import LoggerType
 from interp.errors import UserError
 from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import one_line
+from tests.training.finetuning import SMALL
 from training import finetune, loop, paper, trackers
 from training.trackers import FILES, NONE, TRACKERS, check_trackers
 
-SMALL = [
-    "--limit",
-    "120",
-    "--layer",
-    "4",
-    "--size",
-    "6",
-    "--batch-size",
-    "16",
-    "--lora-rank",
-    "2",
-    "--cpu",
-    "--lr",
-    "3e-3",
-    "--max-steps",
-    "4",
-    "--look-every",
-    "2",
-    "--checkpoint-every",
-    "1",
-]
+OPTIONS = [*SMALL, "--max-steps", "4", "--look-every", "2", "--checkpoint-every", "1"]
 # What of wandb accelerate's tracker calls; each call is a line of a file beside the package.
 STAND_IN = """
 import json, pathlib
@@ -89,7 +70,7 @@ def test_a_tracker_gets_curves_and_settings_under_the_name_of_the_run(small, wan
     """As a user starts it, so that accelerate finds the package by itself."""
     out = tmp_path / "mine"
     words = ["--model", small.name, "--log-with", "tensorboard,wandb", "--out", str(out)]
-    subprocess.run([sys.executable, "-m", "training.finetune", *SMALL, *words], capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "training.finetune", *OPTIONS, *words], capture_output=True, check=True)
     begun, told, *logged, end = calls(wandb)
     assert begun == ["init", {"project": "clip-descriptions", "name": "mine"}]
     assert told == ["config", json.loads((out / "manifest.json").read_text())["settings"]]
@@ -113,7 +94,7 @@ def test_a_run_goes_on_with_other_trackers_and_the_same_numbers(
 ):
     def run(name: str, *words: str) -> int:
         forget_precision()
-        return finetune.main([*SMALL, "--model", small.name, "--out", str(tmp_path / name), *words])
+        return finetune.main([*OPTIONS, "--model", small.name, "--out", str(tmp_path / name), *words])
 
     good = loop._step
 
@@ -141,7 +122,7 @@ def test_a_run_goes_on_with_other_trackers_and_the_same_numbers(
 @pytest.mark.slow
 def test_a_tracker_that_cannot_start_is_one_line(small, wandb: Path, tmp_path: Path, capsys):
     wandb.with_name("no-key").touch()
-    words = [*SMALL, "--model", small.name, "--out", str(tmp_path / "run")]
+    words = [*OPTIONS, "--model", small.name, "--out", str(tmp_path / "run")]
     assert finetune.main([*words, "--log-with", "wandb"]) == 2
     assert "a tracker cannot start: No API key configured; mend that, or choose others, and" in one_line(capsys)
     forget_precision()
