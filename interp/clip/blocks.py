@@ -182,19 +182,19 @@ def step_block(
         keys, values: keys and values of many positions, packed.
         groups: the earlier positions of each text among them.
     """
+    if h.ndim == 2:
+        return _step_parts(block, h[:, None], keys, values, groups).after[:, 0]
     return _step_parts(block, h, keys, values, groups).after
 
 
 def _step_parts(
     block: Any,
-    h: Float[Tensor, "n *c d"],
+    h: Float[Tensor, "n c d"],
     keys: Float[Tensor, "total d"],
     values: Float[Tensor, "total d"],
     groups: Sequence[Group],
 ) -> Parts:
-    """Run one block as `step_block` does, and return the parts of the new stream."""
-    if h.ndim == 2:
-        return Parts(*(part[:, 0] for part in _step_parts(block, h[:, None], keys, values, groups)))
+    """Run one block as `step_block` does for c streams of each text, and return the parts of the new streams."""
     attention = block.self_attn
     normed = block.layer_norm1(h)
     split = (attention.num_heads, attention.head_dim)
@@ -249,7 +249,8 @@ def run_texts(
         yield parts, layout.ends, k, v
     k, v = keys_and_values(last, hidden)
     earlier = layout.earlier
-    yield _step_parts(last, hidden[layout.ends[earlier.order]], k, v, earlier.parts), earlier.back, k, v
+    parts = _step_parts(last, hidden[layout.ends[earlier.order], None], k, v, earlier.parts)
+    yield Parts(*(part[:, 0] for part in parts)), earlier.back, k, v
 
 
 @torch.inference_mode()
