@@ -78,7 +78,7 @@ def _write_pairs(folder: Path) -> str:
 
 
 def _seconds(tree: Path, model: str, data: str, out: Path) -> float:
-    """Of the training loop of one fine-tuning, in a process of its own."""
+    """Return the seconds of the training loop of one fine-tuning, in a process of its own."""
     options = {
         "--model": model,
         "--data": data,

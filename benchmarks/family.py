@@ -111,7 +111,7 @@ def write(member: Member, folder: Path) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """Options of the command."""
 
     only: str | None = cli.option(None, "parts of names, with commas: those alone", metavar="L/14,H/14")
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")

@@ -110,7 +110,7 @@ def learner(clip: Clip, objective: Objective, free: Tensor) -> Learner:
 
 
 def own_loss(learner: Learner, batch: Tokens, images: Tensor, source: Tensor) -> Tensor:
-    """Of a batch: descriptions, then captions."""
+    """Return the loss of a batch: descriptions, then captions."""
     return learner(batch.ids, batch.eot, images, source)
 
 

@@ -60,7 +60,7 @@ VISION_L14 = {
 
 @dataclass(frozen=True)
 class Parts:
-    """What was measured of a model; times in seconds of one core.
+    """Measurements of a model; times in seconds of one core.
 
     Attributes:
         image: the vision tower, for one image.
@@ -154,7 +154,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """Of a run, once it is warm."""
+    """Return the seconds of a run, once it is warm."""
     run()
     started = time.perf_counter()
     run()
@@ -169,7 +169,7 @@ def _run_images(clip: Clip, count: int) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """Options of the command."""
 
     concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")

@@ -26,7 +26,7 @@ LAYERS = "6-12"
 
 
 def cache_memory(lengths: Sequence[int]) -> Result:
-    """By how much a process grows for the clean run of a sweep, over the tensors that it must hold."""
+    """Return the growth of a process for the clean run of a sweep, as a multiple of the tensors that it must hold."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:  # this one has memory to use again
         grown, needed = fresh.submit(_grown, lengths).result()
     value = grown / needed

@@ -195,7 +195,10 @@ def embedded(clip: Clip, out: object, length: int) -> Tensor:
 
 
 def push_work(clip: Clip, layer: int, length: int, *, backward: bool) -> Work:
-    """What interventions at EOT cannot avoid: swap, the blocks above at EOT, projection; of a step also the QR."""
+    """Return the work that interventions at EOT cannot avoid: swap, the blocks above at EOT, projection.
+
+    A step also needs the QR.
+    """
     d, embed, blocks = clip.width("text"), clip.embed_dim, clip.depth("text") - layer
     attention = 4 * length * d
     flops = BATCH * (4 * d * SIZE + blocks * attention + 2 * d * embed) + blocks * block_flops(clip, BATCH)

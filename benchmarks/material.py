@@ -1,4 +1,4 @@
-"""What the benchmarks run on: CLIP's sizes with random weights, and texts as long as those of Concadia."""
+"""Models and texts of the benchmarks: CLIP's sizes with random weights, and texts as long as those of Concadia."""
 
 from __future__ import annotations
 

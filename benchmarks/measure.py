@@ -26,7 +26,7 @@ FLOAT = 4  # bytes
 
 @dataclass(frozen=True)
 class Machine:
-    """What limits every step.
+    """Limits that the machine sets to every step.
 
     Attributes:
         flops: of a large matrix product, a second.
@@ -43,7 +43,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Work:
-    """What a step cannot avoid: floating-point operations, and bytes that must come from memory."""
+    """Work that a step cannot avoid: floating-point operations, and bytes that must come from memory."""
 
     flops: float
     bytes: float
@@ -73,7 +73,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is met; None if there is none."""
+        """True if the bar is met; None if there is none."""
         if self.goal is None:
             return None
         side, bar = self.goal
@@ -178,12 +178,15 @@ def write_results(file: str | None, prog: str, machine: Machine, content: Mappin
 
 
 def block_flops(clip: Clip, rows: float) -> float:
-    """Of one block's linear layers for this many tokens; a backward pass to the inputs costs as much again."""
+    """Return the operations of one block's linear layers for this many tokens.
+
+    A backward pass to the inputs costs as much again.
+    """
     config = clip.model.config.text_config
     return 2 * rows * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)
 
 
 def block_bytes(clip: Clip) -> float:
-    """Of one block's weights."""
+    """Return the bytes of one block's weights."""
     config = clip.model.config.text_config
     return FLOAT * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)

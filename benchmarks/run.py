@@ -44,7 +44,7 @@ GROUPS = ("interventions", "prefix", "finetune", "cell", "attributions", "cache"
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """Options of the command."""
 
     quick: bool = cli.option(False, "two repetitions, the cheaper bars only, no whole sweep: about two minutes")
     only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
@@ -146,7 +146,7 @@ def line(values: Sequence[str]) -> str:
 
 
 def cells(result: Result) -> list[str]:
-    """What the table shows of a result."""
+    """Return the cells of the table for a result."""
 
     def number(value: float) -> str:
         return f"{value:.0f}" if value >= 100 else f"{value:.2f}"

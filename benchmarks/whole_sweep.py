@@ -17,7 +17,7 @@ LOOK_EVERY = 3.0  # seconds; a look walks all pages, which takes a tenth of a se
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took.
+    """Cost of a command.
 
     Attributes:
         seconds: from start to end.
