@@ -44,7 +44,9 @@ def measures(kind: str) -> str:
 
     methods = [one.name for one in find_methods("das,pca,means,gradient,lever,random")]
     schema = sweep_schema(PAPER, methods, ["imageability", "concreteness"], tuned=kind == "tuned")
-    rows = ((f"`{one.key}`", html.escape(one.full_title), "yes" if one.interval else "") for one in schema)
+    rows = (
+        (f"`{schema.column(one.key)}`", html.escape(one.full_title), "yes" if one.interval else "") for one in schema
+    )
     return table("| column | what it is | interval |\n| --- | --- | --- |", rows)
 
 

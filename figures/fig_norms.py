@@ -16,7 +16,7 @@ from interp.attribution.result import Route
 from interp.cli import slug
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, points, told_apart, width_of
-from interp.measures import MEASURED
+from interp.measures import MEASURED, Key, without_model
 from interp.report.sweep_run import RATINGS, SweepRun
 from interp.runs.files import StoreError
 from interp.runs.place import Place
@@ -122,21 +122,14 @@ def _of_sweep(sweep: SweepRun) -> Words:
     ratings = {norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()}
     layer, size, seed = Place.of(sweep.best)
     of = "fine-tuned at" if sweep.shows_tuned else "frozen,"
-    prefix = "tuned_" if sweep.shows_tuned else ""
+    numbers = without_model(sweep.best_numbers, "tuned" if sweep.shows_tuned else "")
     return Words(
         f"{slug(sweep.model_name)}, {of} layer {layer}, size {size}",
         f", seed {seed}",
         ratings,
         {route: [[known[route][word][0] for word in words]] for route in MEASURED},
-        {(norm, route): _measured(sweep, prefix, norm, route) for norm in rated for route in MEASURED},
+        {(norm, route): numbers[Key("r", norm=norm, route=route)] for norm in rated for route in MEASURED},
     )
-
-
-def _measured(sweep: SweepRun, prefix: str, norm: str, route: Route) -> Estimate:
-    """Return the correlation of the chosen cell, with the interval that its table has."""
-    key = f"{prefix}r_{norm}_{route}"
-    value, low, high = (float(sweep.best[f"{key}{end}"]) for end in ("", "_low", "_high"))
-    return Estimate(value, int(sweep.best[f"n_{norm}"]), low, high)
 
 
 def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:

@@ -13,8 +13,8 @@ from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
 from interp.data.contrast import Contrast
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of, wrapped
-from interp.measures.schema import Measure
 from interp.report.heatmaps import Grid, draw_grid, grid
+from interp.report.layout import Shown
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows
@@ -29,7 +29,7 @@ def draw(runs: Runs) -> Picture:
         Missing: there is no sweep.
     """
     sweep = runs.sweep
-    grids = {measure: grid(sweep.frame, measure) for measure in sweep.schema.shown("figure")}
+    grids = {measure: grid(sweep.frame, measure) for measure in sweep.layout.at("figure")}
     grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
     if not grids:
         raise Missing("needs a sweep with at least one defined measure")
@@ -77,7 +77,7 @@ def _note(contrast: Contrast) -> list[str]:
     return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
 
 
-def _fitting(grids: Mapping[Measure, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
+def _fitting(grids: Mapping[Shown, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
     """How many heatmaps go side by side, and whether their numbers can be printed: as many as leave room for these.
 
     Where the page would be too low, numbers are left out and colours must do.
@@ -97,9 +97,9 @@ def _tall(sizes: int) -> float:
     return max(LEAST, LINE * sizes)
 
 
-def _rows(grids: Mapping[Measure, Grid], across: int) -> list[list[Measure]]:
+def _rows(grids: Mapping[Shown, Grid], across: int) -> list[list[Shown]]:
     """Measures in rows; those of a row have one scale, and a new norm or kind begins a new row."""
-    rows: list[list[Measure]] = []
+    rows: list[list[Shown]] = []
     last = None
     for measure in grids:
         kind = measure.family
@@ -110,7 +110,7 @@ def _rows(grids: Mapping[Measure, Grid], across: int) -> list[list[Measure]]:
     return rows
 
 
-def _one_scale(grids: Mapping[Measure, Grid]) -> dict[Measure, Grid]:
+def _one_scale(grids: Mapping[Shown, Grid]) -> dict[Shown, Grid]:
     """The same colours for the same value in all heatmaps of a kind."""
     out = {}
     for measure, one in grids.items():
@@ -119,7 +119,7 @@ def _one_scale(grids: Mapping[Measure, Grid]) -> dict[Measure, Grid]:
     return out
 
 
-def _name(measure: Measure) -> str:
+def _name(measure: Shown) -> str:
     return f"{measure.brief or measure.name}{f' ({measure.unit.sign})' if measure.unit.sign else ''}"
 
 
@@ -134,9 +134,9 @@ def _short(number: str) -> str:
     return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)
 
 
-def _alt(grids: Mapping[Measure, Grid], runs: Runs) -> str:
+def _alt(grids: Mapping[Shown, Grid], runs: Runs) -> str:
     best = runs.sweep.best
-    parts = [f"{measure.full_title}: {one.in_words()}" for measure, one in grids.items()]
+    parts = [f"{measure.measure.full_title}: {one.in_words()}" for measure, one in grids.items()]
     return (
         f"{len(grids)} heatmaps of a sweep over {len(runs.sweep.frame)} cells, layer to the right, size of the "
         f"subspace upwards. Validation chooses layer {int(best['layer'])}, size {int(best['size'])}, outlined. "

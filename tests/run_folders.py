@@ -176,6 +176,7 @@ def _measures(
         r = float(draw.uniform(-0.9, 0.9))
         out |= {stem: r, f"{stem}_low": r - 0.1, f"{stem}_high": r + 0.1}
     out |= {name: out[stem] for stem in others for name in question.directed(stem)}
+    out |= {f"{name}{end}": None for stem in others for name in (stem, *question.directed(stem)) for end, _ in INTERVAL}
     if tuned:
         out |= {
             f"tuned_r_{norm}_around{end}": -out[f"tuned_r_{norm}_full{other}"]
@@ -255,7 +256,7 @@ def write_evaluation(
     fixed = np.random.default_rng(9)
     ratings = {norm: {word: float(fixed.uniform(100, 700)) for word in WORDS[1:]} | {WORDS[0]: None} for norm in NORMS}
     rows = [("concadia", "test", "preference"), ("transfer", "colour", "accuracy"), ("transfer", "colour", "macro_f1")]
-    rows += [("norms", norm, f"pearson {route}") for norm in NORMS for route in routes]
+    rows += [("norms", norm, f"r_{route}") for norm in NORMS for route in routes]
     rows += [("blv", "overall", "pearson")] if readers else []
     values = draw.uniform(0, 1, len(rows)).tolist()
     numbers = [

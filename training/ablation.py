@@ -25,21 +25,22 @@ from interp.data.errors import DataError
 from interp.data.norms import Norm
 from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
-from interp.evidence.gather import Evidence, Interventions, gather, plain
+from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
-from interp.measures import ALIGNED, CONTENT_ROUTES
+from interp.measures import ALIGNED, CONTENT_ROUTES, Key
+from interp.measures.attributions import word_counts
 from interp.runs.place import Place
+from interp.stats import Estimate
 from interp.subspaces.methods import find_methods
-from interp.subspaces.methods.method import controls_of
-from interp.subspaces.pairs import PairsAtSite, pair_run
+from interp.subspaces.pairs import pairs_at
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from interp.sweep.objectives import Trained
 from training.config import FinetuneConfig, preset
-from training.evaluation import tasks
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
-from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
+from training.evaluation.choosing import measure_on_val
+from training.evaluation.tasks.norms import word_attributions
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
@@ -85,9 +86,9 @@ def prepare(
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
-    loss = on_val(clip, features.split("val"))[RETRIEVAL_LOSS]
+    _, loss = measure_on_val(clip, features.split("val"))
     return _FineTunedCells(
-        config, tuning, tuple(norms), tuple(attributed), known, features.to("cpu"), tests, tests.of(clip), loss
+        config, tuning, tuple(norms), tuple(attributed), known, features.to("cpu"), tests, tests.of(clip), loss.value
     )
 
 
@@ -153,8 +154,8 @@ class _FineTunedCells:
         found = self._found(
             with_adapter(clip, out), self.features.to(clip.device), Rotation.load(out / ROTATION), place
         )
-        measures = {"val_loss": loss, **found.measures}
-        return replace(found, measures={f"tuned_{key}": value for key, value in measures.items()})
+        val_loss = Estimate(loss, len(self.features.rows("val")))
+        return replace(found, numbers={Key("val_loss"): val_loss, **found.numbers})
 
     def _tune(self, place: Place, clip: Clip) -> tuple[Path, float]:
         """The run folder of the fine-tuned model, and its lowest loss on val."""
@@ -174,34 +175,29 @@ class _FineTunedCells:
         test = features.split("test")
         able = self.tests.of(tuned)
         found = self._evidence(tuned, features, rotation, place, able)
-        out = found.measures | on_val(tuned, features.split("val"))
-        out["converged"] = float(rotation.facts["converged"])
-        out["retrieval_rise_val"] = out.pop(RETRIEVAL_LOSS) - self.base_loss
+        on_val, loss = measure_on_val(tuned, features.split("val"))
+        numbers = found.numbers | on_val
+        numbers[Key("converged")] = Estimate(float(rotation.facts["converged"]), 1)
+        numbers[Key("retrieval_rise_val")] = replace(loss, value=loss.value - self.base_loss)
         attributed, points = test.take(self.attributed), self.config.n_steps
         again = test.take(self.attributed[CHECKED]), rotation, content_baselines
-        words = tasks.word_attributions(tuned, attributed, rotation, n_steps=points)
-        from_content = tasks.word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
-        found_of_words = measure_attributions(words, from_content, self.norms, attributed.groups)
-        out |= {key: value for key, value in found_of_words.items() if not key.startswith("n_")}
-        for name, kind in _ABILITIES.items():
-            out |= self.tests.drop(kind, self.base, able).columns(name)
-        return Trained(out, words, found.outcomes)
+        words = word_attributions(tuned, attributed, rotation, n_steps=points)
+        from_content = word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
+        of_words = measure_attributions(words, from_content, self.norms, attributed.groups)
+        counts = word_counts([norm.name for norm in self.norms])  # those of the frozen model
+        numbers |= {key: number for key, number in of_words.items() if key not in {count.key for count in counts}}
+        numbers |= {Key(name): self.tests.drop(kind, self.base, able) for name, kind in _ABILITIES.items()}
+        return Trained(numbers, words, found.outcomes)
 
     def _evidence(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, able: Able) -> Evidence:
-        """What the trained rotation does in the trained model, also to what that is able to do, beside the controls
-        that take no search."""
-        site, contrast = rotation.site, features.contrast
-        how = Interventions(self.tuning.sources, place.seed)
-
-        def part(split: str) -> PairsAtSite:
-            return PairsAtSite(pair_run(tuned, features.split(split), [site]), site)
-
+        """Measure the trained rotation in the trained model, next to the controls that take no search, and the loss of
+        abilities by its swaps."""
+        search = SearchConfig(sources=self.tuning.sources, seed=place.seed)
         if self.config.controls == "none":
-            return plain(part("test"), rotation, how, contrast)
-        train, test = part("train"), part("test")
-        settings = SearchConfig(sources=how.sources, seed=how.seed)
-        controls = controls_of(find_methods(self.config.compared)[1:], train, rotation.size, settings)
-        traits = traits_of(features.split("test").texts)
-        found = gather(train, test, rotation, controls, how, contrast, traits)
-        lost = self.tests.swap_lost(tuned, able, test, rotation, place.seed)
-        return replace(found, measures=found.measures | lost.columns("swap_transfer_lost"))
+            parts = {"test": pairs_at(tuned, features.split("test"), rotation.site)}
+            return measure_subspace(parts, rotation, How(search))
+        parts = {split: pairs_at(tuned, features.split(split), rotation.site) for split in ("train", "test")}
+        methods = [method for method in find_methods(self.config.compared)[1:] if not method.searched]
+        found = measure_subspace(parts, rotation, How(search, methods), traits_of(features.split("test").texts))
+        lost = self.tests.swap_lost(tuned, able, parts["test"], rotation, place.seed)
+        return replace(found, numbers=found.numbers | {Key("swap_transfer_lost"): lost})

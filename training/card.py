@@ -12,9 +12,9 @@ from typing import Any
 from interp.data.contrast import Contrast
 from interp.drawing.markup import escape
 from interp.errors import shown
-from interp.measures import evaluation_schema
 from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
+from training.evaluation.tasks import units_of
 
 _HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
 # What a card states of a fine-tuning -> its setting in the manifest, which is an option of `training.finetune`.
@@ -129,10 +129,10 @@ def _results(evaluation: Evaluation, contrast: Contrast) -> list[str]:
     if any("contrast" in task for task in evaluation.settings.values()) and not own.agrees(contrast):
         positive, negative = map(_plain, own.kinds)
         rows += [f"It was evaluated with other kinds of text: {positive}, to be preferred to {negative}.", ""]
-    schema = evaluation_schema(own)
+    units = units_of((one.task for one in evaluation.numbers), own)
     rows += ["| task | of | measure | value | 95 % interval | n |", "| --- | --- | --- | ---: | ---: | ---: |"]
     for one in evaluation.numbers:
-        unit = schema[one.measure].unit
+        unit = units[one.task][one.measure]
         value, low, high = (unit.text(number) for number in (one.value, one.low, one.high))
         interval = "" if one.low != one.low else f"[{low} {high}]"  # NaN
         sign = f" {unit.sign}" if unit.sign else ""

@@ -20,7 +20,6 @@ from interp.data.options import DataOptions
 from interp.errors import UserError
 from training.trackers import TrackerOptions, check_trackers
 
-TASKS = ("concadia", "transfer", "blv", "norms")
 _MOST_RANK = 4096  # of adapters
 _MOST_ROWS, _MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
 _ROWS_OF_A_PAIR = 2  # of a batch or a sample
@@ -157,7 +156,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     )
     model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
     tasks: str | None = option(
-        None, f"a list of {', '.join(TASKS)}; by default all, blv only with --blv", metavar="LIST", role=IMPLIED
+        None, "a list of the tasks above; by default all, blv only with --blv", metavar="LIST", role=IMPLIED
     )
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
         None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy", loads="toy"

@@ -11,16 +11,15 @@ from interp import cli
 from interp.clip.names import check_named
 from interp.errors import UserError
 from interp.runs.replay import Again
-from training.config import TASKS, EvaluateConfig, evaluation_preset
+from training.config import EvaluateConfig, evaluation_preset
+from training.evaluation.tasks import TASKS, units_of
 
+OF_SCORES = ("concadia", "blv")  # tasks that given scores will do for
 PROG = "python -m training.evaluate"
-DESCRIPTION = """\
-Evaluate a CLIP, or given scores, on up to four tasks:
-  * concadia: preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
-    rotation also its interchange intervention accuracy, and whether that can be trusted, with a verdict;
-  * transfer: zero-shot classification, and retrieval among 64 pairs; with a rotation also what it takes from the first;
-  * blv: correlation of scores with ratings by blind and low-vision readers, also given text length;
-  * norms: correlation of word attributions with imageability and concreteness.
+_TASKS = ";\n".join(f"  * {name}: {about}" for name, about in TASKS.items())
+DESCRIPTION = f"""\
+Evaluate a CLIP, or given scores, on tasks:
+{_TASKS}.
 With --compare, print the tables of several evaluated models and seeds side by side instead."""
 EPILOG = """\
 examples:
@@ -74,7 +73,7 @@ def assess(config: EvaluateConfig) -> int:
     plan = prepare(config, tasks)
     rows, notes = carry_out(plan, arguments=asdict(config), command=cli.command_line(PROG, config))
     print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
-    print(terminal_table(rows, plan.contrast))
+    print(terminal_table(rows, units_of((row.task for row in rows), plan.contrast)))
     if answers := verdict_of(rows, plan.contrast) if config.scores is None else []:
         print("\n" + "\n".join(verdict_lines(answers, "Verdict on the rotation (the page of a sweep has the rules):")))
     print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers, every digit")
@@ -84,15 +83,13 @@ def assess(config: EvaluateConfig) -> int:
 def _tasks(config: EvaluateConfig) -> list[str]:
     """The tasks that were asked for, or those that can be done with what was given."""
     if config.tasks is None:
-        able = ("concadia", "blv") if config.scores is not None else TASKS
+        able = OF_SCORES if config.scores is not None else TASKS
         chosen = [task for task in able if task != "blv" or config.blv is not None]
     else:
         chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))
         if unknown := [task for task in chosen if task not in TASKS]:
             raise UserError(f"--tasks: there is no task '{unknown[0]}'; known: {', '.join(TASKS)}")
-    if "blv" in chosen and config.blv is None:
-        raise UserError("the task blv needs the ratings: add --blv FOLDER, with blv_ratings.csv and images/")
-    if config.scores is not None and (needs := [task for task in chosen if task not in ("concadia", "blv")]):
+    if config.scores is not None and (needs := [task for task in chosen if task not in OF_SCORES]):
         raise UserError(f"--scores are all that is known, and the task {needs[0]} needs a model; give --model instead")
     if config.scores is not None and len(chosen) > 1:
         raise UserError("--scores is a file for one task: name it with --tasks concadia or --tasks blv")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,13 +12,14 @@ from interp.attribution.norms import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions
 from interp.data.norms import Norm
 from interp.data.words import is_content
-from interp.measures import CONTENT_ROUTES
-from interp.stats import clustered_mean, pearson, ratio
+from interp.measures import CONTENT_ROUTES, Key
+from interp.measures.number import WordsOf
+from interp.stats import Estimate, clustered_mean, pearson, ratio
 
 
 def measure_attributions(
     attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[Key, Estimate]:
     """Compute all measures of the attributions of some pairs' texts, as `interp.measures` declares them.
 
     Args:
@@ -46,17 +46,18 @@ def measure_attributions(
         | coverage(attributions, norms)
         | content_correlations(attributions, norms, articles)
         | _second_baseline(attributions.take(rows), from_content, norms, list(articles)[CHECKED])
-        | {
-            "score_text": float(attributions.score.mean()),
-            "score_baseline_padding": float(attributions.baseline_score.mean()),
-        }
+        | _means({"score_text": attributions.score, "score_baseline_padding": attributions.baseline_score})
     )
+
+
+def _means(values: Mapping[str, np.ndarray]) -> dict[Key, Estimate]:
+    return {Key(measure): Estimate(float(each.mean()), len(each)) for measure, each in values.items()}
 
 
 def convergence(
     found: Attributions, from_content: Attributions | None = None, rows: Sequence[int] = ()
-) -> dict[str, Any]:
-    """How far sums of attributions miss differences of scores, and how many points the path integrals took.
+) -> dict[Key, Estimate]:
+    """Return how far sums of attributions miss differences of scores, and how many points the path integrals took.
 
     Args:
         from_content: of some of the texts, from the second baseline; a text has converged if it has from each that it
@@ -67,83 +68,80 @@ def convergence(
     missed = found.relative_delta > TOLERANCE
     if from_content is not None:
         missed[list(rows)] |= from_content.relative_delta > TOLERANCE
-    return {
-        "attribution_delta": float(np.max([np.abs(one.delta).max(initial=0.0) for one in both])),
-        "attribution_delta_relative": float(np.max([one.relative_delta.max(initial=0.0) for one in both])),
-        "attribution_unconverged": float(missed.mean()),
-        "attribution_points": int(np.max([one.points.max(initial=0) for one in both])),
+    measured = {
+        "delta": float(np.max([np.abs(one.delta).max(initial=0.0) for one in both])),
+        "delta_relative": float(np.max([one.relative_delta.max(initial=0.0) for one in both])),
+        "unconverged": float(missed.mean()),
+        "points": int(np.max([one.points.max(initial=0) for one in both])),
     }
+    return {Key(f"attribution_{measure}"): Estimate(value, len(found)) for measure, value in measured.items()}
 
 
-def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[str, float]:
-    """How much of the gap, the positive text's score minus the negative one's, words act out through Z.
+def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[Key, Estimate]:
+    """Return how much of the gap, the positive text's score minus the negative one's, words act out through Z.
 
     Args:
-        articles: of the pairs, which intervals heed.
+        articles: of the pairs, which are the clusters of intervals.
 
     Returns:
         ``through_gap``: the mean over pairs of the sum through Z of the positive text minus that of the negative one;
-        ``attributed_gap``: the mean gap of the same pairs; ``through_gap_share``: their ratio, NaN without a gap. With
-        ends of intervals, of which the last has none where the gap may be 0.
+        ``attributed_gap``: the mean gap of the same pairs; ``through_gap_share``: their ratio, NaN without a gap, which
+        has no interval where the gap may be 0.
     """
     through, gap = (_apart(values) for values in (attributions.tokens["through"].sum(1), attributions.score))
     groups = np.asarray(articles)
     return {
-        **clustered_mean(through, groups).columns("through_gap"),
-        **clustered_mean(gap, groups).columns("attributed_gap"),
-        **ratio(through, gap, groups).columns("through_gap_share"),
+        Key("through_gap"): clustered_mean(through, groups),
+        Key("attributed_gap"): clustered_mean(gap, groups),
+        Key("through_gap_share"): ratio(through, gap, groups),
     }
 
 
 def _apart(values: np.ndarray) -> np.ndarray:
-    """Of each pair the positive text's value minus the negative one's."""
+    """Return the positive text's value minus the negative one's, of each pair."""
     positive, negative = values.reshape(2, -1)
     return positive - negative
 
 
-def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[str, float]:
-    """Share of the sum of |attribution| over words that falls on rated words, by norm and route.
+def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[Key, Estimate]:
+    """Return the share of the sum of |attribution| over words that falls on rated words, by norm and route.
 
     A correlation with a norm speaks of this share alone. NaN if nothing is attributed.
     """
     words = [word for text in attributions.words for word in text]
-    out = {}
+    numbers = {}
     for route in attributions.tokens:
         sizes = np.abs(attributions.by_occurrence(route))
         for norm in norms:
             rated, total = np.isfinite(norm.of(words)), sizes.sum()
-            out[f"attribution_coverage_{norm.name}_{route}"] = (
-                float(sizes[rated].sum() / total) if total > 0 else float("nan")
-            )
-    return out
+            share = float(sizes[rated].sum() / total) if total > 0 else float("nan")
+            numbers[Key("attribution_coverage", norm=norm.name, route=route)] = Estimate(share, len(attributions))
+    return numbers
 
 
 def content_correlations(
-    attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str], *, suffix: str = "content"
-) -> dict[str, Any]:
+    attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str], *, of: WordsOf = "content"
+) -> dict[Key, Estimate]:
     """Correlate as `correlations` over the types of content words alone: function words are rated low and attributed
     little.
 
     Args:
         articles: of the pairs.
-        suffix: of the keys.
-
-    Returns:
-        ``r_NORM_ROUTE_SUFFIX`` with ``_low`` and ``_high``, and ``n_NORM_SUFFIX``.
+        of: name of these words, for the keys.
     """
-    return correlations(attributions, norms, articles, only=is_content, suffix=f"_{suffix}")
+    return correlations(attributions, norms, articles, only=is_content, of=of)
 
 
 def _second_baseline(
     attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[Key, Estimate]:
     """Compare attributions from two baselines: correlations with norms under the second one, and agreement of both.
 
     Args:
         articles: of the pairs of these texts.
 
     Returns:
-        ``r_NORM_ROUTE_content_baseline`` with its ends: as `content_correlations`, from the second baseline;
+        ``r`` by norm and route: as `content_correlations`, from the second baseline;
         ``baseline_agreement``: the correlation over occurrences of content words of both attributions through Z;
         ``score_baseline_content``: the mean score of the second baseline. A neutral baseline would score what a text
         that says nothing of the image scores.
@@ -151,9 +149,7 @@ def _second_baseline(
     content = [is_content(word) for text in attributions.words for word in text]
     both = [one.by_occurrence("through")[content] for one in (attributions, from_content)]
     chosen = replace(from_content, tokens={route: from_content.tokens[route] for route in CONTENT_ROUTES})
-    found = content_correlations(chosen, norms, articles, suffix="content_baseline")
-    return {
-        **{key: value for key, value in found.items() if key.startswith("r_")},
-        "baseline_agreement": pearson(*both),
-        "score_baseline_content": float(from_content.baseline_score.mean()),
-    }
+    found = content_correlations(chosen, norms, articles, of="content_baseline")
+    correlated = {key: number for key, number in found.items() if key.measure == "r"}  # the words are counted already
+    agreement = {Key("baseline_agreement"): Estimate(pearson(*both), sum(content))}
+    return correlated | agreement | _means({"score_baseline_content": from_content.baseline_score})

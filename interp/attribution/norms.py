@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from interp.attribution.result import Attributions
 from interp.data.norms import Norm
 from interp.data.words import log_frequency
-from interp.stats import Occurrences, correlate_words, disattenuate, regress_words
+from interp.measures import Key
+from interp.measures.number import WordsOf
+from interp.stats import Estimate, Occurrences, correlate_words, disattenuate, regress_words
 
 
 @dataclass(frozen=True)
@@ -68,35 +69,34 @@ def correlations(
     articles: Sequence[str],
     *,
     only: Callable[[str], bool] = lambda _: True,
-    suffix: str = "",
-) -> dict[str, Any]:
+    of: WordsOf = "",
+) -> dict[Key, Estimate]:
     """Correlate mean attribution over word types with each norm, by route.
 
     Args:
         attributions: of the positive texts of some pairs and then of the negative ones.
         articles: of the pairs.
         only: condition on the word types.
-        suffix: of the keys.
+        of: name of the words that it leaves, for the keys.
 
     Returns:
-        ``r_NORM_ROUTE`` -> Pearson's r, with ``_low`` and ``_high`` (`correlate_words`); ``n_NORM`` -> word types that
-        are rated.
+        Pearson's ``r`` (`correlate_words`) by norm and route, and ``n``, the word types that a norm rates.
 
     Raises:
         ValueError: there are not two texts for each article.
     """
     words = AttributedWords.of(attributions, articles)
-    out: dict[str, Any] = {}
+    numbers: dict[Key, Estimate] = {}
     for norm in norms:
         ratings = words.ratings(norm, only)
-        out[f"n_{norm.name}{suffix}"] = int(np.isfinite(ratings).sum())
+        numbers[Key("n", norm=norm.name, words=of)] = Estimate(int(np.isfinite(ratings).sum()), len(ratings))
         for route in attributions.tokens:
-            found = correlate_words(attributions.by_occurrence(route), ratings, words.at)
-            out |= found.columns(f"r_{norm.name}_{route}{suffix}")
-    return out
+            key = Key("r", norm=norm.name, route=route, words=of)
+            numbers[key] = correlate_words(attributions.by_occurrence(route), ratings, words.at)
+    return numbers
 
 
-def relations(attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str]) -> dict[str, Any]:
+def relations(attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str]) -> dict[Key, Estimate]:
     """Relate attributions of word types to norms, by route, in other ways than by Pearson's r.
 
     Three variables that go along with norms are held constant in ``partial``: the frequency of a type in English
@@ -107,12 +107,11 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
         articles: of the pairs.
 
     Returns:
-        ``disattenuated_NORM_ROUTE``: the correlation of a type's expected attribution with its rating
-        (`disattenuate`), over the ``n_repeated_NORM`` rated types that occur in at least two articles, and their
-        ``reliability_NORM_ROUTE``; ``rho_NORM_ROUTE``: Spearman's correlation; ``partial_NORM_ROUTE``: Pearson's,
-        given the three; and with several norms ``beta_NORM_ROUTE``: the standardized coefficient of a norm in a linear
-        regression on all norms, over the types that all of them rate, ``n_every_norm``. ``_low`` and ``_high`` are the
-        ends of 95 % intervals.
+        By norm and route: ``disattenuated``, the correlation of a type's expected attribution with its rating
+        (`disattenuate`), over the ``n_repeated`` rated types that occur in at least two articles, and their
+        ``reliability``; ``rho``, Spearman's correlation; ``partial``, Pearson's, given the three. With several norms
+        also ``beta``, the standardized coefficient of a norm in a linear regression on all norms, over the
+        ``n_every_norm`` types that all of them rate.
 
     Raises:
         ValueError: there are not two texts for each article.
@@ -120,22 +119,22 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
     words = AttributedWords.of(attributions, articles)
     at, ratings = words.at, {norm.name: words.ratings(norm) for norm in norms}
     given = np.array([[log_frequency(word), len(word)] for word in words.words]).reshape(-1, 2).T
-    out: dict[str, Any] = {}
+    numbers: dict[Key, Estimate] = {}
     for route in attributions.tokens:
         values = attributions.by_occurrence(route)
-        for name, rating in ratings.items():
-            expected = disattenuate(values, rating, at)
-            out[f"n_repeated_{name}"] = expected.r.n
-            out[f"reliability_{name}_{route}"] = expected.reliability
+        for norm, rating in ratings.items():
+            expected, types = disattenuate(values, rating, at), len(rating)
+            numbers[Key("n_repeated", norm=norm)] = Estimate(expected.r.n, types)
             found = {
+                "reliability": Estimate(expected.reliability, expected.r.n),
                 "disattenuated": expected.r,
                 "rho": correlate_words(values, rating, at, method="spearman"),
                 "partial": correlate_words(values, rating, at, given=given, given_means=[words.positive]),
             }
-            for key, one in found.items():
-                out |= one.columns(f"{key}_{name}_{route}")
+            numbers |= {Key(measure, norm=norm, route=route): number for measure, number in found.items()}
         if len(ratings) > 1:
-            for name, one in zip(ratings, regress_words(values, list(ratings.values()), at), strict=True):
-                out |= one.columns(f"beta_{name}_{route}")
-                out["n_every_norm"] = one.n
-    return out
+            betas = regress_words(values, list(ratings.values()), at)
+            for norm, beta in zip(ratings, betas, strict=True):
+                numbers[Key("beta", norm=norm, route=route)] = beta
+                numbers[Key("n_every_norm")] = Estimate(beta.n, len(words.words))
+    return numbers

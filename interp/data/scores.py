@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from interp.data.blv import RatedTexts
 from interp.data.errors import DataError
 from interp.data.tables import read_table
 from interp.errors import quoted
@@ -80,3 +83,13 @@ def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[
     if not scores:
         raise DataError(f"'{path}' holds no scores, only the header")
     return scores
+
+
+def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:
+    """Return the scores of rated texts from a file, which may hold others too; raises `DataError` if it lacks some."""
+    table = read_text_scores(path)
+    if absent := [text.description for text in rated.texts if text.description not in table]:
+        raise DataError(
+            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, the first is: {absent[0]:.60}"
+        )
+    return np.array([table[text.description] for text in rated.texts])

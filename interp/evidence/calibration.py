@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interp.data.contrast import DIRECTIONS, SIGN, Contrast
+from interp.data.contrast import DIRECTIONS, SIGN
+from interp.measures import Key
 from interp.stats import Estimate, Yardstick, measured_mean, ratio, ratio_to, settled
 from interp.subspaces.outcomes import Outcomes
 
@@ -45,9 +46,9 @@ def clusters(across: Outcomes, within: Outcomes) -> tuple[np.ndarray, np.ndarray
     return np.concatenate([one.groups for one in both]), np.concatenate([one.source_groups for one in both])
 
 
-def calibration(across: Outcomes, within: Outcomes, gap: Yardstick, contrast: Contrast) -> dict[str, float]:
+def calibration(across: Outcomes, within: Outcomes, gap: Yardstick) -> dict[Key, Estimate]:
     """Return shift over gap in both directions, R² of the mean gap, and the part of 1 - R² that comes from swaps within
-    a kind; by column.
+    a kind.
 
     Intervals include the error of the gap; where the gap may be 0 there are none. A swap that moves no score, but for
     rounding, has exactly 0 of each.
@@ -56,20 +57,16 @@ def calibration(across: Outcomes, within: Outcomes, gap: Yardstick, contrast: Co
         across, within: see `squared_errors`.
         gap: mean gap of the train pairs, so that no measured pair is its own yardstick.
     """
-    ratios = [f"ratio_{contrast.short(way)}" for way in DIRECTIONS]
+    ratios, n = {way: Key("ratio", direction=way) for way in DIRECTIONS}, across.pairs
     if moves_nothing(across) and moves_nothing(within) and gap.value:
-        still = Estimate(0.0, across.pairs, 0.0, 0.0)
-        return {key: value for stem in (*ratios, "r2") for key, value in still.columns(stem).items()} | {
-            "within_error": 0.0
-        }
-    out: dict[str, float] = {}
-    for key, way in zip(ratios, DIRECTIONS, strict=True):
-        shifted = ratio_to(SIGN[way] * across.moves(way), gap, across.groups, across.source_groups)
-        out |= shifted.columns(key)
-    errors, by_gap = (of(across, within, gap.value) for of in (squared_errors, slopes))
+        still = dict.fromkeys((*ratios.values(), Key("r2")), Estimate(0.0, n, 0.0, 0.0))
+        return still | {Key("within_error"): Estimate(0.0, n)}
+    groups = across.groups, across.source_groups
+    shares = {key: ratio_to(SIGN[way] * across.moves(way), gap, *groups) for way, key in ratios.items()}
+    errors, by_gap = (compute(across, within, gap.value) for compute in (squared_errors, slopes))
     lost = measured_mean(errors, by_gap, gap, *clusters(across, within))
-    out |= lost.complement().columns("r2")
-    return out | {"within_error": float(errors[len(errors) // 2 :].mean() / 2)}
+    within_error = Estimate(float(errors[len(errors) // 2 :].mean() / 2), n)
+    return shares | {Key("r2"): lost.complement(), Key("within_error"): within_error}
 
 
 def moves_nothing(outcomes: Outcomes) -> bool:

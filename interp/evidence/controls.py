@@ -8,10 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from interp.data.contrast import DIRECTIONS, Contrast
+from interp.data.contrast import DIRECTIONS
 from interp.evidence.calibration import OwnErrors, own_errors
-from interp.stats import paired_difference
-from interp.subspaces.outcomes import Outcomes, iia_columns
+from interp.measures import Key
+from interp.stats import Estimate, paired_difference
+from interp.subspaces.outcomes import Outcomes, iias
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,25 @@ class Swapped:
         return own_errors(self.paired, self.within)
 
 
-def control(stem: str, found: Swapped, others: Sequence[Swapped], contrast: Contrast) -> dict[str, float]:
+def control(name: str, found: Swapped, others: Sequence[Swapped]) -> dict[Key, Estimate]:
     """Return IIA and R² of the own gaps of other subspaces, the mean over them, and by how much the found one exceeds
-    them; by column.
+    them.
 
     Differences are paired: both sides are measured on the same bases and sources.
 
     Args:
-        stem: part of the columns' names.
+        name: key of the control.
         found: the subspace that is judged.
         others: the subspaces of a control.
     """
-    out = iia_columns(f"iia_{stem}", [other.across for other in others], contrast)
     groups = found.across.groups, found.across.source_groups
     hits = np.mean([other.hits() for other in others], axis=0)
-    out |= paired_difference(found.hits(), hits, *groups).columns(f"iia_over_{stem}")
-    theirs = _mean_own([other.own for other in others])
-    out |= theirs.r2().columns(f"r2_own_{stem}")
-    return out | found.own.above(theirs).columns(f"r2_own_over_{stem}")
+    errors = _mean_own([other.own for other in others])
+    return iias([other.across for other in others], name) | {
+        Key("iia_over", name): paired_difference(found.hits(), hits, *groups),
+        Key("r2_own", name): errors.r2(),
+        Key("r2_own_over", name): found.own.above(errors),
+    }
 
 
 def _mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
@@ -64,13 +66,17 @@ def _mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
     return OwnErrors(mean, first.squares, first.groups, first.source_groups)
 
 
-def percentiles_among(found: Swapped, others: Sequence[Swapped]) -> dict[str, float]:
-    """Return the share of other subspaces that the found one exceeds in IIA and in R², ties half; by column."""
+def percentiles_among(name: str, found: Swapped, others: Sequence[Swapped]) -> dict[Key, Estimate]:
+    """Return the share of other subspaces that the found one exceeds in IIA and in R², ties half.
+
+    Args:
+        name: key of the control that they are.
+    """
     # The mean over single hits, whose sum is exact: means of the two directions tie or not as they are rounded.
-    iias = found.hits().mean(), [other.hits().mean() for other in others]
+    shares = found.hits().mean(), [other.hits().mean() for other in others]
     r2s = -found.own.errors.mean(), [-other.own.errors.mean() for other in others]
-    return {f"percentile_{name}": _above(*both) for name, both in (("iia", iias), ("r2_own", r2s))}
+    return {Key("percentile_iia", name): _above(*shares), Key("percentile_r2_own", name): _above(*r2s)}
 
 
-def _above(value: float, others: Sequence[float]) -> float:
-    return float(np.mean((np.sign(value - np.asarray(others)) + 1) / 2))
+def _above(value: float, others: Sequence[float]) -> Estimate:
+    return Estimate(float(np.mean((np.sign(value - np.asarray(others)) + 1) / 2)), len(others))

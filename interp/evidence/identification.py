@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from interp.data.contrast import DIRECTIONS, SIGN
-from interp.stats import ratio
+from interp.measures import Key
+from interp.stats import Estimate, ratio
 from interp.subspaces.methods.lever import lever
 from interp.subspaces.methods.method import basis_of
 from interp.subspaces.outcomes import Outcomes
@@ -23,13 +24,13 @@ def best_direction(train: PairsAtSite, subspace: Subspace) -> Rotation:
     return Rotation(basis_of(lever(train, subspace)).to(train.streams), subspace.site)
 
 
-def single(found: Outcomes, alone: Outcomes) -> dict[str, float]:
-    """Return the share of the shift, both directions, that is left if Z is replaced by its best direction alone; by
-    column.
+def single(found: Outcomes, alone: Outcomes) -> dict[Key, Estimate]:
+    """Return the share of the shift, both directions, that is left if Z is replaced by its best direction alone, and
+    the IIA of that direction.
 
     Args:
         found, alone: outcomes of Z, and of `best_direction`, with the same sources.
     """
     whole, part = (sum(SIGN[way] * each.moves(way) for way in DIRECTIONS) for each in (found, alone))
     shares = ratio(np.asarray(part), np.asarray(whole), found.groups, found.source_groups)
-    return shares.columns("single_share") | {"single_iia": alone.iia()}
+    return {Key("single_share"): shares, Key("single_iia"): Estimate(alone.iia(), alone.pairs)}

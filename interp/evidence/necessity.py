@@ -18,6 +18,7 @@ import torch
 from interp.clip.tensors import Float, Tensor
 from interp.evidence.calibration import moves_nothing
 from interp.evidence.specificity import retrieval_hits
+from interp.measures import Key
 from interp.stats import Estimate, clustered_mean, clustered_share, preference, ratio, settled
 from interp.subspaces.outcomes import Outcomes
 from interp.subspaces.pairs import PairsAtSite, push_all, push_scores
@@ -66,19 +67,21 @@ def neutralize_all(part: PairsAtSite, subspaces: Sequence[Subspace], value: Floa
     return [Neutral(*scores[:, number].reshape(2, -1)) for number in range(len(subspaces))]
 
 
-def necessity(part: PairsAtSite, found: Neutral) -> dict[str, float]:
+def necessity(part: PairsAtSite, found: Neutral) -> dict[Key, Estimate]:
     """Return preference accuracy and gap with a neutral Z, and the share that is left of the gap and of what the
-    preference exceeds 50 % by; with intervals, by column.
+    preference exceeds 50 % by; with intervals.
 
     If the preference is in Z, they are chance and 0. A gap that has changed its sign leaves a negative share.
     """
     groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
     negative, positive = part.clean.cpu().numpy().reshape(2, -1)
     hits, clean = preference(found.positive, found.negative), preference(positive, negative)
-    out = clustered_share(hits, groups).columns("neutral_preference")
-    out |= clustered_mean(found.gaps, groups).columns("neutral_gap")
-    out |= _share_left(found.gaps, gaps, groups).columns("gap_left")
-    return out | _share_left(hits - 0.5, clean - 0.5, groups).columns("preference_left")
+    return {
+        Key("neutral_preference"): clustered_share(hits, groups),
+        Key("neutral_gap"): clustered_mean(found.gaps, groups),
+        Key("gap_left"): _share_left(found.gaps, gaps, groups),
+        Key("preference_left"): _share_left(hits - 0.5, clean - 0.5, groups),
+    }
 
 
 def _share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
@@ -105,23 +108,24 @@ def kept_within(within: Outcomes) -> Estimate:
     return ratio(gaps + within.moves("down") - within.moves("up"), gaps, within.groups, within.source_groups)
 
 
-def beyond_controls(part: PairsAtSite, found: Neutral, controls: Mapping[str, Sequence[Neutral]]) -> dict[str, float]:
-    """Return by how much a neutral Z leaves less of the gap, in either sign, than neutral controls; by column.
+def beyond_controls(
+    part: PairsAtSite, found: Neutral, controls: Mapping[str, Sequence[Neutral]]
+) -> dict[Key, Estimate]:
+    """Return by how much a neutral Z leaves less of the gap, in either sign, than neutral controls.
 
     Args:
-        controls: part of a column's name -> outcomes with other subspaces neutral, of which the mean is taken.
+        controls: key of a control -> outcomes with its subspaces neutral, of which the mean is taken.
 
     Returns:
-        ``left_below_NAME``: the difference as a share of the gap, paired over pairs.
+        The difference for each control, as a share of the gap, paired over pairs.
     """
     groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
     own = _towards_zero(found)
-    out: dict[str, float] = {}
+    out: dict[Key, Estimate] = {}
     for name, others in controls.items():
-        theirs = np.mean([_towards_zero(other) for other in others], axis=0)
-        less = settled(theirs - own)
-        found_less = ratio(less, gaps, groups) if less.any() else Estimate(0.0, len(own), 0.0, 0.0)
-        out |= found_less.columns(f"left_below_{name}")
+        left = np.mean([_towards_zero(other) for other in others], axis=0)
+        less = settled(left - own)
+        out[Key("left_below", name)] = ratio(less, gaps, groups) if less.any() else Estimate(0.0, len(own), 0.0, 0.0)
     return out
 
 
@@ -131,13 +135,11 @@ def _towards_zero(neutral: Neutral) -> np.ndarray:
 
 
 @torch.inference_mode()
-def retrieval_left(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> dict[str, float]:
-    """Return the share of retrieval above chance that is left with a neutral Z; by column.
+def retrieval_left(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> Estimate:
+    """Return the share of retrieval above chance that is left with a neutral Z; NaN where the unchanged texts are not
+    above chance.
 
     Each text is to find its own image among `interp.evidence.specificity.AMONG`.
-
-    Returns:
-        ``retrieval_left``; NaN where the unchanged texts are not above chance.
     """
     own, n = part.streams, len(part)
     groups = np.tile(np.asarray(part.pairs.clusters), 2)
@@ -146,4 +148,4 @@ def retrieval_left(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, "
         embedded = push_all(part.pairs.run, part.site, h)
         halves = zip(embedded.split(n), part.pairs.targets.split(n), strict=True)
         hits.append(np.concatenate([retrieval_hits(texts, images) for texts, images in halves]))
-    return _share_left(hits[1], hits[0], groups).columns("retrieval_left")
+    return _share_left(hits[1], hits[0], groups)

@@ -10,6 +10,7 @@ import torch
 
 from interp.clip.tensors import Embeddings
 from interp.data.contrast import DIRECTIONS, SIGN
+from interp.measures import Key
 from interp.stats import Estimate, clustered_mean, placement, ratio
 from interp.subspaces.outcomes import Outcomes
 from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
@@ -18,8 +19,8 @@ from interp.subspaces.subspace import Subspace
 AMONG = 64  # images that a text is to tell apart
 
 
-def specificity(part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int) -> dict[str, float]:
-    """Return the shift with other images over that with the text's own, and the retrieval that a swap costs; by column.
+def specificity(part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int) -> dict[Key, Estimate]:
+    """Return the shift with other images over that with the text's own, and the retrieval that a swap costs.
 
     Args:
         part: n pairs.
@@ -28,8 +29,10 @@ def specificity(part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed
     own, elsewhere, lost, source = _embedded(part, subspace, sources, seed)
     groups = np.asarray(part.pairs.clusters)
     bases, given = np.tile(groups, 2), np.tile(groups[source], 2)
-    out = ratio(elsewhere, own, bases, given).columns("elsewhere")
-    return out | clustered_mean(lost, bases, given).columns("swap_retrieval_lost")
+    return {
+        Key("elsewhere"): ratio(elsewhere, own, bases, given),
+        Key("swap_retrieval_lost"): clustered_mean(lost, bases, given),
+    }
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from interp.clip.tensors import Float
 from interp.data.contrast import DIRECTIONS
 from interp.data.words import log_frequency
 from interp.evidence.calibration import moves_nothing
+from interp.measures import Key
 from interp.stats import Estimate, clustered_mean, ratio
 from interp.subspaces.outcomes import Outcomes
 
@@ -42,8 +43,8 @@ def _frequency(word: str) -> float:
     return log_frequency(word)
 
 
-def rival(within: Outcomes, traits: Float[np.ndarray, "m 3"]) -> dict[str, float]:
-    """Return how far traits of texts explain what Z does, and the gap without the most plausible of them; by column.
+def rival(within: Outcomes, traits: Float[np.ndarray, "m 3"]) -> dict[Key, Estimate]:
+    """Return how far traits of texts explain the effects of Z, and the gap without the most plausible of them.
 
     Args:
         within: outcomes of swaps within a kind, where the kind itself explains nothing.
@@ -58,7 +59,7 @@ def rival(within: Outcomes, traits: Float[np.ndarray, "m 3"]) -> dict[str, float
     lengths = by_kind[..., 0]
     equal = np.abs(lengths[0] - lengths[1]) <= np.maximum(1.0, CLOSE * lengths.mean(0))
     gap = clustered_mean(within.gaps()[equal].astype(np.float64), within.groups[: within.pairs][equal])
-    return explained(within, by_kind).columns("traits_r2") | gap.columns("equal_gap")
+    return {Key("traits_r2"): explained(within, by_kind), Key("equal_gap"): gap}
 
 
 def explained(within: Outcomes, traits: Float[np.ndarray, "2 n c"]) -> Estimate:

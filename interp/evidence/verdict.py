@@ -8,22 +8,23 @@ to chance. None was tuned on results. Planted networks, of which the truth is kn
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.measures import MethodName
+from interp.measures import Key, MethodName, Numbers
 from interp.measures.schema import written
 from interp.runs.chosen import Chosen
-
-if TYPE_CHECKING:
-    import pandas as pd
+from interp.stats import Estimate
 
 Answered = Literal["yes", "no", "cannot tell"]
 HALF = 0.5
 SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap is as good as none
 _SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
+_RATIOS = {way: Key("ratio", direction=way) for way in DIRECTIONS}
+_R2_OWN = Key("r2_own")
+_UNKNOWN = Estimate(math.nan, 0)
 
 
 @dataclass(frozen=True)
@@ -48,51 +49,46 @@ class Judged:
     """Measures that a verdict is given on.
 
     Attributes:
-        row: measures of a cell, without the prefix of fine-tuned models.
+        numbers: measures of a cell, of one model.
         controls: other subspaces that it was compared with.
         chosen: controls of the chosen cell alone; None for any other cell.
     """
 
-    row: Mapping[str, float]
+    numbers: Numbers
     contrast: Contrast
     controls: Sequence[MethodName]
     chosen: Chosen | None = None
 
-    def between(self, key: str, low: float, high: float) -> Answered:
+    def number(self, key: Key) -> Estimate:
+        """Return a measure; NaN if it is not known."""
+        return self.numbers.get(key, _UNKNOWN)
+
+    def between(self, key: Key, low: float, high: float) -> Answered:
         """Return whether the interval of a measure lies between two bounds, or outside of them."""
-        left, right = (self.row.get(f"{key}_{end}", math.nan) for end in ("low", "high"))
-        if left > low and right < high:
+        number = self.number(key)
+        if number.low > low and number.high < high:
             return "yes"
-        return "no" if right < low or left > high else "cannot tell"
+        return "no" if number.high < low or number.low > high else "cannot tell"
 
     @property
     def converged(self) -> bool:
         """Whether the search for Z has converged; a subspace that was not searched for counts as found."""
-        return bool(self.row.get("converged", 1.0))
+        return Key("converged") not in self.numbers or bool(self.number(Key("converged")).value)
 
-    def not_below(self, key: str, bound: float) -> Answered:
+    def not_below(self, key: Key, bound: float) -> Answered:
         """Return whether a difference is not surely below a bound; a difference of equals has no interval."""
-        high = self.row.get(f"{key}_high", math.nan)
-        if math.isnan(high):
-            return "yes" if self.row.get(key) == 0 else "cannot tell"
-        return "no" if high < bound else "yes"
+        number = self.number(key)
+        if math.isnan(number.high):
+            return "yes" if number.value == 0 else "cannot tell"
+        return "no" if number.high < bound else "yes"
 
-    def text(self, key: str, form: str = "+.2f", factor: float = 1.0) -> str:
+    def text(self, key: Key, form: str = "+.2f", factor: float = 1.0) -> str:
         """Return a measure with its interval."""
-        value, low, high = (factor * self.row.get(f"{key}{end}", math.nan) for end in ("", "_low", "_high"))
-        if math.isnan(value):
+        number = self.number(key)
+        if math.isnan(number.value):
             return "not measured"
-        shown = [written(one, form) for one in (value, low, high)]
-        return shown[0] if math.isnan(low) else f"{shown[0]} [{shown[1]} {shown[2]}]"
-
-
-def judged(
-    row: pd.Series, contrast: Contrast, controls: Sequence[MethodName], chosen: Chosen | None, *, tuned: bool
-) -> Judged:
-    """Return a row of a sweep's table as measures of the frozen model's subspace, or of the fine-tuned model's."""
-    prefix = "tuned_" if tuned else ""
-    own = {str(key): float(value) for key, value in row.items() if str(key).startswith("tuned_") == tuned}
-    return Judged({key.removeprefix(prefix): value for key, value in own.items()}, contrast, controls, chosen)
+        value, low, high = (written(factor * each, form) for each in (number.value, number.low, number.high))
+        return value if math.isnan(number.low) else f"{value} [{low} {high}]"
 
 
 def verdict(of: Judged) -> list[Answer]:
@@ -115,12 +111,12 @@ def _precondition(of: Judged) -> Answer:
         "build a lever. The answer is no where the interval lies below 0, or within a fifth of the standard deviation "
         "of single pairs' gaps around 0."
     )
-    bound = SMALL * of.row.get("gap_sd", math.nan)
-    answer = of.between("gap", 0, math.inf)
-    if answer == "cannot tell" and of.between("gap", -bound, bound) == "yes":
+    gap, bound = Key("gap"), SMALL * of.number(Key("gap_sd")).value
+    answer = of.between(gap, 0, math.inf)
+    if answer == "cannot tell" and of.between(gap, -bound, bound) == "yes":
         answer = "no"
-    share = of.text("preference", ".1f", 100)
-    return Answer("precondition", rule, answer, f"gap {of.text('gap', '+.3f')}, preference {share} %")
+    share = of.text(Key("preference"), ".1f", 100)
+    return Answer("precondition", rule, answer, f"gap {of.text(gap, '+.3f')}, preference {share} %")
 
 
 def _calibrated(of: Judged) -> Answer:
@@ -130,16 +126,15 @@ def _calibrated(of: Judged) -> Answer:
         "Z of its own kind it keeps its own: the interval of R² of the own gaps lies above 0, that of no change. R² "
         "of the mean gap, which also asks that the gap be the same for all images, stands next to it."
     )
-    ratios = [f"ratio_{of.contrast.short(one)}" for one in DIRECTIONS]
-    parts = [*(of.between(key, HALF, 1 + HALF) for key in ratios), _above_zero(of, "r2_own")]
-    shifts = ", ".join(f"{of.contrast.arrow(one)} {of.text(key)}" for one, key in zip(DIRECTIONS, ratios, strict=True))
-    because = f"shift over gap {shifts}; R² {of.text('r2_own')}, of the mean gap {of.text('r2')}"
+    parts = [*(of.between(key, HALF, 1 + HALF) for key in _RATIOS.values()), _above_zero(of, _R2_OWN)]
+    shifts = ", ".join(f"{of.contrast.arrow(way)} {of.text(key)}" for way, key in _RATIOS.items())
+    because = f"shift over gap {shifts}; R² {of.text(_R2_OWN)}, of the mean gap {of.text(Key('r2'))}"
     return Answer("calibrated", rule, _given(of, _all(parts)), because)
 
 
-def _above_zero(of: Judged, key: str) -> Answered:
+def _above_zero(of: Judged, key: Key) -> Answered:
     """Return whether a measure lies above 0; one that is exactly 0 does not."""
-    if of.row.get(key) == of.row.get(f"{key}_high") == 0:
+    if of.number(key).value == of.number(key).high == 0:
         return "no"
     return of.between(key, 0, math.inf)
 
@@ -153,25 +148,25 @@ def _necessary(of: Judged) -> Answer:
         "of Z leaves less of the gap than one of random subspaces, by a paired interval, and not surely more than one "
         "of as many principal components, by more than a tenth: these may be what the score is read from."
     )
-    conditions = {
-        "gap left": (of.between("gap_left", -HALF, HALF), of.text("gap_left")),
-        "preference left": (of.between("preference_left", -math.inf, HALF), of.text("preference_left")),
-        "retrieval left": (of.between("retrieval_left", HALF, math.inf), of.text("retrieval_left")),
-        "gap left with Z of the same kind": (of.between("gap_kept_within", HALF, math.inf), of.text("gap_kept_within")),
-        "R² of the whole stream": (of.between("r2_whole", HALF, math.inf), of.text("r2_whole")),
+    bounds = {
+        "gap left": (Key("gap_left"), -HALF, HALF),
+        "preference left": (Key("preference_left"), -math.inf, HALF),
+        "retrieval left": (Key("retrieval_left"), HALF, math.inf),
+        "gap left with Z of the same kind": (Key("gap_kept_within"), HALF, math.inf),
+        "R² of the whole stream": (Key("r2", "whole"), HALF, math.inf),
     }
+    conditions = {name: (of.between(*bound), of.text(bound[0])) for name, bound in bounds.items()}
     for one in of.controls:
-        key = f"left_below_{one.column}"
-        if key in of.row:
+        key = Key("left_below", one.column)
+        if key in of.numbers:
             less = _above_zero(of, key) if one.key == "random" else of.not_below(key, -_SLIGHT)
             conditions[f"less left than with {one.title}, by"] = less, of.text(key)
     answer = _given(of, _all([each for each, _ in conditions.values()]))
     against = {name: text for name, (each, text) in conditions.items() if each != "yes"}
     shown = against or {name: text for name, (_, text) in list(conditions.items())[:2]}
     said = "; ".join(f"{name} {text}" for name, text in shown.items())
-    return Answer(
-        "necessary", rule, answer, f"{said}; neutral preference {of.text('neutral_preference', '.1f', 100)} %"
-    )
+    neutral = of.text(Key("neutral_preference"), ".1f", 100)
+    return Answer("necessary", rule, answer, f"{said}; neutral preference {neutral} %")
 
 
 def _specific(of: Judged) -> Answer:
@@ -180,15 +175,15 @@ def _specific(of: Judged) -> Answer:
         "as much as with other images (the interval of their ratio lies between -1/2 and 1/2); and it surely costs "
         "neither retrieval nor, where that was measured, zero-shot accuracy."
     )
-    costs = {"retrieval": "swap_retrieval_lost", "zero-shot": "swap_transfer_lost"}
-    known = {name: key for name, key in costs.items() if key in of.row}
-    free: list[Answered] = ["no" if of.row.get(f"{key}_low", math.nan) > 0 else "yes" for key in known.values()]
-    ratios = [f"ratio_{of.contrast.short(one)}" for one in DIRECTIONS]
-    still = all(of.between(key, -_SLIGHT, _SLIGHT) == "yes" for key in ratios)
-    answer = "no" if still else _all([of.between("elsewhere", -HALF, HALF), *free])
+    costs = {"retrieval": Key("swap_retrieval_lost"), "zero-shot": Key("swap_transfer_lost")}
+    known = {name: key for name, key in costs.items() if key in of.numbers}
+    free: list[Answered] = ["no" if of.number(key).low > 0 else "yes" for key in known.values()]
+    still = all(of.between(key, -_SLIGHT, _SLIGHT) == "yes" for key in _RATIOS.values())
+    elsewhere = Key("elsewhere")
+    answer = "no" if still else _all([of.between(elsewhere, -HALF, HALF), *free])
     lost = ", ".join(f"{name} {of.text(key, '+.1f', 100)}" for name, key in known.items())
     said = f"; points lost: {lost}" if lost else ""
-    because = "a swap moves nothing" if still else f"elsewhere {of.text('elsewhere')} of it{said}"
+    because = "a swap moves nothing" if still else f"elsewhere {of.text(elsewhere)} of it{said}"
     return Answer("specific", rule, answer, because)
 
 
@@ -199,14 +194,13 @@ def _beyond(of: Judged) -> Answer:
         "right direction may be found in closed form. It is not asked of IIA, which the lever reaches without a "
         "search. A search that did not converge may have missed what it was for: then this cannot be told."
     )
-    known = [one for one in of.controls if f"r2_own_over_{one.column}" in of.row]
+    known = {one: key for one in of.controls if (key := Key("r2_own_over", one.column)) in of.numbers}
     parts: dict[str, tuple[Answered, str]] = {}
-    for one in known:
-        key = f"r2_own_over_{one.column}"
+    for one, key in known.items():
         answer = of.between(key, 0, math.inf) if one.key == "random" else of.not_below(key, -_SLIGHT)
         parts[f"above {one.title}"] = answer, of.text(key)
     if known:
-        parts[""] = _above_zero(of, "r2_own"), of.text("r2_own")
+        parts[""] = _above_zero(of, _R2_OWN), of.text(_R2_OWN)
     against = {name: text for name, (answer, text) in parts.items() if answer != "yes"}
     shown = against or {name: text for name, (_, text) in parts.items() if name}
     said = "; ".join(f"R² {name}: {text}" if name else f"R² {text}" for name, text in shown.items())
@@ -242,13 +236,14 @@ def _length(of: Judged) -> Answer:
         "differences in the numbers of words and names and in word frequency explain (less than half of their "
         "squares), and pairs whose texts are equally long show the gap as well."
     )
-    if "traits_r2" not in of.row:
+    explained, equal = Key("traits_r2"), Key("equal_gap")
+    if explained not in of.numbers:
         return Answer("beyond length", rule, "cannot tell", "texts were not compared")
-    parts = [of.between("traits_r2", -math.inf, HALF), of.between("equal_gap", 0, math.inf)]
+    parts = [of.between(explained, -math.inf, HALF), of.between(equal, 0, math.inf)]
     answer = _given(of, _all(parts))
     said = "goes along with length: " if answer == "no" else ""
-    said += f"words, names, frequency explain {of.text('traits_r2')} within a kind"
-    return Answer("beyond length", rule, answer, f"{said}; gap at equal length {of.text('equal_gap', '+.3f')}")
+    said += f"words, names, frequency explain {of.text(explained)} within a kind"
+    return Answer("beyond length", rule, answer, f"{said}; gap at equal length {of.text(equal, '+.3f')}")
 
 
 def _found(of: Judged, answer: Answered) -> Answered:

@@ -1,27 +1,30 @@
-"""What is measured: key, unit and place of every number in a run folder, declared once and read everywhere. No torch.
+"""Every number of a run, declared once: what it is of, its title and its unit. No torch.
 
-A key names a column of results.csv; with ``_low`` and ``_high`` behind it, the ends of its 95 % interval. Tables,
-heatmaps, pages, figures and notebooks know a measure by this schema, and guess nothing from its name.
+A number is an estimate under a `Key`. `Schema.wide` makes one row of results.csv of the numbers of a cell, and
+`Schema.read` takes it apart again; the ends of a 95 % interval have columns that end in ``_low`` and ``_high``. Where a
+number is shown, and under which heading, is decided by `interp.report`.
 """
 
-from interp.measures.attributions import RELATIONS
-from interp.measures.evaluation import CONTROLLED, evaluation_schema, evidence_names
-from interp.measures.interventions import CEILINGS, evidence_keys
-from interp.measures.names import ALIGNED, CONTENT_ROUTES, EVERYWHERE, MEASURED, MethodName, Route
+from interp.measures.attributions import RELATIONS, relations
+from interp.measures.interventions import CEILINGS, evidence
+from interp.measures.names import ALIGNED, CONTENT_ROUTES, MEASURED, MethodName, Route
+from interp.measures.number import Key, Model, Numbers, of_model, without_model
 from interp.measures.sweep import sweep_schema
 
 __all__ = [
     "ALIGNED",
     "CEILINGS",
     "CONTENT_ROUTES",
-    "CONTROLLED",
-    "EVERYWHERE",
     "MEASURED",
     "RELATIONS",
+    "Key",
     "MethodName",
+    "Model",
+    "Numbers",
     "Route",
-    "evaluation_schema",
-    "evidence_keys",
-    "evidence_names",
+    "evidence",
+    "of_model",
+    "relations",
     "sweep_schema",
+    "without_model",
 ]

@@ -1,10 +1,8 @@
-"""What routes and methods are called, and where a measure can be shown."""
+"""Names of routes, methods and objectives. No torch."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
-
-from interp.measures.schema import Where
 
 Route = Literal["through", "around", "bypass", "full"]  # of attributions
 MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
@@ -32,7 +30,3 @@ class MethodName(NamedTuple):
 
 # objectives that train an alignment together with a model, by name, in words
 ALIGNED = {"iit-das": "IIT-DAS", "iit-das-calibrated": "calibrated IIT-DAS"}
-
-PAGE: frozenset[Where] = frozenset({"page"})
-TABLE: frozenset[Where] = frozenset({"table", "page"})
-EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})

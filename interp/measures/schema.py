@@ -1,20 +1,19 @@
-"""How a number is described: its key, unit, and places. `interp.measures` declares all there are. No torch."""
+"""Declarations of numbers, and the one table that they make: a row for each cell. No torch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from interp.errors import UserError
+from interp.data.contrast import Contrast
+from interp.measures.number import Key, Numbers
+from interp.stats import Estimate
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Where = Literal["table", "heatmap", "page", "figure"]
+ENDS = "low", "high"  # of an interval
+PAIRS = Key("test_pairs")
 
 
 @dataclass(frozen=True)
@@ -79,125 +78,93 @@ COUNT = Unit(1.0, ".0f", ".0f", "", "cividis")
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of a cell.
+    """Declaration of a number.
 
     Attributes:
-        key: of the column.
         title: in full, without the unit's sign.
-        heading: of a table's column; narrow: the same where there is little room; above: what it shares with its
-            neighbours there.
-        alone: of a column that stands alone, as in a page; by default the heading.
-        brief: of a panel in a figure; by default `alone`.
-        family: measures of one family share the scale of their colours, and a row in figures.
-        interval: whether its ends are there too.
-        ends: whether tables show them.
-        shown: where it is shown.
-        tuned: whether it is of a model that was fine-tuned at the cell, not of the frozen one.
-        change: whether tables show its negative: a change, where the measure is a loss.
-        against: what it is to be compared with: keys, or in words.
-        unless: a column that it is not shown beside where all cells have the same in both.
-        spare: a table that is too wide leaves out those with the highest number first, and never those with 0.
+        interval: whether it has one.
+        count: number of the units that it is computed from.
     """
 
-    key: str
+    key: Key
     title: str
     unit: Unit
-    heading: str = ""
-    narrow: str = ""
-    above: str = ""
-    alone: str = ""
-    brief: str = ""
-    family: str = ""
     interval: bool = False
-    ends: bool = False
-    shown: frozenset[Where] = frozenset()
-    tuned: bool = False
-    change: bool = False
-    against: tuple[str, ...] = ()
-    unless: str = ""
-    spare: int = 0
+    count: Key = PAIRS
 
     @property
     def full_title(self) -> str:
-        """The title with the unit's sign."""
+        """Title with the unit's sign."""
         return f"{self.title} ({self.unit.sign})" if self.unit.sign else self.title
-
-    @property
-    def name(self) -> str:
-        """What it is called where it stands alone."""
-        return self.alone or self.heading or self.title
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Its columns."""
-        return (self.key, f"{self.key}_low", f"{self.key}_high") if self.interval else (self.key,)
-
-    def value(self, row: Mapping[str, float] | pd.Series) -> float:
-        """As tables show it, unrounded."""
-        return self._shown(row[self.key])
-
-    def _shown(self, value: float) -> float:
-        return (-1.0 if self.change else 1.0) * self.unit.factor * value
-
-    def text(self, row: Mapping[str, float] | pd.Series, *, ends: bool = True) -> str:
-        """Return the value as tables show it; without the ends of its interval, if asked."""
-        shown = written(self.value(row), self.unit.form)
-        if not (ends and self.ends and self.interval) or shown == "-" or np.isnan(row[self.keys[1]]):
-            return shown
-        low, high = (written(self._shown(row[key]), self.unit.form) for key in self.keys[1:])
-        if self.change:
-            low, high = high, low
-        return f"{shown} [{low} {high}]"
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Measures in the order in which they are shown.
+    """Measures of a contrast, and the columns of a table of them.
 
     Raises:
-        ValueError: two have a column in common, be it the end of an interval.
+        ValueError: two measures have a column in common; the end of an interval is a column, too.
     """
 
+    contrast: Contrast
     measures: tuple[Measure, ...]
-    _by_key: dict[str, Measure] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _by_key: dict[Key, Measure] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for measure in self.measures:
-            if twice := seen.intersection(measure.keys):
+            columns = self.columns(measure)
+            if twice := seen.intersection(columns):
                 raise ValueError(f"two measures have the column '{min(twice)}'")
-            seen.update(measure.keys)
+            seen.update(columns)
             self._by_key[measure.key] = measure
 
-    def __getitem__(self, key: str) -> Measure:
-        """The measure of a key.
-
-        Raises:
-            UserError: there is none; the message lists those that are shown somewhere.
-        """
-        if key not in self._by_key:
-            known = [measure.key for measure in self.measures if measure.shown]
-            raise UserError(f"there is no measure '{key}'; known: {', '.join(known)}")
+    def __getitem__(self, key: Key) -> Measure:
         return self._by_key[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_key
 
     def __iter__(self) -> Iterator[Measure]:
         return iter(self.measures)
 
-    def shown(self, where: Where, *, tuned: bool | None = None) -> list[Measure]:
-        """What is shown somewhere, of fine-tuned cells only or of frozen ones only if asked."""
-        return [one for one in self.measures if where in one.shown and tuned in (None, one.tuned)]
+    def column(self, key: Key) -> str:
+        """Return the name of the column of a value."""
+        return key.column(self.contrast)
 
-    @cached_property
-    def columns(self) -> frozenset[str]:
-        """Every column, ends of intervals too."""
-        return frozenset(key for measure in self.measures for key in measure.keys)
+    def columns(self, measure: Measure) -> tuple[str, ...]:
+        """Return the names of all columns of a measure: of its value, and of the ends of its interval if it has one."""
+        name = self.column(measure.key)
+        return (name, *(f"{name}_{end}" for end in ENDS)) if measure.interval else (name,)
+
+    def wide(self, numbers: Numbers) -> dict[str, float]:
+        """Return numbers as one row of a table.
+
+        Raises:
+            ValueError: a number is not declared.
+        """
+        if unknown := sorted(self.column(key) for key in numbers if key not in self):
+            raise ValueError(f"interp/measures does not declare {', '.join(unknown)}")
+        row: dict[str, float] = {}
+        for key, number in numbers.items():
+            row |= zip(self.columns(self[key]), (number.value, number.low, number.high), strict=False)
+        return row
+
+    def read(self, row: Mapping[str, float]) -> dict[Key, Estimate]:
+        """Return the numbers of one row of a table, as `wide` writes it; columns of nothing that is declared are left.
+
+        The units of a number are those that its `count` has in the row, 0 if it is not there.
+        """
+        numbers = {}
+        for measure in self.measures:
+            name, *ends = self.columns(measure)
+            if name in row:
+                low, high = (row.get(end, math.nan) for end in ends) if ends else (math.nan, math.nan)
+                count = row.get(self.column(measure.count), 0)
+                numbers[measure.key] = Estimate(row[name], 0 if math.isnan(count) else int(count), low, high)
+        return numbers
 
     def among(self, columns: Iterable[str]) -> Schema:
         """Return the measures that a table has, in the same order; a sweep without controls lacks some."""
         there = set(columns)
-        return Schema(tuple(measure for measure in self.measures if measure.key in there))
-
-    def check(self, columns: Iterable[str]) -> None:
-        """Raise `ValueError` for a column that no measure declares."""
-        if unknown := sorted(set(columns) - self.columns):
-            raise ValueError(f"interp/measures does not declare {', '.join(unknown)}")
+        return Schema(self.contrast, tuple(one for one in self.measures if self.column(one.key) in there))

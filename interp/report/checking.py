@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.measures import MEASURED, RELATIONS, MethodName
+from interp.measures import CEILINGS, MEASURED, Key, MethodName, Model, relations
+from interp.measures.schema import Schema
 from interp.report.choice import FROZEN, TUNED
 from interp.report.tables import is_tuned
 from interp.runs.cells import MEND, Cell
@@ -33,7 +34,7 @@ def check_texts(folder: RunFolder, cells: Mapping[Place, Cell], contrast: Contra
 def check_measures(
     folder: RunFolder,
     frame: pd.DataFrame,
-    contrast: Contrast,
+    schema: Schema,
     methods: Sequence[MethodName],
     norms: Sequence[str],
     *,
@@ -42,31 +43,42 @@ def check_measures(
     """Raise `StoreError` for the first measure that tables and page need and no cell has, or count that a cell lacks.
 
     Args:
+        schema: measures of such a sweep.
         controls: whether the subspaces were compared with others.
     """
-    ceilings = ["iia_whole", "iia_size0"] if controls else []
-    stems = ["iia", *(f"iia_{method.column}" for method in methods[1:]), *ceilings]
-    needed = ["preference", *(f"shift_{contrast.short(one)}" for one in DIRECTIONS)]
-    needed += [f"{stem}{end}" for stem in stems for end in ("", *(f"_{contrast.short(one)}" for one in DIRECTIONS))]
-    needed += [FROZEN.share, FROZEN.error, *FROZEN.then, "test_pairs", *_of_words(norms, "")]
-    counts = ["directions", *(f"{stem}_{norm}" for norm in norms for stem in ("n", "n_repeated"))]
+    counts = [Key("directions"), *(Key(name, norm=norm) for norm in norms for name in ("n", "n_repeated"))]
+    needed = [*_of_search(methods, controls=controls), *_of_words(norms, ""), *counts]
     if is_tuned(frame):
-        names = ["tuned_preference", *(f"tuned_iia_{contrast.short(one)}" for one in DIRECTIONS)]
-        names += ["tuned_transfer_drop", "tuned_retrieval_drop"]
-        needed += [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-        needed += [TUNED.share, TUNED.error, *TUNED.then, *_of_words(norms, "tuned_")]
-    if absent := next((name for name in (*needed, *counts) if name not in frame), None):
+        needed += [*_of_training(), *_of_words(norms, "tuned")]
+    columns = [column for key in needed for column in schema.columns(schema[key])]
+    if absent := next((column for column in columns if column not in frame), None):
         raise StoreError(f"no cell in '{folder.path}' has the measure {json.dumps(absent)}; {MEND}")
-    if unknown := next((name for name in counts if frame[name].isna().any()), None):
+    if unknown := next((key.column() for key in counts if frame[key.column()].isna().any()), None):
         raise StoreError(f"a cell in '{folder.path}' has no number for {json.dumps(unknown)}; {MEND}")
 
 
-def _of_words(norms: Sequence[str], prefix: str) -> list[str]:
-    """Return measures of a model's search and word attributions that every sweep has."""
-    needed = [f"{prefix}{name}" for name in ("converged", "attribution_unconverged", "attribution_delta_relative")]
-    for norm in norms:
-        for route in MEASURED:
-            stems = [stem for stem in RELATIONS if stem != "beta" or len(norms) > 1]
-            needed += [f"{prefix}{stem}_{norm}_{route}{end}" for stem in stems for end in ("", "_low", "_high")]
-            needed += [f"{prefix}{name}_{norm}_{route}" for name in ("attribution_coverage", "reliability")]
-    return needed
+def _of_search(methods: Sequence[MethodName], *, controls: bool) -> Iterator[Key]:
+    """Yield measures of the frozen model that every sweep has."""
+    yield from (Key("preference"), *(Key("shift", direction=way) for way in DIRECTIONS))
+    for subspace in ("", *(method.column for method in methods[1:]), *(CEILINGS if controls else ())):
+        yield Key("iia", subspace)
+        yield from (Key("iia", subspace, direction=way) for way in DIRECTIONS)
+    yield from (FROZEN.share, FROZEN.error, FROZEN.loss, Key("test_pairs"))
+
+
+def _of_training() -> Iterator[Key]:
+    """Yield measures of fine-tuned models that every sweep has that trains them."""
+    names = ("preference", "transfer_drop", "retrieval_drop")
+    yield from (Key(name, model="tuned") for name in names)
+    yield from (Key("iia", model="tuned", direction=way) for way in DIRECTIONS)
+    yield from (TUNED.share, TUNED.error, TUNED.loss)
+
+
+def _of_words(norms: Sequence[str], model: Model) -> Iterator[Key]:
+    """Yield measures of a model's search and word attributions that every sweep has."""
+    names = ("converged", "attribution_unconverged", "attribution_delta_relative")
+    yield from (Key(name, model=model) for name in names)
+    of_norms = (*relations(norms), "attribution_coverage", "reliability")
+    yield from (
+        Key(name, model=model, norm=norm, route=route) for norm in norms for route in MEASURED for name in of_norms
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.measures import Key
 from interp.report.tables import is_tuned
 
 if TYPE_CHECKING:
@@ -30,28 +31,32 @@ class Rule:
     Attributes:
         share: measured on val, the more the better; of several highest ones the largest standard error counts.
         error: its standard error.
-        then: what decides among those that are as good.
+        loss: measured on val, the less the better.
+        order: columns that decide among cells that are as good; ``{}`` stands for that of the loss.
         said: the rule in words.
     """
 
-    share: str
-    error: str
-    then: tuple[str, ...]
+    share: Key
+    error: Key
+    loss: Key
+    order: tuple[str, ...]
     said: str
 
 
 TUNED = Rule(
-    "tuned_preference_val",
-    "tuned_preference_val_se",
-    ("tuned_retrieval_rise_val", "size", "layer", "seed"),
+    Key("preference_val", model="tuned"),
+    Key("preference_val_se", model="tuned"),
+    Key("retrieval_rise_val", model="tuned"),
+    ("{}", "size", "layer", "seed"),
     "of the cells whose preference on val is within one standard error of the highest, the one whose model lost least "
     "of the base's retrieval on val (rise of cross-entropy, nats); then the smaller size, the earlier layer, the lower "
     "seed",
 )
 FROZEN = Rule(
-    "iia_val",
-    "iia_val_se",
-    ("size", "das_val_loss", "layer", "seed"),
+    Key("iia_val"),
+    Key("iia_val_se"),
+    Key("das_val_loss"),
+    ("size", "{}", "layer", "seed"),
     "of the cells whose IIA on val is within one standard error of the highest, the one of the smallest size; then the "
     "lowest loss of the search on val, the earlier layer, the lower seed",
 )
@@ -64,13 +69,14 @@ def rule_of(frame: pd.DataFrame) -> Rule:
 
 def as_good(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     """Return the cells within one standard error of the highest; a share that is not defined is below all others."""
-    share = frame[rule.share].fillna(-np.inf)
+    share = frame[rule.share.column()].fillna(-np.inf)
     highest = share.max()
-    error = frame.loc[share == highest, rule.error].max()
+    error = frame.loc[share == highest, rule.error.column()].max()
     return frame[share >= highest - np.nan_to_num(error)]
 
 
 def best_cell(frame: pd.DataFrame) -> pd.Series:
     """Return the cell that the validation pairs choose."""
     rule = rule_of(frame)
-    return as_good(frame, rule).sort_values([*rule.then], na_position="last").iloc[0]
+    order = [name.format(rule.loss.column()) for name in rule.order]
+    return as_good(frame, rule).sort_values(order, na_position="last").iloc[0]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.drawing.colours import ink_on
-from interp.measures.schema import Measure, Schema, written
+from interp.measures.schema import written
 from interp.report.choice import best_cell
+from interp.report.layout import Layout, Shown
 from interp.runs.files import write_atomic
 
 if TYPE_CHECKING:
@@ -22,19 +23,19 @@ if TYPE_CHECKING:
     from interp.drawing.pictures import Picture
 
 
-def write_heatmaps(frame: pd.DataFrame, folder: Path, schema: Schema) -> list[Path]:
-    """Write a picture layer x size for each measure that has one, the mean over seeds; returns the files."""
+def write_heatmaps(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Path]:
+    """Write a picture layer x size for each measure that has one, the mean over seeds; return the files."""
     out = []
-    for measure in trained_first(schema.shown("heatmap")):
-        path = folder / f"heatmap-{measure.key.replace('_', '-')}.png"
-        write_atomic(path, draw_heatmap(frame, measure).png())
+    for shown in trained_first(layout.at("heatmap")):
+        path = folder / f"heatmap-{shown.column.replace('_', '-')}.png"
+        write_atomic(path, draw_heatmap(frame, shown).png())
         out.append(path)
     return out
 
 
-def trained_first(measures: Iterable[Measure]) -> list[Measure]:
-    """Those of fine-tuned models in front, else in their order."""
-    return sorted(measures, key=lambda measure: not measure.tuned)
+def trained_first(measures: Iterable[Shown]) -> list[Shown]:
+    """Return measures with those of fine-tuned models in front, else in their order."""
+    return sorted(measures, key=lambda shown: not shown.tuned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,20 +70,20 @@ class Grid:
         return f"{ends[0].capitalize()}; {ends[1]}."
 
 
-def grid(frame: pd.DataFrame, measure: Measure) -> Grid:
-    """What the heatmap of a measure shows."""
-    pivot = frame.pivot_table(index="size", columns="layer", values=measure.key, aggfunc="mean", dropna=False)
+def grid(frame: pd.DataFrame, measure: Shown) -> Grid:
+    """Return the values of the heatmap of a measure."""
+    pivot = frame.pivot_table(index="size", columns="layer", values=measure.column, aggfunc="mean", dropna=False)
     unit = measure.unit
     values = unit.factor * pivot.to_numpy(dtype=float)
     layers, sizes = [int(n) for n in pivot.columns], [int(n) for n in pivot.index]
     return Grid(layers, sizes, values, unit.colours, unit.reach(values), unit.brief)
 
 
-def draw_heatmap(frame: pd.DataFrame, measure: Measure) -> Picture:
+def draw_heatmap(frame: pd.DataFrame, measure: Shown) -> Picture:
     """Draw a measure by layer and size, the mean over seeds; the cell that validation chooses is outlined."""
     from interp.drawing.pictures import Picture
 
-    shown, title = grid(frame, measure), measure.full_title
+    shown, title = grid(frame, measure), measure.measure.full_title
     rows, columns = shown.values.shape
     figure = Picture(max(5.5, 1.6 + 0.62 * columns), max(2.6, 1.5 + 0.45 * rows), layout="constrained")
     axes = figure.subplots()

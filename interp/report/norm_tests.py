@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.drawing.markup import plural
-from interp.measures import MEASURED
+from interp.measures import MEASURED, Model
 from interp.runs.place import Place
 from interp.stats import Occurrences, max_statistic
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE = "norms.csv"
 LEVEL = 0.05  # below which an adjusted p says that a correlation is significant
 DRAWS = 2000  # of random signs
-MODELS = {"fine-tuned": "tuned", "frozen": ""}  # model -> where a cell keeps its words
+MODELS: Mapping[str, Model] = {"fine-tuned": "tuned", "frozen": ""}  # also where a cell keeps its words
 
 Words = Mapping[str, Mapping[str, Sequence[float]]]  # route -> word type -> mean attribution and count
 

@@ -1,23 +1,25 @@
-"""What a sweep says, in plain words: what acts through Z at the chosen cell, and in what its cells differ at all."""
+"""Sentences on a sweep: what acts through Z at the chosen cell, and in which measures its cells differ."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interp.drawing.markup import listed, plural
-from interp.measures import MEASURED
-from interp.measures.schema import SHARE, Measure, Schema
+from interp.measures import MEASURED, Key, Model
+from interp.measures.schema import SHARE
 from interp.report.choice import best_cell
-from interp.report.tables import is_tuned
+from interp.report.layout import CONTROLS, Layout, Shown
+from interp.report.tables import is_tuned, model_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from interp.data.contrast import Contrast
 
+_GAP_LOW = f"{Key('gap').column()}_low"
 _WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
 
 
@@ -30,32 +32,32 @@ class Spread:
             many, so this is neither the strictest test nor the laxest.
     """
 
-    measure: Measure
+    measure: Shown
     highest: pd.Series
     lowest: pd.Series
     apart: bool
 
 
-def reading(frame: pd.DataFrame, schema: Schema, norms: Sequence[str]) -> list[str]:
-    """Sentences: how words' attributions follow the norms at the chosen cell, and in which measures cells differ."""
-    best, model = best_cell(frame), "tuned_" if is_tuned(frame) else ""
-    known = {one.key for one in schema}
+def reading(frame: pd.DataFrame, layout: Layout, norms: Sequence[str]) -> list[str]:
+    """Return sentences: how words' attributions follow the norms at the chosen cell, and in which measures cells
+    differ."""
+    best = best_cell(frame)
     parts: list[str] = []
     for route in MEASURED:
-        keys = [(norm, f"{model}r_{norm}_{route}") for norm in norms]
-        if said := _trends([(norm, schema[key]) for norm, key in keys if key in known], best):
+        keys = {norm: Key("r", model=model_of(frame), norm=norm, route=route) for norm in norms}
+        if said := _trends({norm: layout[key] for norm, key in keys.items() if key in layout}, best):
             parts.append(f"{_WHERE[route]}, {'they' if parts else 'attributions of words'} {said}")
     nothing = _is_indifferent(frame)
-    found = [one for one in spreads(frame, schema) if not (nothing and is_relative(one.measure))]
+    found = [one for one in spreads(frame, layout) if not (nothing and is_relative(one.measure.key))]
     return [*([f"{'; '.join(parts)}."] if parts else []), *_differences(found)]
 
 
-def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> str:
-    """What is to be said first of a frozen model that prefers neither kind of text; nothing of one that does."""
+def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> str:
+    """Return what comes first of a frozen model that prefers neither kind of text; nothing of one that does."""
     if not base_is_indifferent(frame):
         return ""
-    gap, which = replace(schema["gap"], ends=True).text(frame.iloc[0]), "base" if is_tuned(frame) else "model"
-    if frame["gap_low"].isna().all():
+    gap, which = layout[Key("gap")].text(frame.iloc[0], ends=True), "base" if is_tuned(frame) else "model"
+    if frame[_GAP_LOW].isna().all():
         return (
             f"Whether the {which} has a preference to localize cannot be told: it scores {contrast.a_positive} above "
             f"its {contrast.negative} by {gap} on average, of too few pairs or articles for an interval. R² and shift "
@@ -69,28 +71,30 @@ def no_preference(frame: pd.DataFrame, schema: Schema, contrast: Contrast) -> st
 
 
 def _is_indifferent(frame: pd.DataFrame) -> bool:
-    """Whether the cells are of a frozen model whose gap is not surely above 0."""
+    """Return whether the cells are of a frozen model whose gap is not surely above 0."""
     return not is_tuned(frame) and base_is_indifferent(frame)
 
 
 def base_is_indifferent(frame: pd.DataFrame) -> bool:
-    """Whether the gap of the frozen model is not surely above 0; where models were fine-tuned, that of their base."""
-    return "gap_low" in frame and not bool((frame["gap_low"] > 0).any())
+    """Return whether the gap of the frozen model is not surely above 0; where models were fine-tuned, that of their
+    base."""
+    return _GAP_LOW in frame and not bool((frame[_GAP_LOW] > 0).any())
 
 
-def is_relative(one: Measure) -> bool:
-    """Whether a measure is a multiple of the gap, so that it means nothing where there is none."""
-    return one.key in ("r2", "through_gap_share") or one.key.startswith("ratio_")
+def is_relative(key: Key) -> bool:
+    """Return whether a measure of the frozen model is a multiple of the gap, and means nothing where there is none."""
+    return key in (Key("r2"), Key("through_gap_share")) or (key.measure == "ratio" and not key.model)
 
 
-def is_settled(row: pd.Series) -> bool:
-    """Return whether the search for the subspace of a cell has converged, in the fine-tuned model if there is one."""
-    return bool(row["tuned_converged" if "tuned_val_loss" in row else "converged"])
+def is_settled(row: pd.Series, model: Model) -> bool:
+    """Return whether the search for the subspace of a cell has converged."""
+    return bool(row[Key("converged", model=model).column()])
 
 
 def unsettled(frame: pd.DataFrame) -> str:
     """Return a sentence on cells whose search for Z has not converged; empty if all have."""
-    count = sum(not is_settled(row) for _, row in frame.iterrows())
+    model = model_of(frame)
+    count = sum(not is_settled(row, model) for _, row in frame.iterrows())
     if not count:
         return ""
     what = "rotation was still turning when its model was kept" if is_tuned(frame) else "search has not converged"
@@ -102,10 +106,10 @@ def unsettled(frame: pd.DataFrame) -> str:
 
 def unconverged(frame: pd.DataFrame) -> str:
     """Return a sentence on texts whose attributions did not converge in the worst cell; empty if all did."""
-    stems = ("", "tuned_") if is_tuned(frame) else ("",)
+    models: Sequence[Model] = ("", "tuned") if is_tuned(frame) else ("",)
     texts, relative = (
-        max(float(frame[f"{stem}attribution_{measure}"].max()) for stem in stems)
-        for measure in ("unconverged", "delta_relative")
+        max(float(frame[Key(measure, model=model).column()].max()) for model in models)
+        for measure in ("attribution_unconverged", "attribution_delta_relative")
     )
     if not texts > 0:
         return ""
@@ -115,26 +119,27 @@ def unconverged(frame: pd.DataFrame) -> str:
     )
 
 
-def spreads(frame: pd.DataFrame, schema: Schema) -> list[Spread]:
-    """One for each measure of the table that has intervals and is not the same in all cells, but for controls."""
+def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:
+    """Return the spread of each measure of the table that has intervals and is not the same in all cells, but for
+    controls."""
     out = []
-    for one in schema.shown("table", tuned=is_tuned(frame)):
-        if one.family == "controls" or not one.interval or frame[one.key].nunique() < 2:
+    for one in layout.at("table", tuned=is_tuned(frame)):
+        if one.family == CONTROLS or not one.interval or frame[one.column].nunique() < 2:
             continue
-        highest, lowest = frame.loc[frame[one.key].idxmax()], frame.loc[frame[one.key].idxmin()]
-        low, high = one.keys[1:]
+        highest, lowest = frame.loc[frame[one.column].idxmax()], frame.loc[frame[one.column].idxmin()]
+        _, low, high = one.columns
         out.append(Spread(one, highest, lowest, bool(highest[low] > lowest[high])))
     return out
 
 
-def _trends(measures: Sequence[tuple[str, Measure]], best: pd.Series) -> str:
-    """Of one route: with which norms attributions surely rise, fall, or neither."""
+def _trends(measures: Mapping[str, Shown], best: pd.Series) -> str:
+    """Return the norms with which attributions by one route surely rise, fall, or neither."""
     verbs: dict[str, list[str]] = {}
-    for norm, one in measures:
-        value, low, high = (best[key] for key in one.keys)
+    for norm, one in measures.items():
+        value, low, high = (best[column] for column in one.columns)
         if not math.isnan(value):
             verb = "rise with" if low > 0 else "fall with" if high < 0 else "do not surely follow"
-            verbs.setdefault(verb, []).append(f"{norm} (r {replace(one, ends=True).text(best)})")
+            verbs.setdefault(verb, []).append(f"{norm} (r {one.text(best, ends=True)})")
     return listed([f"{verb} {listed(those)}" for verb, those in verbs.items()])
 
 
@@ -154,7 +159,7 @@ def _differences(found: Sequence[Spread]) -> list[str]:
     return out
 
 
-def _name(one: Measure) -> str:
+def _name(one: Shown) -> str:
     if one.change:
         return f"the change of {one.heading}"
     name, *about = (one.brief or one.name).removeprefix("trained: ").split(", ")

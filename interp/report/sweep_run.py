@@ -14,14 +14,16 @@ from typing_extensions import TypedDict
 from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, table
 from interp.errors import UserError
-from interp.evidence.verdict import Answer, judged, verdict
-from interp.measures import ALIGNED, MethodName, sweep_schema
+from interp.evidence.verdict import Answer, Judged, verdict
+from interp.measures import ALIGNED, Key, MethodName, Numbers, sweep_schema, without_model
 from interp.measures.schema import Schema
 from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
 from interp.report.heatmaps import draw_heatmap
+from interp.report.layout import Layout
+from interp.report.looks import sweep_layout
 from interp.report.norm_tests import norm_tests
-from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, results
+from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, model_of, results
 from interp.runs.cells import Cell, Shown, SweepManifest, WordTable, places, read_cell
 from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.content import Real
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _OfCell = TypeVar("_OfCell", Chosen, Directions)
 RATINGS = "ratings.json"
+_DIRECTIONS = Key("directions").column()
 SHOWN = 60  # rows that a notebook shows at once
 
 
@@ -107,23 +110,29 @@ class SweepRun:
 
     @cached_property
     def schema(self) -> Schema:
-        """Measures that the columns of `frame` are.
+        """Declaration of the columns of `frame`, and of others that such a sweep may have.
 
         Raises:
             StoreError: the manifest's contrast or methods are none, or cannot be told apart.
         """
         contrast, methods, tuned = self.contrast, self.methods, is_tuned(self.frame)
         try:
-            known = sweep_schema(contrast, methods, self.norms, tuned=tuned)
+            return sweep_schema(contrast, methods, self.norms, tuned=tuned)
         except ValueError as error:
             raise self._spoiled("methods", f"a list without two of one name ({error})") from error
-        frame = self.frame
-        same = {
-            one.key
-            for one in known
-            if one.unless and one.key in frame and bool((frame[one.key] == frame[one.unless]).all())
-        }
-        return known.among(set(frame.columns) - same)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Measures that the sweep has, as they are shown; not the number of directions where all sizes were found."""
+        columns = set(self.frame.columns)
+        if (self.frame[_DIRECTIONS] == self.frame["size"]).all():
+            columns.remove(_DIRECTIONS)
+        return sweep_layout(self.schema.among(columns), self.methods, self.norms)
+
+    @cached_property
+    def best_numbers(self) -> Numbers:
+        """Measures of the chosen cell."""
+        return self.schema.read(self.best.to_dict())
 
     def _spoiled(self, name: str, expected: str) -> StoreError:
         return StoreError(
@@ -134,7 +143,7 @@ class SweepRun:
     @property
     def directions(self) -> int:
         """Number of directions of the chosen cell's subspace: its size, or fewer if a mask was searched for."""
-        return int(self.best["directions"])
+        return int(self.best[_DIRECTIONS])
 
     @cached_property
     def best(self) -> pd.Series:
@@ -165,11 +174,11 @@ class SweepRun:
 
     @cached_property
     def verdict(self) -> list[Answer]:
-        """Six questions about the chosen cell, answered by rules; none where there were no controls."""
-        tuned = is_tuned(self.frame)
-        if "tuned_gap" not in self.frame if tuned else "gap" not in self.frame:
+        """Questions about the chosen cell, answered by rules; none where there were no controls."""
+        numbers = without_model(self.best_numbers, model_of(self.frame))
+        if Key("gap") not in numbers:
             return []
-        return verdict(judged(self.best, self.contrast, self.methods[1:], self.chosen, tuned=tuned))
+        return verdict(Judged(numbers, self.contrast, self.methods[1:], self.chosen))
 
     @cached_property
     def norm_tests(self) -> pd.DataFrame:
@@ -215,12 +224,15 @@ class SweepRun:
         return found["ratings"]
 
     def plot(self, measure: str = "iia") -> Picture:
-        """A measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
+        """Draw a measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
+
+        Args:
+            measure: name of its column.
 
         Raises:
             UserError: there is no such measure, or the run has none of it.
         """
-        return draw_heatmap(self.frame, self.schema[measure])
+        return draw_heatmap(self.frame, self.layout.of_column(measure))
 
     def _repr_html_(self) -> str:
         """For notebooks: the tables that the terminal shows, of the first cells."""
@@ -233,9 +245,9 @@ class SweepRun:
         if is_tuned(self.frame):
             parts.append(
                 "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points.</p>"
-                f"{self._table(cell_columns(self.schema, tuned=True), best)}<p>A search on the frozen model:</p>"
+                f"{self._table(cell_columns(self.layout, tuned=True), best)}<p>A search on the frozen model:</p>"
             )
-        parts.append(f"{self._table(cell_columns(self.schema), best)}<p>IIA, controls and preference in %.</p>")
+        parts.append(f"{self._table(cell_columns(self.layout), best)}<p>IIA, controls and preference in %.</p>")
         more = len(self.frame) - SHOWN
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
 
@@ -272,7 +284,7 @@ def load_sweep(path: str | Path) -> SweepRun:
     _ = sweep.schema  # raises if contrast or methods cannot be told apart
     check_texts(folder, cells, sweep.contrast)
     controls = manifest["settings"]["controls"] == "all"
-    check_measures(folder, sweep.frame, sweep.contrast, sweep.methods, norms, controls=controls)
+    check_measures(folder, sweep.frame, sweep.schema, sweep.methods, norms, controls=controls)
     return sweep
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from interp.measures.schema import Measure, Schema, Where
+from interp.measures import Key, Model
+from interp.report.layout import Layout, Shown, Where
 from interp.runs.cells import Cell
 from interp.runs.folder import table
 from interp.runs.place import Place
@@ -15,12 +16,14 @@ from interp.runs.place import Place
 if TYPE_CHECKING:
     import pandas as pd
 
+_TIME, _TRAINED = Key("seconds").column(), Key("val_loss", model="tuned").column()
+
 
 def results(cells: Sequence[Cell]) -> pd.DataFrame:
-    """One row for each cell, from what its file holds; times are left out, so that equal runs give equal tables."""
+    """Return a row for each cell, from its file; times are left out, so that equal runs give equal tables."""
     rows = []
     for cell in cells:
-        measures = {measure: value for measure, value in cell["measures"].items() if measure != "seconds"}
+        measures = {column: value for column, value in cell["measures"].items() if column != _TIME}
         rows.append({**cell["cell"], **measures})
     return table(rows, by=list(Place._fields))
 
@@ -47,18 +50,18 @@ class CellColumn:
     spare: int = 0
 
 
-def cell_columns(schema: Schema, *, tuned: bool = False, where: Where = "table") -> list[CellColumn]:
-    """A cell's place, and what is shown of it; or of the model that was fine-tuned at it."""
+def cell_columns(layout: Layout, *, tuned: bool = False, where: Where = "table") -> list[CellColumn]:
+    """Return columns of a cell's place, and of its measures; or of those of the model that was fine-tuned at it."""
     return [
         *(_place(name) for name in ("layer", "block", "size", "seed")),
-        *(column_of(one) for one in schema.shown(where, tuned=tuned)),
+        *(column_of(shown) for shown in layout.at(where, tuned=tuned)),
     ]
 
 
-def column_of(one: Measure) -> CellColumn:
-    """The column of a measure."""
-    plain = partial(one.text, ends=False)
-    return CellColumn(one.heading, one.name, one.text, plain, one.value, one.narrow, one.above, one.spare)
+def column_of(shown: Shown) -> CellColumn:
+    """Return the column of a measure."""
+    plain = partial(shown.text, ends=False)
+    return CellColumn(shown.heading, shown.name, shown.text, plain, shown.value, shown.narrow, shown.above, shown.spare)
 
 
 def _place(name: str) -> CellColumn:
@@ -69,8 +72,13 @@ def _place(name: str) -> CellColumn:
 
 
 def is_tuned(frame: pd.DataFrame) -> bool:
-    """Whether a model was fine-tuned at each cell."""
-    return "tuned_val_loss" in frame
+    """Return whether a model was fine-tuned at each cell."""
+    return _TRAINED in frame
+
+
+def model_of(frame: pd.DataFrame) -> Model:
+    """Return the model that a sweep is about: the fine-tuned one, if there is one at each cell."""
+    return "tuned" if is_tuned(frame) else ""
 
 
 def is_cell(row: pd.Series, other: pd.Series) -> bool:

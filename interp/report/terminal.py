@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
 from interp.evidence.verdict import Answer
-from interp.measures import ALIGNED, MEASURED
-from interp.measures.schema import SHARE, Schema
+from interp.measures import ALIGNED, MEASURED, Key, Model
+from interp.measures.schema import SHARE
 from interp.report.choice import best_cell, rule_of
+from interp.report.layout import CONTROLS, Layout
+from interp.report.looks import DROPS
 from interp.report.reading import is_relative, is_settled, no_preference, reading, unconverged, unsettled
-from interp.report.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned
+from interp.report.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned, model_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,7 @@ _NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 %
 
 def terminal_table(
     frame: pd.DataFrame,
-    schema: Schema,
+    layout: Layout,
     contrast: Contrast,
     norms: Sequence[str],
     answers: Sequence[Answer] = (),
@@ -45,26 +47,23 @@ def terminal_table(
     tested: str = "",
     lacking: Sequence[str] = (),
 ) -> str:
-    """A line for each cell, the one that `val` chooses marked, and what it all means.
+    """Return a line for each cell, the one that `val` chooses marked, and an explanation of all columns.
 
-    Of a sweep that fine-tunes, the trained model and beside it the search on the frozen one; else the search.
+    A sweep that fine-tunes shows the trained model and, next to it, the search on the frozen one.
 
     Args:
         answers: the verdict on the chosen cell.
         by: the objective of the models that were fine-tuned, in words.
         tested: what tests of all correlations of the grid say.
         lacking: notes on numbers that have no intervals.
-
-    Raises:
-        UserError: the run lacks a measure of a norm that its manifest names.
     """
     tuned, best = is_tuned(frame), best_cell(frame)
-    every = _trained(schema, contrast) if tuned else cell_columns(schema)
-    nothing = "" if tuned else no_preference(frame, schema, contrast)
-    hidden = {one.name for one in schema if nothing and is_relative(one)}
+    every = _trained(layout) if tuned else cell_columns(layout)
+    nothing = "" if tuned else no_preference(frame, layout, contrast)
+    hidden = {one.name for one in layout if nothing and is_relative(one.key)}
     columns, left_out = _fit(frame, [one for one in every if one.title not in hidden], best)
     up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
-    counts = ", ".join(_counted(best, schema, norm, tuned) for norm in norms)
+    counts = ", ".join(_counted(best, norm, model_of(frame)) for norm in norms)
     ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
     said = [
         *(f"{note[:1].upper()}{note[1:]}." for note in lacking),
@@ -74,13 +73,13 @@ def terminal_table(
         else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on held-out pairs.",
         f"{up}: {contrast.swap('up')}, {down}: the reverse. "
         "shift: by how much the intervention moves the score (a cosine) on average"
-        + (", also as a multiple of the gap." if "ratio_" in "".join(frame.columns) and not nothing else "."),
-        " ".join([CALIBRATED] * (not nothing) + [_NEUTRAL]) if "neutral_preference" in frame else "",
+        + (", also as a multiple of the gap." if Key("ratio", direction="up") in layout and not nothing else "."),
+        " ".join([CALIBRATED] * (not nothing) + [_NEUTRAL]) if Key("neutral_preference") in layout else "",
         f"Under a norm: its correlation with word attributions by route{ends}; {counts}." if norms else "",
         f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
         f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
-        f"{_result(best, schema, tuned)}. The rule: {rule_of(frame).said}.",
-        " ".join(reading(frame, schema, norms)),
+        f"{_result(best, layout, tuned)}. The rule: {rule_of(frame).said}.",
+        " ".join(reading(frame, layout, norms)),
         tested,
         f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
         f"~ {lack}{'' if tuned else ' (--max-steps)'}." if (lack := unsettled(frame)) else "",
@@ -98,22 +97,21 @@ def verdict_lines(
     return [heading, *(cut(line, WIDTH) for line in lines)]
 
 
-def _trained(schema: Schema, contrast: Contrast) -> list[CellColumn]:
-    """Of the fine-tuned models; and beside them what a search on the frozen model gives at the same cell."""
-    keys = {"directions": "found", "iia": "IIA", f"shift_{contrast.short('up')}": "shift"}
-    known = {one.key for one in schema}
-    beside = [
-        replace(column_of(schema[key]), head=head, narrow="", above="frozen", title=f"{schema[key].name} (frozen)")
+def _trained(layout: Layout) -> list[CellColumn]:
+    """Return columns of the fine-tuned models, and of a search on the frozen model at the same cell."""
+    keys = {Key("directions"): "found", Key("iia"): "IIA", Key("shift", direction="up"): "shift"}
+    frozen = [
+        replace(column_of(layout[key]), head=head, narrow="", above="frozen", title=f"{layout[key].name} (frozen)")
         for key, head in keys.items()
-        if key in known  # where all directions that were asked for were found, nothing is said of it
+        if key in layout  # where all directions that were asked for were found, nothing is said of it
     ]
-    return [*cell_columns(schema, tuned=True), *beside]
+    return [*cell_columns(layout, tuned=True), *frozen]
 
 
-def _counted(best: pd.Series, schema: Schema, norm: str, tuned: bool) -> str:
+def _counted(best: pd.Series, norm: str, model: Model) -> str:
     """Return the number of word types that a norm rates, and the share of attribution on them in the chosen cell."""
-    covered = SHARE.text(best[f"{'tuned_' if tuned else ''}attribution_coverage_{norm}_{MEASURED[0]}"])
-    count = int(best[schema[f"n_{norm}"].key])
+    covered = SHARE.text(best[Key("attribution_coverage", model=model, norm=norm, route=MEASURED[0]).column()])
+    count = int(best[Key("n", norm=norm).column()])
     return f"n = {count} word types for {norm} ({covered} % of attribution through Z)"
 
 
@@ -122,17 +120,17 @@ def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:
     return wide if any(column.head == wide for column in columns) else narrow
 
 
-def _result(best: pd.Series, schema: Schema, tuned: bool) -> str:
-    """What the chosen cell gives on test pairs."""
-    key = "tuned_preference" if tuned else "iia"
-    ends = [SHARE.text(best[f"{key}_{end}"]) for end in ("low", "high") if not math.isnan(best[f"{key}_{end}"])]
-    interval = f" [{' '.join(ends)}]" if ends else ""
-    shown = f"{'preference' if tuned else 'IIA'} {SHARE.text(best[key])} %{interval}"
+def _result(best: pd.Series, layout: Layout, tuned: bool) -> str:
+    """Return what the chosen cell gives on test pairs."""
+    found = layout[Key("preference", model="tuned") if tuned else Key("iia")]
+    value, *ends = (SHARE.text(best[column]) for column in found.columns)
+    interval = "" if math.isnan(best[found.columns[1]]) else f" [{' '.join(ends)}]"
+    shown = f"{'preference' if tuned else 'IIA'} {value} %{interval}"
     if tuned:
-        lost = [schema[one] for one in ("tuned_transfer_drop", "tuned_retrieval_drop")]
+        lost = [layout[key] for key in DROPS]
         return "; ".join([shown, *(f"{one.heading} {one.text(best)} points" for one in lost)])
-    known = (schema[one] for one in schema["iia"].against if one in best and schema[one].shown)
-    return "; ".join([shown, *(f"{one.name} {SHARE.text(best[one.key])} %" for one in known)])
+    controls = (one for one in layout.at("table", tuned=False) if one.family == CONTROLS)
+    return "; ".join([shown, *(f"{one.name} {one.text(best, ends=False)} %" for one in controls)])
 
 
 def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> tuple[list[CellColumn], list[str]]:
@@ -157,9 +155,9 @@ def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) ->
 
 
 def _lines(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> list[str]:
-    rows = [["", *(column.head for column in columns)]]
+    rows, model = [["", *(column.head for column in columns)]], model_of(frame)
     for _, row in frame.iterrows():
-        mark = "*" * is_cell(row, best) + "~" * (not is_settled(row))
+        mark = "*" * is_cell(row, best) + "~" * (not is_settled(row, model))
         rows.append([mark, *(column.text(row) for column in columns)])
     marks, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [_above(columns, widths, marks), *aligned(rows, left=1)]

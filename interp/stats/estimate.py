@@ -27,10 +27,6 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
 
-    def columns(self, key: str) -> dict[str, float]:
-        """Return the value and the ends of its interval, under the names of their columns."""
-        return {key: self.value, f"{key}_low": self.low, f"{key}_high": self.high}
-
     def complement(self) -> Estimate:
         """Return 1 minus the estimate, with the ends of its interval exchanged."""
         return Estimate(1 - self.value, self.n, 1 - self.high, 1 - self.low)

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from interp.data.contrast import DIRECTIONS, Contrast, Direction
+from interp.data.contrast import DIRECTIONS, Direction
+from interp.measures import Key
 from interp.stats import Estimate, clustered_share, iia_outcomes, preference, standard_error
 from interp.subspaces.pairs import (
     PairRun,
@@ -164,14 +165,16 @@ def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> E
     return replace(clustered_share(hits, found[0].groups, found[0].source_groups), n=found[0].pairs)
 
 
-def iia_columns(stem: str, found: Sequence[Outcomes], contrast: Contrast) -> dict[str, float]:
-    """IIA, the mean over some subspaces, of both directions and of each, with intervals, by column."""
-    out = mean_iia(found).columns(stem)
-    for direction in DIRECTIONS:
-        out |= mean_iia(found, direction).columns(f"{stem}_{contrast.short(direction)}")
-    return out
+def iias(found: Sequence[Outcomes], subspace: str = "") -> dict[Key, Estimate]:
+    """Return IIA of both directions and of each, the mean over some subspaces.
+
+    Args:
+        subspace: key of the control that they are; empty for Z.
+    """
+    ways = {Key("iia", subspace, direction=way): mean_iia(found, way) for way in DIRECTIONS}
+    return {Key("iia", subspace): mean_iia(found)} | ways
 
 
-def shift_columns(found: Outcomes, contrast: Contrast) -> dict[str, float]:
-    """Mean change of the score (a cosine) in each direction, by column."""
-    return {f"shift_{contrast.short(direction)}": found.shift(direction) for direction in DIRECTIONS}
+def shifts(found: Outcomes) -> dict[Key, Estimate]:
+    """Return the mean change of the score (a cosine) in each direction."""
+    return {Key("shift", direction=way): Estimate(found.shift(way), found.pairs) for way in DIRECTIONS}

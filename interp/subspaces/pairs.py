@@ -146,6 +146,16 @@ def pair_run(clip: Clip, features: EmbeddedPairs, sites: Iterable[Site]) -> Pair
     return PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
 
 
+def pairs_at(clip: Clip, features: EmbeddedPairs, site: Site) -> PairsAtSite:
+    """Run all texts of some pairs, and return the pairs at one site.
+
+    Raises:
+        SiteError: the text tower has no such site.
+        SiteMismatch: the site is in the vision tower.
+    """
+    return PairsAtSite(pair_run(clip, features, [site]), site)
+
+
 def whiten(streams: Streams) -> Float[Tensor, "d d"]:
     """Return the symmetric matrix W for which h @ W has a covariance of about a multiple of 1, in the streams' dtype.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
 from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
-from interp.evidence.gather import Evidence, Interventions, gather, plain
+from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
-from interp.measures import MEASURED, sweep_schema
+from interp.measures import MEASURED, Key, of_model, sweep_schema
 from interp.measures.schema import Schema
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.stats import Estimate
 from interp.subspaces.methods import find_methods
 from interp.subspaces.methods.method import Method
 from interp.subspaces.outcomes import Outcomes, align
@@ -68,7 +70,7 @@ class Bench:
 
     @property
     def schema(self) -> Schema:
-        """What cells hold: a measure that is not declared is an error before anything is written."""
+        """Measures of the cells."""
         names = [method.name for method in find_methods(self.config.compared)]
         norms = [norm.name for norm in self.norms]
         return sweep_schema(self.features.contrast, names, norms, tuned=self.trained is not None)
@@ -103,18 +105,18 @@ def compute_layer(
             on_step()
             started = time.perf_counter()
             found = _evidence(bench, parts, subspace, place)
-            measures = _alignment(bench, parts, subspace, place) | found.measures
+            numbers = _alignment(bench, parts, subspace, place) | found.numbers
             attributions = bench.paths.attributions(layer, subspace, shared)
             from_content = bench.content_paths.attributions(layer, subspace, second)
-            measures |= measure_attributions(attributions, from_content, bench.norms, articles)
+            numbers |= measure_attributions(attributions, from_content, bench.norms, articles)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
             if bench.trained is not None:
                 trained = bench.trained(place, bench.clip)
-                measures |= trained.measures
+                numbers |= of_model(trained.numbers, "tuned")
                 cell["tuned"] = _shown(bench, trained.attributions, trained.outcomes)
-            measures["seconds"] = searching + time.perf_counter() - started
-            schema.check(measures)
+            numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
+            measures = schema.wide(numbers)
             where = {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}
             folder.write(place.name, {"cell": where, "measures": measures, **cell})
             on_step()
@@ -163,31 +165,25 @@ def _subspaces(
 
 def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> Evidence:
     """Measure the subspace of a cell, with its controls if these are wanted."""
-    config, contrast = bench.config, bench.features.contrast
-    how = Interventions(config.sources, place.seed)
-    if config.controls == "none":
-        return plain(parts["test"], subspace, how, contrast)
-    train, val, test = (parts[split] for split in SPLITS)
-    controls = {
-        method.name.column: method.controls(train, val, subspace.size, search_config(bench.config, place.seed))
-        for method in find_methods(config.compared)[1:]
-    }
-    traits = traits_of(bench.features.split("test").texts)
-    return gather(train, test, subspace, controls, how, contrast, traits)
+    config = bench.config
+    methods = None if config.controls == "none" else find_methods(config.compared)[1:]
+    how = How(search_config(config, place.seed), methods)
+    return measure_subspace(parts, subspace, how, traits_of(bench.features.split("test").texts))
 
 
-def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> dict[str, Any]:
-    """Return what the search and the validation pairs say of the subspace of a cell."""
-    on_val = align(parts["val"], subspace, sources=bench.config.sources, seed=place.seed)
-    return {
+def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> dict[Key, Estimate]:
+    """Return facts of the search for the subspace of a cell, and its IIA on the validation pairs."""
+    on_val, facts = align(parts["val"], subspace, sources=bench.config.sources, seed=place.seed), subspace.facts
+    measured = {
         "test_pairs": len(parts["test"]),
         "directions": subspace.size,
         "iia_val": on_val.iia(),
         "iia_val_se": on_val.iia_error(),
-        "converged": float(subspace.facts.get("converged", True)),
-        "das_steps": subspace.facts.get("steps"),
-        "das_val_loss": subspace.facts.get("val_loss"),
+        "converged": float(facts.get("converged", True)),
+        "das_steps": facts.get("steps", math.nan),
+        "das_val_loss": facts.get("val_loss", math.nan),
     }
+    return {Key(measure): Estimate(value, len(parts["val"])) for measure, value in measured.items()}
 
 
 def _shown(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:

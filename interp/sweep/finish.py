@@ -16,13 +16,13 @@ from interp.runs.spreadsheet import csv_text
 def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
     sweep = load_sweep(folder.path)
-    frame, schema, tests = sweep.frame, sweep.schema, sweep.norm_tests
+    frame, layout, tests = sweep.frame, sweep.layout, sweep.norm_tests
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, csv_text(tests))
-    pictures = write_heatmaps(frame, folder.path, schema)
+    pictures = write_heatmaps(frame, folder.path, layout)
     lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
-    print(terminal_table(frame, schema, sweep.contrast, sweep.norms, *about))
+    print(terminal_table(frame, layout, sweep.contrast, sweep.norms, *about))
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

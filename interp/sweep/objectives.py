@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from interp.errors import UserError
-from interp.measures import ALIGNED
+from interp.measures import ALIGNED, Numbers
 from interp.sweep.config import FROZEN
 
 if TYPE_CHECKING:
@@ -25,12 +24,12 @@ class Trained:
     """Findings on the model that was trained at a cell.
 
     Attributes:
-        measures: key -> value, for each key of the schema that the objective adds.
+        numbers: measures of the model, as those of a frozen one.
         attributions: of the texts of the attributed pairs, by route; positive ones first.
         outcomes: of the interventions on the test pairs.
     """
 
-    measures: Mapping[str, Any]
+    numbers: Numbers
     attributions: Attributions
     outcomes: Outcomes
 

@@ -12,12 +12,13 @@ import pytest
 from interp.attribution.measures import content_correlations
 from interp.attribution.norms import AttributedWords, correlations, relations
 from interp.attribution.result import Attributions
+from interp.data.contrast import PAPER
 from interp.data.norms import Norm, load_norms
 from interp.data.words import is_content, log_frequency
-from interp.measures import MEASURED
+from interp.measures import MEASURED, Key
 from interp.measures import attributions as declared
-from interp.measures.schema import Schema
 from tests.oracles import norm_statistics as oracle
+from tests.wide import wide
 
 WORDS = (
     "a",
@@ -73,9 +74,8 @@ def test_relations_are_those_of_samples_written_out():
     found = made_up(0)
     values = {route: [list(one) for one in found.by_word(route)] for route in MEASURED}
     wanted = oracle.relations(found.words, values, ARTICLES, {norm.name: norm.ratings for norm in NORMS})
-    got = relations(found, NORMS, ARTICLES)
-    got |= correlations(found, NORMS, ARTICLES)
-    assert got.keys() == wanted.keys()
+    got = wide(relations(found, NORMS, ARTICLES) | correlations(found, NORMS, ARTICLES))
+    assert set(wanted) <= set(got)
     for key, value in wanted.items():
         assert got[key] == pytest.approx(value, abs=1e-8, nan_ok=True), key
     for norm in NORMS:
@@ -96,7 +96,7 @@ def test_noise_is_not_in_expected_attributions():
         for place, word in enumerate(words):
             tokens[text, np.flatnonzero(found.word_of[text] == place)[0]] = expected[word] + rng.normal(0, 3)
     made = replace(found, tokens={"through": tokens})
-    got = relations(made, [norm], articles) | correlations(made, [norm], articles)
+    got = wide(relations(made, [norm], articles) | correlations(made, [norm], articles))
     assert got["n_repeated_rated"] == got["n_rated"] == len(WORDS)
     reliability = got["reliability_rated_through"]
     assert 0.5 < reliability < 0.95
@@ -110,8 +110,13 @@ def test_noise_is_not_in_expected_attributions():
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_every_relation_is_declared(count: int):
     chosen = NORMS[:count]
-    known = Schema(tuple(declared.relation_measures([norm.name for norm in chosen])))
-    assert known.columns == relations(made_up(0), chosen, ARTICLES).keys()
+    names = [norm.name for norm in chosen]
+    known = {one.key for one in (*declared.attributions(PAPER, names), *declared.word_counts(names))}
+    every = (*declared.RELATIONS, "reliability", "n_repeated", "n_every_norm")
+    found = relations(made_up(0), chosen, ARTICLES).keys() | correlations(made_up(0), chosen, ARTICLES).keys()
+    assert {key for key in known if key.measure in every and not key.words} == {
+        key for key in found if key.measure != "n"
+    }
 
 
 @pytest.mark.parametrize("reason", ["frequency", "length", "kind"])
@@ -130,9 +135,9 @@ def test_what_a_norm_owes_to_frequency_length_and_kind_is_not_in_the_partial_cor
             tokens[text, np.flatnonzero(found.word_of[text] == place)[0]] = of[word] + rng.normal(0, 0.3)
     norm = Norm("rated", "made up", {word: value + rng.normal(0, 0.3) for word, value in of.items()})
     made = replace(found, tokens={"through": tokens})
-    got = relations(made, [norm], articles)
-    assert correlations(made, [norm], articles)["r_rated_through"] > 0.7
-    assert correlations(made, [norm], articles)["r_rated_through_low"] > 0.5
+    got = wide(relations(made, [norm], articles) | correlations(made, [norm], articles))
+    assert got["r_rated_through"] > 0.7
+    assert got["r_rated_through_low"] > 0.5
     assert got["partial_rated_through_low"] < 0 < got["partial_rated_through_high"]
     assert abs(got["partial_rated_through"]) < 0.45
 
@@ -144,15 +149,16 @@ def halves(texts: Sequence[Sequence[str]]) -> tuple[Sequence[Sequence[str]], Seq
 def test_a_norm_that_rates_no_word_has_no_number():
     nothing = Norm("nothing", "made up", {"unheard": 1.0})
     got = relations(made_up(0), [NORMS[0], nothing], ARTICLES)
-    assert got["n_every_norm"] == 0
-    for key, value in got.items():
-        if key == "n_repeated_nothing":
-            assert value == 0
-        elif "nothing" in key or key.startswith("beta"):
-            assert math.isnan(value), key
-        elif key != "n_every_norm" and not key.startswith("disattenuated"):
-            assert math.isfinite(value), key
-    assert correlations(made_up(0), [nothing], ARTICLES)["n_nothing"] == 0
+    for key, number in got.items():
+        if key in (Key("n_every_norm"), Key("n_repeated", norm="nothing")):
+            assert number.value == 0
+        elif key.norm == "nothing" or key.measure == "beta":
+            assert math.isnan(number.value), key
+        elif key.measure not in ("disattenuated", "n_repeated", "reliability"):
+            assert math.isfinite(number.value + number.low + number.high), key
+        else:
+            assert key.measure == "disattenuated" or math.isfinite(number.value), key
+    assert correlations(made_up(0), [nothing], ARTICLES)[Key("n", norm="nothing")].value == 0
 
 
 def test_articles_are_those_of_the_pairs():
@@ -162,7 +168,7 @@ def test_articles_are_those_of_the_pairs():
 
 def test_one_article_has_no_interval():
     one = ["one"] * len(ARTICLES)
-    got = relations(made_up(0), NORMS, one) | correlations(made_up(0), NORMS, one)
+    got = wide(relations(made_up(0), NORMS, one) | correlations(made_up(0), NORMS, one))
     for stem in ("r", "rho", "partial", "beta"):
         assert math.isfinite(got[f"{stem}_concreteness_through"])
         assert math.isnan(got[f"{stem}_concreteness_through_low"])
@@ -192,8 +198,9 @@ def test_content_words_alone():
     got = content_correlations(made_up(0), NORMS, ARTICLES)
     content = replace_ratings(is_content)
     wanted = correlations(made_up(0), content, ARTICLES)
-    assert got == {f"{key}_content" if key[0] == "n" else suffixed(key): value for key, value in wanted.items()}
-    assert got["n_imageability_content"] < correlations(made_up(0), NORMS, ARTICLES)["n_imageability"]
+    assert wide(got) == wide({replace(key, words="content"): value for key, value in wanted.items()})
+    rated = Key("n", norm="imageability")
+    assert got[replace(rated, words="content")].value < correlations(made_up(0), NORMS, ARTICLES)[rated].value
 
 
 def replace_ratings(wanted: Callable[[str], bool]) -> list[Norm]:

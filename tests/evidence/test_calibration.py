@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interp.data.contrast import SIGN, Contrast, Direction
+from interp.data.contrast import SIGN, Direction
 from interp.evidence.calibration import calibration, own_errors, paired_r2
 from interp.stats import Yardstick
 from interp.subspaces.outcomes import Outcomes
+from tests.wide import wide
 
 
 @pytest.mark.parametrize("known", [0.2, 0.64, 0.9])
@@ -26,7 +27,7 @@ def test_a_z_that_knows_when_it_does_not_know_exceeds_the_bound_of_two_values(kn
         return Outcomes({way: np.zeros(n) for way in SIGN}, changed, source, np.arange(n).astype(str), n)
 
     gap = Yardstick(1.0, n, 1.0, 1.0, error=0.0)
-    found = calibration(swapped(within=False), swapped(within=True), gap, Contrast())
+    found = wide(calibration(swapped(within=False), swapped(within=True), gap))
     assert found["r2"] == pytest.approx(known, abs=0.02)
     assert found["r2_low"] > known**2
 
@@ -50,7 +51,7 @@ def test_within_error_is_the_part_of_the_error_that_comes_from_swaps_within_a_ki
     """A swap across kinds moves a score by `reached` of the gap, one within a kind by `leaked` of it, so that
     1 - R² = (1 - reached)² + leaked²."""
     gaps, gap = np.full(N, 0.1), Yardstick(0.1, N, 0.1, 0.1, error=0.0)
-    found = calibration(outcomes(moved(reached, gaps), gaps), outcomes(moved(leaked, gaps), gaps), gap, Contrast())
+    found = wide(calibration(outcomes(moved(reached, gaps), gaps), outcomes(moved(leaked, gaps), gaps), gap))
     assert found["within_error"] == pytest.approx(leaked**2, abs=1e-12)
     assert found["r2"] == pytest.approx(1 - (1 - reached) ** 2 - leaked**2, abs=1e-12)
     assert found["ratio_c2d"] == pytest.approx(reached, abs=1e-12)

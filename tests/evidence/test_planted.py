@@ -9,15 +9,15 @@ from functools import cache
 import pytest
 import torch
 
-from interp.data.contrast import Contrast
 from interp.evidence.arbitrary import alphabetical_halves
-from interp.evidence.gather import Interventions, gather
+from interp.evidence.measuring import How, measure_subspace
 from interp.stats import Estimate
 from interp.subspaces.methods import METHODS
 from interp.subspaces.outcomes import align, mean_iia
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
 from tests.oracles.planted import CAUSE, DORMANT, MARK, SITE, Kind, Network, axis, planted
+from tests.wide import wide
 
 parts = cache(planted)
 KINDS: tuple[Kind, ...] = ("carries", "dormant", "neither")
@@ -39,9 +39,8 @@ def measured(kind: Kind, method: str) -> dict[str, float]:
 
 def evidence(kind: Kind, basis: torch.Tensor) -> dict[str, float]:
     train, val, test = parts(kind)
-    drawn = METHODS["random"].controls(train, val, 1, SearchConfig())
-    subspace, how = Rotation(basis, train.site), Interventions("random", 0)
-    return gather(train, test, subspace, {"random": drawn}, how, Contrast()).measures
+    how, pairs = How(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
+    return wide(measure_subspace(pairs, Rotation(basis, train.site), how).numbers)
 
 
 def mean_ratio(said: dict[str, float]) -> float:

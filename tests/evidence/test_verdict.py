@@ -3,13 +3,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER
-from interp.evidence.verdict import Answer, Judged, judged, verdict
+from interp.evidence.verdict import Answer, Judged, verdict
+from interp.measures import Key, Model, sweep_schema, without_model
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
@@ -17,6 +17,7 @@ from tests.run_folders import PAPER_METHODS
 
 NAMES = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified", "beyond length")
 CONTROLS = PAPER_METHODS[1:]
+SCHEMA = sweep_schema(PAPER, PAPER_METHODS, (), tuned=True)
 GOOD = {  # the interval of each measure of a subspace that nothing can be said against
     "gap": (0.05, 0.1),
     "ratio_c2d": (0.8, 1.2),
@@ -46,7 +47,7 @@ def _judged(intervals: dict[str, tuple[float, float]], chosen: Chosen | None) ->
     row = {"preference": 0.8, "neutral_preference": 0.5}
     for key, (low, high) in intervals.items():
         row |= {key: (low + high) / 2, f"{key}_low": low, f"{key}_high": high}
-    return Judged(row, PAPER, CONTROLS, chosen)
+    return Judged(SCHEMA.read(row), PAPER, CONTROLS, chosen)
 
 
 def test_nothing_can_be_said_against_a_good_subspace():
@@ -120,31 +121,30 @@ def test_there_is_no_preference_only_where_the_gap_is_surely_small_or_the_other_
 ):
     """Small is a fifth of the standard deviation of single pairs' gaps."""
     found = _judged(GOOD | {"gap": gap}, SEEDS)
-    assert verdict(replace(found, row={**found.row, "gap_sd": spread}))[0].answer == answer
+    assert verdict(replace(found, numbers={**found.numbers, Key("gap_sd"): Estimate(spread, 9)}))[0].answer == answer
 
 
 def test_a_search_that_did_not_converge_gets_no_yes_for_what_it_found():
     found = _judged(GOOD, SEEDS)
-    for row, chosen, unsure in (
-        ({**found.row, "converged": 0.0}, SEEDS, {"beyond controls", "identified"}),
-        (found.row, replace(SEEDS, converged=False), {"identified"}),
+    unfinished = {Key("converged"): Estimate(0.0, 1)}
+    for numbers, chosen, unsure in (
+        ({**found.numbers, **unfinished}, SEEDS, {"beyond controls", "identified"}),
+        (found.numbers, replace(SEEDS, converged=False), {"identified"}),
     ):
-        said = verdict(replace(found, row=row, chosen=chosen))
+        said = verdict(replace(found, numbers=numbers, chosen=chosen))
         assert {one.name for one in said if one.answer == "cannot tell"} == unsure
         assert all("did not converge" in one.because for one in said if one.name in unsure)
     bad = _judged(GOOD | {"r2_own": (-0.2, -0.1)}, SEEDS)
-    assert verdict(replace(bad, row={**bad.row, "converged": 0.0}))[4].answer == "no"
+    assert verdict(replace(bad, numbers={**bad.numbers, **unfinished}))[4].answer == "no"
 
 
 def test_a_direction_that_a_closed_form_finds_too_is_beyond_controls():
     """It need not be better than itself."""
     assert answers(GOOD | {"r2_own_over_means": (-0.1, 0.1)})["beyond controls"] == "yes"
     same = _judged(GOOD, SEEDS)
-    row = {**same.row, "r2_own_over_means": 0.0, "r2_own_over_means_low": math.nan}
-    row["r2_own_over_means_high"] = math.nan
     for value, answer in ((0.0, "yes"), (0.1, "cannot tell")):
-        judged_so = replace(same, row={**row, "r2_own_over_means": value})
-        assert {one.name: one.answer for one in verdict(judged_so)}["beyond controls"] == answer
+        judged = replace(same, numbers={**same.numbers, Key("r2_own_over", "means"): Estimate(value, 9)})
+        assert {one.name: one.answer for one in verdict(judged)}["beyond controls"] == answer
 
 
 def test_what_is_worse_than_no_change_is_not_beyond_controls():
@@ -212,18 +212,11 @@ def test_a_narrower_interval_never_turns_an_answer_round(
 
 
 def test_the_fine_tuned_model_is_judged_by_its_own_measures():
-    row = pd.Series(
-        {
-            "layer": 8,
-            "gap": 1.0,
-            "gap_low": 0.5,
-            "gap_high": 2.0,
-            "tuned_gap": -1.0,
-            "tuned_gap_low": -2.0,
-            "tuned_gap_high": -0.5,
-        }
-    )
-    first: list[Answer] = [verdict(judged(row, PAPER, CONTROLS, None, tuned=tuned))[0] for tuned in (False, True)]
+    row = {"layer": 8, "gap": 1.0, "gap_low": 0.5, "gap_high": 2.0}
+    row |= {"tuned_gap": -1.0, "tuned_gap_low": -2.0, "tuned_gap_high": -0.5}
+    models: tuple[Model, Model] = ("", "tuned")
+    numbers = [without_model(SCHEMA.read(row), model) for model in models]
+    first: list[Answer] = [verdict(Judged(each, PAPER, CONTROLS))[0] for each in numbers]
     assert [one.answer for one in first] == ["yes", "no"]
     assert [one.because.partition(",")[0] for one in first] == [
         "gap +1.000 [+0.500 +2.000]",

@@ -12,8 +12,9 @@ from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.contrast import PAPER
-from interp.evidence.gather import Interventions, gather
+from interp.evidence.measuring import How, measure_subspace
 from interp.evidence.verdict import Answered, Judged, verdict
+from interp.measures import Key
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
@@ -46,16 +47,16 @@ def share(here: Drawn, basis: Tensor, directions: int = 1) -> float:
 
 def judge(here: Drawn, basis: Tensor, others: list[Tensor], *, converged: bool = True) -> dict[str, Answered]:
     """Return the answers to the questions about a subspace, as a sweep gives them."""
-    controls = {name: METHODS[name].controls(here.train, here.val, basis.shape[1], SearchConfig()) for name in CONTROLS}
-    how = Interventions("random", 0)
-    judged = Rotation(basis, here.train.site)
-    measures = gather(here.train, here.test, judged, controls, how, PAPER, here.traits).measures
+    pairs = {"train": here.train, "val": here.val, "test": here.test}
+    how = How(SearchConfig(), [METHODS[name] for name in CONTROLS])
+    numbers = measure_subspace(pairs, Rotation(basis, here.train.site), how, here.traits).numbers
     overlaps = {seed + 1: overlap(basis, other) for seed, other in enumerate(others)}
     none = Estimate(0.5, 0)
     chosen = Chosen(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none, True, {})
-    row = measures | {"converged": float(converged)}
+    numbers[Key("converged")] = Estimate(float(converged), 1)
     return {
-        one.name: one.answer for one in verdict(Judged(row, PAPER, [METHODS[name].name for name in CONTROLS], chosen))
+        one.name: one.answer
+        for one in verdict(Judged(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen))
     }
 
 

@@ -1,9 +1,8 @@
-"""The schema of measures, for any contrast, methods and norms."""
+"""Declarations of measures, for any contrast, methods and norms, and the table that they make."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +12,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER, Contrast
-from interp.errors import UserError
-from interp.measures import MethodName, evaluation_schema
+from interp.measures import Key, MethodName
 from interp.measures import sweep_schema as declare
 from interp.measures.schema import CORRELATION, SCORE, SHARE, Measure, Schema
 from interp.runs.folder import RunFolder
+from interp.stats import Estimate
 from tests.run_folders import NORMS, PAPER_METHODS, PAPERS, Question, kept, write_evaluation, write_sweep
 from training.evaluation.compare import read
+from training.evaluation.tasks import TASKS, units_of
 
 WINES = Question(Contrast("wine", "beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS))
 letters = st.text("abcdefgh", min_size=1, max_size=6)
@@ -35,49 +35,58 @@ def schema(question: Question = PAPERS, names: Sequence[str] = NORMS, *, tuned: 
     return declare(question.contrast, question.methods, names, tuned=tuned)
 
 
+def columns(found: Schema) -> list[str]:
+    return [column for measure in found for column in found.columns(measure)]
+
+
 @pytest.mark.slow
 @given(kinds, methods, norms, st.booleans())
 def test_every_column_is_of_one_measure_and_every_title_tells(both, some, names, tuned: bool):
     found = declare(Contrast(*both), some, names, tuned=tuned)
-    columns = [column for measure in found for column in measure.keys]
-    assert len(columns) == len(set(columns)) == len(found.columns)
+    assert len(set(columns(found))) == len(columns(found))
     assert len({measure.title for measure in found}) == len(list(found))
-    for kind in (False, True):
-        shown = found.shown("table", tuned=kind)
-        page = found.shown("page", tuned=kind)
-        assert set(shown) <= set(page)  # what a terminal has no room for is there
-        assert len({measure.name for measure in page}) == len(page)
-        assert bool(shown) == (tuned or not kind)
-    for measure in found.shown("figure"):
-        assert measure.family
-        assert len({one.unit for one in found if one.family == measure.family}) == 1  # they share a scale
+    assert all(measure.count in found for measure in found)
 
 
 @pytest.mark.slow
-@given(kinds, methods, norms)
-def test_what_a_measure_is_compared_with_is_there(both, some, names):
-    found = declare(Contrast(*both), some, names)
-    controls = [f"iia_{method.key}" for method in some[1:]]
-    assert found["iia"].against == (*controls, "iia_whole", "iia_size0")
-    for key in found["iia"].against:
-        assert found[key].unit == SHARE
-    assert found["preference"].against == ("50 %",)
-    assert all(measure.against == ("the base",) for measure in declare(PAPER, some, names, tuned=True) if measure.tuned)
+@given(st.data(), kinds, methods, norms, st.booleans())
+def test_a_row_reads_back_as_the_numbers_that_were_written(data, both, some, names, tuned: bool):
+    found = declare(Contrast(*both), some, names, tuned=tuned)
+    value = st.floats(-10, 10) | st.just(math.nan)
+    keys = data.draw(st.lists(st.sampled_from([measure.key for measure in found]), unique=True))
+    numbers = {key: Estimate(data.draw(value), 7, data.draw(value), data.draw(value)) for key in keys}
+    row = found.wide(numbers)
+    again = found.read(row)
+    assert found.wide(again) == pytest.approx(row, abs=0, rel=0, nan_ok=True)
+    assert again.keys() == numbers.keys()
+    for key, number in numbers.items():
+        ends = (number.low, number.high) if found[key].interval else (math.nan, math.nan)
+        count = numbers.get(found[key].count, Estimate(0.0, 7)).value
+        kept = (number.value, 0 if math.isnan(count) else int(count), *ends)
+        got = again[key]
+        assert (got.value, got.n, got.low, got.high) == pytest.approx(kept, abs=0, rel=0, nan_ok=True)
+
+
+def test_directions_are_written_under_their_own_names():
+    """The hard direction has the negative text as its base."""
+    numbers = {
+        Key("iia", direction="up"): Estimate(0.25, 8, 0.125, 0.5),
+        Key("iia", direction="down"): Estimate(0.75, 8),
+    }
+    row = schema().wide(numbers)
+    assert (row["iia_c2d"], row["iia_c2d_low"], row["iia_c2d_high"], row["iia_d2c"]) == (0.25, 0.125, 0.5, 0.75)
+    with pytest.raises(ValueError, match="takes a contrast"):
+        Key("iia", direction="up").column()
 
 
 @pytest.mark.slow
 @given(letters.map("z{}".format))
-def test_a_key_that_is_not_declared_is_an_error_that_lists_those_that_are(key: str):
+def test_a_number_that_is_not_declared_is_an_error(name: str):
     found = schema()
-    with pytest.raises(
-        UserError, match=f"there is no measure '{key}'; known: directions, iia, iia_c2d, iia_d2c, iia_pca, "
-    ):
-        _ = found[key]
-    with pytest.raises(ValueError, match=rf"does not declare {key}$"):
-        found.check(["iia", "iia_low", key])
-    found.check(["iia", "iia_low", "iia_high"])
-    with pytest.raises(ValueError, match=r"does not declare shift_c2d_low$"):
-        found.check(["shift_c2d", "shift_c2d_low"])  # it has no interval
+    with pytest.raises(ValueError, match=rf"does not declare {name}$"):
+        found.wide({Key("iia"): Estimate(0.5, 1), Key(name): Estimate(0.5, 1)})
+    assert set(found.wide({Key("iia"): Estimate(0.5, 1)})) == {"iia", "iia_low", "iia_high"}
+    assert set(found.wide({Key("shift", direction="up"): Estimate(0.5, 1)})) == {"shift_c2d"}  # it has no interval
 
 
 @pytest.mark.slow
@@ -87,75 +96,28 @@ def test_every_number_of_a_cell_is_declared(question: Question, tuned: bool, tmp
     folder = RunFolder(write_sweep(tmp_path / "sweep", tuned=tuned, question=question))
     for name in folder.names():
         cell = kept(folder.cell_path(name))
-        schema(question, tuned=tuned).check(cell["measures"])
-        with pytest.raises(ValueError, match=r"interp/measures does not declare"):
-            schema(Question(Contrast("x", "y")), tuned=tuned).check(cell["measures"])
+        assert set(cell["measures"]) <= set(columns(schema(question, tuned=tuned)))
+        assert not set(cell["measures"]) <= set(columns(schema(Question(Contrast("x", "y")), tuned=tuned)))
 
 
-def test_every_number_of_an_evaluation_is_declared(tmp_path: Path):
+def test_every_number_of_an_evaluation_has_a_unit(tmp_path: Path):
     path = write_evaluation(tmp_path / "run", "IIT-DAS, LoRA", routes=("through", "around", "full"), readers=True)
-    known = evaluation_schema(PAPER)
-    units = {measure: known[measure].unit for _, _, measure in read(path).values}
+    known = units_of(TASKS, PAPER)
+    units = {measure: known[task][measure] for task, _, measure in read(path).values}
     assert units["preference"] == SHARE
-    assert units["pearson through"].bounds == CORRELATION.bounds
-    assert known["mean caption score"].unit == known["shift c2d"].unit == SCORE
-    with pytest.raises(UserError, match="there is no measure 'mean caption score'"):
-        _ = evaluation_schema(WINES.contrast)["mean caption score"]
+    assert units["r_through"].bounds == CORRELATION.bounds
+    assert known["concadia"]["mean caption score"] == known["concadia"]["shift_c2d"] == SCORE
+    assert "mean caption score" not in units_of(TASKS, WINES.contrast)["concadia"]
 
 
 def test_no_two_measures_share_a_column():
-    share = Measure("a", "A", SHARE, interval=True)
+    share = Measure(Key("a"), "A", SHARE, interval=True)
     with pytest.raises(ValueError, match="two measures have the column 'a'"):
-        Schema((share, Measure("a", "again", SCORE)))
+        Schema(PAPER, (share, Measure(Key("a"), "again", SCORE)))
     with pytest.raises(ValueError, match="two measures have the column 'a_low'"):
-        Schema((share, Measure("a_low", "the least of A", SCORE)))
+        Schema(PAPER, (share, Measure(Key("a_low"), "the least of A", SCORE)))
     with pytest.raises(ValueError, match="column 'iia_val'"):  # a method of that name would hide what chooses the cell
         declare(PAPER, [*PAPER_METHODS, MethodName("val", "val", "a method")], NORMS)
-
-
-def test_the_schema_of_the_paper_keeps_its_keys():
-    found = schema(tuned=True)
-    first, *keys = [measure.key for measure in found.shown("table", tuned=False)]
-    assert first == "directions"
-    assert keys[:13] == [
-        "iia",
-        "iia_c2d",
-        "iia_d2c",
-        "iia_pca",
-        "iia_means",
-        "iia_random",
-        "shift_c2d",
-        "shift_d2c",
-        "ratio_c2d",
-        "ratio_d2c",
-        "r2_own",
-        "neutral_preference",
-        "preference",
-    ]
-    assert keys[13:16] == [f"r_imageability_{route}" for route in ("through", "around", "full")]
-    own = [measure.heading for measure in found.shown("table", tuned=False)][1:14]
-    assert own == ["IIA", "c>d", "d>c", "pca", "means", "random", "c>d", "d>c", "c>d", "d>c", "R²", "neutral", "pref"]
-    assert [measure.key for measure in schema(WINES).shown("heatmap")][:5] == [
-        "iia",
-        "iia_b2w",
-        "iia_w2b",
-        "iia_das",
-        "iia_pca",
-    ]
-    assert "iia_masked_das" in declare(PAPER, [*PAPER_METHODS, WINES.methods[0]], NORMS).columns
-
-
-@pytest.mark.slow
-@given(st.floats(-1, 1), st.floats(-1, 1))
-def test_numbers_are_written_in_their_unit(value: float, low: float):
-    found = schema(tuned=True)
-    row = {"iia": value, "r_imageability_through": value, "r_imageability_through_low": low}
-    row |= {"r_imageability_through_high": math.nan, "tuned_transfer_drop": value}
-    # Python's own way to leave out the minus of what rounds to nothing
-    assert found["iia"].text(row) == f"{100 * value:z.1f}"
-    assert found["r_imageability_through"].text(row) == f"{value:+z.2f} [{low:+z.2f} -]"
-    assert found["tuned_transfer_drop"].value(row) == pytest.approx(-100 * value)  # a loss is shown as a change
-    assert found["iia"].text({"iia": math.nan}) == "-"
 
 
 @pytest.mark.slow
@@ -166,13 +128,11 @@ def test_colours_are_symmetric_where_no_bounds_are_fixed(values: list[float]):
     low, high = SCORE.reach(each)
     assert low == -high < 0
     assume(np.isfinite(each).any())
-    assert high == pytest.approx(max(1e-6, np.nanmax(np.abs(each))))
-    lost = schema(tuned=True)["tuned_transfer_drop"].unit
+    assert high == pytest.approx(max(1e-6, np.nanmax(np.abs(values))))
+    lost = schema(tuned=True)[Key("transfer_drop", model="tuned")].unit
     assert lost.reach(each) == (-5.0, 5.0)  # a loss of less than five points looks small
 
 
-def test_a_run_that_is_older_than_a_measure_does_without():
+def test_a_table_without_some_columns_has_the_other_measures():
     found = schema().among(["iia", "iia_low", "preference", "layer"])
-    assert [measure.key for measure in found] == ["iia", "preference"]
-    with pytest.raises(UserError, match=re.escape("there is no measure 'iia_c2d'; known: iia, preference")):
-        _ = found["iia_c2d"]
+    assert [measure.key for measure in found] == [Key("iia"), Key("preference")]

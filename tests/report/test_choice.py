@@ -29,12 +29,18 @@ places = st.lists(
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], rule: Rule) -> Mapping[str, Any]:
-    """By the words of the rule."""
-    shares = [-1.0 if math.isnan(row[rule.share]) else row[rule.share] for row in rows]
-    errors = [row[rule.error] for row, share in zip(rows, shares, strict=True) if share == max(shares)]
+    """Choose by the words of the rule."""
+    measured, error_of = rule.share.column(), rule.error.column()
+    shares = [-1.0 if math.isnan(row[measured]) else row[measured] for row in rows]
+    errors = [row[error_of] for row, share in zip(rows, shares, strict=True) if share == max(shares)]
     least = max(shares) - max([error for error in errors if not math.isnan(error)], default=0.0)
     left = [row for row, share in zip(rows, shares, strict=True) if share >= least]
-    return min(left, key=lambda row: [math.inf if math.isnan(row[key]) else row[key] for key in rule.then])
+    return min(left, key=lambda row: [math.inf if math.isnan(row[key]) else row[key] for key in order(rule)])
+
+
+def order(rule: Rule) -> list[str]:
+    """Return the columns that decide among cells that are as good."""
+    return [name.format(rule.loss.column()) for name in rule.order]
 
 
 @pytest.mark.slow
@@ -44,8 +50,8 @@ def test_the_rule_is_that_of_a_loop(rule: Rule, where: list[tuple[int, int, int]
     rows = []
     for layer, size, seed in where:
         share, error, loss = data.draw(cell)
-        row = {"layer": layer, "size": size, "seed": seed, rule.share: share, rule.error: error}
-        row |= {key: loss for key in rule.then if key not in row}
+        row = {"layer": layer, "size": size, "seed": seed}
+        row |= {rule.share.column(): share, rule.error.column(): error, rule.loss.column(): loss}
         row |= {"iia": 1 - share, "tuned_preference": 1 - share}  # the test pairs have no say
         row |= {"tuned_val_loss": 0.1} if rule == TUNED else {}
         rows.append(row)
@@ -85,7 +91,7 @@ def test_where_every_share_is_1_what_was_lost_decides():
 def test_table_page_and_notebook_say_the_rule_and_star_the_same_cell(tuned: bool, tmp_path: Path):
     run = load_sweep(write_sweep(tmp_path / "sweep", tuned=tuned))
     rule = TUNED if tuned else FROZEN
-    text = terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    text = terminal_table(run.frame, run.layout, run.contrast, run.norms)
     assert rule.said in " ".join(text.split())
     assert rule.said in unescape(run._repr_html_())
     (starred,) = [line.split() for line in text.splitlines() if line.startswith("* ") and "chosen" not in line]

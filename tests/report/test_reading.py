@@ -11,6 +11,7 @@ import pytest
 from interp.data.contrast import PAPER
 from interp.measures import sweep_schema
 from interp.report import write_report
+from interp.report.looks import sweep_layout
 from interp.report.reading import no_preference, reading, spreads, unconverged
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.report.terminal import terminal_table
@@ -23,14 +24,14 @@ def sweep(tmp_path: Path, request: pytest.FixtureRequest) -> SweepRun:
 
 
 def test_the_extremes_of_every_measure_are_compared(sweep: SweepRun):
-    found = spreads(sweep.frame, sweep.schema)
+    found = spreads(sweep.frame, sweep.layout)
     assert len(found) >= 5
     for one in found:
-        values = sweep.frame[one.measure.key]
-        assert (one.highest[one.measure.key], one.lowest[one.measure.key]) == (values.max(), values.min())
-        _, low, high = one.measure.keys
+        values = sweep.frame[one.measure.column]
+        assert (one.highest[one.measure.column], one.lowest[one.measure.column]) == (values.max(), values.min())
+        _, low, high = one.measure.columns
         assert one.apart == (one.highest[low] > one.lowest[high])
-    said = " ".join(reading(sweep.frame, sweep.schema, sweep.norms))
+    said = " ".join(reading(sweep.frame, sweep.layout, sweep.norms))
     assert said.count(" at layer ") == 2 * sum(one.apart for one in found)
 
 
@@ -39,7 +40,7 @@ def test_trends_are_those_of_the_intervals(sweep: SweepRun):
     for low, high, verb in ((0.1, 0.4, "rise with"), (-0.4, -0.1, "fall with"), (-0.1, 0.4, "do not surely follow")):
         frame, key = sweep.frame.copy(), f"{model}r_imageability_through"
         frame[[key, f"{key}_low", f"{key}_high"]] = (low + high) / 2, low, high
-        first = reading(frame, sweep.schema, ["imageability"])[0]
+        first = reading(frame, sweep.layout, ["imageability"])[0]
         assert first.startswith(f"Through Z, attributions of words {verb} imageability (r {(low + high) / 2:+.2f} [")
         assert first.count("imageability") == 3
         assert "; around it, they " in first
@@ -50,18 +51,18 @@ def test_what_is_lost_is_said_as_a_change_from_the_worst_to_the_best(tmp_path: P
     frame = sweep.frame.copy()
     for end in ("", "_low", "_high"):
         frame[f"tuned_retrieval_drop{end}"] = [0.30, 0.02]
-    said = reading(frame, sweep.schema, ())
+    said = reading(frame, sweep.layout, ())
     assert "the change of retrieval, from -30.0 points at layer 6, size 4 to -2.0 points at layer 7, size 4" in said[0]
 
 
 def test_one_cell_and_no_norm(tmp_path: Path):
     sweep = load_sweep(write_sweep(tmp_path / "one", layers=(6,), sizes=(4,), norms=()))
-    assert reading(sweep.frame, sweep.schema, sweep.norms) == []
+    assert reading(sweep.frame, sweep.layout, sweep.norms) == []
 
 
 def test_page_and_terminal_say_it(sweep: SweepRun, tmp_path: Path):
-    said = " ".join(reading(sweep.frame, sweep.schema, sweep.norms))
-    assert said in " ".join(terminal_table(sweep.frame, sweep.schema, sweep.contrast, sweep.norms).split())
+    said = " ".join(reading(sweep.frame, sweep.layout, sweep.norms))
+    assert said in " ".join(terminal_table(sweep.frame, sweep.layout, sweep.contrast, sweep.norms).split())
     page = write_report(sweep, tmp_path / "page.html").read_text()
     assert f"<p>{said.replace('>', '&gt;')}</p>" in page
 
@@ -80,11 +81,11 @@ def test_texts_that_did_not_converge_are_told_of_in_a_line():
 
 
 def test_a_gap_without_an_interval_is_no_verdict_on_the_preference():
-    schema = sweep_schema(PAPER, PAPER_METHODS, ["imageability"])
+    layout = sweep_layout(sweep_schema(PAPER, PAPER_METHODS, ()), PAPER_METHODS, ())
     told = {}
     for name, ends in (("none", (-0.1, 0.2)), ("unknown", (np.nan, np.nan)), ("some", (0.01, 0.2))):
         frame = pd.DataFrame({"gap": [0.05], "gap_low": [ends[0]], "gap_high": [ends[1]]})
-        told[name] = no_preference(frame, schema, PAPER)
+        told[name] = no_preference(frame, layout, PAPER)
     assert told["some"] == ""
     assert told["none"].startswith("The model has no preference to localize: it scores a description above its caption")
     assert told["unknown"].startswith("Whether the model has a preference to localize cannot be told: it scores")

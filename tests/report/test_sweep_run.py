@@ -13,10 +13,12 @@ from figures import make
 from interp import measures
 from interp.data.contrast import Contrast
 from interp.errors import UserError
-from interp.measures import MethodName
+from interp.measures import Key, MethodName
 from interp.measures.schema import SCORE, Measure, Schema
 from interp.report import sweep_run
 from interp.report.heatmaps import write_heatmaps
+from interp.report.layout import Layout, Shown
+from interp.report.looks import EVERYWHERE, sweep_layout
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
 from interp.runs.files import StoreError
@@ -40,11 +42,11 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
     run = load_sweep(wines)
     assert run.contrast == WINES.contrast
     assert tuple(run.methods) == WINES.methods
-    text = terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    text = terminal_table(run.frame, run.layout, run.contrast, run.norms)
     text += run._repr_html_()
     for expected in ("warm_beer>white_wine", "warm beer given Z of white wine", "IIA pca", "IIA means"):
         assert expected in text.replace("&gt;", ">")
-    pictures = [path.name for path in write_heatmaps(run.frame, tmp_path, run.schema)]
+    pictures = [path.name for path in write_heatmaps(run.frame, tmp_path, run.layout)]
     assert "heatmap-shift-warm-beer2white-wine.png" in pictures
     assert "heatmap-tuned-iia-white-wine2warm-beer.png" in pictures
     text += " ".join(pictures) + run.plot("iia_warm_beer2white_wine").alt
@@ -61,26 +63,33 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
 
 @pytest.mark.slow
 def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_before(tmp_path: Path, monkeypatch):
-    """What tables and heatmaps show is what the schema says, and no more than the run has."""
+    """Tables and heatmaps show what is declared and laid out, and no more than the run has."""
     run = load_sweep(write_sweep(tmp_path / "sweep"))
-    before = terminal_table(run.frame, run.schema, run.contrast, run.norms), run._repr_html_()
+    before = terminal_table(run.frame, run.layout, run.contrast, run.norms), run._repr_html_()
+
+    gap = Measure(Key("clean_gap"), "Mean difference of scores", SCORE)
 
     def declared(*arguments: Any, **options: Any) -> Schema:
-        gap = Measure("clean_gap", "Mean difference of scores", SCORE, "gap", family="gap", shown=measures.EVERYWHERE)
-        return Schema((gap, *measures.sweep_schema(*arguments, **options)))
+        schema = measures.sweep_schema(*arguments, **options)
+        return Schema(schema.contrast, (gap, *schema))
+
+    def laid_out(schema: Schema, *rest: Any) -> Layout:
+        own = [Shown(gap, ("clean_gap",), EVERYWHERE, "gap", family="gap")] if gap.key in schema else []
+        return Layout((*own, *sweep_layout(schema, *rest)))
 
     monkeypatch.setattr(sweep_run, "sweep_schema", declared)
+    monkeypatch.setattr(sweep_run, "sweep_layout", laid_out)
     old = load_sweep(tmp_path / "sweep")
-    assert (terminal_table(old.frame, old.schema, old.contrast, old.norms), old._repr_html_()) == before
-    assert "heatmap-clean-gap.png" not in [path.name for path in write_heatmaps(old.frame, tmp_path, old.schema)]
+    assert (terminal_table(old.frame, old.layout, old.contrast, old.norms), old._repr_html_()) == before
+    assert "heatmap-clean-gap.png" not in [path.name for path in write_heatmaps(old.frame, tmp_path, old.layout)]
     with pytest.raises(UserError, match="there is no measure 'clean_gap'; known: iia, "):
         old.plot("clean_gap")
 
     new = replace(old, frame=old.frame.assign(clean_gap=0.125))
-    head, _ = terminal_table(new.frame, new.schema, new.contrast, new.norms).split("\n", 2)[1:]
+    head, _ = terminal_table(new.frame, new.layout, new.contrast, new.norms).split("\n", 2)[1:]
     assert "gap" in head.split()
     assert "+0.125" in new._repr_html_()
-    assert "heatmap-clean-gap.png" in [path.name for path in write_heatmaps(new.frame, tmp_path, new.schema)]
+    assert "heatmap-clean-gap.png" in [path.name for path in write_heatmaps(new.frame, tmp_path, new.layout)]
     assert "Mean difference of scores" in new.plot("clean_gap").alt
 
 
@@ -184,6 +193,6 @@ def test_directions_are_told_where_fewer_were_found_than_asked_for(wines: Path, 
         cell["measures"]["directions"] = 1 if fewer else cell["cell"]["size"]
         rewrite(path, cell)
     run = load_sweep(wines)
-    heads = terminal_table(run.frame, run.schema, run.contrast, run.norms).splitlines()[1].split()
+    heads = terminal_table(run.frame, run.layout, run.contrast, run.norms).splitlines()[1].split()
     assert ("found" in heads) == fewer
     assert run.directions == (1 if fewer else run.best["size"])

@@ -23,6 +23,7 @@ from tests.run_folders import NORMS, PAPER_METHODS, Question, write_sweep
 from training.evaluation.measures import Number
 from training.evaluation.measures import terminal_table as evaluation_table
 from training.evaluation.rendering import Entry, ResultTable, terminal
+from training.evaluation.tasks import units_of
 
 LONG = Contrast("white wine of the southern coast and its hills", "warm beer from the islands in the north " * 5)
 ALIKE = Contrast("text that was written by the authors", "text that was written by their readers")
@@ -34,7 +35,7 @@ MANY = (*NORMS, "glasgow-concreteness", "a-norm-of-our-own-with-a-name-that-is-l
 
 def shown(path: Path) -> str:
     run = load_sweep(path)
-    return terminal_table(run.frame, run.schema, run.contrast, run.norms)
+    return terminal_table(run.frame, run.layout, run.contrast, run.norms)
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -48,7 +49,7 @@ def test_a_table_without_intervals_says_why(tuned: bool, tmp_path: Path):
     )
     frame = run.frame.copy()
     frame[[name for name in frame if name.endswith(("_low", "_high"))]] = math.nan
-    text = terminal_table(frame, run.schema, run.contrast, run.norms, lacking=lacking)
+    text = terminal_table(frame, run.layout, run.contrast, run.norms, lacking=lacking)
     assert "No intervals: the test pairs come from 5 articles; at least 8 are needed." in " ".join(text.split())
     assert "nan" not in text
     assert "[- -]" not in text
@@ -69,9 +70,9 @@ def test_no_line_of_a_sweep_is_too_wide(tuned: bool, question: Question, norms: 
     for whole in (False, True):
         frame = run.frame.copy()
         if whole:
-            shares = [one for one in run.schema if one.unit.sign == "%" and not one.change]
+            shares = [one for one in run.layout if one.unit.sign == "%" and not one.change]
             frame[[key for one in shares for key in one.keys if key in frame]] = 1.0
-        text = terminal_table(frame, run.schema, run.contrast, run.norms)
+        text = terminal_table(frame, run.layout, run.contrast, run.norms)
         assert max(map(len, text.splitlines())) <= WIDTH == 140
         # what is left out of the table is named below it, and stands on the page
         said = " ".join(text.split())
@@ -129,7 +130,7 @@ def test_tables_of_evaluations_go_on_below():
         assert text.count(column) == 1
     assert text.count("IIT-DAS, LoRA (n = 2)") == text.count("model  ") > 1
     rows = [Number("concadia", "test", f"preference, {LONG.negative} longer", 0.5, 9, 0.4, 0.6)]
-    numbers = evaluation_table(rows, LONG)
+    numbers = evaluation_table(rows, units_of(["concadia"], LONG))
     assert max(map(len, numbers.splitlines())) <= WIDTH
     assert "[40.0 60.0]" in numbers
 
@@ -158,4 +159,4 @@ def test_a_share_that_is_not_defined_is_a_dash(tmp_path: Path):
     run = load_sweep(write_sweep(tmp_path / "sweep", tuned=True))
     frame = run.frame.assign(tuned_preference=float("nan"))
     assert isinstance(frame, pd.DataFrame)
-    assert " - " in terminal_table(frame, run.schema, run.contrast, run.norms)
+    assert " - " in terminal_table(frame, run.layout, run.contrast, run.norms)

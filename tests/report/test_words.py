@@ -78,11 +78,11 @@ def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, m
     methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))
     monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
     shown = evidence.evidence(coloured).frozen
-    assert [(one.title, one.stem) for one in shown.subspaces] == [
-        ("found by a probe", "iia"),
-        ("<b>components</b>", "iia_pca"),
-        ("the whole stream, paired", "iia_whole"),
-        ("nothing", "iia_size0"),
+    assert [(one.title, one.key) for one in shown.subspaces] == [
+        ("found by a probe", ""),
+        ("<b>components</b>", "pca"),
+        ("the whole stream, paired", "whole"),
+        ("nothing", "size0"),
     ]
     assert len(shown.picture.rows) == 4
     text = page(coloured)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from interp import stats
-from interp.data.contrast import DIRECTIONS, SIGN, Contrast
+from interp.data.contrast import DIRECTIONS, SIGN
 from interp.evidence.calibration import calibration, slopes, squared_errors
 from interp.evidence.controls import Swapped, control
 from interp.stats import Yardstick
 from interp.subspaces.outcomes import Outcomes
 from tests.oracles.dyads import Design, mean_to_by_pairs, other, ratio_by_pairs, ratio_to_by_pairs
+from tests.wide import wide
 
 DRAWS = 500
 GAP, ARTICLES, EACH = 0.8, 100, 3  # 300 train pairs whose mean is ten times its error
@@ -56,7 +57,7 @@ def test_intervals_of_calibration_hold_the_truth_only_if_the_gap_is_in_error():
         gap, swaps = stats.yardstick(*train_gaps(rng)), both(rng)
         taken_as_known = Yardstick(gap.value, gap.n, gap.value, gap.value, error=0.0)
         for heeded, by in ((True, gap), (False, taken_as_known)):
-            said = calibration(*swaps, by, Contrast())
+            said = wide(calibration(*swaps, by))
             for key, value in truth.items():
                 covered[heeded][key] += said[f"{key}_low"] <= value <= said[f"{key}_high"]
     for key in truth:
@@ -108,7 +109,7 @@ def test_a_control_and_what_exceeds_it_are_measured_by_the_same_gaps():
     across, within = both(rng)
     own = Swapped(across, within, paired_with(across, rng))
     others = [replace(own, within=changed(within, 0.5), paired=moved(own.paired, by)) for by in (0.1, 0.3)]
-    said, n = control("pca", own, others, Contrast()), across.pairs
+    said, n = wide(control("pca", own, others)), across.pairs
     units = within.groups[:n].tolist(), within.first_draw().source_groups.tolist()
 
     def errors(one: Swapped) -> list[float]:

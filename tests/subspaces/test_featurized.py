@@ -20,8 +20,9 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.data.contrast import PAPER
-from interp.evidence.gather import Interventions, gather
+from interp.evidence.measuring import How, measure_subspace
 from interp.evidence.verdict import Answered, Judged, verdict
+from interp.measures import sweep_schema as declared
 from interp.runs.content import sealed
 from interp.subspaces import kinds
 from interp.subspaces.clean_run import clean_texts
@@ -37,7 +38,9 @@ from tests.agreement import agree
 from tests.oracles.featurized import KIND, Bend, Featurized, method, seen
 from tests.oracles.plain_forward import random_texts
 from tests.oracles.planted import CAUSE, SITE, axis, planted
+from tests.run_folders import PAPER_METHODS
 from tests.sweep.sweeping import FROZEN, SMALL
+from tests.wide import wide
 from training import evaluate
 
 CURVED, STRAIGHT = Bend(6.0), Bend(0.0)
@@ -143,13 +146,16 @@ def found(a: float, by: str) -> Subspace:
 @cache
 def measured(a: float, by: str) -> dict[str, float]:
     train, val, test = bent(a)
-    controls = {"random": METHODS["random"].controls(train, val, 1, SearchConfig())}
-    return gather(train, test, found(a, by), controls, Interventions("random", 0), PAPER).measures
+    how, pairs = How(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
+    return wide(measure_subspace(pairs, found(a, by), how).numbers)
 
 
 def answers(a: float, by: str) -> dict[str, Answered]:
     row = measured(a, by) | {"converged": float(found(a, by).facts["converged"])}
-    return {one.name: one.answer for one in verdict(Judged(row, PAPER, [METHODS["random"].name], None))}
+    return {
+        one.name: one.answer
+        for one in verdict(Judged(declared(PAPER, PAPER_METHODS, ()).read(row), PAPER, [METHODS["random"].name], None))
+    }
 
 
 @pytest.mark.slow

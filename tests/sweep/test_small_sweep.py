@@ -23,13 +23,14 @@ from torch.testing import assert_close
 import interp
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.sites import Site
-from interp.data.contrast import PAPER
-from interp.evidence.gather import Interventions as Swaps
-from interp.evidence.gather import gather
+from interp.evidence.measuring import How, measure_subspace
+from interp.measures import MethodName
 from interp.subspaces.convergence import slopes
 from interp.subspaces.losses import iit_das_loss
+from interp.subspaces.methods.method import Method
 from interp.subspaces.pairs import PairsAtSite, pair_run
 from interp.subspaces.rotation import Rotation
+from interp.subspaces.search import SearchConfig
 from tests.agreement import agree
 from tests.oracles.necessity import necessity
 from tests.oracles.plain_forward import random_clip
@@ -37,6 +38,7 @@ from tests.oracles.small_search import Found, gradient, search, whitening
 from tests.oracles.small_sweep import measures
 from tests.oracles.world import KINDS, World, clean, interventions, load_world, random_subspace
 from tests.run_folders import rewrite
+from tests.wide import wide
 
 pytestmark = pytest.mark.slow
 
@@ -273,13 +275,23 @@ def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool
     basis = random_subspace(24, size, seed)
     others = {name: [random_subspace(24, size, 10 + n) for n in range(3)] for name in ("random", "pca")}
     train, test = part_of(world, "train", layer), part_of(world, "test", layer)
-    controls = {name: [Rotation(one, test.site) for one in some] for name, some in others.items()}
-    ours = gather(train, test, Rotation(basis, test.site), controls, Swaps("random", seed), PAPER).measures
+    controls = [given(name, [Rotation(one, test.site) for one in some]) for name, some in others.items()]
+    pairs, how = {"train": train, "test": test}, How(SearchConfig(seed=seed), controls)
+    ours = wide(measure_subspace(pairs, Rotation(basis, test.site), how).numbers)
     within = interventions(world, "test", layer, basis, seed, within=True)
     for name, ends in necessity(world, layer, basis, others, within).items():
         for end, value in zip(("", "_low", "_high"), ends, strict=True):
             close(ours[f"{name}{end}"], value, f"{name}{end}", 1e-9, 1e-9)
     assert (ours["neutral_gap"] < 0) == mirrored
+
+
+def given(name: str, rotations: list[Rotation]) -> Method:
+    """Return a way to find the subspaces that are given, in their order."""
+
+    def fit(_train: PairsAtSite, _val: PairsAtSite, _sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
+        return [rotations[config.seed % len(rotations)]]
+
+    return Method(MethodName(name, name, name), fit, len(rotations))
 
 
 @pytest.mark.parametrize("size", [1, 6])

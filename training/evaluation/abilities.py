@@ -18,8 +18,8 @@ from interp.data.transfer import LabelledImages
 from interp.stats import Estimate, clustered_mean, mean_of_means, student
 from interp.subspaces.pairs import PairsAtSite
 from interp.subspaces.subspace import Subspace
-from training.evaluation import tasks
-from training.evaluation.zeroshot import classify, retrieval, swapped_prompts
+from training.evaluation.retrieval import retrieval, retrieval_sets
+from training.evaluation.zeroshot import classify, swapped_prompts
 
 ACCURACY, RETRIEVAL = "accuracy", "retrieval"  # kinds of ability
 # (kind of ability, which) -> of each image or pair whether it is a hit, or how often
@@ -140,7 +140,7 @@ def ability_tests(
     held_out: EmbeddedPairs,
     on_image: Callable[[], object] = lambda: None,
 ) -> AbilityTests:
-    """Embed the images of classification sets, and of sets for retrieval among held-out pairs (`tasks.retrieved`).
+    """Embed the images of classification sets, and of sets for retrieval among held-out pairs (`retrieved`).
 
     Args:
         data: by its name.
@@ -152,6 +152,6 @@ def ability_tests(
         counts = tuple(len(texts) for texts in one.texts)
         classified.append(Classified(one.name, counts, np.array(one.labels), images.cpu(), digest(one.keys)))
         said += [text for texts in one.texts for text in texts]
-    pairs, groups, _ = tasks.retrieval_sets(clip, data, held_out, seed=0)
+    pairs, groups, _ = retrieval_sets(clip, data, held_out, seed=0)
     pairs = pairs.to("cpu")
     return AbilityTests(tokenize(clip, [*said, *pairs.texts]), tuple(classified), pairs, tuple(groups))

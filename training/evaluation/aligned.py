@@ -1,22 +1,22 @@
-"""What an alignment does in a model that is evaluated: IIA on any split, and all the evidence on held-out pairs."""
+"""Measures of a subspace in a model that is evaluated: IIA on any split, and all the evidence on held-out pairs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
-from interp.data.contrast import DIRECTIONS, Contrast
-from interp.evidence.gather import Interventions, gather
+from interp.data.contrast import Contrast
+from interp.evidence.measuring import How, measure_subspace
 from interp.evidence.traits import traits_of
 from interp.evidence.verdict import Answer, Judged, verdict
-from interp.measures import CONTROLLED, evidence_names
+from interp.measures import Key, Numbers, sweep_schema
+from interp.measures.schema import Schema, Unit
+from interp.stats import Estimate
 from interp.subspaces.methods import METHODS
-from interp.subspaces.methods.method import controls_of
-from interp.subspaces.outcomes import Outcomes, align, mean_iia
-from interp.subspaces.pairs import PairsAtSite, Sources, pair_run
+from interp.subspaces.outcomes import align_all, iias
+from interp.subspaces.pairs import PairsAtSite, Sources, pairs_at
 from interp.subspaces.search import SearchConfig
 from interp.subspaces.subspace import Subspace
 from training.evaluation.measures import Number, measured
@@ -24,6 +24,7 @@ from training.evaluation.measures import Number, measured
 # other subspaces at the same site, none of which takes a search
 CONTROLS = [method for method in METHODS.values() if not method.searched]
 SETS = "all sets"  # of zero-shot classification
+_RANDOM = METHODS["random"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,75 +44,68 @@ class Aligned:
 
     def part(self, clip: Clip, features: EmbeddedPairs) -> PairsAtSite:
         """Return some pairs at the site of the subspace."""
-        site = self.subspace.site
-        return PairsAtSite(pair_run(clip, features, [site]), site)
+        return pairs_at(clip, features, self.subspace.site)
 
-    def iias(self, part: PairsAtSite, split: str, contrast: Contrast) -> list[Number]:
-        """Return IIA and shift in each direction, and the IIA of random subspaces."""
-        found = align(part, self.subspace, sources=self.sources, seed=self.seed)
-        out = _iias("iia", split, contrast, [found])
-        for direction in DIRECTIONS:
-            name = f"shift {contrast.short(direction)}"
-            out.append(Number("concadia", split, name, found.shift(direction), found.pairs))
-        drawn = METHODS["random"].controls(part, part, self.subspace.size, self._settings)
-        random = [align(part, other, sources=self.sources, seed=self.seed) for other in drawn]
-        return [*out, *_iias("iia, random subspace", split, contrast, random)]
+    def iias(self, part: PairsAtSite) -> Numbers:
+        """Return IIA and shift in each direction, and IIA of random subspaces with the first source of each text."""
+        plain = measure_subspace({"test": part}, self.subspace, How(self._search)).numbers
+        drawn = _RANDOM.controls(part, part, self.subspace.size, self._search)
+        swapped = align_all(part, drawn, sources=self.sources, seed=self.seed, draws=1)
+        return plain | iias(swapped, _RANDOM.name.column)
 
-    def evidence(
-        self, clip: Clip, part: PairsAtSite, texts: Sequence[str], split: str, contrast: Contrast
-    ) -> list[Number]:
-        """Return the evidence that a sweep gathers of the subspace of a cell (`interp.evidence`); nothing without a
-        reference.
+    def evidence(self, clip: Clip, part: PairsAtSite, texts: Sequence[str]) -> Numbers:
+        """Return the evidence that a sweep gathers of the subspace of a cell (`interp.evidence`).
 
         Args:
             texts: positive texts of the part, then negative ones.
+
+        Raises:
+            ValueError: there are no reference pairs.
         """
         if self.reference is None:
-            return []
-        train, how = self.part(clip, self.reference), Interventions(self.sources, self.seed)
-        controls = controls_of(CONTROLS, train, self.subspace.size, self._settings)
-        found = gather(train, part, self.subspace, controls, how, contrast, traits_of(texts)).measures
+            raise ValueError("evidence takes reference pairs")
+        parts = {"train": self.part(clip, self.reference), "test": part}
+        numbers = measure_subspace(parts, self.subspace, How(self._search, CONTROLS), traits_of(texts)).numbers
         if "converged" in self.subspace.facts:
-            found["converged"] = float(self.subspace.facts["converged"])
-        names = {name: key for key, name in evidence_names(contrast).items() if key in found}
-        out = [_number(split, name, found, key, len(part)) for name, key in names.items()]
-        for method in CONTROLS:
-            of = f"{split}, {method.name.title}"
-            keys = {name: stem.format(method.name.column) for stem, name in CONTROLLED.items()}
-            out += [_number(of, name, found, key, len(part)) for name, key in keys.items()]
-        return out
+            numbers[Key("converged")] = Estimate(float(self.subspace.facts["converged"]), 1)
+        return numbers
 
     @property
-    def _settings(self) -> SearchConfig:
+    def _search(self) -> SearchConfig:
         return SearchConfig(sources=self.sources, seed=self.seed)
 
 
-def _number(of: str, name: str, found: Mapping[str, float], key: str, n: int) -> Number:
-    ends = (found.get(f"{key}_{end}", math.nan) for end in ("low", "high"))
-    return Number("concadia", of, name, found[key], n, *ends)
+def evidence_schema(contrast: Contrast) -> Schema:
+    """Return the measures of a sweep that an evaluation has, too."""
+    return sweep_schema(contrast, [_RANDOM.name, *(method.name for method in CONTROLS)], ())
 
 
-def _iias(name: str, split: str, contrast: Contrast, found: Sequence[Outcomes]) -> list[Number]:
-    """Return IIA in each direction, the mean over subspaces."""
-    return [
-        measured("concadia", split, f"{name} {contrast.short(direction)}", mean_iia(found, direction))
-        for direction in DIRECTIONS
-    ]
+def evidence_units(contrast: Contrast) -> dict[str, Unit]:
+    """Return the unit of each measure of a sweep that an evaluation has, too, by its column."""
+    schema = evidence_schema(contrast)
+    return {schema.column(measure.key): measure.unit for measure in schema}
+
+
+def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> list[Number]:
+    """Return numbers of a subspace as rows of an evaluation, under the names that they have in a sweep.
+
+    Args:
+        pairs: number of pairs that were measured.
+    """
+    schema = evidence_schema(contrast)
+    # The preference of each split is among the rows already, whether there is a subspace or not.
+    kept = {key: number for key, number in numbers.items() if key != Key("preference")}
+    return [measured("concadia", split, schema.column(key), replace(number, n=pairs)) for key, number in kept.items()]
 
 
 def verdict_of(rows: Sequence[Number], contrast: Contrast) -> list[Answer]:
-    """The verdict on an alignment whose evidence is among the rows of an evaluation; else no answer."""
-    splits = [row.of for row in rows if row.measure == "r2"]
+    """Return the verdict on a subspace whose evidence is among the rows of an evaluation; else no answer."""
+    splits = [row.of for row in rows if row.measure == Key("r2_own").column(contrast)]
     if not splits:
         return []
     (split,) = splits
-    keys = {(of, name): key for key, name in evidence_names(contrast).items() for of in (split, SETS)}
-    keys |= {(split, "preference"): "preference"}
-    for method in CONTROLS:
-        of = f"{split}, {method.name.title}"
-        keys |= {(of, name): stem.format(method.name.column) for stem, name in CONTROLLED.items()}
-    row: dict[str, float] = {}
-    for one in rows:
-        if key := keys.get((one.of, one.measure)):
-            row |= {key: one.value, f"{key}_low": one.low, f"{key}_high": one.high}
-    return verdict(Judged(row, contrast, [method.name for method in CONTROLS]))
+    wide: dict[str, float] = {}
+    for row in rows:
+        if row.of in (split, SETS):
+            wide |= {row.measure: row.value, f"{row.measure}_low": row.low, f"{row.measure}_high": row.high}
+    return verdict(Judged(evidence_schema(contrast).read(wide), contrast, [method.name for method in CONTROLS]))

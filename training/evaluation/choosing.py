@@ -8,15 +8,14 @@ import numpy as np
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, embed_texts, scores
-from interp.stats import preference, standard_error
-from training.evaluation.tasks import random_sets
-from training.evaluation.zeroshot import retrieval_losses
-
-RETRIEVAL_LOSS = "retrieval_loss_val"
+from interp.measures import Key
+from interp.stats import Estimate, preference, standard_error
+from training.evaluation.retrieval import random_sets, retrieval_losses
 
 
-def on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> dict[str, float]:
-    """Preference accuracy with its standard error, and the cross-entropy of picking an image's own text in nats.
+def measure_on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> tuple[dict[Key, Estimate], Estimate]:
+    """Measure preference accuracy with its standard error, and the cross-entropy of picking an image's own text in
+    nats.
 
     Candidates are the texts of one kind in a random set of 64 pairs, the same ones for every model; the cross-entropy
     is the mean over pairs and both kinds. All texts are embedded once.
@@ -34,8 +33,8 @@ def on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> dict[str, float]
         float(np.mean(retrieval_losses(images[rows], half[rows], groups, clip.logit_scale)))
         for half in (texts[:n], texts[n:])
     ]
-    return {
-        "preference_val": float(hits.mean()),
-        "preference_val_se": standard_error(hits, np.array(val.groups)),
-        RETRIEVAL_LOSS: fmean(losses),
+    preferred = {
+        Key("preference_val"): Estimate(float(hits.mean()), n),
+        Key("preference_val_se"): Estimate(standard_error(hits, np.array(val.groups)), n),
     }
+    return preferred, Estimate(fmean(losses), len(rows))

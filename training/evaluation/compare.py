@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,16 +13,19 @@ from typing import Any
 from interp.data.blv import QUESTIONS
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.errors import UserError
+from interp.measures import MEASURED, Key
+from interp.measures.number import WordsOf
 from interp.runs.files import StoreError, check_tree
 from interp.runs.folder import RunFolder
 from interp.stats import Estimate, mean_correlation
-from training.config import TASKS
 from training.evaluation.grouping import groups_of
 from training.evaluation.measures import Number
 from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
+from training.evaluation.tasks import TASKS
 
-Key = tuple[str, str, str]  # task, of, measure
+RowKey = tuple[str, str, str]  # task, of, measure
+_WORDS: Mapping[WordsOf, str] = {"": "", "content": ", content words"}  # which words -> in the heading of a column
 _FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
 _OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
 
@@ -43,7 +46,7 @@ class Evaluation:
     """
 
     about: dict[str, Any]
-    values: dict[Key, float]
+    values: dict[RowKey, float]
     folder: RunFolder
     settings: Mapping[str, TaskSettings]
     words: Mapping[str, Mapping[str, float]]
@@ -179,14 +182,14 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     base = next((one for one in found if one.about["label"] == "base"), None)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
-    transfer: list[Key] = [("transfer", of, "accuracy") for of in sets]
-    retrieval: list[Key] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
+    transfer: list[RowKey] = [("transfer", of, "accuracy") for of in sets]
+    retrieval: list[RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
 
     def preferred(one: Evaluation) -> float:
         splits = [of for of in ("test", "all", "val") if ("concadia", of, "preference") in one.values]
         return one.values["concadia", splits[0], "preference"] if splits else math.nan
 
-    def drop(keys: list[Key]) -> Read:
+    def drop(keys: list[RowKey]) -> Read:
         def lost(one: Evaluation) -> float:
             if base is None or one is base or not keys:
                 return math.nan
@@ -196,7 +199,8 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
 
     columns: dict[str, Read] = {"preference": preferred}
     for direction in DIRECTIONS:
-        columns[f"IIA {contrast.arrow(direction)}"] = _value(("concadia", "test", f"iia {contrast.short(direction)}"))
+        measure = Key("iia", direction=direction).column(contrast)
+        columns[f"IIA {contrast.arrow(direction)}"] = _value(("concadia", "test", measure))
     for of in sets:
         columns[of] = _value(("transfer", of, "accuracy"))
         columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
@@ -206,7 +210,7 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     return _table("table1", title, found, columns, share=True)
 
 
-def _value(key: Key) -> Read:
+def _value(key: RowKey) -> Read:
     return lambda one: one.values.get(key, math.nan)
 
 
@@ -222,15 +226,23 @@ def _readers_table(found: Sequence[Evaluation]) -> ResultTable:
 
 def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
     """Pearson's r of word attributions with norms, by route: mean over seeds, with an interval that resamples words."""
-    keys = {key for one in found for key in one.values if key[0] == "norms" and key[2].startswith("pearson ")}
-    sites = {f"{norm} {measure.removeprefix('pearson ')}": (norm, measure) for _, norm, measure in sorted(keys)}
+    norms = sorted({of for one in found for task, of, _ in one.values if task == "norms"})
+    keys = [
+        Key("r", norm=norm, route=route, words=words)
+        for norm in norms
+        for route in sorted(MEASURED)
+        for words in _WORDS
+    ]
+    names = {f"{key.norm} {key.route}{_WORDS[key.words]}": key for key in keys}
 
     def interval(members: Sequence[Evaluation], column: str) -> tuple[float, float]:
-        norm, measure = sites[column]
-        mean = words_correlation(members, norm, measure.removeprefix("pearson "))
+        key = names[column]
+        if key.words:
+            return math.nan, math.nan
+        mean = words_correlation(members, key.norm, key.route)
         return mean.low, mean.high
 
-    columns = {name: _value(("norms", norm, measure)) for name, (norm, measure) in sites.items()}
+    columns = {name: _value(("norms", key.norm, replace(key, norm="").column())) for name, key in names.items()}
     title = "Correlation of word attributions with norms, by route (Pearson's r); [95 % interval over words]"
     return _table("table3", title, found, columns, share=False, interval=interval)
 

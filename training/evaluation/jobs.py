@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,27 +18,10 @@ from interp.runs.environment import now
 from interp.runs.examples import keep_examples
 from interp.runs.files import StoreError, write_atomic
 from interp.runs.folder import RunFolder, open_run, update_manifest, write_table
-from training.config import TASKS
 from training.evaluation.measures import COLUMNS, Number
 from training.evaluation.records import TaskFile
-
-
-@dataclass(frozen=True)
-class TaskResult:
-    """What a task gave: its numbers, sentences the user should read, and what else is worth keeping (JSON)."""
-
-    rows: Sequence[Number]
-    notes: Sequence[str] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A task that is ready: whatever its numbers depend on, and how to compute them, with notes for the user."""
-
-    name: str
-    settings: dict[str, Any]
-    compute: Callable[[], TaskResult]
+from training.evaluation.tasks import TASKS
+from training.evaluation.tasks.task import Job
 
 
 @dataclass(frozen=True)

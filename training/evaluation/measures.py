@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from interp.cli import cut, folded
-from interp.data.contrast import Contrast
-from interp.measures import evaluation_schema
+from interp.measures.schema import Unit
 from interp.stats import Estimate
 
 LONGEST = 44  # letters of a cell: a third of a terminal
@@ -47,16 +46,15 @@ def measured(task: str, of: str, measure: str, found: Estimate) -> Number:
     return Number(task, of, measure, found.value, found.n, found.low, found.high)
 
 
-def terminal_table(rows: Sequence[Number], contrast: Contrast) -> str:
-    """Plain text, a line for each number.
+def terminal_table(rows: Sequence[Number], units: Mapping[str, Mapping[str, Unit]]) -> str:
+    """Return plain text, a line for each number.
 
-    Raises:
-        UserError: a number is of no measure that the schema of evaluations knows.
+    Args:
+        units: of each measure, by task.
     """
-    schema = evaluation_schema(contrast)
     lines = [("task", "of", "measure", "value", "95 % interval", "n")]
     for row in rows:
-        unit = schema[row.measure].unit
+        unit = units[row.task][row.measure]
         value, low, high = (unit.text(number) for number in (row.value, row.low, row.high))
         if unit.sign and not math.isnan(row.value):
             value += f" {unit.sign}"

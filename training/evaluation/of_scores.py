@@ -9,16 +9,16 @@ import numpy as np
 
 from interp.cli import slug
 from interp.data import load_pairs
-from interp.data.blv import RatedTexts, load_blv
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import DataError, digest, without_equal_texts, without_intervals
-from interp.data.scores import read_pair_scores, read_text_scores
+from interp.data.scores import read_pair_scores, text_scores
 from interp.runs.folder import check_folder
 from interp.runs.versions import VERSIONS
 from training.config import EvaluateConfig
-from training.evaluation import tasks as measure
-from training.evaluation.jobs import Job, Plan, TaskResult
+from training.evaluation.jobs import Plan
 from training.evaluation.preferences import given_preferences, preferences
+from training.evaluation.tasks.blv import blv, load_ratings
+from training.evaluation.tasks.task import Job, TaskResult
 
 
 def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
@@ -34,12 +34,12 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     notes: tuple[str, ...] = ()
     contrast = Contrast.parse(config.kinds) if config.kinds else PAPER
     if task == "blv":
-        rated = load_blv(config.blv or "")
+        rated = load_ratings(config)
         found = text_scores(path, rated)
         rival = None if config.against is None else text_scores(Path(config.against), rated)
         settings = {"ratings": rated.fingerprint, "against": None if rival is None else digest(map(repr, rival))}
         key = digest(map(repr, found))
-        job = Job("blv", settings, lambda: TaskResult(measure.blv(rated, found, rival)))
+        job = Job("blv", settings, lambda: TaskResult(blv(rated, found, rival)))
     else:
         table = read_pair_scores(path)
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
@@ -72,13 +72,3 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     return Plan(
         out, {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": key}, about, (job,), notes, contrast
     )
-
-
-def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:
-    """Scores of the rated texts, from a file that may hold others too."""
-    table = read_text_scores(path)
-    if absent := [text.description for text in rated.texts if text.description not in table]:
-        raise DataError(
-            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, the first is: {absent[0]:.60}"
-        )
-    return np.array([table[text.description] for text in rated.texts])

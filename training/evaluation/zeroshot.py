@@ -1,4 +1,4 @@
-"""What a model can still do: zero-shot classification and retrieval within groups (Radford et al. 2021)."""
+"""Zero-shot classification (Radford et al. 2021), also with Z of other texts in the prompts."""
 
 from __future__ import annotations
 
@@ -70,50 +70,3 @@ def swapped_prompts(
             for rows in (drawn, drawn + len(part))
         )
         yield positive, negative
-
-
-def retrieval_losses(images: Embeddings, texts: Embeddings, groups: Sequence[str], scale: float) -> np.ndarray:
-    """The cross-entropy of picking an image's own text among those of its group: unlike a share of hits, it has no
-    ceiling.
-
-    Args:
-        images, texts: unit-norm, row by row of one pair, shape (n, embed).
-        groups: of each pair.
-        scale: factor from score to logit.
-
-    Returns:
-        In nats, for each pair, shape (n,).
-    """
-    out = np.zeros(len(groups))
-    for members in _rows(groups).values():
-        logits = scale * (images[members] @ texts[members].T)
-        out[members] = functional.cross_entropy(
-            logits, torch.arange(len(members)).to(logits.device), reduction="none"
-        ).cpu()
-    return out
-
-
-def retrieval(images: Embeddings, texts: Embeddings, groups: Sequence[str]) -> np.ndarray:
-    """Whether an image's own text scores highest among the texts of its group; ties are misses.
-
-    Args:
-        images, texts: unit-norm, row by row of one pair, shape (n, embed).
-        groups: of each pair.
-
-    Returns:
-        1.0 or 0.0 for each pair, shape (n,).
-    """
-    hits = np.zeros(len(groups))
-    for members in _rows(groups).values():
-        scores = images[members] @ texts[members].T
-        own = scores.diagonal().clone()
-        hits[members] = (own > scores.fill_diagonal_(-torch.inf).amax(1)).cpu().numpy()
-    return hits
-
-
-def _rows(groups: Sequence[str]) -> dict[str, list[int]]:
-    """The rows of each group."""
-    rows: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        rows.setdefault(group, []).append(row)
-    return rows

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pandas as pd
-
-from interp.data.contrast import DIRECTIONS
-from interp.measures import CEILINGS, evidence_keys
+from interp.data.contrast import DIRECTIONS, Contrast
+from interp.measures import CEILINGS, Key, Model, Numbers, without_model
+from interp.measures.schema import R2
+from interp.report.looks import evidence_keys
 from interp.report.page.judging import titled
 from interp.report.page.naming import percent, place
 from interp.report.reading import base_is_indifferent, no_preference
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned
+from interp.stats import Estimate
 
 LEFT, WIDTH, STEP, TOP = 215, 250, 26, 34  # of the picture, in its units
 _LETTER = 6  # about as wide as a letter of its legend is
@@ -25,13 +26,13 @@ class Subspace:
     """A row of the table.
 
     Attributes:
-        stem: of its measures.
+        key: key of its control; empty for Z.
         both, up, down: IIA in both directions and in each, as text.
         r2, over: its R², and by how much that of the cell's own subspace is higher, as text; dashes where not measured.
     """
 
     title: str
-    stem: str
+    key: str
     both: str
     up: str
     down: str
@@ -112,33 +113,32 @@ class Evidence:
 
 def evidence(sweep: SweepRun) -> Evidence:
     """The chosen cell and its controls."""
-    best, tuned = sweep.best, is_tuned(sweep.frame)
+    tuned = is_tuned(sweep.frame)
     return Evidence(
-        place(best).capitalize(),
+        place(sweep.best).capitalize(),
         _trained(sweep),
-        _controls(sweep, "tuned_") if "tuned_iia_whole" in best else None,
+        _controls(sweep, "tuned") if Key("iia", "whole", model="tuned") in sweep.best_numbers else None,
         _controls(sweep, "", searched=not tuned),
-        no_preference(sweep.frame, sweep.schema, sweep.contrast) if tuned else "",
+        no_preference(sweep.frame, sweep.layout, sweep.contrast) if tuned else "",
     )
 
 
-def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Controls:
-    best = sweep.best
-    up, down = (sweep.contrast.short(direction) for direction in DIRECTIONS)
+def _controls(sweep: SweepRun, model: Model, *, searched: bool = True) -> Controls:
+    numbers = without_model(sweep.best_numbers, model)
     found, *others = sweep.methods
-    titles = {"": "subspace trained with the model" if prefix else found.title}
-    titles |= {f"_{one.column}": one.title for one in others} | {f"_{key}": title for key, title in CEILINGS.items()}
+    titles = {"": "subspace trained with the model" if model else found.title}
+    titles |= {method.column: method.title for method in others} | CEILINGS
     subspaces = []
-    for end, title in titles.items():
-        stem = f"{prefix}iia{end}"
-        if stem in best:
-            shares = [percent(best, f"{stem}{way}") for way in ("", f"_{up}", f"_{down}")]
-            more = [_text(sweep, f"{prefix}{key}{end}") for key in ("r2_own", "r2_own_over")]
-            if not prefix and base_is_indifferent(sweep.frame) and end != "_whole":
+    for key, title in titles.items():
+        if (iia := Key("iia", key)) in numbers:
+            directions = (replace(iia, direction=way) for way in DIRECTIONS)
+            shares = [percent(numbers[one]) for one in (iia, *directions)]
+            more = [_r2(numbers, Key(measure, key)) for measure in ("r2_own", "r2_own_over")]
+            if not model and base_is_indifferent(sweep.frame) and key != "whole":
                 more = ["-", "-"]  # multiples of a gap that may be none
-            subspaces.append(Subspace(title, stem, *shares, *more))
+            subspaces.append(Subspace(title, key, *shares, *more))
     chosen = sweep.chosen if searched else None
-    search = "a search without training" if prefix else "the same search"
+    search = "a search without training" if model else "the same search"
     said = (
         []
         if chosen is None
@@ -147,39 +147,35 @@ def _controls(sweep: SweepRun, prefix: str, *, searched: bool = True) -> Control
             (f"{search} in a text tower with random weights", chosen.untrained),
         ]
     )
-    return Controls(
-        float(best[f"{prefix}shift_{up}"]),
-        float(best[f"{prefix}shift_{down}"]),
-        subspaces,
-        [(title, percent(pd.Series(one.columns("iia")), "iia")) for title, one in said],
-        _picture(sweep, subspaces, prefix),
-    )
+    up, down = (numbers[Key("shift", direction=way)].value for way in DIRECTIONS)
+    searches = [(title, percent(one)) for title, one in said]
+    return Controls(up, down, subspaces, searches, _picture(sweep.contrast, numbers, subspaces, model))
 
 
-def _text(sweep: SweepRun, key: str) -> str:
-    """A measure with its interval; a dash where it is not known."""
-    if key not in {one.key for one in sweep.schema}:
+def _r2(numbers: Numbers, key: Key) -> str:
+    """Return an R² with its interval; a dash where it is not known."""
+    if key not in numbers or math.isnan(numbers[key].value):
         return "-"
-    return replace(sweep.schema[key], ends=True).text(sweep.best)
+    value, low, high = (R2.text(each) for each in (numbers[key].value, numbers[key].low, numbers[key].high))
+    return value if math.isnan(numbers[key].low) else f"{value} [{low} {high}]"
 
 
 def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
     """What the fine-tuned model of the chosen cell does, and what it is chosen by; each value with its interval."""
-    judged = {f"tuned_{key}" for key in evidence_keys(sweep.contrast)}
-    return [titled(sweep, one) for one in sweep.schema.shown("page", tuned=True) if one.key not in judged]
+    judged = {replace(key, model="tuned") for key in evidence_keys(sweep.contrast)}
+    return [titled(sweep, one) for one in sweep.layout.at("page", tuned=True) if one.key not in judged]
 
 
-def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> _Dots:
-    best, contrast = sweep.best, sweep.contrast
-    up, down = (contrast.short(direction) for direction in DIRECTIONS)
+def _picture(contrast: Contrast, numbers: Numbers, subspaces: Sequence[Subspace], model: Model) -> _Dots:
     rows = []
     for number, one in enumerate(subspaces):
         y = TOP + STEP * number + 6
-        marks = [_mark(best, f"{one.stem}_{down}", y + 4, False), _mark(best, f"{one.stem}_{up}", y - 4, True)]
-        rows.append((one.title, y, marks))
+        up, down = (numbers[Key("iia", one.key, direction=way)] for way in DIRECTIONS)
+        rows.append((one.title, y, [_mark(down, y + 4, False), _mark(up, y - 4, True)]))
     way = f"{contrast.negative} to {contrast.positive}"
-    model = "in the fine-tuned model" if prefix else "in the frozen model"
-    said = f"IIA of the chosen subspace {model}, {percent(best, f'{prefix}iia_{up}')} from {way}, beside its controls"
+    where = "in the fine-tuned model" if model else "in the frozen model"
+    share = percent(numbers[Key("iia", direction="up")])
+    said = f"IIA of the chosen subspace {where}, {share} from {way}, beside its controls"
     reverse = LEFT + 14 + _LETTER * len(way)
     width = max(LEFT + WIDTH + 20, reverse + 80)
     height = TOP + STEP * len(subspaces) + 22
@@ -187,9 +183,9 @@ def _picture(sweep: SweepRun, subspaces: Sequence[Subspace], prefix: str) -> _Do
     return _Dots(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
 
 
-def _mark(best: pd.Series, measure: str, y: int, filled: bool) -> _Mark:
-    value, low, high = (best.get(f"{measure}{end}", np.nan) for end in ("", "_low", "_high"))
-    return _Mark(filled, y, *(None if np.isnan(share) else _x(share) for share in (value, low, high)))
+def _mark(iia: Estimate, y: int, filled: bool) -> _Mark:
+    ends = (iia.value, iia.low, iia.high)
+    return _Mark(filled, y, *(None if math.isnan(share) else _x(share) for share in ends))
 
 
 def _x(share: float) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from interp.evidence.verdict import Answer
-from interp.measures import evidence_keys
-from interp.measures.schema import Measure
+from interp.report.layout import Shown
+from interp.report.looks import evidence_keys
 from interp.report.page.naming import place
 from interp.report.sweep_run import SweepRun
-from interp.report.tables import is_tuned
+from interp.report.tables import model_of
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,17 @@ class Verdict:
 
 def judging(sweep: SweepRun) -> Verdict:
     """The verdict on the chosen cell."""
-    prefix = "tuned_" if is_tuned(sweep.frame) else ""
-    known = {one.key: one for one in sweep.schema}
-    keys = [f"{prefix}{key}" for key in evidence_keys(sweep.contrast)]
-    measures = [titled(sweep, known[key]) for key in keys if key in known]
-    model = "the model that was fine-tuned at" if prefix else "the frozen model at"
-    return Verdict(f"{model} {place(sweep.best)}", sweep.verdict, measures, len(sweep.frame))
+    model, layout = model_of(sweep.frame), sweep.layout
+    keys = [replace(key, model=model) for key in evidence_keys(sweep.contrast)]
+    measures = [titled(sweep, layout[key]) for key in keys if key in layout]
+    owner = "the model that was fine-tuned at" if model else "the frozen model at"
+    return Verdict(f"{owner} {place(sweep.best)}", sweep.verdict, measures, len(sweep.frame))
 
 
-def titled(sweep: SweepRun, one: Measure) -> tuple[str, str]:
-    """The title of a measure, and its value for the chosen cell with interval and unit."""
-    value = replace(one, ends=one.interval).text(sweep.best)
-    title = one.title.removeprefix("Trained: ")
-    unit = f"\N{NO-BREAK SPACE}{one.unit.sign}" if one.unit.sign else ""
-    changed = title.replace(" lost ", " changed ") if one.change else title
+def titled(sweep: SweepRun, shown: Shown) -> tuple[str, str]:
+    """Return the title of a measure, and its value for the chosen cell with interval and unit."""
+    value = shown.text(sweep.best, ends=True)
+    title = shown.measure.title.removeprefix("Trained: ")
+    unit = f"\N{NO-BREAK SPACE}{shown.unit.sign}" if shown.unit.sign else ""
+    changed = title.replace(" lost ", " changed ") if shown.change else title
     return changed[0].upper() + changed[1:], value if value == "-" else f"{value}{unit}"

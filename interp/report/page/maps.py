@@ -44,11 +44,11 @@ class Heatmap:
 
 
 def heatmaps(sweep: SweepRun) -> list[Heatmap]:
-    """One for each measure that any cell has; those of fine-tuned models come first."""
+    """Return a heatmap for each measure that any cell has; those of fine-tuned models come first."""
     return [
-        _heatmap(grid(sweep.frame, measure), sweep.best, measure.full_title)
-        for measure in trained_first(sweep.schema.shown("heatmap"))
-        if not sweep.frame[measure.key].isna().all()
+        _heatmap(grid(sweep.frame, shown), sweep.best, shown.measure.full_title)
+        for shown in trained_first(sweep.layout.at("heatmap"))
+        if not sweep.frame[shown.column].isna().all()
     ]
 
 

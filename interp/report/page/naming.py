@@ -8,6 +8,7 @@ import numpy as np
 
 from interp.measures.schema import written
 from interp.report.sweep_run import SweepRun
+from interp.stats import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +27,10 @@ def place(row: pd.Series) -> str:
     return f"layer {layer} (block {layer - 1} as the authors count), size {size}{kept}, seed {int(row['seed'])}"
 
 
-def percent(row: pd.Series, measure: str) -> str:
-    """A share with its interval, if there is one."""
-    low, high = (row.get(f"{measure}{end}", np.nan) for end in ("_low", "_high"))
-    interval = "" if np.isnan(low) else f" [{100 * low:.1f} {100 * high:.1f}]"
-    return f"{written(100 * row[measure], '.1f')}\N{NO-BREAK SPACE}%{interval}"
+def percent(share: Estimate) -> str:
+    """Return a share with its interval, if there is one."""
+    interval = "" if np.isnan(share.low) else f" [{100 * share.low:.1f} {100 * share.high:.1f}]"
+    return f"{written(100 * share.value, '.1f')}\N{NO-BREAK SPACE}%{interval}"
 
 
 def count(value: float) -> str:

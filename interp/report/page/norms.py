@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.measures import MEASURED, RELATIONS
+from interp.measures import MEASURED, Key, Numbers, Route, relations, without_model
 from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
 from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
 from interp.report.page.naming import count, place
 from interp.report.sweep_run import NoRatings, SweepRun
 from interp.report.tables import is_tuned
 from interp.runs.place import Place
+from interp.stats import Estimate
 from interp.stats.reliability import LEAST_TYPES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEAST = 0.0001  # of a p, as the table shows it
 _HEADINGS = {"r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"}
@@ -81,7 +78,7 @@ class Norms:
 
 def norms(sweep: SweepRun) -> Norms:
     """Collect the statistics of the chosen cell."""
-    stems = [stem for stem in RELATIONS if stem != "beta" or len(sweep.norms) > 1]
+    related = relations(sweep.norms)
     try:
         tests = sweep.norm_tests
         found = {
@@ -91,43 +88,45 @@ def norms(sweep: SweepRun) -> Norms:
         }
     except NoRatings:
         found, tests = {}, None
-    models = []
-    for model, within in MODELS.items():
-        prefix = f"{within}_" if within else ""
-        if not prefix or is_tuned(sweep.frame):
+    models, types = [], {norm: sweep.best_numbers[Key("n", norm=norm)].value for norm in sweep.norms}
+    for name, model in MODELS.items():
+        if not model or is_tuned(sweep.frame):
+            numbers = without_model(sweep.best_numbers, model)
             rows = [
-                _row(sweep, prefix, norm, route, stems, found.get((model, norm, route), np.nan))
+                _row(numbers, norm, route, types[norm], related, found.get((name, norm, route), np.nan))
                 for norm in sweep.norms
                 for route in MEASURED
             ]
-            models.append((model, rows))
-    headings, together = [_HEADINGS[stem] for stem in stems], sweep.best.get("n_every_norm")
-    repeated = [f"{count(sweep.best[f'n_repeated_{norm}'])} ({norm})" for norm in sweep.norms]
+            models.append((name, rows))
+    headings, together = [_HEADINGS[measure] for measure in related], sweep.best_numbers.get(Key("n_every_norm"))
+    repeated = [f"{count(sweep.best_numbers[Key('n_repeated', norm=norm)].value)} ({norm})" for norm in sweep.norms]
     return Norms(
         place(sweep.best).capitalize(),
         headings,
         models,
         ", ".join(repeated),
         LEAST_TYPES,
-        None if together is None else count(together),
+        None if together is None else count(together.value),
         "" if tests is None else said(tests),
         LEVEL,
         DRAWS,
     )
 
 
-def _row(sweep: SweepRun, prefix: str, norm: str, route: str, stems: Sequence[str], adjusted: float) -> Row:
-    best = sweep.best
-    keys = [f"{prefix}{stem}_{norm}_{route}" for stem in stems]
-    related = [_Related(CORRELATION.text(best[key]), _interval(best, key)) for key in keys]
-    covered = SHARE.text(best[f"{prefix}attribution_coverage_{norm}_{route}"])
-    reliability = SIGNED_SHARE.text(best[f"{prefix}reliability_{norm}_{route}"])
-    return Row(norm, route, count(best[f"n_{norm}"]), covered, reliability, related, _p(adjusted))
+def _row(numbers: Numbers, norm: str, route: Route, types: float, related: Sequence[str], adjusted: float) -> Row:
+    def number(measure: str) -> Estimate:
+        return numbers[Key(measure, norm=norm, route=route)]
+
+    shown = [_Related(CORRELATION.text(number(name).value), _interval(number(name))) for name in related]
+    covered = SHARE.text(number("attribution_coverage").value)
+    reliability = SIGNED_SHARE.text(number("reliability").value)
+    return Row(norm, route, count(types), covered, reliability, shown, _p(adjusted))
 
 
-def _interval(best: pd.Series, key: str) -> str:
-    low, high = best[f"{key}_low"], best[f"{key}_high"]
-    return "" if np.isnan(low) else f"[{CORRELATION.text(low)} {CORRELATION.text(high)}]"
+def _interval(number: Estimate) -> str:
+    if np.isnan(number.low):
+        return ""
+    return f"[{CORRELATION.text(number.low)} {CORRELATION.text(number.high)}]"
 
 
 def _p(value: float) -> str:

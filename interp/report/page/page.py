@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from interp.drawing.markup import plural
+from interp.measures import Key
 from interp.report.choice import as_good, rule_of
+from interp.report.looks import DROPS
 from interp.report.page.directions import directions
 from interp.report.page.evidence import evidence
 from interp.report.page.judging import judging
@@ -71,14 +73,15 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
     best, frame = sweep.best, sweep.frame
     random = any(method.key == "random" for method in sweep.methods[1:])
     tuned, rule = is_tuned(frame), rule_of(frame)
-    result = f"IIA {percent(best, 'iia')}"
+    numbers = sweep.best_numbers
+    result = f"IIA {percent(numbers[Key('iia')])}"
     if tuned:
-        lost = (sweep.schema[key] for key in ("tuned_transfer_drop", "tuned_retrieval_drop"))
+        lost = (sweep.layout[key] for key in DROPS)
         changes = " and ".join(f"{one.text(best)} points in {one.heading}" for one in lost)
+        preferred = percent(numbers[Key("preference", model="tuned")])
         result = (
             f"fine-tuned there, the model scores {sweep.contrast.positive} above {sweep.contrast.negative} in "
-            f"{percent(best, 'tuned_preference')} of pairs, and changes by {changes}; a search on the frozen model "
-            f"there has an {result}"
+            f"{preferred} of pairs, and changes by {changes}; a search on the frozen model there has an {result}"
         )
     near = len(as_good(frame, rule))
     many = (
@@ -90,12 +93,12 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
         "cells": plural(len(frame), "cell"),
         "place": place(best),
         "result": result,
-        "pairs": count(best["test_pairs"]),
-        "random": percent(best, "iia_random") if random else None,
+        "pairs": count(numbers[Key("test_pairs")].value),
+        "random": percent(numbers[Key("iia", "random")]) if random else None,
         "rule": f"It is chosen by a rule: {rule.said}. {many}.",
-        "preference": percent(best, "preference"),
-        "nothing": None if tuned else no_preference(frame, sweep.schema, sweep.contrast),
-        "reading": " ".join(reading(frame, sweep.schema, sweep.norms)),
+        "preference": percent(numbers[Key("preference")]),
+        "nothing": None if tuned else no_preference(frame, sweep.layout, sweep.contrast),
+        "reading": " ".join(reading(frame, sweep.layout, sweep.norms)),
     }
 
 
@@ -116,7 +119,7 @@ def _warnings(sweep: SweepRun) -> list[str]:
         said.append(lack)
     if not sweep.examples:
         said.append("The run folder holds no example texts (examples.json)")
-    if (sweep.frame[f"iia_{contrast.short('up')}"] >= 0.99).all():
+    if (sweep.frame[Key("iia", direction="up").column(contrast)] >= 0.99).all():
         said.append(
             f"Every cell reaches an IIA of 99 % from {contrast.negative} to {contrast.positive}, so IIA does not tell "
             "the cells apart: the score can be steered through each of these subspaces, which is not to say that the "

@@ -58,14 +58,14 @@ class Words:
 
 def cells(sweep: SweepRun) -> _Sortable:
     """All cells."""
-    return _sortable(sweep.frame, cell_columns(sweep.schema, where="page"), sweep.best, "Table of all cells")
+    return _sortable(sweep.frame, cell_columns(sweep.layout, where="page"), sweep.best, "Table of all cells")
 
 
 def tuned_cells(sweep: SweepRun) -> _Sortable | None:
     """The models that were fine-tuned at each cell; None, if there are none."""
     if not is_tuned(sweep.frame):
         return None
-    columns = cell_columns(sweep.schema, tuned=True, where="page")
+    columns = cell_columns(sweep.layout, tuned=True, where="page")
     return _sortable(sweep.frame, columns, sweep.best, "Table of fine-tuned models")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from interp.clip.sites import Site
@@ -57,10 +57,3 @@ class Method:
         """Return the subspaces that the method gives as a control of a cell whose seed the settings have."""
         fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
         return [subspace for (subspace,) in fits]
-
-
-def controls_of(
-    methods: Iterable[Method], train: PairsAtSite, size: int, config: SearchConfig
-) -> dict[str, list[Subspace]]:
-    """Return the controls of a cell by those of some methods that take no search; by part of a column's name."""
-    return {one.name.column: one.controls(train, train, size, config) for one in methods if not one.searched}

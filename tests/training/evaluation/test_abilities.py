@@ -25,8 +25,9 @@ from interp.subspaces.rotation import Rotation, nothing, random_basis, swap
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws
-from training.evaluation import tasks
 from training.evaluation.abilities import AbilityTests, Able, Classified, _reach, _wider, ability_tests
+from training.evaluation.retrieval import retrieved
+from training.evaluation.tasks.transfer import transfer
 from training.evaluation.zeroshot import classify
 
 KINDS = PAPER.kinds
@@ -57,9 +58,9 @@ def test_abilities_are_those_of_an_evaluation(small: Clip):
         hits = tests.of(clip)
         able = {key: of.mean() for key, of in hits.items()}
         known.append(hits)
-        rows, own, _ = tasks.transfer(clip, sets)
+        rows, own, _ = transfer(clip, sets)
         assert all((hits["accuracy", name] == of).all() for name, of in own.items())
-        shares, _ = tasks.retrieved(clip, "toy", held_out, seed=0)
+        shares, _ = retrieved(clip, "toy", held_out, seed=0)
         expected = {("accuracy", row.of): row.value for row in rows if row.measure == "accuracy"}
         expected |= {("retrieval", kind): share.value for kind, share in shares.items()}
         assert able.keys() == expected.keys()

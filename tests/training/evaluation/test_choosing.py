@@ -11,10 +11,11 @@ import torch
 from interp.clip.image_features import image_features
 from interp.clip.model import Clip
 from interp.data import load_pairs
+from interp.measures import Key
 from interp.stats import standard_error
 from tests.oracles.plain_forward import embed_one_by_one
-from training.evaluation.choosing import RETRIEVAL_LOSS, on_val
-from training.evaluation.zeroshot import retrieval_losses
+from training.evaluation.choosing import measure_on_val
+from training.evaluation.retrieval import retrieval_losses
 
 
 @pytest.mark.slow
@@ -29,11 +30,11 @@ def test_preference_and_retrieval_on_val_are_those_of_a_loop(small: Clip, limit:
             "negative",
         )
     }
-    found = on_val(small, features, seed=3)
+    found, loss = measure_on_val(small, features, seed=3)
     image = features.embeddings
     hits = [float(image[i] @ texts["positive"][i] > image[i] @ texts["negative"][i]) for i in range(len(pairs))]
-    assert found["preference_val"] == pytest.approx(np.mean(hits))
-    assert found["preference_val_se"] == pytest.approx(
+    assert found[Key("preference_val")].value == pytest.approx(np.mean(hits))
+    assert found[Key("preference_val_se")].value == pytest.approx(
         standard_error(hits, np.array([pair.group for pair in pairs.pairs]))
     )
     order = np.random.default_rng(3).permutation(len(pairs)).tolist()
@@ -45,7 +46,7 @@ def test_preference_and_retrieval_on_val_are_those_of_a_loop(small: Clip, limit:
             for i in some:
                 logits = [small.logit_scale * float(image[i] @ texts[kind][j]) for j in some]
                 losses.append(math.log(sum(math.exp(one - logits[some.index(i)]) for one in logits)))
-    assert found[RETRIEVAL_LOSS] == pytest.approx(np.mean(losses), abs=1e-4)
+    assert loss.value == pytest.approx(np.mean(losses), abs=1e-4)
     assert len(losses) == 2 * sum(map(len, sets))
 
 

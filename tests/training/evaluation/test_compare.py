@@ -21,9 +21,10 @@ from tests.run_folders import kept, make_other_version, rewrite, versioned, writ
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
-from training.evaluation.jobs import Job, Plan, TaskResult, carry_out
+from training.evaluation.jobs import Plan, carry_out
 from training.evaluation.measures import Number
 from training.evaluation.rendering import Entry, ResultTable, latex
+from training.evaluation.tasks.task import Job, TaskResult
 
 PREFERENCE = ("concadia", "test", "preference")
 COLOUR, PLACE = ("transfer", "colour", "accuracy"), ("transfer", "place", "accuracy")
@@ -124,9 +125,9 @@ def test_the_tables_of_readers_and_norms(tmp_path: Path):
         ("blv", "overall", "pearson"): 0.0751,
         ("blv", "overall", "spearman"): 0.5,
         ("blv", "relevance", "pearson given length"): -0.25,
-        ("norms", "imageability", "pearson through"): 0.125,
-        ("norms", "imageability", "pearson full"): -0.0625,
-        ("norms", "attributions", "largest delta"): 7.0,
+        ("norms", "imageability", "r_through"): 0.125,
+        ("norms", "imageability", "r_full"): -0.0625,
+        ("norms", "attributions", "attribution_delta"): 7.0,
     }
     text = compare([evaluated(tmp_path / "base", values)], tmp_path / "out")
     assert lines(text, "table2") == {
@@ -156,7 +157,7 @@ def test_intervals_of_norms_resample_words_over_all_seeds_alike(tmp_path: Path):
             "ratings": {"imageability": dict(zip(words, ratings.tolist(), strict=True))},
         }
         r = np.corrcoef(each[known], ratings[known])[0, 1]
-        values = {("norms", "imageability", "pearson full"): float(r)}
+        values = {("norms", "imageability", "r_full"): float(r)}
         paths.append(evaluated(tmp_path / str(seed), values, details, **{**RUN, "seed": seed}))
         sampled.append(copied_correlations(each[known], ratings[known], np.arange(11), 2000, 0))
     text = compare(paths, tmp_path / "out")

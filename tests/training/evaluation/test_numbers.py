@@ -35,9 +35,12 @@ from tests.oracles.plain_forward import (
 )
 from tests.run_folders import FIELDS
 from tests.training.evaluation.evaluating import by_key, some_pairs
-from training.evaluation import tasks
 from training.evaluation.aligned import Aligned
 from training.evaluation.preferences import given_preferences, preferences
+from training.evaluation.tasks.blv import blv, rated_scores
+from training.evaluation.tasks.concadia import concadia
+from training.evaluation.tasks.norms import norms as task_norms
+from training.evaluation.tasks.transfer import retrievals, transfer
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +103,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     expected = by_key(preferences(pairs, PAPER, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     for aligned in (None, Aligned(rotation, "random", 0)):
-        rows, both = tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), aligned)
+        rows, both = concadia(small, EmbeddedPairs(tuple(pairs), images), aligned)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
@@ -108,7 +111,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
             assert found[key].n == row.n
         assert (len(found) == len(expected)) == (aligned is None)
     swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
-    reverse = by_key(tasks.concadia(small, EmbeddedPairs(tuple(swapped), images), None)[0])
+    reverse = by_key(concadia(small, EmbeddedPairs(tuple(swapped), images), None)[0])
     key = ("concadia", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
@@ -117,10 +120,8 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
-    found = by_key(tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "paired", 0))[0])
-    assert found != by_key(
-        tasks.concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "random", 0))[0]
-    )
+    found = by_key(concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "paired", 0))[0])
+    assert found != by_key(concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "random", 0))[0])
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = (
@@ -132,16 +133,16 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
             gain = (images[rows] * swapped).sum(-1) - clean
             hits = gain > 0 if short == "c2d" else gain < 0
             assert gain.abs().min() > 1e-6
-            assert found["concadia", split, f"iia {short}"].value == pytest.approx(hits.float().mean().item())
-            assert found["concadia", split, f"iia {short}"].n == len(rows)
-            shift = found["concadia", split, f"shift {short}"].value
+            assert found["concadia", split, f"iia_{short}"].value == pytest.approx(hits.float().mean().item())
+            assert found["concadia", split, f"iia_{short}"].n == len(rows)
+            shift = found["concadia", split, f"shift_{short}"].value
             assert shift == pytest.approx(gain.mean().item(), abs=1e-6)
             assert abs(shift) > 1e-4
 
 
 def test_zero_shot_classes_are_those_of_a_loop(small: Clip):
     sets = load_transfer("toy", limit=30)
-    rows, _, notes = tasks.transfer(small, sets)
+    rows, _, notes = transfer(small, sets)
     found = by_key(rows)
     assert len(found) == 2 * len(sets) == 8
     assert set(notes) == {"30 of the 1024 images of toy are used"}
@@ -172,7 +173,7 @@ def best_of_its_set(images: torch.Tensor, texts: torch.Tensor, sets: list[list[i
 
 def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
     pairs, images = world
-    rows, notes = tasks.retrievals(small, "toy", EmbeddedPairs(tuple(pairs), images), seed=0)
+    rows, notes = retrievals(small, "toy", EmbeddedPairs(tuple(pairs), images), seed=0)
     drawn = load_distinct(of=64, seed=0)
     seen = image_features(small, drawn).embeddings
     sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
@@ -193,7 +194,7 @@ def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, 
     texts = {kind: embed_texts(small, [getattr(pair, FIELDS[kind]) for pair in pairs]) for kind in kinds}
     noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.normalize(texts["description"] + 0.02 * noise, dim=-1)
-    rows, notes = tasks.retrievals(small, "concadia:x", EmbeddedPairs(tuple(pairs), images), seed=2)
+    rows, notes = retrievals(small, "concadia:x", EmbeddedPairs(tuple(pairs), images), seed=2)
     order = np.random.default_rng(2).permutation(count)[:used].tolist()
     sets = [order[start : start + 64] for start in range(0, used, 64)]
     found = by_key(rows)
@@ -212,7 +213,7 @@ def test_rated_texts_are_scored_with_their_image(small: Clip, ratings: Path):
     for prefix in ("", "a picture of "):
         texts = embed_one_by_one(small, [prefix + text.description for text in rated.texts])
         expected = [float(row @ images[text.image]) for row, text in zip(texts, rated.texts, strict=True)]
-        found[prefix] = tasks.rated_scores(small, rated, prefix)
+        found[prefix] = rated_scores(small, rated, prefix)
         np.testing.assert_allclose(found[prefix], expected, atol=1e-5)
     assert np.abs(np.subtract(*found.values())).min() > 1e-4
 
@@ -227,8 +228,8 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
         rated.image_key,
     )
     scores, rival = np.random.default_rng(0).normal(size=(2, len(rated)))
-    found = by_key(tasks.blv(rated, scores, rival))
-    alone = by_key(tasks.blv(rated, scores))
+    found = by_key(blv(rated, scores, rival))
+    alone = by_key(blv(rated, scores))
     assert alone == {key: row for key, row in found.items() if "other" not in key[2]}
     assert len(found) == 7 * 4
     length = np.array([len(text.description) for text in rated.texts], dtype=float)
@@ -273,15 +274,15 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
     both = torch.cat([images, images])
-    plain = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
-    rows, means = tasks.norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
+    plain = by_key(task_norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
+    rows, means = task_norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
     routed = by_key(rows)
-    every = {"largest delta", "largest relative delta", "texts not converged", "most points"}
+    every = {"attribution_delta", "attribution_delta_relative", "attribution_unconverged", "attribution_points"}
     every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
     for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
-        stems = ("pearson", "spearman", "partial", "disattenuated", "coverage")
-        of_route = {f"{stem} {route}" for stem in stems for route in routes}
-        of_route |= {f"pearson {route}, content words" for route in routes}
+        stems = ("r", "rho", "partial", "disattenuated", "beta", "reliability", "attribution_coverage")
+        of_route = {f"{stem}_{route}" for stem in stems for route in routes}
+        of_route |= {f"r_{route}_content" for route in routes}
         assert {key[2] for key in found} == every | of_route
     attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
     seen = attributor.attribute(texts, both, n_steps=3, tolerance=0.01)
@@ -294,41 +295,41 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
         for norm in chosen:
             types = sorted(values)
             frame = pd.DataFrame({"x": [np.mean(values[word]) for word in types], "y": norm.of(types)}).dropna()
-            row = routed["norms", norm.name, f"pearson {route}"]
+            row = routed["norms", norm.name, f"r_{route}"]
             assert (row.value, row.n) == (pytest.approx(frame["x"].corr(frame["y"]), abs=1e-9), len(frame))
             assert row.n < len(types)
             assert row.low < row.value < row.high
-            row = routed["norms", norm.name, f"spearman {route}"]
+            row = routed["norms", norm.name, f"rho_{route}"]
             assert row.value == pytest.approx(frame["x"].corr(frame["y"], method="spearman"), abs=1e-9)
             assert (row.n, row.low < row.value < row.high) == (len(frame), True)
             frame["frequency"], frame["length"], frame["kind"] = held(types, frame.index, seen.words)
-            row = routed["norms", norm.name, f"partial {route}"]
+            row = routed["norms", norm.name, f"partial_{route}"]
             given = pingouin.partial_corr(frame, "x", "y", ["frequency", "length", "kind"]).r.item()
             assert (row.value, row.n) == (pytest.approx(given, abs=1e-9), len(frame))
             content = frame[[is_content(word) for word in np.array(types)[frame.index]]]
-            row = routed["norms", norm.name, f"pearson {route}, content words"]
+            row = routed["norms", norm.name, f"r_{route}_content"]
             assert (row.value, row.n) == (pytest.approx(content["x"].corr(content["y"]), abs=1e-9), len(content))
             assert 2 < len(content) < len(frame)
             sizes = [(word, abs(one)) for word, each in values.items() for one in each]
             rated = sum(size for word, size in sizes if word in norm.ratings)
-            row = routed["norms", norm.name, f"disattenuated {route}"]
+            row = routed["norms", norm.name, f"disattenuated_{route}"]
             articles = [pair.group for pair in pairs] * 2
             seen_in = {word: {articles[text] for text, some in enumerate(seen.words) if word in some} for word in types}
             assert row.n == sum(len(seen_in[np.array(types)[i]]) > 1 for i in frame.index)
-            row = routed["norms", norm.name, f"coverage {route}"]
+            row = routed["norms", norm.name, f"attribution_coverage_{route}"]
             assert (row.value, row.n) == (pytest.approx(rated / sum(size for _, size in sizes)), 12)
     for norm in chosen:
-        key = ("norms", norm.name, "pearson full")
+        key = ("norms", norm.name, "r_full")
         assert plain[key].value == pytest.approx(routed[key].value, abs=1e-5)
-        assert plain[key].value != pytest.approx(routed[*key[:2], "pearson through"].value, abs=1e-3)
+        assert plain[key].value != pytest.approx(routed[*key[:2], "r_through"].value, abs=1e-3)
     assert means["through"] != pytest.approx(means["full"])
     delta = np.abs(seen.tokens["full"].sum(1) - (seen.score - seen.baseline_score)).max()
-    row = routed["norms", "attributions", "largest delta"]
+    row = routed["norms", "attributions", "attribution_delta"]
     assert (row.value, row.n) == (pytest.approx(delta), 12)
     of_all = {name: routed["norms", "attributions", name].value for name in every}
-    assert of_all["most points"] == seen.points.max() > 3
-    assert of_all["largest relative delta"] == pytest.approx(seen.relative_delta.max())
-    assert of_all["texts not converged"] == np.mean(seen.relative_delta > 0.01)
+    assert of_all["attribution_points"] == seen.points.max() > 3
+    assert of_all["attribution_delta_relative"] == pytest.approx(seen.relative_delta.max())
+    assert of_all["attribution_unconverged"] == np.mean(seen.relative_delta > 0.01)
     areas = deletion_areas(small, tokenize(small, texts), both, seen)
     for name, each in (("deletion", areas.deletion), ("insertion", areas.insertion), ("random order", areas.random)):
         assert of_all[f"area, {name}"] == pytest.approx(each.mean(), abs=1e-6)

@@ -13,7 +13,7 @@ from tests.oracles.plain_forward import (
 )
 from tests.training.evaluation.evaluating import run, table, times
 from training import evaluate
-from training.evaluation import tasks
+from training.evaluation.tasks import blv
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def test_interrupted_and_resumed_gives_the_same(done: Path, lora: Path, ratings,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patcher:
-        patcher.setattr(tasks, "blv", interrupted)
+        patcher.setattr(blv, "blv", interrupted)
         assert run(*arguments) == 130
     captured = capsys.readouterr()
     assert "interrupted; finished tasks are kept; the same command goes on" in captured.err

@@ -1,0 +1,162 @@
+"""The measurement of a subspace at a site, in the order in which a reader should ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from interp.clip.tensors import Float
+from interp.evidence.calibration import calibration, paired_r2
+from interp.evidence.controls import Swapped, control, percentiles_among
+from interp.evidence.identification import best_direction, single
+from interp.evidence.necessity import (
+    beyond_controls,
+    kept_within,
+    midpoint,
+    necessity,
+    neutralize_all,
+    retrieval_left,
+)
+from interp.evidence.specificity import separation, specificity
+from interp.evidence.traits import rival
+from interp.measures import Key
+from interp.stats import Estimate, clustered_mean, yardstick
+from interp.subspaces.methods.method import Method
+from interp.subspaces.outcomes import DRAWS, Outcomes, align, align_all, iias, shifts
+from interp.subspaces.pairs import PairsAtSite
+from interp.subspaces.rotation import nothing, whole
+from interp.subspaces.search import SearchConfig
+from interp.subspaces.subspace import Subspace
+
+_NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compared with
+
+
+@dataclass(frozen=True)
+class How:
+    """Settings of the measurement of a subspace.
+
+    Attributes:
+        search: sources of Z and their seed, and settings of searches for controls.
+        controls: ways to find other subspaces, which Z is compared with; None where preference, IIA and shift are all
+            that is wanted.
+    """
+
+    search: SearchConfig
+    controls: Sequence[Method] | None = None
+
+    def swap(self, part: PairsAtSite, subspaces: Sequence[Subspace], draws: int) -> list[Swapped]:
+        """Swap subspaces across kinds, within them, and across the kinds of each pair, all with the same sources."""
+        sources, seed = self.search.sources, self.search.seed
+        across = align_all(part, subspaces, sources=sources, seed=seed, draws=draws)
+        # Within a kind the text itself would be a paired source: nothing would change.
+        count = 1 if sources == "paired" else draws
+        within = align_all(part, subspaces, sources="random", seed=seed, draws=count, within=True)
+        paired = across if sources == "paired" else align_all(part, subspaces, sources="paired", seed=seed)
+        return [Swapped(*outcomes) for outcomes in zip(across, within, paired, strict=True)]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Numbers of a subspace, and the outcomes of its swaps."""
+
+    numbers: dict[Key, Estimate]
+    outcomes: Outcomes
+
+
+def measure_subspace(
+    parts: Mapping[str, PairsAtSite],
+    subspace: Subspace,
+    how: How,
+    traits: Float[np.ndarray, "m 3"] | None = None,
+) -> Evidence:
+    """Measure a subspace on test pairs, in the same way in a sweep, for a fine-tuned model and in an evaluation.
+
+    Args:
+        parts: pairs by split, at the site of the subspace. With controls, the train pairs say what the gap, the kinds'
+            means and the mean gradient are; a search for a control also takes the val pairs, if there are any.
+        subspace: Z.
+        traits: `interp.evidence.traits.traits_of` the positive test texts, then of the negative ones; without them
+            rival explanations are not measured.
+    """
+    test = parts["test"]
+    if how.controls is None:
+        outcomes = align(test, subspace, sources=how.search.sources, seed=how.search.seed)
+        return Evidence(_plain(outcomes), outcomes)
+    train, size = parts["train"], subspace.size
+    val = parts.get("val", train)
+    controls = {method.name.column: method.controls(train, val, size, how.search) for method in how.controls}
+    (own,) = how.swap(test, [subspace], DRAWS)
+    numbers = _plain(own.across) | _of_swaps(own, train) | _with_neutral(own, parts, subspace, controls)
+    numbers |= specificity(test, subspace, sources=how.search.sources, seed=how.search.seed)
+    numbers[Key("auc")] = separation(own.across, own.within)
+    if traits is not None:
+        numbers |= rival(own.within, traits)
+    numbers |= _ceilings(test, subspace, how) | _among_controls(own, parts, subspace, controls, how)
+    return Evidence(numbers, own.across)
+
+
+def _plain(outcomes: Outcomes) -> dict[Key, Estimate]:
+    """Return preference, IIA and shift: everything that needs no controls."""
+    return iias([outcomes]) | shifts(outcomes) | {Key("preference"): outcomes.preference()}
+
+
+def _of_swaps(own: Swapped, train: PairsAtSite) -> dict[Key, Estimate]:
+    """Return the gap, and how far swaps of Z move scores by it."""
+    gap = yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
+    gaps = own.across.gaps().astype(np.float64)
+    spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else float("nan")
+    return {
+        Key("gap"): clustered_mean(gaps, own.across.groups[: len(gaps)]),
+        Key("gap_train"): gap,
+        Key("gap_sd"): Estimate(spread, len(gaps)),
+        **calibration(own.across, own.within, gap),
+        Key("r2_own"): own.own.r2(),
+    }
+
+
+def _with_neutral(
+    own: Swapped, parts: Mapping[str, PairsAtSite], subspace: Subspace, controls: Mapping[str, Sequence[Subspace]]
+) -> dict[Key, Estimate]:
+    """Return what is left of gap, preference and retrieval where Z of every text has one neutral value."""
+    test, middle = parts["test"], midpoint(parts["train"])
+    compared = {name: controls[name] for name in _NEUTRALIZED if name in controls}
+    others = [other for group in compared.values() for other in group]
+    neutral, *rest = neutralize_all(test, [subspace, *others], middle)
+    left = iter(rest)
+    return {
+        **necessity(test, neutral),
+        Key("gap_kept_within"): kept_within(own.within),
+        Key("retrieval_left"): retrieval_left(test, subspace, middle),
+        **beyond_controls(test, neutral, {name: [next(left) for _ in group] for name, group in compared.items()}),
+    }
+
+
+def _ceilings(test: PairsAtSite, subspace: Subspace, how: How) -> dict[Key, Estimate]:
+    """Return the same measures of the whole stream and of nothing, between which every subspace lies."""
+    sources, seed = how.search.sources, how.search.seed
+    everything = align(test, whole(subspace.width, test.site), sources="paired", seed=seed)
+    empty = align(test, nothing(subspace.width, test.site), sources=sources, seed=seed, draws=1)
+    return {Key("r2", "whole"): paired_r2(everything)} | iias([everything], "whole") | iias([empty], "size0")
+
+
+def _among_controls(
+    own: Swapped,
+    parts: Mapping[str, PairsAtSite],
+    subspace: Subspace,
+    controls: Mapping[str, Sequence[Subspace]],
+    how: How,
+) -> dict[Key, Estimate]:
+    """Return measures of other subspaces, which are swapped with the first source of each text alone, and of the best
+    single direction of Z."""
+    first = own.first_draw()
+    others = [best_direction(parts["train"], subspace), *(other for group in controls.values() for other in group)]
+    alone, *rest = how.swap(parts["test"], others, draws=1)
+    numbers = single(first.across, alone.across)
+    for name, group in controls.items():
+        swapped, rest = rest[: len(group)], rest[len(group) :]
+        numbers |= control(name, first, swapped)
+        if len(group) > 1:
+            numbers |= percentiles_among(name, first, swapped)
+    return numbers

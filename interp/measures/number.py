@@ -1,0 +1,65 @@
+"""A number of a run as a record: the key that says what it is of, and its estimate. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from interp.data.contrast import Contrast, Direction
+from interp.measures.names import Route
+from interp.stats import Estimate
+
+Model = Literal["", "tuned"]  # the frozen model, or the one that was fine-tuned at the cell
+WordsOf = Literal["", "content", "content_baseline"]  # all words, content words, those from the second baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Identity of a number.
+
+    Attributes:
+        measure: name of what is measured.
+        subspace: key of the control that it is measured of, or compared with; empty for Z.
+        model, norm, route, words, direction: what else tells it from others of the measure; empty where nothing does.
+    """
+
+    measure: str
+    subspace: str = ""
+    model: Model = ""
+    norm: str = ""
+    route: Route | Literal[""] = ""
+    words: WordsOf = ""
+    direction: Direction | Literal[""] = ""
+
+    def column(self, contrast: Contrast | None = None) -> str:
+        """Return the name of its column in results.csv.
+
+        Args:
+            contrast: the two kinds of text; a key without a direction takes none.
+        Raises:
+            ValueError: the key has a direction, and there is no contrast.
+
+        >>> Key("iia", subspace="random", direction="up").column(Contrast())
+        'iia_random_c2d'
+        >>> Key("r", model="tuned", norm="imageability", route="through", words="content").column(Contrast())
+        'tuned_r_imageability_through_content'
+        """
+        if self.direction and contrast is None:
+            raise ValueError(f"the column of {self} takes a contrast")
+        way = contrast.short(self.direction) if contrast is not None and self.direction else ""
+        parts = (self.model, self.measure, self.norm, self.route, self.words, self.subspace, way)
+        return "_".join(part for part in parts if part)
+
+
+Numbers = Mapping[Key, Estimate]
+
+
+def of_model(numbers: Numbers, model: Model) -> dict[Key, Estimate]:
+    """Return numbers of a model under the keys that they have in a table of several models."""
+    return {replace(key, model=model): number for key, number in numbers.items()}
+
+
+def without_model(numbers: Numbers, model: Model) -> dict[Key, Estimate]:
+    """Return the numbers of a model, from a table of several models, under keys without it."""
+    return {replace(key, model=""): number for key, number in numbers.items() if key.model == model}

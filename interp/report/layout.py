@@ -1,0 +1,137 @@
+"""Measures as tables, heatmaps, pages and figures show them. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from interp.errors import UserError
+from interp.measures import Key
+from interp.measures.schema import Measure, Unit, written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Where = Literal["table", "heatmap", "page", "figure"]
+CONTROLS = "controls"  # family of IIA of other subspaces
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A measure as it is shown.
+
+    Attributes:
+        columns: names of its columns: of the value, and of the ends of its interval if it has one.
+        where: places where it is shown.
+        heading: of a table's column; narrow: the same where there is little room; above: what it shares with its
+            neighbours there.
+        alone: of a column that stands alone, as in a page; by default the heading.
+        brief: of a panel in a figure; by default `alone`.
+        family: measures of one family share the scale of their colours, and a row in figures.
+        ends: whether tables show the ends of its interval.
+        change: whether its negative is shown: a change, where the measure is a loss.
+        spare: a table that is too wide leaves out those with the highest number first, and never those with 0.
+    """
+
+    measure: Measure
+    columns: tuple[str, ...]
+    where: frozenset[Where]
+    heading: str
+    narrow: str = ""
+    above: str = ""
+    alone: str = ""
+    brief: str = ""
+    family: str = ""
+    ends: bool = False
+    change: bool = False
+    spare: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Key of the measure."""
+        return self.measure.key
+
+    @property
+    def unit(self) -> Unit:
+        """Unit of the measure."""
+        return self.measure.unit
+
+    @property
+    def column(self) -> str:
+        """Name of the column of the value."""
+        return self.columns[0]
+
+    @property
+    def interval(self) -> bool:
+        """Whether it has an interval."""
+        return self.measure.interval
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it is of the model that was fine-tuned at the cell."""
+        return self.key.model == "tuned"
+
+    @property
+    def name(self) -> str:
+        """Name of the measure where it stands alone."""
+        return self.alone or self.heading
+
+    def value(self, row: Mapping[str, float] | pd.Series) -> float:
+        """Return the value as tables show it, unrounded."""
+        return self._shown(row[self.column])
+
+    def _shown(self, value: float) -> float:
+        return (-1.0 if self.change else 1.0) * self.unit.factor * value
+
+    def text(self, row: Mapping[str, float] | pd.Series, *, ends: bool | None = None) -> str:
+        """Return the value as tables show it.
+
+        Args:
+            ends: whether the ends of its interval are shown; by default as tables do.
+        """
+        value = written(self.value(row), self.unit.form)
+        wanted = self.ends if ends is None else ends
+        if not (wanted and self.interval) or value == "-" or math.isnan(row[self.columns[1]]):
+            return value
+        low, high = (written(self._shown(row[column]), self.unit.form) for column in self.columns[1:])
+        if self.change:
+            low, high = high, low
+        return f"{value} [{low} {high}]"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Measures of a sweep in the order in which they are shown."""
+
+    shown: tuple[Shown, ...]
+    _by_key: dict[Key, Shown] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_key.update({one.key: one for one in self.shown})
+
+    def __getitem__(self, key: Key) -> Shown:
+        return self._by_key[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_key
+
+    def __iter__(self) -> Iterator[Shown]:
+        return iter(self.shown)
+
+    def at(self, where: Where, *, tuned: bool | None = None) -> list[Shown]:
+        """Return the measures of a place; of fine-tuned models only, or of frozen ones only, if asked."""
+        return [one for one in self.shown if where in one.where and tuned in (None, one.tuned)]
+
+    def of_column(self, column: str) -> Shown:
+        """Return the measure of a column.
+
+        Raises:
+            UserError: no measure that is shown has this column; the message lists the columns of those that are.
+        """
+        for one in self.shown:
+            if one.column == column:
+                return one
+        known = ", ".join(one.column for one in self.shown)
+        raise UserError(f"there is no measure '{column}'; known: {known}")

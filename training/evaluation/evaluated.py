@@ -1,0 +1,79 @@
+"""What tasks of an evaluation are given: a model, and pairs with their images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip
+from interp.data.pairs import SPLITS, PairSet, digest
+from interp.subspaces.subspace import Subspace
+from training.config import EvaluateConfig
+from training.evaluation.aligned import Aligned
+from training.evaluation.evaluated_model import EvaluatedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """A model that is evaluated.
+
+    Attributes:
+        who: the model by name, and its manifest if it is a fine-tuned run.
+    """
+
+    config: EvaluateConfig
+    who: EvaluatedModel
+    clip: Clip
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedPairs(Evaluated):
+    """A model that is evaluated on pairs.
+
+    Attributes:
+        data: by its name.
+        pairs: those whose image could be read.
+        features: the same, with their images.
+        aligned: a subspace, if there is one.
+    """
+
+    data: str
+    pairs: PairSet
+    features: EmbeddedPairs
+    aligned: Aligned | None
+
+    @property
+    def subspace(self) -> Subspace | None:
+        """The subspace that is evaluated, if there is one."""
+        return None if self.aligned is None else self.aligned.subspace
+
+    @property
+    def reference(self) -> EmbeddedPairs | None:
+        """Train pairs that evidence refers to, if it is wanted."""
+        return None if self.aligned is None else self.aligned.reference
+
+    @cached_property
+    def held_out(self) -> list[int]:
+        """Rows of the split that is looked at last: test, if there is one."""
+        pairs = self.features.pairs
+        last = next(name for name in (*reversed(SPLITS), pairs[-1].split) if self.features.rows(name))
+        return self.features.rows(last)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Settings that every task on pairs depends on."""
+        return {
+            "data": self.pairs.fingerprint,
+            "contrast": list(self.pairs.contrast.kinds),
+            "pairs": len(self.pairs),
+            "rotation": None if self.subspace is None else self.subspace.fingerprint,
+            "seed": self.config.seed,
+            "device": self.config.device,
+        }
+
+    @property
+    def referred(self) -> dict[str, Any]:
+        """Settings that evidence depends on, where it is measured."""
+        return {} if self.reference is None else {"reference": digest(pair.id for pair in self.reference.pairs)}

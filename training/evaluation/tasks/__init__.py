@@ -1,0 +1,32 @@
+"""Tasks of an evaluation, by name. A task is a file of this folder with a `TASK`, and a line here. No torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interp.data.contrast import Contrast
+    from interp.measures.schema import Unit
+    from training.evaluation.tasks.task import Task
+
+TASKS = {  # name, which is that of the module -> what is measured
+    "concadia": """preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
+    rotation also its interchange intervention accuracy, and whether that can be trusted, with a verdict""",
+    "transfer": """zero-shot classification, and retrieval among 64 pairs; with a rotation also what it takes from the
+    first""",
+    "blv": "correlation of scores with ratings by blind and low-vision readers, also given text length",
+    "norms": "correlation of word attributions with imageability and concreteness",
+}
+
+
+def find_task(name: str) -> Task:
+    """Return the task of a name."""
+    task: Task = importlib.import_module(f"{__name__}.{name}").TASK
+    return task
+
+
+def units_of(names: Iterable[str], contrast: Contrast) -> dict[str, Mapping[str, Unit]]:
+    """Return the units of the measures of tasks, by task and measure."""
+    return {name: find_task(name).units(contrast) for name in set(names)}

@@ -1,0 +1,117 @@
+"""The task `blv`: how scores agree with ratings by blind and low-vision readers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from interp.clip.errors import ModelError
+from interp.clip.image_features import embed_cached
+from interp.clip.loading import load_clip
+from interp.clip.model import Clip, embed_texts, scores
+from interp.clip.trust import check_trust, name_in
+from interp.data.blv import QUESTIONS, RatedTexts, load_blv
+from interp.data.contrast import Contrast
+from interp.data.pairs import digest
+from interp.data.scores import text_scores
+from interp.errors import UserError
+from interp.measures.schema import CORRELATION, Unit
+from interp.stats import CorrelationMethod, correlate, difference
+from training.config import EvaluateConfig
+from training.evaluation.evaluated import Evaluated
+from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.measures import Number, measured
+from training.evaluation.tasks.task import Job, Task, TaskResult
+
+_CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
+
+
+def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
+    """Return the score of each rated text with its image."""
+    names = sorted({text.image for text in rated.texts})
+    keys = [rated.image_key(name) for name in names]
+    images, _ = embed_cached(clip, keys, lambda i: rated.open_image(names[i]))
+    rows = [names.index(text.image) for text in rated.texts]
+    found = scores(images[rows], embed_texts(clip, [prefix + text.description for text in rated.texts]))
+    return found.double().cpu().numpy()
+
+
+def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Number]:
+    """Correlate scores with mean ratings; intervals resample images, of which each has several texts.
+
+    Args:
+        found: scores of the rated texts.
+        other: scores by another model; the difference of both correlations is added, in the same resamples.
+    """
+    images = [text.image for text in rated.texts]
+    length = np.array([len(text.description) for text in rated.texts], dtype=float)
+    rows = []
+    for question in QUESTIONS:
+        ratings = [text.ratings[question] for text in rated.texts]
+        for method in _CORRELATIONS:
+            rows.append(measured("blv", question, method, correlate(found, ratings, images, method=method)))
+        for method in _CORRELATIONS:
+            given = correlate(found, ratings, images, given=length, method=method)
+            rows.append(measured("blv", question, f"{method} given length", given))
+        rows.append(measured("blv", question, "pearson of length", correlate(length, ratings, images)))
+        if other is not None:
+            for method in _CORRELATIONS:
+                more = difference(found, other, ratings, images, method=method)
+                rows.append(measured("blv", question, f"{method} more than the other", more))
+    return rows
+
+
+def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
+    """Load the ratings; raise `UserError` if none were named, or they cannot be read."""
+    if config.blv is None:
+        raise UserError("the task blv needs the ratings: add --blv FOLDER, with blv_ratings.csv and images/")
+    return load_blv(config.blv)
+
+
+def _job(on: Evaluated, rated: RatedTexts) -> Job:
+    config, who = on.config, on.who
+    base, tokenizer = _made_from(who)
+    against = config.against or base
+    known = text_scores(Path(against), rated) if against is not None and os.path.isfile(against) else None
+    other = None
+    if against is not None and known is None:
+        own = config.against is None
+        tokenizer = tokenizer if own else None
+        for what, named in (("base", against), ("tokenizer", tokenizer)) if own else ():
+            check_trust(config.model, what, named or "toy", trust=config.trust_run)
+        other = load_clip(against, tokenizer=tokenizer, device=config.device, trust=config.trust_run)
+        if own and other.fingerprint != who.settings["base"]:
+            raise ModelError(
+                f"'{config.model}' was fine-tuned from another base: '{against}' now has the fingerprint "
+                f"{other.fingerprint}, it was {who.settings['base']}; bring back that model, or choose with --against"
+            )
+    name = None if against is None else digest(map(repr, known)) if known is not None else other and other.fingerprint
+
+    def compute() -> TaskResult:
+        rival = known if other is None else rated_scores(other, rated, config.prefix)
+        notes = [] if against is None else [f"'more than the other': than {against}"]
+        return TaskResult(blv(rated, rated_scores(on.clip, rated, config.prefix), rival), notes)
+
+    return Job("blv", {"ratings": rated.fingerprint, "prefix": config.prefix, "against": name}, compute)
+
+
+def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
+    """Return the base of a run and the tokenizer that was named for it; None for what there is not."""
+    if who.named is None:
+        return None, None
+    base, tokenizer = who.named["base"], who.named["tokenizer"]
+    folder = Path(who.name)
+    return name_in(folder, base), None if tokenizer is None else name_in(folder, tokenizer)
+
+
+def _units(_: Contrast) -> Mapping[str, Unit]:
+    forms = ("{}", "{} given length", "{} more than the other")
+    names = [form.format(method) for method in _CORRELATIONS for form in forms]
+    return dict.fromkeys((*names, "pearson of length"), replace(CORRELATION, form="+.3f"))
+
+
+TASK = Task(_job, _units, load_ratings, on_pairs=False)

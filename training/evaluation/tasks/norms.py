@@ -1,0 +1,116 @@
+"""The task `norms`: how attributions of words follow human norms of words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from interp.attribution.baselines import default_baselines
+from interp.attribution.deletion import deletion_areas
+from interp.attribution.drawing import attributed_pairs
+from interp.attribution.measures import content_correlations, convergence, coverage
+from interp.attribution.mediated import MediatedIntegratedGradients
+from interp.attribution.norms import correlations, relations
+from interp.attribution.result import TOLERANCE, Attributions, Route
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip, Tokens, tokenize
+from interp.clip.tensors import Tensor
+from interp.data.contrast import Contrast
+from interp.data.norms import Norm, load_norms
+from interp.measures import MEASURED
+from interp.measures.attributions import attributions, word_counts
+from interp.measures.schema import CORRELATION, SCORE, Unit
+from interp.stats import mean_of_means
+from interp.subspaces.subspace import Subspace
+from training.config import EvaluateConfig
+from training.evaluation.evaluated import EvaluatedPairs
+from training.evaluation.measures import Number, measured
+from training.evaluation.tasks.task import Job, Task, TaskResult
+
+ATTRIBUTIONS = "attributions"  # what numbers are of that have no norm
+_AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
+
+
+def word_attributions(
+    clip: Clip,
+    features: EmbeddedPairs,
+    subspace: Subspace | None,
+    start: Callable[[Clip, Tokens], Tensor] = default_baselines,
+    *,
+    n_steps: int,
+    routes: Sequence[Route] = MEASURED,
+) -> Attributions:
+    """Return attributions of both texts of some pairs: in full, and with a subspace by route.
+
+    Args:
+        start: what the path integral starts from.
+        routes: routes that are wanted, if there is a subspace; each costs a backward pass.
+        n_steps: its points to begin with; texts that have not converged get more.
+    """
+    attributor = MediatedIntegratedGradients(clip, subspace, routes=("full",) if subspace is None else routes)
+    images = features.embeddings.repeat(2, 1)
+    tokens = tokenize(clip, features.texts)
+    return attributor.attribute(tokens, images, baselines=start(clip, tokens), n_steps=n_steps, tolerance=TOLERANCE)
+
+
+def norms(
+    clip: Clip, features: EmbeddedPairs, subspace: Subspace | None, chosen: Sequence[Norm], *, n_steps: int
+) -> tuple[list[Number], dict[Route, dict[str, float]]]:
+    """Relate mean attribution over word types to each norm, as a sweep does: in full, and with a subspace by route.
+    Next to that, the convergence of attributions and the areas of deletion and insertion.
+
+    Args:
+        n_steps: points of the path integral to begin with.
+
+    Returns:
+        The measures, each under the name that it has in a sweep, but for the norm, which the row is of; and route ->
+        word type -> mean attribution.
+    """
+    found = word_attributions(clip, features, subspace, n_steps=n_steps)
+    articles = features.groups
+    numbers = correlations(found, chosen, articles) | content_correlations(found, chosen, articles)
+    numbers |= relations(found, chosen, articles) | coverage(found, chosen) | convergence(found)
+    counts = {measure.key for measure in word_counts([norm.name for norm in chosen])}  # each row has its own n
+    rows = [
+        measured("norms", key.norm or ATTRIBUTIONS, replace(key, norm="").column(), number)
+        for key, number in numbers.items()
+        if key not in counts
+    ]
+    areas = deletion_areas(clip, tokenize(clip, features.texts), features.embeddings.repeat(2, 1), found)
+    for name, each in asdict(areas).items():
+        value = mean_of_means([(each, np.array([*features.groups, *features.groups]))])
+        rows.append(measured("norms", ATTRIBUTIONS, f"area, {_AREAS[name]}", value))
+    words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
+    return rows, words
+
+
+def _load(config: EvaluateConfig, _data: str) -> list[Norm]:
+    return list(load_norms(config.norms))
+
+
+def _job(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
+    config = on.config
+
+    def compute() -> TaskResult:
+        held_out = on.features.take(on.held_out)
+        drawn, notes = attributed_pairs(on.clip, held_out, chosen, config.attributed, config.seed)
+        found, words = norms(on.clip, held_out.take(drawn), on.subspace, chosen, n_steps=config.n_steps)
+        known = words["full"]
+        ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in chosen}
+        return TaskResult(found, notes, {"words": words, "ratings": ratings})
+
+    numbers = {"attributed": config.attributed, "n_steps": config.n_steps}
+    return Job("norms", {**on.settings, "norms": {norm.name: norm.fingerprint for norm in chosen}, **numbers}, compute)
+
+
+def _units(contrast: Contrast) -> Mapping[str, Unit]:
+    several = ["", "another"]  # of several norms, of which the row tells the name
+    known = {measure.key.column(): measure.unit for measure in attributions(contrast, several)}
+    finer = replace(CORRELATION, form="+.3f")
+    areas = dict.fromkeys((f"area, {order}" for order in _AREAS.values()), SCORE)
+    return {name: finer if unit == CORRELATION else unit for name, unit in known.items()} | areas
+
+
+TASK = Task(_job, _units, _load)
