@@ -108,9 +108,9 @@ def _made(model: EvaluatedModel) -> list[str]:
 def _loading(form: str) -> list[str]:
     if form == "transformers":
         code = [
-            "from transformers import AutoProcessor, CLIPModel",
+            "from transformers import AutoModel, AutoProcessor",
             "",
-            'model = CLIPModel.from_pretrained("FOLDER or owner/name")',
+            'model = AutoModel.from_pretrained("FOLDER or owner/name")',
             'processor = AutoProcessor.from_pretrained("FOLDER or owner/name")',
         ]
     else:

@@ -146,22 +146,23 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
 
 
 def _difference(clip: Clip, form: str, folder: Path) -> float:
-    """How far the embeddings of a few random inputs are from those of the files.
+    """Return the largest difference between embeddings of a few random inputs and those of the files.
 
-    Those of transformers are loaded by it; of open_clip's the weights alone are read, into transformers' model.
+    Files of transformers are loaded by the model's class; of open_clip's files the weights alone are read, into a model
+    of that class.
     """
     import torch
-    from transformers import CLIPModel
 
     from interp.clip.model import unit_images, unit_texts
     from interp.clip.saving import weights_of
 
+    kind: Any = type(clip.model)
     if form == "transformers":
-        again = CLIPModel.from_pretrained(folder).eval()
+        again = kind.from_pretrained(folder).eval()
     else:
-        again = CLIPModel(clip.model.config).eval()
+        again = kind(clip.model.config).eval()
         again.load_state_dict(weights_of(folder))
-    generator, side = torch.Generator().manual_seed(0), int(clip.model.vision_model.embeddings.image_size)
+    generator, side = torch.Generator().manual_seed(0), clip.family.side(clip.model)
     ids = torch.randint(0, clip.eot, (4, clip.context), generator=generator)
     ids[:, -1] = clip.eot
     pixels = torch.randn(2, 3, side, side, generator=generator)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from transformers import CLIPModel, CLIPTokenizer
 
 from interp.clip.model import unit_images, unit_texts
 from interp.data.toy import pairs as toy
@@ -27,7 +27,7 @@ def pixels(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def embed_texts(model: CLIPModel, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+def embed_texts(model: Any, tokenizer: Any, texts: Sequence[str]) -> Tensor:
     """Unit-norm embeddings of texts, shape (n, embed), with their graph."""
     # The tower is causal and EOT comes last: what the padding holds cannot matter, so there is no mask.
     ids = tokenizer(list(texts))["input_ids"]
@@ -40,9 +40,7 @@ def embed_texts(model: CLIPModel, tokenizer: CLIPTokenizer, texts: Sequence[str]
 
 
 @torch.inference_mode()
-def measure(
-    model: CLIPModel, tokenizer: CLIPTokenizer, split: str, *, n: int, rounds: int, seed: int
-) -> dict[str, float]:
+def measure(model: Any, tokenizer: Any, split: str, *, n: int, rounds: int, seed: int) -> dict[str, float]:
     """What a base model is judged by, on scenes of one split.
 
     Args:
@@ -75,7 +73,7 @@ def measure(
     return out
 
 
-def zero_shot(model: CLIPModel, tokenizer: CLIPTokenizer, scenes: list[Scene], images: Tensor, name: str) -> float:
+def zero_shot(model: Any, tokenizer: Any, scenes: list[Scene], images: Tensor, name: str) -> float:
     """Accuracy of naming one attribute of pictures by its prompts."""
     prompts = toy.prompts(name)
     classes = [embed_texts(model, tokenizer, texts).mean(0) for texts in prompts.values()]

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import CLIPModel, CLIPTokenizer
 
 from interp import cli
+from interp.clip.families import family_of
 from interp.clip.model import unit_images
 from interp.clip.toy_model import build_model, learn_tokenizer, save
 from interp.data.norms import load_norm
@@ -143,17 +143,19 @@ def labels(scenes: Sequence[Scene]) -> Tensor:
     return torch.tensor(rows)
 
 
-def learn_to_see(model: CLIPModel, config: PretrainConfig, rng: np.random.Generator) -> None:
+def learn_to_see(model: Any, config: PretrainConfig, rng: np.random.Generator) -> None:
     """Train the image tower, and a linear classifier of each attribute on it; the classifiers are thrown away."""
     seeing = config.seeing
     sizes = [len(values) for name, values in VALUES.items() if name != "flag"] + [len(VALUES["colour"])] * 3
-    heads = torch.nn.Linear(model.vision_model.config.hidden_size, sum(sizes))
-    parameters = [*model.vision_model.parameters(), *heads.parameters()]
+    family = family_of(model)
+    tower, _ = family.whole(model, "vision")
+    heads = torch.nn.Linear(family.width(model, "vision"), sum(sizes))
+    parameters = [*tower.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=seeing.lr, betas=(0.9, 0.98), fused=True)
     for step in (bar := tqdm(range(1, seeing.steps + 1), desc="see", mininterval=5)):
         _set_rates(optimizer, seeing.lr, step, seeing)
         scenes = sample_scenes("train", config.batch_size, rng)
-        scores = heads(model.vision_model(pixels(scenes, rng)).pooler_output).split(sizes, dim=1)
+        scores = heads(tower(pixels(scenes, rng)).pooler_output).split(sizes, dim=1)
         targets = labels(scenes).T
         loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(scores, targets, strict=True)]).mean()
         optimizer.zero_grad()
@@ -171,7 +173,7 @@ def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: 
         group["lr"] = lr * rate * group.get("times", 1.0)
 
 
-def _contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor, texts: list[str]) -> Tensor:
+def _contrastive_loss(model: Any, tokenizer: Any, images: Tensor, texts: list[str]) -> Tensor:
     """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
     logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
     target = torch.arange(len(images))
@@ -179,8 +181,8 @@ def _contrastive_loss(model: CLIPModel, tokenizer: CLIPTokenizer, images: Tensor
 
 
 def train_phase(
-    model: CLIPModel,
-    tokenizer: CLIPTokenizer,
+    model: Any,
+    tokenizer: Any,
     config: PretrainConfig,
     phase: Phase,
     share: float,
@@ -192,8 +194,8 @@ def train_phase(
     Returns:
         The share of descriptions at the end, and the step that was kept.
     """
-    model.vision_model.requires_grad_(not phase.locked)
-    tokens = model.text_model.embeddings.token_embedding.weight
+    family_of(model).whole(model, "vision")[0].requires_grad_(not phase.locked)
+    tokens = family_of(model).table(model).weight
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1 and p is not tokens]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     optimizer = torch.optim.AdamW(

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from interp.clip.adapters import ADAPTER_WEIGHTS
-from interp.clip.model import Clip, Tower
+from interp.clip.families.family import Tower
+from interp.clip.model import Clip
 from interp.clip.parts import layers_pattern, linear_layers, tower_parts
 from interp.clip.trust import name_for
 from interp.errors import UserError
@@ -43,7 +44,7 @@ def prepare(clip: Clip, config: FinetuneConfig) -> None:
         r=config.lora_rank,
         lora_alpha=config.lora_rank,
         lora_dropout=0.0,
-        target_modules=layers_pattern(towers, targets),
+        target_modules=layers_pattern(clip.family, towers, targets),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # peft draws from the global generator

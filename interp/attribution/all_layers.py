@@ -20,7 +20,7 @@ from interp.attribution.convergence import points_needed
 from interp.attribution.integral import PathSettings, Shared, attributions_of, path_scores
 from interp.attribution.path_rule import path_rule
 from interp.attribution.result import Attributions
-from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
+from interp.clip.blocks import blocks, embed_ids, embed_stream, run_block, step_block
 from interp.clip.forward_mode import Moves, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.packing import group
@@ -162,7 +162,7 @@ def run_path(
     streams = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
     moves = {layer: torch.empty(words, n_steps, width, device=device, dtype=dtype) for layer in kept}
     slopes = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
-    pairs = int((len(delta) - moved).sum())
+    pairs = int((len(delta) - moved).sum()) if clip.family.causal("text") else len(delta) * words
     for steps in torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs))):
         path = ends[1] + points[steps].to(delta)[:, None, None] * delta
         states = list(move_tokens(clip, path, delta[moved], moved))
@@ -178,9 +178,17 @@ def run_path(
 
 
 def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
-    """Gradients of the scores with respect to EOT's stream at every layer; of all, so that no bit depends on which
-    are asked for."""
+    """Return the gradients of the scores with respect to EOT's stream at every layer.
+
+    All layers have one, so that no bit depends on which of them are asked for.
+    """
     copies, length = states[0].keys.shape[:2]
+    if not clip.family.causal("text"):  # a change of EOT's stream reaches the other positions
+        hidden = [states[0].hidden.clone().requires_grad_()]
+        for block in blocks(clip, "text")[1:]:
+            hidden.append(run_block(block, hidden[-1], causal=False)[0])
+        scores = embed_stream(clip, "text", hidden[-1][:, -1]) @ image.T
+        return [part[:, -1] for part in torch.autograd.grad(scores.sum(), hidden)]
     same = torch.full((copies,), length - 1)  # so the copies stay in their order
     earlier = group(torch.arange(copies) * length, same, image.device).parts
     streams = [states[0].hidden[:, -1].clone().requires_grad_()]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from interp.attribution.baselines import default_baselines
 from interp.attribution.path_rule import path_rule
@@ -218,48 +218,52 @@ def along(
 
 
 def path_scores(
-    clip: Clip, embedded: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings
+    clip: Clip, hidden: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings, layer: int = 0
 ) -> Float[Tensor, " m"]:
-    """Scores of texts given as the output of the embedding layer."""
-    hidden = embedded
-    for block in blocks(clip, "text"):
-        hidden, _, _ = run_block(block, hidden, causal=True)
+    """Return the scores of texts given as the stream after a layer, by default the output of the embedding layer."""
+    causal = clip.family.causal("text")
+    for block in blocks(clip, "text")[layer:]:
+        hidden, _, _ = run_block(block, hidden, causal=causal, eot=eot)
     return (embed_stream(clip, "text", hidden[torch.arange(len(hidden)), eot]) * images).sum(-1)
 
 
 def _gradients(
     clip: Clip, path: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings, cut: Cut
 ) -> dict[str, Float[Tensor, "m t d"]]:
-    """Gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
+    """Return the gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
 
-    The site is a text's last token, so its gradient is that of EOT alone, pushed through the blocks above.
+    The site is a text's last token. In a causal tower its gradient is that of EOT alone, pushed through the blocks
+    above; in any other all positions run again, and at the site all but EOT are held.
     """
     layer, subspaces, whole = cut.layer, cut.subspaces, cut.whole
-    each, tower = torch.arange(len(path)), blocks(clip, "text")
+    each, tower, causal = torch.arange(len(path)), blocks(clip, "text"), clip.family.causal("text")
     earlier = group(each * path.shape[1], eot, path.device)
-    hidden, site = path, path[each, eot]
-    above: list[tuple[nn.Module, Tensor, Tensor]] = []
+    hidden, held, site = path, path, path[each, eot]
+    above: list[tuple[Any, Tensor, Tensor]] = []
     for number, block in enumerate(tower):
         before = hidden
         with torch.set_grad_enabled(number < layer or "full" in whole):
             if number + 1 < len(tower):
-                hidden, k, v = run_block(block, before, causal=True)
+                hidden, k, v = run_block(block, before, causal=causal, eot=eot)
             else:  # only EOT is read after it
                 k, v = keys_and_values(block, before)
             k, v = k.flatten(0, 1), v.flatten(0, 1)
             if number + 1 in (layer, len(tower)):
                 end = step_block(block, before[each, eot][earlier.order], k, v, earlier.parts)[earlier.back]
         if number + 1 == layer:
-            site = end
+            site, held = end, hidden.detach()
         elif number >= layer:
             above.append((block, k.detach(), v.detach()))
     out: dict[str, Tensor] = {}
     if subspaces or "stream" in whole:
         leaf = site.detach().requires_grad_()
-        h = leaf[earlier.order]
-        for each_block, k, v in above:
-            h = step_block(each_block, h, k, v, earlier.parts)
-        scores = (embed_stream(clip, "text", h) * images[earlier.order]).sum()
+        if causal:
+            h = leaf[earlier.order]
+            for each_block, k, v in above:
+                h = step_block(each_block, h, k, v, earlier.parts)
+            scores = (embed_stream(clip, "text", h) * images[earlier.order]).sum()
+        else:
+            scores = path_scores(clip, held.index_put((each, eot), leaf), eot, images, layer).sum()
         (at_site,) = torch.autograd.grad(scores, leaf)
         passing = {f"z.{name}": pulled(z, leaf.detach(), at_site) for name, z in subspaces.items()}
         passing |= {"stream": at_site} if "stream" in whole else {}

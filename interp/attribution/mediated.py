@@ -277,7 +277,7 @@ def _only(given: tuple[Any, ...], name: str) -> Any:
 
 def _ids(clip: Clip, start: Tensor | None) -> Tensor | None:
     """Return baselines of texts; raise `ValueError` for a token that the model does not have."""
-    known = clip.model.text_model.embeddings.token_embedding.num_embeddings
+    known = clip.family.table(clip.model).num_embeddings
     if start is not None and bool(((start < 0) | (start >= known)).any()):
         raise ValueError(f"baselines are token ids, 0 to {known - 1}, for texts and token ids")
     return start

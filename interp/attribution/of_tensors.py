@@ -172,10 +172,10 @@ def _ends(embedded: Float[Tensor, "n t d"], eot: Tensor | None) -> Int[Tensor, "
 
 
 def _nothing(clip: Clip, eot: Int[Tensor, " n"], length: int) -> Float[Tensor, "n t d"]:
-    """The token embeddings of BOS, padding, and EOT from where each text ends."""
+    """Return the token embeddings of BOS, padding, and EOT from where each text ends."""
     ids = torch.full((len(eot), length), clip.eot)
     ids[:, 0] = int(clip.tokenizer.bos_token_id)
     blank = default_baselines(clip, Tokens(ids, eot, ((),) * len(eot), torch.full_like(ids, -1), 0))
     with torch.no_grad():
-        found: Tensor = clip.model.text_model.embeddings.token_embedding(blank.to(clip.device))
+        found: Tensor = clip.family.table(clip.model)(blank.to(clip.device))
     return found

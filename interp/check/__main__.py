@@ -18,7 +18,7 @@ DESCRIPTION = """\
 Check that what this package computes fast is what transformers computes, for a model, on a device, in a dtype:
   * one batch, as every sweep does before it starts: a text swapped with itself changes no bit, an empty subspace
     gives the base, the whole stream the source's, and counterfactuals are those of a plain hook;
-  * forward: embeddings of texts and images, against get_text_features and get_image_features;
+  * forward: embeddings of texts and images, against the model's own forward passes;
   * counterfactual: at every layer of the text tower and some of the vision tower, in subspaces of several sizes,
     against a hook;
   * gradient: of a search's loss through the cached engine, against autograd through the whole forward in float64;

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from interp.check import plain
 from interp.check.certificate import certify
 from interp.check.findings import Finding, distance, tolerance, with_basis
 from interp.clip.blocks import embed_tokens
-from interp.clip.model import Clip, Tokens, Tower, embed_images, pixel_values, tokenize
+from interp.clip.families.family import Tower
+from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
 from interp.clip.sites import Site
 from interp.clip.tensors import Embeddings, Tensor
 from interp.subspaces.clean_run import clean_images, clean_texts
@@ -32,7 +33,6 @@ from interp.subspaces.rotation import Rotation, random_basis
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from transformers import CLIPModel
 
 # Of one to some forty tokens; in any CLIP's tokenizer they have pieces, and different ones.
 TEXTS = (
@@ -75,9 +75,9 @@ class Bench:
         return embed_images(self.clip, self.pictures).to(self.clip.device).clone()
 
     @cached_property
-    def exact(self) -> CLIPModel:
-        """The model in float64, on the CPU."""
-        return copy.deepcopy(self.clip.model).to("cpu", torch.float64)  # type: ignore[arg-type]
+    def exact(self) -> Any:
+        """Copy of the model in float64, on the CPU."""
+        return copy.deepcopy(self.clip.model).to("cpu", torch.float64)
 
     def layers(self, tower: Tower) -> list[int]:
         """The first, the middle and the last one."""
@@ -98,7 +98,7 @@ def _one_batch(bench: Bench) -> list[Finding]:
 
 @torch.inference_mode()
 def forward(bench: Bench) -> list[Finding]:
-    """Embeddings, against get_text_features of each text alone, and get_image_features."""
+    """Compare embeddings with the model's own forward passes, of each text alone and of all images."""
     clip, tokens = bench.clip, bench.tokens
     alone = [tokens.take(row).ids for row in torch.arange(len(tokens)).split(1)]
     texts = torch.cat([plain.texts(clip.model, ids) for ids in alone])

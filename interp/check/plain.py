@@ -1,4 +1,4 @@
-"""CLIP by transformers' own forward passes, torch's own hooks and autograd: what the fast paths are held against.
+"""A model by its own forward passes, torch's own hooks and autograd: what the fast paths are held against.
 
 Nothing here shares code with the cached engine or with the attributors: a text is always run whole, every position of
 it through every block, and a change of EOT's stream is what a forward hook returns in its place.
@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from interp.clip.families import family_of
+from interp.clip.families.family import Tower
 from interp.clip.tensors import Basis, Embeddings, Float, Int, Pixels, Streams, Tensor
-
-if TYPE_CHECKING:
-    from transformers import CLIPModel
 
 
 @contextmanager
@@ -39,32 +38,27 @@ def hooked(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iter
         handle.remove()
 
 
-def _text_block(model: CLIPModel, layer: int) -> nn.Module:
-    """The block of the text tower whose output is a layer, counted from 1."""
-    return model.text_model.encoder.layers[layer - 1]
+def _block(model: Any, tower: Tower, layer: int) -> nn.Module:
+    """Return the block of a tower whose output is a layer, counted from 1."""
+    return family_of(model).blocks(model, tower)[layer - 1]
 
 
-def _vision_block(model: CLIPModel, layer: int) -> nn.Module:
-    """The block of the vision tower whose output is a layer, counted from 1."""
-    return model.vision_model.encoder.layers[layer - 1]
-
-
-def texts(model: CLIPModel, ids: Int[Tensor, "n t"]) -> Embeddings:
-    """Unit-norm embeddings of texts, padded behind EOT."""
-    features = model.get_text_features(input_ids=ids.to(model.device)).pooler_output
+def texts(model: Any, ids: Int[Tensor, "n t"]) -> Embeddings:
+    """Return unit-norm embeddings of texts, padded behind EOT."""
+    features = family_of(model).text_features(model, ids.to(model.device))
     return features / features.norm(dim=-1, keepdim=True)
 
 
-def images(model: CLIPModel, pixels: Pixels) -> Embeddings:
-    """Unit-norm embeddings of images."""
-    features = model.get_image_features(pixel_values=pixels).pooler_output
+def images(model: Any, pixels: Pixels) -> Embeddings:
+    """Return unit-norm embeddings of images."""
+    features = family_of(model).image_features(model, pixels)
     return features / features.norm(dim=-1, keepdim=True)
 
 
 def end_streams(
-    model: CLIPModel, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layers: Sequence[int]
+    model: Any, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layers: Sequence[int]
 ) -> dict[int, Streams]:
-    """The stream at EOT after each of some layers, from one forward pass; with its graph."""
+    """Return the stream at EOT after each of some layers, from one forward pass; with its graph."""
     seen: dict[int, Tensor] = {}
 
     def keep(layer: int) -> Callable[[Tensor], None]:
@@ -75,7 +69,7 @@ def end_streams(
 
     with ExitStack() as hooks:
         for layer in layers:
-            hooks.enter_context(hooked(_text_block(model, layer), keep(layer)))
+            hooks.enter_context(hooked(_block(model, "text", layer), keep(layer)))
         texts(model, ids)
     return seen
 
@@ -87,19 +81,17 @@ def put(hidden: Float[Tensor, "n t d"], places: Int[Tensor, " n"], h: Streams) -
     return out
 
 
-def counterfactuals(
-    model: CLIPModel, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int, h: Streams
-) -> Embeddings:
-    """Unit-norm embeddings of texts whose stream at EOT after a layer is replaced by `h`."""
-    with hooked(_text_block(model, layer), lambda hidden: put(hidden, eot, h)):
+def counterfactuals(model: Any, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layer: int, h: Streams) -> Embeddings:
+    """Return unit-norm embeddings of texts whose stream at EOT after a layer is replaced by `h`."""
+    with hooked(_block(model, "text", layer), lambda hidden: put(hidden, eot, h)):
         return texts(model, ids)
 
 
 def image_counterfactuals(
-    model: CLIPModel, pixels: Pixels, layer: int, basis: Basis, source: Int[Tensor, " n"]
+    model: Any, pixels: Pixels, layer: int, basis: Basis, source: Int[Tensor, " n"]
 ) -> Embeddings:
-    """Unit-norm embeddings of images with Z at CLS of other images of the batch."""
-    block, seen = _vision_block(model, layer), list[Tensor]()
+    """Return unit-norm embeddings of images with Z at CLS of other images of the batch."""
+    block, seen = _block(model, "vision", layer), list[Tensor]()
 
     def look(hidden: Tensor) -> None:
         seen.append(hidden[:, 0])
@@ -118,13 +110,13 @@ def swapped(base: Streams, source: Streams, basis: Basis) -> Streams:
 
 
 def search_loss(
-    model: CLIPModel,
+    model: Any,
     runs: Mapping[str, tuple[Tensor, Tensor]],
     pictures: Embeddings,
     layer: int,
     free: Float[Tensor, "d k"],
 ) -> Tensor:
-    """The loss of a search in the span of a free matrix, as cross-entropy over two logits (Zur et al. 2024, 3.2).
+    """Return the loss of a search in the span of a free matrix, a cross-entropy of two logits (Zur et al. 2024, 3.2).
 
     Args:
         runs: for `base` and `source` the ids and the places of EOT of 2 m texts: in the first half the counterfactual
@@ -145,14 +137,14 @@ def _instead(path: Tensor, _embedded: Tensor) -> Tensor:
 
 
 def attributions(
-    model: CLIPModel,
+    model: Any,
     ids: Int[Tensor, " t"],
     start: Int[Tensor, " t"],
     image: Float[Tensor, " embed"],
     site: tuple[int, Basis],
     rule: tuple[Tensor, Tensor],
 ) -> dict[str, Float[Tensor, " t"]]:
-    """Mediated integrated gradients of one text, a backward pass through the whole tower for each route.
+    """Return mediated integrated gradients of one text, a backward pass through the whole tower for each route.
 
     Args:
         ids, start: tokens of the text, which ends in EOT, and of its baseline.
@@ -160,7 +152,7 @@ def attributions(
         rule: points and weights of the integral.
     """
     (layer, basis), (points, weights) = site, rule
-    table = model.text_model.embeddings
+    table = family_of(model).layer_0(model)
     with torch.no_grad():
         end, begin = (table(input_ids=one[None].to(model.device))[0] for one in (ids, start))
     projector, last = basis @ basis.T, len(ids) - 1
@@ -184,7 +176,7 @@ def attributions(
         with ExitStack() as hooks:
             hooks.enter_context(hooked(table, partial(_instead, path)))
             if route != "full":
-                hooks.enter_context(hooked(_text_block(model, layer), cut(route)))
+                hooks.enter_context(hooked(_block(model, "text", layer), cut(route)))
             score = (texts(model, ids.expand(len(points), -1)) @ image).sum()
         (gradient,) = torch.autograd.grad(score, path)
         found[route] = ((gradient * (end - begin)).sum(-1) * weights.to(end)[:, None]).sum(0)

@@ -1,8 +1,8 @@
-"""The arithmetic of CLIP's towers, block by block: what the cached engine and the attributor are made of.
+"""The arithmetic of a model's towers, block by block: what the cached engine and the attributor are made of.
 
 Every block is pre-norm: h + attention(LN(h)), then + MLP(LN(.)). A residual stream at layer l is the hidden state
-after block l, counted from 1; layer 0 is the embedding output. Blocks are transformers' own, adapted projections
-(LoRA) as they are, or with these merged (`text_blocks`).
+after block l, counted from 1; layer 0 is the embedding output. Blocks are the model's own (`Family.parts`), adapted
+projections (LoRA) as they are, or with these merged (`text_blocks`).
 """
 
 from __future__ import annotations
@@ -16,39 +16,47 @@ from torch.nn import functional
 from transformers.activations import QuickGELUActivation
 
 from interp.clip.attention import HeadTables, head_tables, packed_attention
+from interp.clip.families.family import Tower
 from interp.clip.merged import MergedAttention, merged
-from interp.clip.model import Clip, Tokens, Tower
-from interp.clip.packing import Group, Packed, pack
+from interp.clip.model import Clip, Tokens
+from interp.clip.packing import Group, Packed, pack, pack_apart
 from interp.clip.tensors import Float, Int, Pixels, Tensor
 
 QUICK = 1.702  # in the activation of CLIP's blocks
 FEW = 128  # rows
 
 
-def blocks(clip: Clip, tower: Tower) -> nn.ModuleList:
-    """The blocks of a tower; `blocks[l - 1]` ends in layer l."""
-    return getattr(clip.model, f"{tower}_model").encoder.layers
+def blocks(clip: Clip, tower: Tower) -> list[Any]:
+    """Return the parts of a tower's blocks; `blocks[l - 1]` ends in layer l."""
+    family = clip.family
+    return [family.parts(block) for block in family.blocks(clip.model, tower)]
 
 
 def text_blocks(clip: Clip) -> list[Any]:
-    """The blocks of the text tower with their adapters merged, as the weights are now; for packed texts."""
+    """Return the blocks of the text tower with their adapters merged, as the weights are now; for packed texts."""
     return [merged(block) for block in blocks(clip, "text")]
 
 
 def embed_ids(clip: Clip, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
-    """Layer 0 of the text tower: token embeddings plus position embeddings."""
-    return clip.model.text_model.embeddings(input_ids=ids)
+    """Return layer 0 of the text tower: token embeddings plus position embeddings."""
+    return clip.family.layer_0(clip.model)(input_ids=ids)
 
 
 def add_positions(clip: Clip, embedded: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-    """Layer 0 of the text tower, of tokens that are given by their embeddings."""
-    return clip.model.text_model.embeddings(inputs_embeds=embedded)
+    """Return layer 0 of the text tower, of tokens that are given by their embeddings."""
+    return clip.family.layer_0(clip.model)(inputs_embeds=embedded)
 
 
 def embed_patches(clip: Clip, pixels: Pixels) -> Float[Tensor, "n p d"]:
-    """Layer 0 of the vision tower: CLS and patches with their positions, normalized."""
-    vision = clip.model.vision_model
-    return vision.pre_layrnorm(vision.embeddings(pixels))
+    """Return layer 0 of the vision tower: CLS and patches with their positions."""
+    return clip.family.embed_patches(clip.model, pixels)
+
+
+def lay_out(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"]) -> Packed:
+    """Pack texts for `run_texts`: beginnings that texts share once, if the text tower is causal."""
+    if clip.family.causal("text"):
+        return pack(ids, eot, clip.device)
+    return pack_apart(eot, clip.device)
 
 
 def _heads(block: Any, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n heads t head"]:
@@ -91,11 +99,14 @@ def add_mlp(block: Any, middle: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
 
 
 def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-    """fc2(activation(fc1(x))). CLIP's own activation, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: its factors are
-    taken along in the products, and the wide stream between them is passed once, not three times, each way."""
+    """Return fc2(activation(fc1(x))).
+
+    CLIP's own activation, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: its factors are taken along in the products,
+    and the wide stream between them is passed once, not three times, each way.
+    """
     inner, outer = mlp.fc1, mlp.fc2
     if not (type(mlp.activation_fn) is QuickGELUActivation and type(inner) is type(outer) is nn.Linear):
-        return mlp(x)
+        return outer(mlp.activation_fn(inner(x)))
     rows = x.flatten(0, -2)
     if len(rows) <= FEW:  # the same products with columns for rows, which CPUs do faster while they are few
         wide = torch.addmm(inner.bias[:, None], inner.weight, rows.T, beta=QUICK, alpha=QUICK)
@@ -105,21 +116,28 @@ def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
 
 
 def run_block(
-    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool
+    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool, eot: Int[Tensor, " n"] | None = None
 ) -> tuple[Float[Tensor, "n t d"], Float[Tensor, "n t d"], Float[Tensor, "n t d"]]:
-    """Run one block at every position. Return the new stream, and the keys and values that the block used."""
-    parts, k, v = run_parts(block, hidden, causal=causal)
+    """Run one block at every position. Return the new stream, and the keys and values that the block used.
+
+    Args:
+        eot: last position of each input that is seen, of a tower that is not causal; by default all are seen.
+    """
+    parts, k, v = run_parts(block, hidden, causal=causal, eot=eot)
     return parts.after, k, v
 
 
 def run_parts(
-    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool
+    block: Any, hidden: Float[Tensor, "n t d"], *, causal: bool, eot: Int[Tensor, " n"] | None = None
 ) -> tuple[Parts, Float[Tensor, "n t d"], Float[Tensor, "n t d"]]:
     """Run one block as `run_block` does. Return the parts of the new stream, and keys and values."""
     normed = block.layer_norm1(hidden)
     q, k, v = (proj(normed) for proj in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj))
+    seen = None
+    if eot is not None and not causal:
+        seen = torch.arange(hidden.shape[1], device=hidden.device) <= eot.to(hidden.device)[:, None, None, None]
     attended = functional.scaled_dot_product_attention(
-        _heads(block, q), _heads(block, k), _heads(block, v), is_causal=causal, scale=block.self_attn.scale
+        _heads(block, q), _heads(block, k), _heads(block, v), seen, is_causal=causal, scale=block.self_attn.scale
     )
     return _parts(block, hidden, attended.transpose(1, 2)), k, v
 
@@ -141,18 +159,17 @@ def _project(attention: Any, x: Float[Tensor, "*n d"]) -> tuple[Tensor, ...]:
 
 
 def _run_packed(
-    block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group], tables: HeadTables | None = None
+    block: Any, hidden: Float[Tensor, "total d"], groups: Sequence[Group], tables: HeadTables | None, *, causal: bool
 ) -> tuple[Parts, Float[Tensor, "total d"], Float[Tensor, "total d"]]:
-    """Run one block at every position of packed texts, causally. Return the parts of the new stream, and its keys and
-    values.
+    """Run one block at every position of packed texts. Return the parts of the new stream, and its keys and values.
 
     Args:
-        groups: of all tokens of the texts, which lie in this order.
-        tables: of these groups; a block whose adapters are merged is run by them.
+        groups: all tokens of the texts, which lie in this order.
+        tables: tables for these groups, by which a causal block with merged adapters is run.
     """
     attention = block.self_attn
     normed = block.layer_norm1(hidden)
-    if isinstance(attention, MergedAttention):
+    if isinstance(attention, MergedAttention) and causal:
         joint = attention.qkv(normed)
         tables = tables if tables is not None else head_tables(groups, attention.num_heads)
         mixed = packed_attention(joint, tables, attention.scale)
@@ -162,7 +179,8 @@ def _run_packed(
     pieces = []
     for some in groups:
         q, k, v = (_heads(block, some.of(x)) for x in qkv)
-        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scale)
+        seen = None if causal else some.seen[:, None, None]
+        attended = functional.scaled_dot_product_attention(q, k, v, seen, is_causal=causal, scale=attention.scale)
         pieces.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
     return _parts(block, hidden, torch.cat(pieces)), qkv[1], qkv[2]
 
@@ -175,6 +193,8 @@ def step_block(
     groups: Sequence[Group],
 ) -> Float[Tensor, "n *c d"]:
     """Run one block at one position of each text, which attends to itself and to earlier positions.
+
+    At EOT, before which all other tokens are, that is exact for a tower that is not causal, too.
 
     Args:
         h: a stream for each text, or c of them: (n, c, d).
@@ -234,17 +254,26 @@ def run_texts(
     """Run packed texts, the last block at EOT only, since nothing else is read after it.
 
     Args:
+        layout: the result of `lay_out` for these texts.
         tower: the text tower's blocks, from `text_blocks`.
 
     Yields:
         After each block the parts of the stream, the row of each text's EOT among them, and the keys and values that
         the block used of all tokens.
     """
-    *below, last = tower
     hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
-    tables = head_tables(layout.groups, last.self_attn.num_heads)
+    yield from run_above(clip, hidden, layout, tower)
+
+
+def run_above(
+    clip: Clip, hidden: Float[Tensor, "total d"], layout: Packed, above: Sequence[Any]
+) -> Iterator[tuple[Parts, Int[Tensor, " n"], Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
+    """Run packed texts through the last blocks of the text tower, see `run_texts`."""
+    *below, last = above
+    causal = clip.family.causal("text")
+    tables = head_tables(layout.groups, last.self_attn.num_heads) if causal else None
     for block in below:
-        parts, k, v = _run_packed(block, hidden, layout.groups, tables)
+        parts, k, v = _run_packed(block, hidden, layout.groups, tables, causal=causal)
         hidden = parts.after
         yield parts, layout.ends, k, v
     k, v = keys_and_values(last, hidden)
@@ -265,7 +294,7 @@ def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[
     alphabetical = torch.tensor(sorted(range(len(rows)), key=lambda row: rows[row]), dtype=torch.long)
     for some in alphabetical.split(batch_size) if len(rows) else ():
         batch = tokens.take(some)
-        layout = pack(batch.ids, batch.eot, clip.device)
+        layout = lay_out(clip, batch.ids, batch.eot)
         for parts, ends, _, _ in run_texts(clip, batch.ids.to(clip.device), layout, tower):
             end = parts.after[ends]
         out[some] = embed_stream(clip, "text", end)
@@ -273,9 +302,5 @@ def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[
 
 
 def embed_stream(clip: Clip, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:
-    """From the last layer at EOT or CLS to the unit-norm embedding: final layer norm, projection, normalization."""
-    if tower == "text":
-        projected = clip.model.text_projection(clip.model.text_model.final_layer_norm(h))
-    else:
-        projected = clip.model.visual_projection(clip.model.vision_model.post_layernorm(h))
-    return functional.normalize(projected, dim=-1)
+    """Return unit-norm embeddings of the last layer at EOT or CLS: final layer norm, projection, normalization."""
+    return functional.normalize(clip.family.project(clip.model, tower, h), dim=-1)

@@ -1,8 +1,8 @@
 """How the text tower's streams move when one token's embedding moves: forward-mode derivatives, block by block.
 
-A token moves only itself and what follows, so of T tokens there are T (T + 1) / 2 pairs (position, moved token) to
-carry. They pass the linear layers as so many rows; one pass serves every layer, where backward passes would be needed
-for each layer and each subspace anew.
+In a causal tower a token moves only itself and what follows, so of T tokens there are T (T + 1) / 2 pairs (position,
+moved token) to carry; in any other tower there are T². They pass the linear layers as so many rows; one pass serves
+every layer, where backward passes would be needed for each layer and each subspace.
 """
 
 from __future__ import annotations
@@ -51,28 +51,29 @@ def move_tokens(
         The state after each block, from the first.
     """
     copies, length = hidden.shape[:2]
-    position, token = (part.to(hidden.device) for part in _pairs(length, moved))
+    causal = clip.family.causal("text")
+    position, token = (part.to(hidden.device) for part in _pairs(length, moved, causal=causal))
     own = (position == moved.to(hidden.device)[token])[:, None]
     change = torch.where(own, delta[token], 0.0).expand(copies, -1, -1)
     tower = blocks(clip, "text")
     for number, block in enumerate(tower):
         pairs = position, token, len(delta)
-        hidden, change, keys, values = _block(block, hidden, change, pairs, number + 1 == len(tower))
+        last = number + 1 == len(tower)
+        hidden, change, keys, values = _block(block, hidden, change, pairs, last=last, causal=causal)
         yield Moves(hidden, change[:, change.shape[1] - len(delta) :], keys, values)
 
 
-def _pairs(length: int, moved: Int[Tensor, " w"]) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
-    """Positions and numbers of moved tokens that can matter to them, in order of position; those at EOT come last."""
+def _pairs(length: int, moved: Int[Tensor, " w"], *, causal: bool) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
+    """Return positions and numbers of moved tokens that can matter to them, in order of position; EOT comes last."""
     position, token = torch.meshgrid(torch.arange(length), torch.arange(len(moved)), indexing="ij")
-    inside = moved.cpu()[token] <= position
+    inside = moved.cpu()[token] <= (position if causal else length)
     return position[inside], token[inside]
 
 
 def _block(
-    block: Any, hidden: Tensor, change: Tensor, pairs: tuple[Tensor, Tensor, int], last: bool
+    block: Any, hidden: Tensor, change: Tensor, pairs: tuple[Tensor, Tensor, int], *, last: bool, causal: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One block and its derivative, for rows (position, token) of so many tokens; of the last block only what EOT
-    needs."""
+    """Run one block and its derivative, for rows (position, token) of so many tokens; the last block at EOT only."""
     attention, (position, token, words) = block.self_attn, pairs
     normed, moved = _layer_norm(block.layer_norm1, hidden, change, position)
     k, v = attention.k_proj(normed), attention.v_proj(normed)
@@ -86,7 +87,7 @@ def _block(
         slots = slots[at_eot] - first * words
     q = attention.q_proj(normed)
     dq = _grid(_linear(attention.q_proj, moved), slots, q, words)
-    attended, turned = _attend(attention, (q, k, v), (dq, dk, dv), first)
+    attended, turned = _attend(attention, (q, k, v), (dq, dk, dv), first if causal else None)
     hidden = hidden + attention.out_proj(attended)
     change = change + _linear(attention.out_proj, turned.flatten(1, 2).index_select(1, slots))
     normed, moved = _layer_norm(block.layer_norm2, hidden, change, position)
@@ -119,14 +120,20 @@ def _grid(rows: Tensor, slots: Tensor, like: Tensor, words: int) -> Float[Tensor
 
 
 def _attend(
-    attention: Any, qkv: tuple[Tensor, Tensor, Tensor], moved: tuple[Tensor, Tensor, Tensor], first: int
+    attention: Any, qkv: tuple[Tensor, Tensor, Tensor], moved: tuple[Tensor, Tensor, Tensor], first: int | None
 ) -> tuple[Float[Tensor, "s p d"], Float[Tensor, "s p w d"]]:
-    """Causal attention of the positions from `first` on, and its derivative."""
+    """Return the attention of some positions, and its derivative.
+
+    Args:
+        first: the first of these positions, which attend causally; None if they attend to all.
+    """
     split = (attention.num_heads, attention.head_dim)
     q, k, v = (x.unflatten(-1, split).transpose(1, 2) for x in qkv)  # (s, heads, p or t, head)
     dq, dk, dv = (x.unflatten(-1, split).permute(0, 3, 1, 2, 4) for x in moved)  # (s, heads, p or t, w, head)
     positions, length, words = q.shape[2], k.shape[2], dk.shape[3]
-    later = torch.ones(positions, length, dtype=torch.bool, device=q.device).triu(first + 1)
+    later = torch.ones(positions, length, dtype=torch.bool, device=q.device).triu(
+        length if first is None else first + 1
+    )
     logits = (q @ k.transpose(-1, -2) * attention.scale).masked_fill(later, -torch.inf)
     weights = logits.softmax(-1)
     by_query = (dq.flatten(2, 3) @ k.transpose(-1, -2)).unflatten(2, (positions, words))

@@ -18,6 +18,7 @@ from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
 from interp.clip.adapters import ADAPTER_WEIGHTS, merge_adapter
 from interp.clip.devices import check_device, check_dtype
 from interp.clip.errors import ModelError
+from interp.clip.families import family_of
 from interp.clip.files import check_files, check_run, loading_fault, read_json
 from interp.clip.model import Clip
 from interp.clip.names import OPEN_CLIP, locate, open_clip_file
@@ -244,11 +245,12 @@ def _quiet() -> None:
 
 
 def _fingerprints(model: CLIPModel, tokenizer: Any, processor: Any) -> tuple[str, str]:
-    """Of the whole model, and of the part that embeds images."""
+    """Return the fingerprints of the whole model, and of the part that embeds images."""
     whole, images = hashlib.sha256(), hashlib.sha256()
+    vision = tuple(f"{part}." for part in family_of(model).towers["vision"].whole)
     for key, value in sorted(model.state_dict().items()):
         content = bytes_of(value)
-        for state in (whole, images) if key.startswith(("vision_model.", "visual_projection.")) else (whole,):
+        for state in (whole, images) if key.startswith(vision) else (whole,):
             state.update(key.encode())
             state.update(content)
     settings = {key: value for key, value in processor.to_dict().items() if not key.startswith("_")}

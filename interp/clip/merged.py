@@ -119,14 +119,10 @@ class _MergedMlp:
     fc2: Callable[[Tensor], Tensor]
     activation_fn: Callable[[Tensor], Tensor]
 
-    def __call__(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        """fc2(activation(fc1(x)))."""
-        return self.fc2(self.activation_fn(self.fc1(x)))
-
 
 @dataclass(frozen=True, eq=False)
 class MergedBlock:
-    """A block with its adapters merged, by the names that transformers gives the parts."""
+    """A block with its adapters merged, by the names of `Family.parts`."""
 
     layer_norm1: nn.Module
     self_attn: MergedAttention

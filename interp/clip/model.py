@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from interp.clip.errors import ModelError
+from interp.clip.families import family_of
+from interp.clip.families.family import Family, Tower
 from interp.clip.tensors import Embeddings, Float, Int, Pixels, Tensor
 from interp.data.words import NO_TEXT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from transformers import CLIPModel
-
-Tower = Literal["text", "vision"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Clip:
 
     Attributes:
         name: as the user wrote it.
-        model: a `transformers.CLIPModel` in evaluation mode, frozen.
+        model: a model of a known family, such as `transformers.CLIPModel`, in evaluation mode, frozen.
         tokenizer, processor: transformers' own; the processor makes pixel values of PIL images.
         eot: id of the end-of-text token.
         fingerprint: changes with the weights, the tokenizer or the image processing.
@@ -36,13 +36,18 @@ class Clip:
     """
 
     name: str
-    model: CLIPModel
+    model: Any
     tokenizer: Any
     processor: Any
     eot: int
     fingerprint: str
     image_fingerprint: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> Family:
+        """Family of the model; `ModelError` if it is of none that is known."""
+        return family_of(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -56,24 +61,21 @@ class Clip:
 
     def depth(self, tower: Tower) -> int:
         """Number of blocks of a tower, which is its last layer."""
-        return int(self._config(tower).num_hidden_layers)
+        return self.family.depth(self.model, tower)
 
     def width(self, tower: Tower) -> int:
         """Width d of a tower's residual stream."""
-        return int(self._config(tower).hidden_size)
+        return self.family.width(self.model, tower)
 
     @property
     def context(self) -> int:
         """Longest text in tokens, BOS and EOT included."""
-        return int(self._config("text").max_position_embeddings)
+        return self.family.context(self.model)
 
     @property
     def embed_dim(self) -> int:
         """Width of the space that images and texts share."""
-        return int(self.model.text_projection.out_features)
-
-    def _config(self, tower: Tower) -> Any:
-        return getattr(self.model.config, f"{tower}_config")
+        return self.family.embed_dim(self.model)
 
 
 @dataclass(frozen=True)
@@ -176,19 +178,19 @@ def pixel_values(clip: Clip, images: Sequence[Image]) -> Pixels:
     return batch["pixel_values"].to(clip.device, clip.model.dtype)
 
 
-def unit_texts(model: CLIPModel, ids: Int[Tensor, "n t"]) -> Embeddings:
-    """Unit-norm embeddings of token ids by transformers' own forward pass, with their graph, shape (n, embed)."""
-    return functional.normalize(model.get_text_features(input_ids=ids).pooler_output, dim=-1)
+def unit_texts(model: nn.Module, ids: Int[Tensor, "n t"]) -> Embeddings:
+    """Embed token ids by the model's own forward pass: unit-norm, with their graph, shape (n, embed)."""
+    return functional.normalize(family_of(model).text_features(model, ids), dim=-1)
 
 
-def unit_images(model: CLIPModel, pixels: Pixels) -> Embeddings:
-    """Unit-norm embeddings of pixel values by transformers' own forward pass, with their graph, shape (n, embed)."""
-    return functional.normalize(model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
+def unit_images(model: nn.Module, pixels: Pixels) -> Embeddings:
+    """Embed pixel values by the model's own forward pass: unit-norm, with their graph, shape (n, embed)."""
+    return functional.normalize(family_of(model).image_features(model, pixels), dim=-1)
 
 
 @torch.inference_mode()
 def embed_texts(clip: Clip, texts: Sequence[str], *, batch_size: int = 128) -> Embeddings:
-    """Unit-norm text embeddings, shape (n, embed), by transformers' own forward pass."""
+    """Embed texts by the model's own forward pass: unit-norm, shape (n, embed)."""
     tokens = tokenize(clip, texts)
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     for rows in length_batches(tokens.eot, batch_size):

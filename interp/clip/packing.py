@@ -1,8 +1,8 @@
 """Texts of different lengths side by side, without padding.
 
 The tokens of all texts lie packed, one text after the other, and pass the linear layers so. What a causal tower reads
-at a token depends on nothing behind it, so texts that begin alike share the rows of that beginning. Only attention
-needs tokens by text; it takes them in groups of similar length.
+at a token depends on nothing behind it, so texts that begin alike share the rows of that beginning; of other towers
+each text has its own rows. Only attention needs tokens by text; it takes them in groups of similar length.
 """
 
 from __future__ import annotations
@@ -151,6 +151,32 @@ def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) 
                 taken.append(text * width + place)
             before = own[place] = rows[key]
     table, begun = torch.tensor(places).view(-1, width), torch.tensor(first).view(-1, width)
+    return _packed(table, begun, torch.tensor(taken), eot, device)
+
+
+def pack_apart(eot: Int[Tensor, " n"], device: torch.device) -> Packed:
+    """Lay out texts of which each has its own rows, as a tower that is not causal needs it.
+
+    Args:
+        eot: where each text ends.
+        device: that the layout is for.
+    """
+    eot = eot.cpu()
+    order, steps = torch.argsort(eot, stable=True), torch.arange(int(eot.max()) + 1 if len(eot) else 0)
+    starts = torch.empty_like(eot)
+    starts[order] = torch.cumsum(eot[order] + 1, 0) - eot[order] - 1
+    seen = steps <= eot[:, None]
+    taken = (order[:, None] * len(steps) + steps)[seen[order]]
+    return _packed(torch.where(seen, starts[:, None] + steps, 0), seen, taken, eot, device)
+
+
+def _packed(
+    table: Int[Tensor, "n t"],
+    begun: Bool[Tensor, "n t"],
+    taken: Int[Tensor, " total"],
+    eot: Int[Tensor, " n"],
+    device: torch.device,
+) -> Packed:
     groups, earlier = (group_rows(table, lengths, device, begun) for lengths in (eot + 1, eot))
     last = table[torch.arange(len(eot)), eot]
-    return Packed(table, last.to(device), torch.tensor(taken, device=device), groups.parts, earlier)
+    return Packed(table, last.to(device), taken.to(device), groups.parts, earlier)

@@ -1,4 +1,4 @@
-"""Which parts of a CLIP can be trained, by the names that transformers gives them."""
+"""Parts of a model that can be trained, by their names in the model."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from interp.clip.model import Clip, Tower
+from interp.clip.families import FAMILIES
+from interp.clip.families.family import Family, Tower
+from interp.clip.model import Clip
 
-_PARTS: dict[Tower, tuple[str, str]] = {
-    "text": ("text_model", "text_projection"),
-    "vision": ("vision_model", "visual_projection"),
-}
+_TOWERS: tuple[tuple[Tower, ...], ...] = (("text",), ("vision",), ("text", "vision"))
 
 
-def tower_parts(clip: Clip, tower: Tower) -> list[nn.Module]:
-    """A tower and its projection into the space that texts and images share."""
-    return [clip.model.get_submodule(part) for part in _PARTS[tower]]
+def tower_parts(clip: Clip, tower: Tower) -> tuple[nn.Module, nn.Module]:
+    """Return a tower, and its projection into the space that texts and images share."""
+    return clip.family.whole(clip.model, tower)
 
 
 def linear_layers(clip: Clip, tower: Tower) -> list[str]:
-    """Names of the linear layers of a tower's blocks, such as ``q_proj``."""
-    modules = clip.model.get_submodule(f"{tower}_model.encoder.layers.0").named_modules()
+    """Return the names of the linear layers of a tower's blocks, such as ``q_proj``."""
+    modules = clip.family.blocks(clip.model, tower)[0].named_modules()
     return [name.rpartition(".")[2] for name, module in modules if isinstance(module, nn.Linear)]
 
 
-def layers_pattern(towers: Sequence[str], names: Sequence[str]) -> str:
-    """A regular expression, as peft takes it, for these linear layers in all blocks of these towers."""
-    return rf"({'|'.join(towers)})_model\.encoder\.layers\.\d+\.\w+\.({'|'.join(names)})"
+def layers_pattern(family: Family, towers: Sequence[Tower], names: Sequence[str]) -> str:
+    """Return the regular expression, as peft takes it, for some linear layers in all blocks of some towers."""
+    blocks = "|".join(re.escape(family.towers[tower].blocks) for tower in towers)
+    return rf"({blocks})\.\d+\.\w+\.({'|'.join(names)})"
 
 
 def is_layers_pattern(pattern: str) -> bool:
-    """Whether `layers_pattern` gives such a text, for any names."""
-    found = re.fullmatch(r"\((text|vision|text\|vision)\)_.*\(([\w|]+)\)", pattern)
-    return found is not None and pattern == layers_pattern(found[1].split("|"), found[2].split("|"))
+    """Return whether `layers_pattern` returns an expression for some family, towers and names."""
+    found = re.search(r"\(([\w|]+)\)$", pattern)
+    return found is not None and any(
+        pattern == layers_pattern(family, towers, found[1].split("|"))
+        for family in FAMILIES.values()
+        for towers in _TOWERS
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.clip.errors import ModelError
+from interp.clip.families import family_of
 from interp.clip.files import check_files, loading_fault
 from interp.clip.names import OPEN_CLIP, locate, open_clip_file
 from interp.clip.open_clip import CONFIG, said_beside
@@ -47,7 +48,7 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
     Raises:
         ModelError: the tokenizer has no such token, or ids without an embedding, or transformers reads texts elsewhere.
     """
-    eot, size = tokenizer.eos_token_id, model.text_model.embeddings.token_embedding.num_embeddings
+    eot, size = tokenizer.eos_token_id, family_of(model).table(model).num_embeddings
     if eot is None:
         raise ModelError(f"the tokenizer of '{chosen or name}' has no end-of-text token (eos_token)")
     ids = sorted(map(int, tokenizer.get_vocab().values()))
@@ -79,7 +80,7 @@ def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes
     from PIL import Image
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    side = int(model.vision_model.embeddings.image_size)
+    side = family_of(model).side(model)
     sizes: dict[str, Any] = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
     if name.startswith(OPEN_CLIP):
         settings = said_beside(open_clip_file(name)[1])[1]

@@ -19,12 +19,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch import nn
+from interp.clip.families import FAMILIES
 
-TOWERS = ("text", "vision")
 # Component -> module of a block ("" is the block itself), whether its input or its output, whether split into heads.
 # The inputs of attention and MLP are the outputs of the layer norms before them.
 COMPONENTS = {
@@ -60,36 +58,11 @@ def register() -> None:
     ``vision_block_output``. Heads are reached with the unit ``h`` or ``h.pos``. To call it again changes nothing.
     """
     card = import_pyvene("pyvene.models.intervenable_modelcard")
-    for model_type, parts in _models().items():
+    models = {kind: parts for family in FAMILIES.values() for kind, parts in family.for_pyvene().items()}
+    for model_type, parts in models.items():
         for name, path, config in parts:
             card.type_to_module_mapping.setdefault(model_type, {}).update(_modules(name, path))
             card.type_to_dimension_mapping.setdefault(model_type, {}).update(_widths(name, config))
-
-
-def _models() -> dict[type[nn.Module], list[tuple[str, str, str]]]:
-    """For each type of model: what names of components begin with, where the blocks are, and where the widths are."""
-    import torch
-    from transformers import CLIPTextConfig, CLIPVisionConfig
-    from transformers.models.clip import modeling_clip as clip
-
-    found: dict[type[nn.Module], list[tuple[str, str, str]]] = {
-        clip.CLIPModel: [
-            ("", "text_model.encoder", "text_config."),
-            *((f"{tower}_", f"{tower}_model.encoder", f"{tower}_config.") for tower in TOWERS),
-        ]
-    }
-    for tower, config in (("text", CLIPTextConfig), ("vision", CLIPVisionConfig)):
-        alone: type[nn.Module] = getattr(clip, f"CLIP{tower.title()}Model")
-        projected: type[nn.Module] = getattr(clip, f"CLIP{tower.title()}ModelWithProjection")
-        with torch.device("meta"):
-            wrapped = hasattr(
-                alone(config(hidden_size=8, num_attention_heads=1, num_hidden_layers=1)), f"{tower}_model"
-            )
-        found[projected] = [("", f"{tower}_model.encoder", "")]
-        found[alone] = [("", f"{tower}_model.encoder" if wrapped else "encoder", "")]
-        if wrapped:  # in transformers before 5.3, where the tower is a model of its own inside of that
-            found[getattr(clip, f"CLIP{tower.title()}Transformer")] = [("", "encoder", "")]
-    return found
 
 
 def _modules(name: str, path: str) -> dict[str, tuple[Any, ...]]:
@@ -98,7 +71,7 @@ def _modules(name: str, path: str) -> dict[str, tuple[Any, ...]]:
     hooks = {"input": CONST_INPUT_HOOK, "output": CONST_OUTPUT_HOOK}
     return {
         name + component: (
-            f"{path}.layers[%s]" + (f".{module}" if module else ""),
+            f"{path}[%s]" + (f".{module}" if module else ""),
             hooks[side],
             *([(split_head_and_permute, f"{name}n_head")] if heads else []),
         )

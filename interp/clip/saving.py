@@ -131,7 +131,7 @@ def _preprocessing(clip: Clip) -> dict[str, Any]:
 
     It resizes the shorter side to that of the vision tower, cuts out the middle, divides by 255 and normalizes.
     """
-    given, side = clip.processor.to_dict(), int(clip.model.vision_model.embeddings.image_size)
+    given, side = clip.processor.to_dict(), clip.family.side(clip.model)
     if off := [step for step in STEPS if not given[step]]:
         raise ModelError(f"the image preprocessing of '{clip.name}' has {off[0]} off, which open_clip does; {_INSTEAD}")
     if given.get("do_pad"):

@@ -7,10 +7,10 @@ from typing import Literal, cast, get_args
 
 from torch import nn
 
-from interp.clip.blocks import blocks
 from interp.clip.components import COMPONENTS, find_component
 from interp.clip.components.component import Component
-from interp.clip.model import Clip, Tokens, Tower
+from interp.clip.families.family import Tower
+from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Int, Tensor
 from interp.errors import UserError
 
@@ -110,7 +110,8 @@ class Site:
     def module(self, clip: Clip) -> nn.Module:
         """Return the module whose output is the value at this site."""
         self.check(clip)
-        return self.part.module(blocks(clip, self.tower)[self.block])
+        block = clip.family.blocks(clip.model, self.tower)[self.block]
+        return self.part.module(block, clip.family.parts(block))
 
     def index(self, tokens: Tokens | None, n: int) -> Int[Tensor, " n"]:
         """Return the position of each of n inputs: EOT of each text, or 0 (CLS)."""

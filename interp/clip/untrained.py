@@ -11,7 +11,7 @@ from interp.clip.parts import tower_parts
 
 
 def untrained(clip: Clip, seed: int = 0) -> Clip:
-    """The same architecture, its text tower and projection with random weights as transformers initializes them.
+    """Return the same architecture, its text tower and projection with random weights as the model's class draws them.
 
     The vision tower stays as it is, so that images keep their embeddings, and so does the temperature.
 
@@ -19,11 +19,9 @@ def untrained(clip: Clip, seed: int = 0) -> Clip:
         clip: stays as it is.
         seed: of the weights.
     """
-    from transformers import CLIPModel
-
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # transformers draws from the global generator
-        model = CLIPModel(clip.model.config)
+        torch.manual_seed(seed)  # weights are drawn from the global generator
+        model = type(clip.model)(clip.model.config)
     torch.nn.Module.to(model, device=clip.device, dtype=clip.model.dtype).eval().requires_grad_(False)
     print_of = f"{clip.fingerprint}-untrained-{seed}"
     fresh = replace(clip, name=f"{clip.name} with random weights", model=model, fingerprint=print_of)

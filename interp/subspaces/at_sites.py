@@ -1,12 +1,16 @@
-"""Values at sites while inputs are run, and the streams that follow from other values."""
+"""Values at sites while inputs are run, and the streams and embeddings that follow from other values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from interp.clip.blocks import Parts
-from interp.clip.model import Clip, Tower
+import torch
+
+from interp.clip.blocks import Parts, embed_stream, run_above
+from interp.clip.families.family import Tower
+from interp.clip.model import Clip
+from interp.clip.packing import pack_apart
 from interp.clip.sites import Site, SiteMismatch
 from interp.clip.tensors import Float, Int, Tensor
 
@@ -24,6 +28,34 @@ def joined(
     if own is not None and h.ndim == 3:
         own = own[:, None].expand(-1, h.shape[1], -1)
     return site.part.join(block, own, h)
+
+
+def run_again(
+    clip: Clip,
+    above: Sequence[Any],
+    hidden: Float[Tensor, "total d"] | None,
+    places: Int[Tensor, "n t"],
+    eot: Int[Tensor, " n"],
+    h: Float[Tensor, "n *c d"],
+) -> Float[Tensor, "n *c embed"]:
+    """Return the embeddings that follow if EOT's stream is `h`; all positions of a tower that is not causal run again.
+
+    Args:
+        above: the blocks that follow.
+        hidden: the stream before these blocks at all tokens of some texts, packed; None if no block follows.
+        places: the row of each token of n texts among them; anything behind EOT.
+        eot: where each text ends, on the CPU.
+        h: a stream for each text, or c of them: (n, c, d).
+    """
+    if h.ndim == 3:
+        return torch.stack([run_again(clip, above, hidden, places, eot, part) for part in h.unbind(1)], dim=1)
+    if hidden is not None:
+        layout = pack_apart(eot, h.device)
+        rows = places[:, : layout.places.shape[1]].to(h.device).flatten().index_select(0, layout.taken)
+        changed = hidden.index_select(0, rows).index_copy(0, layout.ends, h)
+        for parts, ends, _, _ in run_above(clip, changed, layout, above):
+            h = parts.after[ends]
+    return embed_stream(clip, "text", h)
 
 
 def at_site(table: Mapping[Site, Tensor], site: Site) -> Tensor:

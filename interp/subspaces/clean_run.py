@@ -1,8 +1,9 @@
 """Clean runs: inputs run once, with everything that any number of interventions on them need.
 
-CLIP's text tower is causal and reads a text at EOT, its last token. A change at EOT reaches no other position, so a
-counterfactual is the changed EOT vector pushed through the remaining blocks against the keys and values of the clean
-run. The vision tower is not causal: there only the part below the site is reused, and above it all positions run again.
+A text is read at EOT, its last token. In a causal text tower, as CLIP's is, a change at EOT reaches no other position,
+so a counterfactual is the changed EOT vector pushed through the remaining blocks against the keys and values of the
+clean run. In a tower that is not causal, as no vision tower is, only the part below the site is reused, and above it
+all positions run again. The family of the model says which holds (`interp.clip.families`).
 
 The value at a site is joined with the rest of its block (`interp.clip.components`) before it is pushed. Within the
 block of the site a change at one position reaches no other one in either tower, since attention has been passed.
@@ -22,17 +23,19 @@ from interp.clip.blocks import (
     blocks,
     embed_patches,
     embed_stream,
+    lay_out,
     run_block,
     run_parts,
     run_texts,
     step_block,
     text_blocks,
 )
-from interp.clip.model import Clip, Tokens, Tower, length_batches, pixel_values, tokenize
-from interp.clip.packing import group, pack
+from interp.clip.families.family import Tower
+from interp.clip.model import Clip, Tokens, length_batches, pixel_values, tokenize
+from interp.clip.packing import group
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Streams, Tensor
-from interp.subspaces.at_sites import Taken, at_site, check_sites, joined
+from interp.subspaces.at_sites import Taken, at_site, check_sites, joined, run_again
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,7 +76,8 @@ class TextRun:
         tokens: tokens of all texts that were run.
         streams: site -> value at EOT of every text, shape (all, d).
         rests: site -> the rest of its block at EOT that `join` needs, shape (all, d); only sites that need one.
-        keys, values: block (from 0) -> those of all tokens before EOT, packed, shape (total, d).
+        keys, values: block (from 0) -> those of all tokens before EOT, packed, shape (total, d); of a causal tower.
+        grids: block (from 0) -> streams of all tokens after it, packed, shape (total, d); of any other tower.
         starts: place in the packed tensors where each text begins.
         rows: the texts that this view holds, as indices into all of them.
     """
@@ -84,6 +88,7 @@ class TextRun:
     rests: dict[Site, Float[Tensor, "all d"]]
     keys: dict[int, Float[Tensor, "total d"]]
     values: dict[int, Float[Tensor, "total d"]]
+    grids: dict[int, Float[Tensor, "total d"]]
     starts: Int[Tensor, " all"]
     rows: Int[Tensor, " n"]
     tower: Tower = "text"
@@ -102,11 +107,15 @@ class TextRun:
     def push(self, site: Site, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         """See `CleanRun.push`; raises `SiteMismatch` if the run did not keep the site."""
         at_site(self.streams, site)
-        h = joined(blocks(self.clip, "text")[site.block], site, self.rests.get(site), self.rows, h)
-        earlier = group(self.starts[self.rows], self.tokens.eot[self.rows], h.device)
+        tower, starts, eot = blocks(self.clip, "text"), self.starts[self.rows], self.tokens.eot[self.rows]
+        h = joined(tower[site.block], site, self.rests.get(site), self.rows, h)
+        if not self.clip.family.causal("text"):
+            places = starts[:, None] + torch.arange(self.tokens.ids.shape[1])
+            return run_again(self.clip, tower[site.layer :], self.grids.get(site.block), places, eot, h)
+        earlier = group(starts, eot, h.device)
         h = h[earlier.order]
-        for number in range(site.layer, self.clip.depth("text")):
-            h = step_block(blocks(self.clip, "text")[number], h, self.keys[number], self.values[number], earlier.parts)
+        for number in range(site.layer, len(tower)):
+            h = step_block(tower[number], h, self.keys[number], self.values[number], earlier.parts)
         return embed_stream(self.clip, "text", h)[earlier.back]
 
     def batches(self, size: int) -> list[Tensor]:
@@ -127,6 +136,7 @@ class TextRun:
             "rests": self.rests,
             "keys": self.keys,
             "values": self.values,
+            "grids": self.grids,
         }
         for name, table in tables.items():
             flat |= {f"{name}.{place}": tensor.cpu().contiguous() for place, tensor in table.items()}
@@ -135,26 +145,15 @@ class TextRun:
     @classmethod
     def of_tensors(cls, clip: Clip, flat: Mapping[str, Tensor], text: str) -> TextRun:
         """Return the run of the same model whose `tensors` and `words` are given; sites and blocks can be missing."""
-        sites: dict[str, dict[Site, Tensor]] = {"streams": {}, "rests": {}}
-        numbers: dict[str, dict[int, Tensor]] = {"keys": {}, "values": {}}
+        tables: dict[str, dict[Any, Tensor]] = {"streams": {}, "rests": {}, "keys": {}, "values": {}, "grids": {}}
         for key, tensor in flat.items():
             name, _, place = key.partition(".")
-            if name in sites:
-                sites[name][Site.parse(place)] = tensor.to(clip.device)
-            elif name in numbers:
-                numbers[name][int(place)] = tensor.to(clip.device)
+            if name in tables:
+                tables[name][int(place) if place.isdigit() else Site.parse(place)] = tensor.to(clip.device)
         words = tuple(tuple(line.split("\t")) if line else () for line in text.split("\n"))
         tokens = Tokens(flat["ids"], flat["eot"], words, flat["word_of"], 0)
-        return cls(
-            clip,
-            tokens,
-            sites["streams"],
-            sites["rests"],
-            numbers["keys"],
-            numbers["values"],
-            flat["starts"],
-            flat["rows"],
-        )
+        streams, rests, keys, values, grids = tables.values()
+        return cls(clip, tokens, streams, rests, keys, values, grids, flat["starts"], flat["rows"])
 
     def save(self, path: Path) -> None:
         """Write the tensors to one safetensors file; `load` maps it into memory, shared between processes."""
@@ -208,10 +207,11 @@ class VisionRun:
         if h.ndim == 3:
             return torch.stack([self.push(site, part) for part in h.unbind(1)], dim=1)
         patches = at_site(self.grids, site)[self.rows, 1:]
-        h = joined(blocks(self.clip, "vision")[site.block], site, self.rests.get(site), self.rows, h)
+        tower = blocks(self.clip, "vision")
+        h = joined(tower[site.block], site, self.rests.get(site), self.rows, h)
         hidden = torch.cat([h[:, None], patches], dim=1)
-        for number in range(site.layer, self.clip.depth("vision")):
-            hidden, _, _ = run_block(blocks(self.clip, "vision")[number], hidden, causal=False)
+        for block in tower[site.layer :]:
+            hidden, _, _ = run_block(block, hidden, causal=False)
         return embed_stream(self.clip, "vision", hidden[:, 0])
 
     def batches(self, size: int) -> list[Tensor]:
@@ -233,6 +233,8 @@ def clean_texts(
 ) -> TextRun:
     """Run texts once, and keep the values at `sites` and the keys and values above the lowest of them.
 
+    Of a tower that is not causal the streams of all tokens after the sites' blocks are kept instead.
+
     Args:
         texts: n texts, or their tokens.
         sites: sites in the text tower at which there may be interventions.
@@ -245,27 +247,34 @@ def clean_texts(
     wanted = check_sites(clip, "text", sites)
     tokens = texts if isinstance(texts, Tokens) else tokenize(clip, texts)
     width, depth, device, dtype = clip.width("text"), clip.depth("text"), clip.device, clip.model.dtype
-    by_length = torch.argsort(tokens.eot, stable=True)
-    starts = torch.empty_like(tokens.eot)
-    starts[by_length] = torch.cumsum(tokens.eot[by_length], 0) - tokens.eot[by_length]
-    total = int(tokens.eot.sum())
-    above = range(wanted[0].layer, depth)
+    causal, by_length = clip.family.causal("text"), torch.argsort(tokens.eot, stable=True)
+    lengths = tokens.eot if causal else tokens.eot + 1  # of what is kept of each text
+    starts = torch.empty_like(lengths)
+    starts[by_length] = torch.cumsum(lengths[by_length], 0) - lengths[by_length]
+    total = int(lengths.sum())
     taken = Taken(len(tokens), wanted, torch.empty(0, width, device=device, dtype=dtype))
-    keys = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
-    values = {number: torch.empty(total, width, device=device, dtype=dtype) for number in above}
+
+    def room(numbers: Iterable[int]) -> dict[int, Tensor]:
+        return {number: torch.empty(total, width, device=device, dtype=dtype) for number in numbers}
+
+    above = range(wanted[0].layer, depth) if causal else ()
+    cut = () if causal else {site.block for site in wanted if site.layer < depth}  # after the last, EOT alone is read
+    keys, values, grids = room(above), room(above), room(cut)
     tower = text_blocks(clip)
     for rows in length_batches(tokens.eot, batch_size) if len(tokens) else ():
         batch = tokens.take(rows)
-        layout = pack(batch.ids, batch.eot, device)
-        before = layout.places[torch.arange(batch.ids.shape[1]) < batch.eot[:, None]].to(device)
+        layout = lay_out(clip, batch.ids, batch.eot)
+        held = layout.places[torch.arange(batch.ids.shape[1]) < lengths[rows, None]].to(device)
         # Batches and texts are in order of length, as they are packed, so what is kept lies in one piece.
-        kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + int(batch.eot.sum()))
+        kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + len(held))
         for number, (parts, ends, k, v) in enumerate(run_texts(clip, batch.ids.to(device), layout, tower)):
             if number in keys:
-                keys[number][kept], values[number][kept] = k[before], v[before]
+                keys[number][kept], values[number][kept] = k[held], v[held]
+            if number in grids:
+                grids[number][kept] = parts.after[held]
             taken.put(number, rows.to(device), parts, ends)
         on_batch(len(rows))
-    return TextRun(clip, tokens, taken.streams, taken.rests, keys, values, starts, torch.arange(len(tokens)))
+    return TextRun(clip, tokens, taken.streams, taken.rests, keys, values, grids, starts, torch.arange(len(tokens)))
 
 
 @torch.inference_mode()

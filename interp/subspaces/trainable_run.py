@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from interp.clip.blocks import embed_stream, run_texts, step_block, text_blocks
+from interp.clip.blocks import embed_stream, lay_out, run_texts, step_block, text_blocks
 from interp.clip.model import Clip
-from interp.clip.packing import group_rows, pack
+from interp.clip.packing import group_rows
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Streams, Tensor
-from interp.subspaces.at_sites import check_sites, joined, not_kept
+from interp.subspaces.at_sites import check_sites, joined, not_kept, run_again
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class TrainableRun:
         streams: values at the site, of all texts, shape (all, d).
         rest: the rest of the site's block that `join` needs, shape (all, d); None if it needs nothing.
         keys, values: keys and values of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
+        grid: stream after the site's block, of all tokens, packed, shape (total, d); of a tower that is not causal.
         places, eot: rows of each text's tokens in the packed tensors, and its length without EOT; on the CPU.
         rows: the texts that this view holds.
     """
@@ -45,6 +46,7 @@ class TrainableRun:
     rest: Float[Tensor, "all d"] | None
     keys: tuple[Float[Tensor, "total d"], ...]
     values: tuple[Float[Tensor, "total d"], ...]
+    grid: Float[Tensor, "total d"] | None
     places: Int[Tensor, "all t"]
     eot: Int[Tensor, " all"]
     rows: Int[Tensor, " n"]
@@ -66,6 +68,8 @@ class TrainableRun:
         self._check(site)
         h = joined(self.block, site, self.rest, self.rows, h)
         rows = self.rows.cpu()
+        if not self.clip.family.causal("text"):
+            return run_again(self.clip, self.above, self.grid, self.places[rows], self.eot[rows], h)
         earlier = group_rows(self.places[rows], self.eot[rows], h.device)
         h = h[earlier.order]
         for block, keys, values in zip(self.above, self.keys, self.values, strict=True):
@@ -94,14 +98,15 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
         SiteMismatch: the site is in the vision tower.
     """
     check_sites(clip, "text", [site])
-    layout, tower = pack(ids, eot, ids.device), text_blocks(clip)
-    keys, values = [], []
+    layout, tower, causal = lay_out(clip, ids, eot), text_blocks(clip), clip.family.causal("text")
+    keys, values, grid = [], [], None
     for number, (parts, rows, k, v) in enumerate(run_texts(clip, ids, layout, tower)):
         end = parts.after[rows]
         if number == site.block:
             value, rest = site.part.split(parts)
             stream, rest = end if value is parts.after else value[rows], None if rest is None else rest[rows]
-        if number >= site.layer:
+            grid = None if causal or number + 1 == len(tower) else parts.after
+        if causal and number >= site.layer:
             keys.append(k)
             values.append(v)
     each = torch.arange(len(ids), device=ids.device)
@@ -116,6 +121,7 @@ def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
         rest,
         tuple(keys),
         tuple(values),
+        grid,
         layout.places,
         eot.cpu(),
         each,

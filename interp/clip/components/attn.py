@@ -11,8 +11,8 @@ from interp.clip.components.component import Component
 from interp.clip.tensors import Float, Tensor
 
 
-def _module(block: Any) -> nn.Module:
-    return block.self_attn.out_proj
+def _module(_block: nn.Module, parts: Any) -> nn.Module:
+    return parts.self_attn.out_proj
 
 
 def _split(parts: Parts) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:

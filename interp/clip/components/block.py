@@ -11,7 +11,7 @@ from interp.clip.components.component import Component
 from interp.clip.tensors import Float, Tensor
 
 
-def _module(block: nn.Module) -> nn.Module:
+def _module(block: nn.Module, _parts: Any) -> nn.Module:
     return block
 
 

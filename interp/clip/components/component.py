@@ -22,7 +22,7 @@ class Component:
     Attributes:
         name: the name in a site's label.
         pyvene: the name in pyvene's tables, see `interp.clip.pyvene.COMPONENTS`.
-        module: from a block to the module whose output is the value; for hooks.
+        module: from a block, and its parts by the engine's names, to the module whose output is the value; for hooks.
         split: from the parts of a block's output to the value, and to the rest that `join` needs. The rest has as many
             rows; it is None if nothing is needed.
         join: from a block, the rest and a value, both of shape (..., d), to the output stream of the block.
@@ -30,6 +30,6 @@ class Component:
 
     name: str
     pyvene: str
-    module: Callable[[Any], nn.Module]
+    module: Callable[[nn.Module, Any], nn.Module]
     split: Callable[[Parts], tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"] | None]]
     join: Callable[[Any, Any, Float[Tensor, "*n d"]], Float[Tensor, "*n d"]]
