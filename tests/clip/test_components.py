@@ -15,7 +15,8 @@ from torch import Tensor
 from interp.clip.blocks import blocks, embed_ids, embed_patches, run_parts
 from interp.clip.components import COMPONENTS
 from interp.clip.hooks import capture, patch
-from interp.clip.model import Clip, Tower, pixel_values, tokenize
+from interp.clip.families.family import Tower
+from interp.clip.model import Clip, pixel_values, tokenize
 from interp.clip.pyvene import COMPONENTS as OF_PYVENE
 from interp.clip.pyvene import import_pyvene, register
 from interp.clip.sites import Site, SiteError, SiteMismatch
@@ -177,7 +178,8 @@ def test_a_clean_value_joined_is_the_block_s_output(small: Clip, tower: Tower):
             assert torch.equal(component.join(block, rest, value), parts.after)
             assert component.pyvene in OF_PYVENE
             seen: list[Tensor] = []
-            handle = component.module(block).register_forward_hook(lambda _m, _i, out, seen=seen: seen.append(out))
+            module = component.module(block, block)
+            handle = module.register_forward_hook(lambda _m, _i, out, seen=seen: seen.append(out))
             block(hidden, None, is_causal=causal)
             handle.remove()
             torch.testing.assert_close(value, seen[0], atol=1e-5, rtol=1e-5)
