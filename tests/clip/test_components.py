@@ -14,8 +14,8 @@ from torch import Tensor
 
 from interp.clip.blocks import blocks, embed_ids, embed_patches, run_parts
 from interp.clip.components import COMPONENTS
-from interp.clip.hooks import capture, patch
 from interp.clip.families.family import Tower
+from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, pixel_values, tokenize
 from interp.clip.pyvene import COMPONENTS as OF_PYVENE
 from interp.clip.pyvene import import_pyvene, register

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from interp.check.__main__ import main as check
 from interp.clip.errors import ModelError
+from interp.clip.families import FAMILIES
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
-from interp.clip.families import FAMILIES
 from interp.clip.parts import is_layers_pattern, layers_pattern
 from tests.oracles.plain_forward import one_line
 from tests.run_folders import make_other_version, versioned
