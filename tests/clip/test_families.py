@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
@@ -20,13 +21,15 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.path_rule import path_rule
 from interp.check import plain
 from interp.check.at_length import TEXTS, run_checks
-from interp.clip.blocks import embed_tokens
+from interp.clip.blocks import embed_tokens, text_blocks
 from interp.clip.components import COMPONENTS
 from interp.clip.errors import ModelError
 from interp.clip.families import family_of
 from interp.clip.hooks import capture, patch
 from interp.clip.image_features import image_features
+from interp.clip.merged import MergedBlock
 from interp.clip.model import Clip, embed_texts, tokenize, unit_images, unit_texts
+from interp.clip.parts import layers_pattern, linear_layers
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
 from interp.data.contrast import PAPER
@@ -175,12 +178,28 @@ def test_images_swap_as_by_hook(other: Clip):
     torch.testing.assert_close(interchange(run, run.take(order), half), expected, **EXACT)
 
 
+def adapt(clip: Clip) -> list[Tensor]:
+    """Put LoRA adapters that are not 0 into the text tower, and return their weights."""
+    targets = ["query", "value", "up"]
+    pattern = layers_pattern(clip.family, ["text"], targets)
+    assert set(targets) < set(linear_layers(clip, "text"))
+    inject_adapter_in_model(LoraConfig(r=2, lora_alpha=2, lora_dropout=0.0, target_modules=pattern), clip.model)
+    weights = [weight for name, weight in clip.model.named_parameters() if "lora_" in name]
+    assert len(weights) == 2 * len(targets) * DEPTH
+    draw = torch.Generator().manual_seed(0)
+    for weight in weights:
+        weight.data = torch.randn(weight.shape, dtype=clip.model.dtype, generator=draw) / 3
+    assert all(isinstance(block, MergedBlock) for block in text_blocks(clip))
+    return weights
+
+
+@pytest.mark.parametrize("adapted", [False, True])
 @pytest.mark.parametrize("layer", [1, DEPTH])
-def test_a_trainable_run_has_the_gradients_of_a_hook(other: Clip, layer: int):
+def test_a_trainable_run_has_the_gradients_of_a_hook(other: Clip, layer: int, adapted: bool):
     """The model is trained together with a rotation: in every weight the gradient is that of whole forward passes."""
     site, tokens = Site("text", layer), tokenize(other, random_texts(6, 7))
     half, order = turn(other, site, 12), torch.arange(6).roll(1)
-    weights = [weight.requires_grad_() for weight in other.model.reader.parameters()]
+    weights = adapt(other) if adapted else [weight.requires_grad_() for weight in other.model.reader.parameters()]
     run = trainable_texts(other, tokens.ids, tokens.eot, site)
     swapped = run.push(site, half.swap(run.stream(site), run.take(order).stream(site)))
     factors = torch.randn(swapped.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -70,7 +70,7 @@ class BlockParts:
 
 
 class Family(ABC):
-    """Models of one kind. Their classes have `config`, `device`, `dtype` and `logit_scale` as transformers' have.
+    """Models of one kind, which have `config`, `device`, `dtype` and `logit_scale` as transformers' CLIP has.
 
     Attributes:
         name: name of the family, for people.
