@@ -1,7 +1,7 @@
 """Numbers about numbers: correlations, means, shares and ratios with intervals, IIA. Plain functions of arrays."""
 
 from interp.stats.clusters import clustered_mean, clustered_share, paired_difference, standard_error, too_few
-from interp.stats.correlation import CorrelationMethod, correlate, difference, mean_correlation, pearson, regress
+from interp.stats.correlation import CorrelationMethod, correlate, difference, mean_correlation, pearson
 from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
 from interp.stats.ratios import Yardstick, measured_mean, ratio, ratio_to, yardstick
@@ -35,7 +35,6 @@ __all__ = [
     "preference",
     "ratio",
     "ratio_to",
-    "regress",
     "regress_words",
     "resamples",
     "settled",

@@ -1,4 +1,4 @@
-"""Correlations with bootstrap intervals, plain, partial, paired and averaged; regressions."""
+"""Correlations with bootstrap intervals, plain, partial, paired and averaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.estimate import Estimate, percentiles, resamples
-from interp.stats.moments import coefficients, covariances, partial
+from interp.stats.moments import covariances, partial
 
 CorrelationMethod = Literal["pearson", "spearman"]
 
@@ -70,35 +70,6 @@ def correlate(
     if times is None or math.isnan(r):
         return Estimate(r, len(a))
     return Estimate(r, len(a), *percentiles(_weighted(a, b, rest, times), groups))
-
-
-def regress(
-    outcome: ArrayLike, predictors: ArrayLike, clusters: ArrayLike | None = None, *, draws: int = 2000, seed: int = 0
-) -> list[Estimate]:
-    """Return the standardized coefficients of a linear regression of an outcome on several predictors together.
-
-    Args:
-        outcome: length n; units with a NaN anywhere are left out.
-        predictors: shape (k, n).
-        clusters, draws, seed: as for `correlate`. All is standardized anew in every sample.
-
-    Returns:
-        A coefficient for each predictor, with a bootstrap interval as for `correlate`; NaN where a variable does not
-        vary or the predictors are linearly dependent.
-
-    Raises:
-        ValueError: lengths differ.
-    """
-    known = {"outcome": outcome} | {f"predictor {i}": one for i, one in enumerate(np.asarray(predictors, np.float64))}
-    columns, groups = _units(known, clusters, "pearson")
-    n, times = len(groups), resamples(groups, draws, seed)
-    if n < len(columns) + 1:
-        return [Estimate(math.nan, n) for _ in columns[1:]]
-    values = coefficients(covariances(np.stack(columns), np.ones((1, n))))[0]
-    if times is None or np.isnan(values).any():
-        return [Estimate(float(value), n) for value in values]
-    sampled = coefficients(covariances(np.stack(columns), times)).T
-    return [Estimate(float(value), n, *percentiles(some, groups)) for value, some in zip(values, sampled, strict=True)]
 
 
 def difference(
