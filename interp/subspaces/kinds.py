@@ -11,7 +11,8 @@ from interp.runs.files import read_bytes
 from interp.subspaces.rotation import KIND, Rotation, RotationError
 from interp.subspaces.subspace import Subspace
 
-KINDS: dict[str, Callable[[Path], Subspace]] = {KIND: Rotation.load}
+# kind -> loader of the .safetensors file, given what the .json file holds, if there is one
+KINDS: dict[str, Callable[[Path, bytes | None], Subspace]] = {KIND: Rotation.load}
 
 
 def load_subspace(path: Path | str) -> Subspace:
@@ -24,16 +25,17 @@ def load_subspace(path: Path | str) -> Subspace:
         RotationError: a file is missing or damaged, or was changed since, or its kind is unknown.
     """
     path = Path(path)
-    kind = _kind(path.with_suffix(".json"))
+    about = read_bytes(path.with_suffix(".json"))
+    kind = _kind(about)
     if kind not in KINDS:
         raise RotationError(f"'{path}' holds a subspace of kind {quoted(kind)}; known: {', '.join(KINDS)}")
-    return KINDS[kind](path)
+    return KINDS[kind](path, about)
 
 
-def _kind(path: Path) -> str:
-    """Return the kind that a file names, by default a rotation, whose errors then say what the file lacks."""
+def _kind(about: bytes | None) -> str:
+    """Return the kind that a .json file names, by default a rotation, whose errors then say what the file lacks."""
     try:
-        found = json.loads(read_bytes(path) or b"{}")
+        found = json.loads(about or b"{}")
     except ValueError:
         return KIND
     kind = found.get("kind", KIND) if isinstance(found, dict) else KIND

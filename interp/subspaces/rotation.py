@@ -117,8 +117,11 @@ class Rotation:
         )
 
     @classmethod
-    def load(cls, path: Path | str) -> Rotation:
+    def load(cls, path: Path | str, about: bytes | None = None) -> Rotation:
         """Read what `save` wrote.
+
+        Args:
+            about: content of the .json file, if it has been read.
 
         Raises:
             RotationError: a file is missing or damaged, or was changed since.
@@ -126,17 +129,17 @@ class Rotation:
         from safetensors.torch import load
 
         path = Path(path)
-        about = path.with_suffix(".json")
+        beside = path.with_suffix(".json")
         try:
-            tensors, text = read_bytes(path), read_bytes(about)
-            for file, there in ((path, tensors), (about, text)):
+            tensors, text = read_bytes(path), read_bytes(beside) if about is None else about
+            for file, there in ((path, tensors), (beside, text)):
                 if there is None:
                     raise RotationError(
                         f"cannot read a rotation from '{path}': there is no '{file}'; it takes a .safetensors and a "
                         ".json beside it"
                     )
             basis = load(tensors or b"")["basis"]
-            rest = parse(text or b"", _RotationFile, about, "save the rotation again")
+            rest = parse(text or b"", _RotationFile, beside, "save the rotation again")
             if rest["kind"] != KIND:
                 raise RotationError(f"'{path}' holds a subspace of kind {quoted(rest['kind'])}, not a rotation")
             found = cls(basis, Site.parse(rest["site"]), rest["facts"])

@@ -110,16 +110,15 @@ class Featurized:
         path.with_suffix(".json").write_bytes(sealed(about).encode())
 
     @classmethod
-    def load(cls, path: Path) -> Featurized:
-        """Read what `save` wrote."""
+    def load(cls, path: Path, about: bytes | None) -> Featurized:
+        """Read what `save` wrote, given the .json."""
         from safetensors.torch import load_file
 
-        content = path.with_suffix(".json").read_bytes()
-        if not is_intact(content):
+        if not is_intact(about or b""):
             raise RotationError(f"'{path}' was changed since it was saved")
-        about = json.loads(content)
+        rest = json.loads(about or b"")
         basis = load_file(path)["basis"]
-        return cls(Rotation(basis, Site.parse(about["site"]), about["facts"]), Bend(about["a"]))
+        return cls(Rotation(basis, Site.parse(rest["site"]), rest["facts"]), Bend(rest["a"]))
 
 
 @dataclass(frozen=True, eq=False)
