@@ -42,7 +42,7 @@ def measure(repeats: int) -> Iterator[Result]:
     learners = [_learner(config) for _ in range(3)]
     base = load_clip("toy")
     pairs = load_pairs("toy")
-    train = examples(base, pairs, image_features(base, pairs), "train", frozen=True)
+    train = examples(base, image_features(base, pairs), "train", frozen=True)
     order = Order(len(train), PAIRS, None, 0).epoch(0)
     _check(learners, [_ours(train), _peft(train), _unmerged(train)], order[0])
     name = f"IIT-DAS LoRA step of one cell of the toy, layer {LAYER}, k = {SIZE}, {PAIRS} pairs"

@@ -5,7 +5,7 @@ what abilities it costs. `interp.sweep.objectives` imports this module by name.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,7 @@ from interp.cli import IMPLIED, LOADED, SETTING, shared_options
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
-from interp.data import load_pairs
-from interp.data.errors import DataError
 from interp.data.norms import Norm
-from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
@@ -45,7 +42,7 @@ from training.loop import ROTATION, total_steps
 from training.tune import tune
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 # measure of a cell -> the kind of ability whose drop it is the mean of
 _ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
@@ -76,34 +73,13 @@ def prepare(
         attributed: the test pairs whose texts are attributed, by number.
     """
     tuning = _tuning(config)
-    pairs = load_pairs(tuning.data, kinds=tuning.kinds, split=tuning.split, limit=tuning.limit)
-    known = replace(
-        pairs,
-        pairs=features.pairs,
-        open_image=_no_image,
-        image_key=_Keys({pair.id: pairs.image_key(pair) for pair in features.pairs}),
-    )
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
     _, loss = measure_on_val(clip, features.split("val"))
     return _FineTunedCells(
-        config, tuning, tuple(norms), tuple(attributed), known, features.to("cpu"), tests, tests.of(clip), loss.value
+        config, tuning, tuple(norms), tuple(attributed), features.to("cpu"), tests, tests.of(clip), loss.value
     )
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """Image keys of pairs, by their ids: reading all images for them once is enough."""
-
-    known: Mapping[str, str]
-
-    def __call__(self, pair: Pair) -> str:
-        return self.known[pair.id]
-
-
-def _no_image(pair: Pair) -> Image:
-    raise DataError(f"the image of {pair.id} was embedded when the sweep began, and is not opened again")
 
 
 def _tuning(config: SweepConfig) -> FinetuneConfig:
@@ -126,8 +102,7 @@ class _FineTunedCells:
         config: of the sweep.
         tuning: of the fine-tunings, each of which has its own layer, size and seed.
         attributed: the test pairs whose texts are attributed, by their number among these.
-        pairs: those whose image could be read; their images cannot be opened any more.
-        features: the same with their images, on the CPU.
+        features: all pairs with their images, on the CPU.
         tests: of the abilities.
         base: what the base can do.
         base_loss: its cross-entropy of retrieval on val.
@@ -137,7 +112,6 @@ class _FineTunedCells:
     tuning: FinetuneConfig
     norms: tuple[Norm, ...]
     attributed: tuple[int, ...]
-    pairs: PairSet
     features: EmbeddedPairs
     tests: AbilityTests
     base: Able
@@ -167,7 +141,7 @@ class _FineTunedCells:
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current one
         accelerator = Accelerator(cpu=device == "cpu")
-        result = tune(tuning, own, self.pairs, features, out, accelerator)
+        result = tune(tuning, own, features, out, accelerator)
         accelerator.free_memory()
         return out, result["val_loss"]
 

@@ -14,7 +14,7 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
 from interp.clip.tensors import Embeddings, Int, Tensor
 from interp.data.contrast import PAPER, Contrast
-from interp.data.pairs import Pair, PairSet, texts_of
+from interp.data.pairs import Pair
 from training.config import FinetuneConfig
 
 if TYPE_CHECKING:
@@ -52,23 +52,20 @@ class Examples:
         return embed_images(clip, map(self.open_image, self.pairs)).to(clip.device)
 
 
-def examples(
-    clip: Clip, pairs: PairSet, features: EmbeddedPairs, split: str, *, frozen: bool, most: int | None = None
-) -> Examples:
-    """The pairs of a split.
+def examples(clip: Clip, features: EmbeddedPairs, split: str, *, frozen: bool, most: int | None = None) -> Examples:
+    """Return the pairs of a split, ready for training.
 
     Args:
-        features: of the images of all pairs, those left out that cannot be read.
+        features: pairs of all splits.
         frozen: the vision tower is not trained, so the features stay as they are.
-        most: no more than the first so many pairs of a fixed random order.
+        most: largest number of pairs, the first ones of a fixed random order.
     """
     rows = features.rows(split)
     if most is not None and most < len(rows):
         rows = np.random.default_rng(0).permutation(rows)[:most].tolist()
-    chosen = tuple(features.pairs[i] for i in rows)
-    texts = texts_of(chosen)
-    embeddings = features.embeddings[torch.tensor(rows)] if frozen else None
-    return Examples(chosen, tokenize(clip, texts), embeddings, pairs.open_image, pairs.contrast)
+    chosen = features.take(rows)
+    tokens, embeddings = tokenize(clip, chosen.texts), chosen.embeddings if frozen else None
+    return Examples(chosen.pairs, tokens, embeddings, chosen.data.open_image, chosen.contrast)
 
 
 def generator(*numbers: int) -> torch.Generator:

@@ -99,7 +99,7 @@ def finetune(config: FinetuneConfig) -> int:
     notes = [*clip.notes, *pairs.notes, *features.notes, *without_intervals(features.pairs, "test")]
     if accelerator.is_main_process:
         print("".join(f"note: {note}\n" for note in notes), end="")
-    steps = total_steps(config, sum(pair.split == "train" for pair in features.pairs))
+    steps = total_steps(config, len(features.rows("train")))
     with tqdm(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
 
         def show(step: int, loss: float) -> None:
@@ -108,7 +108,7 @@ def finetune(config: FinetuneConfig) -> int:
             bar.update(step - bar.n)
 
         command = cli.command_line(PROG, config)
-        result = tune(config, clip, pairs, features, out, accelerator, on_step=show, notes=notes, command=command)
+        result = tune(config, clip, features, out, accelerator, on_step=show, notes=notes, command=command)
     if accelerator.is_main_process:
         print(_summary(result, pairs.contrast, config, out))
     return 0

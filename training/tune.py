@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from interp.clip.model import Clip
 from interp.clip.sites import Site, SiteMismatch
 from interp.clip.tensors import Float, Tensor
 from interp.clip.trust import name_for
-from interp.data.pairs import PairSet, digest
+from interp.data.pairs import digest
 from interp.errors import UserError
 from interp.runs.content import to_json
 from interp.runs.environment import now
@@ -97,7 +97,6 @@ def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] |
 def tune(
     config: FinetuneConfig,
     clip: Clip,
-    pairs: PairSet,
     features: EmbeddedPairs,
     out: Path,
     accelerator: Accelerator,
@@ -109,7 +108,7 @@ def tune(
 
     Args:
         clip: the base; it is changed.
-        features: of the images of all pairs.
+        features: pairs of all splits, with their images.
         on_step: called with the number of steps taken and the loss.
         facts: for the manifest.
 
@@ -126,7 +125,7 @@ def tune(
     if main:
         if folder.manifest_path.is_file() and not config.resume:
             raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
-        settings = _settings(config, clip, pairs, features, start)
+        settings = _settings(config, clip, features, start)
         settings |= {"mixed_precision": accelerator.mixed_precision}
         named = {"base": name_for(out, config.model), "tokenizer": config.tokenizer and name_for(out, config.tokenizer)}
         facts |= {"processes": accelerator.num_processes, "arguments": asdict(config), "named": named}
@@ -140,8 +139,8 @@ def tune(
         if (known := folder.manifest().get("result")) is not None:
             return known
         frozen = config.tower == "text"
-        train_set = examples(clip, pairs, features, "train", frozen=frozen)
-        val_set = examples(clip, pairs, features, "val", frozen=frozen, most=config.val_samples)
+        train_set = examples(clip, features, "train", frozen=frozen)
+        val_set = examples(clip, features, "val", frozen=frozen, most=config.val_samples)
         if main:
             save_settings(clip, config, out)
         started = time.perf_counter()
@@ -185,21 +184,18 @@ def _forget_damaged(folder: RunFolder) -> None:
         write_atomic(folder.manifest_path, to_json(left))
 
 
-def _settings(
-    config: FinetuneConfig, clip: Clip, pairs: PairSet, features: EmbeddedPairs, start: Tensor | None
-) -> dict[str, Any]:
+def _settings(config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, start: Tensor | None) -> dict[str, Any]:
     """Return whatever the weights depend on."""
     chosen = settings_of(config)
     if not config.calibrated:
         del chosen["calibration_weight"]
-    kept = pairs if len(features.pairs) == len(pairs) else replace(pairs, pairs=features.pairs)
     rotation = None if start is None else digest([start.double().numpy().tobytes().hex()])
     return {
         "kind": "finetune",
         "version": VERSIONS["finetune"],
         "base": clip.fingerprint,
-        "data": kept.fingerprint,
-        "contrast": list(pairs.contrast.kinds),
+        "data": features.data.fingerprint,
+        "contrast": list(features.contrast.kinds),
         "rotation": rotation,
         **chosen,
     }

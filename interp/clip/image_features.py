@@ -13,8 +13,8 @@ import torch
 
 from interp.clip.model import Clip, embed_images
 from interp.clip.tensors import Embeddings, bytes_of
-from interp.data.contrast import PAPER, Contrast
-from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest, texts_of
+from interp.data.contrast import Contrast
+from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
 from interp.runs.files import StoreError, check_file, write_atomic
 
 if TYPE_CHECKING:
@@ -33,46 +33,55 @@ class EmbeddedPairs:
     """Pairs, and the unit-norm embeddings of their images in the same order.
 
     Attributes:
-        pairs: those whose image could be read.
+        data: pairs whose image could be read.
         embeddings: shape (n, embed).
-        notes: sentences the user should read, one of them about images that were left out.
-        contrast: what the two kinds of text are called.
+        notes: sentences the user should read about the images, such as how many were left out.
     """
 
-    pairs: tuple[Pair, ...]
+    data: PairSet
     embeddings: Embeddings
     notes: tuple[str, ...] = ()
-    contrast: Contrast = PAPER
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.data)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Pairs whose image could be read."""
+        return self.data.pairs
 
     @property
     def texts(self) -> list[str]:
-        """The positive texts of all pairs, then the negative ones."""
-        return texts_of(self.pairs)
+        """Positive texts of all pairs, then the negative ones."""
+        return self.data.texts
+
+    @property
+    def contrast(self) -> Contrast:
+        """Names of the two kinds of text."""
+        return self.data.contrast
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Of each pair: what bootstraps resample."""
+        """Group of each pair, which bootstraps resample."""
         return tuple(pair.group for pair in self.pairs)
 
     def rows(self, split: str) -> list[int]:
-        """The pairs of a split, by number."""
+        """Return the numbers of the pairs of a split."""
         return [i for i, pair in enumerate(self.pairs) if pair.split == split]
 
     def split(self, name: str) -> EmbeddedPairs:
-        """The pairs of a split; there may be none."""
+        """Return the pairs of a split; there may be none."""
         return self.take(self.rows(name))
 
     def to(self, device: torch.device | str) -> EmbeddedPairs:
-        """The same, with the embeddings on a device."""
+        """Return the same pairs with the embeddings on a device."""
         return replace(self, embeddings=self.embeddings.to(device))
 
     def take(self, rows: Sequence[int]) -> EmbeddedPairs:
-        """Some of the pairs, in the order given."""
+        """Return some of the pairs, in the order given."""
         index = torch.tensor(rows, dtype=torch.long)
-        return replace(self, pairs=tuple(self.pairs[i] for i in rows), embeddings=self.embeddings[index])
+        data = replace(self.data, pairs=tuple(self.pairs[i] for i in rows))
+        return replace(self, data=data, embeddings=self.embeddings[index])
 
 
 def image_features(
@@ -90,7 +99,7 @@ def image_features(
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
     known, said = _read(path, len(pairs))
     if known is not None:
-        return EmbeddedPairs(pairs.pairs, known.to(clip.device), (), pairs.contrast)
+        return EmbeddedPairs(pairs, known.to(clip.device))
     kept: list[Pair] = []
     bad: list[str] = []
 
@@ -116,7 +125,8 @@ def image_features(
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
     # a file that may yet be mended must not be remembered as missing
     notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings)
-    return EmbeddedPairs(tuple(kept), embeddings.to(clip.device), (*said, *notes), pairs.contrast)
+    kept_pairs = replace(pairs, pairs=tuple(kept)) if bad else pairs
+    return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*said, *notes))
 
 
 def features_of_splits(

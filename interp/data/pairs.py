@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from interp.data.contrast import PAPER, Contrast
 from interp.data.errors import DataError
@@ -39,9 +39,13 @@ class Pair:
     group: str
 
 
+def _no_image(pair: Pair) -> NoReturn:
+    raise DataError(f"the image of {pair.id} cannot be opened here: its file is known to another process, or to none")
+
+
 @dataclass(frozen=True)
 class PairSet:
-    """Pairs and the way to open their images.
+    """Pairs and the way to open their images, which is not pickled.
 
     Attributes:
         name: as the user wrote it, for tables and manifests.
@@ -49,18 +53,22 @@ class PairSet:
         open_image: gives the RGB image of a pair; raises `DataError` where it cannot be read.
         image_key: changes with the content of a pair's image; cheaper than opening it.
         notes: sentences the user should read (a split that was divided, images skipped).
-        contrast: what the two kinds of text are called.
+        contrast: names of the two kinds of text.
     """
 
     name: str
     pairs: tuple[Pair, ...]
-    open_image: Callable[[Pair], Image]
-    image_key: Callable[[Pair], str]
+    open_image: Callable[[Pair], Image] = _no_image
+    image_key: Callable[[Pair], str] = _no_image
     notes: tuple[str, ...] = ()
     contrast: Contrast = PAPER
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the pairs for another process, with their fingerprint if it is known."""
+        return vars(self) | {"open_image": _no_image, "image_key": _no_image}
 
     @property
     def texts(self) -> list[str]:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +163,7 @@ def sweep(config: SweepConfig) -> int:
     facts = {"notes": notes, "cells": [place.name for place in places]} | (
         {"certified": certified} if certified else {}
     )
-    with _open(config, settings, replace(pairs, pairs=features.pairs), norms, facts) as folder:
+    with _open(config, settings, features.data, norms, facts) as folder:
         _remove_caches(folder, config)
         check_others(folder, places)
         missing, faults = unfinished(folder, places)
@@ -176,12 +175,12 @@ def sweep(config: SweepConfig) -> int:
         print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
         work = None
         if not has_examples(folder):
-            keep_examples(folder, pairs, features.split("test").take(attributed[:EXAMPLES]).pairs)
+            keep_examples(folder, features.data, features.split("test").take(attributed[:EXAMPLES]).pairs)
         if missing:
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
             _, work = compute_missing(config, folder, clip, missing, prepared)
         print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
-        held_out = replace(pairs, pairs=features.split("test").pairs)
+        held_out = features.split("test").data
         look_at_chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))
         if missing:
             seconds = time.perf_counter() - started

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interp.evidence.gather import Interventions, gather
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
@@ -34,7 +35,6 @@ from interp.clip.sites import Site
 from interp.clip.untrained import untrained
 from interp.data.contrast import PAPER
 from interp.data.toy.pairs import load_toy
-from interp.evidence.gather import Interventions, gather
 from interp.subspaces import clean_run, trainable_run
 from interp.subspaces.clean_run import TextRun, clean_images, clean_texts
 from interp.subspaces.interchange import interchange

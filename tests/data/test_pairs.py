@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -264,3 +266,21 @@ def test_the_published_sample(published: Path):
     picture = np.asarray(pairs.open_image(pairs.pairs[0]))
     assert picture.ndim == 3
     assert isinstance(pairs, PairSet)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_another_process_gets_pairs_and_their_fingerprint_but_opens_no_image(known: bool):
+    pairs = load_pairs("toy", limit=6)
+    fingerprint = pairs.fingerprint if known else None
+    sent = pickle.loads(pickle.dumps(pairs))
+    assert (sent.pairs, sent.name, sent.contrast) == (pairs.pairs, pairs.name, pairs.contrast)
+    with pytest.raises(DataError, match=re.escape(pairs.pairs[0].id)):
+        sent.open_image(pairs.pairs[0])
+    assert pairs.open_image(pairs.pairs[0]).size
+    if known:
+        assert sent.fingerprint == fingerprint
+    else:
+        with pytest.raises(DataError):
+            _ = sent.fingerprint
+    with pytest.raises(DataError):
+        _ = replace(sent, pairs=sent.pairs[:3]).fingerprint

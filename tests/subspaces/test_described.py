@@ -115,7 +115,7 @@ def test_what_cannot_be_described(small: Clip, pairs: PairSet, rotation: Rotatio
     with pytest.raises(RotationError, match=r"Z at vision\.2\.cls is of images; .*clean_images"):
         describe(of_images, small, pairs)
     with pytest.raises(RotationError, match="no pairs"):
-        describe(rotation, small, EmbeddedPairs((), torch.zeros(0, 4)))
+        describe(rotation, small, EmbeddedPairs(PairSet("none", ()), torch.zeros(0, 4)))
     with pytest.raises(SiteMismatch, match=r"is for width 7, the text tower of .* has 24"):
         describe(Rotation(torch.eye(7)[:, :2], Site("text", 2)), small, pairs)
     with pytest.raises(SiteError, match="layer 9 does not exist"):

@@ -23,6 +23,7 @@ from torch.testing import assert_close
 import interp
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.sites import Site
+from interp.data.pairs import PairSet
 from interp.evidence.measuring import How, measure_subspace
 from interp.measures import MethodName
 from interp.subspaces.convergence import slopes
@@ -256,7 +257,7 @@ def test_searches_end_where_the_oracle_does(swept: Swept, world: World):
 
 def part_of(world: World, split: str, layer: int) -> PairsAtSite:
     """Return the pairs of a split at a site, in float64."""
-    pairs = EmbeddedPairs(tuple(world.pairs[split]), world.images[split])
+    pairs = EmbeddedPairs(PairSet("some", tuple(world.pairs[split])), world.images[split])
     site = Site("text", layer)
     return PairsAtSite(pair_run(world.clip, pairs, [site]), site)
 

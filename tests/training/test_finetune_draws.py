@@ -68,7 +68,7 @@ def test_a_step_takes_as_many_interventions_as_the_batch_has_rows(small: Clip, m
     """A batch of 12 has 12 interventions, or the 12 texts of 6 pairs; both directions, half each."""
     config = FinetuneConfig(**preset(FinetuneConfig(preset="paper")))
     pairs = load_pairs("toy", limit=60)
-    train = examples(small, pairs, image_features(small, pairs), "train", frozen=True)
+    train = examples(small, image_features(small, pairs), "train", frozen=True)
     (rows, *_) = Order.of(config, len(train)).epoch(0)
     seen: list[int] = []
     whole = losses.counterfactual_loss

@@ -8,7 +8,7 @@ from typing import Any
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
-from interp.data.pairs import SPLITS, PairSet, digest
+from interp.data.pairs import SPLITS, digest
 from interp.subspaces.subspace import Subspace
 from training.config import EvaluateConfig
 from training.evaluation.aligned import Aligned
@@ -34,13 +34,11 @@ class EvaluatedPairs(Evaluated):
 
     Attributes:
         data: by its name.
-        pairs: those whose image could be read.
-        features: the same, with their images.
+        features: pairs to evaluate on, with their images.
         aligned: a subspace, if there is one.
     """
 
     data: str
-    pairs: PairSet
     features: EmbeddedPairs
     aligned: Aligned | None
 
@@ -65,9 +63,9 @@ class EvaluatedPairs(Evaluated):
     def settings(self) -> dict[str, Any]:
         """Settings that every task on pairs depends on."""
         return {
-            "data": self.pairs.fingerprint,
-            "contrast": list(self.pairs.contrast.kinds),
-            "pairs": len(self.pairs),
+            "data": self.features.data.fingerprint,
+            "contrast": list(self.features.contrast.kinds),
+            "pairs": len(self.features),
             "rotation": None if self.subspace is None else self.subspace.fingerprint,
             "seed": self.config.seed,
             "device": self.config.device,

@@ -88,9 +88,8 @@ def _on_pairs(
         features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
     if subspace is not None and measured:
         _check_sources(sources, features)
-    known = replace(pairs, pairs=features.pairs)
     aligned = None if subspace is None else Aligned(subspace, sources, config.seed)
-    own = EvaluatedPairs(config, on.who, clip, data, known, features, aligned)
+    own = EvaluatedPairs(config, on.who, clip, data, features, aligned)
     notes = [*clip.notes]
     if measured and aligned is not None:
         reference, problems = _reference(own, every)
@@ -99,7 +98,7 @@ def _on_pairs(
     held_out = [features.pairs[row] for row in own.held_out]
     splits = dict.fromkeys(pair.split for pair in held_out)
     few = [note for split in splits for note in without_intervals(features.pairs, split)]
-    facts: dict[str, Any] = {"contrast": pairs.contrast, "shown": (pairs, tuple(held_out[:EXAMPLES]))}
+    facts: dict[str, Any] = {"contrast": pairs.contrast, "shown": (features.data, tuple(held_out[:EXAMPLES]))}
     if subspace is not None:
         facts["certified"] = certified_pairs(clip, features, [subspace.site.layer])
     return own, [*notes, *pairs.notes, *features.notes, *few], facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,9 @@ import pytest
 
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
+from interp.clip.tensors import Embeddings
 from interp.data import load_pairs
-from interp.data.pairs import Pair
+from interp.data.pairs import Pair, PairSet
 from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import (
     random_texts,
@@ -64,6 +66,11 @@ def times(folder: Path) -> dict[str, int]:
 def of_test(run: Path) -> EmbeddedPairs:
     """The test pairs of a run, with their images."""
     return image_features(load_clip(str(run), trust=True), load_pairs("toy", limit=60).split("test"))
+
+
+def with_images(pairs: Iterable[Pair], images: Embeddings) -> EmbeddedPairs:
+    """Return pairs that were made up, with embeddings of their images."""
+    return EmbeddedPairs(PairSet("some", tuple(pairs)), images)
 
 
 def run_rotation(run: Path) -> Rotation:

@@ -16,7 +16,7 @@ from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.contrast import PAPER
-from interp.data.pairs import Pair
+from interp.data.pairs import Pair, PairSet
 from interp.data.transfer import TOY_TASKS, load_transfer
 from interp.stats import Estimate
 from interp.subspaces.clean_run import clean_texts
@@ -87,10 +87,8 @@ def test_pairs_of_retrieval_depend_on_each_other_by_their_set_and_by_their_artic
     """Of other data than the toy, sets are drawn at random, whatever the articles; their numbers are no articles."""
     drawn, n = np.random.default_rng(0), 60
     articles = tuple(str(i) for i in drawn.integers(0, 12, n))
-    some = EmbeddedPairs(
-        tuple(Pair(str(i), "a star", "a moon", "test", article) for i, article in enumerate(articles)),
-        torch.zeros(n, 2),
-    )
+    pairs = tuple(Pair(str(i), "a star", "a moon", "test", article) for i, article in enumerate(articles))
+    some = EmbeddedPairs(PairSet("some", pairs), torch.zeros(n, 2))
     able = [{("retrieval", kind): (drawn.random(n) < share) * 1.0 for kind in KINDS} for share in (0.9, 0.5)]
     lost = np.mean([able[0]["retrieval", kind] - able[1]["retrieval", kind] for kind in KINDS], axis=0).tolist()
 

@@ -327,7 +327,7 @@ def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monk
     def drawn(seed: int, most: int) -> list[str]:
         monkeypatch.setattr(of_model, "REFERENCE", most)
         config, aligned = EvaluateConfig(seed=seed), Aligned(rotation, "random", seed)
-        on = of_model.EvaluatedPairs(config, small, "toy", every, features, aligned)
+        on = of_model.EvaluatedPairs(config, small, "toy", features, aligned)
         found, notes = of_model._reference(on, every)
         assert found is not None
         assert notes == []

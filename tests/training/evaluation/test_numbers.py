@@ -18,7 +18,7 @@ from wordfreq import zipf_frequency
 from interp import stats
 from interp.attribution.deletion import deletion_areas
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.clip.image_features import EmbeddedPairs, image_features
+from interp.clip.image_features import image_features
 from interp.clip.model import Clip, embed_images, embed_texts, tokenize
 from interp.clip.sites import Site
 from interp.data.blv import QUESTIONS, RatedTexts, load_blv
@@ -34,7 +34,7 @@ from tests.oracles.plain_forward import (
     residuals,
 )
 from tests.run_folders import FIELDS
-from tests.training.evaluation.evaluating import by_key, some_pairs
+from tests.training.evaluation.evaluating import by_key, some_pairs, with_images
 from training.evaluation.aligned import Aligned
 from training.evaluation.preferences import given_preferences, preferences
 from training.evaluation.tasks.blv import blv, rated_scores
@@ -103,7 +103,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     expected = by_key(preferences(pairs, PAPER, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     for aligned in (None, Aligned(rotation, "random", 0)):
-        rows, both = concadia(small, EmbeddedPairs(tuple(pairs), images), aligned)
+        rows, both = concadia(small, with_images(pairs, images), aligned)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
@@ -111,7 +111,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
             assert found[key].n == row.n
         assert (len(found) == len(expected)) == (aligned is None)
     swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
-    reverse = by_key(concadia(small, EmbeddedPairs(tuple(swapped), images), None)[0])
+    reverse = by_key(concadia(small, with_images(swapped, images), None)[0])
     key = ("concadia", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
@@ -120,8 +120,8 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
-    found = by_key(concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "paired", 0))[0])
-    assert found != by_key(concadia(small, EmbeddedPairs(tuple(pairs), images), Aligned(rotation, "random", 0))[0])
+    found = by_key(concadia(small, with_images(pairs, images), Aligned(rotation, "paired", 0))[0])
+    assert found != by_key(concadia(small, with_images(pairs, images), Aligned(rotation, "random", 0))[0])
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = (
@@ -173,7 +173,7 @@ def best_of_its_set(images: torch.Tensor, texts: torch.Tensor, sets: list[list[i
 
 def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
     pairs, images = world
-    rows, notes = retrievals(small, "toy", EmbeddedPairs(tuple(pairs), images), seed=0)
+    rows, notes = retrievals(small, "toy", with_images(pairs, images), seed=0)
     drawn = load_distinct(of=64, seed=0)
     seen = image_features(small, drawn).embeddings
     sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
@@ -194,7 +194,7 @@ def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, 
     texts = {kind: embed_texts(small, [getattr(pair, FIELDS[kind]) for pair in pairs]) for kind in kinds}
     noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.normalize(texts["description"] + 0.02 * noise, dim=-1)
-    rows, notes = retrievals(small, "concadia:x", EmbeddedPairs(tuple(pairs), images), seed=2)
+    rows, notes = retrievals(small, "concadia:x", with_images(pairs, images), seed=2)
     order = np.random.default_rng(2).permutation(count)[:used].tolist()
     sets = [order[start : start + 64] for start in range(0, used, 64)]
     found = by_key(rows)
@@ -274,8 +274,8 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
     both = torch.cat([images, images])
-    plain = by_key(task_norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
-    rows, means = task_norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
+    plain = by_key(task_norms(small, with_images(pairs, images), None, chosen, n_steps=3)[0])
+    rows, means = task_norms(small, with_images(pairs, images), rotation, chosen, n_steps=3)
     routed = by_key(rows)
     every = {"attribution_delta", "attribution_delta_relative", "attribution_unconverged", "attribution_points"}
     every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
