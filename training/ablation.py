@@ -5,7 +5,6 @@ what abilities it costs. `interp.sweep.objectives` imports this module by name.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ from interp.cli import IMPLIED, LOADED, SETTING, shared_options
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
-from interp.data.norms import Norm
 from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
@@ -33,7 +31,7 @@ from interp.subspaces.pairs import pairs_at
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
-from interp.sweep.objectives import Trained
+from interp.sweep.work import Trained, Work
 from training.config import FinetuneConfig, preset
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
 from training.evaluation.choosing import measure_on_val
@@ -64,22 +62,13 @@ def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
     )
 
 
-def prepare(
-    config: SweepConfig, clip: Clip, features: EmbeddedPairs, norms: Sequence[Norm], attributed: Sequence[int]
-) -> _FineTunedCells:
-    """Embed all images that the cells need, and measure what the base can do.
-
-    Args:
-        attributed: the test pairs whose texts are attributed, by number.
-    """
-    tuning = _tuning(config)
+def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs) -> _FineTunedCells:
+    """Embed all images that the cells need, and measure what the base can do."""
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
     _, loss = measure_on_val(clip, features.split("val"))
-    return _FineTunedCells(
-        config, tuning, tuple(norms), tuple(attributed), features.to("cpu"), tests, tests.of(clip), loss.value
-    )
+    return _FineTunedCells(_tuning(config), tests, tests.of(clip), loss.value)
 
 
 def _tuning(config: SweepConfig) -> FinetuneConfig:
@@ -96,48 +85,40 @@ def _transfer(config: SweepConfig) -> str:
 
 @dataclass(frozen=True)
 class _FineTunedCells:
-    """Fine-tunes at a place in the grid, and measures; can be sent to other processes.
+    """Fine-tunings at the cells of a sweep; can be sent to other processes.
 
     Attributes:
-        config: of the sweep.
-        tuning: of the fine-tunings, each of which has its own layer, size and seed.
-        attributed: the test pairs whose texts are attributed, by their number among these.
-        features: all pairs with their images, on the CPU.
-        tests: of the abilities.
-        base: what the base can do.
-        base_loss: its cross-entropy of retrieval on val.
+        tuning: options of the fine-tunings, each of which has its own layer, size and seed.
+        tests: tests of abilities.
+        base: abilities of the base.
+        base_loss: cross-entropy of the base's retrieval on val.
     """
 
-    config: SweepConfig
     tuning: FinetuneConfig
-    norms: tuple[Norm, ...]
-    attributed: tuple[int, ...]
-    features: EmbeddedPairs
     tests: AbilityTests
     base: Able
     base_loss: float
 
-    def train(self, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
+    def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
         """Fine-tune a copy of the base, or go on, or load what is there."""
-        out = self._tune(place, clip)[0]
+        out = self._tune(work, place, clip)[0]
         return with_adapter(clip, out), Rotation.load(out / ROTATION)
 
-    def __call__(self, place: Place, clip: Clip) -> Trained:
+    def __call__(self, work: Work, place: Place, clip: Clip) -> Trained:
         """Fine-tune a copy of the base, or go on, and measure on the test pairs."""
-        out, loss = self._tune(place, clip)
-        found = self._found(
-            with_adapter(clip, out), self.features.to(clip.device), Rotation.load(out / ROTATION), place
-        )
-        val_loss = Estimate(loss, len(self.features.rows("val")))
+        out, loss = self._tune(work, place, clip)
+        features = work.features.to(clip.device)
+        found = self._found(work, with_adapter(clip, out), features, Rotation.load(out / ROTATION), place)
+        val_loss = Estimate(loss, len(features.rows("val")))
         return replace(found, numbers={Key("val_loss"): val_loss, **found.numbers})
 
-    def _tune(self, place: Place, clip: Clip) -> tuple[Path, float]:
-        """The run folder of the fine-tuned model, and its lowest loss on val."""
+    def _tune(self, work: Work, place: Place, clip: Clip) -> tuple[Path, float]:
+        """Return the run folder of the fine-tuned model, and its lowest loss on val."""
         from accelerate import Accelerator
 
-        device, out = self.config.device, self.config.folder / "tuned" / place.name
+        device, out = work.config.device, work.config.folder / "tuned" / place.name
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed, out=str(out), resume=True)
-        features, own = self.features.to(clip.device), replace(clip, model=copy.deepcopy(clip.model))
+        features, own = work.features.to(clip.device), replace(clip, model=copy.deepcopy(clip.model))
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current one
         accelerator = Accelerator(cpu=device == "cpu")
@@ -145,33 +126,36 @@ class _FineTunedCells:
         accelerator.free_memory()
         return out, result["val_loss"]
 
-    def _found(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
+    def _found(self, work: Work, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
         test = features.split("test")
         able = self.tests.of(tuned)
-        found = self._evidence(tuned, features, rotation, place, able)
+        found = self._evidence(work.config, tuned, features, rotation, place, able)
         on_val, loss = measure_on_val(tuned, features.split("val"))
         numbers = found.numbers | on_val
         numbers[Key("converged")] = Estimate(float(rotation.facts["converged"]), 1)
         numbers[Key("retrieval_rise_val")] = replace(loss, value=loss.value - self.base_loss)
-        attributed, points = test.take(self.attributed), self.config.n_steps
-        again = test.take(self.attributed[CHECKED]), rotation, content_baselines
+        attributed, points = test.take(work.attributed), work.config.n_steps
+        again = test.take(work.attributed[CHECKED]), rotation, content_baselines
         words = word_attributions(tuned, attributed, rotation, n_steps=points)
         from_content = word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
-        of_words = measure_attributions(words, from_content, self.norms, attributed.groups)
-        counts = word_counts([norm.name for norm in self.norms])  # those of the frozen model
-        numbers |= {key: number for key, number in of_words.items() if key not in {count.key for count in counts}}
+        of_words = measure_attributions(words, from_content, work.norms, attributed.groups)
+        counts = {count.key for count in word_counts([norm.name for norm in work.norms])}  # those of the frozen model
+        numbers |= {key: number for key, number in of_words.items() if key not in counts}
         numbers |= {Key(name): self.tests.drop(kind, self.base, able) for name, kind in _ABILITIES.items()}
         return Trained(numbers, words, found.outcomes)
 
-    def _evidence(self, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, able: Able) -> Evidence:
+    def _evidence(
+        self, config: SweepConfig, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, able: Able
+    ) -> Evidence:
         """Measure the trained rotation in the trained model, next to the controls that take no search, and the loss of
         abilities by its swaps."""
         search = SearchConfig(sources=self.tuning.sources, seed=place.seed)
-        if self.config.controls == "none":
+        if config.controls == "none":
             parts = {"test": pairs_at(tuned, features.split("test"), rotation.site)}
             return measure_subspace(parts, rotation, How(search))
         parts = {split: pairs_at(tuned, features.split(split), rotation.site) for split in ("train", "test")}
-        methods = [method for method in find_methods(self.config.compared)[1:] if not method.searched]
-        found = measure_subspace(parts, rotation, How(search, methods), traits_of(features.split("test").texts))
+        methods = [method for method in find_methods(config.compared)[1:] if not method.searched]
+        traits = traits_of(features.split("test").texts)
+        found = measure_subspace(parts, rotation, How(search, methods), traits)
         lost = self.tests.swap_lost(tuned, able, parts["test"], rotation, place.seed)
         return replace(found, numbers=found.numbers | {Key("swap_transfer_lost"): lost})

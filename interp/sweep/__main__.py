@@ -144,7 +144,7 @@ def sweep(config: SweepConfig) -> int:
     print("".join(f"note: {note}\n" for note in notes), end="")
 
     def prepared(needed: list[Place]) -> Work:
-        trained = None if objective is None else objective.prepare(config, clip, features, norms, attributed)
+        trained = None if objective is None else objective.prepare(config, clip, features)
         return Work(
             config,
             clip.fingerprint,
@@ -180,8 +180,7 @@ def sweep(config: SweepConfig) -> int:
             print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
             _, work = compute_missing(config, folder, clip, missing, prepared)
         print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
-        held_out = features.split("test").data
-        look_at_chosen(folder, clip, held_out, config, lambda place: work or prepared([place]))
+        look_at_chosen(folder, clip, config, lambda place: work or prepared([place]))
         if missing:
             seconds = time.perf_counter() - started
             update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))

@@ -15,11 +15,9 @@ from interp.attribution.all_layers import PathRun
 from interp.attribution.measures import measure_attributions
 from interp.attribution.norms import AttributedWords
 from interp.attribution.result import Attributions
-from interp.clip.image_features import EmbeddedPairs
-from interp.clip.model import Clip
+from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
-from interp.data.norms import Norm
 from interp.data.pairs import SPLITS
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
@@ -30,7 +28,6 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.subspaces.methods import find_methods
-from interp.subspaces.methods.method import Method
 from interp.subspaces.outcomes import Outcomes, align
 from interp.subspaces.pairs import PairRun, PairsAtSite
 from interp.subspaces.rotation import RotationError
@@ -38,42 +35,34 @@ from interp.subspaces.search import SearchConfig
 from interp.subspaces.subspace import Subspace
 from interp.sweep.config import SweepConfig
 from interp.sweep.finished import keep_subspace, kept_subspace
-from interp.sweep.objectives import TrainedCells
+from interp.sweep.work import Work
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What every cell of a sweep is computed from.
+    """Work on a model, with what all its cells are computed from.
 
     Attributes:
-        features: all pairs, with their images.
-        run: clean run of their texts.
-        words: of all these texts.
-        paths: of the texts that are attributed.
-        content_paths: of those that are `CHECKED`, from the second baseline, along which content words alone change.
-        attributed: the test pairs whose texts these are, by their number among these.
-        sizes: of the whole sweep, ascending.
-        trained: what trains a model at each cell, if that is wanted.
+        run: clean run of all texts.
+        tokens: tokens of these texts.
+        paths: paths of the texts that are attributed.
+        content_paths: paths of the `CHECKED` ones from the second baseline, along which content words alone change.
     """
 
-    config: SweepConfig
+    work: Work
     clip: Clip
-    features: EmbeddedPairs
     run: PairRun
-    words: Sequence[tuple[str, ...]]
+    tokens: Tokens
     paths: PathRun
     content_paths: PathRun
-    attributed: Sequence[int]
-    sizes: Sequence[int]
-    norms: Sequence[Norm]
-    trained: TrainedCells | None = None
 
     @property
     def schema(self) -> Schema:
-        """Measures of the cells."""
-        names = [method.name for method in find_methods(self.config.compared)]
-        norms = [norm.name for norm in self.norms]
-        return sweep_schema(self.features.contrast, names, norms, tuned=self.trained is not None)
+        """Measures of a cell."""
+        work = self.work
+        names = [method.name for method in find_methods(work.config.compared)]
+        norms = [norm.name for norm in work.norms]
+        return sweep_schema(work.features.contrast, names, norms, tuned=work.trained is not None)
 
 
 def search_config(config: SweepConfig, seed: int) -> SearchConfig:
@@ -94,12 +83,12 @@ def compute_layer(
         on_step: called for each subspace and for each cell.
     """
     layer, parts = _parts(bench, places)
-    (method, *_), schema = find_methods(bench.config.compared), bench.schema
+    work, schema = bench.work, bench.schema
     shared, second = bench.paths.shared(layer), bench.content_paths.shared(layer)
-    articles = bench.features.split("test").take(bench.attributed).groups
+    articles = work.features.split("test").take(work.attributed).groups
     for cells in _by_seed(places):
         started = time.perf_counter()
-        subspaces = _subspaces(bench, method, parts, folder, cells)
+        subspaces = _subspaces(work, parts, folder, cells)
         searching = (time.perf_counter() - started) / len(cells)
         for place, subspace in zip(cells, subspaces, strict=True):
             on_step()
@@ -108,11 +97,11 @@ def compute_layer(
             numbers = _alignment(bench, parts, subspace, place) | found.numbers
             attributions = bench.paths.attributions(layer, subspace, shared)
             from_content = bench.content_paths.attributions(layer, subspace, second)
-            numbers |= measure_attributions(attributions, from_content, bench.norms, articles)
+            numbers |= measure_attributions(attributions, from_content, work.norms, articles)
             cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
-            if bench.trained is not None:
-                trained = bench.trained(place, bench.clip)
+            if work.trained is not None:
+                trained = work.trained(work, place, bench.clip)
                 numbers |= of_model(trained.numbers, "tuned")
                 cell["tuned"] = _shown(bench, trained.attributions, trained.outcomes)
             numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
@@ -125,16 +114,24 @@ def compute_layer(
 def search_layer(bench: Bench, folder: RunFolder, places: Sequence[Place]) -> None:
     """Search the subspaces of cells of one layer, and save them for `compute_layer`."""
     _, parts = _parts(bench, places)
-    (method, *_) = find_methods(bench.config.compared)
     for cells in _by_seed(places):
-        _subspaces(bench, method, parts, folder, cells)
+        _subspaces(bench.work, parts, folder, cells)
 
 
 def _parts(bench: Bench, places: Sequence[Place]) -> tuple[int, Parts]:
     (layer,) = {place.layer for place in places}
     site = Site("text", layer)
-    rows = {name: torch.tensor(bench.features.rows(name)) for name in SPLITS}
-    return layer, {name: PairsAtSite(bench.run.take(some), site) for name, some in rows.items()}
+    return layer, parts_at(bench.work, bench.run, site)
+
+
+def parts_at(work: Work, run: PairRun, site: Site) -> dict[str, PairsAtSite]:
+    """Return the pairs of each split at a site.
+
+    Args:
+        run: clean run of all pairs.
+    """
+    rows = {name: torch.tensor(work.features.rows(name)) for name in SPLITS}
+    return {name: PairsAtSite(run.take(some), site) for name, some in rows.items()}
 
 
 def _by_seed(places: Sequence[Place]) -> list[list[Place]]:
@@ -142,9 +139,7 @@ def _by_seed(places: Sequence[Place]) -> list[list[Place]]:
     return [list(cells) for _, cells in groupby(ordered, key=lambda place: place.seed)]
 
 
-def _subspaces(
-    bench: Bench, method: Method, parts: Parts, folder: RunFolder, places: Sequence[Place]
-) -> list[Subspace]:
+def _subspaces(work: Work, parts: Parts, folder: RunFolder, places: Sequence[Place]) -> list[Subspace]:
     """Return the subspaces of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
     searched.
 
@@ -155,25 +150,31 @@ def _subspaces(
         return [kept_subspace(folder, place) for place in places]
     except RotationError:
         pass
-    config, (train, val) = search_config(bench.config, places[0].seed), (parts["train"], parts["val"])
-    found = dict(zip(bench.sizes, method.fit(train, val, bench.sizes, config), strict=True))
+    found = dict(zip(work.sizes, search_sizes(work, parts, work.sizes, places[0].seed), strict=True))
     for place in places:
-        keep_subspace(folder, place, found[place.size], bench.sizes)
+        keep_subspace(folder, place, found[place.size], work.sizes)
     # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
     return [kept_subspace(folder, place) for place in places]
 
 
+def search_sizes(work: Work, parts: Parts, sizes: Sequence[int], seed: int) -> Sequence[Subspace]:
+    """Search subspaces of some sizes by the method of the sweep's cells."""
+    (method, *_) = find_methods(work.config.compared)
+    return method.fit(parts["train"], parts["val"], sizes, search_config(work.config, seed))
+
+
 def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> Evidence:
     """Measure the subspace of a cell, with its controls if these are wanted."""
-    config = bench.config
+    config = bench.work.config
     methods = None if config.controls == "none" else find_methods(config.compared)[1:]
     how = How(search_config(config, place.seed), methods)
-    return measure_subspace(parts, subspace, how, traits_of(bench.features.split("test").texts))
+    return measure_subspace(parts, subspace, how, traits_of(bench.work.features.split("test").texts))
 
 
 def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> dict[Key, Estimate]:
     """Return facts of the search for the subspace of a cell, and its IIA on the validation pairs."""
-    on_val, facts = align(parts["val"], subspace, sources=bench.config.sources, seed=place.seed), subspace.facts
+    on_val = align(parts["val"], subspace, sources=bench.work.config.sources, seed=place.seed)
+    facts = subspace.facts
     measured = {
         "test_pairs": len(parts["test"]),
         "directions": subspace.size,
@@ -198,14 +199,15 @@ def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> l
     count = len(attributions) // 2
     chosen = range(min(EXAMPLES, count))
     by_word = {route: attributions.by_word(route) for route in MEASURED}
-    test, pairs = bench.features.rows("test"), len(bench.features)
+    features = bench.work.features
+    test, pairs = features.rows("test"), len(features)
     out = []
-    for number, kind in enumerate(bench.features.contrast.kinds):
+    for number, kind in enumerate(features.contrast.kinds):
         direction = DIRECTIONS[1 - number]
         for place in chosen:
-            row, pair = number * count + place, bench.attributed[place]
+            row, pair = number * count + place, bench.work.attributed[place]
             source = int(outcomes.sources[pair])
-            said = bench.words[test[source] + (1 - number) * pairs]
+            said = bench.tokens.words[test[source] + (1 - number) * pairs]
             base, counterfactual = (float(table[direction][pair]) for table in (outcomes.base, outcomes.counterfactual))
             swap = {"source_pair": source, "source": " ".join(said), "base": base, "counterfactual": counterfactual}
             example: dict[str, Any] = {"kind": kind, "pair": place, "words": attributions.words[row], "swap": swap}

@@ -10,17 +10,18 @@ from tqdm import tqdm
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import Site
-from interp.data.pairs import PairSet
 from interp.errors import UserError
 from interp.report.sweep_run import load_sweep
 from interp.runs.chosen import Chosen, keep_chosen, read_chosen
-from interp.runs.directions import Directions, keep_directions, with_pictures
+from interp.runs.directions import Directions, Leading, keep_directions, with_pictures
 from interp.runs.environment import now
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder, update_manifest
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun, clean_texts
-from interp.sweep.chosen import describe_chosen, examine, other_seeds, steps
+from interp.subspaces.described import describe
+from interp.subspaces.rotation import Rotation
+from interp.sweep.chosen import examine, model_of, other_seeds, steps
 from interp.sweep.config import SweepConfig
 from interp.sweep.executors import find_executor
 from interp.sweep.executors.local import one_thread
@@ -76,11 +77,11 @@ def _of_texts(tokens: Tokens, clip: Clip) -> dict[str, str]:
     return {name: f"{count} of {len(tokens)} texts {what}" for name, (count, what) in counts.items() if count}
 
 
-def look_at_chosen(
-    folder: RunFolder, clip: Clip, held_out: PairSet, config: SweepConfig, prepared: Callable[[Place], Work]
-) -> None:
-    """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before."""
+def look_at_chosen(folder: RunFolder, clip: Clip, config: SweepConfig, prepared: Callable[[Place], Work]) -> None:
+    """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before.
 
+    A Z that is no rotation has no directions to describe.
+    """
     place = Place.of(load_sweep(folder.path).best)
     examined = config.controls != "all" or _is_known(folder, place, read_chosen)
     described = _is_known(folder, place, with_pictures)
@@ -89,13 +90,17 @@ def look_at_chosen(
     work = prepared(place)
     bar = partial(tqdm, desc="chosen cell", leave=False, disable=None)
     with one_thread():
+        model, subspace = model_of(work, clip, place)
         if not examined:
             with bar(total=steps(), unit="search") as searches:
-                keep_chosen(folder, examine(work, clip, place, searches.update))
+                keep_chosen(folder, examine(work, clip, place, model, subspace, searches.update))
         if not described:
-            with bar(total=2 * len(held_out), unit="text") as texts:
-                leading = describe_chosen(work, clip, place, held_out, texts.update)
-            keep_directions(folder, place, leading, held_out)
+            held_out = work.features.split("test")
+            leading: tuple[Leading, ...] = ()
+            if isinstance(subspace, Rotation):
+                with bar(total=2 * len(held_out), unit="text") as texts:
+                    leading = describe(subspace, model, held_out, on_batch=texts.update).leading
+            keep_directions(folder, place, leading, held_out.data)
 
 
 def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:

@@ -102,7 +102,7 @@ def train_task(place: Place) -> None:
     """Fine-tune at a cell."""
     here = _prepared()
     if here.work.trained is not None:
-        here.work.trained.train(place, here.clip)
+        here.work.trained.train(here.work, place, here.clip)
 
 
 def keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
@@ -132,19 +132,7 @@ def make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
         PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
         for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
     )
-    return Bench(
-        work.config,
-        clip,
-        features,
-        pairs,
-        run.tokens.words,
-        paths,
-        second,
-        work.attributed,
-        work.sizes,
-        work.norms,
-        work.trained,
-    )
+    return Bench(work, clip, pairs, run.tokens, paths, second)
 
 
 def _checked(work: Work) -> Sequence[int]:

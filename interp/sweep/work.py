@@ -1,39 +1,77 @@
-"""What the processes of a sweep need to know."""
+"""Work of a sweep: the one object that cells are computed from, in whatever process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.tensors import Tensor
 from interp.data.norms import Norm
+from interp.measures import Numbers
 from interp.sweep.config import SweepConfig
-from interp.sweep.objectives import TrainedCells
 from interp.sweep.sharing import Shard
+
+if TYPE_CHECKING:
+    from interp.attribution.result import Attributions
+    from interp.clip.model import Clip
+    from interp.runs.place import Place
+    from interp.subspaces.outcomes import Outcomes
+    from interp.subspaces.subspace import Subspace
 
 CACHE = "cache"
 
 
 def cache_name(part: Shard | None) -> str:
-    """Of the folder in which cells share what is computed once for all of them; a part of a sweep has its own."""
+    """Return the name of the folder in which cells share what is computed once; a part of a sweep has its own."""
     return CACHE if part is None else f"{CACHE}-{part.name}"
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
-    """What a process needs to know to compute cells; small enough to be sent to each, `trained` too.
+class Trained:
+    """Findings on the model that was trained at a cell.
 
     Attributes:
-        fingerprint: of the model, which must not change while cells are computed.
+        numbers: measures of the model, as those of a frozen one.
+        attributions: attributions of the texts of the attributed pairs, by route; positive texts first.
+        outcomes: outcomes of the interventions on the test pairs.
+    """
+
+    numbers: Numbers
+    attributions: Attributions
+    outcomes: Outcomes
+
+
+@runtime_checkable
+class TrainedCells(Protocol):
+    """Trainings at the cells of a sweep; can be sent to other processes. The base `clip` stays as it is."""
+
+    def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Subspace]:
+        """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it."""
+        ...
+
+    def __call__(self, work: Work, place: Place, clip: Clip) -> Trained:
+        """Train at a cell, and measure."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """All that cells are computed from but the model; small enough to be sent to each process, `trained` too.
+
+    Attributes:
+        config: options of the sweep.
+        fingerprint: fingerprint of the model, which must not change while cells are computed.
         features: all pairs, with their images, on the CPU.
-        layers: of the cells.
-        sizes: of the whole sweep, ascending.
-        attributed: the test pairs whose texts are attributed, by their number among these.
-        folder: of the run.
-        trained: what trains a model at each cell, if that is wanted.
+        norms: norms that attributions are correlated with.
+        layers: layers of the cells, ascending.
+        sizes: sizes of the whole sweep, ascending.
+        attributed: numbers of the test pairs whose texts are attributed.
+        folder: run folder.
+        trained: trainings at the cells, if models are fine-tuned.
     """
 
     config: SweepConfig
@@ -48,11 +86,11 @@ class Work:
 
     @property
     def cache(self) -> Path:
-        """Where on disk lies what the cells share, while they are computed."""
+        """Folder of what the cells share while they are computed."""
         return self.folder / cache_name(self.config.part)
 
     @property
     def attributed_texts(self) -> Tensor:
-        """Rows in the clean run of the texts that are attributed: of test pairs the positive texts, then the others."""
+        """Rows of the attributed texts in the clean run: positive texts of test pairs, then the negative ones."""
         pairs = torch.tensor(self.features.rows("test"))[list(self.attributed)]
         return torch.cat([pairs, pairs + len(self.features)])
