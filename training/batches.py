@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from interp.clip.image_features import EmbeddedPairs
-from interp.clip.model import Clip, Tokens, embed_images, pixel_values, tokenize
+from interp.clip.model import Clip, Tokens, embed_images, pixel_values
 from interp.clip.tensors import Embeddings, Int, Tensor
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair
@@ -64,7 +64,7 @@ def examples(clip: Clip, features: EmbeddedPairs, split: str, *, frozen: bool, m
     if most is not None and most < len(rows):
         rows = np.random.default_rng(0).permutation(rows)[:most].tolist()
     chosen = features.take(rows)
-    tokens, embeddings = tokenize(clip, chosen.texts), chosen.embeddings if frozen else None
+    tokens, embeddings = chosen.tokens_for(clip), chosen.embeddings if frozen else None
     return Examples(chosen.pairs, tokens, embeddings, chosen.data.open_image, chosen.contrast)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interp.clip.image_features import EmbeddedPairs
-from interp.clip.model import Clip, tokenize
+from interp.clip.model import Clip
 from interp.data.norms import Norm
 
 
@@ -25,7 +25,7 @@ def attributed_pairs(
     Returns:
         Numbers of pairs, in ascending order; and sentences the user should read.
     """
-    return draw_rated(tokenize(clip, held_out.texts).words, norms, count, seed)
+    return draw_rated(held_out.tokens_for(clip).words, norms, count, seed)
 
 
 def draw_rated(

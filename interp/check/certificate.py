@@ -34,7 +34,7 @@ def certified_pairs(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) 
     Raises:
         NotCertified: one of them is too large.
     """
-    findings = certify(clip, features.take(range(min(PAIRS, len(features)))).texts, layers)
+    findings = certify(clip, features.take(range(min(PAIRS, len(features)))).tokens_for(clip), layers)
     if failed := [one for one in findings if not one.ok]:
         dtype = str(clip.model.dtype).removeprefix("torch.")
         command = f"python -m interp.check {shlex.quote(clip.name)} --device {clip.device} --dtype {dtype}"
@@ -46,11 +46,11 @@ def certified_pairs(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) 
 
 
 @torch.inference_mode()
-def certify(clip: Clip, texts: Sequence[str], layers: Iterable[int]) -> list[Finding]:
+def certify(clip: Clip, texts: Sequence[str] | Tokens, layers: Iterable[int]) -> list[Finding]:
     """Compare the engine on a batch with itself and with a plain hook.
 
     Args:
-        texts: at least two different ones; each is given Z of another.
+        texts: at least two different texts, or their tokens; each is given Z of another.
         layers: of the text tower. Streams are compared at all of them, interventions at the lowest, from which they
             pass every block that the others pass.
 
@@ -60,7 +60,7 @@ def certify(clip: Clip, texts: Sequence[str], layers: Iterable[int]) -> list[Fin
     """
     kept = sorted(set(layers))
     layer, width, model = kept[0], clip.width("text"), clip.model
-    tokens = _different(tokenize(clip, texts))
+    tokens = _different(texts if isinstance(texts, Tokens) else tokenize(clip, texts))
     if len(tokens) < 2:
         raise ModelError(
             f"to certify {clip.name} two different texts are needed; the model can tell none of them apart"

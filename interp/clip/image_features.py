@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from interp.clip.model import Clip, embed_images
+from interp.clip.model import Clip, Tokens, embed_images, tokenize
 from interp.clip.tensors import Embeddings, bytes_of
 from interp.data.contrast import Contrast
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
@@ -36,11 +36,17 @@ class EmbeddedPairs:
         data: pairs whose image could be read.
         embeddings: shape (n, embed).
         notes: sentences the user should read about the images, such as how many were left out.
+        tokens: tokens of `texts`, if `tokenized` made them; they are not pickled.
     """
 
     data: PairSet
     embeddings: Embeddings
     notes: tuple[str, ...] = ()
+    tokens: Tokens | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the pairs for another process, which has tokens in its clean run."""
+        return vars(self) | {"tokens": None}
 
     def __len__(self) -> int:
         return len(self.data)
@@ -81,7 +87,16 @@ class EmbeddedPairs:
         """Return some of the pairs, in the order given."""
         index = torch.tensor(rows, dtype=torch.long)
         data = replace(self.data, pairs=tuple(self.pairs[i] for i in rows))
-        return replace(self, data=data, embeddings=self.embeddings[index])
+        tokens = None if self.tokens is None else self.tokens.take(torch.cat([index, index + len(self)]))
+        return replace(self, data=data, embeddings=self.embeddings[index], tokens=tokens)
+
+    def tokenized(self, clip: Clip) -> EmbeddedPairs:
+        """Return the same pairs with their tokens, for this model and for others with its tokenizer."""
+        return replace(self, tokens=self.tokens_for(clip))
+
+    def tokens_for(self, clip: Clip) -> Tokens:
+        """Return the tokens of `texts`: those that `tokenized` made, or new ones."""
+        return self.tokens if self.tokens is not None else tokenize(clip, self.texts)
 
 
 def image_features(

@@ -114,7 +114,7 @@ def describe(
         raise RotationError("there are no pairs to describe Z with; take a split that has some")
     rotation.check(clip)
     said = pairs.texts
-    tokens = tokenize(clip, said)
+    tokens = pairs.tokens_for(clip) if isinstance(pairs, EmbeddedPairs) else tokenize(clip, said)
     inside = _inside(rotation, clip, tokens, on_batch)
     texts = [
         Text(kind, said[row], tokens.words[row], pair.id, pair.group)

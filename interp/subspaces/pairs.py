@@ -142,7 +142,7 @@ def pair_run(clip: Clip, features: EmbeddedPairs, sites: Iterable[Site]) -> Pair
         SiteError: the text tower has no such site.
         SiteMismatch: a site is in the vision tower.
     """
-    run = clean_texts(clip, features.texts, sites)
+    run = clean_texts(clip, features.tokens_for(clip), sites)
     return PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
 
 

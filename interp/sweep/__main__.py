@@ -137,7 +137,7 @@ def sweep(config: SweepConfig) -> int:
     places = _grid(clip, config)
     settings = _settings(config, clip, norms, objective)
     started = time.perf_counter()
-    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
+    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images).tokenized(clip)
     attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
     notes = [*clip.notes, *pairs.notes, *features.notes, *said, *without_intervals(features.pairs, "test")]
     notes += without_intervals(features.pairs, "train", of="R² and shift over gap")

@@ -15,7 +15,7 @@ from interp.attribution.all_layers import PathRun
 from interp.attribution.measures import measure_attributions
 from interp.attribution.norms import AttributedWords
 from interp.attribution.result import Attributions
-from interp.clip.model import Clip, Tokens
+from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
 from interp.data.pairs import SPLITS
@@ -44,7 +44,6 @@ class Bench:
 
     Attributes:
         run: clean run of all texts.
-        tokens: tokens of these texts.
         paths: paths of the texts that are attributed.
         content_paths: paths of the `CHECKED` ones from the second baseline, along which content words alone change.
     """
@@ -52,7 +51,6 @@ class Bench:
     work: Work
     clip: Clip
     run: PairRun
-    tokens: Tokens
     paths: PathRun
     content_paths: PathRun
 
@@ -74,7 +72,7 @@ Parts = Mapping[str, PairsAtSite]  # by split
 
 
 def compute_layer(
-    bench: Bench, folder: RunFolder, places: Sequence[Place], on_step: Callable[[], None] = lambda: None
+    bench: Bench, folder: RunFolder, places: Sequence[Place], on_step: Callable[[], object] = lambda: None
 ) -> None:
     """Compute cells of one layer and write each to the folder.
 
@@ -200,14 +198,14 @@ def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> l
     chosen = range(min(EXAMPLES, count))
     by_word = {route: attributions.by_word(route) for route in MEASURED}
     features = bench.work.features
-    test, pairs = features.rows("test"), len(features)
+    test, pairs, words = features.rows("test"), len(features), features.tokens_for(bench.clip).words
     out = []
     for number, kind in enumerate(features.contrast.kinds):
         direction = DIRECTIONS[1 - number]
         for place in chosen:
             row, pair = number * count + place, bench.work.attributed[place]
             source = int(outcomes.sources[pair])
-            said = bench.tokens.words[test[source] + (1 - number) * pairs]
+            said = words[test[source] + (1 - number) * pairs]
             base, counterfactual = (float(table[direction][pair]) for table in (outcomes.base, outcomes.counterfactual))
             swap = {"source_pair": source, "source": " ".join(said), "base": base, "counterfactual": counterfactual}
             example: dict[str, Any] = {"kind": kind, "pair": place, "words": attributions.words[row], "swap": swap}

@@ -8,7 +8,7 @@ from functools import partial
 from tqdm import tqdm
 
 from interp.clip.image_features import EmbeddedPairs
-from interp.clip.model import Clip, Tokens, tokenize
+from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.errors import UserError
 from interp.report.sweep_run import load_sweep
@@ -67,11 +67,12 @@ def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, featur
             f"{len(missing)} cells are missing ({names}): wait for the jobs that do them, run their --shard again if "
             "they were killed, or leave --merge out to compute them here"
         )
-    update_manifest(folder, **_of_texts(tokenize(clip, features.texts), clip), finished=now())
+    update_manifest(folder, **_of_texts(features, clip), finished=now())
 
 
-def _of_texts(tokens: Tokens, clip: Clip) -> dict[str, str]:
-    """How many texts were cut, and how many have no word, in words; nothing of what there is none of."""
+def _of_texts(features: EmbeddedPairs, clip: Clip) -> dict[str, str]:
+    """Return counts of truncated and wordless texts as sentences; zero counts are omitted."""
+    tokens = features.tokens_for(clip)
     cut, none = f"were cut to the model's {clip.context} tokens", "have no word, and the embedding of an empty text"
     counts = {"truncated": (tokens.truncated, cut), "wordless": (tokens.wordless, none)}
     return {name: f"{count} of {len(tokens)} texts {what}" for name, (count, what) in counts.items() if count}
@@ -146,11 +147,11 @@ def compute_missing(
 
 def _clean(work: Work, clip: Clip) -> TextRun:
     """Run the texts, and note what was cut."""
-    texts = work.features.texts
-    with tqdm(total=len(texts), desc="clean run", unit="text", leave=False, disable=None) as bar:
+    tokens = work.features.tokens_for(clip)
+    with tqdm(total=len(tokens), desc="clean run", unit="text", leave=False, disable=None) as bar:
         sites = [Site("text", layer) for layer in work.layers]
-        run = clean_texts(clip, texts, sites, on_batch=bar.update)
-    counts = _of_texts(run.tokens, clip)
+        run = clean_texts(clip, tokens, sites, on_batch=bar.update)
+    counts = _of_texts(work.features, clip)
     if counts and work.config.part is None:
         update_manifest(RunFolder(work.folder), **counts)
     print("".join(f"note: {count}\n" for count in counts.values()), end="")

@@ -1,14 +1,15 @@
-"""What is done of a sweep in one place at a time: a path of attributions, a search, cells, a fine-tuning.
+"""Tasks of a sweep, each done in one process: a path of attributions, a search, cells, a fine-tuning.
 
-A process that does such tasks is prepared once, with a model and the clean run of the texts; what it makes is written
-to the run folder, or to the cache in it, which all processes see.
+A process that does tasks is prepared once, with a model and the clean run of the texts. Results are written to the run
+folder, or to the cache in it, which all processes see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from interp.attribution.checked import checked_texts
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE
 from interp.clip.loading import load_clip
-from interp.clip.model import Clip, Tokens
+from interp.clip.model import Clip
 from interp.errors import UserError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -34,20 +35,36 @@ from interp.sweep.work import Work
 PATHS, CONTENT_PATHS = "paths", "content-paths"
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """What a process does tasks with.
+@dataclass(eq=False)
+class Prepared:
+    """Process that can do tasks.
 
     Attributes:
         run: gives the clean run, with what is needed at a layer, or for None of all layers nothing but the texts.
+        on_step: called for each subspace and for each cell.
     """
 
     work: Work
     clip: Clip
     run: Callable[[int | None], TextRun]
+    on_step: Callable[[], object] = lambda: None
+    _bench: Bench | None = None
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        """Run folder of the sweep."""
+        return RunFolder(self.work.folder)
+
+    def bench(self, layer: int) -> Bench:
+        """Return what cells of a layer are computed from, made again only if the layer has another clean run."""
+        run = self.run(layer)
+        if self._bench is None or self._bench.run.run is not run:
+            self._bench = None  # before another one takes memory
+            self._bench = make_bench(self.work, self.clip, run)
+        return self._bench
 
 
-_here: _Prepared | None = None  # of this process, set once when it starts
+_here: Prepared | None = None  # this process
 
 
 def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
@@ -62,15 +79,27 @@ def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
     clip = load_clip(of.model, tokenizer=of.tokenizer, device=of.device, trust=of.trust_run)
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{of.model}' has changed since the sweep began; run it again")
-    _here = _Prepared(work, clip, lambda layer: run(clip, layer))
+    features = replace(work.features, tokens=run(clip, None).tokens)
+    _here = Prepared(replace(work, features=features), clip, lambda layer: run(clip, layer))
 
 
 def is_prepared() -> bool:
-    """Whether this process can do tasks."""
+    """Return whether this process can do tasks."""
     return _here is not None
 
 
-def _prepared() -> _Prepared:
+@contextmanager
+def prepared(work: Work, clip: Clip, run: TextRun) -> Iterator[Prepared]:
+    """Let this process do tasks meanwhile, with a model and a clean run that are there."""
+    global _here
+    _here = Prepared(work, clip, lambda _layer: run)
+    try:
+        yield _here
+    finally:
+        _here = None
+
+
+def _prepared() -> Prepared:
     if _here is None:
         raise RuntimeError("the worker process was not prepared")
     return _here
@@ -79,23 +108,21 @@ def _prepared() -> _Prepared:
 def path_task(number: int) -> None:
     """Run the paths of a text that is attributed, by its number among these, and keep them."""
     here = _prepared()
-    keep_path(here.work, here.clip, here.run(None).tokens, number)
+    keep_path(here.work, here.clip, number)
 
 
 def search_task(places: list[Place]) -> None:
     """Search the rotations of cells of one layer."""
     here = _prepared()
-    bench = make_bench(here.work, here.clip, here.run(places[0].layer))
-    search_layer(bench, RunFolder(here.work.folder), places)
+    search_layer(here.bench(places[0].layer), here.folder, places)
 
 
 def cells_task(places: list[Place]) -> None:
     """Compute the cells of one layer that are not done, perhaps by a process that then died."""
     here = _prepared()
-    folder = RunFolder(here.work.folder)
-    missing, _ = unfinished(folder, places)
+    missing, _ = unfinished(here.folder, places)
     if missing:
-        compute_layer(make_bench(here.work, here.clip, here.run(places[0].layer)), folder, missing)
+        compute_layer(here.bench(places[0].layer), here.folder, missing, here.on_step)
 
 
 def train_task(place: Place) -> None:
@@ -105,11 +132,11 @@ def train_task(place: Place) -> None:
         here.work.trained.train(here.work, place, here.clip)
 
 
-def keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
+def keep_path(work: Work, clip: Clip, number: int) -> None:
     """Run the paths of a text from each of its baselines, and keep them in the cache."""
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
-    text = tokens.take(row)
+    text = work.features.tokens_for(clip).take(row)
     baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
     for name, start in {**baselines, PATHS: default_baselines}.items():
         settings = PathSettings(work.config.n_steps, baselines=start(clip, text))
@@ -119,12 +146,12 @@ def keep_path(work: Work, clip: Clip, tokens: Tokens, number: int) -> None:
 
 
 def paths_done(work: Work) -> int:
-    """How many texts have their paths."""
+    """Return how many texts have their paths."""
     return sum(1 for _ in (work.cache / PATHS).iterdir())
 
 
 def make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
-    """What cells are computed from, of the clean run and of the paths in the cache."""
+    """Return what cells are computed from, with the paths in the cache."""
     features = work.features
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = run.tokens.take(work.attributed_texts)
@@ -132,11 +159,11 @@ def make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
         PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
         for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
     )
-    return Bench(work, clip, pairs, run.tokens, paths, second)
+    return Bench(work, clip, pairs, paths, second)
 
 
 def _checked(work: Work) -> Sequence[int]:
-    """Numbers of the texts that are attributed from the second baseline too."""
+    """Return the numbers of the texts that are attributed from the second baseline too."""
     return checked_texts(len(work.attributed))
 
 
@@ -146,7 +173,7 @@ def _path_file(work: Work, name: str, number: int) -> Path:
 
 @contextmanager
 def on_disk(work: Work) -> Iterator[None]:
-    """Say what is wrong with the disk in words.
+    """Turn errors of the disk into one that says what is wrong.
 
     Raises:
         UserError: nothing can be kept in the cache.

@@ -65,7 +65,7 @@ class Work:
     Attributes:
         config: options of the sweep.
         fingerprint: fingerprint of the model, which must not change while cells are computed.
-        features: all pairs, with their images, on the CPU.
+        features: all pairs, with their images on the CPU, and with tokens.
         norms: norms that attributions are correlated with.
         layers: layers of the cells, ascending.
         sizes: sizes of the whole sweep, ascending.

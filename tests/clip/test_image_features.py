@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
 
 from interp.clip.image_features import cache_folder, image_features
-from interp.clip.model import Clip
+from interp.clip.model import Clip, Tokens, tokenize
 from interp.data import load_pairs
+from interp.data.pairs import SPLITS
 
 
 @pytest.mark.slow
@@ -56,3 +58,30 @@ def test_what_is_kept_is_used_only_as_it_was_written(small: Clip):
         assert note == f"image features in the cache ({path.name}) were damaged or changed; they are computed again"
         assert torch.equal(load_file(path)["embeddings"], load(whole)["embeddings"])
         assert Path(path).is_file()
+
+
+def same_tokens(one: Tokens, other: Tokens) -> bool:
+    tensors = all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("ids", "eot", "word_of"))
+    return tensors and one.words == other.words
+
+
+def test_tokens_of_some_pairs_are_those_of_their_texts(small: Clip):
+    features = image_features(small, load_pairs("toy", limit=20))
+    assert features.tokens is None
+    known = features.tokenized(small)
+    for rows in (*(features.rows(name) for name in SPLITS), [4, 1, 17], []):
+        part = known.take(rows)
+        assert part.tokens is not None
+        assert part.tokens_for(small) is part.tokens
+        assert same_tokens(part.tokens, tokenize(small, features.take(rows).texts))
+    assert not same_tokens(known.take([4, 1]).tokens_for(small), known.take([1, 4]).tokens_for(small))
+    assert known.to("cpu").tokens is known.tokens
+
+
+def test_another_process_gets_pairs_and_embeddings_without_tokens(small: Clip):
+    features = image_features(small, load_pairs("toy", limit=6)).tokenized(small)
+    sent = pickle.loads(pickle.dumps(features))
+    assert (sent.pairs, sent.tokens) == (features.pairs, None)
+    assert torch.equal(sent.embeddings, features.embeddings)
+    assert sent.data.fingerprint == features.data.fingerprint
+    assert same_tokens(sent.tokens_for(small), features.tokens_for(small))

@@ -88,6 +88,8 @@ def _on_pairs(
         features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
     if subspace is not None and measured:
         _check_sources(sources, features)
+    if subspace is not None:
+        features = features.tokenized(clip)
     aligned = None if subspace is None else Aligned(subspace, sources, config.seed)
     own = EvaluatedPairs(config, on.who, clip, data, features, aligned)
     notes = [*clip.notes]

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from interp.cli import cores
 from interp.clip.model import Clip
 from interp.processes.pool import Pool, processes
-from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
-from interp.sweep.cell import compute_layer, search_layer
-from interp.sweep.executors.executor import Executor, More, in_workers, longest_first, paths_bar, searches_bar, tasks
-from interp.sweep.progress import CellsProgress
-from interp.sweep.tasks import keep_path, make_bench, on_disk
-from interp.sweep.tasks import prepare as prepare_process
+from interp.sweep.executors.executor import Executor, More, in_workers, longest_first
+from interp.sweep.tasks import Prepared, on_disk, prepare, prepared
 from interp.sweep.work import Work
 
 _MOST_JOBS = 8  # by default: each process holds a model of its own
@@ -40,11 +38,26 @@ class Local(Executor):
         count = min(wanted, max(len(places), len(work.attributed_texts)))
         rows = longest_first(work, run.tokens)
         if count == 1:
-            _here(work, clip, run, rows, places)
+            with one_thread(), prepared(work, clip, run) as here:
+                in_workers(work, _Alone(here), 1, rows, places, tuple)  # later trainings have a bar of their own
             return
         with _processes(work, run, count) as pool:
             del run
             in_workers(work, pool, count, rows, places, more)
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """This process as the only worker."""
+
+    here: Prepared
+
+    def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
+        """Do a task for all items, and call `look` after each step."""
+        self.here.on_step = look
+        for item in items:
+            task(item)
+            look()
 
 
 @contextmanager
@@ -78,24 +91,7 @@ def _begin(cache: str) -> None:
             runs.append(TextRun.load(clip, Path(cache) / _CLEAN))
         return runs[0]
 
-    prepare_process(work, run)
-
-
-def _here(work: Work, clip: Clip, run: TextRun, rows: Sequence[int], keys: Sequence[Place]) -> None:
-    with one_thread():
-        with paths_bar(work) as bar:
-            for row in rows:
-                keep_path(work, clip, run.tokens, row)
-                bar.update()
-        bench, folder = make_bench(work, clip, run), RunFolder(work.folder)
-        first, then = tasks(keys, 1, alone=work.trained is not None)
-        with searches_bar(first) as searches:
-            for cells in first:
-                search_layer(bench, folder, cells)
-                searches.update(len(cells))
-        with CellsProgress(work.folder, keys, at_once=1, searches=not first) as progress:
-            for cells in then:
-                compute_layer(bench, folder, cells, progress.look)
+    prepare(work, run)
 
 
 EXECUTOR = Local()
