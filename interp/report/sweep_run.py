@@ -268,7 +268,11 @@ def load_sweep(path: str | Path) -> SweepRun:
             belongs there.
         UserError: the run is no sweep, or has no cell yet.
     """
-    folder = RunFolder(Path(path))
+    return read_sweep(RunFolder(Path(path)))
+
+
+def read_sweep(folder: RunFolder) -> SweepRun:
+    """Read a run folder as `load_sweep` does."""
     if (kind := folder.settings["kind"]) != "sweep":
         raise UserError(
             f"'{folder.path}' is a run of another kind ({kind}); this is for sweeps; "

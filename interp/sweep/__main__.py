@@ -117,7 +117,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.runs.cells import SweepManifest
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, has_examples, keep_examples
-    from interp.runs.folder import RunFolder, check_folder, update_manifest
+    from interp.runs.folder import ReadOnce, check_folder, update_manifest
     from interp.sweep.computing import check_merged, compute_missing, do_part, look_at_chosen
     from interp.sweep.finish import finish
     from interp.sweep.finished import check_others, searched_otherwise, unfinished
@@ -126,8 +126,9 @@ def sweep(config: SweepConfig) -> int:
 
     check_device(config.device)
     check_folder(config.folder)
-    if RunFolder(config.folder).manifest_path.is_file():
-        RunFolder(config.folder).manifest_as(SweepManifest)  # before anything in it is replaced
+    folder = ReadOnce(config.folder)
+    if folder.manifest_path.is_file():
+        folder.manifest_as(SweepManifest)  # before anything in it is replaced
     elif config.merge:
         raise UserError(f"'{config.folder}' holds no run: there is nothing to merge; run its --shard first")
     objective = find_objective(config.objective)
@@ -158,12 +159,12 @@ def sweep(config: SweepConfig) -> int:
         )
 
     sizes = tuple(sorted({place.size for place in places}))
-    left = {place.layer for place in unfinished(RunFolder(config.folder), places)[0]}
+    left = {place.layer for place in unfinished(folder, places)[0]}
     certified = certified_pairs(clip, features, left) if left else {}
     facts = {"notes": notes, "cells": [place.name for place in places]} | (
         {"certified": certified} if certified else {}
     )
-    with _open(config, settings, features.data, norms, facts) as folder:
+    with _open(config, settings, features.data, norms, facts):
         _remove_caches(folder, config)
         check_others(folder, places)
         missing, faults = unfinished(folder, places)

@@ -11,7 +11,7 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.errors import UserError
-from interp.report.sweep_run import load_sweep
+from interp.report.sweep_run import read_sweep
 from interp.runs.chosen import Chosen, keep_chosen, read_chosen
 from interp.runs.directions import Directions, Leading, keep_directions, with_pictures
 from interp.runs.environment import now
@@ -83,7 +83,7 @@ def look_at_chosen(folder: RunFolder, clip: Clip, config: SweepConfig, prepared:
 
     A Z that is no rotation has no directions to describe.
     """
-    place = Place.of(load_sweep(folder.path).best)
+    place = Place.of(read_sweep(folder).best)
     examined = config.controls != "all" or _is_known(folder, place, read_chosen)
     described = _is_known(folder, place, with_pictures)
     if examined and described:
@@ -136,7 +136,7 @@ def compute_missing(
         if not mine:
             return mine, None
         work = prepared(mine)
-        executor.run(work, clip, partial(_clean, work, clip), mine, partial(_more, work))
+        executor.run(work, clip, partial(_clean, work, clip), mine, partial(_more, work, folder))
     if absent := [place.name for place in mine if not folder.cell_path(place.name).is_file()]:
         raise UserError(
             f"--engine {config.executor} has left out {len(absent)} of {len(mine)} cells, {absent[0]} among them; "
@@ -158,8 +158,8 @@ def _clean(work: Work, clip: Clip) -> TextRun:
     return run
 
 
-def _more(work: Work) -> list[Place]:
+def _more(work: Work, folder: RunFolder) -> list[Place]:
     """Return the places with other seeds at which the chosen cell is trained again."""
     if work.trained is None or work.config.controls != "all" or work.config.part is not None:
         return []
-    return other_seeds(Place.of(load_sweep(work.folder).best))
+    return other_seeds(Place.of(read_sweep(folder).best))

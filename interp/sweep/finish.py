@@ -6,7 +6,7 @@ from interp.data.pairs import NO_INTERVALS
 from interp.report import write_report
 from interp.report.heatmaps import write_heatmaps
 from interp.report.norm_tests import FILE, said
-from interp.report.sweep_run import load_sweep
+from interp.report.sweep_run import read_sweep
 from interp.report.terminal import terminal_table
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, write_table
@@ -15,7 +15,7 @@ from interp.runs.spreadsheet import csv_text
 
 def finish(folder: RunFolder) -> None:
     """Write tables and heatmaps of all cells of a run, print the table, and name the files to look at."""
-    sweep = load_sweep(folder.path)
+    sweep = read_sweep(folder)
     frame, layout, tests = sweep.frame, sweep.layout, sweep.norm_tests
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, csv_text(tests))
