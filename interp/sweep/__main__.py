@@ -138,7 +138,9 @@ def sweep(config: SweepConfig) -> int:
     places = _grid(clip, config)
     settings = _settings(config, clip, norms, objective)
     started = time.perf_counter()
-    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images).tokenized(clip)
+    features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
+    left = {place.layer for place in unfinished(folder, places)[0]}
+    features = features.tokenized(clip) if left else features
     attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
     notes = [*clip.notes, *pairs.notes, *features.notes, *said, *without_intervals(features.pairs, "test")]
     notes += without_intervals(features.pairs, "train", of="R² and shift over gap")
@@ -159,7 +161,6 @@ def sweep(config: SweepConfig) -> int:
         )
 
     sizes = tuple(sorted({place.size for place in places}))
-    left = {place.layer for place in unfinished(folder, places)[0]}
     certified = certified_pairs(clip, features, left) if left else {}
     facts = {"notes": notes, "cells": [place.name for place in places]} | (
         {"certified": certified} if certified else {}

@@ -12,8 +12,9 @@ from typing_extensions import TypedDict
 
 from interp.runs.content import Real, to_json
 from interp.runs.files import StoreError
-from interp.runs.folder import RunFolder, open_run, update_manifest
+from interp.runs.folder import ReadOnce, RunFolder, open_run, update_manifest
 from interp.runs.versions import VERSIONS
+from tests.reading import reading
 from tests.run_folders import make_other_version, versioned
 
 
@@ -243,3 +244,31 @@ def test_a_manifest_does_not_say_whose_it_is(tmp_path: Path):
     text = start(tmp_path / "r", {}).manifest_path.read_text()
     for private in (socket.gethostname(), platform.release(), str(Path.home()), str(tmp_path)):
         assert private not in text
+
+
+def test_a_command_reads_a_file_once_unless_it_is_replaced(tmp_path: Path):
+    """Compared with a folder that reads each time."""
+    plain = start(tmp_path / "run", {})
+    once = ReadOnce(plain.path)
+    assert once.read("one", Cell) is None
+    plain.write("one", {"x": 1.0, "n": 2})
+    with reading() as found:
+        assert once.read("one", Cell) == plain.read("one", Cell)
+        assert once.read("one", Cell) is once.read("one", Cell)
+    path = plain.cell_path("one")
+    assert found.files[path] == found.checked[path.read_bytes()] == 2  # one by each
+    assert once.read("one", dict) == plain.read("one", dict)  # another record of the same file
+
+    plain.write("one", {"x": 5.0, "n": 2})
+    with reading() as found:
+        assert once.read("one", Cell) == plain.read("one", Cell)
+    assert found.files[path] == 2
+    assert once.read("one", Cell)["x"] == 5
+
+    path.write_bytes(path.read_bytes().replace(b'"x": 5.0', b'"x": 15.0'))
+    for _ in range(2):
+        with pytest.raises(StoreError, match="its checksum does not fit"):
+            once.read("one", Cell)
+    path.unlink()
+    assert once.read("one", Cell) is None
+    assert once == ReadOnce(plain.path)
