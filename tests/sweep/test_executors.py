@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,16 +55,11 @@ def test_each_cell_is_computed_once_and_searched_once_before_that_if_it_is_for_i
     assert all(len({(cell.layer, cell.seed) for cell in cells}) == 1 for cells in first)
 
 
-class TextsAlone(Work):
-    """Work of which nothing is known but how many texts are attributed."""
+class Nowhere(Work):
+    """Work of which nothing is known but its folder."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self) -> None:
         object.__setattr__(self, "folder", Path("nowhere"))
-        object.__setattr__(self, "count", count)
-
-    @property
-    def attributed_texts(self) -> torch.Tensor:
-        return torch.arange(self.count)  # type: ignore[attr-defined]
 
 
 class Recording:
@@ -83,7 +77,7 @@ def test_workers_are_asked_for_every_task(places, more, count: int):
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
         workers = Recording()
-        in_workers(TextsAlone(count), workers, 2, range(count), places, lambda: more)
+        in_workers(Nowhere(), workers, 2, range(count), places, lambda: more)
     assert list(workers.done) == [path_task, search_task, cells_task, train_task]
     assert workers.done[path_task] == list(range(count))
     assert Counter(cell for cells in workers.done[cells_task] for cell in cells) == Counter(places)

@@ -85,10 +85,11 @@ def in_workers(
         at_once: tasks that are done at a time.
         rows: numbers of the texts that are attributed.
     """
-    with paths_bar(work) as bar:
+    with tqdm(total=len(rows), desc="attributions", unit="text", leave=False, disable=None) as bar:
         workers.run_all(path_task, rows, lambda: bar.update(paths_done(work) - bar.n))
     first, then = tasks(keys, at_once, alone=work.trained is not None)
-    with searches_bar(first) as bar:
+    searches, hidden = sum(map(len, first)), None if first else True
+    with tqdm(total=searches, desc="searches", unit="Z", leave=False, disable=hidden) as bar:
         workers.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
     with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:
         workers.run_all(cells_task, then, progress.look)
@@ -98,16 +99,6 @@ def in_workers(
 def longest_first(work: Work, tokens: Tokens) -> list[int]:
     """Return the numbers of the texts that are attributed, those that take most work first."""
     return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
-
-
-def searches_bar(groups: Sequence[Sequence[Place]]) -> tqdm:
-    """Show how many searches are done."""
-    return tqdm(total=sum(map(len, groups)), desc="searches", unit="Z", leave=False, disable=None if groups else True)
-
-
-def paths_bar(work: Work) -> tqdm:
-    """Show of how many texts the paths are run."""
-    return tqdm(total=len(work.attributed_texts), desc="attributions", unit="text", leave=False, disable=None)
 
 
 def tasks(keys: Sequence[Place], processes: int, *, alone: bool = False) -> tuple[list[list[Place]], list[list[Place]]]:
