@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from interp.evidence.gather import Interventions, gather
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
@@ -33,8 +32,9 @@ from interp.clip.model import Clip, embed_texts, tokenize, unit_images, unit_tex
 from interp.clip.parts import layers_pattern, linear_layers
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
-from interp.data.contrast import PAPER
 from interp.data.toy.pairs import load_toy
+from interp.evidence.measuring import How, measure_subspace
+from interp.measures import Key
 from interp.subspaces import clean_run, trainable_run
 from interp.subspaces.clean_run import TextRun, clean_images, clean_texts
 from interp.subspaces.interchange import interchange
@@ -246,11 +246,11 @@ def test_a_search_lowers_its_loss_and_alignments_are_those_of_a_hook(other: Clip
 def test_evidence_is_gathered(other: Clip, pairs):
     train, test = pairs
     size = 4
-    own, *others = (METHODS[name].fit(train, test, [size], SearchConfig())[0] for name in ("gradient", "pca", "random"))
-    controls = dict(zip(("pca", "random"), ([one] for one in others), strict=True))
-    found = gather(train, test, own, controls, Interventions("random", 0), PAPER)
-    assert found.measures["iia_size0"] == 0.5
-    assert np.isfinite([found.measures["iia"], found.measures["gap"], found.measures["r2_own"]]).all()
+    (own,) = METHODS["gradient"].fit(train, test, [size], SearchConfig())
+    how = How(SearchConfig(), [METHODS["pca"], METHODS["random"]])
+    numbers = measure_subspace({"train": train, "test": test}, own, how).numbers
+    assert numbers[Key("iia", "size0")].value == 0.5
+    assert np.isfinite([numbers[Key(name)].value for name in ("iia", "gap", "r2_own")]).all()
 
 
 @pytest.mark.parametrize("layer", [1, 2, DEPTH])

@@ -17,9 +17,10 @@ from PIL import Image
 
 import interp
 from interp.data.contrast import PAPER
-from interp.measures import CONTROLLED, evidence_names
+from interp.measures import sweep_schema
 from interp.report.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
+from interp.subspaces.methods import METHODS
 from interp.sweep import __main__ as sweep
 from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import random_clip
@@ -28,12 +29,20 @@ from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.oracles.world import load_world
 from tests.sweep.test_small_sweep import MODEL_SEED, prefer_descriptions, write_concadia
 from training import ablation, evaluate
-from training.evaluation.aligned import CONTROLS
+from training.evaluation.aligned import SETS
 
 pytestmark = pytest.mark.slow
 
 LAYERS, SIZES = (3, 4), (2, 6)
 ATTRIBUTED, N_STEPS = 4, 5
+_ONLY_IN_SWEEPS = {
+    "transfer_drop",
+    "retrieval_drop",
+    "preference_val",
+    "preference_val_se",
+    "retrieval_rise_val",
+    "val_loss",
+}
 CHECKED = ((3, 6), pytest.param(4, 2, marks=pytest.mark.thorough))
 
 
@@ -128,25 +137,18 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     tasks = ["--tasks", "concadia,transfer", "--trust-run"]
     assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
     table = pd.read_csv(tmp_path / "out" / "results.csv", float_precision="round_trip")
-    found = table.set_index(["of", "measure"])
-    names = {name: key for key, name in evidence_names(PAPER).items()} | {"preference": "preference"}
-    titles = {method.name.title: method.name.column for method in CONTROLS}
-    checked = set()
-    for (of, measure), row in found.iterrows():
-        control = titles.get(of.partition(", ")[2])
-        stems = {name: stem for stem, name in CONTROLLED.items()}
-        key = names.get(measure) if control is None else stems[measure].format(control)
-        if key is not None:
-            for end in ("", "_low", "_high"):
-                wanted = cell.get(f"tuned_{key}{end}")
-                assert row[end.removeprefix("_") or "value"] == pytest.approx(
-                    np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True
-                ), (
-                    of,
-                    measure,
-                )
-            checked.add(key)
-    assert checked >= {*names.values(), *(stem.format(one) for stem in CONTROLLED for one in titles.values())}
+    names = [METHODS[name].name for name in METHODS]
+    declared = sweep_schema(PAPER, names, ())
+    measures = {declared.column(measure.key): declared.columns(measure) for measure in declared}
+    checked = {"preference"} | {name for name in measures if f"tuned_{name}" in cell and name not in _ONLY_IN_SWEEPS}
+    found = table[table["of"].isin(["test", SETS])].set_index("measure")
+    for name in checked:
+        for column, end in zip(measures[name], ("value", "low", "high"), strict=False):
+            wanted = cell[f"tuned_{column}"]
+            assert found.loc[name, end] == pytest.approx(np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True), (
+                name
+            )
+    assert {"r2_own", "iia_c2d", "iia_random_d2c", "r2_own_over_pca", "r2_whole", "swap_transfer_lost"} <= checked
     said = capsys.readouterr().out
     assert re.search(r"\n  precondition +(yes|no) ", said)
     assert "no other seed was tried" in said
