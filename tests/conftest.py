@@ -29,6 +29,12 @@ from interp.clip.loading import load_clip  # noqa: E402
 from interp.clip.model import Clip  # noqa: E402
 from tests.accelerating import forget_precision  # noqa: E402
 from tests.oracles.plain_forward import random_clip  # noqa: E402
+from tests.wording import (  # noqa: E402
+    keep_collected,
+    pytest_addoption,  # noqa: F401
+    pytest_runtest_call,  # noqa: F401
+    pytest_sessionfinish,  # noqa: F401
+)
 
 # In the background of a shell Ctrl-C is switched off, and the processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -80,6 +86,8 @@ def generator() -> torch.Generator:
 LONG = ("test_install.py", "test_notebooks.py", "test_site.py", "test_on_ray.py", "test_small_sweep.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins, so that no process ends with it while others have nothing to do."""
+@pytest.hookimpl(tryfirst=True)  # before some are deselected
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process ends with it while others have nothing to do."""
+    keep_collected(config, items)
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
