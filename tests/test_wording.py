@@ -32,6 +32,8 @@ def fails(error: Exception, *values: object) -> bool:
 
 def test_an_error_is_matched_by_its_class_and_values():
     assert not fails(UserError("no measure 'x'; known: 3"), "'x'", 3)
+    assert not fails(UserError("no measure 'x'; known: 3"), ("'x'", 3), ())
+    assert fails(UserError("no measure 'x'; known: 3"), ("'x'", 4))
     assert fails(Special("no measure 'x'"), "'x'")
     assert fails(UserError("no measure 'x'"), "'y'")
     assert fails(UserError("no measure 'x'\nknown: y"), "'x'")

@@ -1,13 +1,13 @@
 """Errors matched by class and offending value, and one snapshot of their wording.
 
-A test gives the class of an error and the values that the message must quote: names, numbers, paths, options. The sentences are in
-`wording.txt`, so that a better wording changes that file alone::
+A test gives the class of an error and the values that the message must quote: names, numbers, paths, options. The
+sentences are in `wording.txt`, so that a better wording changes that file alone::
 
     python -m pytest --update-wording [PATHS]
 
-writes the messages of the tests that it runs. The placeholders PATH, ROOT, PYTHON, HASH, NUMBER and ADDRESS stand for parts that
-differ between machines or runs. Messages of random inputs, and messages that quote another library, are left out with
-``snapshot=False``.
+writes the messages of the tests that it runs. The placeholders PATH, ROOT, PYTHON, HASH, NUMBER and ADDRESS stand for
+parts that differ between machines or runs. Messages of random inputs, and messages that quote another library, are left
+out with ``snapshot=False``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def raises(
 
     Args:
         kind: class of the error; a subclass does not match.
-        values: what the message must quote. A number matches as a whole number: 1 does not match "12".
+        values: what the message must quote. A number matches as a whole number: 1 does not match "12". A tuple holds
+            several values.
         snapshot: whether the message is compared with the snapshot; false for random inputs.
     """
     __tracebackhide__ = True
@@ -82,7 +83,7 @@ def raises(
 
 
 def refused(status: object, error: pytest.CaptureFixture[str] | str, *values: object, snapshot: bool = True) -> str:
-    """Return the error of a command that must have refused its input: exit status 2 and one line that quotes the values.
+    """Return the error of a command that refused its input: exit status 2 and one line that quotes the values.
 
     Args:
         status: exit status of the command.
@@ -117,7 +118,8 @@ def check(message: str, values: Iterable[object]) -> None:
     __tracebackhide__ = True
     if len(message.splitlines()) != 1:
         fail(f"not one line: {message}")
-    missing = [value for value in values if not quotes(message, value)]
+    parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+    missing = [part for part in parts if not quotes(message, part)]
     if missing:
         fail(f"not quoted: {', '.join(map(repr, missing))}; the message: {message}")
 
@@ -157,6 +159,7 @@ def key_of(test: str) -> str:
 def parse(text: str) -> dict[str, list[str]]:
     """Return the messages of each test from the text of a snapshot."""
     entries: dict[str, list[str]] = {}
+    key = ""
     for line in text.splitlines():
         if line.startswith("    "):
             entries[key].append(line[4:])

@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 
 from interp import stats
 from tests.oracles.word_types import step_down_by_signs
+from tests.wording import raises
 
 CELLS, WORDS = 21, 120
 
@@ -130,12 +131,12 @@ def test_what_is_undefined_in_a_grid_is_nan():
     np.testing.assert_array_equal(tests.adjusted[[0, 2], :1], alone.adjusted)
     nothing = stats.max_statistic(np.zeros((2, 0)), np.zeros((1, 0)), np.zeros((0, 0)), draws=5)
     assert np.isnan(nothing.adjusted).all()
-    with pytest.raises(ValueError, match="attributions must be finite"):
+    with raises(ValueError, "attributions"):
         stats.max_statistic(attributions * np.nan, norms, counts, draws=5)
-    with pytest.raises(ValueError, match="each word must occur in an article"):
+    with raises(ValueError):
         stats.max_statistic(attributions, norms, 0 * counts, draws=5)
     plain = inspect.unwrap(stats.max_statistic)  # our message, not the type checker's
-    with pytest.raises(ValueError, match=r"as many words, got \(3, 19\), \(2, 20\) and \(20, 6\)"):
+    with raises(ValueError, "(3, 19)", "(2, 20)", "(20, 6)"):
         plain(attributions[:, :19], norms, counts, draws=5)
 
 

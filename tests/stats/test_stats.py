@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 
 from interp import stats
 from tests.oracles.plain_forward import copied_correlations, percentiles, residuals
+from tests.wording import raises
 
 numbers = arrays.arrays(np.float64, st.integers(3, 30), elements=st.integers(-50, 50).map(float))
 
@@ -152,10 +153,10 @@ def test_missing_values_are_left_out_and_what_is_undefined_is_nan():
     assert math.isnan(constant.value)
     assert math.isnan(constant.low)
     assert stats.correlate([], []).n == 0
-    with pytest.raises(ValueError, match="one length"):
+    with raises(ValueError):
         stats.correlate([1, 2], [1, 2, 3])
     unchecked = inspect.unwrap(stats.correlate)  # the message is ours, not that of the tests' type checker
-    with pytest.raises(ValueError, match="unknown method 'kendall'; known: pearson, spearman"):
+    with raises(ValueError, "'kendall'"):
         unchecked([1, 2], [1, 2], method="kendall")
 
 
@@ -175,11 +176,9 @@ def test_units_that_lack_any_value_are_left_out(clustered):
     assert math.isnan(stats.difference([], [], []).value)
     assert math.isnan(stats.correlate([], [], given=[]).value)
     assert math.isnan(stats.difference(x, x * 0, y).value)
-    with pytest.raises(
-        ValueError, match=r"x and other and y and given must be .* of one length, got \(2,\) and \(2,\)"
-    ):
+    with raises(ValueError, "x", "other", "y", "given", "(2,)"):
         stats.difference([1, 2], [1, 2], [1, 2], given=[1])
-    with pytest.raises(ValueError, match="clusters must be as long as x, got 1 for 2"):
+    with raises(ValueError, "clusters", 1, 2):
         stats.difference([1, 2], [1, 2], [1, 2], [1])
 
 
@@ -199,7 +198,7 @@ def test_wilson_of_nothing():
     assert nothing.n == 0
     assert all(math.isnan(value) for value in (nothing.value, nothing.low, nothing.high))
     for hits, n in ((-1, 3), (4, 3), (0, -1)):
-        with pytest.raises(ValueError, match="hits must be from 0 to n"):
+        with raises(ValueError, "hits", "n", 0):
             stats.wilson(hits, n)
 
 
@@ -219,9 +218,9 @@ def test_golden_macro_f1():
     assert stats.macro_f1([0, 0, 1, 1], [0, 0, 0, 0], 2) != pytest.approx(0.5)  # which is the accuracy
     assert math.isnan(stats.macro_f1([], [], 3))
     for truth, guess in (([0, 3], [0, 0]), ([0, 0], [0, -1])):
-        with pytest.raises(ValueError, match="numbers from 0 to 2"):
+        with raises(ValueError, 0, 2):
             stats.macro_f1(truth, guess, 3)
-    with pytest.raises(ValueError, match="one length"):
+    with raises(ValueError):
         stats.macro_f1([0, 1], [0], 3)
 
 
@@ -247,7 +246,7 @@ def test_preference_and_iia():
     np.testing.assert_array_equal(stats.iia_outcomes([2, 1, 1], [1, 1, 2], winner="counterfactual"), [0, 0.5, 1])
     np.testing.assert_array_equal(stats.iia_outcomes([2, 1, 1], [1, 1, 2], winner="base"), [1, 0.5, 0])
     unchecked = inspect.unwrap(stats.iia_outcomes)
-    with pytest.raises(ValueError, match="source"):
+    with raises(ValueError):
         unchecked([1], [2], winner="source")
 
 

@@ -23,6 +23,7 @@ from tests.oracles.word_types import (
     means_by_word,
     partial_by_residuals,
 )
+from tests.wording import raises
 
 
 @dataclass(frozen=True)
@@ -267,13 +268,13 @@ def test_variances_of_means_are_unbiased():
 
 
 def test_what_does_not_fit_is_refused(texts: Texts):
-    with pytest.raises(ValueError, match=r"words and articles must be .* of one length, got \(2,\) and \(3,\)"):
+    with raises(ValueError, "words", "articles", "(2,)", "(3,)"):
         Occurrences(np.array([0, 1]), np.array([0, 1, 2]), 2)
-    with pytest.raises(ValueError, match="with 2 word types, words are numbers from 0 to 1"):
+    with raises(ValueError, "words", 2, 0, 1):
         Occurrences(np.array([0, 2]), np.array([0, 1]), 2)
-    with pytest.raises(ValueError, match=r"ratings must be of shape \(40,\), got \(3,\)"):
+    with raises(ValueError, "ratings", "(40,)", "(3,)"):
         stats.correlate_words(texts.values, [1, 2, 3], texts.at)
-    with pytest.raises(ValueError, match=r"values must be of shape \(300,\), got \(300,\) and \(2,\)"):
+    with raises(ValueError, "values", "(300,)", "(2,)"):
         stats.correlate_words(texts.values, texts.ratings, texts.at, given_means=[[1.0, 2.0]])
-    with pytest.raises(ValueError, match=r"of shapes \(300,\) and \(40,\), got \(300,\) and \(3,\)"):
+    with raises(ValueError, "(300,)", "(40,)", "(3,)"):
         stats.disattenuate(texts.values, [1, 2, 3], texts.at)
