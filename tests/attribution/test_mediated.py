@@ -20,6 +20,7 @@ from interp.drawing.markup import signed
 from interp.subspaces.rotation import Rotation, orthonormal, random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
+from tests.wording import raises
 
 STEPS = 12
 
@@ -299,18 +300,18 @@ def test_baselines_of_ones_own(small: Clip):
 
 
 def test_what_cannot_be_asked(small: Clip):
-    with pytest.raises(SiteError, match="must be in the text tower"):
+    with raises(SiteError, "text"):
         MediatedIntegratedGradients(small, Rotation(torch.eye(32), Site("vision", 1)))
-    with pytest.raises(SiteError, match="layer 9 does not exist"):
+    with raises(SiteError, 9):
         MediatedIntegratedGradients(small, Rotation(torch.eye(24), Site("text", 9)))
-    with pytest.raises(SiteMismatch, match="width 32"):
+    with raises(SiteMismatch, 32):
         MediatedIntegratedGradients(small, Rotation(torch.eye(32), Site("text", 1)))
-    with pytest.raises(ValueError, match="without a subspace"):
+    with raises(ValueError):
         MediatedIntegratedGradients(small, routes=("through",))
     attributor = MediatedIntegratedGradients(small)
-    with pytest.raises(ValueError, match="one image for each text"):
+    with raises(ValueError):
         attributor.attribute(["a star", "a moon"], an_image(1))
-    with pytest.raises(ValueError, match="n_steps"):
+    with raises(ValueError, "n_steps"):
         attributor.attribute(["a star"], an_image(1), n_steps=0)
 
 
@@ -327,5 +328,5 @@ def test_rules_of_integration_are_captums(method: str, n_steps: int):
 
 
 def test_unknown_rules_are_named():
-    with pytest.raises(ValueError, match="unknown rule 'simpson'; known: gausslegendre, riemann_left, riemann_right"):
+    with raises(ValueError, "'simpson'"):
         path_rule(5, "simpson")

@@ -19,6 +19,7 @@ from interp.measures import MEASURED, Key
 from interp.measures import attributions as declared
 from tests.oracles import norm_statistics as oracle
 from tests.wide import wide
+from tests.wording import raises
 
 WORDS = (
     "a",
@@ -162,7 +163,7 @@ def test_a_norm_that_rates_no_word_has_no_number():
 
 
 def test_articles_are_those_of_the_pairs():
-    with pytest.raises(ValueError, match="articles must be those of 9 pairs, got 8"):
+    with raises(ValueError, "articles", 9, 8):
         relations(made_up(0), NORMS, ARTICLES[:-1])
 
 

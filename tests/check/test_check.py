@@ -13,7 +13,7 @@ from interp.clip import blocks
 from interp.clip.model import Clip
 from interp.subspaces import clean_run
 from interp.subspaces.methods import das
-from tests.oracles.plain_forward import one_line
+from tests.wording import exits, refused
 
 Patch = pytest.MonkeyPatch
 
@@ -78,26 +78,23 @@ def test_what_fails_is_said_in_one_line_with_status_1(small: Clip, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "value"),
     [
-        (["nowhere"], "no model 'nowhere'"),
-        (["toy", "--device", "abacus"], "unknown device 'abacus'"),
-        (["toy", "--tokenizer", "nowhere"], "no model 'nowhere'"),
+        (["nowhere"], "'nowhere'"),
+        (["toy", "--device", "abacus"], "'abacus'"),
+        (["toy", "--tokenizer", "nowhere"], "'nowhere'"),
         pytest.param(
             ["toy", "--device", "cuda"],
-            "cannot use the device 'cuda'",
+            "'cuda'",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
         ),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(capsys, arguments: list[str], message: str):
-    assert command.main(arguments) == 2
-    assert message in one_line(capsys)
+def test_bad_input_is_one_line_and_status_2(capsys, arguments: list[str], value: object):
+    refused(command.main(arguments), capsys, value)
 
 
 @pytest.mark.parametrize("arguments", [[], ["toy", "--dtype", "int8"]])
 def test_what_the_parser_refuses(capsys, arguments: list[str]):
-    with pytest.raises(SystemExit) as stopped:
+    with exits(capsys, "--help"):
         command.main(arguments)
-    assert stopped.value.code == 2
-    assert "--help" in one_line(capsys)
