@@ -101,6 +101,9 @@ def test_what_differs_between_machines_is_a_placeholder():
     )
     assert wording.steady(f"tower of {folder}/pytest-1/a, {ROOT}/b") == "tower of PATH, ROOT/b"
     assert wording.steady("layer 12, rate 0.5, decade, 'faded'") == "layer 12, rate 0.5, decade, 'faded'"
+    assert wording.steady("cannot read 'x': EOF while parsing an object at line 1 column 1; mend it") == (
+        "cannot read 'x': THEIRS; mend it"
+    )
 
 
 def test_other_wording_is_shown_with_what_to_do():

@@ -6,8 +6,8 @@ sentences are in `wording.txt`, so that a better wording changes that file alone
     python -m pytest --update-wording [PATHS]
 
 writes the messages of the tests that it runs. The placeholders PATH, ROOT, PYTHON, HASH, NUMBER and ADDRESS stand for
-parts that differ between machines or runs. Messages of random inputs, and messages that quote another library, are left
-out with ``snapshot=False``.
+parts that differ between machines or runs, and THEIRS for the words of another library. Messages of random inputs, and
+messages that depend on the machine, are left out with ``snapshot=False``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,24 @@ COLLECTED = pytest.StashKey[set[str]]()  # keys of all tests of the files that p
 HEAD = f"# Messages of errors, by test. Written by: python -m pytest {OPTION}\n"
 _LONGEST = 160  # letters of a key
 _TEMPORARY = re.escape(tempfile.gettempdir()) + "/"
+_THEIRS = [  # what pydantic, safetensors, transformers, peft, torch, Pillow and re say
+    r"(?<=: )(?!it is )[^:;]* at line \d+ column \d+",
+    r"Error while deserializing header: [^;]*",
+    r"Error no file named [^;]*",
+    r"Target modules \{[^;]*",
+    r"You set .ignore_mismatched_sizes.[^;]*",
+    r"not enough values to unpack[^;]*",
+    r"zip\(\) argument[^;]*",
+    r"The use of .x\.T. on tensors[^;]*",
+    r"Expecting property name[^;]*",
+    r"Unterminated string starting at[^;]*(?=\))",
+    r"Parquet (?:magic|file)[^;]*",
+    r"Bad CRC-32[^;]*|File is not a zip file|404 Client Error[^;]*",
+    r"maximum recursion depth exceeded[^;]*",
+    r"(?:unterminated|missing) [^:;]* at position \d+",
+]
 _PLACEHOLDERS = [
+    ("|".join(_THEIRS), "THEIRS"),
     (rf"(?P<quote>['\"]){_TEMPORARY}.*?(?P=quote)", r"\g<quote>PATH\g<quote>"),
     (rf"{_TEMPORARY}[^\s'\";,:)…]*…?", "PATH"),
     (re.escape(sys.executable), "PYTHON"),

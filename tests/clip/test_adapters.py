@@ -20,6 +20,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.patterns import full_matches
 from interp.data import load_pairs
+from tests.wording import raises
 
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour", "star", "quokka, in zürich"]
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -140,46 +141,44 @@ def test_each_setting_tells_in_these_tests(small: Clip, pictures: list[Any], tmp
             assert (found - expected).abs().max() > 1e-4, form
 
 
-def spoiled(base: Clip, folder: Path, **settings: Any) -> str:
-    """Return how a plain adapter is refused whose settings were changed."""
+def spoiled(base: Clip, folder: Path, *values: object, **settings: Any) -> None:
+    """Change settings of a plain adapter, and expect an error that quotes the values."""
     if not folder.exists():
         trained(base, folder)
     given = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(given | settings))
-    with pytest.raises(ModelError) as caught:
+    with raises(ModelError, *values):
         load_clip(str(folder), trust=True)
     (folder / CONFIG).write_text(json.dumps(given))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("settings", "named"),
+    ("settings", "value"),
     [
-        ({"init_lora_weights": "pissa_niter_16"}, "sets init_lora_weights to 'pissa_niter_16'"),  # it draws at random
-        ({"init_lora_weights": "corda"}, "sets init_lora_weights to 'corda'"),
-        ({"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4}}, "sets loftq_config"),
-        ({"init_lora_weights": "lora_ga"}, "sets init_lora_weights to 'lora_ga'"),
-        ({"target_parameters": ["q_proj.weight"]}, "sets target_parameters"),
-        ({"layer_replication": [[0, 2], [1, 3]]}, "sets layer_replication"),
-        ({"trainable_token_indices": [1]}, "sets trainable_token_indices"),
-        ({"target_modules": ".*_proj", "layers_to_transform": [1]}, "sets layers_to_transform"),
-        ({"target_modules": "[a"}, "a regular expression is invalid: unterminated character set"),
-        ({"rank_pattern": {"(a": 2}}, "a regular expression is invalid"),
-        ({"rank_pattern": {"q_proj": 10**6}}, "size mismatch for"),
-        ({"rank_pattern": {"q_proj": "2"}}, '["rank_pattern"]["q_proj"] is "2", not a whole number'),
-        ({"alpha_pattern": {"q_proj": -1}}, '["alpha_pattern"]["q_proj"] is -1'),
-        ({"lora_alpha": 0}, '["lora_alpha"] is 0'),
-        ({"r": 10**6}, "size mismatch for"),
-        ({"layers_pattern": "(a+)+", "layers_to_transform": [1]}, "sets layers_pattern to '(a+)+'"),
-        ({"modules_to_save": ["(a+)+"]}, "sets modules_to_save"),
-        ({"layers_to_transform": [77]}, "does not fit its base"),
+        ({"init_lora_weights": "pissa_niter_16"}, ("init_lora_weights", "'pissa_niter_16'")),  # it draws at random
+        ({"init_lora_weights": "corda"}, ("init_lora_weights", "'corda'")),
+        ({"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4}}, "loftq_config"),
+        ({"init_lora_weights": "lora_ga"}, ("init_lora_weights", "'lora_ga'")),
+        ({"target_parameters": ["q_proj.weight"]}, "target_parameters"),
+        ({"layer_replication": [[0, 2], [1, 3]]}, "layer_replication"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"target_modules": ".*_proj", "layers_to_transform": [1]}, "layers_to_transform"),
+        ({"target_modules": "[a"}, ()),
+        ({"rank_pattern": {"(a": 2}}, ()),
+        ({"rank_pattern": {"q_proj": 10**6}}, ()),
+        ({"rank_pattern": {"q_proj": "2"}}, ('["rank_pattern"]["q_proj"]', '"2"')),
+        ({"alpha_pattern": {"q_proj": -1}}, ('["alpha_pattern"]["q_proj"]', -1)),
+        ({"lora_alpha": 0}, ('["lora_alpha"]', 0)),
+        ({"r": 10**6}, ()),
+        ({"layers_pattern": "(a+)+", "layers_to_transform": [1]}, ("layers_pattern", "'(a+)+'")),
+        ({"modules_to_save": ["(a+)+"]}, "modules_to_save"),
+        ({"layers_to_transform": [77]}, ()),
         ({"bias": "some"}, "bias"),
     ],
 )
-def test_what_cannot_be_loaded_is_named(small: Clip, tmp_path: Path, settings: dict[str, Any], named: str):
-    assert named in spoiled(small, tmp_path / "run", **settings)
+def test_what_cannot_be_loaded_is_named(small: Clip, tmp_path: Path, settings: dict[str, Any], value: object):
+    spoiled(small, tmp_path / "run", value, **settings)
 
 
 @pytest.mark.slow
@@ -191,7 +190,7 @@ def test_a_rank_without_weights_takes_no_memory(small: Clip, tmp_path: Path):
     names = [name for name, _ in small.model.named_modules() if name]
     ranks = {name: 2 for name in names if name.endswith("_proj")}
     for settings in ({"rank_pattern": {"fc1": 2**20, r"\w+_proj": 2}}, {"r": 2**20, "rank_pattern": {r"\w+_proj": 2}}):
-        assert "fc1.lora_A.weight is missing" in spoiled(small, tmp_path / "run", **settings)
+        spoiled(small, tmp_path / "run", "fc1.lora_A.weight", **settings)
         given = json.loads((tmp_path / "run" / CONFIG).read_text())
         (tmp_path / "run" / CONFIG).write_text(json.dumps(given | settings))
         for_peft = read_adapter(tmp_path / "run").for_peft(names, ranks)
@@ -204,8 +203,7 @@ def test_a_rank_without_weights_takes_no_memory(small: Clip, tmp_path: Path):
 def test_expressions_without_end_are_stopped(small: Clip, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(patterns, "SECONDS", 1)
     endless = r"(.*)*(.*)*(.*)*(.*)*\d!"
-    said = spoiled(small, tmp_path / "run", **{key: {endless: 3} if key.endswith("pattern") else endless})
-    assert "a regular expression took more than 1 seconds" in said
+    spoiled(small, tmp_path / "run", 1, **{key: {endless: 3} if key.endswith("pattern") else endless})
 
 
 def test_names_are_matched_in_full():

@@ -27,6 +27,7 @@ from interp.subspaces.rotation import Rotation, orthonormal, random_basis
 from interp.subspaces.trainable_run import trainable_texts
 from tests.agreement import agree
 from tests.oracles.plain_forward import interchange_by_hook, random_texts
+from tests.wording import raises
 
 INSIDE = ("attn", "mlp")
 CLOSE: dict[str, Any] = {"atol": 1e-6, "rtol": 0.0}
@@ -264,14 +265,14 @@ def test_a_run_with_several_sites_is_saved_and_loaded(small: Clip, tmp_path: Pat
 
 @pytest.mark.slow
 def test_errors_say_what_there_is(small: Clip):
-    with pytest.raises(SiteError, match=r"'heads' does not exist; there are block, attn, mlp"):
+    with raises(SiteError, "'heads'"):
         Site("text", 2, "heads")
     run = clean_texts(small, random_texts(2, 0), [Site("text", 2, "mlp"), Site("text", 3)])
-    with pytest.raises(SiteMismatch, match=r"kept text\.2\.mlp\.eot, text\.3\.eot, not text\.2\.attn\.eot"):
+    with raises(SiteMismatch, "text.2.mlp.eot", "text.3.eot", "text.2.attn.eot"):
         run.stream(Site("text", 2, "attn"))
-    with pytest.raises(SiteMismatch, match=r"has no site vision\.1\.cls"):
+    with raises(SiteMismatch, "vision.1.cls"):
         clean_texts(small, random_texts(2, 0), [Site("vision", 1)])
-    with pytest.raises(SiteMismatch, match=r"has no site text\.1\.mlp\.eot"):
+    with raises(SiteMismatch, "text.1.mlp.eot"):
         clean_images(small, some_images(1), [Site("text", 1, "mlp")])
 
 
@@ -280,5 +281,5 @@ def test_labels_of_components():
     for site in (Site("text", 11), Site("text", 3, "mlp"), Site("vision", 2, "attn"), Site("vision", 1)):
         assert Site.parse(site.label) == site
     for label in ("text.3.head.eot", "text.3.head.2.eot"):
-        with pytest.raises(SiteError, match="does not exist; there are"):
+        with raises(SiteError):
             Site.parse(label)

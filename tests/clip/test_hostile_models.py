@@ -21,8 +21,9 @@ from interp.clip.families import FAMILIES
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.parts import is_layers_pattern, layers_pattern
-from tests.oracles.plain_forward import one_line
+from tests import wording
 from tests.run_folders import make_other_version, versioned
+from tests.wording import raises
 from training.config import FinetuneConfig
 from training.tuning import prepare, save_settings, save_weights
 
@@ -68,10 +69,9 @@ def weights(folder: Path, changed: Callable[[dict[str, torch.Tensor]], Any]) -> 
     save_file(content, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def refused(name: Path | str, **options: Any) -> str:
-    with pytest.raises(ModelError) as caught:
+def refused(name: Path | str, *values: object, snapshot: bool = True, **options: Any) -> str:
+    with raises(ModelError, *values, snapshot=snapshot) as caught:
         load_clip(str(name), **options)
-    assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 1000
     return str(caught.value)
 
@@ -105,14 +105,14 @@ def test_an_index_names_safetensors_in_its_folder_alone(model: Path, place: str)
     sharded(model, place)
     content = load_file(model / "shard.safetensors")
     torch.save(content, model / "pytorch_model.bin")  # transformers would read it
-    assert f"has weights in '{place}'; only .safetensors files in its folder are read" in refused(model)
+    refused(model, f"'{place}'", ".safetensors")
 
 
 def test_shards_are_no_links_that_lead_out(model: Path):
     sharded(model, "shard.safetensors")
     (model / "shard.safetensors").rename(model.parent / "elsewhere.safetensors")
     (model / "shard.safetensors").symlink_to(model.parent / "elsewhere.safetensors")
-    assert "is a link that leads out of the folder" in refused(model)
+    refused(model, "shard.safetensors")
 
 
 def test_a_pickle_among_the_shards_is_not_opened(model: Path, tmp_path: Path):
@@ -138,42 +138,42 @@ def test_code_of_the_model_is_refused_by_name(
     (model / "evil.py").write_text(f"open({str(tmp_path / 'opened')!r}, 'w')")
     monkeypatch.chdir(model)
     change(model / file, **{key: value})
-    assert f"{file}' sets {key}, which is not read here" in refused(model)
+    refused(model, f"{file}'", key)
     assert not (tmp_path / "opened").exists()
 
 
 def test_code_is_found_within_a_tower_too(model: Path):
     config = json.loads((model / "config.json").read_text())
     change(model / "config.json", text_config={**config["text_config"], "auto_map": {"AutoModel": "evil.Model"}})
-    assert "sets text_config.auto_map" in refused(model)
+    refused(model, "text_config.auto_map")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("key", "value", "quoted"),
     [
-        ("megatron_core", "evil", "sets megatron_core, which is not known here"),
-        ("megatron_config", {"a": 1}, "sets megatron_config"),
-        ("auto_mapping", {"base_model_class": "Evil", "parent_library": "evil"}, "sets auto_mapping"),
-        ("custom", 1, "sets custom"),
-        ("use_dora", True, "lora_magnitude_vector is missing"),
-        ("bias", "all", "bias is missing"),
-        ("rank_pattern", {"q_proj": 5}, "its rank is 2, rank_pattern is 5"),
-        ("modules_to_save", ["text_projection"], "modules_to_save names text_projection"),
-        ("init_lora_weights", "corda", "sets init_lora_weights to 'corda'"),
+        ("megatron_core", "evil", "megatron_core"),
+        ("megatron_config", {"a": 1}, "megatron_config"),
+        ("auto_mapping", {"base_model_class": "Evil", "parent_library": "evil"}, "auto_mapping"),
+        ("custom", 1, "custom"),
+        ("use_dora", True, "lora_magnitude_vector"),
+        ("bias", "all", "bias"),
+        ("rank_pattern", {"q_proj": 5}, (2, "rank_pattern", 5)),
+        ("modules_to_save", ["text_projection"], ("modules_to_save", "text_projection")),
+        ("init_lora_weights", "corda", ("init_lora_weights", "'corda'")),
         ("revision", "other", "revision"),
-        ("target_modules", "(a+)+$", "target_modules '(a+)+$' matches no module"),
-        ("target_modules", [".*"], "sets target_modules"),
-        ("target_modules", [], "sets target_modules"),
+        ("target_modules", "(a+)+$", ("target_modules", "'(a+)+$'")),
+        ("target_modules", [".*"], "target_modules"),
+        ("target_modules", [], "target_modules"),
         ("target_modules", None, "target_modules"),
-        ("r", 0, '["r"] is 0, not a number that can be meant'),
-        ("r", "16", '["r"] is "16", not a whole number'),
-        ("r", 10**6, "size mismatch for"),
+        ("r", 0, ('["r"]', 0)),
+        ("r", "16", ('["r"]', '"16"')),
+        ("r", 10**6, ()),
         ("lora_alpha", -1, "lora_alpha"),
         ("peft_type", "IA3", "peft_type"),
     ],
 )
-def test_of_an_adapter_only_what_is_known_is_taken(toy_run: Path, key: str, value: Any, message: str, monkeypatch):
+def test_of_an_adapter_only_what_is_known_is_taken(toy_run: Path, key: str, value: Any, quoted: object, monkeypatch):
     trace = toy_run.parent / "opened"
     (toy_run.parent / "evil").mkdir()
     (toy_run.parent / "evil" / "__init__.py").write_text(f"open({str(trace)!r}, 'w')")
@@ -182,7 +182,7 @@ def test_of_an_adapter_only_what_is_known_is_taken(toy_run: Path, key: str, valu
     change(toy_run / "adapter_config.json", **{key: value})
     if key == "megatron_config":
         change(toy_run / "adapter_config.json", megatron_core="evil")
-    assert message in refused(toy_run)
+    refused(toy_run, quoted)
     assert not trace.exists()
 
 
@@ -209,10 +209,7 @@ def test_a_base_elsewhere_is_loaded_only_if_that_is_allowed(
     if where == "hub":
         change(run / "adapter_config.json", base_model_name_or_path="openai/clip-vit-base-patch32")
     written = json.loads((run / "adapter_config.json").read_text())["base_model_name_or_path"]
-    said = refused(run)
-    assert f"'{run}' takes its base from '" in said
-    assert "add --trust-run (in Python: trust=True)" in said
-    assert ("openai/clip" if where == "hub" else str(model)) in said
+    refused(run, f"'{run}'", "openai/clip" if where == "hub" else str(model), "--trust-run", "trust=True")
     if where == "hub":
         return
     assert written == (str(model) if where == "absolute" else "../model")
@@ -230,14 +227,14 @@ def test_a_base_within_the_run_is_loaded(small: Clip, model: Path, tmp_path: Pat
         assert load_clip(str(run)).width("text") == small.width("text")
     (run / "base").rename(tmp_path / "elsewhere")
     (run / "base").symlink_to(tmp_path / "elsewhere")
-    assert "takes its base from" in refused(run)
+    refused(run, f"'{run}'")
 
 
 @pytest.mark.slow
 def test_a_tokenizer_elsewhere_too(toy_run: Path, model: Path):
     settings = {**versioned("finetune"), "base": load_clip("toy").fingerprint}
     change(toy_run / "manifest.json", settings=settings, named={"tokenizer": str(model)})
-    assert f"takes its tokenizer from '{model}'" in refused(toy_run)
+    refused(toy_run, f"'{model}'")
     assert load_clip(str(toy_run), tokenizer="toy").eot == load_clip("toy").eot
     change(toy_run / "manifest.json", named={"tokenizer": "toy"})
     assert any("takes its tokenizer from 'toy'" in note for note in load_clip(str(toy_run)).notes)
@@ -247,10 +244,10 @@ def test_adapters_in_a_circle(toy_run: Path):
     other = shutil.copytree(toy_run, toy_run.parent / "other")
     change(toy_run / "adapter_config.json", base_model_name_or_path=str(other))
     change(other / "adapter_config.json", base_model_name_or_path=str(toy_run))
-    assert "is an adapter of itself, by way of others" in refused(toy_run, trust=True)
+    refused(toy_run, f"'{toy_run}'", trust=True)
     (toy_run / "self").symlink_to(toy_run)
     change(toy_run / "adapter_config.json", base_model_name_or_path=str(toy_run / "self"))
-    assert "is an adapter of itself" in refused(toy_run)
+    refused(toy_run, f"'{toy_run}'")
 
 
 def test_adapters_upon_adapters_without_end(toy_run: Path):
@@ -258,7 +255,7 @@ def test_adapters_upon_adapters_without_end(toy_run: Path):
         above = shutil.copytree(toy_run, toy_run.parent / f"above-{i}")
         change(above / "adapter_config.json", base_model_name_or_path=str(toy_run))
         toy_run = above
-    assert "is below 8 other adapters" in refused(toy_run, trust=True)
+    refused(toy_run, 8, trust=True)
 
 
 @pytest.mark.parametrize(
@@ -266,13 +263,13 @@ def test_adapters_upon_adapters_without_end(toy_run: Path):
 )
 def test_json_without_bottom_is_one_line(model: Path, file: str):
     (model / file).write_text(f'{{"a": {DEEP}}}')
-    assert "the tokenizer of" in refused(model) if file == "tokenizer.json" else "nested too deeply" in refused(model)
+    refused(model, str(model))
 
 
 @pytest.mark.parametrize("file", ["adapter_config.json", "manifest.json"])
 def test_json_without_bottom_in_a_run_is_one_line(toy_run: Path, file: str):
     (toy_run / file).write_text(f'{{"a": {DEEP}}}')
-    assert "nested too deeply" in refused(toy_run)
+    refused(toy_run, str(toy_run))
 
 
 BLOCK = "text_model.encoder.layers.1.mlp.fc1.weight"
@@ -280,23 +277,23 @@ BLOCK = "text_model.encoder.layers.1.mlp.fc1.weight"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("key", "value", "quoted"),
     [
-        (BLOCK, float("nan"), f"the weight {BLOCK} of '.*' holds numbers that are not finite"),
-        (BLOCK, float("-inf"), f"the weight {BLOCK} of '.*' holds numbers that are not finite"),
-        ("text_projection.weight", 0.0, "the weight text_projection.weight of '.*' is 0 throughout"),
-        ("text_model.embeddings.token_embedding.weight", 0.5, "token_embedding.weight of '.*' is 0.5 throughout"),
-        ("vision_model.post_layernorm.weight", 0.0, "post_layernorm.weight of '.*' is 0 throughout"),
-        ("logit_scale", 1000.0, "the weight logit_scale of '.*' is 1000; it is a logarithm"),
-        ("logit_scale", float("nan"), "the weight logit_scale of '.*' holds numbers that are not finite"),
+        (BLOCK, float("nan"), BLOCK),
+        (BLOCK, float("-inf"), BLOCK),
+        ("text_projection.weight", 0.0, ("text_projection.weight", 0)),
+        ("text_model.embeddings.token_embedding.weight", 0.5, ("token_embedding.weight", 0.5)),
+        ("vision_model.post_layernorm.weight", 0.0, ("post_layernorm.weight", 0)),
+        ("logit_scale", 1000.0, ("logit_scale", 1000)),
+        ("logit_scale", float("nan"), "logit_scale"),
     ],
 )
-def test_weights_with_which_nothing_can_be_computed(model: Path, key: str, value: float, message: str):
+def test_weights_with_which_nothing_can_be_computed(model: Path, key: str, value: float, quoted: object):
     def spoil(content: dict[str, torch.Tensor]) -> None:
         (content[key] if math.isfinite(value) else content[key].view(-1)[-1:]).fill_(value)
 
     weights(model, spoil)
-    with pytest.raises(ModelError, match=message):
+    with raises(ModelError, quoted):
         load_clip(str(model))
 
 
@@ -310,8 +307,7 @@ def test_an_adapter_that_is_no_number_is_named(toy_run: Path):
     content = load_file(path)
     next(value for key, value in content.items() if "lora_B" in key).fill_(float("nan"))
     save_file(content, path, metadata={"format": "pt"})
-    assert "q_proj.weight" in (said := refused(toy_run)) or "k_proj.weight" in said
-    assert "not finite" in said
+    assert "q_proj.weight" in (said := refused(toy_run, snapshot=False)) or "k_proj.weight" in said
 
 
 @pytest.mark.slow
@@ -336,16 +332,14 @@ def test_preprocessing_that_divides_by_nothing(model: Path, key: str, value: Any
 def test_a_configuration_whose_sizes_do_not_fit_each_other(model: Path):
     config = json.loads((model / "config.json").read_text())
     change(model / "config.json", text_config=config["text_config"] | {"num_attention_heads": 7})
-    said = refused(model)
-    assert "its configuration: The hidden size" in said
+    said = refused(model, str(model), 7, snapshot=False)  # in the words of transformers
     assert "Error" not in said
 
 
 @pytest.mark.parametrize("value", [float("inf"), [], "x", 1, True])
 def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
     change(model / "config.json", vision_config=value)
-    said = refused(model)
-    assert "vision_config" in said
+    said = refused(model, "vision_config", snapshot=False)  # in the words of transformers
     assert "Error" not in said
     assert "NoneType" not in said
 
@@ -354,7 +348,7 @@ def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
 @pytest.mark.parametrize("value", ["x", {}, []])
 def test_a_tokenizer_with_which_no_text_can_be_read(model: Path, value: Any):
     change(model / "tokenizer_config.json", model_max_length=value)
-    assert "cannot load the tokenizer of" in (said := refused(model))
+    said = refused(model, str(model), snapshot=False)  # in the words of transformers
     assert "Error" not in said
     assert "instances" not in said
 
@@ -362,20 +356,20 @@ def test_a_tokenizer_with_which_no_text_can_be_read(model: Path, value: Any):
 def test_a_tokenizer_in_another_encoding(model: Path):
     file = model / "tokenizer.json"
     file.write_text(file.read_text(encoding="utf-8"), encoding="utf-16")
-    assert "one of its files is not UTF-8" in refused(model)
+    refused(model, str(model))
 
 
 @pytest.mark.parametrize("device", ["meta", "hpu", "xpu", "cuda:99", "", "cpu:5", "cuda:x", "CPU", "cuda:-1"])
 def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[str]):
-    assert "device" in refused("/nowhere", device=device)
+    here = device == "cuda:99"  # the message depends on the GPUs that there are
+    refused("/nowhere", f"'{device}'", snapshot=not here, device=device)
     if not device:  # which the parser refuses
         return
-    assert check(["toy", "--device", device]) == 2
-    assert "device" in one_line(capsys)
+    wording.refused(check(["toy", "--device", device]), capsys, f"'{device}'", snapshot=not here)
 
 
 def test_dtypes_that_nothing_is_computed_in():
-    assert "cannot load a model in int8; known: float32" in refused("toy", dtype=torch.int8)
+    refused("toy", "int8", dtype=torch.int8)
 
 
 def test_a_run_is_not_loaded_through_links(toy_run: Path, tmp_path: Path):
@@ -383,18 +377,18 @@ def test_a_run_is_not_loaded_through_links(toy_run: Path, tmp_path: Path):
     weights = toy_run / "adapter_model.safetensors"
     weights.rename(tmp_path / "elsewhere.safetensors")
     weights.symlink_to(tmp_path / "elsewhere.safetensors")
-    assert "is a link that leads out of the run folder" in refused(toy_run)
+    refused(toy_run, str(weights))
     weights.unlink()
     (tmp_path / "elsewhere.safetensors").rename(weights)
     (toy_run / "more").symlink_to("/etc")
-    assert "is a link that leads out of the run folder" in refused(toy_run)
+    refused(toy_run, str(toy_run / "more"))
 
 
 def test_weights_in_one_file_are_no_link_that_leads_out_either(model: Path, tmp_path: Path):
     path = model / "model.safetensors"
     path.rename(tmp_path / "elsewhere.safetensors")
     path.symlink_to(tmp_path / "elsewhere.safetensors")
-    assert "is a link that leads out of the folder" in refused(model)
+    refused(model, str(path))
 
 
 def test_a_snapshot_of_the_hubs_cache_is_loaded_through_its_links(model: Path, tmp_path: Path, small: Clip):
@@ -419,17 +413,16 @@ def test_a_run_of_another_version_is_not_loaded(toy_run: Path):
     change(toy_run / "manifest.json", settings=settings, named={"tokenizer": None})
     assert load_clip(str(toy_run)).width("text") == load_clip("toy").width("text")
     version = make_other_version(toy_run)
-    assert f"of version {version}, and only version {version + 1} is read; run its command again" in refused(toy_run)
+    refused(toy_run, version, version + 1)
 
 
 def test_a_run_whose_manifest_is_cut_short_is_not_taken_for_a_plain_folder(model: Path):
     (model / "manifest.json").write_text('{"settings": {"kind": "finetune"}, "weights": {"model.safe')
-    assert "manifest.json': EOF" in refused(model)
+    refused(model, "manifest.json")
 
 
 def test_a_name_that_is_a_path_never_reaches_the_hub(toy_run: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: pytest.fail("the hub was asked"))
     config = toy_run / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "../moved"}))
-    with pytest.raises(ModelError, match="which is not there; was one of them moved"):
-        load_clip(str(toy_run), trust=True)
+    refused(toy_run, "moved", trust=True)

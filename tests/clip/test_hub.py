@@ -19,8 +19,9 @@ import pytest
 from interp.clip.errors import ModelError
 from interp.clip.loading import load_clip
 from interp.data import DataError
-from interp.data.hub import HubError, HubSilent, ask_hub
+from interp.data.hub import HubSilent, ask_hub
 from interp.data.transfer import load_transfer
+from tests.wording import raises, refused
 
 TOY = Path("interp/data/assets/toy-clip").resolve()
 NOBODY = "http://127.0.0.1:9"  # where nothing listens
@@ -76,7 +77,7 @@ def cached(cache: Path) -> Path:
 @pytest.mark.usefixtures("cache")
 def test_without_a_network_a_hub_id_is_one_line_soon(capfd: pytest.CaptureFixture[str]):
     started = time.perf_counter()
-    with pytest.raises(ModelError, match="'a/b': the hub does not answer, and the model is not in the cache"):
+    with raises(ModelError, "'a/b'"):
         load_clip("a/b")
     assert time.perf_counter() - started < 10
     assert capfd.readouterr() == ("", "")
@@ -89,7 +90,7 @@ def test_a_hub_that_says_nothing_is_waited_for_briefly(deaf: str, monkeypatch: p
     for given, least, most in (("", 1.9, 2.8), ("1", 0.9, 1.8), ("none", 1.9, 2.8)):
         monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", given)
         started = time.perf_counter()
-        with pytest.raises(HubSilent, match="the hub does not answer"):
+        with raises(HubSilent, snapshot=False):  # the wait may end before a connection, or after it
             ask_hub("a/b")
         assert least < time.perf_counter() - started < most
 
@@ -101,7 +102,7 @@ def test_a_search_for_its_address_that_does_not_end(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: let_go.wait(60))
     monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
     started = time.perf_counter()
-    with pytest.raises(HubSilent, match=r"does not answer within 1 s \(HF_HUB_ETAG_TIMEOUT gives it more\)"):
+    with raises(HubSilent, 1, "HF_HUB_ETAG_TIMEOUT"):
         ask_hub("a/b")
     assert time.perf_counter() - started < 5
     let_go.set()
@@ -111,16 +112,16 @@ def test_without_a_network_a_model_in_the_cache_is_loaded(cache: Path):
     snapshot = cached(cache)
     assert load_clip("a/b").fingerprint == load_clip("toy").fingerprint
     (snapshot / "preprocessor_config.json").unlink()
-    with pytest.raises(ModelError, match="the cache does not hold all of the model"):
+    with raises(ModelError):
         load_clip("a/b")
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "value"),
     [
-        (404, "RepoNotFound", "the hub has no such model, or it is private; log in with hf auth login"),
-        (404, "RevisionNotFound", "the hub has no revision 'main' of it"),
-        (403, "GatedRepo", "those who accept its terms"),
+        (404, "RepoNotFound", "hf auth login"),
+        (404, "RevisionNotFound", "'main'"),
+        (403, "GatedRepo", ()),
     ],
 )
 def test_what_the_hub_refuses(
@@ -129,16 +130,15 @@ def test_what_the_hub_refuses(
     monkeypatch: pytest.MonkeyPatch,
     status: int,
     code: str,
-    said: str,
+    value: object,
 ):
     """Even what is in the cache is not taken for what the hub no longer gives."""
     address, answers = answering
     cached(cache)
     answers.append((status, code))
     monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
-    with pytest.raises(ModelError, match=f"cannot load the model 'a/b': .*{said}") as caught:
+    with raises(ModelError, "'a/b'", value):
         load_clip("a/b")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_hub_with_an_error_is_one_that_does_not_answer(
@@ -147,9 +147,9 @@ def test_a_hub_with_an_error_is_one_that_does_not_answer(
     address, answers = answering
     answers.append((503, ""))
     monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
-    with pytest.raises(ModelError, match=r"the hub answers with an error \(503\), and the model is not in the cache"):
+    with raises(ModelError, "(503)"):
         load_clip("a/b")
-    with pytest.raises(DataError, match=r"data set 'me/mine' from the hub \(the hub answers with an error \(503\)\)"):
+    with raises(DataError, "'me/mine'", "(503)"):
         load_transfer("mine=hub:me/mine")
     cached(cache)
     assert load_clip("a/b").fingerprint == load_clip("toy").fingerprint
@@ -158,11 +158,10 @@ def test_a_hub_with_an_error_is_one_that_does_not_answer(
 @pytest.mark.usefixtures("cache")
 def test_no_id(monkeypatch: pytest.MonkeyPatch):
     for name in ("a b/c", "a/b@no such revision\n"):
-        with pytest.raises(ModelError) as caught:
+        with raises(ModelError, name.partition("\n")[0]):
             load_clip(name)
-        assert "\n" not in str(caught.value)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
+    with raises(HubSilent, "HF_HUB_OFFLINE"):
         ask_hub("a/b")
 
 
@@ -185,6 +184,5 @@ def test_a_command_says_so_before_torch_is_loaded(deaf: str, tmp_path: Path, mod
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], capture_output=True, text=True, env=environment, check=False
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: cannot load the model 'a/b': the hub does not answer")
-    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    refused(done.returncode, done.stderr, "'a/b'", "the hub does not answer", snapshot=False)  # within 2 s, or at all

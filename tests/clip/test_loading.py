@@ -18,6 +18,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.data import load_pairs
 from tests.oracles.plain_forward import embed_one_by_one
+from tests.wording import raises
 from training import finetune
 from training.config import FinetuneConfig
 from training.tuning import prepare, save_settings, save_weights
@@ -191,44 +192,42 @@ def cut(folder: Path, most: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "value"),
     [
-        (lambda f: (f / WEIGHTS).unlink(), "has no adapter_model.safetensors; pickled adapters are not read"),
-        (lambda f: (f / WEIGHTS).write_bytes(b""), "does not fit its base"),
-        (lambda f: cut(f, 900), "does not fit its base"),
-        (lambda f: cut(f, -1), "does not fit its base"),
-        (without_the_first, r"does not fit its base .*layers\.0\..*lora_A\.weight is missing"),
-        (with_one_more, r"does not fit its base .*layers\.9\..* is no weight of it"),
-        (lambda f: rename(f, lambda key: key.replace("text_model", "tower")), "does not fit its base .* is missing"),
-        (lambda f: settings(f, r=5), "does not fit its base .*size mismatch for .*lora_"),
+        (lambda f: (f / WEIGHTS).unlink(), "adapter_model.safetensors"),
+        (lambda f: (f / WEIGHTS).write_bytes(b""), ()),
+        (lambda f: cut(f, 900), ()),
+        (lambda f: cut(f, -1), ()),
+        (without_the_first, ("layers.0", "lora_A.weight")),
+        (with_one_more, "layers.9"),
+        (lambda f: rename(f, lambda key: key.replace("text_model", "tower")), ()),
+        (lambda f: settings(f, r=5), ()),
         (
             lambda f: settings(f, target_modules="nothing"),
-            "does not fit its base .* target_modules 'nothing' matches no",
+            ("target_modules", "'nothing'"),
         ),
-        (lambda f: settings(f, peft_type="NONE"), r"cannot be read: .*peft_type"),
+        (lambda f: settings(f, peft_type="NONE"), "peft_type"),
         (
             lambda f: settings(f, base_model_name_or_path="nowhere"),
-            "is an adapter of another model: no model 'nowhere'",
+            "'nowhere'",
         ),
-        (lambda f: settings(f, base_model_name_or_path="toy"), "was fine-tuned from another base: 'toy' now has"),
-        (lambda f: settings(f, base_model_name_or_path=None), "does not say whose adapter it is"),
-        (lambda f: settings(f, base_model_name_or_path=""), "does not say whose adapter it is"),
-        (lambda f: settings(f, base_model_name_or_path=str(f)), "does not say whose adapter it is"),
-        (lambda f: (f / "adapter_config.json").write_text("{ cut sho"), "holds an adapter that cannot be read"),
-        (lambda f: (f / "adapter_config.json").write_text("[1]"), "holds an adapter that cannot be read"),
-        (lambda f: (f / "adapter_config.json").write_text("{}"), "holds an adapter that cannot be read"),
-        (lambda f: (f / "adapter_config.json").write_bytes(b"\xff\xfe"), "holds an adapter that cannot be read"),
-        (lambda f: (f / "manifest.json").write_text("{ cut sho"), "holds an adapter that cannot be read"),
-        (lambda f: (f / "manifest.json").write_text("[1]"), "holds an adapter that cannot be read"),
-        (lambda f: (f / "adapter_config.json").unlink(), "holds no config.json"),
+        (lambda f: settings(f, base_model_name_or_path="toy"), "'toy'"),
+        (lambda f: settings(f, base_model_name_or_path=None), ()),
+        (lambda f: settings(f, base_model_name_or_path=""), ()),
+        (lambda f: settings(f, base_model_name_or_path=str(f)), ()),
+        (lambda f: (f / "adapter_config.json").write_text("{ cut sho"), ()),
+        (lambda f: (f / "adapter_config.json").write_text("[1]"), ()),
+        (lambda f: (f / "adapter_config.json").write_text("{}"), ()),
+        (lambda f: (f / "adapter_config.json").write_bytes(b"\xff\xfe"), ()),
+        (lambda f: (f / "manifest.json").write_text("{ cut sho"), ()),
+        (lambda f: (f / "manifest.json").write_text("[1]"), ()),
+        (lambda f: (f / "adapter_config.json").unlink(), "config.json"),
     ],
 )
-def test_adapters_that_cannot_be_loaded(copied: Path, spoil, message: str):
+def test_adapters_that_cannot_be_loaded(copied: Path, spoil, value: object):
     spoil(copied)
-    with pytest.raises(ModelError, match=message) as caught:
+    with raises(ModelError, str(copied), value):
         load_clip(str(copied), trust=True)
-    assert str(copied) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 class Opened:
@@ -250,7 +249,7 @@ def test_nothing_is_unpickled(copied: Path, base: Path, tmp_path: Path, rest: st
     (folder / (WEIGHTS if rest == "adapter" else "model.safetensors")).unlink()
     trace = tmp_path / "opened"
     (folder / name).write_bytes(pickle.dumps(Opened(trace)))
-    with pytest.raises(ModelError, match="pickled adapters are not read" if rest == "adapter" else "cannot load"):
+    with raises(ModelError, f"'{folder}'"):
         load_clip(str(folder), trust=True)
     assert not trace.exists()
     pickle.loads((folder / name).read_bytes())
@@ -261,16 +260,14 @@ def test_nothing_is_unpickled(copied: Path, base: Path, tmp_path: Path, rest: st
 def test_a_base_that_has_moved_or_changed_is_told(run: Path, base: Path, tmp_path: Path):
     before = load_clip(str(run), trust=True).fingerprint
     base.rename(tmp_path / "elsewhere")
-    with pytest.raises(
-        ModelError, match=rf"'{run}' needs the model '{base}', which is not there; was one of them moved"
-    ):
+    with raises(ModelError, f"'{run}'", f"'{base}'"):
         load_clip(str(run), trust=True)
     shutil.copytree(tmp_path / "elsewhere", base)
     weights = load_file(base / "model.safetensors")
     weights["logit_scale"] += 0.01
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
     changed = load_clip(str(base)).fingerprint
-    with pytest.raises(ModelError, match=rf"fine-tuned from another base: '{base}' now has the fingerprint {changed}"):
+    with raises(ModelError, f"'{base}'", changed):
         load_clip(str(run), trust=True)
     shutil.rmtree(base)
     (tmp_path / "elsewhere").rename(base)

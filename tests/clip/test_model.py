@@ -21,6 +21,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, clipscore, embed_images, length_batches, scores, tokenize
 from interp.data import load_pairs
 from interp.data.pairs import DataError, PairSet
+from tests.wording import raises
 
 # What OpenAI's tokenizer takes for a word, with Python's classes of characters.
 CLIP_WORDS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
@@ -59,7 +60,7 @@ def test_ordinary_texts_have_the_ids_that_transformers_gives_them(toy: Clip):
 @given(st.text(st.characters(), max_size=30))
 def test_any_text_is_tokenized_or_refused_in_a_line(toy: Clip, text: str):
     if re.search("[\0\ud800-\udfff]", text):
-        with pytest.raises(ModelError, match=r"^text 1 holds (a NUL|half of a surrogate pair, U\+D[89A-F]..) "):
+        with raises(ModelError, 1, snapshot=False):
             tokenize(toy, ["a star", text])
         return
     tokens = tokenize(toy, ["a star", text])
@@ -77,7 +78,7 @@ def test_a_text_without_eot_is_an_error(small: Clip):
             return out
 
     broken = replace(small, tokenizer=Careless())
-    with pytest.raises(ModelError, match=r"text 1 has no end-of-text token .*'the harbour'"):
+    with raises(ModelError, 1, "'the harbour'"):
         tokenize(broken, ["a star", "the harbour"])
 
 
@@ -169,31 +170,30 @@ def another_model(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "value"),
     [
-        (lambda f: (f / "config.json").unlink(), "holds no config.json"),
-        (lambda f: (f / "config.json").write_text("{"), "cannot read .*config.json"),
-        (another_model, "is not a CLIP"),
-        (spoil_weights, "cannot load the model"),
-        (drop_a_weight, "1 are missing, the first is text_projection.weight"),
-        (only_pickle, "cannot load the model"),
-        (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer; .*as tokenizer"),
-        (lambda f: (f / "tokenizer.json").write_text("{"), "cannot load the tokenizer"),
+        (lambda f: (f / "config.json").unlink(), "config.json"),
+        (lambda f: (f / "config.json").write_text("{"), "config.json"),
+        (another_model, "bert"),
+        (spoil_weights, ()),
+        (drop_a_weight, (1, "text_projection.weight")),
+        (only_pickle, ()),
+        (lambda f: (f / "tokenizer.json").unlink(), ()),
+        (lambda f: (f / "tokenizer.json").write_text("{"), ()),
     ],
 )
-def test_models_that_cannot_be_loaded(small: Clip, tmp_path: Path, spoil, message: str):
+def test_models_that_cannot_be_loaded(small: Clip, tmp_path: Path, spoil, value: object):
     folder = shutil.copytree(small.name, tmp_path / "model")
     spoil(folder)
-    with pytest.raises(ModelError, match=message) as caught:
+    with raises(ModelError, value, str(folder)):
         load_clip(str(folder))
-    assert "\n" not in str(caught.value)
 
 
 def test_names_that_are_no_models():
-    with pytest.raises(ModelError, match="neither 'toy', nor a folder, nor a hub id"):
+    with raises(ModelError, "'toy'"):
         load_clip("nowhere")
     for name in ("a/b/c", "./nothing", "/nothing"):
-        with pytest.raises(ModelError, match=f"no such folder '{name}'"):
+        with raises(ModelError, f"'{name}'"):
             load_clip(name)
 
 
@@ -203,7 +203,7 @@ def test_another_tokenizer_must_be_asked_for(small: Clip, tmp_path: Path):
     eot = config["text_config"]["eos_token_id"]
     config["text_config"]["eos_token_id"] = 7
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match=f"pools at token 7, its tokenizer ends texts with {eot}"):
+    with raises(ModelError, 7, eot):
         load_clip(str(folder))
     clip = load_clip(str(folder), tokenizer="toy")
     assert "the model was told so" in clip.notes[0]
@@ -224,9 +224,7 @@ def test_preprocessing_that_does_not_fit_the_vision_tower(small: Clip, tmp_path:
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     other = {"crop_size": {"height": 96, "width": 96}, "size": {"shortest_edge": 96}}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings | other))
-    with pytest.raises(
-        ModelError, match=r"gives 96 x 96 pixels, its vision tower takes 64 x 64; set size and crop_size"
-    ):
+    with raises(ModelError, 96, 64, "crop_size"):
         load_clip(str(folder))
 
 
@@ -250,9 +248,7 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
     spoiled = PairSet("spoiled", pairs.pairs, some_bad, pairs.image_key)
     bad = [pair for pair in pairs.pairs if pair.id.endswith(("1", "3"))]
     assert bad
-    with pytest.raises(
-        DataError, match=rf"{len(bad)} of {len(pairs)} images cannot be used: .*{bad[0].id}.*skip_bad_images"
-    ):
+    with raises(DataError, len(bad), len(pairs), bad[0].id, "skip_bad_images"):
         image_features(small, spoiled)
     kept = image_features(small, spoiled, skip_bad=True)
     assert len(kept.pairs) == len(kept.embeddings) == len(pairs) - len(bad)

@@ -16,6 +16,7 @@ from interp import stats
 from interp.data.blv import QUESTIONS, RatedText, load_blv
 from interp.data.pairs import DataError
 from interp.data.scores import read_text_scores
+from tests.wording import raises
 
 HEADER = ["participant", "context", "description", "imgstem", *QUESTIONS.values()]
 ROWS = [
@@ -113,47 +114,44 @@ def test_the_fingerprint_follows_texts_ratings_and_images(folder: Path):
 @pytest.mark.parametrize("cell", ["6", "0", "0.9", "nan", "inf", "four", "n/a", "-", "3\n4"])
 def test_what_is_no_rating_is_named_with_its_row(folder: Path, cell: str):
     write(folder, [*ROWS[:2], [*ROWS[2][:5], cell, "1", "1"], *ROWS[3:]])
-    with pytest.raises(
-        DataError, match=r"blv_ratings\.csv', row 4, q_reconstructivity: '.*' is not a rating from 1 to 5"
-    ):
+    with raises(DataError, "blv_ratings.csv", 4, "q_reconstructivity", 1, 5):
         load_blv(folder)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "value"),
     [
-        (shutil.rmtree, "no folder '.*github.com/elisakreiss/contextual-description-evaluation"),
-        (lambda f: (f / "blv_ratings.csv").unlink(), "has no blv_ratings.csv; download it .*elisakreiss"),
+        (shutil.rmtree, "github.com/elisakreiss/contextual-description-evaluation"),
+        (lambda f: (f / "blv_ratings.csv").unlink(), "blv_ratings.csv"),
         (
             lambda f: (f / "blv_ratings.csv").write_text(""),
-            r"blv_ratings\.csv' is empty; its first row must name the columns",
+            "blv_ratings.csv",
         ),
-        (lambda f: write(f, ROWS, [*HEADER[:-1], "q_imgfit"]), "has no column q_irrelevance; it needs .*q_imgfit"),
-        (lambda f: write(f, []), "holds no ratings; download it"),
-        (lambda f: write(f, [*ROWS, ["p", "", *ROWS[0][2:]]]), "row 7, context: is empty; fill it in"),
-        (lambda f: write(f, [ROWS[0][:-2]]), "row 2, has 6 cells, expected 8"),
-        (lambda f: (f / "blv_ratings.csv").write_text('context,"descr'), "row 1: its quotes are damaged"),
-        (lambda f: (f / "blv_ratings.csv").write_bytes(b"\xff\xfec\0"), "row 1, column 1: is not text in UTF-8"),
-        (lambda f: shutil.rmtree(f / "images"), "cannot read the images in .*: No such file.*elisakreiss"),
-        (lambda f: (f / "images" / "süd.jpg").unlink(), "has no image 'süd'; download it .*elisakreiss"),
+        (lambda f: write(f, ROWS, [*HEADER[:-1], "q_imgfit"]), ("q_irrelevance", "q_imgfit")),
+        (lambda f: write(f, []), ()),
+        (lambda f: write(f, [*ROWS, ["p", "", *ROWS[0][2:]]]), 7),
+        (lambda f: write(f, [ROWS[0][:-2]]), (2, 6, 8)),
+        (lambda f: (f / "blv_ratings.csv").write_text('context,"descr'), 1),
+        (lambda f: (f / "blv_ratings.csv").write_bytes(b"\xff\xfec\0"), 1),
+        (lambda f: shutil.rmtree(f / "images"), ()),
+        (lambda f: (f / "images" / "süd.jpg").unlink(), "'süd'"),
     ],
 )
-def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, message: str):
+def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, value: object):
     spoil(folder)
-    with pytest.raises(DataError, match=message) as caught:
+    with raises(DataError, value):
         load_blv(folder)
-    assert "\n" not in str(caught.value)
 
 
 def test_images_that_cannot_be_read(folder: Path):
     found = load_blv(folder)
     key = found.image_key("süd")
     (folder / "images" / "süd.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="cannot read the image 'süd': not an image that can be decoded"):
+    with raises(DataError, "'süd'"):
         found.open_image("süd")
     assert found.image_key("süd") not in (key, "unreadable")
     (folder / "images" / "süd.jpg").unlink()
-    with pytest.raises(DataError, match="cannot read the image 'süd': it is not there"):
+    with raises(DataError, "'süd'"):
         found.open_image("süd")
     assert found.image_key("süd") == "unreadable"
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.data.pairs import DataError
+from tests.wording import raises
 
 names = st.text(st.characters(codec="utf-8", exclude_characters=","), max_size=12).map(str.strip)
 
@@ -15,7 +16,7 @@ def test_what_can_be_a_contrast_is_read_as_it_is_written(positive, negative, spa
     try:
         contrast = Contrast(positive, negative)
     except DataError:
-        with pytest.raises(DataError):
+        with raises(DataError, snapshot=False):
             Contrast.parse(f"{positive},{negative}")
         return
     assert Contrast.parse(f"{space}{positive}{space},{space}{negative}{space}") == contrast
@@ -25,16 +26,13 @@ def test_what_can_be_a_contrast_is_read_as_it_is_written(positive, negative, spa
 
 @pytest.mark.parametrize("text", ["", "alt", "alt,", ",alt", "a,b,c", " , ", "alt;caption", "a\nb"])
 def test_other_than_two_names_are_no_contrast(text: str):
-    with pytest.raises(
-        DataError, match=r"^kinds '.*': name two kinds of text with a comma .* as in 'description,capt"
-    ) as caught:
+    with raises(DataError):
         Contrast.parse(text)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["a,A", "a b,a-b", "?,b", "a,!"])
 def test_names_that_cannot_be_told_apart_are_no_contrast(text: str):
-    with pytest.raises(DataError, match="a contrast needs two kinds with different names, got '"):
+    with raises(DataError):
         Contrast.parse(text)
 
 

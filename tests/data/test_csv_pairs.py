@@ -19,6 +19,7 @@ from interp.data import load_pairs
 from interp.data.contrast import PAPER, Contrast
 from interp.data.csv_pairs import load_csv
 from interp.data.pairs import WHOLE, DataError, Pair, PairSet, divide
+from tests.wording import raises
 
 HEAD = "image,text_a,text_b"
 AB = Contrast("text_a", "text_b")
@@ -69,7 +70,7 @@ def test_the_kinds_of_the_paper_need_not_be_named(path: Path):
     assert (swapped.pairs[0].positive, swapped.contrast.positive) == ("c", "caption")
     assert swapped.fingerprint != pairs.fingerprint
     rows(path, "0.png,a,b")
-    with pytest.raises(DataError, match="no column 'description'; name two columns of texts with kinds, as in kinds="):
+    with raises(DataError, "'description'"):
         load_pairs(f"csv:{path}")
 
 
@@ -112,67 +113,66 @@ def test_rows_are_counted_as_a_spreadsheet_shows_them(before, end):
                 writer.writerow([f"{i}.png", f"a\n{text}\r\n\n", "b"])
             file.write(end)  # a blank row
             writer.writerow(["last.png", "a", " "])
-        with pytest.raises(DataError, match=rf"mine\.csv', row {len(before) + 3}, text_b: is empty"):
+        with raises(DataError, "mine.csv", len(before) + 3, "text_b", snapshot=False):
             load_csv(path, AB)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "value"),
     [
-        ("", "is empty; its first row must name the columns"),
-        ("\n \n,,\n", "is empty; its first row must name the columns"),
-        (f"{HEAD}\n", "holds no pairs, only the header; write a row for each pair"),
-        ("picture,text_a,text_b\n0.png,a,b\n", "has no column image .*; it has: picture, text_a, text_b$"),
-        ("image;text_a;text_b\n0.png;a;b\n", "it has: image;text_a;text_b .are its cells divided by semicolons. put"),
-        ("image\ttext_a\n0.png\ta\n", "are its cells divided by tabs"),
-        ("image,text_a,other\n0.png,a,b\n", "has no column 'text_b'; name two .*; it has: image, text_a, other$"),
-        (f"{HEAD},IMAGE\n0.png,a,b,1.png\n", "has the column 'image' twice; keep one"),
-        (f"{HEAD}\n0.png,a,b\n,a,b\n", "row 3, image: is empty; fill it in, or leave the row out"),
-        (f"{HEAD}\n0.png,,b\n", "row 2, text_a: is empty"),
-        (f'{HEAD}\n0.png,a," \n "\n', "row 2, text_b: is empty"),
-        (f"{HEAD}\n0.png,a,b,c\n", "row 2, has 4 cells, expected 3: something comes after text_b; put texts"),
-        (f"{HEAD}\n0.png,a\n", "row 2, has 2 cells, expected 3: text_b is missing; write its comma"),
-        (f'{HEAD}\n0.png,a,b\n1.png,"a "b" c",d\n', "row 3: its quotes are damaged"),
-        (f'{HEAD}\n0.png,"a\nb",c\n1.png,"open,d\n2.png,e,f\n', r"row 3: its quotes are damaged \(unexpected end"),
-        (f"{HEAD}\n0.png,a,b\n1.png,a\0,b\n", "row 3, text_a: holds a NUL byte; save the file anew as CSV in UTF-8"),
-        (f"{HEAD}\n/etc/0.png,a,b\n", "row 2, image: '/etc/0.png' leads out of the folder of the file; put"),
-        (f"{HEAD}\nx/../0.png,a,b\n", "row 2, image: 'x/../0.png' leads out"),
-        (f"{HEAD}\n..\\0.png,a,b\n", "row 2, image: .* leads out"),
-        (f"{HEAD}\nC:\\0.png,a,b\n", "row 2, image: .* leads out"),
-        (f"{HEAD}\n\\\\host\\share\\0.png,a,b\n", "row 2, image: .* leads out"),
+        ("", ()),
+        ("\n \n,,\n", ()),
+        (f"{HEAD}\n", ()),
+        ("picture,text_a,text_b\n0.png,a,b\n", ("text_a", "text_b")),
+        ("image;text_a;text_b\n0.png;a;b\n", "image;text_a;text_b"),
+        ("image\ttext_a\n0.png\ta\n", ()),
+        ("image,text_a,other\n0.png,a,b\n", ("'text_b'", "text_a")),
+        (f"{HEAD},IMAGE\n0.png,a,b,1.png\n", "'image'"),
+        (f"{HEAD}\n0.png,a,b\n,a,b\n", 3),
+        (f"{HEAD}\n0.png,,b\n", (2, "text_a")),
+        (f'{HEAD}\n0.png,a," \n "\n', (2, "text_b")),
+        (f"{HEAD}\n0.png,a,b,c\n", (2, 4, 3, "text_b")),
+        (f"{HEAD}\n0.png,a\n", (2, 3, "text_b")),
+        (f'{HEAD}\n0.png,a,b\n1.png,"a "b" c",d\n', 3),
+        (f'{HEAD}\n0.png,"a\nb",c\n1.png,"open,d\n2.png,e,f\n', 3),
+        (f"{HEAD}\n0.png,a,b\n1.png,a\0,b\n", (3, "text_a")),
+        (f"{HEAD}\n/etc/0.png,a,b\n", (2, "'/etc/0.png'")),
+        (f"{HEAD}\nx/../0.png,a,b\n", (2, "'x/../0.png'")),
+        (f"{HEAD}\n..\\0.png,a,b\n", (2, "image")),
+        (f"{HEAD}\nC:\\0.png,a,b\n", (2, "image")),
+        (f"{HEAD}\n\\\\host\\share\\0.png,a,b\n", (2, "image")),
         (
             f"{HEAD},split\n0.png,a,b,train\n1.png,a,b,dev\n",
-            "row 3, split: 'dev' is not a split; write train, val or t",
+            (3, "'dev'"),
         ),
-        (f"{HEAD},split\n0.png,a,b,\n", "row 2, split: is empty"),
-        (f"{HEAD},group\n0.png,a,b,\n", "row 2, group: is empty"),
-        (f"{HEAD},id\n0.png,a,b,\n", "row 2, id: is empty"),
-        (f"{HEAD},id\n0.png,a,b,x\n1.png,a,b,y\n2.png,a,b,x\n", "row 4, id: 'x' is the id of row 2 too; give each row"),
-        (f"{HEAD},group\n0.png,a,b,x\n./0.png,a,b,y\n", "row 3, group: 'y' differs from 'x' in row 2, which has the s"),
+        (f"{HEAD},split\n0.png,a,b,\n", (2, "split")),
+        (f"{HEAD},group\n0.png,a,b,\n", (2, "group")),
+        (f"{HEAD},id\n0.png,a,b,\n", (2, "id")),
+        (f"{HEAD},id\n0.png,a,b,x\n1.png,a,b,y\n2.png,a,b,x\n", (4, "'x'", 2)),
+        (f"{HEAD},group\n0.png,a,b,x\n./0.png,a,b,y\n", (3, "'y'", "'x'", 2)),
     ],
 )
-def test_what_is_wrong_is_one_line_with_row_column_and_mend(path: Path, content: str, message: str):
+def test_what_is_wrong_is_one_line_with_row_column_and_mend(path: Path, content: str, value: object):
     path.write_bytes(content.encode())
-    with pytest.raises(DataError, match=message) as caught:
+    with raises(DataError, value) as caught:
         load_pairs(f"csv:{path}", kinds="text_a,text_b")
     assert str(caught.value).startswith(f"'{path}'")
-    assert "\n" not in str(caught.value)
     assert "--" not in str(caught.value)  # a notebook has no options
 
 
 def test_files_that_are_no_text_in_utf8(path: Path):
     path.write_bytes(f"{HEAD}\n0.png,caf\xe9,b\n".encode("latin-1"))
-    with pytest.raises(DataError, match="row 2, text_a: is not text in UTF-8; save the file anew as CSV in UTF-8"):
+    with raises(DataError, 2, "text_a"):
         load_csv(path, AB)
     path.write_bytes(f'{HEAD}\n0.png,"a","b"\n'.encode("utf-16"))
-    with pytest.raises(DataError, match="row 1, column 1: is not text in UTF-8"):
+    with raises(DataError, 1):
         load_csv(path, AB)
-    with pytest.raises(DataError, match=r"cannot read '.*none\.csv': No such file"):
+    with raises(DataError, "none.csv"):
         load_pairs(f"csv:{path.parent}/none.csv")
 
 
 def test_columns_that_hold_no_texts_are_no_kinds(path: Path):
-    with pytest.raises(DataError, match="the column 'Image' does not hold texts; name two columns of texts with kinds"):
+    with raises(DataError, "'Image'"):
         load_csv(rows(path, "0.png,a,b"), Contrast("text_a", "Image"))
 
 
@@ -180,7 +180,7 @@ def test_images_that_cannot_be_read_are_named_with_their_row(path: Path):
     pairs = load_csv(rows(path, "0.png,a,b", "gone.png,a,b", "mine.csv,a,b"), AB)
     assert pairs.open_image(pairs.pairs[0]).size == (8, 6)
     for number, why in ((1, "'gone.png': it is not there"), (2, "'mine.csv': not an image")):
-        with pytest.raises(DataError, match=f"mine.csv', row {number + 2}, image: cannot read the image {why}"):
+        with raises(DataError, "mine.csv", number + 2, why):
             pairs.open_image(pairs.pairs[number])
     assert pairs.image_key(pairs.pairs[1]) == "unreadable"
 
@@ -190,10 +190,10 @@ def test_data_without_splits_are_divided_by_group(path: Path):
     pairs = load_pairs(f"csv:{path}", kinds="text_a,text_b", seed=3)
     assert pairs.pairs == divide(load_csv(path, AB).pairs, seed=3)
     assert pairs.notes == ("the data have no splits and were divided by group: 2 train, 2 val, 2 test",)
-    with pytest.raises(DataError, match=r"has no split 'val'; splits that are there: all \(6\)"):
+    with raises(DataError, "'val'", "(6)"):
         load_pairs(f"csv:{path}", kinds="text_a,text_b", split="val")
     rows(path, "0.png,a,b", "0.png,c,d", "1.png,e,f")
-    with pytest.raises(DataError, match=r"^2 groups of pairs cannot be divided into train, val and test; at least 3"):
+    with raises(DataError, 2, 3):
         load_pairs(f"csv:{path}", kinds="text_a,text_b")
 
 

@@ -22,6 +22,7 @@ from interp.data import DATA_SETS, load_pairs
 from interp.data.concadia import load_concadia
 from interp.data.pairs import DataError, Pair, PairSet, divide, same_text
 from interp.data.toy.pairs import ToySize, load_toy
+from tests.wording import raises
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,17 +66,17 @@ def test_zipped_images_are_read_in_place(folder: Path):
     spoiled = bytearray((folder / "resized.zip").read_bytes())
     spoiled[60:120] = bytes(60)  # inside the first image
     (folder / "resized.zip").write_bytes(spoiled)
-    with pytest.raises(DataError, match=r"cannot read the image '0\.jpg'"):
+    with raises(DataError, "'0.jpg'"):
         load_concadia(folder).open_image(pairs.pairs[0])
     (folder / "resized.zip").write_bytes((folder / "resized.zip").read_bytes()[:200])
-    with pytest.raises(DataError, match=r"resized\.zip' is damaged or cut short"):
+    with raises(DataError, "resized.zip"):
         load_concadia(folder)
 
 
 def test_one_split_is_divided_by_group_and_says_so(folder: Path):
-    with pytest.raises(DataError, match="has no split 'test', only train, val; choose a split, such as 'train'"):
+    with raises(DataError, "'test'", "'train'"):
         load_pairs(f"concadia:{folder}")
-    with pytest.raises(DataError, match=r"has no split 'dev'; splits that are there: train \(1\), val \(11\)"):
+    with raises(DataError, "'dev'", "(1)", "(11)"):
         load_pairs(f"concadia:{folder}", split="dev")
     pairs = load_pairs(f"concadia:{folder}", split="val")
     assert Counter(pair.split for pair in pairs.pairs).keys() == {"train", "val", "test"}
@@ -127,22 +128,21 @@ def test_the_fingerprint_follows_texts_and_images(folder: Path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "value"),
     [
-        (lambda f: (f / "wiki_split.json").unlink(), "has no wiki_split.json"),
-        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"fil'), "damaged or cut short"),
-        (lambda f: (f / "wiki_split.json").write_text("[]"), "has no list 'images'"),
-        (lambda f: (f / "wiki_split.json").write_text('{"images": []}'), "lists no images"),
-        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"filename": "x"}]}'), "item 0 lacks 'description'"),
-        (lambda f: (f / "wiki_split.json").write_text('{"images": [7]}'), "item 0 lacks"),
-        (lambda f: shutil.rmtree(f / "resized"), "neither resized/ nor resized.zip"),
+        (lambda f: (f / "wiki_split.json").unlink(), "wiki_split.json"),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"fil'), ()),
+        (lambda f: (f / "wiki_split.json").write_text("[]"), "'images'"),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": []}'), ()),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"filename": "x"}]}'), (0, "'description'")),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [7]}'), 0),
+        (lambda f: shutil.rmtree(f / "resized"), "resized.zip"),
     ],
 )
-def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, message: str):
+def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, value: object):
     spoil(folder)
-    with pytest.raises(DataError, match=message) as caught:
+    with raises(DataError, value):
         load_concadia(folder)
-    assert "\n" not in str(caught.value)
 
 
 def test_images_that_cannot_be_read(folder: Path):
@@ -151,19 +151,18 @@ def test_images_that_cannot_be_read(folder: Path):
     whole = (folder / "resized" / "3.jpg").read_bytes()
     (folder / "resized" / "3.jpg").write_bytes(whole[: len(whole) - 60])
     pairs = load_concadia(folder)
-    for i, why in ((1, "not an image"), (2, "it is not there"), (3, "(?i)truncated")):
-        with pytest.raises(DataError, match=why) as caught:
+    for i in (1, 2, 3):
+        with raises(DataError, f"'{i}.jpg'", snapshot=i != 3):  # the last one in the words of Pillow
             pairs.open_image(pairs.pairs[i])
-        assert str(caught.value).startswith(f"cannot read the image '{i}.jpg': ")
 
 
 def test_unknown_data():
     for spec in ("concadia", "concadia:", "csv:", "toy:", "toy:x", "", "coco:there"):
-        with pytest.raises(DataError, match="known: toy, concadia:FOLDER, csv:FILE"):
+        with raises(DataError, f"'{spec}'", "concadia:FOLDER", "csv:FILE"):
             load_pairs(spec)
-    with pytest.raises(DataError, match="no folder"):
+    with raises(DataError, "'/nowhere'"):
         load_pairs("concadia:/nowhere")
-    with pytest.raises(DataError, match="no folder"):
+    with raises(DataError, "x" * 70):
         load_pairs("concadia:" + "x" * 300)
 
 
@@ -173,9 +172,9 @@ def test_data_with_kinds_of_their_own_have_no_others(folder: Path):
         named = load_pairs(spec, kinds=" Description,caption", split="train", as_published=True)
         assert named.pairs == load_pairs(spec, split="train", as_published=True).pairs
         for kinds in ("alt,caption", "caption,description"):
-            with pytest.raises(DataError, match=f"has texts of the kinds description,caption, not {kinds}; leave"):
+            with raises(DataError, kinds):
                 load_pairs(spec, kinds=kinds)
-        with pytest.raises(DataError, match=r"^kinds 'alt': name two kinds"):
+        with raises(DataError, "'alt'"):
             load_pairs(spec, kinds="alt")
 
 
@@ -191,7 +190,7 @@ def test_another_data_set_is_one_line_in_the_registry(monkeypatch: pytest.Monkey
         DATA_SETS, "mine:NUMBER", lambda where, seed, _: load_toy(ToySize(*[int(where)] * 3), seed=seed)
     )
     assert len(load_pairs("mine:7")) == 21
-    with pytest.raises(DataError, match="unknown data 'mine:'"):
+    with raises(DataError, "'mine:'"):
         load_pairs("mine:")
 
 
@@ -199,7 +198,7 @@ def test_another_data_set_is_one_line_in_the_registry(monkeypatch: pytest.Monkey
 def test_divided_groups_stay_whole(owners, seed):
     pairs = tuple(Pair(str(i), "d", "c", "val", f"g{group}") for i, group in enumerate(owners))
     if len(set(owners)) < 3:
-        with pytest.raises(DataError, match="cannot be divided"):
+        with raises(DataError, len(set(owners)), 3, snapshot=False):
             divide(pairs, seed=seed)
         return
     divided = divide(pairs, seed=seed)
@@ -225,7 +224,7 @@ def test_pairs_of_the_same_text_twice_are_left_out_and_counted(folder: Path):
     for item in items:
         item["caption"] = item["description"]
     path.write_text(json.dumps({"images": items}))
-    with pytest.raises(DataError, match="every pair has the same text as description and as caption"):
+    with raises(DataError):
         load_pairs(f"concadia:{folder}", split="val")
 
 

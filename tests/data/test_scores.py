@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from interp.data.pairs import DataError
 from interp.data.scores import read_pair_scores, read_text_scores
+from tests.wording import raises
 
 PAIRS = "filename,description_clipscore,caption_clipscore\n"
 TEXTS = "description,clipscore\n"
@@ -50,7 +51,7 @@ def test_both_forms_of_columns(path: Path):
     path.write_text("description,score,clipscore\na,0.2,0.5\n")
     assert read_text_scores(str(path)) == {"a": 0.5}
     path.write_text("filename,description_clipscore,caption_score\na.jpg,0.5,0.2\n")  # two scales at once
-    with pytest.raises(DataError, match="needs the columns filename, description_clipscore, caption_clipscore, it has"):
+    with raises(DataError, "description_clipscore", "caption_clipscore"):
         read_pair_scores(path)
 
 
@@ -58,51 +59,49 @@ def test_repeated_rows_must_agree(path: Path):
     path.write_text(f"{TEXTS}a text,0.5\nother,0.5\na text,0.50\n")
     assert read_text_scores(path) == {"a text": 0.5, "other": 0.5}
     path.write_text(f"{TEXTS}a text,0.5\na text,0.6\n")
-    with pytest.raises(DataError, match="row 3, description: 'a text' was scored otherwise before"):
+    with raises(DataError, 3, "'a text'"):
         read_text_scores(path)
     path.write_text(f"{PAIRS}a.jpg,1,2\na.jpg,2,1\n")
-    with pytest.raises(DataError, match=r"row 3, filename: 'a\.jpg' was scored otherwise before"):
+    with raises(DataError, 3, "'a.jpg'"):
         read_pair_scores(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "value"),
     [
-        (b"", "is empty; its first row must name the columns"),
-        (b"text,clipscore\na,1\n", "needs the columns description, clipscore, it has: text, clipscore$"),
-        (b"description\nwith\nmany lines\n", "needs the columns description, clipscore, it has: description$"),
-        (PAIRS.encode() + b"a.jpg,1,2\n", "these are scores of pairs, not of single texts"),
-        (TEXTS.encode(), "holds no scores, only the header"),
-        (TEXTS.encode() + b"a,high\n", "row 2, clipscore: 'high' is not a number"),
-        (TEXTS.encode() + b"a,1\nb,nan\n", "row 3, clipscore: 'nan' is not a number"),
-        (TEXTS.encode() + b"a,-inf\n", "row 2, clipscore: '-inf' is not a number"),
-        (TEXTS.encode() + b"a,\n", "row 2, clipscore: '' is not a number"),
-        (TEXTS.encode() + b'a,"1\n2"\n', "row 2, clipscore: '1 2' is not a number"),
-        (TEXTS.encode() + b" ,1\n", "row 2, description: is empty; fill it in"),
-        (TEXTS.encode() + b"a\n", "row 2, has 1 cell, expected 2: clipscore is missing"),
-        (b"description,clipscore,clipscore\na,1,2\n", "has the column 'clipscore' twice"),
-        (TEXTS.encode() + b'a,"1', "row 2: its quotes are damaged"),
-        (TEXTS.encode() + b"\xff,1\n", "row 2, description: is not text in UTF-8"),
-        (b'"' + b"line\n" * 400 + b'"\n', "it has: line"),
+        (b"", ()),
+        (b"text,clipscore\na,1\n", "text, clipscore"),
+        (b"description\nwith\nmany lines\n", "clipscore"),
+        (PAIRS.encode() + b"a.jpg,1,2\n", ()),
+        (TEXTS.encode(), ()),
+        (TEXTS.encode() + b"a,high\n", (2, "'high'")),
+        (TEXTS.encode() + b"a,1\nb,nan\n", (3, "'nan'")),
+        (TEXTS.encode() + b"a,-inf\n", (2, "'-inf'")),
+        (TEXTS.encode() + b"a,\n", 2),
+        (TEXTS.encode() + b'a,"1\n2"\n', (2, "'1 2'")),
+        (TEXTS.encode() + b" ,1\n", 2),
+        (TEXTS.encode() + b"a\n", (2, 1)),
+        (b"description,clipscore,clipscore\na,1,2\n", "'clipscore'"),
+        (TEXTS.encode() + b'a,"1', 2),
+        (TEXTS.encode() + b"\xff,1\n", 2),
+        (b'"' + b"line\n" * 400 + b'"\n', ()),
     ],
 )
-def test_malformed_files_are_named(path: Path, content: bytes, message: str):
+def test_malformed_files_are_named(path: Path, content: bytes, value: object):
     path.write_bytes(content)
-    with pytest.raises(DataError, match=message) as caught:
+    with raises(DataError, str(path), value) as caught:
         read_text_scores(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
 def test_files_that_are_not_there_or_of_the_other_kind(path: Path):
     for reader in (read_pair_scores, read_text_scores):
-        with pytest.raises(DataError, match=r"cannot read '.*none\.csv': No such file"):
+        with raises(DataError, "none.csv"):
             reader(path.parent / "none.csv")
-        with pytest.raises(DataError, match="Is a directory"):
+        with raises(DataError):
             reader(path.parent)
     path.write_text(f"{TEXTS}a,1\n")
-    with pytest.raises(DataError, match="these are scores of single texts, not of pairs"):
+    with raises(DataError):
         read_pair_scores(path)
 
 

@@ -21,6 +21,7 @@ from interp.data.pairs import DataError
 from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import LabelledImages, load_transfer
 from tests.oracles.plain_forward import embed_one_by_one
+from tests.wording import raises
 from training.evaluation.retrieval import retrieval
 from training.evaluation.zeroshot import zero_shot
 
@@ -56,10 +57,9 @@ def load_one(spec: str, **options) -> LabelledImages:
     return task
 
 
-def assert_error(message: str, spec: str, **options) -> None:
-    with pytest.raises(DataError, match=message) as caught:
+def assert_error(value: object, spec: str, **options) -> None:
+    with raises(DataError, value):
         load_transfer(spec, **options)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_parquet_file_of_ones_own(tmp_path: Path):
@@ -102,7 +102,7 @@ def test_of_a_folder_of_parquet_files_the_split_is_taken(tmp_path: Path):
     (tmp_path / "data" / "validation-00000-of-00001.parquet").rename(
         tmp_path / "data/validation-00000-of-00002.parquet"
     )
-    assert_error("has 1 of 2 parquet files, as their names say", f"food101={tmp_path}")
+    assert_error((1, 2), f"food101={tmp_path}")
 
 
 def test_a_folder_of_images_for_each_class(tmp_path: Path):
@@ -121,11 +121,9 @@ def test_a_folder_of_images_for_each_class(tmp_path: Path):
 def test_numbers_need_names(tmp_path: Path):
     features = {"image": datasets.Image(), "label": datasets.Value("int64")}
     where = write_parquet(tmp_path / "x.parquet", [1, 0], features)
-    assert_error(
-        r"numbers for classes, without their names; put classes.txt beside it \('.*/classes.txt'\)", f"x={where}"
-    )
+    assert_error("/classes.txt'", f"x={where}")
     (tmp_path / "classes.txt").write_text("only\n")
-    assert_error("has images labelled 1, but names for 1 classes", f"x={where}")
+    assert_error(1, f"x={where}")
     (tmp_path / "classes.txt").write_text("first\nsecond\n")
     task = load_one(f"x={where}")
     assert (task.classes, task.labels) == (("first", "second"), (1, 0))
@@ -153,42 +151,42 @@ def test_templates_replace_prompts(tmp_path: Path):
     *_, toy, mine = load_transfer(f"toy,mine={where}", templates=path)
     assert mine.texts == (("a a b here", "the a b, {big}"), ("a {} here", "the {}, {big}"))
     assert toy.texts == load_transfer("toy")[-1].texts
-    for text, message in (
-        ("a {}\nno place", "exactly one {} for the class; this one differs: no place"),
-        ("{} or {}", "differs: {} or {}"),
-        ("# nothing\n", "has no templates"),
+    for text, value in (
+        ("a {}\nno place", "no place"),
+        ("{} or {}", "{} or {}"),
+        ("# nothing\n", "t.txt'"),
     ):
         path.write_text(text)
-        assert_error(message, f"mine={where}", templates=path)
+        assert_error(value, f"mine={where}", templates=path)
     path.write_bytes(b"\xff\xfe\xfa {}")
-    assert_error("t.txt' is not a text file in UTF-8", f"mine={where}", templates=path)
-    assert_error("cannot read '.*no.txt': No such file", f"mine={where}", templates=tmp_path / "no.txt")
+    assert_error("t.txt'", f"mine={where}", templates=path)
+    assert_error("no.txt'", f"mine={where}", templates=tmp_path / "no.txt")
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path):
     for spec in ("cifar10", "", "x=", "=y", "x=hub:", "toy,", "imagenet="):
-        assert_error("unknown classification set '.*'; known: toy, cifar100, food101, imagenet, NAME=PATH", spec)
-    assert_error("x: no file or folder '/nowhere'", "x=/nowhere")
-    assert_error("no file or folder", "x=" + "y" * 300)
-    assert_error("with one name: arrangement, colour, place, shape; name each differently", "toy,toy")
+        assert_error(("cifar100", "NAME=PATH"), spec)
+    assert_error(("x", "'/nowhere'"), "x=/nowhere")
+    assert_error("y" * 70, "x=" + "y" * 300)
+    assert_error(("arrangement", "shape"), "toy,toy")
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("no picture")
     for path in (tmp_path / "empty", tmp_path / "text.txt"):
-        assert_error("is neither a parquet file, nor a folder of them, nor a folder with one folder", f"x={path}")
+        assert_error(path.name, f"x={path}")
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
-    assert_error("cannot read the parquet files of '.*bad.parquet': ", f"x={tmp_path / 'bad.parquet'}")
+    assert_error("bad.parquet'", f"x={tmp_path / 'bad.parquet'}")
     write_parquet(tmp_path / "none.parquet", [])
-    assert_error("'.*none.parquet' hold no images", f"x={tmp_path / 'none.parquet'}")
+    assert_error("none.parquet'", f"x={tmp_path / 'none.parquet'}")
     number = datasets.Value("int64")
     write_parquet(tmp_path / "unnamed.parquet", [1], {"image": datasets.Image(), "n": number})
-    assert_error(r"no column of labels \(ClassLabel, .*\); its columns: image, n", f"x={tmp_path / 'unnamed.parquet'}")
-    assert_error(r"no column of labels \('fine_label'\)", f"cifar100={tmp_path / 'unnamed.parquet'}")
+    assert_error(("ClassLabel", "image, n"), f"x={tmp_path / 'unnamed.parquet'}")
+    assert_error("'fine_label'", f"cifar100={tmp_path / 'unnamed.parquet'}")
     datasets.Dataset.from_dict({"n": [1], "label": [0]}).to_parquet(tmp_path / "blind.parquet")
-    assert_error("has no column of images; its columns: n, label", f"x={tmp_path / 'blind.parquet'}")
+    assert_error("n, label", f"x={tmp_path / 'blind.parquet'}")
     write_parquet(tmp_path / "hidden.parquet", [-1, 0])
-    assert_error("has images labelled -1, but names for 3 classes", f"x={tmp_path / 'hidden.parquet'}")
+    assert_error((-1, 3), f"x={tmp_path / 'hidden.parquet'}")
     write_folders(tmp_path / "ids", {"n01440764": 1, "n01443537": 1})
-    assert_error("classes of ImageNet are WordNet ids such as n01440764", f"imagenet={tmp_path / 'ids'}")
+    assert_error("n01440764", f"imagenet={tmp_path / 'ids'}")
 
 
 def test_images_that_cannot_be_read(tmp_path: Path):
@@ -197,7 +195,7 @@ def test_images_that_cannot_be_read(tmp_path: Path):
     task = load_one(f"x={tmp_path / 'images'}")
     (tmp_path / "images/a/1.png").unlink()
     for i, why in enumerate(("not an image that can be decoded", "it is not there")):
-        with pytest.raises(DataError, match=rf"cannot read the image '.*/images/a/{i}.png': {why}"):
+        with raises(DataError, f"/images/a/{i}.png", why):
             task.open_image(i)
     assert task.image_key(1) == "unreadable"
 
@@ -302,7 +300,7 @@ def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.Monk
 def test_other_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
-    assert_error("'me/mine' of the hub has no parquet files; .* give it as mine=PATH", "mine=hub:me/mine")
+    assert_error(("'me/mine'", "mine=PATH"), "mine=hub:me/mine")
     assert [options["allow_patterns"][0] for _, options in asked] == [
         "test[-_./]*parquet",
         "validation[-_./]*parquet",
@@ -334,16 +332,19 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     assert_error(
-        r"cannot fetch the data set 'uoft-cs/cifar100' from the hub \(.+\); download it elsewhere and give it as "
-        "cifar100=PATH",
+        ("'uoft-cs/cifar100'", "cifar100=PATH"),
         "cifar100",
     )
     assert_error(
-        r"'ILSVRC/imagenet-1k' from the hub \(.+\); accept its terms at https://huggingface.co/datasets/ILSVRC/"
-        "imagenet-1k and run `hf auth login`, or download it elsewhere and give it as imagenet=PATH",
+        (
+            "'ILSVRC/imagenet-1k'",
+            "https://huggingface.co/datasets/ILSVRC/imagenet-1k",
+            "hf auth login",
+            "imagenet=PATH",
+        ),
         "imagenet",
     )
-    assert_error("cannot fetch the data set 'no such' from the hub", "mine=hub:no such")
+    assert_error("'no such'", "mine=hub:no such")
 
 
 def test_images_need_no_torch():

@@ -8,6 +8,7 @@ import pytest
 
 from interp.runs import files
 from interp.runs.files import StoreError, read_bytes, write_atomic
+from tests.wording import raises
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -17,7 +18,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", broken)
-    with pytest.raises(StoreError, match="No space left on device; make room"):
+    with raises(StoreError, f"'{tmp_path / 'f'}'", "No space left on device"):
         write_atomic(tmp_path / "f", "new")
     assert (tmp_path / "f").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
@@ -28,7 +29,7 @@ def test_no_device_and_no_folder_is_replaced(tmp_path: Path, kind: str):
     """Whoever may write to /dev would replace /dev/null for everyone; here by way of a link, which is safe."""
     path = tmp_path / "there"
     path.mkdir() if kind == "folder" else path.symlink_to("/dev/null")
-    with pytest.raises(StoreError, match=f"it is a {kind}; choose another name"):
+    with raises(StoreError, f"'{path}'", kind):
         write_atomic(path, "new")
     assert path.is_dir() if kind == "folder" else path.is_symlink()
     assert [one.name for one in tmp_path.iterdir()] == ["there"]
@@ -45,9 +46,8 @@ def test_the_entry_of_a_renamed_file_is_flushed_after_the_file(tmp_path: Path, m
 def test_a_folder_that_has_vanished_is_one_line(tmp_path: Path):
     gone = tmp_path / "gone"
     gone.symlink_to(tmp_path / "unmounted")
-    with pytest.raises(StoreError, match="cannot write") as caught:
+    with raises(StoreError, str(gone)):
         write_atomic(gone / "cells" / "a.json", "x")
-    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -55,12 +55,12 @@ def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert read_bytes(tmp_path / "f") == b"some"
     assert read_bytes(tmp_path / "g") is None
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StoreError, match="it is a pipe"):
+    with raises(StoreError, f"'{tmp_path / 'pipe'}'"):
         read_bytes(tmp_path / "pipe")
-    with pytest.raises(StoreError, match="Is a directory"):
+    with raises(StoreError, f"'{tmp_path}'"):
         read_bytes(tmp_path)
-    with pytest.raises(StoreError, match="cannot read"):
+    with raises(StoreError, snapshot=False):  # in the words of Python
         read_bytes(tmp_path / "a\0b")
     monkeypatch.setattr(files, "MOST_BYTES", 3)
-    with pytest.raises(StoreError, match="more than"):
+    with raises(StoreError, f"'{tmp_path / 'f'}'"):
         read_bytes(tmp_path / "f")

@@ -16,6 +16,7 @@ from interp.runs.folder import ReadOnce, RunFolder, open_run, update_manifest
 from interp.runs.versions import VERSIONS
 from tests.reading import reading
 from tests.run_folders import make_other_version, versioned
+from tests.wording import raises
 
 
 class Cell(TypedDict):
@@ -53,18 +54,18 @@ def test_other_settings_are_refused_and_named(tmp_path: Path):
     start(tmp_path / "r", {"seed": 1, "data": "a"})
     (tmp_path / "r" / ".lock").unlink(missing_ok=True)
     before = contents(tmp_path)
-    with pytest.raises(StoreError, match="holds a run with seed = 1, not 2"):
+    with raises(StoreError, "seed = 1", 2):
         start(tmp_path / "r", {"seed": 2, "data": "a"})
     assert contents(tmp_path) == before
 
 
 def test_foreign_folders_are_left_alone(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(StoreError, match="not empty and is no run folder"):
+    with raises(StoreError, f"'{tmp_path}'"):
         start(tmp_path, {})
-    with pytest.raises(StoreError, match="is a file"):
+    with raises(StoreError, "thesis.txt'"):
         start(tmp_path / "thesis.txt", {})
-    with pytest.raises(StoreError, match="choose another folder"):
+    with raises(StoreError, "thesis.txt"):
         start(tmp_path / "thesis.txt" / "run", {})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -119,9 +120,9 @@ def test_links_that_lead_out_are_not_followed(tmp_path: Path, name: str):
     path.rename(tmp_path / "moved") if path.exists() else path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
     before = contents(private)
-    with pytest.raises(StoreError, match="remove"):
+    with raises(StoreError, str(folder.path)):
         start(folder.path, {})
-    with pytest.raises(StoreError, match="leads out of the run folder"):
+    with raises(StoreError, f"'{path}'"):
         folder.manifest()
     assert contents(private) == before
 
@@ -139,12 +140,12 @@ def test_links_within_a_run_folder_and_to_it_are_followed(tmp_path: Path):
 def test_a_pipe_does_not_wait_for_a_writer(tmp_path: Path):
     folder = start(tmp_path / "r", {})
     os.mkfifo(folder.path / "pipe")
-    with pytest.raises(StoreError, match="neither a file nor a folder"):
+    with raises(StoreError, "pipe'"):
         folder.manifest()
     (folder.path / "pipe").unlink()
     folder.manifest_path.unlink()
     os.mkfifo(folder.manifest_path)
-    with pytest.raises(StoreError, match="neither a file nor a folder"):
+    with raises(StoreError, "manifest.json'"):
         folder.manifest()
 
 
@@ -152,7 +153,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(t
     folder = start(tmp_path / "r", {})
     before = folder.manifest_path.read_bytes()
     (folder.path / "examples.json").mkdir()
-    with pytest.raises(StoreError, match=r"examples\.json' is a folder where a file belongs; remove it"):
+    with raises(StoreError, "examples.json'"):
         start(tmp_path / "r", {})
     assert folder.manifest_path.read_bytes() == before
 
@@ -167,7 +168,7 @@ def test_cells_are_there_whole_or_not_at_all(tmp_path: Path):
     assert math.isnan(found["n"])
     assert json.loads(folder.cell_path("a").read_text())["words"] == {"é": [1, None]}
     folder.cell_path("a").write_text('{"x": 0.3')
-    with pytest.raises(StoreError, match="cannot read"):
+    with raises(StoreError, "a.json'"):
         folder.read("a", Cell)
 
 
@@ -178,10 +179,10 @@ def test_a_file_that_was_changed_or_is_of_another_run_is_refused(tmp_path: Path)
     text = folder.cell_path("a").read_text()
     for changed in (text.replace("0.5", "0.6"), text + " ", text.replace('"n"', '"m": 2, "n"')):
         folder.cell_path("a").write_text(changed)
-        with pytest.raises(StoreError, match="its checksum does not fit; run the command that made it again"):
+        with raises(StoreError, "a.json'"):
             folder.read("a", Cell)
     folder.cell_path("a").write_text(other.cell_path("a").read_text())
-    with pytest.raises(StoreError, match="made with other settings"):
+    with raises(StoreError, "a.json'"):
         folder.read("a", Cell)
     folder.cell_path("a").write_text(text)
     assert folder.read("a", Cell) == {"x": 0.5, "n": 1}
@@ -193,7 +194,7 @@ def test_a_file_without_a_checksum_is_refused(tmp_path: Path):
     content = json.loads(folder.cell_path("a").read_text())
     del content["checksum"]
     folder.cell_path("a").write_text(json.dumps(content))
-    with pytest.raises(StoreError, match="its checksum does not fit"):
+    with raises(StoreError, "a.json'"):
         folder.read("a", Cell)
 
 
@@ -210,18 +211,15 @@ def test_a_run_of_another_version_is_refused_in_one_line_that_says_what_to_do(ki
         lambda: start(other.path, versioned(kind)),
     ]
     for reader in readers:
-        with pytest.raises(StoreError) as caught:
+        with raises(StoreError, f"'{kind}'", version, VERSIONS[kind]):
             reader()
-        assert f"'{kind}' of version {version}, and only version {VERSIONS[kind]} is read" in str(caught.value)
-        assert str(caught.value).endswith("; run its command again with another folder")
-        assert "\n" not in str(caught.value)
     assert contents(other.path) == before
 
 
 @pytest.mark.parametrize("settings", [{}, {"kind": "sweep"}, {"version": 7}, {"kind": "sweep", "version": "7"}])
 def test_a_run_that_does_not_say_its_kind_and_version_is_one_line(settings: dict[str, object], tmp_path: Path):
     (tmp_path / "manifest.json").write_text(json.dumps({"settings": settings}))
-    with pytest.raises(StoreError, match=r'manifest.json" \["settings"\].* is '):
+    with raises(StoreError, 'manifest.json" ["settings"]'):
         RunFolder(tmp_path).manifest()
 
 
@@ -230,10 +228,10 @@ def test_json_is_exact():
 
 
 def test_what_is_no_run(tmp_path: Path):
-    with pytest.raises(StoreError, match="not a run folder"):
+    with raises(StoreError, f"'{tmp_path}'"):
         RunFolder(tmp_path).manifest()
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(StoreError, match="cannot read"):
+    with raises(StoreError, "manifest.json'"):
         RunFolder(tmp_path).manifest()
 
 
