@@ -72,6 +72,7 @@ def test_a_number_is_no_part_of_another_number(message: str, value: object, expe
         (2, "error: no 'x'", "not a line"),
         (2, "error: no 'x'\nand more\n", "not one line"),
         (2, "error: \n", "not one line"),
+        (2, f"error: no 'x' {'y' * 1200}\n", "letters"),
         (2, "", "not a line"),
     ],
 )
@@ -96,8 +97,8 @@ def test_a_parser_exits_with_status_2(capsys: pytest.CaptureFixture[str]):
 
 def test_what_differs_between_machines_is_a_placeholder():
     folder = tempfile.gettempdir()
-    assert wording.steady(f"'{folder}/a b.csv', row 3: checksum 0d1e2f3a, rate 0.12345") == (
-        "'PATH', row 3: checksum HASH, rate NUMBER"
+    assert wording.steady(f"'{folder}/a b.csv', row 3: checksum 0d1e2f3a, rate 0.12345 of 0.017") == (
+        "'PATH', row 3: checksum HASH, rate NUMBER of NUMBER"
     )
     assert wording.steady(f"tower of {folder}/pytest-1/a, {ROOT}/b") == "tower of PATH, ROOT/b"
     assert wording.steady("layer 12, rate 0.5, decade, 'faded'") == "layer 12, rate 0.5, decade, 'faded'"

@@ -20,8 +20,8 @@ from interp.errors import UserError
 from interp.measures import MEASURED
 from interp.runs.folder import RunFolder, update_manifest
 from tests.figures.material import change_settings, figure, texts, write
-from tests.oracles.plain_forward import one_line
 from tests.run_folders import rewrite, write_evaluation, write_paper, write_sweep
+from tests.wording import raises, refused
 from training.evaluation.rendering import markdown
 
 pytestmark = pytest.mark.slow
@@ -77,57 +77,56 @@ def test_what_cannot_be_made_is_named_with_what_it_needs(written: tuple[Path, Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "message"),
+    ("change", "arguments", "value"),
     [
-        (None, "--only fig_nonsense", "there is no 'fig_nonsense'; known: fig_pairs"),
-        (None, "", "name run folders with --run"),
-        (None, "--run {missing}", "cannot read '.*missing'"),
-        (None, "--run {sweep} --only fig_training table2", "fig_training needs fine-tuned runs"),
-        (lambda at: write_sweep(at / "paper" / "second"), "--run {sweep} {paper}", "are both sweeps; name one"),
-        (lambda at: (at / "empty").mkdir(), "--run {empty}", "is no run folder, and holds none"),
-        (lambda at: write_evaluation(at / "paper" / "twice"), "--run {paper}", "more than one of the runs is base"),
-        (lambda at: write(at / "paper/iit-das-seed0/history.csv", "step"), "--run {paper}", "fine-tune again"),
+        (None, "--only fig_nonsense", ("'fig_nonsense'", "fig_pairs")),
+        (None, "", "--run"),
+        (None, "--run {missing}", "missing'"),
+        (None, "--run {sweep} --only fig_training table2", "fig_training"),
+        (lambda at: write_sweep(at / "paper" / "second"), "--run {sweep} {paper}", ("sweep'", "second'")),
+        (lambda at: (at / "empty").mkdir(), "--run {empty}", "empty'"),
+        (lambda at: write_evaluation(at / "paper" / "twice"), "--run {paper}", ("base", "twice'")),
+        (lambda at: write(at / "paper/iit-das-seed0/history.csv", "step"), "--run {paper}", "history.csv'"),
         *(
-            (lambda at, table=table: write(at / "paper/iit-das-seed0/history.csv", table), "--run {paper}", message)
-            for table, message in (
-                ("step,val_loss,preference\n", "no steps that are whole numbers and ascend"),
-                ("step,val_loss,preference\n1,1,1\n1,1,1\n", "no steps that are whole numbers and ascend"),
-                ("step,val_loss,preference\n0.5,1,1\n", "no steps that are whole numbers and ascend"),
-                ("step,val_loss,preference\n0,nan,1\n", "row 2, val_loss: 'nan' is not a number"),
-                ("step,val_loss,preference,iia_c2d\n0,1,1,[]\n", r"row 2, iia_c2d: '\[\]' is not a number"),
-                ("step,val_loss\n0,1\n", "has no column preference"),
+            (lambda at, table=table: write(at / "paper/iit-das-seed0/history.csv", table), "--run {paper}", value)
+            for table, value in (
+                ("step,val_loss,preference\n", "history.csv"),
+                ("step,val_loss,preference\n1,1,1\n1,1,1\n", "history.csv"),
+                ("step,val_loss,preference\n0.5,1,1\n", "history.csv"),
+                ("step,val_loss,preference\n0,nan,1\n", (2, "val_loss", "'nan'")),
+                ("step,val_loss,preference,iia_c2d\n0,1,1,[]\n", (2, "iia_c2d", "'[]'")),
+                ("step,val_loss\n0,1\n", "preference"),
             )
         ),
         (
             lambda at: change_settings(at / "paper/iit-das-seed0/manifest.json", objective="lever"),
             "--run {paper}",
-            r'\["settings"\]\["objective"\] is "lever"',
+            ('["settings"]["objective"]', '"lever"'),
         ),
-        (lambda at: (at / "sweep/examples/0.jpg").unlink(), "--run {sweep} --only fig_method", "needs the picture"),
-        (lambda at: write(at / "sweep/examples/0.jpg"), "--run {sweep} --only fig_attributions", "needs the picture"),
+        (lambda at: (at / "sweep/examples/0.jpg").unlink(), "--run {sweep} --only fig_method", "0.jpg"),
+        (lambda at: write(at / "sweep/examples/0.jpg"), "--run {sweep} --only fig_attributions", "0.jpg"),
         (
             lambda at: (at / "sweep/ratings.json").unlink(),
             "--run {sweep} --only fig_norms",
-            "fig_norms needs ratings.json",
+            ("fig_norms", "ratings.json"),
         ),
-        (lambda at: (at / "sweep/examples.json").unlink(), "--run {sweep} --only fig_method", "keeps examples"),
+        (lambda at: (at / "sweep/examples.json").unlink(), "--run {sweep} --only fig_method", "fig_method"),
         (
             lambda at: (at / "paper/base/examples.json").unlink(),
             "--run {paper} --only fig_pairs",
-            "evaluate the models",
+            "fig_pairs",
         ),
-        (lambda at: write(at / "sweep/manifest.json", KIND), "--run {sweep}", "that no figure is made of: odd"),
+        (lambda at: write(at / "sweep/manifest.json", KIND), "--run {sweep}", "odd"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_status_2(change, arguments: str, message: str, tmp_path: Path, capsys):
+def test_what_cannot_be_done_is_one_line_and_status_2(change, arguments: str, value: object, tmp_path: Path, capsys):
     write_sweep(tmp_path / "sweep")
     write_paper(tmp_path / "paper")
     if change is not None:
         change(tmp_path)
     places = {name: str(tmp_path / name) for name in ("sweep", "paper", "empty", "missing")}
     out = tmp_path / "out"
-    assert make.main([*(one.format(**places) for one in arguments.split()), "--out", str(out)]) == 2
-    assert re.search(message, one_line(capsys))
+    refused(make.main([*(one.format(**places) for one in arguments.split()), "--out", str(out)]), capsys, value)
     assert not out.exists()
 
 
@@ -219,5 +218,5 @@ def test_scores_that_were_given_stand_beside_models(tmp_path: Path):
     table = runs.find([paper]).tables["table2"]
     assert "scores of clipscores (n = 1)" in table.rows
     rate(given / "cells/blv.json", ratings="others", against=None)
-    with pytest.raises(UserError, match="they differ in ratings"):
+    with raises(UserError, "ratings", str(given)):
         _ = runs.find([paper]).tables

@@ -33,9 +33,9 @@ from interp.runs.folder import RunFolder, update_manifest
 from interp.subspaces.rotation import Rotation
 from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
-from tests.oracles.plain_forward import one_line
 from tests.report.browser import chromium, opened
 from tests.run_folders import FIELDS, kept, rewrite, versioned
+from tests.wording import refused
 
 pytestmark = pytest.mark.slow
 
@@ -241,8 +241,7 @@ def test_a_run_that_lacks_a_measure_is_one_line(copy: Path, capsys, name: str):
         cell = kept(folder.cell_path(cell_name))
         del cell["measures"][name]
         folder.write(cell_name, cell)
-    assert command.main([str(copy)]) == 2
-    assert f'has the measure "{name}"; remove the file and run the sweep' in one_line(capsys)
+    refused(command.main([str(copy)]), capsys, f'"{name}"')
 
 
 @pytest.mark.parametrize("name", ["directions", "n_imageability"])
@@ -251,15 +250,13 @@ def test_a_count_that_is_not_known_in_a_cell_is_one_line(copy: Path, capsys, nam
     cell = kept(folder.cell_path(folder.names()[0]))
     cell["measures"][name] = None
     folder.write(folder.names()[0], cell)
-    assert command.main([str(copy)]) == 2
-    assert f'has no number for "{name}"; remove the file and run the sweep' in one_line(capsys)
+    refused(command.main([str(copy)]), capsys, f'"{name}"')
 
 
 @pytest.mark.parametrize("ratings", [[1], {"imageability": 1}, {"imageability": {"red": "7"}}])
 def test_ratings_that_are_none_are_one_line(copy: Path, capsys, ratings: Any):
     rewrite(copy / RATINGS, json.loads((copy / RATINGS).read_text()) | {"ratings": ratings})
-    assert command.main([str(copy)]) == 2
-    assert re.search(r"ratings\.json\" .* is .*, not a .*; remove the file: the page does without it", one_line(capsys))
+    refused(command.main([str(copy)]), capsys, 'ratings.json" ["ratings"]')
 
 
 def test_warnings(copy: Path):
@@ -280,8 +277,7 @@ def test_warnings(copy: Path):
 
 def test_a_run_without_examples_has_a_page_too_and_one_with_damaged_ones_is_told(copy: Path, capsys):
     (copy / "examples.json").write_text("{damaged")
-    assert command.main([str(copy)]) == 2
-    assert "remove the file: the page does without it" in one_line(capsys)
+    refused(command.main([str(copy)]), capsys, "examples.json")
     (copy / "examples.json").unlink()
     assert "holds no example texts" in words_of(remade(copy))
 
@@ -292,8 +288,7 @@ def test_a_cell_that_keeps_no_words_is_one_line(copy: Path, capsys):
         cell = kept(folder.cell_path(name))
         del cell["words"]
         folder.write(name, cell)
-    assert command.main([str(copy)]) == 2
-    assert 'not a mapping with "words"; remove the file and run the sweep that made it again' in one_line(capsys)
+    refused(command.main([str(copy)]), capsys, '"words"')
 
 
 def test_what_is_missing_of_an_example_is_said(copy: Path):
@@ -324,27 +319,25 @@ def test_undefined_numbers_are_dashes(copy: Path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "value"),
     [
-        (lambda run: (run / "manifest.json").unlink(), "is not a run folder"),
-        (lambda run: shutil.rmtree(run / "cells"), "has no cell yet; run the sweep again: "),
-        (lambda run: (run / "cells" / "layer04-size002-seed0.json").write_text("{"), "cannot read"),
-        (lambda run: update_manifest(RunFolder(run), settings=versioned("finetune")), "run of another kind (finetune)"),
+        (lambda run: (run / "manifest.json").unlink(), "manifest.json"),
+        (lambda run: shutil.rmtree(run / "cells"), "interp.sweep"),
+        (lambda run: (run / "cells" / "layer04-size002-seed0.json").write_text("{"), "layer04-size002-seed0.json"),
+        (lambda run: update_manifest(RunFolder(run), settings=versioned("finetune")), "(finetune)"),
     ],
 )
-def test_runs_that_have_no_page(copy: Path, capsys, spoil, message: str):
+def test_runs_that_have_no_page(copy: Path, capsys, spoil, value: object):
     before = (copy / "report.html").read_bytes()
     spoil(copy)
-    assert command.main([str(copy)]) == 2
-    assert message in one_line(capsys)
+    refused(command.main([str(copy)]), capsys, value)
     assert (copy / "report.html").read_bytes() == before
 
 
 def test_another_file(done: Path, tmp_path: Path, capsys):
     assert command.main([str(done), "--out", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").read_bytes() == (done / "report.html").read_bytes()
-    assert command.main([str(done), "--out", "/proc/nowhere/page.html"]) == 2
-    assert "cannot write" in one_line(capsys)
+    refused(command.main([str(done), "--out", "/proc/nowhere/page.html"]), capsys, "/proc/nowhere")
 
 
 @pytest.fixture(scope="module")

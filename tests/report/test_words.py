@@ -16,6 +16,7 @@ from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
 from tests.report.hostile import fill
 from tests.run_folders import reseal, rewrite, write_sweep
+from tests.wording import raises
 
 COLOURS = Contrast("red", "blue")
 CITED = "Updating CLIP to Prefer Descriptions Over Captions"
@@ -96,5 +97,5 @@ def test_a_measure_that_no_cell_has_is_one_line(coloured: SweepRun):
     manifest["settings"]["methods"] = [["das", "das", "found"], ["dii-probe", "probe", "found by a probe"]]
     (path / "manifest.json").write_text(json.dumps(manifest))
     reseal(path)
-    with pytest.raises(StoreError, match='has the measure "iia_dii_probe"; remove'):
+    with raises(StoreError, '"iia_dii_probe"'):
         load_sweep(path)

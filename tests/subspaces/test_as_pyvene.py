@@ -13,6 +13,7 @@ from interp.clip.sites import Site
 from interp.subspaces.as_pyvene import HALF, HARD, PyveneError, from_pyvene, to_pyvene
 from interp.subspaces.rotation import Rotation, orthonormal, swap
 from tests.agreement import agree
+from tests.wording import raises
 
 SITE = Site("text", 3)
 KINDS = ("low-rank", "rotated", "boundless")
@@ -106,9 +107,9 @@ def test_a_soft_mask_is_said():
 
 
 def test_what_pyvene_has_not():
-    with pytest.raises(PyveneError, match="no intervention on a subspace of size 0"):
+    with raises(PyveneError, 0):
         to_pyvene(Rotation(torch.empty(8, 0), SITE))
-    with pytest.raises(PyveneError, match="a VanillaIntervention has no rotation"):
+    with raises(PyveneError):
         from_pyvene(pyvene.VanillaIntervention(embed_dim=8), SITE)
 
 
@@ -133,7 +134,7 @@ def check_boundless(width: int, size: int, dtype: torch.dtype) -> None:
         assert torch.equal(again.basis, rotation.basis)
         assert again.facts["mask_error"] <= 1e-6
     else:
-        with pytest.raises(PyveneError, match=f"cannot lie at direction {size} of {width} in {str(dtype)[6:]}; use"):
+        with raises(PyveneError, size, width, str(dtype)[6:], snapshot=False):
             to_pyvene(rotation, "boundless")
 
 

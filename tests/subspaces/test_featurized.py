@@ -41,6 +41,7 @@ from tests.oracles.planted import CAUSE, SITE, axis, planted
 from tests.run_folders import PAPER_METHODS
 from tests.sweep.sweeping import FROZEN, SMALL
 from tests.wide import wide
+from tests.wording import raises
 from training import evaluate
 
 CURVED, STRAIGHT = Bend(6.0), Bend(0.0)
@@ -240,12 +241,12 @@ def test_a_file_is_loaded_by_its_kind(tmp_path: Path, registered: pytest.MonkeyP
     assert isinstance(again, Featurized)
     assert (again.fingerprint, again.facts, again.site) == (z.fingerprint, z.facts, z.site)
     assert isinstance(load_subspace(tmp_path / "r.safetensors"), Rotation)
-    with pytest.raises(RotationError, match=f"holds a subspace of kind '{KIND}', not a rotation"):
+    with raises(RotationError, f"'{KIND}'"):
         about = {"kind": KIND, "site": SITE.label, "facts": {}, "basis": ""}
         (tmp_path / "r.json").write_text(sealed(about))
         Rotation.load(tmp_path / "r.safetensors")
     registered.delitem(kinds.KINDS, KIND)
-    with pytest.raises(RotationError, match=f"kind '{KIND}'; known: rotation"):
+    with raises(RotationError, f"'{KIND}'"):
         load_subspace(tmp_path / "z.safetensors")
 
 

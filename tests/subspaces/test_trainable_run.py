@@ -12,6 +12,7 @@ from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, random_basis, swap
 from interp.subspaces.trainable_run import trainable_texts
 from tests.oracles.plain_forward import random_texts
+from tests.wording import raises
 
 
 @pytest.mark.parametrize("layer", [1, 3, 5])
@@ -52,9 +53,9 @@ def test_gradients_reach_the_weights_through_streams_keys_and_values(small: Clip
 
 def test_only_its_own_layer(small: Clip):
     tokens = tokenize(small, random_texts(2, 0))
-    with pytest.raises(SiteError, match="layer 9 does not exist"):
+    with raises(SiteError, 9):
         trainable_texts(small, tokens.ids, tokens.eot, Site("text", 9))
     live = trainable_texts(small, tokens.ids, tokens.eot, Site("text", 3))
-    with pytest.raises(SiteMismatch, match=r"kept text.3.eot, not text.2.eot"):
+    with raises(SiteMismatch, "text.3.eot", "text.2.eot"):
         live.stream(Site("text", 2))
     assert replace(live, rows=live.rows[:1]).stream(Site("text", 3)).shape == (1, 24)
