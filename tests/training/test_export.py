@@ -23,8 +23,9 @@ from interp.clip.open_clip import to_transformers
 from interp.clip.toy_model import load_toy_tokenizer
 from interp.data.contrast import Contrast
 from interp.subspaces.rotation import Rotation
-from tests.oracles.plain_forward import one_line, random_clip, random_texts
+from tests.oracles.plain_forward import random_clip, random_texts
 from tests.run_folders import make_other_version
+from tests.wording import refused
 from training.card import model_card
 from training.config import FinetuneConfig
 from training.evaluate import main as evaluate
@@ -156,8 +157,7 @@ def test_a_run_whose_evaluation_is_of_another_version_is_not_exported(run: Path,
     assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none"]) == 0
     make_other_version(copy / "evaluation")
     capsys.readouterr()
-    assert export([str(copy), "--out", str(tmp_path / "out")]) == 2
-    assert "of version 6, and only version 7 is read" in one_line(capsys)
+    refused(export([str(copy), "--out", str(tmp_path / "out")]), capsys, 6, 7)
     assert not (tmp_path / "out").exists()
 
 
@@ -192,17 +192,16 @@ def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
 def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "there").mkdir()
     (tmp_path / "file").write_text("")
-    for arguments, said in (
-        ([str(run)], "name a new folder with --out"),
-        ([str(run), "--out", str(tmp_path / "there")], "is there already; choose a new folder"),
-        ([str(run), "--out", str(tmp_path / "file" / "x")], "cannot write"),
-        ([str(run), "--out", str(tmp_path / "new"), "--private"], "--private is of the repository that --push names"),
-        ([str(run), "--out", str(tmp_path / "new"), "--push", "mine"], "--push: 'mine' is no repository of the hub"),
-        ([str(tmp_path / "none"), "--out", str(tmp_path / "new")], "no such folder"),
+    for arguments, value in (
+        ([str(run)], "--out"),
+        ([str(run), "--out", str(tmp_path / "there")], f"'{tmp_path / 'there'}'"),
+        ([str(run), "--out", str(tmp_path / "file" / "x")], str(tmp_path / "file")),
+        ([str(run), "--out", str(tmp_path / "new"), "--private"], ("--private", "--push")),
+        ([str(run), "--out", str(tmp_path / "new"), "--push", "mine"], ("--push", "'mine'")),
+        ([str(tmp_path / "none"), "--out", str(tmp_path / "new")], f"'{tmp_path / 'none'}'"),
     ):
         capsys.readouterr()
-        assert export(arguments) == 2
-        assert said in one_line(capsys)
+        refused(export(arguments), capsys, value)
         assert not (tmp_path / "new").exists()
 
 
@@ -262,39 +261,36 @@ def base(tmp_path: Path) -> Path:
     return random_clip(tmp_path / "base", text_layers=1, vision_layers=1)
 
 
-def refused_for_open_clip(base: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Why a model, which transformers' files can hold, is not written for open_clip."""
+def refuse_for_open_clip(base: Path, capsys: pytest.CaptureFixture[str], *values: object) -> None:
+    """Write a model, which transformers' files can hold, for open_clip, and expect an error that quotes the values."""
     models = base.parent / "models"
     assert export([str(base), "--out", str(models / "other")]) == 0
     capsys.readouterr()
-    assert export([str(base), "--format", "open_clip", "--out", str(models / "out")]) == 2
+    refused(export([str(base), "--format", "open_clip", "--out", str(models / "out")]), capsys, *values)
     assert [path.name for path in models.iterdir()] == ["other"]
-    line = one_line(capsys).strip()
-    assert line.endswith("write the model for transformers instead")
-    return line
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "value"),
     [
-        ({"do_resize": False}, "do_resize off, which open_clip does"),
-        ({"do_center_crop": False, "size": {"height": 64, "width": 64}}, "do_center_crop off, which open_clip does"),
-        ({"do_rescale": False}, "do_rescale off, which open_clip does"),
-        ({"do_normalize": False}, "do_normalize off, which open_clip does"),
-        ({"do_pad": True, "pad_size": {"height": 64, "width": 64}}, "do_pad on, which open_clip does not"),
-        ({"size": {"shortest_edge": 72}}, "size = {'shortest_edge': 72}, that of open_clip {'shortest_edge': 64}"),
-        ({"size": {"height": 64, "width": 64}}, "size = {'height': 64, 'width': 64}, that of open_clip"),
-        ({"rescale_factor": 1 / 127.5}, "rescale_factor = 0.00784313725490196, that of open_clip 1/255"),
-        ({"rescale_factor": [1 / 255]}, "rescale_factor = [0.00392156862745098], that of open_clip 1/255"),
-        ({"resample": 0}, "open_clip does not resize images by PIL's filter 0"),
+        ({"do_resize": False}, "do_resize"),
+        ({"do_center_crop": False, "size": {"height": 64, "width": 64}}, "do_center_crop"),
+        ({"do_rescale": False}, "do_rescale"),
+        ({"do_normalize": False}, "do_normalize"),
+        ({"do_pad": True, "pad_size": {"height": 64, "width": 64}}, "do_pad"),
+        ({"size": {"shortest_edge": 72}}, ("size = {'shortest_edge': 72}", "{'shortest_edge': 64}")),
+        ({"size": {"height": 64, "width": 64}}, "size = {'height': 64, 'width': 64}"),
+        ({"rescale_factor": 1 / 127.5}, ("rescale_factor = 0.00784313725490196", "1/255")),
+        ({"rescale_factor": [1 / 255]}, ("rescale_factor = [0.00392156862745098]", "1/255")),
+        ({"resample": 0}, 0),
     ],
 )
 def test_images_that_open_clip_would_make_others_of(
-    base: Path, change: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+    base: Path, change: dict[str, object], value: object, capsys: pytest.CaptureFixture[str]
 ):
     file = base / "preprocessor_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    assert said in refused_for_open_clip(base, capsys)
+    refuse_for_open_clip(base, capsys, value)
 
 
 def test_one_mean_for_all_channels(base: Path, tmp_path: Path):
@@ -335,5 +331,4 @@ def test_texts_that_open_clip_would_read_elsewhere(
     ids = torch.tensor(tokenizer(["a star", "a red star of size 3"], padding=True)["input_ids"])
     padded = "pad_token" in special
     assert (ids.argmax(1) == (ids == eot).int().argmax(1)).all() != padded  # where open_clip reads a text
-    does = "fills texts up with 2914 ('<pad>')" if padded else "also has 2914 ('<more>')"
-    assert f"ends texts with {eot} and {does}" in refused_for_open_clip(base, capsys)
+    refuse_for_open_clip(base, capsys, eot, 2914, "'<pad>'" if padded else "'<more>'")

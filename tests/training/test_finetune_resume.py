@@ -6,14 +6,14 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.oracles.plain_forward import one_line
+from tests.children import wait_for
 from tests.training.finetuning import CALIBRATED, SMALL, command, run, weights
+from tests.wording import exits, refused
 from training import finetune, loop
 
 pytestmark = pytest.mark.slow
@@ -25,13 +25,14 @@ def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
     long += ["--checkpoint-every", "7", "--patience", "99"]
     assert run(*long, "--out", str(tmp_path / "whole")) == 0
     out = tmp_path / "killed"
-    process = subprocess.Popen(command(*long, "--out", str(out)), stderr=subprocess.DEVNULL)
-    deadline = time.time() + 120
-    while not (out / loop.CHECKPOINT).exists() and process.poll() is None and time.time() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.3)  # into the steps between two checkpoints
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    code = (  # killed in the steps between two checkpoints
+        "import os, signal, sys; from training import finetune, loop; good = loop._step\n"
+        "def step(*given): given[-1] == 60 and os.kill(os.getpid(), signal.SIGKILL); return good(*given)\n"
+        "loop._step = step; finetune.main(sys.argv[1:])"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, *SMALL, *long, "--out", str(out)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (out / loop.CHECKPOINT).exists()
     assert "result" not in json.loads((out / "manifest.json").read_text())
     left = len(pd.read_csv(out / "history.csv"))
     assert run(*long, "--out", str(out), "--resume") == 0
@@ -61,22 +62,19 @@ def test_calibrated_runs_go_on_as_if_never_stopped(
 
 def test_a_run_is_trained_again_from_its_manifest(done: Path, model: str, tmp_path: Path, capsys):
     again = ["--config", str(done), "--out", str(tmp_path / "again")]
-    with pytest.raises(SystemExit, match="2"):
+    with exits(capsys, "--model", f"'{model}'", "--trust-run"):
         finetune.main(again)
-    assert f"names --model '{model}', which this command does not; add --trust-run" in one_line(capsys)
     assert finetune.main([*again, "--model", model]) == 0
     assert weights(tmp_path / "again") == weights(done)
     before = (done / "manifest.json").read_bytes()
-    assert finetune.main(["--config", str(done), "--model", model, "--out", str(done)]) == 2
-    assert "holds a run already; resume it, or choose another folder" in one_line(capsys)
+    refused(finetune.main(["--config", str(done), "--model", model, "--out", str(done)]), capsys, f"'{done}'")
     assert (done / "manifest.json").read_bytes() == before
 
 
 def test_a_finished_run_is_not_trained_again(done: Path, model: str, capsys: pytest.CaptureFixture[str]):
     before = weights(done)
     arguments = ["--model", model, "--out", str(done), "--max-steps", "12", "--look-every", "4"]
-    assert run(*arguments) == 2
-    assert "holds a run already; resume it" in one_line(capsys)
+    refused(run(*arguments), capsys, f"'{done}'")
     assert run(*arguments, "--resume") == 0
     assert "kept the weights of step" in capsys.readouterr().out
     assert weights(done) == before
@@ -90,21 +88,18 @@ def test_a_checkpoint_that_is_cut_short_is_said(model: str, tmp_path: Path, caps
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "run" / loop.CHECKPOINT).write_bytes(b"cut sho")
     capsys.readouterr()
-    assert run(*arguments, "--resume") == 2
-    assert "cannot go on from" in one_line(capsys)
+    refused(run(*arguments, "--resume"), capsys, loop.CHECKPOINT)
 
 
 def test_ctrl_c_says_how_to_go_on(model: str, tmp_path: Path):
     out = tmp_path / "run"
     long = command("--model", model, "--out", str(out), "--epochs", "5000", "--patience", "5000", "--look-every", "5")
     process = subprocess.Popen(long, stderr=subprocess.PIPE, text=True)
-    deadline = time.time() + 120
-    while not (out / loop.CHECKPOINT).exists() and process.poll() is None and time.time() < deadline:
-        time.sleep(0.05)
+    wait_for((out / loop.CHECKPOINT).exists, 120, of=process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert "the same command goes on from the last checkpoint with --resume" in error
+    assert "--resume" in error
     assert "Traceback" not in error
 
 

@@ -15,6 +15,7 @@ from interp.clip.sites import Site
 from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
+from tests.wording import raises
 from training.calibrated import TERMS, SwappedLogits, calibration_loss
 from training.config import FinetuneConfig
 from training.objectives import Learner, behavioral_loss, joint_loss
@@ -155,7 +156,7 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     for changed in ((source, source), (within, within)):
         other = learner(tokens.ids, tokens.eot, images, *changed)
         assert abs(float((other - loss).detach())) > 1e-6
-    with pytest.raises(ValueError, match="sources of the base's own kind"):
+    with raises(ValueError):
         learner(tokens.ids, tokens.eot, images, source)
 
 

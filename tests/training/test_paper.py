@@ -7,11 +7,11 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import groupby
 from pathlib import Path
@@ -28,8 +28,9 @@ from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
 from tests.accelerating import forget_precision
-from tests.children import alive
-from tests.oracles.plain_forward import one_line, random_texts
+from tests.children import WAITING, alive, wait_for
+from tests.oracles.plain_forward import random_texts
+from tests.wording import refused
 from training import experiment, paper
 from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 from training.experiment import PaperConfig
@@ -172,12 +173,9 @@ def test_a_run_that_fails_is_named_with_its_log(small: Clip, data, calls, tmp_pa
     for name in list(paper.RECIPES):
         monkeypatch.delitem(paper.RECIPES, name)
     monkeypatch.setitem(paper.RECIPES, "joint-lora", (*right, "--size", "99"))
-    assert paper.main(arguments(small, data, out)) == 2
-    error = one_line(capsys)
     log = out / "logs" / "joint-lora-seed0-finetune.log"
-    assert error.startswith("error: joint-lora-seed0: size 99 does not fit: the text tower of ")
-    assert f"(all it said: {log}); mend that, then the same command goes on" in error
-    assert "error: size 99 does not fit" in log.read_text()
+    refused(paper.main(arguments(small, data, out)), capsys, "joint-lora-seed0", 99, log)
+    refused(2, log.read_text().splitlines(keepends=True)[-1], 99)
     assert not (out / "joint-lora-seed0").exists()
     assert not (out / "tables").exists()
     before = times(out)
@@ -203,25 +201,25 @@ def test_processes_of_their_own(small: Clip, data, tmp_path: Path, capsys, monke
     assert "Traceback" not in log
 
 
+def named_in_order(error: str, parts: list[str]) -> bool:
+    """Return whether an error has as many numbered items as there are parts, and quotes one part in each."""
+    items = re.split(r"\(\d+\) ", error)[1:]
+    return len(items) == len(parts) and all(part in item for part, item in zip(parts, items, strict=True))
+
+
 def test_the_preset_names_all_that_is_missing_at_once(tmp_path: Path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(paper, "_unreachable", lambda repo, kind: f"no way to {kind} {repo}")
-    assert paper.main(["--preset", "paper"]) == 2
-    error = one_line(capsys)
-    for number, part in enumerate(
-        [
-            "no folder 'data/concadia'; Concadia's folder holds wiki_split.json",
-            "no folder 'data/blv'; ",
-            "the model openai/clip-vit-base-patch32 cannot be fetched (no way to model openai/clip-vit-base-patch32)",
-            "the data set uoft-cs/cifar100 cannot be fetched (no way to dataset uoft-cs/cifar100)",
-            "the data set ethz/food101 cannot be fetched",
-            "the data set ILSVRC/imagenet-1k cannot be fetched",
-        ],
-        start=1,
-    ):
-        assert f"({number}) {part}" in error
-    assert "(7)" not in error
-    assert "--transfer imagenet=PATH" in error
+    parts = [
+        "'data/concadia'",
+        "'data/blv'",
+        "no way to model openai/clip-vit-base-patch32",
+        "no way to dataset uoft-cs/cifar100",
+        "ethz/food101",
+        "ILSVRC/imagenet-1k",
+    ]
+    error = refused(paper.main(["--preset", "paper"]), capsys, "--transfer imagenet=PATH")
+    assert named_in_order(error, parts)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -262,21 +260,22 @@ def test_the_preset_of_the_paper_reaches_every_command(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "value"),
     [
-        ({"seeds": "two"}, "--seeds two: 'two' is neither a number nor a range"),
-        ({"jobs": "0"}, "--jobs must be at least 1"),
-        ({"max-steps": "0"}, "--max-steps must be at least 1"),
-        ({"data": "flickr"}, "cannot run: (1) unknown data 'flickr'"),
-        ({"out": "FILE"}, "cannot write 'FILE'"),
-        ({"out": "FILE/paper"}, "cannot write 'FILE/paper'"),
+        ({"seeds": "two"}, ("--seeds", "'two'")),
+        ({"jobs": "0"}, ("--jobs", 1)),
+        ({"max-steps": "0"}, ("--max-steps", 1)),
+        ({"data": "flickr"}, ("(1)", "'flickr'")),
+        ({"out": "FILE"}, "'FILE'"),
+        ({"out": "FILE/paper"}, "'FILE/paper'"),
     ],
 )
-def test_bad_arguments_are_one_line_and_status_2(small, data, calls, tmp_path, capsys, monkeypatch, options, message):
+def test_bad_arguments_are_one_line_and_status_2(
+    small, data, calls, tmp_path, capsys, monkeypatch, options, value: object
+):
     (tmp_path / "FILE").write_text("")
     monkeypatch.chdir(tmp_path)
-    assert paper.main(arguments(small, data, Path("out"), **options)) == 2
-    assert message in one_line(capsys)
+    refused(paper.main(arguments(small, data, Path("out"), **options)), capsys, value)
     assert calls == []
     assert [path.name for path in tmp_path.iterdir()] == ["FILE"]
 
@@ -288,14 +287,9 @@ def test_what_is_missing_is_said_before_anything_is_trained(small: Clip, data, c
         "--blv": "/nowhere/blv",
         "--transfer": f"toy,mine={tmp_path / 'empty'},other=/nowhere/sets,bad",
     }
-    assert paper.main(arguments(small, given, tmp_path / "paper")) == 2
-    error = one_line(capsys)
-    for number, part in enumerate(("no folder '/nowhere/pairs'", "no folder '/nowhere/blv'"), start=1):
-        assert f"({number}) {part}" in error
-    assert f"'{tmp_path / 'empty'}'" in error
-    assert "no file or folder '/nowhere/sets'" in error
-    assert "unknown classification set 'bad'" in error
-    assert "(6)" not in error
+    error = refused(paper.main(arguments(small, given, tmp_path / "paper")), capsys)
+    parts = ["'/nowhere/pairs'", "'/nowhere/blv'", f"'{tmp_path / 'empty'}'", "'/nowhere/sets'", "'bad'"]
+    assert named_in_order(error, parts)
     assert calls == []
     assert not (tmp_path / "paper").exists()
 
@@ -310,11 +304,12 @@ def test_a_split_without_pairs_is_said_before_anything_is_trained(tmp_path: Path
     assert "test" in lacks
 
 
-CHILD = """
-import os, subprocess, sys, time
-other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+CHILD = f"""
+import os, subprocess, sys
+wait = {WAITING!r}
+other = subprocess.Popen([sys.executable, "-c", wait])
 print(os.getpid(), other.pid, flush=True)
-time.sleep(60)
+exec(wait)
 """
 PARENT = """
 import sys
@@ -331,18 +326,16 @@ def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch:
     shutil.copytree(Path(paper.__file__).parent, own)
     (own / "asleep.py").write_text(CHILD)
     monkeypatch.setenv("PYTHONPATH", f"{own.parent}{os.pathsep}{Path(paper.__file__).parents[1]}")
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=own.parent)
-    log, deadline = tmp_path / "logs" / "base-asleep.log", time.time() + 60
-    while not (log.exists() and log.read_text().endswith("\n")) and time.time() < deadline:
-        time.sleep(0.05)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=own.parent, stdin=subprocess.PIPE)
+    log = tmp_path / "logs" / "base-asleep.log"
+    wait_for(lambda: log.exists() and log.read_text().endswith("\n"), of=parent)
     processes = [int(word) for word in log.read_text().split()]
     assert len(processes) == 2
     assert all(map(alive, processes))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    while any(map(alive, processes)) and time.time() < deadline:
-        time.sleep(0.05)
-    assert not any(map(alive, processes))
+    wait_for(lambda: not any(map(alive, processes)))
+    parent.communicate()
 
 
 @pytest.mark.thorough

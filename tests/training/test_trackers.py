@@ -15,8 +15,8 @@ from accelerate.utils import LoggerType
 
 from interp.errors import UserError
 from tests.accelerating import forget_precision
-from tests.oracles.plain_forward import one_line
 from tests.training.finetuning import SMALL
+from tests.wording import raises, refused
 from training import finetune, loop, paper, trackers
 from training.trackers import FILES, NONE, TRACKERS, check_trackers
 
@@ -123,31 +123,26 @@ def test_a_run_goes_on_with_other_trackers_and_the_same_numbers(
 def test_a_tracker_that_cannot_start_is_one_line(small, wandb: Path, tmp_path: Path, capsys):
     wandb.with_name("no-key").touch()
     words = [*OPTIONS, "--model", small.name, "--out", str(tmp_path / "run")]
-    assert finetune.main([*words, "--log-with", "wandb"]) == 2
-    assert "a tracker cannot start: No API key configured; mend that, or choose others, and" in one_line(capsys)
+    refused(finetune.main([*words, "--log-with", "wandb"]), capsys, "No API key configured")
     forget_precision()
     assert finetune.main([*words, "--resume"]) == 0
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "value"),
     [
-        (
-            "wanb",
-            "there is no tracker 'wanb'; known: tensorboard, wandb, trackio, mlflow, clearml, swanlab, aim, dvclive",
-        ),
-        ("all", "there is no tracker 'all'"),
-        ("tensorboard,", "there is no tracker ''"),
-        ("none,wandb", "none is no tracker at all; leave it out, or the others"),
-        ("wandb", "needs the package wandb; install it with pip install 'clip-descriptions[wandb]'"),
-        ("tensorboard,mlflow", "--log-with mlflow needs the package mlflow; install it with pip install mlflow"),
+        ("wanb", "'wanb'"),
+        ("all", "'all'"),
+        ("tensorboard,", "''"),
+        ("none,wandb", "none"),
+        ("wandb", "'clip-descriptions[wandb]'"),
+        ("tensorboard,mlflow", ("--log-with mlflow", "pip install mlflow")),
     ],
 )
 @pytest.mark.parametrize("main", [finetune.main, paper.main])
-def test_bad_trackers_are_one_line(main, given: str, message: str, tmp_path: Path, capsys, monkeypatch):
+def test_bad_trackers_are_one_line(main, given: str, value: object, tmp_path: Path, capsys, monkeypatch):
     monkeypatch.setattr(trackers, "find_spec", lambda _: None)
-    assert main(["--log-with", given, "--out", str(tmp_path / "run")]) == 2
-    assert message in one_line(capsys)
+    refused(main(["--log-with", given, "--out", str(tmp_path / "run")]), capsys, value)
     assert not (tmp_path / "run").exists()
 
 
@@ -162,15 +157,15 @@ def test_a_missing_package_is_said_before_torch_is_loaded(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=here, check=False
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: --log-with clearml needs the package clearml; install it with pip install")
+    assert done.stdout == ""
+    refused(done.returncode, done.stderr, "--log-with clearml", "pip install clearml")
 
 
 def test_a_package_that_accelerate_does_not_take_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(trackers, "_is_installed", lambda _: True)
     monkeypatch.setattr(tracking, "_available_trackers", [LoggerType.WANDB])
     assert trackers.make_trackers("wandb", tmp_path) == ["wandb"]
-    with pytest.raises(UserError, match="does not take the trackio that is installed; bring both up to date with pip"):
+    with raises(UserError, "trackio"):
         trackers.make_trackers("wandb,trackio", tmp_path)
 
 

@@ -15,9 +15,11 @@ import pytest
 
 from interp import cli
 from interp.errors import UserError
+from interp.runs.files import StoreError
 from interp.runs.versions import VERSIONS
 from tests.oracles.plain_forward import copied_correlations, percentiles
 from tests.run_folders import kept, make_other_version, rewrite, versioned, write_tuning
+from tests.wording import raises, refused
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
@@ -195,11 +197,11 @@ def test_models_of_one_label_are_told_apart(tmp_path: Path, differing: list[dict
 def test_two_runs_with_one_seed_are_refused(tmp_path: Path):
     first, second, third = seeds(tmp_path, {0: 0.5, 1: 0.75, 2: 1.0})
     again = evaluated(tmp_path / "again", {PREFERENCE: 0.25}, **{**RUN, "seed": 1})
-    with pytest.raises(UserError, match=rf"behavioral, LoRA with seed 1: '{second}' and '{again}'; name one"):
+    with raises(UserError, "behavioral, LoRA", 1, f"'{second}'", f"'{again}'"):
         compare([first, second, third, again], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert list(lines(compare([first, again, third], None))) == ["model", "behavioral, LoRA (n = 3)"]
-    with pytest.raises(UserError, match="more than one of the runs is base with seed 0"):
+    with raises(UserError, "base", 0):
         compare([evaluated(tmp_path / "a", {PREFERENCE: 0.5}), evaluated(tmp_path / "b", {PREFERENCE: 0.5})], None)
 
 
@@ -207,7 +209,7 @@ def test_different_bases_are_refused(tmp_path: Path):
     base, run = evaluated(tmp_path / "base", {PREFERENCE: 0.5}), evaluated(tmp_path / "run", {PREFERENCE: 0.75}, **RUN)
     foreign = evaluated(tmp_path / "foreign", {PREFERENCE: 0.75}, **{**RUN, "base": "c", "group": "other"})
     for paths in ([base, foreign], [run, foreign], [base, run, foreign]):
-        with pytest.raises(UserError, match="the runs have 2 different base models"):
+        with raises(UserError, 2):
             compare(paths, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     scores = evaluated(tmp_path / "scores", {PREFERENCE: 0.25}, label="scores of x", base="key", group="key")
@@ -221,33 +223,33 @@ def test_different_bases_are_refused(tmp_path: Path):
 
 def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
     run = write_tuning(tmp_path / "run")
-    with pytest.raises(UserError, match=rf"'{run}' has not been evaluated; run: .*training.evaluate --model {run}"):
+    with raises(StoreError, f"'{run}'", "training.evaluate", "--model", run):
         read(run)
     evaluated(run / "evaluation", {PREFERENCE: 0.5}, **RUN)
     assert read(run) == read(run / "evaluation")
     assert read(run).values == {PREFERENCE: 0.5}
     assert read(run) != replace(read(run), values={PREFERENCE: 0.25})
     for nothing in (tmp_path / "nothing", Path("x" * 300)):
-        with pytest.raises(UserError, match=rf"{nothing}"):
+        with raises(StoreError, nothing):
             read(nothing)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "value"),
     [
-        (make_other_version, "of version 6, and only version 7 is read; run its command again with another folder"),
-        (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "its checksum does not fit"),
-        (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "concadia"}]}), 'not a mapping with "of"'),
-        (lambda f: (f / "manifest.json").write_text("{ cut sho"), "cannot read '.*manifest.json'"),
-        (lambda f: (f / "manifest.json").unlink(), "is not a run folder: it has no manifest.json"),
-        (lambda f: rewrite(f / "manifest.json", {"settings": versioned("evaluation")}), 'a mapping with "about"'),
-        (lambda f: rewrite(f / "manifest.json", {"settings": versioned("sweep")}), "has not been evaluated"),
-        (lambda f: rewrite(f / "manifest.json", {}), 'a mapping with "settings"'),
-        (lambda f: cell(f).unlink(), "lacks tasks that its tables hold; evaluate again"),
-        (lambda f: (f / "evaluation").symlink_to("/"), "is a link that leads out of the run folder"),
+        (make_other_version, (6, 7)),
+        (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "concadia.json'"),
+        (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "concadia"}]}), '"of"'),
+        (lambda f: (f / "manifest.json").write_text("{ cut sho"), "manifest.json"),
+        (lambda f: (f / "manifest.json").unlink(), "manifest.json"),
+        (lambda f: rewrite(f / "manifest.json", {"settings": versioned("evaluation")}), '"about"'),
+        (lambda f: rewrite(f / "manifest.json", {"settings": versioned("sweep")}), "training.evaluate"),
+        (lambda f: rewrite(f / "manifest.json", {}), '"settings"'),
+        (lambda f: cell(f).unlink(), "run'"),
+        (lambda f: (f / "evaluation").symlink_to("/"), "evaluation'"),
     ],
 )
-def test_what_cannot_be_read_is_one_line_and_status_2(tmp_path: Path, capsys, spoil, message: str):
+def test_what_cannot_be_read_is_one_line_and_status_2(tmp_path: Path, capsys, spoil, value: object):
     folder = evaluated(tmp_path / "run", {PREFERENCE: 0.5})
 
     def status(out: str) -> int:
@@ -260,11 +262,8 @@ def test_what_cannot_be_read_is_one_line_and_status_2(tmp_path: Path, capsys, sp
     assert shown.err == ""
     assert (tmp_path / "out" / "table1.md").is_file()
     spoil(folder)
-    assert status("none") == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    with pytest.raises(UserError, match=message):
+    refused(status("none"), capsys, value)
+    with raises(StoreError, value):
         read(folder)
     assert not (tmp_path / "none").exists()
 
