@@ -14,6 +14,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -198,13 +199,10 @@ def execute(case: Case, root: Path) -> Outcome:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(status)
-    ended: int | None = None
-    while time.perf_counter() - started < SECONDS:
-        done, code = os.waitpid(child, os.WNOHANG)
-        if done:
-            ended = os.waitstatus_to_exitcode(code)
-            break
-        time.sleep(0.005)
+    handle = os.pidfd_open(child)
+    in_time = bool(select.select([handle], [], [], SECONDS)[0])
+    os.close(handle)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if in_time else None
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # what it started must not stay either
     if ended is None:

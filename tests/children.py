@@ -1,14 +1,63 @@
-"""Commands that must succeed, and processes as Linux shows them, for tests that kill some and look for what is left."""
+"""Commands that must succeed, waits for a condition, and processes as Linux shows them.
+
+Tests that kill processes look for what is left of them.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from interp.processes.reaper import descendants
+import psutil
+
+from interp.processes.reaper import descendants, runs
+
+Value = TypeVar("Value")
+# A process that waits for the end of its standard input, which ends with the process that holds the other end.
+WAITING = "import sys; sys.stdin.read()"
+
+
+def wait_for(
+    condition: Callable[[], Value],
+    seconds: float = 60,
+    *,
+    of: subprocess.Popen[str] | None = None,
+    every: float = 0.005,
+) -> Value:
+    """Return the value of a condition as soon as it is true.
+
+    Args:
+        condition: what is asked again and again.
+        seconds: time after which the wait fails.
+        of: process that must run until then; what comes of it after its end cannot make the condition true.
+        every: seconds between two calls of the condition.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        ended = of is not None and of.poll() is not None
+        if value := condition():
+            return value
+        assert not ended, f"the process ended with status {of.returncode if of else None} before the condition was true"
+        assert time.monotonic() < deadline, f"the condition was not true within {seconds:g} s"
+        time.sleep(every)
+
+
+def running(group: int) -> list[psutil.Process]:
+    """Return the processes of a process group that run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and runs(process):
+                found.append(process)
+        except ProcessLookupError:  # it has ended
+            continue
+    return found
 
 
 @contextmanager

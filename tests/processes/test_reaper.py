@@ -6,57 +6,77 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from interp.processes.reaper import EVERY, descendants, marked, runs
+from interp.processes.reaper import descendants, marked, runs
+from tests.children import WAITING, wait_for
 
+# The reaper; it writes the numbers of the processes that it has seen into a file.
+REAPER = """
+import os, sys
+from interp.processes import reaper
+
+look = reaper.descendants
+
+def noted(root):
+    found = look(root)
+    with open(sys.argv[3] + ".part", "w") as file:
+        file.write(" ".join(str(process.pid) for process in found))
+    os.replace(file.name, sys.argv[3])
+    return found
+
+reaper.descendants = noted
+reaper.main()
+"""
 # Starts a child with a child of its own, and a process that is left to itself but has a mark; prints their numbers.
-DRIVER = """
-import os, subprocess, sys, time
+DRIVER = f"""
+import os, subprocess, sys
 
-wait = [sys.executable, "-c", "import time; time.sleep(120)"]
-print(subprocess.Popen([sys.executable, "-m", "interp.processes.reaper", str(os.getpid()), sys.argv[1]],
+wait = [sys.executable, "-c", {WAITING!r}]
+print(subprocess.Popen([sys.executable, "-c", {REAPER!r}, str(os.getpid()), *sys.argv[1:]],
                        stdin=subprocess.PIPE, start_new_session=True).pid)
 start = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True)"
-print(subprocess.Popen([sys.executable, "-c", start + "; import time; time.sleep(120)", *wait]).pid, flush=True)
+print(subprocess.Popen([sys.executable, "-c", start + "; sys.stdin.read()", *wait]).pid, flush=True)
 name, value = sys.argv[1].split("=")
-subprocess.run([sys.executable, "-c", start, *wait], env=os.environ | {name: value}, check=True)
-time.sleep(120)
+subprocess.run([sys.executable, "-c", start, *wait], env=os.environ | {{name: value}}, check=True)
+sys.stdin.read()
 """
 
 
 @pytest.fixture
 def bystander() -> Iterator[psutil.Process]:
     """A process that nobody is to end."""
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    process = subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE)
     yield psutil.Process(process.pid)
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 @pytest.mark.slow
-def test_whatever_came_of_a_killed_process_is_ended_and_nothing_else(bystander: psutil.Process):
+def test_whatever_came_of_a_killed_process_is_ended_and_nothing_else(bystander: psutil.Process, tmp_path: Path):
     mark = f"CLIP_DESCRIPTIONS_TEST={os.getpid()}"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     with subprocess.Popen(
-        [sys.executable, "-c", DRIVER, mark], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", DRIVER, mark, str(tmp_path / "seen")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     ) as driver:
         assert driver.stdout is not None
         reaper, *others = (psutil.Process(int(driver.stdout.readline())) for _ in range(4))
         try:
             assert all(map(runs, (reaper, *others)))
-            deadline = time.monotonic() + 20
-            while len(orphans := list(marked(mark))) > 1 and time.monotonic() < deadline:  # its parent is about to end
-                time.sleep(0.05)
-            (orphan,) = orphans
+            wait_for(lambda: len(list(marked(mark))) == 1)  # the orphan's parent is about to end
+            (orphan,) = marked(mark)
             assert orphan in others
             assert descendants(driver.pid) == {reaper, *others} - {orphan}
-            time.sleep(6 * EVERY)  # so that the reaper has started, and looked
+            numbers = {str(process.pid) for process in {*others} - {orphan}}
+            wait_for(lambda: (tmp_path / "seen").exists() and {*(tmp_path / "seen").read_text().split()} == numbers)
             driver.send_signal(signal.SIGKILL)
             driver.wait()
             _, left = psutil.wait_procs([reaper, *others], timeout=20)
