@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from interp.errors import UserError
 from interp.processes.reaper import descendants, marked, runs
 from interp.sweep.executors.ray_cluster import MARK
 from interp.sweep.executors.ray_tasks import go_to
-from tests.children import commands, disposition
-from tests.oracles.plain_forward import one_line
+from tests.children import commands, disposition, wait_for
+from tests.wording import raises, refused
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 
@@ -128,9 +127,7 @@ def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal
     assert process.stdout is not None
     process.stdout.readline()
     mark = mark_of(process.pid)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "long-0").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for((tmp_path / "long-0").exists, of=process)
     family = descendants(process.pid)
     assert len(family) > 3
     process.send_signal(number)
@@ -138,10 +135,7 @@ def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal
     assert process.returncode == status, error
     assert error.endswith(said)
     assert "Traceback" not in error
-    deadline = time.monotonic() + 10
-    while (left := {one for one in family if runs(one)} | set(marked(mark))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
+    wait_for(lambda: not ({one for one in family if runs(one)} | set(marked(mark))), seconds=10)
 
 
 @with_ray
@@ -149,25 +143,24 @@ def test_a_cluster_that_is_not_there_is_one_line(small, tmp_path: Path, capsys: 
     from interp.sweep import __main__ as sweep
 
     arguments = ["--model", small.name, "--layers", "4", "--sizes", "2", "--objective", "das", "--limit", "40"]
-    for options, said in (
-        (["--address", "auto"], "--address is for a Ray cluster; add --engine ray"),
-        (["--gpus-per-cell", "0.5"], "--gpus-per-cell is for a Ray cluster; add --engine ray"),
-        (["--engine", "ray", "--gpus-per-cell", "1.5"], "a share of one GPU from 0.01, or a whole number to 64"),
-        (["--engine", "ray", "--gpus-per-cell", "-1"], "a share of one GPU from 0.01, or a whole number to 64"),
-        (["--engine", "ray", "--shard", "1/2"], "--shard divides a sweep among jobs"),
-        (["--engine", "ray", "--address", "127.0.0.1:1"], "there is no Ray cluster at --address '127.0.0.1:1'"),
-        (["--engine", "ray", "--address", "ray://there:1"], "is none of a Ray cluster; write HOST:6379"),
-        (["--engine", "ray", "--address", "h:99999"], "there is no Ray cluster at --address 'h:99999'"),
+    for options, value in (
+        (["--address", "auto"], ("--address", "--engine ray")),
+        (["--gpus-per-cell", "0.5"], ("--gpus-per-cell", "--engine ray")),
+        (["--engine", "ray", "--gpus-per-cell", "1.5"], ("--gpus-per-cell", 1.5, 0.01, 64)),
+        (["--engine", "ray", "--gpus-per-cell", "-1"], ("--gpus-per-cell", -1.0, 0.01, 64)),
+        (["--engine", "ray", "--shard", "1/2"], "--shard"),
+        (["--engine", "ray", "--address", "127.0.0.1:1"], ("--address", "'127.0.0.1:1'")),
+        (["--engine", "ray", "--address", "ray://there:1"], ("--address", "'ray://there:1'", "HOST:6379")),
+        (["--engine", "ray", "--address", "h:99999"], ("--address", "'h:99999'")),
     ):
-        assert sweep.main([*arguments, *options, "--out", str(tmp_path / "run")]) == 2
-        assert said in one_line(capsys)
+        refused(sweep.main([*arguments, *options, "--out", str(tmp_path / "run")]), capsys, value)
         assert not (tmp_path / "run").exists()
 
 
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("interp.cli.cluster.find_spec", lambda name: None)
     check_cluster(None, None, wanted=False)
-    with pytest.raises(UserError, match=r"install it with pip install 'clip-descriptions\[ray\]'"):
+    with raises(UserError, "'clip-descriptions[ray]'"):
         check_cluster(None, 0.25, wanted=True)
 
 
@@ -175,7 +168,7 @@ def test_a_node_that_does_not_see_the_folder_says_so(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "start" / "run").mkdir(parents=True)
     for start, needed in ((tmp_path / "other", Path("run")), (tmp_path / "start", Path("runs"))):
-        with pytest.raises(UserError, match="must lie on a disk that all nodes share"):
+        with raises(UserError, f"'{start}'"):
             go_to(start, needed)
         assert Path.cwd() == tmp_path
     go_to(tmp_path / "start", Path("run"))

@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.children import wait_for
 from tests.sweep.sweeping import command as small_sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
@@ -78,9 +78,7 @@ def test_a_folder_that_vanishes_is_one_line_and_the_same_command_starts_again(sm
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not (out / "cache" / "work").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for((out / "cache" / "work").exists, of=process)
     out.rename(tmp_path / "gone")
     shutil.rmtree(tmp_path / "gone")
     _, error = process.communicate(timeout=60)

@@ -6,11 +6,9 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from interp.clip.sites import Site
 from interp.subspaces.clean_run import TextRun, clean_texts
 from interp.sweep import __main__ as sweep
 from interp.sweep.executors.on_ray import _bytes, _is_needed, _tensor
-from tests.children import commands
+from tests.children import commands, wait_for
 from tests.oracles.plain_forward import random_texts, sites
 from tests.sweep.sweeping import FROZEN, SMALL, run
 from tests.sweep.sweeping import command as small_sweep
@@ -62,9 +60,7 @@ def test_a_task_needs_no_more_of_the_clean_run_than_it_is_given(small: Clip, lay
 
 def killed_when(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Kill a worker of the cluster of a process, as soon as something is so."""
-    deadline = time.monotonic() + 240
-    while not done() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(done, 240, of=process)
     for pid, command in commands(process.pid).items():
         if command.startswith("ray::_do"):
             os.kill(pid, signal.SIGKILL)
@@ -97,10 +93,11 @@ def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp
     assert "Traceback" not in error
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens."""
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+def nodes_at(port: str) -> int:
+    """Return the number of active nodes of the cluster at a port, 0 if there is none."""
+    ray = str(Path(sys.executable).parent / "ray")
+    done = subprocess.run([ray, "status", f"--address=127.0.0.1:{port}"], capture_output=True, text=True, check=False)
+    return done.stdout.partition("Pending:")[0].count(" node_")
 
 
 @with_ray
@@ -127,10 +124,7 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
         for more in (["--head", "--port", port, "--include-dashboard=false", *temporary],)
     ]
     try:
-        deadline = time.monotonic() + 120
-        while not answers(int(port)) and time.monotonic() < deadline:
-            time.sleep(0.5)
-        time.sleep(5)
+        wait_for(lambda: nodes_at(port) == 1, 120, of=nodes[0])
         nodes.append(
             subprocess.Popen(
                 [*ray, f"--address=127.0.0.1:{port}", "--block"],
@@ -139,7 +133,7 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
                 start_new_session=True,
             )
         )
-        time.sleep(20)
+        wait_for(lambda: nodes_at(port) == 2, 120, of=nodes[1])
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -157,9 +151,7 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
             stderr=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + 240
-        while not any(out.glob("rotations/*.json")) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: any(out.glob("rotations/*.json")), 240, of=process)
         os.killpg(nodes[1].pid, signal.SIGKILL)
         said, error = process.communicate(timeout=400)
     finally:

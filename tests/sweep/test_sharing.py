@@ -15,9 +15,9 @@ from interp.errors import UserError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.sweep.sharing import Shard, claimed
-from tests.oracles.plain_forward import one_line
 from tests.sweep.sweeping import command as small_sweep
 from tests.sweep.sweeping import run
+from tests.wording import raises, refused
 
 ALONE = ["--jobs", "1"]
 
@@ -36,15 +36,14 @@ def test_each_cell_is_in_one_part_and_searched_with_its_like_if_there_are_enough
 
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/3", "1/2/3", "", "1/" + "9" * 5000])
 def test_what_is_no_part_is_one_line(text: str):
-    with pytest.raises(UserError, match="is no part of a sweep; write 3/20") as caught:
+    with raises(UserError, 3, 20) as caught:
         Shard.parse(text)
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("options", [["--shard", "3/2"], ["--shard", "1/2", "--merge"]])
 def test_options_that_go_together_with_nothing_are_one_line(options, tmp_path: Path, capsys):
-    assert run(*ALONE, *options, "--out", str(tmp_path / "run")) == 2
-    assert "--shard" in one_line(capsys)
+    refused(run(*ALONE, *options, "--out", str(tmp_path / "run")), capsys, "--shard")
     assert not (tmp_path / "run").exists()
 
 
@@ -90,12 +89,9 @@ def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest
 
     # what is not done cannot be merged, and whoever would be in the way is refused
     (out / "cells" / "layer04-size002-seed0.json").unlink()
-    assert run(*ALONE, *model, "--out", str(out), "--merge") == 2
-    assert "1 cells are missing (layer04-size002-seed0)" in capsys.readouterr().err
+    refused(run(*ALONE, *model, "--out", str(out), "--merge"), capsys, 1, "layer04-size002-seed0")
     with FileLock(out / ".part-1of2.lock"):
-        assert run(*ALONE, *model, "--out", str(out), "--shard", "1/2") == 2
-        assert "another process is at work in part 1of2" in capsys.readouterr().err
-        assert run(*ALONE, *model, "--out", str(out)) == 2
-        assert "another process is at work in" in capsys.readouterr().err
+        refused(run(*ALONE, *model, "--out", str(out), "--shard", "1/2"), capsys, "1of2")
+        refused(run(*ALONE, *model, "--out", str(out)), capsys, f"'{out}'")
     assert run(*ALONE, *model, "--out", str(out), "--shard", "1/2") == 0
     assert "all cells are done: --merge makes tables and page" in capsys.readouterr().out
