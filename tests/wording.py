@@ -18,9 +18,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,16 +72,31 @@ class _Messages:
 _messages = _Messages()
 
 
-def fail(reason: str) -> None:
-    """Fail the test without a traceback through this module."""
-    __tracebackhide__ = True
-    pytest.fail(reason, pytrace=True)
+class _Raises:
+    """An expected error, as a context manager."""
+
+    def __init__(self, kind: type[BaseException], values: tuple[object, ...], *, snapshot: bool) -> None:
+        self.kind, self.values, self.snapshot = kind, values, snapshot
+        self.expected = pytest.raises(kind)
+
+    def __enter__(self) -> pytest.ExceptionInfo[BaseException]:
+        self.caught = self.expected.__enter__()
+        return self.caught
+
+    def __exit__(self, *error: Any) -> bool:
+        __tracebackhide__ = True
+        if not self.expected.__exit__(*error):
+            return False
+        value = self.caught.value
+        if type(value) is not self.kind:
+            pytest.fail(f"{type(value).__name__} was raised, not {self.kind.__name__}: {value}")
+        check(str(value), self.values)
+        if self.snapshot:
+            note(value.args[0] if len(value.args) == 1 and isinstance(value.args[0], str) else str(value))
+        return True
 
 
-@contextmanager
-def raises(
-    kind: type[BaseException], *values: object, snapshot: bool = True
-) -> Iterator[pytest.ExceptionInfo[BaseException]]:
+def raises(kind: type[BaseException], *values: object, snapshot: bool = True) -> _Raises:
     """Expect an error of exactly this class, whose message is one line and quotes each of the values.
 
     Args:
@@ -90,15 +105,7 @@ def raises(
             several values.
         snapshot: whether the message is compared with the snapshot; false for random inputs.
     """
-    __tracebackhide__ = True
-    with pytest.raises(kind) as caught:
-        yield caught
-    if type(caught.value) is not kind:
-        fail(f"{type(caught.value).__name__} was raised, not {kind.__name__}: {caught.value}")
-    check(str(caught.value), values)
-    if snapshot:
-        parts = caught.value.args
-        note(parts[0] if len(parts) == 1 and isinstance(parts[0], str) else str(caught.value))
+    return _Raises(kind, values, snapshot=snapshot)
 
 
 def refused(status: object, error: pytest.CaptureFixture[str] | str, *values: object, snapshot: bool = True) -> str:
@@ -113,11 +120,11 @@ def refused(status: object, error: pytest.CaptureFixture[str] | str, *values: ob
     __tracebackhide__ = True
     text = error if isinstance(error, str) else error.readouterr().err
     if status != 2:
-        fail(f"exit status {status}, not 2: {text[-3000:]}")
+        pytest.fail(f"exit status {status}, not 2: {text[-3000:]}")
     if not text.startswith("error: ") or not text.endswith("\n"):
-        fail(f"not a line of an error: {text[-3000:]}")
+        pytest.fail(f"not a line of an error: {text[-3000:]}")
     if len(text) > LONGEST + 100:
-        fail(f"{len(text)} letters: {text}")
+        pytest.fail(f"{len(text)} letters: {text}")
     message = text.removeprefix("error: ").removesuffix("\n")
     check(message, values)
     if snapshot:
@@ -125,24 +132,38 @@ def refused(status: object, error: pytest.CaptureFixture[str] | str, *values: ob
     return message
 
 
-@contextmanager
-def exits(captured: pytest.CaptureFixture[str], *values: object, snapshot: bool = True) -> Iterator[None]:
+class _Exits:
+    """An expected end of the process with an error, as a context manager."""
+
+    def __init__(self, captured: pytest.CaptureFixture[str], values: tuple[object, ...], *, snapshot: bool) -> None:
+        self.captured, self.values, self.snapshot = captured, values, snapshot
+        self.expected = pytest.raises(SystemExit)
+
+    def __enter__(self) -> None:
+        self.stopped = self.expected.__enter__()
+
+    def __exit__(self, *error: Any) -> bool:
+        __tracebackhide__ = True
+        if not self.expected.__exit__(*error):
+            return False
+        refused(self.stopped.value.code, self.captured, *self.values, snapshot=self.snapshot)
+        return True
+
+
+def exits(captured: pytest.CaptureFixture[str], *values: object, snapshot: bool = True) -> _Exits:
     """Expect a parser to end the process, as `refused` expects a command to end."""
-    __tracebackhide__ = True
-    with pytest.raises(SystemExit) as stopped:
-        yield
-    refused(stopped.value.code, captured, *values, snapshot=snapshot)
+    return _Exits(captured, values, snapshot=snapshot)
 
 
 def check(message: str, values: Iterable[object]) -> None:
     """Fail unless a message is one line that quotes each value."""
     __tracebackhide__ = True
     if len(message.splitlines()) != 1:
-        fail(f"not one line: {message}")
+        pytest.fail(f"not one line: {message}")
     parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
     missing = [part for part in parts if not quotes(message, part)]
     if missing:
-        fail(f"not quoted: {', '.join(map(repr, missing))}; the message: {message}")
+        pytest.fail(f"not quoted: {', '.join(map(repr, missing))}; the message: {message}")
 
 
 def quotes(message: str, value: object) -> bool:

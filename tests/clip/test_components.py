@@ -280,6 +280,6 @@ def test_labels_of_components():
     assert Site("text", 11, "mlp").label == "text.11.mlp.eot"
     for site in (Site("text", 11), Site("text", 3, "mlp"), Site("vision", 2, "attn"), Site("vision", 1)):
         assert Site.parse(site.label) == site
-    for label in ("text.3.head.eot", "text.3.head.2.eot"):
-        with raises(SiteError):
+    for label, component in (("text.3.head.eot", "'head'"), ("text.3.head.2.eot", "'head.2'")):
+        with raises(SiteError, component):
             Site.parse(label)

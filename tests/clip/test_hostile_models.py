@@ -168,7 +168,7 @@ def test_code_is_found_within_a_tower_too(model: Path):
         ("target_modules", None, "target_modules"),
         ("r", 0, ('["r"]', 0)),
         ("r", "16", ('["r"]', '"16"')),
-        ("r", 10**6, ()),
+        ("r", 10**6, (2, 10**6)),
         ("lora_alpha", -1, "lora_alpha"),
         ("peft_type", "IA3", "peft_type"),
     ],

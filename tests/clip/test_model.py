@@ -60,8 +60,9 @@ def test_ordinary_texts_have_the_ids_that_transformers_gives_them(toy: Clip):
 @given(st.text(st.characters(), max_size=30))
 def test_any_text_is_tokenized_or_refused_in_a_line(toy: Clip, text: str):
     if re.search("[\0\ud800-\udfff]", text):
-        with raises(ModelError, 1, snapshot=False):
+        with raises(ModelError, 1, snapshot=False) as caught:
             tokenize(toy, ["a star", text])
+        assert re.search(r"NUL|U\+D[89A-F]..", str(caught.value))
         return
     tokens = tokenize(toy, ["a star", text])
     assert tokens.ids[1, tokens.eot[1]] == toy.eot

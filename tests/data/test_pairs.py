@@ -131,9 +131,9 @@ def test_the_fingerprint_follows_texts_and_images(folder: Path):
     ("spoil", "value"),
     [
         (lambda f: (f / "wiki_split.json").unlink(), "wiki_split.json"),
-        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"fil'), ()),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": [{"fil'), "wiki_split.json'"),
         (lambda f: (f / "wiki_split.json").write_text("[]"), "'images'"),
-        (lambda f: (f / "wiki_split.json").write_text('{"images": []}'), ()),
+        (lambda f: (f / "wiki_split.json").write_text('{"images": []}'), "wiki_split.json'"),
         (lambda f: (f / "wiki_split.json").write_text('{"images": [{"filename": "x"}]}'), (0, "'description'")),
         (lambda f: (f / "wiki_split.json").write_text('{"images": [7]}'), 0),
         (lambda f: shutil.rmtree(f / "resized"), "resized.zip"),

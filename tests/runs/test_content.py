@@ -122,6 +122,6 @@ def outcome(data: bytes) -> str:
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"outer":' * 100_000, '{"outer": ' + "1" * 100_000 + "}", "\\ud800"])
 def test_what_is_too_deep_or_too_long_is_one_line(text: str):
-    with raises(StoreError, snapshot=False) as caught:  # in the words of pydantic
+    with raises(StoreError, "mend it", snapshot=False) as caught:  # in the words of pydantic
         parse(text.encode(), Record, Path("f"), "mend it")
     assert len(str(caught.value)) < 300

@@ -59,7 +59,7 @@ def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         read_bytes(tmp_path / "pipe")
     with raises(StoreError, f"'{tmp_path}'"):
         read_bytes(tmp_path)
-    with raises(StoreError, snapshot=False):  # in the words of Python
+    with raises(StoreError, str(tmp_path), snapshot=False):  # in the words of Python
         read_bytes(tmp_path / "a\0b")
     monkeypatch.setattr(files, "MOST_BYTES", 3)
     with raises(StoreError, f"'{tmp_path / 'f'}'"):

@@ -36,7 +36,7 @@ def test_each_cell_is_in_one_part_and_searched_with_its_like_if_there_are_enough
 
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/3", "1/2/3", "", "1/" + "9" * 5000])
 def test_what_is_no_part_is_one_line(text: str):
-    with raises(UserError, 3, 20) as caught:
+    with raises(UserError, f"--shard '{text[:70]}", "3/20") as caught:
         Shard.parse(text)
     assert len(str(caught.value)) < 300
 
