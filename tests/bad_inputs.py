@@ -8,7 +8,6 @@ anew, with status 0 and the numbers that it gives without the damage.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 import os
@@ -31,82 +30,13 @@ from pathlib import Path
 from random import Random
 
 from interp import cli
+from tests.absurd import absurd_options
 from tests.accelerating import forget_precision
-from tests.damage import SHELL_TEXTS, spoil
+from tests.damage import spoil
 from tests.good_inputs import COMMANDS, ENVIRONMENT, call, write_everything
 from tests.judging import SECONDS, Case, Outcome, entries, faults
 
 MEMORY = 12 * 2**30
-CONFIGS = {
-    "interp.sweep.__main__": "SweepConfig",
-    "interp.report.__main__": "ReportConfig",
-    "interp.check.__main__": "CheckConfig",
-    "interp.data.statistics": "Options",
-    "training.finetune": "FinetuneConfig",
-    "training.evaluate": "EvaluateConfig",
-    "training.paper": "PaperConfig",
-    "figures.make": "MakeConfig",
-    "training.pretrain_toy": "Options",
-}
-ABSURD = (
-    "-1",
-    "0",
-    "4294967295",
-    "4294967296",
-    "9" * 5000,
-    "1e400",
-    "nan",
-    "inf",
-    "-inf",
-    "1.5",
-    "",
-    " ",
-    "x",
-    "٣",
-    "½",
-    ",",
-    "1,",
-    "1-",
-    "-",
-    "--",
-    "9-1",
-    "1-4294967295",
-    "0-9999",
-    "\udc80",
-    "a\nb",
-    "x" * 5000,
-    "../..",
-    "/dev/null",
-    "/dev/zero",
-    "/proc/self/mem",
-    "nowhere",
-    "a=b",
-    "=",
-    "concadia:",
-    "csv:",
-    "csv:norms.csv",
-    "toy",
-    "owner/name",
-    "a/b/c",
-    "model",
-    "sweep",
-    "tuning",
-    "base",
-    "concadia",
-    "norms.csv",
-    "scores.csv",
-    "text,text",
-    "true",
-    "None",
-    "all",
-    "none",
-    "cuda",
-    "cuda:99",
-    "meta",
-    "mps",
-    "cpu:1",
-    *SHELL_TEXTS,
-)
 FILES = {  # command -> folders and files that it reads
     "sweep": ("sweep", "model", "concadia", "cache"),
     "tuned": ("tuned", "classes", "model"),
@@ -146,7 +76,7 @@ def prepare(seed: int, number: int, root: Path) -> Case:
 
         case.options += ["--only", draw.choice((*FIGURES, *TABLES))]
     if not FILES[command] or draw.random() < 0.35:
-        _absurd_options(case, draw)
+        absurd_options(case, draw)
     else:
         place = root / draw.choice(FILES[command])
         files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
@@ -160,22 +90,6 @@ def prepare(seed: int, number: int, root: Path) -> Case:
         what, case.sealed = spoil(chosen, draw)
         case.done.append(f"{case.spoilt} {what}")
     return case
-
-
-def _absurd_options(case: Case, draw: Random) -> None:
-    module = COMMANDS[case.command][0]
-    config = getattr(importlib.import_module(module), CONFIGS[module])
-    fields = dataclasses.fields(config)
-    for _ in range(draw.choice((1, 1, 1, 2))):
-        one = draw.choice(fields)
-        if one.metadata.get("place"):
-            case.options[0] = draw.choice(ABSURD)
-            case.done.append(f"{one.name} = {case.options[0]!r:.60}")
-            continue
-        flag = f"--{one.name.replace('_', '-')}"
-        values = [] if isinstance(one.default, bool) or draw.random() < 0.05 else [draw.choice(ABSURD)]
-        case.options += [f"{flag}={values[0]}"] if values and draw.random() < 0.7 else [flag, *values]
-        case.done.append(f"{flag} {values[0] if values else '(no value)'!r:.60}")
 
 
 def execute(case: Case, root: Path) -> Outcome:

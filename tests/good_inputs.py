@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tests.oracles.plain_forward import random_clip
-from tests.sweep import test_small_sweep
+from tests.toy_concadia import write_concadia
 
 KINDS = ("star", "harbour")
 PAIRS = {"train": 10, "val": 4, "test": 6}
@@ -196,11 +196,7 @@ def write_inputs(root: Path) -> None:
     """The model and the data."""
     draw = np.random.default_rng(0)
     random_clip(root / "model")
-    test_small_sweep.COUNTS, before = PAIRS, test_small_sweep.COUNTS
-    try:
-        test_small_sweep.write_concadia(root / "concadia")
-    finally:
-        test_small_sweep.COUNTS = before
+    write_concadia(root / "concadia", PAIRS)
     pictures = sorted((root / "concadia" / "resized").iterdir())
     (root / "zipped").mkdir()
     (root / "zipped" / "wiki_split.json").write_bytes((root / "concadia" / "wiki_split.json").read_bytes())

@@ -1,4 +1,4 @@
-"""The attributor as captum's users take it: tensors in and out, in a noise tunnel, in captum's pictures of texts."""
+"""The attributor as captum takes it: tensors and token ids in and out, baselines, deltas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerIntegratedGradients, NoiseTunnel
 from captum.attr._utils.attribution import GradientAttribution
-from captum.attr._utils.visualization import visualize_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -24,6 +23,8 @@ from tests.oracles.plain_forward import random_texts
 from tests.wording import raises
 
 STEPS = 12
+
+
 ROTATION = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
 
 
@@ -253,76 +254,6 @@ def test_ids_have_deltas_and_converge(small: Clip):
     found, delta = ours.attribute(tokens.ids, images, n_steps=2, tolerance=0.01, return_convergence_delta=True)
     np.testing.assert_allclose(found.numpy(), expected.tokens["full"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(delta.numpy(), expected_delta, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("nt_type", ["smoothgrad", "smoothgrad_sq", "vargrad"])
-def test_in_a_noise_tunnel(small: Clip, nt_type: str):
-    """With the same noise it gives what it gives captum's own; the seed is what makes the noise the same."""
-    tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
-    inputs, baselines = embedded(small, tokens), embedded(small, tokens) * 0
-    options = {
-        "nt_type": nt_type,
-        "nt_samples": 3,
-        "stdevs": 0.05,
-        "baselines": baselines,
-        "n_steps": STEPS,
-        "method": "gausslegendre",
-        "additional_forward_args": (images, tokens.eot),
-        "return_convergence_delta": True,
-    }
-    results = []
-    for attributor in (IntegratedGradients(scorer(small)), MediatedIntegratedGradients(small)):
-        torch.manual_seed(0)
-        results.append(NoiseTunnel(attributor).attribute(inputs, **options))
-    (expected, delta), (found, our_delta) = results
-    assert found.shape == inputs.shape
-    torch.testing.assert_close(found.float(), expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
-    torch.testing.assert_close(our_delta.float(), delta, rtol=0, atol=1e-5)
-    assert float(found.abs().max()) > 0
-
-
-def test_a_route_in_a_noise_tunnel(small: Clip):
-    """Without noise it is the route itself; in batches too, and as a tuple."""
-    tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
-    inputs = embedded(small, tokens)
-    ours = MediatedIntegratedGradients(small, ROTATION, routes=("through",))
-    expected = ours.attribute(inputs, images, additional_forward_args=tokens.eot, n_steps=4)
-    found = NoiseTunnel(ours).attribute(
-        inputs,
-        nt_samples=3,
-        nt_samples_batch_size=2,
-        stdevs=0.0,
-        n_steps=4,
-        additional_forward_args=(images, tokens.eot),
-    )
-    torch.testing.assert_close(found, expected)
-    wrapped = NoiseTunnel(ours).attribute(
-        (inputs,), nt_samples=2, stdevs=0.0, n_steps=4, additional_forward_args=(images, tokens.eot)
-    )
-    assert isinstance(wrapped, tuple)
-    torch.testing.assert_close(wrapped[0], expected)
-
-
-def test_in_captums_pictures(small: Clip, capsys: pytest.CaptureFixture[str]):
-    texts = ["a red <b>star</b> & circle", "a quokka"]
-    found = MediatedIntegratedGradients(small, ROTATION).attribute(texts, an_image(2), n_steps=4)
-    for route in ("through", "full"):
-        records = found.to_captum(route)
-        assert [len(one.word_attributions) for one in records] == [len(words) for words in found.words]
-        largest = max(np.abs(one.word_attributions).max() for one in records)
-        assert largest == pytest.approx(1)
-        assert [one.attr_score for one in records] == pytest.approx([each.sum() for each in found.by_word(route)])
-        assert [one.convergence_score for one in records] == pytest.approx(found.delta.tolist())
-        html = visualize_text(records).data
-        assert "&lt;" in html
-        assert "<b>star" not in html.replace(" ", "")
-        for word in ("red", "quokka"):
-            assert word in html
-    through = MediatedIntegratedGradients(small, ROTATION, routes=("through",)).attribute(texts, an_image(2), n_steps=2)
-    assert np.isnan(through.to_captum("through")[0].convergence_score)
-    with pytest.raises(KeyError):
-        through.to_captum("full")
-    capsys.readouterr()  # IPython prints what it cannot show
 
 
 def test_what_tensors_must_be(small: Clip):

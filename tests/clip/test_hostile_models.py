@@ -1,96 +1,25 @@
-"""Models and runs that a stranger made, or that are broken: refused in one line, and nothing of theirs is run."""
+"""Models that a stranger made, or that are broken: refused in one line, and nothing of theirs is run."""
 
 from __future__ import annotations
 
 import json
 import math
 import pickle
-import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from interp.check.__main__ import main as check
 from interp.clip.errors import ModelError
 from interp.clip.families import FAMILIES
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
-from interp.clip.parts import is_layers_pattern, layers_pattern
 from tests import wording
-from tests.run_folders import make_other_version, versioned
+from tests.clip.spoiling import DEEP, INDEX, Opened, change, refused, sharded, weights
 from tests.wording import raises
-from training.config import FinetuneConfig
-from training.tuning import prepare, save_settings, save_weights
-
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-DEEP = "[" * 100_000 + "]" * 100_000
-
-
-@pytest.fixture
-def model(small: Clip, tmp_path: Path) -> Path:
-    """A model's folder, to be spoiled."""
-    return shutil.copytree(small.name, tmp_path / "model")
-
-
-@pytest.fixture(scope="module")
-def unspoiled(toy: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return adapter(toy, "toy", tmp_path_factory.mktemp("adapter") / "run")
-
-
-@pytest.fixture
-def toy_run(unspoiled: Path, tmp_path: Path) -> Path:
-    """An adapter of the toy, to be spoiled."""
-    return shutil.copytree(unspoiled, tmp_path / "run")
-
-
-def adapter(base: Clip, name: str, folder: Path) -> Path:
-    """A folder as a fine-tuning leaves it, without training."""
-    clip = replace(base, model=load_clip(base.name).model)
-    config = FinetuneConfig(model=name, lora_rank=2)
-    prepare(clip, config)
-    folder.mkdir()
-    save_settings(clip, config, folder)
-    save_weights(clip, "lora", folder)
-    return folder
-
-
-def change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | values))
-
-
-def weights(folder: Path, changed: Callable[[dict[str, torch.Tensor]], Any]) -> None:
-    content = load_file(folder / WEIGHTS)
-    changed(content)
-    save_file(content, folder / WEIGHTS, metadata={"format": "pt"})
-
-
-def refused(name: Path | str, *values: object, snapshot: bool = True, **options: Any) -> str:
-    with raises(ModelError, *values, snapshot=snapshot) as caught:
-        load_clip(str(name), **options)
-    assert len(str(caught.value)) <= 1000
-    return str(caught.value)
-
-
-def sharded(model: Path, place: str) -> None:
-    """All weights in one file of another name, which the index knows."""
-    keys = load_file(model / WEIGHTS)
-    (model / WEIGHTS).rename(model / "shard.safetensors")
-    change(model / INDEX, metadata={}, weight_map=dict.fromkeys(keys, place))
-
-
-class Opened:
-    """Unpickled, it leaves a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def test_weights_in_several_files_are_read(model: Path, small: Clip):
@@ -266,12 +195,6 @@ def test_json_without_bottom_is_one_line(model: Path, file: str):
     refused(model, str(model))
 
 
-@pytest.mark.parametrize("file", ["adapter_config.json", "manifest.json"])
-def test_json_without_bottom_in_a_run_is_one_line(toy_run: Path, file: str):
-    (toy_run / file).write_text(f'{{"a": {DEEP}}}')
-    refused(toy_run, str(toy_run))
-
-
 BLOCK = "text_model.encoder.layers.1.mlp.fc1.weight"
 
 
@@ -300,14 +223,6 @@ def test_weights_with_which_nothing_can_be_computed(model: Path, key: str, value
 def test_a_block_of_zeros_is_a_note(model: Path):
     weights(model, lambda content: content[BLOCK].zero_())
     assert load_clip(str(model)).notes == (f"the weight {BLOCK} of '{model}' is 0 throughout",)
-
-
-def test_an_adapter_that_is_no_number_is_named(toy_run: Path):
-    path = toy_run / "adapter_model.safetensors"
-    content = load_file(path)
-    next(value for key, value in content.items() if "lora_B" in key).fill_(float("nan"))
-    save_file(content, path, metadata={"format": "pt"})
-    assert "q_proj.weight" in (said := refused(toy_run, snapshot=False)) or "k_proj.weight" in said
 
 
 @pytest.mark.slow
@@ -372,18 +287,6 @@ def test_dtypes_that_nothing_is_computed_in():
     refused("toy", "int8", dtype=torch.int8)
 
 
-def test_a_run_is_not_loaded_through_links(toy_run: Path, tmp_path: Path):
-    (toy_run / "manifest.json").write_text('{"settings": {"kind": "finetune"}}')
-    weights = toy_run / "adapter_model.safetensors"
-    weights.rename(tmp_path / "elsewhere.safetensors")
-    weights.symlink_to(tmp_path / "elsewhere.safetensors")
-    refused(toy_run, str(weights))
-    weights.unlink()
-    (tmp_path / "elsewhere.safetensors").rename(weights)
-    (toy_run / "more").symlink_to("/etc")
-    refused(toy_run, str(toy_run / "more"))
-
-
 def test_weights_in_one_file_are_no_link_that_leads_out_either(model: Path, tmp_path: Path):
     path = model / "model.safetensors"
     path.rename(tmp_path / "elsewhere.safetensors")
@@ -407,22 +310,6 @@ def test_a_manifest_of_another_program_is_of_no_concern(model: Path, small: Clip
     assert load_clip(str(model)).fingerprint == small.fingerprint
 
 
-@pytest.mark.slow
-def test_a_run_of_another_version_is_not_loaded(toy_run: Path):
-    settings = {**versioned("finetune"), "base": load_clip("toy").fingerprint}
-    change(toy_run / "manifest.json", settings=settings, named={"tokenizer": None})
-    assert load_clip(str(toy_run)).width("text") == load_clip("toy").width("text")
-    version = make_other_version(toy_run)
-    refused(toy_run, version, version + 1)
-
-
 def test_a_run_whose_manifest_is_cut_short_is_not_taken_for_a_plain_folder(model: Path):
     (model / "manifest.json").write_text('{"settings": {"kind": "finetune"}, "weights": {"model.safe')
     refused(model, "manifest.json")
-
-
-def test_a_name_that_is_a_path_never_reaches_the_hub(toy_run: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: pytest.fail("the hub was asked"))
-    config = toy_run / "adapter_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "../moved"}))
-    refused(toy_run, "moved", trust=True)

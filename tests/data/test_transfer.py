@@ -1,31 +1,24 @@
+"""Classification sets: files, folders, prompts and limits."""
+
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import Counter
-from importlib.resources import files
 from pathlib import Path
 
 import datasets
-import huggingface_hub
-import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from interp.clip.model import Clip, embed_images, embed_texts
 from interp.data.pairs import DataError
-from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import LabelledImages, load_transfer
-from tests.oracles.plain_forward import embed_one_by_one
 from tests.wording import raises
-from training.evaluation.retrieval import retrieval
-from training.evaluation.zeroshot import zero_shot
 
 pytestmark = pytest.mark.usefixtures("own_datasets_cache")
+
 
 FEATURES = {"img": datasets.Image(), "fine_label": datasets.ClassLabel(names=["maple_tree", "sea", "train"])}
 
@@ -259,159 +252,6 @@ def test_the_toy_tasks_share_their_images():
     assert load_transfer("toy", limit=20, seed=1)[1].labels != colour.labels
 
 
-def hub(folder: Path, asked: list) -> object:
-    """What `snapshot_download` does, without a network: the folder, where everything is already."""
-
-    def snapshot_download(repo: str, **options) -> str:
-        asked.append((repo, options))
-        return str(folder)
-
-    return snapshot_download
-
-
-@pytest.fixture
-def there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub that has every data set."""
-    monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: None)
-
-
-@pytest.mark.usefixtures("there")
-def test_the_hub_is_asked_for_one_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    asked: list = []
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
-    (tmp_path / "cifar100").mkdir()
-    (tmp_path / "cifar100" / "train-00000-of-00001.parquet").write_bytes(b"never read")
-    write_parquet(tmp_path / "cifar100" / "test-00000-of-00001.parquet", [0, 2])
-    task = load_one("cifar100")
-    assert (task.name, task.labels) == ("CIFAR-100", (0, 2))
-    patterns = ["test[-_./]*parquet", "*/test[-_./]*parquet"]
-    options = {"repo_type": "dataset", "revision": None, "allow_patterns": patterns, "local_files_only": False}
-    assert asked == [("uoft-cs/cifar100", options)]
-    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
-    for name, repo in (("food101", "ethz/food101"), ("imagenet", "ILSVRC/imagenet-1k")):
-        write_parquet(tmp_path / name / "data" / "validation-00000-of-00001.parquet", [1], features)
-        monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path / name, asked))
-        assert load_one(name).labels == (1,)
-        assert asked[-1][0] == repo
-        assert asked[-1][1]["allow_patterns"][0] == "validation[-_./]*parquet"
-
-
-@pytest.mark.usefixtures("there")
-def test_other_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    asked: list = []
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub(tmp_path, asked))
-    assert_error(("'me/mine'", "mine=PATH"), "mine=hub:me/mine")
-    assert [options["allow_patterns"][0] for _, options in asked] == [
-        "test[-_./]*parquet",
-        "validation[-_./]*parquet",
-        "val[-_./]*parquet",
-        "*.parquet",
-    ]
-    write_parquet(tmp_path / "data" / "val.parquet", [0, 1, 1])
-    task = load_one("mine=hub:me/mine")
-    assert (task.name, task.labels, asked[-1][0]) == ("mine", (0, 1, 1), "me/mine")
-
-
-def test_datasets_is_asked_for_parquet_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """No hub id reaches it, so no code of others can run, whatever its version."""
-    asked: list = []
-
-    def load_dataset(*args, **options):
-        asked.append((args, options))
-        return datasets.Dataset.from_dict(
-            {"img": [picture(1)], "fine_label": [2]}, features=datasets.Features(FEATURES)
-        )
-
-    where = write_parquet(tmp_path / "x.parquet", [0])
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    assert load_one(f"x={where}").labels == (2,)
-    assert asked == [(("parquet",), {"data_files": [str(where)], "split": "train"})]
-
-
-def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    assert_error(
-        ("'uoft-cs/cifar100'", "cifar100=PATH"),
-        "cifar100",
-    )
-    assert_error(
-        (
-            "'ILSVRC/imagenet-1k'",
-            "https://huggingface.co/datasets/ILSVRC/imagenet-1k",
-            "hf auth login",
-            "imagenet=PATH",
-        ),
-        "imagenet",
-    )
-    assert_error("'no such'", "mine=hub:no such")
-
-
 def test_images_need_no_torch():
     code = "import sys; from interp.data import transfer; transfer.load_transfer('toy'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
-
-
-@pytest.mark.slow
-def test_the_toy_model_does_as_its_report_says(toy: Clip):
-    report = json.loads(files("interp.data").joinpath("assets", "toy-clip", "pretraining.json").read_text())["test"]
-    tasks = load_transfer("toy")
-    images = embed_images(toy, (tasks[0].open_image(i) for i in range(len(tasks[0]))))
-    for task in tasks:
-        accuracy = (zero_shot(toy, task, images) == task.labels).mean()
-        assert accuracy == pytest.approx(report[f"zeroshot_{task.name}"], abs=0.03), task.name
-
-
-def test_zero_shot_is_the_naive_loop(small: Clip):
-    for task in load_transfer("toy", limit=30):
-        images = embed_images(small, (task.open_image(i) for i in range(30)))
-        classes = [embed_one_by_one(small, list(texts[:5])).mean(0) for texts in task.texts]
-        expected = [
-            int(torch.stack([torch.cosine_similarity(image, mean, dim=0) for mean in classes]).argmax())
-            for image in images
-        ]
-        few = LabelledImages(
-            task.name,
-            tuple(texts[:5] for texts in task.texts),
-            task.classes,
-            task.labels,
-            task.open_image,
-            task.image_key,
-        )
-        guessed = zero_shot(small, few, images)
-        np.testing.assert_array_equal(guessed, expected)
-        assert len(set(guessed.tolist())) > 1
-
-
-def test_classes_with_unequal_numbers_of_prompts(small: Clip):
-    task = LabelledImages("x", (("red",), ("a blue star", "the blue"), ("war",) * 3), tuple("abc"), (), picture, str)
-    texts = [embed_texts(small, list(each)).mean(0) for each in task.texts]
-    guessed = zero_shot(small, task, torch.nn.functional.normalize(torch.stack(texts), dim=-1))
-    assert guessed.tolist() == [0, 1, 2]
-
-
-@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 1000))
-def test_retrieval_is_the_naive_loop(groups: list[str], seed: int):
-    generator = torch.Generator().manual_seed(seed)
-    images, texts = (torch.randint(-1, 2, (len(groups), 3), generator=generator).float() for _ in range(2))  # many ties
-    expected = [
-        float(
-            all(
-                images[i] @ texts[i] > images[i] @ texts[j]
-                for j in range(len(groups))
-                if j != i and groups[i] == groups[j]
-            )
-        )
-        for i in range(len(groups))
-    ]
-    assert retrieval(images, texts, groups).tolist() == expected
-
-
-def test_the_toy_model_finds_texts_of_distinct_scenes(toy: Clip):
-    pairs = load_distinct(2, 64)
-    images = embed_images(toy, map(pairs.open_image, pairs.pairs))
-    groups = [pair.group for pair in pairs.pairs]
-    for kind in ("positive", "negative"):
-        texts = embed_texts(toy, [getattr(pair, kind) for pair in pairs.pairs])
-        assert retrieval(images, texts, groups).mean() > 0.95, kind
-        assert retrieval(images, texts.roll(1, 0), groups).mean() < 0.1, kind

@@ -1,20 +1,16 @@
-"""The page of a sweep, as a browser reads it; what is asserted by keyboard and by axe needs Chromium and its driver."""
+"""The page of a sweep, as a browser reads it."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from html5lib import HTMLParser, treebuilders
-from PIL import Image
 
 from figures import make
 from interp.attribution.drawing import attributed_pairs
@@ -31,59 +27,12 @@ from interp.runs.directions import read_directions
 from interp.runs.examples import read_examples
 from interp.runs.folder import RunFolder, update_manifest
 from interp.subspaces.rotation import Rotation
-from interp.sweep import __main__ as sweep
 from interp.sweep.finish import finish
-from tests.report.browser import chromium, opened
+from tests.report.pages import HOSTILE, parsed, remade, words_of
 from tests.run_folders import FIELDS, kept, rewrite, versioned
 from tests.wording import refused
 
 pytestmark = pytest.mark.slow
-
-HOSTILE = ("<script>window.broken=1</script>", '"><img src=x onerror="window.broken=1">', "</script><b>&amp;")
-OPTIONS = [
-    "--layers",
-    "4-5",
-    "--sizes",
-    "2,6",
-    "--attributed",
-    "5",
-    "--n-steps",
-    "3",
-    "--max-steps",
-    "10",
-    "--objective",
-    "das",
-]
-
-
-@pytest.fixture(scope="module")
-def done(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep of texts that try to be more than text."""
-    folder = tmp_path_factory.mktemp("hostile")
-    write_pairs(folder / "data")
-    arguments = ["--model", small.name, "--data", f"concadia:{folder / 'data'}", "--jobs", "1"]
-    with pytest.MonkeyPatch.context() as patcher:
-        patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(folder / "cache"))
-        assert sweep.main([*OPTIONS, *arguments, "--out", str(folder / "run")]) == 0
-    return folder / "run"
-
-
-def write_pairs(folder: Path) -> None:
-    draw = np.random.default_rng(0)
-    (folder / "resized").mkdir(parents=True)
-    items = []
-    for number in range(40):
-        name = f"{number}.png"
-        colour = tuple(int(part) for part in draw.integers(0, 255, 3))
-        Image.new("RGB", (300, 200), colour).save(folder / "resized" / name)
-        texts = {
-            "description": f"a red circle {HOSTILE[number % 3]} left",
-            "caption": f"{HOSTILE[number % 3]} a harbour",
-        }
-        split = "train" if number < 24 else "val" if number < 32 else "test"
-        raw = {kind: {"raw": text} for kind, text in texts.items()}
-        items.append({"article_id": str(number), "filename": name, "split": split, **raw})
-    (folder / "wiki_split.json").write_text(json.dumps({"images": items}))
 
 
 def test_such_a_sweep_can_be_drawn(done: Path, tmp_path: Path, capsys):
@@ -92,30 +41,6 @@ def test_such_a_sweep_can_be_drawn(done: Path, tmp_path: Path, capsys):
         assert (tmp_path / f"{name}.pdf").is_file()
     assert "note:" not in capsys.readouterr().out
     assert "script" in (tmp_path / "fig_attributions.alt.txt").read_text()
-
-
-@pytest.fixture
-def copy(done: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(done, tmp_path / "run"))
-
-
-def parsed(path: Path) -> Any:
-    """The document, if it is valid: the parser raises at the first error."""
-    parser = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), strict=True, namespaceHTMLElements=False)
-    return parser.parse(path.read_text(encoding="utf-8"))
-
-
-def remade(path: Path) -> Any:
-    assert command.main([str(path)]) == 0
-    return parsed(path / "report.html")
-
-
-def words_of(document: Any) -> str:
-    """What a reader sees."""
-    for parent in list(document.iter()):
-        for child in [one for one in parent if one.tag in ("script", "style")]:
-            parent.remove(child)
-    return " ".join("".join(document.itertext()).split())
 
 
 def test_texts_from_data_stay_text(done: Path):
@@ -338,68 +263,3 @@ def test_another_file(done: Path, tmp_path: Path, capsys):
     assert command.main([str(done), "--out", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").read_bytes() == (done / "report.html").read_bytes()
     refused(command.main([str(done), "--out", "/proc/nowhere/page.html"]), capsys, "/proc/nowhere")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
-
-
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
-def test_it_opens_cleanly_and_can_be_used_by_all(browser, done: Path, width: int, dark: bool):
-    page = opened(browser, done / "report.html", width=width, dark=dark)
-    assert page.get_log("browser") == []
-    assert page.execute_script("return window.broken") is None
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    folder = Path(str(find_spec("axe_core_python").submodule_search_locations[0]))  # type: ignore[union-attr, index]
-    page.execute_script((folder / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.execute_async_script("const done = arguments[0]; axe.run().then(done)")
-    assert len(found["passes"]) > 20
-    violations = {one["id"]: [node["html"] for node in one["nodes"]] for one in found["violations"]}
-    assert violations == {}
-
-
-def test_tables_are_sorted_by_keyboard(browser, done: Path):
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
-    page = opened(browser, done / "report.html")
-
-    def sizes() -> list[int]:
-        rows = page.find_elements(By.CSS_SELECTOR, "#cells ~ .scroll table.sortable tbody tr")
-        return [int(row.find_elements(By.TAG_NAME, "td")[1].text) for row in rows]
-
-    assert sizes() == [2, 6, 2, 6]
-    head = page.find_elements(By.CSS_SELECTOR, "#cells ~ .scroll thead th")[2]
-    button = head.find_element(By.TAG_NAME, "button")
-    page.execute_script("arguments[0].focus()", button)
-    for order, expected in (("ascending", [2, 2, 6, 6]), ("descending", [6, 6, 2, 2])):
-        page.switch_to.active_element.send_keys(Keys.ENTER)
-        assert head.get_attribute("aria-sort") == order
-        assert sizes() == expected
-
-
-def test_the_picker_shows_another_cell_by_keyboard(browser, done: Path):
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
-    page = opened(browser, done / "report.html")
-    cell = kept(RunFolder(done).cell_path("layer05-size006-seed0"))
-    assert cell is not None
-
-    def shown() -> list[float]:
-        below = page.find_elements(By.CSS_SELECTOR, "[data-text='0'] rt")
-        return [float(one.get_attribute("textContent").replace("\u2212", "-")) for one in below]
-
-    for name, value in (("layer", "5"), ("size", "6")):
-        page.find_element(By.NAME, name).send_keys(value)
-    status = page.find_element(By.ID, "picked")
-    assert status.text == "Layer 5 (block 4), size 6, seed 0, through"
-    np.testing.assert_allclose(shown(), cell["examples"][0]["through"], atol=6e-4)
-    page.find_element(By.CSS_SELECTOR, "input[value=through]").send_keys(Keys.ARROW_RIGHT)
-    assert status.text.endswith("around")
-    np.testing.assert_allclose(shown(), cell["examples"][0]["around"], atol=6e-4)
-    assert not np.allclose(cell["examples"][0]["around"], cell["examples"][0]["through"], atol=1e-3)
-    after = page.find_element(By.CSS_SELECTOR, "[data-swap='0'] .after").text.replace("\u2212", "-")
-    assert float(after) == pytest.approx(cell["examples"][0]["swap"]["counterfactual"], abs=6e-4)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp import cli
-from interp.cli import IMPLIED, LOADED, SETTING, WORK, options_of
+from interp.cli import LOADED, options_of
 from interp.runs.replay import Again
 from interp.runs.versions import VERSIONS
 from interp.sweep.config import SweepConfig
@@ -27,60 +27,6 @@ AGAIN: dict[type, Again[Any]] = {
     SweepConfig: Again("sweep", sweep_preset),
     FinetuneConfig: Again("finetune", preset),
     EvaluateConfig: Again("evaluation", evaluation_preset),
-}
-# Options that take a text, yet neither name anything to be loaded nor say where and how the work is done.
-HARMLESS = {
-    SweepConfig: {"layers", "sizes", "seeds", "methods", "objective", "kinds", "split", "device"},
-    FinetuneConfig: {"lora_targets", "kinds", "split"},
-    EvaluateConfig: {"tasks", "splits", "prefix", "kinds", "split", "device"},
-}
-# Options whose values are part of a result's identity, with the defaults that an earlier result was made with.
-IDENTITY = {
-    SweepConfig: {
-        "sources": "random",
-        "controls": "all",
-        "objective": "iit-das",
-        "methods": "das,pca,means,gradient,lever,random",
-        "max_steps": 400,
-        "tune_steps": None,
-        "attributed": 32,
-        "n_steps": 20,
-        "device": "cpu",
-    },
-    FinetuneConfig: {
-        "sources": "random",
-        "objective": "iit-das",
-        "tuning": "lora",
-        "layer": 11,
-        "size": 64,
-        "joint_weight": 0.5,
-        "calibration_weight": 0.1,
-        "tower": "text",
-        "lora_rank": 16,
-        "lora_targets": "q_proj,k_proj,v_proj,out_proj",
-        "lr": 6e-4,
-        "rotation_lr": 3e-2,
-        "batch_size": 64,
-        "epochs": 3,
-        "samples": None,
-        "val_samples": 5000,
-        "look_every": None,
-        "patience": 3,
-        "max_steps": None,
-        "mixed_precision": None,
-        "seed": 0,
-    },
-    EvaluateConfig: {
-        "sources": None,
-        "splits": "val,test",
-        "controls": "all",
-        "transfer_limit": None,
-        "prefix": "",
-        "seed": 0,
-        "attributed": 64,
-        "n_steps": 20,
-        "device": "cpu",
-    },
 }
 WORKING = {
     SweepConfig: {"out", "shard", "merge", "trust_run", "engine", "address", "gpus_per_cell", "jobs"},
@@ -113,22 +59,6 @@ def manifest(folder: Path, config: Any, **changed: Any) -> str:
     content = {"settings": {"kind": again.kind, "version": VERSIONS[again.kind]}, "arguments": arguments}
     path.write_text(json.dumps(content, ensure_ascii=False, default=str))
     return str(path)
-
-
-@pytest.mark.parametrize("config", AGAIN)
-def test_the_role_of_every_option_was_looked_at(config: type):
-    """A new option fails here until somebody has decided what it is."""
-    assert cli.settings_of(config()) == IDENTITY[config]
-    assert names(config, WORK) == WORKING[config]
-    assert names(config, *cli.Role) == {field.name for field in dataclasses.fields(config)}
-    hints = get_type_hints(config)
-    texts = {
-        field.name
-        for field in dataclasses.fields(config)
-        if str in getattr(hints[field.name], "__args__", [hints[field.name]])
-    }
-    texts |= {name for name, hint in hints.items() if "tuple" in str(hint)}
-    assert texts - names(config, WORK, LOADED) == HARMLESS[config] <= names(config, SETTING, IMPLIED)
 
 
 def typed(config: type) -> st.SearchStrategy[list[str]]:

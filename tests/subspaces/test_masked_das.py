@@ -1,8 +1,9 @@
+"""The search with a mask: sizes, schedule and what is kept, and its swap."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -25,6 +26,8 @@ from interp.sweep import __main__ as sweep
 from tests.subspaces.test_das import planted_pairs
 
 SITE = Site("text", 1)
+
+
 WIDTH = 24
 
 
@@ -145,6 +148,8 @@ def test_the_registry_knows_it_after_das():
 
 
 shapes = st.tuples(st.integers(1, 12), st.integers(0, 12)).filter(lambda shape: shape[1] <= shape[0])
+
+
 seeds = st.integers(0, 10_000)
 
 
@@ -225,80 +230,6 @@ def test_the_penalty_pushes_every_logit_down(size: int, seed: int, progress: flo
     (gradient,) = torch.autograd.grad(span.penalty(), span.logits)
     assert (gradient > 0).all()
     assert float(span.penalty().detach()) == pytest.approx(PRICE * float(span.mask().detach().sum()))
-
-
-def pyvene(kind: str, frame: Tensor, temperature: float) -> Any:
-    """One of pyvene's masked interventions in float64, whose weight is the rotation itself: no parametrization."""
-    from pyvene.models import interventions
-    from torch.nn.utils import parametrize
-
-    peer = getattr(interventions, kind)(embed_dim=len(frame)).double()
-    parametrize.remove_parametrizations(peer.rotate_layer, "weight")
-    peer.rotate_layer.weight.data = frame.clone()
-    peer.set_temperature(torch.tensor(temperature, dtype=torch.float64))
-    return peer
-
-
-def turning(frame: Tensor, gradient: Tensor) -> Tensor:
-    """How a function of the rotation changes when its columns i and j turn towards each other, for all i and j.
-
-    pyvene differentiates with respect to all d columns of W, and we with respect to k columns before QR. As matrices
-    the two gradients differ: pyvene's has a part for moves after which W is no longer a rotation, and W W' h no longer
-    h. Along the moves W A with A skew, which keep W orthonormal, the derivatives must agree; and as QR changes nothing
-    about such moves, it does not matter whether they are made before or after it.
-    """
-    inside = frame.T @ gradient
-    return inside - inside.T
-
-
-@given(st.integers(0, 8), seeds, st.floats(0.05, 5.0))
-@settings(max_examples=25)
-def test_streams_and_gradients_are_those_of_pyvene(size: int, seed: int, temperature: float):
-    """Of its sigmoid mask, with the other d - k directions masked out for good."""
-    close = {"atol": 1e-8, "rtol": 1e-8}
-    base, source, draw = streams(8, seed, torch.float64)
-    frame = torch.linalg.qr(torch.randn(8, 8, generator=draw, dtype=torch.float64)).Q
-    logits, weight = torch.randn(size, generator=draw).double(), torch.randn(base.shape, generator=draw).double()
-
-    span = MaskedSpan(torch.eye(8, dtype=torch.float64), size, 0)
-    span.free, span.logits = (one.clone().requires_grad_() for one in (frame[:, :size], logits))
-    span.temperature = temperature
-    peer = pyvene("SigmoidMaskRotatedSpaceIntervention", frame, temperature)
-    peer.masks.data = torch.cat([logits, torch.full((8 - size,), -1e4, dtype=torch.float64)])
-
-    own_base, own_source, peer_base, peer_source = (one.clone().requires_grad_() for one in 2 * (base, source))
-    own, theirs = span.swap(own_base, own_source), peer(peer_base, peer_source)
-    torch.testing.assert_close(own, theirs, **close)
-    (own * weight).sum().backward()
-    (theirs * weight).sum().backward()
-    torch.testing.assert_close(own_base.grad, peer_base.grad, **close)
-    torch.testing.assert_close(own_source.grad, peer_source.grad, **close)
-    torch.testing.assert_close(span.logits.grad, peer.masks.grad[:size], **close)
-    own_turning = turning(frame, torch.cat([span.free.grad, torch.zeros(8, 8 - size)], dim=1))
-    torch.testing.assert_close(own_turning, turning(frame, peer.rotate_layer.weight.grad), **close)
-    if size and temperature > 1:  # so that no mask is shut
-        assert own_turning.abs().max() > 1e-4
-        assert (span.free.grad - peer.rotate_layer.weight.grad[:, :size]).abs().max() > 1e-4  # hence `turning`
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("temperature", [0.1, 1.0, 50.0])
-def test_with_a_boundary_for_a_mask_it_is_boundless_das(seed: int, temperature: float):
-    close = {"atol": 1e-8, "rtol": 1e-8}
-    base, source, draw = streams(8, seed, torch.float64)
-    frame = torch.linalg.qr(torch.randn(8, 8, generator=draw, dtype=torch.float64)).Q
-    weight = torch.randn(base.shape, generator=draw).double()
-    peer = pyvene("BoundlessRotatedSpaceIntervention", frame, temperature)
-    (theirs := peer(base, source)).backward(weight)
-
-    turned, boundary = frame.clone().requires_grad_(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
-    place = torch.arange(8)
-    mask = torch.sigmoid(place / temperature) * torch.sigmoid((8 * boundary - place) / temperature)
-    (own := swap_masked(base, source, turned, mask)).backward(weight)
-    torch.testing.assert_close(own, theirs, **close)
-    torch.testing.assert_close(boundary.grad, peer.intervention_boundaries.grad[0], **close)
-    torch.testing.assert_close(turning(frame, turned.grad), turning(frame, peer.rotate_layer.weight.grad), **close)
-    assert boundary.grad.abs() > 1e-6
 
 
 def swept(folder: Path, methods: str) -> pd.Series:

@@ -10,14 +10,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
-from torch.nn import functional
 from torch.testing import assert_close
 
 import interp
@@ -47,7 +45,6 @@ LAYERS, SIZES, SEEDS = (2, 4), (2, 6), (0, 1)
 # Some searches converge in the first of two rounds, some do not converge. Rounds end at steps 50 and 150: looks are due
 # every 20 steps, and at these ends as well.
 MAX_STEPS, ATTRIBUTED, N_STEPS = 150, 4, 5
-COUNTS = {"train": 70, "val": 16, "test": 24}  # more in train than one minibatch holds
 CHECKED = ((2, 6, 1), pytest.param(4, 2, 0, marks=pytest.mark.thorough))  # layer, size, seed
 # The sweep computes in float32, the oracle in float64. Scores are of order 1, rounded to about 1e-7. Shares and counts
 # change only if a score moves across another one, and the closest two that are compared are 1e-5 apart; means and
@@ -85,9 +82,6 @@ RELATIVE = 2e-5
 IN_SHIFTS = ("single_share", "elsewhere")  # quotients of shifts, here 0.005
 SCORE = 1e-6  # rounding of a mean score
 LARGEST_ANGLE = 0.1  # degrees between the subspaces of two searches of up to 150 steps; it was less than 0.001
-# The gap of most random models may be 0, and then ratios to it have no intervals. The seed and the strength of an added
-# preference are chosen so that the gaps of train and test pairs are certainly positive, and no search finds everything.
-MODEL_SEED, STRENGTH = 61, 10.0
 
 
 @dataclass(frozen=True)
@@ -99,46 +93,6 @@ class Swept:
     cells: Mapping[tuple[int, int, int], Mapping[str, Any]]
     model: str
     data: str
-
-
-def write_concadia(folder: Path) -> None:
-    """Pairs of the toy world in Concadia's format: articles of two to four pairs, splits interleaved.
-
-    The last article of a split may be cut short. The names of articles sort in another order than that in which they
-    come, so that it matters which one is drawn.
-    """
-    toy, lengths, columns = interp.load_pairs("toy"), cycle((3, 2, 4)), []
-    (folder / "resized").mkdir(parents=True)
-    for split, count in COUNTS.items():
-        articles: list[str] = []
-        while len(articles) < count:
-            articles += [f"{split}-{97 - len(articles)}"] * next(lengths)
-        chosen = [pair for pair in toy.pairs if pair.split == split][:count]
-        columns.append(list(zip(articles, chosen, strict=False)))
-    items = []
-    for article, pair in (one for row in zip_longest(*columns) for one in row if one is not None):
-        toy.open_image(pair).save(folder / "resized" / f"{pair.id}.jpg", quality=95)
-        texts = {"description": {"raw": pair.positive}, "caption": {"raw": pair.negative}}
-        items.append({"filename": f"{pair.id}.jpg", "split": pair.split, "article_id": article, **texts})
-    (folder / "wiki_split.json").write_text(json.dumps({"images": items}))
-
-
-def prefer_descriptions(model: str, data: str) -> None:
-    """Make a model score descriptions of train pairs somewhat higher, by a change of its text projection.
-
-    The mean image embedding is added to the embedding of a text, times a linear function of the text's last stream that
-    separates the kinds by least squares.
-    """
-    world = load_world(model, data)
-    tower, last = world.clip.model, world.clip.depth("text")
-    streams = [tower.text_model.final_layer_norm(clean(world, "train", kind, last)[1]) for kind in KINDS]
-    both = torch.cat(streams)
-    labels = torch.tensor([-0.5] * len(streams[0]) + [0.5] * len(streams[1]), dtype=torch.float64)
-    direction = torch.linalg.pinv(both - both.mean(0)) @ labels
-    image = functional.normalize(world.images["train"].mean(0), dim=0)
-    with torch.no_grad():
-        tower.text_projection.weight += STRENGTH * torch.outer(image, direction)
-    tower.float().save_pretrained(model)
 
 
 def place(cell: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -27,7 +27,8 @@ from tests.oracles.plain_forward import random_clip
 from tests.oracles.small_sweep import ROUTES, attributions, by_type
 from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.oracles.world import load_world
-from tests.sweep.test_small_sweep import MODEL_SEED, prefer_descriptions, write_concadia
+from tests.sweep.preferring import MODEL_SEED, prefer_descriptions
+from tests.toy_concadia import write_concadia
 from training import ablation, evaluate
 from training.evaluation.aligned import SETS
 

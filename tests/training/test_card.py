@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from interp.data.contrast import PAPER
+from interp.clip.model import Clip
+from interp.data.contrast import PAPER, Contrast
 from interp.runs.folder import RunFolder
 from training import card as cards
 from training.card import model_card
 from training.config import FinetuneConfig
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
+from training.export import main as export
 from training.finetune import main as finetune
 
 # Values that are no defaults, and that no two settings share.
@@ -90,3 +93,37 @@ def test_the_card_of_a_run_states_what_its_manifest_holds(tmp_path: Path, tuning
     assert (found["learning rate"], found["learning rate of the rotation"]) == ("0.00123", "0.0456")
     assert (found["layer (from 1)"], found["directions"], found["seed"]) == ("9", "4", "3")
     assert ("rank" in found) == (tuning == "lora")
+
+
+def header(card: str) -> dict[str, object]:
+    lines = card.split("---\n")[1].splitlines()
+    return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in lines)}
+
+
+@pytest.mark.slow
+def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):
+    assert export([small.name, "--out", str(tmp_path / "base")]) == 0
+    card = (tmp_path / "base" / "README.md").read_text()
+    assert f"`{Path(small.name).name}`" in card
+    assert str(Path(small.name).parent) not in card
+
+
+def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
+    settings = asdict(FinetuneConfig(objective="behavioral", tuning="full"))
+    for named, shown in (
+        ("../models/mine", "`mine`"),
+        ("/elsewhere/models/mine", "`mine`"),
+        ("me/mine@refs/pr/1", "`me/mine@refs/pr/1`"),
+    ):
+        who = EvaluatedModel(
+            "run",
+            {"model": "models/mine", "data": "csv:/elsewhere/my.csv"},
+            settings,
+            {"base": named, "tokenizer": None},
+        )
+        card = model_card(who, None, Contrast("a\n# b", "<c>"), form="transformers", licence=None, result={})
+        assert f"- base: {shown}" in card
+        assert "- data: `csv:my.csv`" in card
+        assert header(card).get("base_model") == ("me/mine" if named.startswith("me/") else None)
+        assert "\n# b" not in card
+        assert "<c>" not in card

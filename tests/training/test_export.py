@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,12 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
 from interp.clip.toy_model import load_toy_tokenizer
-from interp.data.contrast import Contrast
 from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import random_clip, random_texts
 from tests.run_folders import make_other_version
+from tests.training.test_card import header
 from tests.wording import refused
-from training.card import model_card
-from training.config import FinetuneConfig
 from training.evaluate import main as evaluate
-from training.evaluation.evaluated_model import EvaluatedModel
 from training.export import main as export
 from training.finetune import main as finetune
 
@@ -48,11 +44,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tuned(run: Path) -> Clip:
     return load_clip(str(run))
-
-
-def header(card: str) -> dict[str, object]:
-    lines = card.split("---\n")[1].splitlines()
-    return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in lines)}
 
 
 def test_transformers_loads_it_alone(run: Path, tuned: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -159,34 +150,6 @@ def test_a_run_whose_evaluation_is_of_another_version_is_not_exported(run: Path,
     capsys.readouterr()
     refused(export([str(copy), "--out", str(tmp_path / "out")]), capsys, 6, 7)
     assert not (tmp_path / "out").exists()
-
-
-def test_no_path_of_this_machine_is_in_a_card(small: Clip, tmp_path: Path):
-    assert export([small.name, "--out", str(tmp_path / "base")]) == 0
-    card = (tmp_path / "base" / "README.md").read_text()
-    assert f"`{Path(small.name).name}`" in card
-    assert str(Path(small.name).parent) not in card
-
-
-def test_a_base_that_was_named_by_a_path_is_none_of_the_hub():
-    settings = asdict(FinetuneConfig(objective="behavioral", tuning="full"))
-    for named, shown in (
-        ("../models/mine", "`mine`"),
-        ("/elsewhere/models/mine", "`mine`"),
-        ("me/mine@refs/pr/1", "`me/mine@refs/pr/1`"),
-    ):
-        who = EvaluatedModel(
-            "run",
-            {"model": "models/mine", "data": "csv:/elsewhere/my.csv"},
-            settings,
-            {"base": named, "tokenizer": None},
-        )
-        card = model_card(who, None, Contrast("a\n# b", "<c>"), form="transformers", licence=None, result={})
-        assert f"- base: {shown}" in card
-        assert "- data: `csv:my.csv`" in card
-        assert header(card).get("base_model") == ("me/mine" if named.startswith("me/") else None)
-        assert "\n# b" not in card
-        assert "<c>" not in card
 
 
 def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

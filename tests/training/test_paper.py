@@ -6,12 +6,7 @@ import csv
 import importlib.util
 import io
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +23,6 @@ from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
 from tests.accelerating import forget_precision
-from tests.children import WAITING, alive, wait_for
 from tests.oracles.plain_forward import random_texts
 from tests.wording import refused
 from training import experiment, paper
@@ -37,6 +31,7 @@ from training.experiment import PaperConfig
 from training.paper import missing
 
 pytestmark = pytest.mark.slow
+
 
 LABELS = ["base", "behavioral, full", "behavioral, LoRA", "IIT-DAS, LoRA", "joint, LoRA"]
 
@@ -302,51 +297,3 @@ def test_a_split_without_pairs_is_said_before_anything_is_trained(tmp_path: Path
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (lacks,) = missing(PaperConfig(data=f"csv:{tmp_path / 'pairs.csv'}", transfer="toy"))
     assert "test" in lacks
-
-
-CHILD = f"""
-import os, subprocess, sys
-wait = {WAITING!r}
-other = subprocess.Popen([sys.executable, "-c", wait])
-print(os.getpid(), other.pid, flush=True)
-exec(wait)
-"""
-PARENT = """
-import sys
-from pathlib import Path
-from training.experiment import Experiment, PaperConfig
-Experiment(PaperConfig(out=sys.argv[1]), "base", None, False)._call("asleep", threads=None)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
-def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "logs").mkdir()
-    own = tmp_path / "own" / "training"
-    shutil.copytree(Path(paper.__file__).parent, own)
-    (own / "asleep.py").write_text(CHILD)
-    monkeypatch.setenv("PYTHONPATH", f"{own.parent}{os.pathsep}{Path(paper.__file__).parents[1]}")
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=own.parent, stdin=subprocess.PIPE)
-    log = tmp_path / "logs" / "base-asleep.log"
-    wait_for(lambda: log.exists() and log.read_text().endswith("\n"), of=parent)
-    processes = [int(word) for word in log.read_text().split()]
-    assert len(processes) == 2
-    assert all(map(alive, processes))
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    wait_for(lambda: not any(map(alive, processes)))
-    parent.communicate()
-
-
-@pytest.mark.thorough
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
-def test_a_cluster_carries_out_the_experiments_with_the_same_numbers(tmp_path: Path):
-    options = ["--seeds", "0", "--max-steps", "2", "--limit", "150", "--jobs", "2"]
-    command = [sys.executable, "-m", "training.paper", *options]
-    for more in (["--out", "here"], ["--engine", "ray", "--out", "there"]):
-        done = subprocess.run([*command, *more], capture_output=True, text=True, check=False, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-    tables = sorted(path.name for path in (tmp_path / "here" / "tables").glob("*.csv"))
-    assert tables
-    for name in tables:
-        assert (tmp_path / "there/tables" / name).read_bytes() == (tmp_path / "here/tables" / name).read_bytes(), name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shlex
 import shutil
@@ -14,27 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from scipy import stats as scipy_stats
 
 from interp import cli
-from interp.attribution.drawing import attributed_pairs
-from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
-from interp.clip.model import Clip, embed_images
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.blv import QUESTIONS, load_blv
 from interp.data.contrast import PAPER
-from interp.data.norms import load_norms
-from interp.runs.examples import EXAMPLES, picture_path, read_examples
 from interp.runs.folder import RunFolder
 from interp.runs.versions import VERSIONS
 from interp.subspaces.rotation import Rotation, random_basis
-from tests.oracles.plain_forward import (
-    embed_one_by_one,
-)
-from tests.run_folders import FIELDS, kept
+from tests.run_folders import kept
 from tests.training.evaluation.evaluating import by_key, of_test, pairs_of_toy, run, run_rotation, table, tune
 from training import evaluate
 from training.config import EvaluateConfig

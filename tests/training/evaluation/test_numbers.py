@@ -7,13 +7,10 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-import pandas as pd
-import pingouin
 import pytest
 import torch
 from scipy import stats as scipy_stats
 from sklearn.metrics import f1_score
-from wordfreq import zipf_frequency
 
 from interp import stats
 from interp.attribution.deletion import deletion_areas
@@ -23,10 +20,8 @@ from interp.clip.model import Clip, embed_images, embed_texts, tokenize
 from interp.clip.sites import Site
 from interp.data.blv import QUESTIONS, RatedTexts, load_blv
 from interp.data.contrast import PAPER
-from interp.data.norms import load_norms
 from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import load_transfer
-from interp.data.words import is_content
 from interp.subspaces.rotation import Rotation, random_basis
 from tests.oracles.plain_forward import (
     embed_one_by_one,
