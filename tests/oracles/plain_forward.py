@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from scipy import stats
 from torch import Tensor
@@ -135,11 +134,3 @@ def percentiles(values: np.ndarray, clusters: Sequence[Any] | np.ndarray | None 
     deviates = stats.t(count - 1).ppf([0.025, 0.975]) * math.sqrt(count / (count - 1))
     low, high = np.nanquantile(values, stats.norm.cdf(deviates))
     return float(low), float(high)
-
-
-def one_line(captured: pytest.CaptureFixture[str]) -> str:
-    """What a command that failed has said, which must be one line."""
-    error = captured.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
