@@ -51,7 +51,8 @@ _THEIRS = [  # what pydantic, safetensors, transformers, peft, torch, Pillow and
 ]
 _PLACEHOLDERS = [
     ("|".join(_THEIRS), "THEIRS"),
-    (rf"(?P<quote>['\"]){_TEMPORARY}.*?(?P=quote)", r"\g<quote>PATH\g<quote>"),
+    # a message cuts a quoted text that is long, at a letter that depends on the length of the path
+    (rf"(?P<quote>['\"])(?P<start>[^'\"]*?){_TEMPORARY}.*?(?P=quote)", r"\g<quote>\g<start>PATH\g<quote>"),
     (rf"{_TEMPORARY}[^\s'\";,:)…]*…?", "PATH"),
     (re.escape(sys.executable), "PYTHON"),
     (re.escape(str(ROOT)), "ROOT"),
