@@ -12,7 +12,6 @@ import pytest
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
 
 from interp.attribution.all_layers import run_path
 from interp.attribution.baselines import default_baselines
@@ -23,7 +22,6 @@ from interp.check import plain
 from interp.check.at_length import TEXTS, run_checks
 from interp.clip.blocks import embed_tokens, text_blocks
 from interp.clip.components import COMPONENTS
-from interp.clip.errors import ModelError
 from interp.clip.families import family_of
 from interp.clip.hooks import capture, patch
 from interp.clip.image_features import image_features
@@ -35,7 +33,6 @@ from interp.clip.untrained import untrained
 from interp.data.toy.pairs import load_toy
 from interp.evidence.measuring import How, measure_subspace
 from interp.measures import Key
-from interp.subspaces import clean_run, trainable_run
 from interp.subspaces.clean_run import TextRun, clean_images, clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.methods import METHODS, fit_rotation
@@ -48,6 +45,8 @@ from tests.oracles.noncausal import DEPTH, registered, two_way
 from tests.oracles.plain_forward import random_texts
 
 ROOT = Path(__file__).parents[2]
+
+
 EXACT = {"atol": 1e-6, "rtol": 0.0}
 
 
@@ -295,50 +294,8 @@ def test_random_weights_are_drawn_for_texts_alone(other: Clip):
     assert (unit_texts(fresh.model, ids) - unit_texts(other.model, ids)).norm() > 1e-2
 
 
-def test_an_unknown_class_is_one_line(toy: Clip):
-    tower = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-    stranger = replace(toy, model=BertModel(BertConfig(vocab_size=9, **tower)))
-    with pytest.raises(ModelError, match=r"^the model is a BertModel; known families: CLIP$"):
-        clean_texts(stranger, ["a star"], [Site("text", 1)])
-
-
-def test_a_class_that_extends_a_known_one_is_of_its_family(toy: Clip):
-    class Mine(type(toy.model)):  # type: ignore[misc]
-        pass
-
-    assert family_of(Mine(toy.model.config)) is toy.family
-
-
 OF_CLIP = re.compile(
     r"\bCLIP(Text|Vision)?(Model|Config|Tokenizer|Processor|ImageProcessor)|modeling_clip|(text|vision)_model\b"
     r"|(text|visual)_projection|encoder\.layers|pre_layrnorm|post_layernorm|final_layer_norm|token_embedding"
     r"|get_(text|image)_features|\blayer_norm[12]\b|\bself_attn\b|\b(text|vision)_config\b"
 )
-
-
-def test_nothing_outside_of_the_room_names_the_parts_of_clip():
-    own = ROOT / "interp" / "clip"
-    files = [path for room in ("interp", "training", "figures") for path in sorted((ROOT / room).rglob("*.py"))]
-    outside = [path for path in files if own not in path.parents]
-    assert len(outside) > 100
-    assert any(OF_CLIP.search(path.read_text("utf-8")) for path in own.rglob("*.py"))
-    lines = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in outside
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if OF_CLIP.search(line)
-    ]
-    assert lines == []
-
-
-def test_the_engine_takes_one_vector_where_the_tower_is_causal(toy: Clip, monkeypatch: pytest.MonkeyPatch):
-    """The fast path is not lost: nothing runs again above the site."""
-
-    def refuse(*_given: object, **_named: object) -> None:
-        raise AssertionError
-
-    for module in (clean_run, trainable_run):
-        monkeypatch.setattr(module, "run_again", refuse)
-    run = clean_texts(toy, ["a star", "a red moon"], [Site("text", 9)])
-    assert run.push(Site("text", 9), run.stream(Site("text", 9))).shape == (2, toy.embed_dim)
-    assert run.grids == {}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from interp.clip.families import FAMILIES
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.parts import is_layers_pattern, layers_pattern
@@ -56,9 +57,10 @@ def test_of_an_adapter_only_what_is_known_is_taken(toy_run: Path, key: str, valu
 
 
 def test_the_pattern_of_our_adapters_is_known():
-    assert is_layers_pattern(layers_pattern(["text"], ["q_proj"]))
-    assert is_layers_pattern(layers_pattern(["text", "vision"], ["q_proj", "fc1"]))
-    assert not is_layers_pattern(layers_pattern(["text"], ["(a+)+"]))
+    family = FAMILIES["CLIPModel"]
+    assert is_layers_pattern(layers_pattern(family, ["text"], ["q_proj"]))
+    assert is_layers_pattern(layers_pattern(family, ["text", "vision"], ["q_proj", "fc1"]))
+    assert not is_layers_pattern(layers_pattern(family, ["text"], ["(a+)+"]))
     assert not is_layers_pattern("q_proj")
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -273,7 +272,7 @@ def test_another_process_gets_pairs_and_their_fingerprint_but_opens_no_image(kno
     fingerprint = pairs.fingerprint if known else None
     sent = pickle.loads(pickle.dumps(pairs))
     assert (sent.pairs, sent.name, sent.contrast) == (pairs.pairs, pairs.name, pairs.contrast)
-    with pytest.raises(DataError, match=re.escape(pairs.pairs[0].id)):
+    with raises(DataError, pairs.pairs[0].id):
         sent.open_image(pairs.pairs[0])
     assert pairs.open_image(pairs.pairs[0]).size
     if known:

@@ -16,7 +16,8 @@ from interp.data.toy.pairs import load_distinct
 from interp.data.transfer import LabelledImages, load_transfer
 from tests.data.test_transfer import picture
 from tests.oracles.plain_forward import embed_one_by_one
-from training.evaluation.zeroshot import retrieval, zero_shot
+from training.evaluation.retrieval import retrieval
+from training.evaluation.zeroshot import zero_shot
 
 pytestmark = pytest.mark.usefixtures("own_datasets_cache")
 

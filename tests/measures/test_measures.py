@@ -18,6 +18,7 @@ from interp.measures.schema import CORRELATION, SCORE, SHARE, Measure, Schema
 from interp.runs.folder import RunFolder
 from interp.stats import Estimate
 from tests.run_folders import NORMS, PAPER_METHODS, PAPERS, Question, kept, write_evaluation, write_sweep
+from tests.wording import raises
 from training.evaluation.compare import read
 from training.evaluation.tasks import TASKS, units_of
 
@@ -75,7 +76,7 @@ def test_directions_are_written_under_their_own_names():
     }
     row = schema().wide(numbers)
     assert (row["iia_c2d"], row["iia_c2d_low"], row["iia_c2d_high"], row["iia_d2c"]) == (0.25, 0.125, 0.5, 0.75)
-    with pytest.raises(ValueError, match="takes a contrast"):
+    with raises(ValueError, "iia"):
         Key("iia", direction="up").column()
 
 
@@ -83,7 +84,7 @@ def test_directions_are_written_under_their_own_names():
 @given(letters.map("z{}".format))
 def test_a_number_that_is_not_declared_is_an_error(name: str):
     found = schema()
-    with pytest.raises(ValueError, match=rf"does not declare {name}$"):
+    with raises(ValueError, name, snapshot=False):
         found.wide({Key("iia"): Estimate(0.5, 1), Key(name): Estimate(0.5, 1)})
     assert set(found.wide({Key("iia"): Estimate(0.5, 1)})) == {"iia", "iia_low", "iia_high"}
     assert set(found.wide({Key("shift", direction="up"): Estimate(0.5, 1)})) == {"shift_c2d"}  # it has no interval
@@ -112,11 +113,11 @@ def test_every_number_of_an_evaluation_has_a_unit(tmp_path: Path):
 
 def test_no_two_measures_share_a_column():
     share = Measure(Key("a"), "A", SHARE, interval=True)
-    with pytest.raises(ValueError, match="two measures have the column 'a'"):
+    with raises(ValueError, "'a'"):
         Schema(PAPER, (share, Measure(Key("a"), "again", SCORE)))
-    with pytest.raises(ValueError, match="two measures have the column 'a_low'"):
+    with raises(ValueError, "'a_low'"):
         Schema(PAPER, (share, Measure(Key("a_low"), "the least of A", SCORE)))
-    with pytest.raises(ValueError, match="column 'iia_val'"):  # a method of that name would hide what chooses the cell
+    with raises(ValueError, "'iia_val'"):  # a method of that name would hide what chooses the cell
         declare(PAPER, [*PAPER_METHODS, MethodName("val", "val", "a method")], NORMS)
 
 

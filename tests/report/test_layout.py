@@ -15,6 +15,7 @@ from interp.report.layout import CONTROLS, Layout
 from interp.report.looks import evidence_keys, sweep_layout
 from tests.measures.test_measures import WINES, kinds, methods, norms
 from tests.run_folders import NORMS, PAPERS, Question
+from tests.wording import raises
 
 
 def layout(question: Question = PAPERS, *, tuned: bool = False) -> Layout:
@@ -91,7 +92,5 @@ def test_numbers_are_written_in_their_unit(value: float, low: float):
 
 def test_a_column_that_is_not_shown_is_an_error_that_lists_those_that_are():
     assert layout().of_column("iia_c2d").key == Key("iia", direction="up")
-    with pytest.raises(
-        UserError, match="there is no measure 'zeal'; known: directions, iia, iia_c2d, iia_d2c, iia_pca"
-    ):
+    with raises(UserError, "'zeal'", "iia_d2c"):
         layout().of_column("zeal")

@@ -82,7 +82,7 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
     old = load_sweep(tmp_path / "sweep")
     assert (terminal_table(old.frame, old.layout, old.contrast, old.norms), old._repr_html_()) == before
     assert "heatmap-clean-gap.png" not in [path.name for path in write_heatmaps(old.frame, tmp_path, old.layout)]
-    with pytest.raises(UserError, match="there is no measure 'clean_gap'; known: iia, "):
+    with raises(UserError, "'clean_gap'", "iia"):
         old.plot("clean_gap")
 
     new = replace(old, frame=old.frame.assign(clean_gap=0.125))

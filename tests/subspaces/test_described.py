@@ -115,9 +115,9 @@ def test_what_cannot_be_described(small: Clip, pairs: PairSet, rotation: Rotatio
     of_images = Rotation(random_basis(small.width("vision"), 2, torch.Generator()), Site("vision", 2))
     with raises(RotationError, "vision.2.cls", "clean_images"):
         describe(of_images, small, pairs)
-    with pytest.raises(RotationError, match="no pairs"):
+    with raises(RotationError, "pairs"):
         describe(rotation, small, EmbeddedPairs(PairSet("none", ()), torch.zeros(0, 4)))
-    with pytest.raises(SiteMismatch, match=r"is for width 7, the text tower of .* has 24"):
+    with raises(SiteMismatch, 7, 24):
         describe(Rotation(torch.eye(7)[:, :2], Site("text", 2)), small, pairs)
     with raises(SiteError, 9):
         describe(replace(rotation, site=Site("text", 9)), small, pairs)

@@ -37,6 +37,8 @@ from tests.oracles.small_search import Found, gradient, search, whitening
 from tests.oracles.small_sweep import measures
 from tests.oracles.world import KINDS, World, clean, interventions, load_world, random_subspace
 from tests.run_folders import rewrite
+from tests.sweep.preferring import MODEL_SEED, prefer_descriptions
+from tests.toy_concadia import write_concadia
 from tests.wide import wide
 
 pytestmark = pytest.mark.slow
@@ -242,11 +244,9 @@ def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool
 
 def given(name: str, rotations: list[Rotation]) -> Method:
     """Return a way to find the subspaces that are given, in their order."""
-
-    def fit(_train: PairsAtSite, _val: PairsAtSite, _sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
-        return [rotations[config.seed % len(rotations)]]
-
-    return Method(MethodName(name, name, name), fit, len(rotations))
+    return Method(
+        MethodName(name, name, name), lambda *args: [rotations[args[3].seed % len(rotations)]], len(rotations)
+    )
 
 
 @pytest.mark.parametrize("size", [1, 6])
@@ -310,8 +310,7 @@ def test_of_cells_that_val_holds_equal_the_smallest_and_earliest_is_chosen(
     folder = shutil.copytree(swept.folder, tmp_path / "run")
     rows = []
     for path in (folder / "cells").glob("*.json"):
-        cell = json.loads(path.read_text())
-        here = place(cell["cell"])
+        here = place((cell := json.loads(path.read_text()))["cell"])
         number = equal.index(here) if here in equal else None  # of those that are within an error of the highest
         cell["measures"] |= {"iia_val": 0.8 if number is None else 0.9 - 0.02 * number, "iia_val_se": 0.05}
         cell["measures"] |= {"iia": 0.7 if here == first else 0.95, "das_val_loss": 0.5}

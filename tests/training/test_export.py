@@ -20,6 +20,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
 from interp.clip.toy_model import load_toy_tokenizer
+from interp.runs.versions import VERSIONS
 from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import random_clip, random_texts
 from tests.run_folders import make_other_version
@@ -148,7 +149,9 @@ def test_a_run_whose_evaluation_is_of_another_version_is_not_exported(run: Path,
     assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none"]) == 0
     make_other_version(copy / "evaluation")
     capsys.readouterr()
-    refused(export([str(copy), "--out", str(tmp_path / "out")]), capsys, 6, 7)
+    refused(
+        export([str(copy), "--out", str(tmp_path / "out")]), capsys, VERSIONS["evaluation"] - 1, VERSIONS["evaluation"]
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -242,7 +242,7 @@ def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
 @pytest.mark.parametrize(
     ("spoil", "value"),
     [
-        (make_other_version, (6, 7)),
+        (make_other_version, (VERSIONS["evaluation"] - 1, VERSIONS["evaluation"])),
         (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "concadia.json'"),
         (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "concadia"}]}), '"of"'),
         (lambda f: (f / "manifest.json").write_text("{ cut sho"), "manifest.json"),

@@ -26,8 +26,9 @@ from tests.oracles.plain_forward import (
 from tests.run_folders import FIELDS, kept
 from tests.training.evaluation.evaluating import of_test, run, run_rotation, table
 from training.config import EvaluateConfig
-from training.evaluation import of_model, tasks
+from training.evaluation import of_model
 from training.evaluation.aligned import Aligned
+from training.evaluation.tasks.norms import norms as task_norms
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_pat
     tuned, held_out, norms = load_clip(str(lora), trust=True), of_test(lora), load_norms("imageability,concreteness")
     drawn, _ = attributed_pairs(tuned, held_out, norms, 4, 0)
     assert drawn != list(range(4))
-    _, words = tasks.norms(tuned, held_out.take(drawn), run_rotation(lora), norms, n_steps=3)
+    _, words = task_norms(tuned, held_out.take(drawn), run_rotation(lora), norms, n_steps=3)
     there = kept(RunFolder(done).cell_path("norms"))["details"]["words"]
     assert there["full"].keys() == words["full"].keys()
     assert there["through"] == pytest.approx(words["through"], abs=1e-6)
@@ -63,7 +64,7 @@ def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, conca
         out = tmp_path / splits
         arguments = ["--model", model, *data, "--tasks", "norms", "--attributed", "99", "--splits", splits]
         assert run(*arguments, "--out", str(out)) == 0
-        assert table(out).loc["norms", "attributions", "largest delta"]["n"] == 2 * counts[last]
+        assert table(out).loc["norms", "attributions", "attribution_delta"]["n"] == 2 * counts[last]
 
 
 def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, done: Path):
@@ -91,7 +92,7 @@ def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monk
     def drawn(seed: int, most: int) -> list[str]:
         monkeypatch.setattr(of_model, "REFERENCE", most)
         config, aligned = EvaluateConfig(seed=seed), Aligned(rotation, "random", seed)
-        on = of_model.EvaluatedPairs(config, small, "toy", every, features, aligned)
+        on = of_model.EvaluatedPairs(config, small, "toy", features, aligned)
         found, notes = of_model._reference(on, every)
         assert found is not None
         assert notes == []

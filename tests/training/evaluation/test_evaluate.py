@@ -28,12 +28,10 @@ from tests.run_folders import kept
 from tests.training.evaluation.evaluating import by_key, of_test, pairs_of_toy, run, run_rotation, table, tune
 from training import evaluate
 from training.config import EvaluateConfig
-from training.evaluation import of_model
 from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, terminal_table
 from training.evaluation.tasks.blv import rated_scores
 from training.evaluation.tasks.concadia import concadia
-from training.evaluation.tasks.norms import norms as task_norms
 
 pytestmark = pytest.mark.slow
 
@@ -176,56 +174,6 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
     assert evaluate.main(["--compare", *compared, str(tmp_path / "lora" / "out")]) == 2
 
 
-def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_path: Path):
-    """From those with rated words in both texts, by the seed; not the first ones."""
-    tuned, held_out, norms = load_clip(str(lora), trust=True), of_test(lora), load_norms("imageability,concreteness")
-    drawn, _ = attributed_pairs(tuned, held_out, norms, 4, 0)
-    assert drawn != list(range(4))
-    _, words = task_norms(tuned, held_out.take(drawn), run_rotation(lora), norms, n_steps=3)
-    there = kept(RunFolder(done).cell_path("norms"))["details"]["words"]
-    assert there["full"].keys() == words["full"].keys()
-    assert there["through"] == pytest.approx(words["through"], abs=1e-6)
-    assert run("--model", str(lora), "--tasks", "norms", "--seed", "1", "--out", str(tmp_path / "out")) == 0
-    assert (
-        kept(RunFolder(tmp_path / "out").cell_path("norms"))["details"]["words"]["full"].keys() != words["full"].keys()
-    )
-
-
-def test_attributions_are_of_the_last_split_that_was_asked_for(model: str, concadia: Path, tmp_path: Path):
-    data = ["--data", f"concadia:{concadia}", "--split", "val"]
-    pairs = load_pairs(f"concadia:{concadia}", split="val")
-    rated = {word for norm in load_norms("imageability,concreteness") for word in norm.ratings}
-    counts = {
-        name: sum(
-            all(rated & set(text.split()) for text in (pair.positive, pair.negative))
-            for pair in pairs.split(name).pairs
-        )
-        for name in ("train", "val", "test")
-    }
-    assert len(set(counts.values())) > 1
-    for splits, last in (("val,train", "val"), ("train", "train"), ("test,val", "test")):
-        out = tmp_path / splits
-        arguments = ["--model", model, *data, "--tasks", "norms", "--attributed", "99", "--splits", splits]
-        assert run(*arguments, "--out", str(out)) == 0
-        assert table(out).loc["norms", "attributions", "attribution_delta"]["n"] == 2 * counts[last]
-
-
-def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, done: Path):
-    folder = RunFolder(done)
-    shown = read_examples(folder)
-    test = load_pairs("toy", limit=60).split("test").pairs[:EXAMPLES]
-    assert [(one.id, one.negative) for one in shown] == [(pair.id, pair.negative) for pair in test]
-    scored = kept(folder.cell_path("concadia"))["details"]["examples"]
-    assert [one["id"] for one in scored] == [pair.id for pair in test]
-    tuned = load_clip(str(lora), trust=True)
-    images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
-    for kind in ("description", "caption"):
-        expected = (images * embed_one_by_one(tuned, [getattr(pair, FIELDS[kind]) for pair in test])).sum(-1)
-        np.testing.assert_allclose([one[FIELDS[kind]] for one in scored], expected.numpy(), atol=1e-5)
-    pictures = [Image.open(io.BytesIO(picture_path(folder, one).read_bytes())) for one in shown]
-    assert [picture.size for picture in pictures] == [(64, 64)] * EXAMPLES
-
-
 def test_the_default_folder_is_the_runs_own(full: Path, model: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     copied = shutil.copytree(full, tmp_path / "run")
@@ -306,31 +254,6 @@ def test_readers_alone_need_no_pairs(model: str, ratings: Path, concadia: Path, 
     assert set(table(tmp_path / "out").index.get_level_values("task")) == {"blv"}
     assert run("--model", str(own), "--tasks", "norms", "--out", str(tmp_path / "norms")) == 2
     assert not (tmp_path / "norms").exists()
-
-
-def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monkeypatch: pytest.MonkeyPatch):
-    every = load_pairs("toy", limit=60)
-    features = image_features(small, every)
-    rotation = Rotation(random_basis(24, 7, torch.Generator().manual_seed(0)), Site("text", 3))
-    train = [pair.id for pair in every.pairs if pair.split == "train"]
-
-    def drawn(seed: int, most: int) -> list[str]:
-        monkeypatch.setattr(of_model, "REFERENCE", most)
-        config, aligned = EvaluateConfig(seed=seed), Aligned(rotation, "random", seed)
-        on = of_model.EvaluatedPairs(config, small, "toy", features, aligned)
-        found, notes = of_model._reference(on, every)
-        assert found is not None
-        assert notes == []
-        torch.testing.assert_close(
-            found.embeddings, features.take([every.pairs.index(p) for p in found.pairs]).embeddings
-        )
-        return [pair.id for pair in found.pairs]
-
-    assert drawn(0, len(train)) == drawn(1, 2048) == train
-    some = drawn(0, 10)
-    assert some == drawn(0, 10) == [name for name in train if name in some]
-    assert len(set(some)) == 10
-    assert len({tuple(one) for one in (some, drawn(1, 10), train[:10])}) == 3
 
 
 def test_a_fit_rotation_and_few_pairs_will_do_with_paired_sources(model: str, rotations: Path, tmp_path: Path):

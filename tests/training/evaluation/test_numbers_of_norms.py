@@ -11,14 +11,13 @@ from wordfreq import zipf_frequency
 
 from interp.attribution.deletion import deletion_areas
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.data.norms import load_norms
 from interp.data.words import is_content
 from interp.subspaces.rotation import Rotation, random_basis
-from tests.training.evaluation.evaluating import by_key
-from training.evaluation import tasks
+from tests.training.evaluation.evaluating import by_key, with_images
+from training.evaluation.tasks.norms import norms as task_norms
 
 pytestmark = pytest.mark.slow
 
@@ -37,15 +36,15 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     texts = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
     both = torch.cat([images, images])
-    plain = by_key(tasks.norms(small, EmbeddedPairs(tuple(pairs), images), None, chosen, n_steps=3)[0])
-    rows, means = tasks.norms(small, EmbeddedPairs(tuple(pairs), images), rotation, chosen, n_steps=3)
+    plain = by_key(task_norms(small, with_images(pairs, images), None, chosen, n_steps=3)[0])
+    rows, means = task_norms(small, with_images(pairs, images), rotation, chosen, n_steps=3)
     routed = by_key(rows)
-    every = {"largest delta", "largest relative delta", "texts not converged", "most points"}
+    every = {"attribution_delta", "attribution_delta_relative", "attribution_unconverged", "attribution_points"}
     every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
     for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
-        stems = ("pearson", "spearman", "partial", "disattenuated", "coverage")
-        of_route = {f"{stem} {route}" for stem in stems for route in routes}
-        of_route |= {f"pearson {route}, content words" for route in routes}
+        stems = ("r", "rho", "partial", "disattenuated", "beta", "reliability", "attribution_coverage")
+        of_route = {f"{stem}_{route}" for stem in stems for route in routes}
+        of_route |= {f"r_{route}_content" for route in routes}
         assert {key[2] for key in found} == every | of_route
     attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
     seen = attributor.attribute(texts, both, n_steps=3, tolerance=0.01)
@@ -58,41 +57,41 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
         for norm in chosen:
             types = sorted(values)
             frame = pd.DataFrame({"x": [np.mean(values[word]) for word in types], "y": norm.of(types)}).dropna()
-            row = routed["norms", norm.name, f"pearson {route}"]
+            row = routed["norms", norm.name, f"r_{route}"]
             assert (row.value, row.n) == (pytest.approx(frame["x"].corr(frame["y"]), abs=1e-9), len(frame))
             assert row.n < len(types)
             assert row.low < row.value < row.high
-            row = routed["norms", norm.name, f"spearman {route}"]
+            row = routed["norms", norm.name, f"rho_{route}"]
             assert row.value == pytest.approx(frame["x"].corr(frame["y"], method="spearman"), abs=1e-9)
             assert (row.n, row.low < row.value < row.high) == (len(frame), True)
             frame["frequency"], frame["length"], frame["kind"] = held(types, frame.index, seen.words)
-            row = routed["norms", norm.name, f"partial {route}"]
+            row = routed["norms", norm.name, f"partial_{route}"]
             given = pingouin.partial_corr(frame, "x", "y", ["frequency", "length", "kind"]).r.item()
             assert (row.value, row.n) == (pytest.approx(given, abs=1e-9), len(frame))
             content = frame[[is_content(word) for word in np.array(types)[frame.index]]]
-            row = routed["norms", norm.name, f"pearson {route}, content words"]
+            row = routed["norms", norm.name, f"r_{route}_content"]
             assert (row.value, row.n) == (pytest.approx(content["x"].corr(content["y"]), abs=1e-9), len(content))
             assert 2 < len(content) < len(frame)
             sizes = [(word, abs(one)) for word, each in values.items() for one in each]
             rated = sum(size for word, size in sizes if word in norm.ratings)
-            row = routed["norms", norm.name, f"disattenuated {route}"]
+            row = routed["norms", norm.name, f"disattenuated_{route}"]
             articles = [pair.group for pair in pairs] * 2
             seen_in = {word: {articles[text] for text, some in enumerate(seen.words) if word in some} for word in types}
             assert row.n == sum(len(seen_in[np.array(types)[i]]) > 1 for i in frame.index)
-            row = routed["norms", norm.name, f"coverage {route}"]
+            row = routed["norms", norm.name, f"attribution_coverage_{route}"]
             assert (row.value, row.n) == (pytest.approx(rated / sum(size for _, size in sizes)), 12)
     for norm in chosen:
-        key = ("norms", norm.name, "pearson full")
+        key = ("norms", norm.name, "r_full")
         assert plain[key].value == pytest.approx(routed[key].value, abs=1e-5)
-        assert plain[key].value != pytest.approx(routed[*key[:2], "pearson through"].value, abs=1e-3)
+        assert plain[key].value != pytest.approx(routed[*key[:2], "r_through"].value, abs=1e-3)
     assert means["through"] != pytest.approx(means["full"])
     delta = np.abs(seen.tokens["full"].sum(1) - (seen.score - seen.baseline_score)).max()
-    row = routed["norms", "attributions", "largest delta"]
+    row = routed["norms", "attributions", "attribution_delta"]
     assert (row.value, row.n) == (pytest.approx(delta), 12)
     of_all = {name: routed["norms", "attributions", name].value for name in every}
-    assert of_all["most points"] == seen.points.max() > 3
-    assert of_all["largest relative delta"] == pytest.approx(seen.relative_delta.max())
-    assert of_all["texts not converged"] == np.mean(seen.relative_delta > 0.01)
+    assert of_all["attribution_points"] == seen.points.max() > 3
+    assert of_all["attribution_delta_relative"] == pytest.approx(seen.relative_delta.max())
+    assert of_all["attribution_unconverged"] == np.mean(seen.relative_delta > 0.01)
     areas = deletion_areas(small, tokenize(small, texts), both, seen)
     for name, each in (("deletion", areas.deletion), ("insertion", areas.insertion), ("random order", areas.random)):
         assert of_all[f"area, {name}"] == pytest.approx(each.mean(), abs=1e-6)
