@@ -14,7 +14,7 @@ from interp.runs.replay import Again
 from training.config import EvaluateConfig, evaluation_preset
 from training.evaluation.tasks import TASKS, units_of
 
-OF_SCORES = ("concadia", "blv")  # tasks that given scores will do for
+_OF_SCORES = ("concadia", "blv")  # tasks that given scores will do for
 PROG = "python -m training.evaluate"
 _TASKS = ";\n".join(f"  * {name}: {about}" for name, about in TASKS.items())
 DESCRIPTION = f"""\
@@ -83,13 +83,13 @@ def assess(config: EvaluateConfig) -> int:
 def _tasks(config: EvaluateConfig) -> list[str]:
     """The tasks that were asked for, or those that can be done with what was given."""
     if config.tasks is None:
-        able = OF_SCORES if config.scores is not None else TASKS
+        able = _OF_SCORES if config.scores is not None else TASKS
         chosen = [task for task in able if task != "blv" or config.blv is not None]
     else:
         chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))
         if unknown := [task for task in chosen if task not in TASKS]:
             raise UserError(f"--tasks: there is no task '{unknown[0]}'; known: {', '.join(TASKS)}")
-    if config.scores is not None and (needs := [task for task in chosen if task not in OF_SCORES]):
+    if config.scores is not None and (needs := [task for task in chosen if task not in _OF_SCORES]):
         raise UserError(f"--scores are all that is known, and the task {needs[0]} needs a model; give --model instead")
     if config.scores is not None and len(chosen) > 1:
         raise UserError("--scores is a file for one task: name it with --tasks concadia or --tasks blv")

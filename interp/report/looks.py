@@ -12,7 +12,7 @@ from interp.measures.schema import Schema
 from interp.report.layout import CONTROLS, Layout, Shown, Where
 
 PAGE: frozenset[Where] = frozenset({"page"})
-TABLE: frozenset[Where] = frozenset({"table", "page"})
+_TABLE: frozenset[Where] = frozenset({"table", "page"})
 EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
 DROPS = Key("transfer_drop", model="tuned"), Key("retrieval_drop", model="tuned")
 # a table that is too wide does without these controls first
@@ -58,7 +58,7 @@ def sweep_layout(schema: Schema, methods: Sequence[MethodName], norms: Sequence[
 def _frozen(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> dict[Key, _Look]:
     """Return the looks of measures of the frozen model."""
     return {
-        Key("directions"): _look("found", TABLE),
+        Key("directions"): _look("found", _TABLE),
         Key("iia"): _look("IIA", EVERYWHERE, family="share"),
         **_iia(contrast),
         **{
@@ -91,7 +91,7 @@ def _tuned(contrast: Contrast, norms: Sequence[str]) -> dict[Key, _Look]:
         **_shifts(contrast, PAGE),
         **_evidence(contrast),
         **{key: look | {"above": "change", "family": "drop", "change": True} for key, look in lost.items()},
-        **{key: look if key.route == MEASURED[0] else look | {"where": TABLE} for key, look in words.items()},
+        **{key: look if key.route == MEASURED[0] else look | {"where": _TABLE} for key, look in words.items()},
         Key("preference_val"): _look("pref on val", PAGE),
         Key("preference_val_se"): _look("its error", PAGE),
         Key("retrieval_rise_val"): _look("retrieval on val, nats", PAGE),
@@ -167,7 +167,7 @@ def _evidence(contrast: Contrast) -> dict[Key, _Look]:
     ratios = {
         Key("ratio", direction=way): _look(
             contrast.arrow(way),
-            TABLE,
+            _TABLE,
             narrow=contrast.narrow(way),
             above="shift / gap",
             alone=f"shift / gap {contrast.arrow(way)}",

@@ -63,7 +63,7 @@ class Bench:
         return sweep_schema(work.features.contrast, names, norms, tuned=work.trained is not None)
 
 
-def search_config(config: SweepConfig, seed: int) -> SearchConfig:
+def _search_config(config: SweepConfig, seed: int) -> SearchConfig:
     """Settings of the searches of cells with this seed."""
     return SearchConfig(sources=config.sources, max_steps=config.max_steps, seed=seed)
 
@@ -158,14 +158,14 @@ def _subspaces(work: Work, parts: Parts, folder: RunFolder, places: Sequence[Pla
 def search_sizes(work: Work, parts: Parts, sizes: Sequence[int], seed: int) -> Sequence[Subspace]:
     """Search subspaces of some sizes by the method of the sweep's cells."""
     (method, *_) = find_methods(work.config.compared)
-    return method.fit(parts["train"], parts["val"], sizes, search_config(work.config, seed))
+    return method.fit(parts["train"], parts["val"], sizes, _search_config(work.config, seed))
 
 
 def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> Evidence:
     """Measure the subspace of a cell, with its controls if these are wanted."""
     config = bench.work.config
     methods = None if config.controls == "none" else find_methods(config.compared)[1:]
-    how = How(search_config(config, place.seed), methods)
+    how = How(_search_config(config, place.seed), methods)
     return measure_subspace(parts, subspace, how, traits_of(bench.work.features.split("test").texts))
 
 

@@ -60,7 +60,7 @@ class Prepared:
         run = self.run(layer)
         if self._bench is None or self._bench.run.run is not run:
             self._bench = None  # before another one takes memory
-            self._bench = make_bench(self.work, self.clip, run)
+            self._bench = _make_bench(self.work, self.clip, run)
         return self._bench
 
 
@@ -108,7 +108,7 @@ def _prepared() -> Prepared:
 def path_task(number: int) -> None:
     """Run the paths of a text that is attributed, by its number among these, and keep them."""
     here = _prepared()
-    keep_path(here.work, here.clip, number)
+    _keep_path(here.work, here.clip, number)
 
 
 def search_task(places: list[Place]) -> None:
@@ -132,7 +132,7 @@ def train_task(place: Place) -> None:
         here.work.trained.train(here.work, place, here.clip)
 
 
-def keep_path(work: Work, clip: Clip, number: int) -> None:
+def _keep_path(work: Work, clip: Clip, number: int) -> None:
     """Run the paths of a text from each of its baselines, and keep them in the cache."""
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
@@ -150,7 +150,7 @@ def paths_done(work: Work) -> int:
     return sum(1 for _ in (work.cache / PATHS).iterdir())
 
 
-def make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
+def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
     """Return what cells are computed from, with the paths in the cache."""
     features = work.features
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)

@@ -46,7 +46,7 @@ class Trained:
 
 
 @runtime_checkable
-class TrainedCells(Protocol):
+class _TrainedCells(Protocol):
     """Trainings at the cells of a sweep; can be sent to other processes. The base `clip` stays as it is."""
 
     def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Subspace]:
@@ -82,7 +82,7 @@ class Work:
     sizes: tuple[int, ...]
     attributed: tuple[int, ...]
     folder: Path
-    trained: TrainedCells | None = None
+    trained: _TrainedCells | None = None
 
     @property
     def cache(self) -> Path:

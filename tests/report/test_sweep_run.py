@@ -116,7 +116,7 @@ def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsy
         ("methods", "das", ('["settings"]["methods"]', '"das"')),
         ("methods", [["das", "das"]], ('["settings"]["methods"][0]', '["das", "das"]', 3)),
         ("methods", ["das", "pca"], ('["settings"]["methods"][0]', '"das"')),
-        ("methods", [["a", "a", "a"], ["b", "b", "b"], ["b", "b", "b"]], "'iia_b'"),
+        ("methods", [["a", "a", "a"], ["b", "b", "b"], ["b", "b", "b"]], "'r2_own_b'"),
     ],
 )
 def test_settings_that_are_none_are_one_line(setting: str, value: Any, quoted: object, tmp_path: Path, capsys):

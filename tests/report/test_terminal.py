@@ -71,7 +71,7 @@ def test_no_line_of_a_sweep_is_too_wide(tuned: bool, question: Question, norms: 
         frame = run.frame.copy()
         if whole:
             shares = [one for one in run.layout if one.unit.sign == "%" and not one.change]
-            frame[[key for one in shares for key in one.keys if key in frame]] = 1.0
+            frame[[key for one in shares for key in one.columns if key in frame]] = 1.0
         text = terminal_table(frame, run.layout, run.contrast, run.norms)
         assert max(map(len, text.splitlines())) <= WIDTH == 140
         # what is left out of the table is named below it, and stands on the page

@@ -83,7 +83,7 @@ def test_what_is_said_of_a_direction_is_what_the_oracle_says(case: Case):
             assert values[:half].mean() > values[half:].mean()
             auc = oracle.cross_fitted(streams, basis, [text.article for text in texts[:half]], FOLDS)
         else:
-            assert auc >= 0.5
+            assert auc >= 0.5 - 1e-12
         assert said.auc == pytest.approx(auc, nan_ok=True)
         values = values / values.std()
         differences = oracle.word_differences(values, texts, LEAST_TEXTS, LEAST_ARTICLES)

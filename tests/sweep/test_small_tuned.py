@@ -17,7 +17,8 @@ from PIL import Image
 
 import interp
 from interp.data.contrast import PAPER
-from interp.measures import sweep_schema
+from interp.measures import evidence, sweep_schema
+from interp.measures.interventions import controls, shifts
 from interp.report.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
 from interp.subspaces.methods import METHODS
@@ -36,14 +37,6 @@ pytestmark = pytest.mark.slow
 
 LAYERS, SIZES = (3, 4), (2, 6)
 ATTRIBUTED, N_STEPS = 4, 5
-_ONLY_IN_SWEEPS = {
-    "transfer_drop",
-    "retrieval_drop",
-    "preference_val",
-    "preference_val_se",
-    "retrieval_rise_val",
-    "val_loss",
-}
 CHECKED = ((3, 6), pytest.param(4, 2, marks=pytest.mark.thorough))
 
 
@@ -139,9 +132,9 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
     table = pd.read_csv(tmp_path / "out" / "results.csv", float_precision="round_trip")
     names = [METHODS[name].name for name in METHODS]
-    declared = sweep_schema(PAPER, names, ())
-    measures = {declared.column(measure.key): declared.columns(measure) for measure in declared}
-    checked = {"preference"} | {name for name in measures if f"tuned_{name}" in cell and name not in _ONLY_IN_SWEEPS}
+    declared, own = sweep_schema(PAPER, names, ()), (*controls(names[1:], PAPER), *shifts(PAPER), *evidence(PAPER))
+    measures = {declared.column(measure.key): declared.columns(measure) for measure in own}
+    checked = {name for name in measures if f"tuned_{name}" in cell}
     found = table[table["of"].isin(["test", SETS])].set_index("measure")
     for name in checked:
         for column, end in zip(measures[name], ("value", "low", "high"), strict=False):
@@ -149,7 +142,7 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
             assert found.loc[name, end] == pytest.approx(np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True), (
                 name
             )
-    assert {"r2_own", "iia_c2d", "iia_random_d2c", "r2_own_over_pca", "r2_whole", "swap_transfer_lost"} <= checked
+    assert {"r2_own", "iia_whole_c2d", "iia_random_d2c", "r2_own_over_pca", "r2_whole", "swap_transfer_lost"} <= checked
     said = capsys.readouterr().out
     assert re.search(r"\n  precondition +(yes|no) ", said)
     assert "no other seed was tried" in said

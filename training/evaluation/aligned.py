@@ -75,14 +75,14 @@ class Aligned:
         return SearchConfig(sources=self.sources, seed=self.seed)
 
 
-def evidence_schema(contrast: Contrast) -> Schema:
+def _evidence_schema(contrast: Contrast) -> Schema:
     """Return the measures of a sweep that an evaluation has, too."""
     return sweep_schema(contrast, [_RANDOM.name, *(method.name for method in CONTROLS)], ())
 
 
 def evidence_units(contrast: Contrast) -> dict[str, Unit]:
     """Return the unit of each measure of a sweep that an evaluation has, too, by its column."""
-    schema = evidence_schema(contrast)
+    schema = _evidence_schema(contrast)
     return {schema.column(measure.key): measure.unit for measure in schema}
 
 
@@ -92,7 +92,7 @@ def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> lis
     Args:
         pairs: number of pairs that were measured.
     """
-    schema = evidence_schema(contrast)
+    schema = _evidence_schema(contrast)
     # The preference of each split is among the rows already, whether there is a subspace or not.
     kept = {key: number for key, number in numbers.items() if key != Key("preference")}
     return [measured("concadia", split, schema.column(key), replace(number, n=pairs)) for key, number in kept.items()]
@@ -108,4 +108,4 @@ def verdict_of(rows: Sequence[Number], contrast: Contrast) -> list[Answer]:
     for row in rows:
         if row.of in (split, SETS):
             wide |= {row.measure: row.value, f"{row.measure}_low": row.low, f"{row.measure}_high": row.high}
-    return verdict(Judged(evidence_schema(contrast).read(wide), contrast, [method.name for method in CONTROLS]))
+    return verdict(Judged(_evidence_schema(contrast).read(wide), contrast, [method.name for method in CONTROLS]))

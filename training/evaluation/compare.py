@@ -24,7 +24,7 @@ from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFi
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 from training.evaluation.tasks import TASKS
 
-RowKey = tuple[str, str, str]  # task, of, measure
+_RowKey = tuple[str, str, str]  # task, of, measure
 _WORDS: Mapping[WordsOf, str] = {"": "", "content": ", content words"}  # which words -> in the heading of a column
 _FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
 _OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
@@ -46,7 +46,7 @@ class Evaluation:
     """
 
     about: dict[str, Any]
-    values: dict[RowKey, float]
+    values: dict[_RowKey, float]
     folder: RunFolder
     settings: Mapping[str, TaskSettings]
     words: Mapping[str, Mapping[str, float]]
@@ -182,14 +182,14 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     base = next((one for one in found if one.about["label"] == "base"), None)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
-    transfer: list[RowKey] = [("transfer", of, "accuracy") for of in sets]
-    retrieval: list[RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
+    transfer: list[_RowKey] = [("transfer", of, "accuracy") for of in sets]
+    retrieval: list[_RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
 
     def preferred(one: Evaluation) -> float:
         splits = [of for of in ("test", "all", "val") if ("concadia", of, "preference") in one.values]
         return one.values["concadia", splits[0], "preference"] if splits else math.nan
 
-    def drop(keys: list[RowKey]) -> Read:
+    def drop(keys: list[_RowKey]) -> Read:
         def lost(one: Evaluation) -> float:
             if base is None or one is base or not keys:
                 return math.nan
@@ -210,7 +210,7 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     return _table("table1", title, found, columns, share=True)
 
 
-def _value(key: RowKey) -> Read:
+def _value(key: _RowKey) -> Read:
     return lambda one: one.values.get(key, math.nan)
 
 

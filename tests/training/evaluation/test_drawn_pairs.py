@@ -28,6 +28,8 @@ from tests.training.evaluation.evaluating import of_test, run, run_rotation, tab
 from training.config import EvaluateConfig
 from training.evaluation import of_model
 from training.evaluation.aligned import Aligned
+from training.evaluation.evaluated import EvaluatedPairs
+from training.evaluation.evaluated_model import EvaluatedModel
 from training.evaluation.tasks.norms import norms as task_norms
 
 pytestmark = pytest.mark.slow
@@ -92,7 +94,7 @@ def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monk
     def drawn(seed: int, most: int) -> list[str]:
         monkeypatch.setattr(of_model, "REFERENCE", most)
         config, aligned = EvaluateConfig(seed=seed), Aligned(rotation, "random", seed)
-        on = of_model.EvaluatedPairs(config, small, "toy", features, aligned)
+        on = EvaluatedPairs(config, EvaluatedModel("toy", {}, {}), small, "toy", features, aligned)
         found, notes = of_model._reference(on, every)
         assert found is not None
         assert notes == []

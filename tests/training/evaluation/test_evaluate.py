@@ -30,6 +30,7 @@ from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, terminal_table
+from training.evaluation.tasks import units_of
 from training.evaluation.tasks.blv import rated_scores
 from training.evaluation.tasks.concadia import concadia
 
@@ -278,7 +279,7 @@ def test_the_table_of_the_terminal():
         Number("blv", "overall", "pearson", -0.0751, 68, -0.25, 0.125),
         Number("concadia", "test", "mean caption score", 0.5, 40),
     ]
-    lines = [line.split("  ") for line in terminal_table(rows, PAPER).splitlines()]
+    lines = [line.split("  ") for line in terminal_table(rows, units_of(["concadia", "blv"], PAPER)).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells[1:] == [
         ["concadia", "test", "preference", "52.5 %", "[37.5 67.1]", "40"],

@@ -29,7 +29,7 @@ from training.evaluation.evaluated import EvaluatedPairs
 from training.evaluation.measures import Number, measured
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
-ATTRIBUTIONS = "attributions"  # what numbers are of that have no norm
+_ATTRIBUTIONS = "attributions"  # what numbers are of that have no norm
 _AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
 
 
@@ -74,14 +74,14 @@ def norms(
     numbers |= relations(found, chosen, articles) | coverage(found, chosen) | convergence(found)
     counts = {measure.key for measure in word_counts([norm.name for norm in chosen])}  # each row has its own n
     rows = [
-        measured("norms", key.norm or ATTRIBUTIONS, replace(key, norm="").column(), number)
+        measured("norms", key.norm or _ATTRIBUTIONS, replace(key, norm="").column(), number)
         for key, number in numbers.items()
         if key not in counts
     ]
     areas = deletion_areas(clip, tokenize(clip, features.texts), features.embeddings.repeat(2, 1), found)
     for name, each in asdict(areas).items():
         value = mean_of_means([(each, np.array([*features.groups, *features.groups]))])
-        rows.append(measured("norms", ATTRIBUTIONS, f"area, {_AREAS[name]}", value))
+        rows.append(measured("norms", _ATTRIBUTIONS, f"area, {_AREAS[name]}", value))
     words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
     return rows, words
 
