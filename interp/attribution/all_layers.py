@@ -184,9 +184,9 @@ def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
     """
     copies, length = states[0].keys.shape[:2]
     if not clip.family.causal("text"):  # a change of EOT's stream reaches the other positions
-        hidden = [states[0].hidden.clone().requires_grad_()]
+        hidden, ends = [states[0].hidden.clone().requires_grad_()], torch.full((copies,), length - 1)
         for block in blocks(clip, "text")[1:]:
-            hidden.append(run_block(block, hidden[-1], causal=False)[0])
+            hidden.append(run_block(block, hidden[-1], causal=False, eot=ends)[0])
         scores = embed_stream(clip, "text", hidden[-1][:, -1]) @ image.T
         return [part[:, -1] for part in torch.autograd.grad(scores.sum(), hidden)]
     same = torch.full((copies,), length - 1)  # so the copies stay in their order

@@ -8,6 +8,7 @@ projections (LoRA) as they are, or with these merged (`text_blocks`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 from transformers.activations import QuickGELUActivation
 
 from interp.clip.attention import HeadTables, head_tables, packed_attention
+from interp.clip.changes import changed, changes_of
 from interp.clip.families.family import Tower
 from interp.clip.merged import MergedAttention, merged
 from interp.clip.model import Clip, Tokens
@@ -28,8 +30,12 @@ FEW = 128  # rows
 
 def blocks(clip: Clip, tower: Tower) -> list[Any]:
     """Return the parts of a tower's blocks; `blocks[l - 1]` ends in layer l."""
-    family = clip.family
-    return [family.parts(block) for block in family.blocks(clip.model, tower)]
+    return [_parts_of(clip, block) for block in clip.family.blocks(clip.model, tower)]
+
+
+def _parts_of(clip: Clip, block: nn.Module) -> Any:
+    parts, changes = clip.family.parts(block), changes_of(block)
+    return replace(parts, stream_changes=changes) if changes and parts is not block else parts
 
 
 def text_blocks(clip: Clip) -> list[Any]:
@@ -121,7 +127,8 @@ def run_block(
     """Run one block at every position. Return the new stream, and the keys and values that the block used.
 
     Args:
-        eot: last position of each input that is seen, of a tower that is not causal; by default all are seen.
+        eot: place of EOT in each input. A tower that is not causal sees no later position; by default it sees all.
+            Changes of the stream are made there; by default at CLS, the first position.
     """
     parts, k, v = run_parts(block, hidden, causal=causal, eot=eot)
     return parts.after, k, v
@@ -139,7 +146,17 @@ def run_parts(
     attended = functional.scaled_dot_product_attention(
         _heads(block, q), _heads(block, k), _heads(block, v), seen, is_causal=causal, scale=block.self_attn.scale
     )
-    return _parts(block, hidden, attended.transpose(1, 2)), k, v
+    parts = _parts(block, hidden, attended.transpose(1, 2))
+    if changes_of(block):
+        where = torch.zeros(len(hidden), dtype=torch.long) if eot is None else eot
+        ends = torch.arange(len(hidden), device=hidden.device) * hidden.shape[1] + where.to(hidden.device)
+        parts = parts._replace(after=_changed_at(block, parts.after.flatten(0, 1), ends).view_as(hidden))
+    return parts, k, v
+
+
+def _changed_at(block: Any, after: Float[Tensor, "total d"], ends: Int[Tensor, " n"]) -> Float[Tensor, "total d"]:
+    """Return streams after a block, changed in some rows."""
+    return after.index_copy(0, ends, changed(block, after[ends])) if changes_of(block) else after
 
 
 def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
@@ -231,7 +248,8 @@ def _step_parts(
         weights = torch.cat([earlier, self_logit], dim=2).softmax(2)
         mixed = _mix(weights[:, :, :-1], some.of(values).unflatten(-1, split))
         pieces.append(mixed + weights[:, :, -1, :, None] * self_value)
-    return _parts(block, h, torch.cat(pieces))
+    parts = _parts(block, h, torch.cat(pieces))
+    return parts._replace(after=changed(block, parts.after)) if changes_of(block) else parts
 
 
 def _dots(q: Float[Tensor, "m c heads head"], keys: Float[Tensor, "m t heads head"]) -> Float[Tensor, "m c t heads"]:
@@ -274,6 +292,7 @@ def run_above(
     tables = head_tables(layout.groups, last.self_attn.num_heads) if causal else None
     for block in below:
         parts, k, v = _run_packed(block, hidden, layout.groups, tables, causal=causal)
+        parts = parts._replace(after=_changed_at(block, parts.after, layout.ends))
         hidden = parts.after
         yield parts, layout.ends, k, v
     k, v = keys_and_values(last, hidden)

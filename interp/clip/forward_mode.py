@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from interp.clip.blocks import blocks
+from interp.clip.changes import changed, changes_of
 from interp.clip.model import Clip
 from interp.clip.tensors import Float, Int, Tensor
 
@@ -94,7 +95,20 @@ def _block(
     inner, activation = block.mlp.fc1(normed), block.mlp.activation_fn
     slope = torch.func.jvp(activation, (inner,), (torch.ones_like(inner),))[1]
     grown = _linear(block.mlp.fc1, moved) * slope.index_select(1, position)
-    return hidden + block.mlp.fc2(activation(inner)), change + _linear(block.mlp.fc2, grown), k, v
+    hidden, change = hidden + block.mlp.fc2(activation(inner)), change + _linear(block.mlp.fc2, grown)
+    if changes_of(block):
+        hidden, change = _change_end(block, hidden, change, words)
+    return hidden, change, k, v
+
+
+def _change_end(block: Any, hidden: Tensor, change: Tensor, words: int) -> tuple[Tensor, Tensor]:
+    """Return streams and their derivatives with the changes of a block made at EOT, which comes last."""
+    end, moves = hidden[:, -1], change[:, change.shape[1] - words :]
+    if not words:
+        return torch.cat([hidden[:, :-1], changed(block, end)[:, None]], 1), change
+    each = end[:, None].expand_as(moves).contiguous()
+    ends, moved = torch.func.jvp(lambda h: changed(block, h), (each,), (moves,), has_aux=False)[:2]
+    return torch.cat([hidden[:, :-1], ends[:, :1]], 1), torch.cat([change[:, : change.shape[1] - words], moved], 1)
 
 
 def _linear(module: nn.Module, change: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from interp.clip.changes import Change, changes_of
 from interp.clip.tensors import Float, Tensor
 
 
@@ -128,6 +129,7 @@ class MergedBlock:
     self_attn: MergedAttention
     layer_norm2: nn.Module
     mlp: Any
+    stream_changes: tuple[Change, ...] = ()
 
 
 def merged(block: Any) -> Any:
@@ -146,7 +148,7 @@ def merged(block: Any) -> Any:
     joined = MergedAttention(attention.num_heads, attention.head_dim, attention.scale, qkv, out)
     if any(type(layer) is not nn.Linear for layer in layers[4:]):
         mlp = _MergedMlp(_alone(mlp.fc1), _alone(mlp.fc2), mlp.activation_fn)
-    return MergedBlock(block.layer_norm1, joined, block.layer_norm2, mlp)
+    return MergedBlock(block.layer_norm1, joined, block.layer_norm2, mlp, changes_of(block))
 
 
 def _mergeable(layer: Any) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from interp.clip.blocks import Parts, embed_stream, run_above
+from interp.clip.changes import changed
 from interp.clip.families.family import Tower
 from interp.clip.model import Clip
 from interp.clip.packing import pack_apart
-from interp.clip.sites import Site, SiteMismatch
+from interp.clip.sites import BLOCK, Site, SiteMismatch
 from interp.clip.tensors import Float, Int, Tensor
 
 
@@ -27,7 +28,8 @@ def joined(
     own = None if rest is None else rest[rows]
     if own is not None and h.ndim == 3:
         own = own[:, None].expand(-1, h.shape[1], -1)
-    return site.part.join(block, own, h)
+    after = site.part.join(block, own, h)
+    return after if site.component == BLOCK else changed(block, after)  # the stream itself is the changed one
 
 
 def run_again(

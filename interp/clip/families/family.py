@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import nn
 
+from interp.clip.changes import Change
 from interp.clip.tensors import Float, Int, Pixels, Tensor
 
 Tower = Literal["text", "vision"]
@@ -67,6 +68,7 @@ class BlockParts:
     self_attn: AttentionParts
     layer_norm2: nn.LayerNorm
     mlp: MlpParts
+    stream_changes: tuple[Change, ...] = ()
 
 
 class Family(ABC):

@@ -1,0 +1,99 @@
+"""Models that change their own stream: after some blocks, at EOT or CLS, it is replaced by a function of itself.
+
+A change is a hook on the block for the model's own forward pass, which captum and plain transformers code call. The
+engine runs the parts of blocks and no hooks, so it finds the changes on the block (`interp.clip.changes`). A value at
+the site is then the changed one, as a hook that is registered later sees it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from interp.clip.changes import CHANGES, Change, changes_of
+from interp.clip.families import family_of
+from interp.clip.model import Clip
+from interp.clip.sites import BLOCK, Site, SiteError
+from interp.clip.tensors import Tensor
+
+
+@contextmanager
+def edited(clip: Clip, site: Site, change: Change) -> Iterator[None]:
+    """Change the stream at a site of a model, and leave the model as it was at the end of the body.
+
+    Args:
+        change: from streams, shape (..., d), to streams; differentiable.
+
+    Raises:
+        SiteError: the model has no such site, or the site is not in the residual stream.
+    """
+    remove = _attach(clip, site, change)
+    try:
+        yield
+    finally:
+        remove()
+
+
+def with_change(clip: Clip, site: Site, change: Change, name: str, fingerprint: str) -> Clip:
+    """Return a copy of a CLIP, which shares its weights, with the stream at a site changed.
+
+    Args:
+        change: from streams, shape (..., d), to streams; differentiable.
+        name: name of the copy.
+        fingerprint: checksum of the change.
+
+    Raises:
+        SiteError: the model has no such site, or the site is not in the residual stream.
+    """
+    weights = [*clip.model.parameters(), *clip.model.buffers()]
+    model = copy.deepcopy(clip.model, {id(tensor): tensor for tensor in weights})
+    images = clip.image_fingerprint if site.tower == "text" else f"{clip.image_fingerprint}+{fingerprint}"
+    own = replace(
+        clip, name=name, model=model, fingerprint=f"{clip.fingerprint}+{fingerprint}", image_fingerprint=images
+    )
+    _attach(own, site, change)
+    return own
+
+
+def _attach(clip: Clip, site: Site, change: Change) -> Callable[[], None]:
+    """Add a change to a block, for the engine and for the model's own forward pass; return what removes it."""
+    if site.component != BLOCK:
+        raise SiteError(f"an edit changes the residual stream, so the site must be a block's output, not {site}")
+    block = site.module(clip)
+    whole, _ = family_of(clip.model).whole(clip.model, site.tower)
+    ids: list[Tensor] = []
+
+    def note(_module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = named.get("input_ids", args[0] if args else None)
+        ids[:] = [given] if isinstance(given, Tensor) else []
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output
+        rows = torch.arange(len(hidden), device=hidden.device)
+        if site.tower == "vision":
+            where = torch.zeros_like(rows)
+        elif ids:
+            where = (ids[0] == clip.eot).to(hidden.device, torch.int).argmax(-1)
+        else:
+            raise SiteError(f"the edit at {site} must know where texts end: call the model with input_ids")
+        changed = hidden.index_put((rows, where), change(hidden[rows, where]))
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    handles = [block.register_forward_hook(hook)]
+    if site.tower == "text":
+        handles.append(whole.register_forward_pre_hook(note, with_kwargs=True))
+    before = changes_of(block)
+    setattr(block, CHANGES, (*before, change))
+
+    def remove() -> None:
+        for handle in handles:
+            handle.remove()
+        setattr(block, CHANGES, tuple(one for one in changes_of(block) if one is not change))
+
+    return remove

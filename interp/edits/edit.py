@@ -1,0 +1,215 @@
+"""An edit: a change of the residual stream at a site, as a function of that stream, and the files that hold it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from typing_extensions import TypedDict
+
+from interp.clip.edited import edited, with_change
+from interp.clip.model import Clip
+from interp.clip.sites import BLOCK, Site, SiteError, SiteMismatch
+from interp.clip.tensors import Float, Tensor, bytes_of
+from interp.edits.kinds import KINDS
+from interp.edits.kinds.kind import Kind
+from interp.errors import UserError, quoted
+from interp.runs.content import is_intact, parse, sealed
+from interp.runs.files import read_bytes, write_atomic
+
+KIND = "edit"  # in the files
+FILE = "edit.safetensors"  # in a folder that holds an edit of a model
+
+
+class EditError(UserError):
+    """Tensors that make no edit, or a file that does not hold one."""
+
+
+class _EditFile(TypedDict):
+    """The .json file of an edit."""
+
+    kind: str
+    edit: str
+    site: str
+    tensors: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Edit:
+    """A change of the stream at a site, as a function of that stream. All weights of the model stay as they are.
+
+    An edit is called with streams, shape (..., d), and returns the changed streams; `apply` makes a model of it.
+
+    Attributes:
+        kind: name of its kind, see `interp.edits.kinds`.
+        site: site in the residual stream: component ``block``.
+        tensors: tensors of the kind, by name.
+        facts: facts about its origin, such as the settings of a training; must be JSON.
+
+    Raises:
+        EditError: the kind is unknown, or a tensor is missing or of another shape.
+        SiteError: the site is not in the residual stream.
+    """
+
+    kind: str
+    site: Site
+    tensors: Mapping[str, Tensor]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise EditError(f"there is no kind of edit '{self.kind}'; known: {', '.join(KINDS)}")
+        if self.site.component != BLOCK:
+            raise SiteError(
+                f"an edit changes the residual stream, so the site must be a block's output, not {self.site}"
+            )
+        _check_shapes(self._kind, self.tensors)
+
+    @property
+    def _kind(self) -> Kind:
+        return KINDS[self.kind]
+
+    @property
+    def width(self) -> int:
+        """d, the width of the stream."""
+        return _sizes(self._kind, self.tensors)["d"]
+
+    @property
+    def size(self) -> int:
+        """k, the number of directions that the edit changes."""
+        return _sizes(self._kind, self.tensors)["k"]
+
+    @property
+    def about(self) -> str:
+        """Effect of the edit, as a sentence."""
+        return self._kind.about
+
+    def __call__(self, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """Return the changed streams; differentiable in them and in the tensors."""
+        with torch.autocast(h.device.type, enabled=False):
+            return self._kind.change(h, {name: tensor.to(h) for name, tensor in self.tensors.items()})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Checksum of everything that the change depends on."""
+        return hashlib.sha256(f"{self.kind} {self.site} {_digest(self.tensors)}".encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Edit({self.kind} of {self.size} of {self.width} directions at {self.site})"
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Edit:
+        """Return the same edit with other facts."""
+        return replace(self, facts=dict(facts))
+
+    def check(self, clip: Clip) -> None:
+        """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
+        self.site.check(clip)
+        width = clip.width(self.site.tower)
+        if self.width != width:
+            raise SiteMismatch(
+                f"the edit is for width {self.width}, the {self.site.tower} tower of {clip.name} has {width}"
+            )
+
+    def apply(self, clip: Clip) -> Clip:
+        """Return a copy of a CLIP with the edit, for every function and command, for captum, and for plain forward
+        passes of `Clip.model`. The weights are shared, and the CLIP that was given stays as it is.
+
+        Raises:
+            SiteError: the model has no such site.
+            SiteMismatch: its stream there is of another width.
+        """
+        self.check(clip)
+        return with_change(clip, self.site, self, f"{clip.name}+{self.kind}", self.fingerprint[:16])
+
+    @contextmanager
+    def on(self, clip: Clip) -> Iterator[None]:
+        """Edit a CLIP during the body; its model is as before at the end.
+
+        Raises:
+            SiteError: the model has no such site.
+            SiteMismatch: its stream there is of another width.
+        """
+        self.check(clip)
+        with edited(clip, self.site, self):
+            yield
+
+    def save(self, path: Path | str) -> None:
+        """Write `path` (.safetensors) with the tensors, and a .json of the same name with all else and checksums."""
+        from safetensors.torch import save
+
+        path = Path(path)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_atomic(path, save(tensors))
+        about = {"kind": KIND, "edit": self.kind, "site": self.site.label, "tensors": _digest(tensors)}
+        write_atomic(path.with_suffix(".json"), sealed(about | {"facts": self.facts}))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Edit:
+        """Read what `save` wrote.
+
+        Raises:
+            EditError: a file is missing or damaged, or was changed since.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        path = Path(path)
+        beside = path.with_suffix(".json")
+        tensors, about = read_bytes(path), read_bytes(beside)
+        for file, there in ((path, tensors), (beside, about)):
+            if there is None:
+                raise EditError(
+                    f"cannot read an edit from '{path}': there is no '{file}'; it takes a .safetensors and a .json "
+                    "of the same name"
+                )
+        content = parse(about or b"", _EditFile, beside, "save the edit again")
+        try:
+            found = load(tensors or b"")
+        except SafetensorError as error:
+            raise EditError(f"'{path}' is damaged: {error}") from error
+        if content["kind"] != KIND:
+            raise EditError(f"'{path}' holds a {quoted(content['kind'])}, not an edit")
+        if not is_intact(about or b"") or content["tensors"] != _digest(found):
+            raise EditError(f"'{path}' or '{beside}' was changed since the edit was saved")
+        return cls(content["edit"], Site.parse(content["site"]), found, content["facts"])
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    summed = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        summed.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        summed.update(bytes_of(tensor.detach().cpu()))
+    return summed.hexdigest()
+
+
+def _sizes(kind: Kind, tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    """Return the sizes that the letters of a kind's shapes have."""
+    return {
+        letter: size
+        for name, letters in kind.shapes.items()
+        for letter, size in zip(letters, tensors[name].shape, strict=True)
+    }
+
+
+def _check_shapes(kind: Kind, tensors: Mapping[str, Tensor]) -> None:
+    if tensors.keys() != kind.shapes.keys():
+        wanted, given = ", ".join(kind.shapes), ", ".join(tensors)
+        raise EditError(f"an edit of kind '{kind.name}' takes the tensors {wanted}; got {given or 'none'}")
+    known: dict[str, int] = {}
+    for name, letters in kind.shapes.items():
+        shape = tuple(tensors[name].shape)
+        fits = len(shape) == len(letters) and all(
+            known.setdefault(letter, size) == size for letter, size in zip(letters, shape, strict=True)
+        )
+        if not fits or not bool(torch.isfinite(tensors[name]).all()):
+            raise EditError(
+                f"the tensor {name} of an edit of kind '{kind.name}' must hold finite numbers of the shape "
+                f"({', '.join(letters)}), got {shape}"
+            )

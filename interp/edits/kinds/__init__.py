@@ -1,0 +1,8 @@
+"""Kinds of edits: each is a file of this folder, and a line in the registry."""
+
+from __future__ import annotations
+
+from interp.edits.kinds import direft, erase, gain, leace, loreft, set_z
+from interp.edits.kinds.kind import Kind
+
+KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in (erase, set_z, gain, loreft, direft, leace)}

@@ -1,0 +1,15 @@
+"""Erasure: Z takes one neutral value in every text, half way between the kinds."""
+
+from __future__ import annotations
+
+from interp.clip.tensors import Float, Tensor
+from interp.edits.kinds.kind import Kind, Tensors
+from interp.subspaces.rotation import swap
+
+
+def replace_z(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d"]:
+    """Return streams with Z of one value: h + R R' (v - h)."""
+    return swap(h, tensors["value"].expand_as(h), tensors["basis"])
+
+
+KIND = Kind("erase", {"basis": "dk", "value": "d"}, replace_z, "Z takes one neutral value in every text.")

@@ -1,0 +1,22 @@
+"""Gain: the deviation of Z from a middle is multiplied by 1 + alpha."""
+
+from __future__ import annotations
+
+from interp.clip.tensors import Float, Tensor
+from interp.edits.kinds.kind import Kind, Tensors
+
+
+def _change(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d"]:
+    """Return h + alpha R R' (h - m); h itself, bit for bit, where alpha is 0, and with -1 what an erasure gives."""
+    alpha, basis = tensors["alpha"], tensors["basis"]
+    if not alpha:
+        return h
+    return h + ((tensors["value"] - h) @ basis) @ basis.T * -alpha
+
+
+KIND = Kind(
+    "gain",
+    {"basis": "dk", "value": "d", "alpha": ""},
+    _change,
+    "The deviation of Z from the middle between the kinds is multiplied by 1 + alpha.",
+)

@@ -1,0 +1,8 @@
+"""Setting: Z takes a given value in every text, such as that of a text or of the mean of a kind."""
+
+from __future__ import annotations
+
+from interp.edits.kinds.erase import replace_z
+from interp.edits.kinds.kind import Kind
+
+KIND = Kind("set", {"basis": "dk", "value": "d"}, replace_z, "Z takes a given value in every text.")

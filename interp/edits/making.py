@@ -1,0 +1,54 @@
+"""Edits that take no training: of a rotation's Z, and in closed form."""
+
+from __future__ import annotations
+
+import torch
+
+from interp.clip.tensors import Float, Tensor
+from interp.edits.edit import Edit
+from interp.edits.kinds import leace
+from interp.subspaces.pairs import PairsAtSite
+from interp.subspaces.rotation import Rotation
+
+
+def erase(rotation: Rotation, value: Float[Tensor, " d"]) -> Edit:
+    """Return the edit that gives Z of every text one neutral value.
+
+    Args:
+        value: a stream, by default of use `interp.edits.making.middle`.
+    """
+    return Edit("erase", rotation.site, {"basis": rotation.basis, "value": value})
+
+
+def set_z(rotation: Rotation, value: Float[Tensor, " d"]) -> Edit:
+    """Return the edit that gives Z of every text the value that it has in one stream, as an interchange does.
+
+    Args:
+        value: a stream, such as that of a text or the mean of a kind.
+    """
+    return Edit("set", rotation.site, {"basis": rotation.basis, "value": value})
+
+
+def gain(rotation: Rotation, middle: Float[Tensor, " d"], alpha: float) -> Edit:
+    """Return the edit that multiplies the deviation of Z from a middle by 1 + alpha.
+
+    Args:
+        middle: the stream from which deviations are taken.
+        alpha: 0 changes nothing; -1 erases Z.
+    """
+    return Edit("gain", rotation.site, {"basis": rotation.basis, "value": middle, "alpha": torch.tensor(float(alpha))})
+
+
+def middle(part: PairsAtSite) -> Float[Tensor, " d"]:
+    """Return the stream half way between the mean streams of the kinds, in the dtype of the streams."""
+    positive, negative = part.kind_means
+    return ((positive + negative) / 2).to(part.streams)
+
+
+def leace_of(part: PairsAtSite) -> Edit:
+    """Return the edit after which no linear function of the stream tells the kinds of these pairs, in closed form."""
+    streams = part.streams
+    labels = torch.ones(len(streams), 1, device=streams.device)
+    labels[len(part) :] = -1
+    tensors = {name: tensor.to(streams) for name, tensor in leace.fit(streams, labels).items()}
+    return Edit("leace", part.site, tensors, {"pairs": len(part)})
