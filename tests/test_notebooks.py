@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("interp", "training", "figures")
-SHORT = ("01_quickstart", "09_pyvene")  # the others take half a minute to minutes each
+SHORT = ("01_quickstart",)  # the others take a quarter of a minute to minutes each
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 ran = pytest.mark.parametrize(
     "path",

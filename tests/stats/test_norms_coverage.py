@@ -5,6 +5,8 @@ Simulations of 500 samples of worlds of which the truth is known; `python -m tes
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,12 @@ def test_intervals_hold_their_population_quantities(name: str):
         assert found.truth < 0.85
 
 
-@pytest.mark.parametrize("name", GRIDS)
+def _marked(name: str) -> Any:
+    """Return a grid; those of many articles, which take longer, are for thorough runs."""
+    return pytest.param(name, marks=[pytest.mark.thorough] if name.startswith("85 articles") else [])
+
+
+@pytest.mark.parametrize("name", map(_marked, GRIDS))
 def test_a_null_grid_is_significant_once_in_twenty(name: str):
     """The bounds are 5 ± 2.5 %; the standard error of a share of 5 % in 500 grids is 1 %."""
     world, cells = GRIDS[name]

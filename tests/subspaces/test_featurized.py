@@ -268,6 +268,7 @@ def test_a_sweep_and_an_evaluation_of_it(tmp_path: Path, registered: pytest.Monk
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_sweep_with_the_identity_has_the_numbers_of_das(tmp_path: Path, registered: pytest.MonkeyPatch):
     registered.setitem(METHODS, KIND, method(STRAIGHT))
     ours, theirs = swept(tmp_path / "ours", KIND), swept(tmp_path / "theirs", "das")
