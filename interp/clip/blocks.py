@@ -17,7 +17,7 @@ from torch.nn import functional
 from transformers.activations import QuickGELUActivation
 
 from interp.clip.attention import HeadTables, head_tables, packed_attention
-from interp.clip.changes import changed, changes_of
+from interp.clip.changes import changed, changed_at, changes_of
 from interp.clip.families.family import Tower
 from interp.clip.merged import MergedAttention, merged
 from interp.clip.model import Clip, Tokens
@@ -150,13 +150,8 @@ def run_parts(
     if changes_of(block):
         where = torch.zeros(len(hidden), dtype=torch.long) if eot is None else eot
         ends = torch.arange(len(hidden), device=hidden.device) * hidden.shape[1] + where.to(hidden.device)
-        parts = parts._replace(after=_changed_at(block, parts.after.flatten(0, 1), ends).view_as(hidden))
+        parts = parts._replace(after=changed_at(block, parts.after.flatten(0, 1), ends).view_as(hidden))
     return parts, k, v
-
-
-def _changed_at(block: Any, after: Float[Tensor, "total d"], ends: Int[Tensor, " n"]) -> Float[Tensor, "total d"]:
-    """Return streams after a block, changed in some rows."""
-    return after.index_copy(0, ends, changed(block, after[ends])) if changes_of(block) else after
 
 
 def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
@@ -292,7 +287,7 @@ def run_above(
     tables = head_tables(layout.groups, last.self_attn.num_heads) if causal else None
     for block in below:
         parts, k, v = _run_packed(block, hidden, layout.groups, tables, causal=causal)
-        parts = parts._replace(after=_changed_at(block, parts.after, layout.ends))
+        parts = parts._replace(after=changed_at(block, parts.after, layout.ends))
         hidden = parts.after
         yield parts, layout.ends, k, v
     k, v = keys_and_values(last, hidden)

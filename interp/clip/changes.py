@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from interp.clip.tensors import Float, Tensor
+from interp.clip.tensors import Float, Int, Tensor
 
 Change = Callable[[Float[Tensor, "*n d"]], Float[Tensor, "*n d"]]
 CHANGES = "stream_changes"  # name of the attribute of a block
@@ -22,3 +22,8 @@ def changed(block: Any, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
     for change in changes_of(block):
         h = change(h)
     return h
+
+
+def changed_at(block: Any, after: Float[Tensor, "total d"], ends: Int[Tensor, " n"]) -> Float[Tensor, "total d"]:
+    """Return streams after a block at all positions, packed, as its changes leave them in the rows of EOT or CLS."""
+    return after.index_copy(0, ends, changed(block, after[ends])) if changes_of(block) else after
