@@ -1,4 +1,4 @@
-"""What pages of the site take from the code: `<!-- help: sweep -->`, `<!-- measures: frozen -->`, and so on.
+"""Parts of the site's pages that are taken from the code: `<!-- help: sweep -->`, `<!-- measures: frozen -->`, ...
 
 So no page repeats by hand what the code says, and none can lag behind it.
 """
@@ -21,7 +21,7 @@ MARK = re.compile(r"<!-- (\w+)(?:: (\S+))? -->")
 
 
 def command_help(name: str) -> str:
-    """What a command prints with --help."""
+    """Return the text that a command prints with --help."""
     from interp.cli.commands import main
 
     os.environ["COLUMNS"] = "110"

@@ -89,7 +89,7 @@ def draw(runs: Runs) -> Picture:
 
 
 def _shown_words(runs: Runs) -> Words:
-    """Those of a model that was fine-tuned with a subspace, else of the sweep's chosen cell."""
+    """Return words of a model that was fine-tuned with a subspace, else of the sweep's chosen cell."""
     models = runs.models if runs.evaluations else {}
     knowing = {label: [one for one in members if one.ratings] for label, members in models.items()}
     with_routes = {

@@ -71,14 +71,14 @@ def draw(runs: Runs) -> Picture:
 
 
 def _note(contrast: Contrast) -> list[str]:
-    """What is to be known to read the figure, in lines as wide as the page."""
+    """Return the note to read the figure by, in lines as wide as the page."""
     up = f"{contrast.arrow('up')}: {contrast.swap('up')}"
     said = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
     return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
 
 
 def _fitting(grids: Mapping[Shown, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
-    """How many heatmaps go side by side, and whether their numbers can be printed: as many as leave room for these.
+    """Return how many heatmaps go side by side, as many as leave room for numbers, and whether these can be printed.
 
     Where the page would be too low, numbers are left out and colours must do.
     """

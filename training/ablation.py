@@ -23,7 +23,7 @@ from interp.data.transfer import default_sets, load_transfer
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
 from interp.measures import ALIGNED, CONTENT_ROUTES, Key
-from interp.measures.attributions import word_counts
+from interp.measures.attributions import is_word_count
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.subspaces.methods import find_methods
@@ -139,8 +139,7 @@ class _FineTunedCells:
         words = word_attributions(tuned, attributed, rotation, n_steps=points)
         from_content = word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
         of_words = measure_attributions(words, from_content, work.norms, attributed.groups)
-        counts = {count.key for count in word_counts([norm.name for norm in work.norms])}  # those of the frozen model
-        numbers |= {key: number for key, number in of_words.items() if key not in counts}
+        numbers |= {key: number for key, number in of_words.items() if not is_word_count(key)}
         numbers |= {Key(name): self.tests.drop(kind, self.base, able) for name, kind in _ABILITIES.items()}
         return Trained(numbers, words, found.outcomes)
 

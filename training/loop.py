@@ -16,7 +16,7 @@ from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS, Direction
 from interp.errors import UserError
-from interp.evidence.necessity import midpoint, neutralize
+from interp.evidence.necessity import neutralize
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from interp.stats import preference
@@ -256,7 +256,7 @@ def _calibration(
     """The terms of `training.calibrated` for all pairs at once; `across` are logits of both directions."""
     scale, draws = part.pairs.logit_scale, len(across) // (2 * len(part))
     within = align(part, subspace, sources="random", seed=config.seed, draws=draws, within=True)
-    empty = neutralize(part, subspace, midpoint(part))
+    empty = neutralize(part, subspace, part.midpoint)
     left: dict[Direction, np.ndarray] = {"up": np.tile(empty.negative, draws), "down": np.tile(empty.positive, draws)}
     tables = _logits(within.base, scale), across, _logits(within.counterfactual, scale), _logits(left, scale)
     found = SwappedLogits(*tables)

@@ -34,7 +34,7 @@ ROWS_AT_ONCE = 2048  # of positions x moved tokens: what the caches hold
 
 @dataclass(frozen=True, eq=False)
 class TextPath:
-    """What the integral of one text over s points needs, for the w tokens in which it differs from its baseline.
+    """Material of the integral of one text over s points, for the w tokens in which it differs from its baseline.
 
     Attributes:
         moved: places of these tokens in the text, shape (w,).

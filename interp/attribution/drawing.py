@@ -1,4 +1,4 @@
-"""Which pairs are attributed: some drawn at random from those whose two texts both hold words that a norm rates."""
+"""Choice of the pairs that are attributed, at random from those whose two texts both hold words that a norm rates."""
 
 from __future__ import annotations
 

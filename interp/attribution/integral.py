@@ -24,7 +24,7 @@ TEXTS_AT_ONCE = 16  # of similar length
 
 @dataclass(frozen=True, eq=False)
 class PathSettings:
-    """How a path integral is taken.
+    """Settings of a path integral.
 
     Attributes:
         n_steps: its points.

@@ -18,6 +18,7 @@ from torch import nn
 
 from interp.clip.changes import CHANGES, Change, changes_of
 from interp.clip.families import family_of
+from interp.clip.hooks import changed_output
 from interp.clip.model import Clip
 from interp.clip.sites import BLOCK, Site, SiteError
 from interp.clip.tensors import Tensor
@@ -74,16 +75,12 @@ def _attach(clip: Clip, site: Site, change: Change) -> Callable[[], None]:
         ids[:] = [given] if isinstance(given, Tensor) else []
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
-        rows = torch.arange(len(hidden), device=hidden.device)
         if site.tower == "vision":
-            where = torch.zeros_like(rows)
-        elif ids:
-            where = (ids[0] == clip.eot).to(hidden.device, torch.int).argmax(-1)
-        else:
+            hidden = output[0] if isinstance(output, tuple) else output
+            return changed_output(output, torch.zeros(len(hidden), dtype=torch.long), change)
+        if not ids:
             raise SiteError(f"the edit at {site} must know where texts end: call the model with input_ids")
-        changed = hidden.index_put((rows, where), change(hidden[rows, where]))
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+        return changed_output(output, (ids[0] == clip.eot).int().argmax(-1), change)
 
     handles = [block.register_forward_hook(hook)]
     if site.tower == "text":

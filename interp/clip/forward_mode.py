@@ -107,8 +107,9 @@ def _change_end(block: Any, hidden: Tensor, change: Tensor, words: int) -> tuple
     if not words:
         return torch.cat([hidden[:, :-1], changed(block, end)[:, None]], 1), change
     each = end[:, None].expand_as(moves).contiguous()
-    ends, moved = torch.func.jvp(lambda h: changed(block, h), (each,), (moves,), has_aux=False)[:2]
-    return torch.cat([hidden[:, :-1], ends[:, :1]], 1), torch.cat([change[:, : change.shape[1] - words], moved], 1)
+    moved = torch.func.jvp(lambda h: changed(block, h), (each,), (moves,))
+    ends, turned = moved[0], moved[1]
+    return torch.cat([hidden[:, :-1], ends[:, :1]], 1), torch.cat([change[:, : change.shape[1] - words], turned], 1)
 
 
 def _linear(module: nn.Module, change: Tensor) -> Tensor:

@@ -42,6 +42,14 @@ def capture(clip: Clip, sites: list[Site]) -> Iterator[dict[Site, Float[Tensor, 
             handle.remove()
 
 
+def changed_output(output: Any, index: Int[Tensor, " n"], change: Callable[[Streams], Streams]) -> Any:
+    """Return the output of a module with the stream at one position of each input changed; other parts are kept."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    rows, where = torch.arange(len(hidden), device=hidden.device), index.to(hidden.device)
+    changed = hidden.index_put((rows, where), change(hidden[rows, where]))
+    return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+
 @contextmanager
 def patch(clip: Clip, site: Site, index: Int[Tensor, " n"], change: Callable[[Streams], Streams]) -> Iterator[None]:
     """Replace the stream at a site during the forward passes of the body.
@@ -52,11 +60,7 @@ def patch(clip: Clip, site: Site, index: Int[Tensor, " n"], change: Callable[[St
     """
 
     def hook(_module: Any, _inputs: Any, output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
-        rows = torch.arange(len(hidden), device=hidden.device)
-        where = index.to(hidden.device)
-        changed = hidden.index_put((rows, where), change(hidden[rows, where]))
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+        return changed_output(output, index, change)
 
     handle = site.module(clip).register_forward_hook(hook)
     try:

@@ -15,13 +15,14 @@ from typing_extensions import TypedDict
 
 from interp.clip.edited import edited, with_change
 from interp.clip.model import Clip
-from interp.clip.sites import BLOCK, Site, SiteError, SiteMismatch
+from interp.clip.sites import BLOCK, Site, SiteError
 from interp.clip.tensors import Float, Tensor, bytes_of
 from interp.edits.kinds import KINDS
 from interp.edits.kinds.kind import Kind
 from interp.errors import UserError, quoted
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
+from interp.subspaces.subspace import check_width
 
 KIND = "edit"  # in the files
 FILE = "edit.safetensors"  # in a folder that holds an edit of a model
@@ -110,12 +111,7 @@ class Edit:
 
     def check(self, clip: Clip) -> None:
         """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
-        self.site.check(clip)
-        width = clip.width(self.site.tower)
-        if self.width != width:
-            raise SiteMismatch(
-                f"the edit is for width {self.width}, the {self.site.tower} tower of {clip.name} has {width}"
-            )
+        check_width(self, clip)
 
     def apply(self, clip: Clip) -> Clip:
         """Return a copy of a CLIP with the edit, for every function and command, for captum, and for plain forward

@@ -15,7 +15,7 @@ def erase(rotation: Rotation, value: Float[Tensor, " d"]) -> Edit:
     """Return the edit that gives Z of every text one neutral value.
 
     Args:
-        value: a stream, by default of use `interp.edits.making.middle`.
+        value: a stream, such as `PairsAtSite.midpoint`.
     """
     return Edit("erase", rotation.site, {"basis": rotation.basis, "value": value})
 
@@ -33,16 +33,10 @@ def gain(rotation: Rotation, middle: Float[Tensor, " d"], alpha: float) -> Edit:
     """Return the edit that multiplies the deviation of Z from a middle by 1 + alpha.
 
     Args:
-        middle: the stream from which deviations are taken.
+        middle: the stream from which deviations are taken, such as `PairsAtSite.midpoint`.
         alpha: 0 changes nothing; -1 erases Z.
     """
     return Edit("gain", rotation.site, {"basis": rotation.basis, "value": middle, "alpha": torch.tensor(float(alpha))})
-
-
-def middle(part: PairsAtSite) -> Float[Tensor, " d"]:
-    """Return the stream half way between the mean streams of the kinds, in the dtype of the streams."""
-    positive, negative = part.kind_means
-    return ((positive + negative) / 2).to(part.streams)
 
 
 def leace_of(part: PairsAtSite) -> Edit:

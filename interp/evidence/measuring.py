@@ -14,7 +14,6 @@ from interp.evidence.identification import best_direction, single
 from interp.evidence.necessity import (
     beyond_controls,
     kept_within,
-    midpoint,
     necessity,
     neutralize_all,
     retrieval_left,
@@ -120,7 +119,7 @@ def _with_neutral(
     own: Swapped, parts: Mapping[str, PairsAtSite], subspace: Subspace, controls: Mapping[str, Sequence[Subspace]]
 ) -> dict[Key, Estimate]:
     """Return what is left of gap, preference and retrieval where Z of every text has one neutral value."""
-    test, middle = parts["test"], midpoint(parts["train"])
+    test, middle = parts["test"], parts["train"].midpoint
     compared = {name: controls[name] for name in _NEUTRALIZED if name in controls}
     others = [other for group in compared.values() for other in group]
     neutral, *rest = neutralize_all(test, [subspace, *others], middle)

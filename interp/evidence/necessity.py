@@ -43,12 +43,6 @@ class Neutral:
         return settled(np.subtract(self.positive, self.negative, dtype=np.float64))
 
 
-def midpoint(train: PairsAtSite) -> Float[Tensor, " d"]:
-    """Return the neutral value, half way between the kinds' mean streams, so that it says nothing of either."""
-    positive, negative = train.kind_means
-    return (positive + negative) / 2
-
-
 def neutralize(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> Neutral:
     """Set Z of every text to its value in one stream, and leave the rest.
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import Key, MethodName, Numbers
-from interp.measures.schema import written
+from interp.measures.schema import with_ends
 from interp.runs.chosen import Chosen
 from interp.stats import Estimate
 
@@ -87,8 +87,8 @@ class Judged:
         number = self.number(key)
         if math.isnan(number.value):
             return "not measured"
-        value, low, high = (written(factor * each, form) for each in (number.value, number.low, number.high))
-        return value if math.isnan(number.low) else f"{value} [{low} {high}]"
+        value, low, high = (factor * each for each in (number.value, number.low, number.high))
+        return with_ends(value, low, high, form)
 
 
 def verdict(of: Judged) -> list[Answer]:

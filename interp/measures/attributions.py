@@ -86,6 +86,11 @@ def _content(key: Key, title: str) -> Measure:
     return Measure(key, title, CORRELATION, interval=True, count=Key("n", norm=key.norm, words="content"))
 
 
+def is_word_count(key: Key) -> bool:
+    """Return whether a number counts word types, which depends on texts and norms and not on a model."""
+    return key.measure in ("n", "n_repeated", "n_every_norm")
+
+
 def word_counts(norms: Sequence[str]) -> list[Measure]:
     """Declare the numbers of word types that norms rate."""
     out = [Measure(Key("n_every_norm"), "word types with a rating of every norm", COUNT)] if len(norms) > 1 else []

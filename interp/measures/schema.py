@@ -65,6 +65,16 @@ def written(value: float, form: str) -> str:
     return text if text.strip("-0.") else f"{0.0:{form}}"
 
 
+def with_ends(value: float, low: float, high: float, form: str) -> str:
+    """Return a number in some form with the ends of its interval, if it is defined and has one.
+
+    >>> with_ends(0.5, 0.4, 0.6, "+.1f"), with_ends(0.5, float("nan"), float("nan"), "+.1f")
+    ('+0.5 [+0.4 +0.6]', '+0.5')
+    """
+    shown = written(value, form)
+    return shown if shown == "-" or np.isnan(low) else f"{shown} [{written(low, form)} {written(high, form)}]"
+
+
 SHARE = Unit(100.0, ".1f", ".0f", "%", "cividis", (0.0, 100.0))
 SIGNED_SHARE = Unit(100.0, "+.1f", "+.0f", "%")  # of something that can be negative
 SCORE = Unit()  # a cosine

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from interp.errors import UserError
 from interp.measures import Key
-from interp.measures.schema import Measure, Unit, written
+from interp.measures.schema import Measure, Unit, with_ends, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,14 +90,12 @@ class Shown:
         Args:
             ends: whether the ends of its interval are shown; by default as tables do.
         """
-        value = written(self.value(row), self.unit.form)
         wanted = self.ends if ends is None else ends
-        if not (wanted and self.interval) or value == "-" or math.isnan(row[self.columns[1]]):
-            return value
-        low, high = (written(self._shown(row[column]), self.unit.form) for column in self.columns[1:])
-        if self.change:
-            low, high = high, low
-        return f"{value} [{low} {high}]"
+        if not (wanted and self.interval):
+            return written(self.value(row), self.unit.form)
+        low, high = (self._shown(row[column]) for column in self.columns[1:])
+        both = (high, low) if self.change else (low, high)
+        return with_ends(self.value(row), *both, self.unit.form)
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def run_again(
     if hidden is not None:
         layout = pack_apart(eot, h.device)
         rows = places[:, : layout.places.shape[1]].to(h.device).flatten().index_select(0, layout.taken)
-        changed = hidden.index_select(0, rows).index_copy(0, layout.ends, h)
-        for parts, ends, _, _ in run_above(clip, changed, layout, above):
+        stream = hidden.index_select(0, rows).index_copy(0, layout.ends, h)
+        for parts, ends, _, _ in run_above(clip, stream, layout, above):
             h = parts.after[ends]
     return embed_stream(clip, "text", h)
 

@@ -114,6 +114,12 @@ class PairsAtSite:
         positive, negative = self.streams.double().reshape(2, len(self), -1).mean(1)
         return positive, negative
 
+    @property
+    def midpoint(self) -> Float[Tensor, " d"]:
+        """The stream half way between the kinds' means, float64: as a value of Z it says nothing of either kind."""
+        positive, negative = self.kind_means
+        return (positive + negative) / 2
+
     @cached_property
     def whitening(self) -> Float[Tensor, "d d"]:
         """S^(-1/2) of the streams' covariance S, regularized; see `whiten`."""

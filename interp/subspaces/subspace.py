@@ -74,13 +74,28 @@ class Subspace(Protocol):
         ...
 
 
-def check_width(subspace: Subspace, clip: Clip) -> None:
+@runtime_checkable
+class _AtSite(Protocol):
+    """Anything that belongs to values of one width at a site."""
+
+    @property
+    def site(self) -> Site:
+        """Site of the values."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """d, the width of the values."""
+        ...
+
+
+def check_width(thing: _AtSite, clip: Clip) -> None:
     """Raise `SiteError` if the model has no such site, `SiteMismatch` if its value there is of another width."""
-    subspace.site.check(clip)
-    tower, width = subspace.site.tower, clip.width(subspace.site.tower)
-    if subspace.width != width:
-        kind = type(subspace).__name__.lower()
-        raise SiteMismatch(f"the {kind} is for width {subspace.width}, the {tower} tower of {clip.name} has {width}")
+    thing.site.check(clip)
+    tower, width = thing.site.tower, clip.width(thing.site.tower)
+    if thing.width != width:
+        kind = type(thing).__name__.lower()
+        raise SiteMismatch(f"the {kind} is for width {thing.width}, the {tower} tower of {clip.name} has {width}")
 
 
 def pulled(subspace: Subspace, h: Streams, gradient: Streams) -> Streams:

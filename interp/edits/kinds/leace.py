@@ -35,9 +35,9 @@ def fit(streams: Float[Tensor, "n d"], labels: Float[Tensor, "n c"]) -> dict[str
     kept = values > _SMALL * values[-1]
     roots, vectors = values[kept].sqrt(), vectors[:, kept]
     cross = centred.T @ (z - z.mean(0)) / len(x)
-    u, s, _ = torch.linalg.svd((vectors / roots) @ (vectors.T @ cross), full_matrices=False)
-    u = u[:, s > 1e-12 * max(1.0, float(s.max()))] if len(s) else u
     whiten, unwhiten = (vectors / roots) @ vectors.T, (vectors * roots) @ vectors.T
+    u, s, _ = torch.linalg.svd(whiten @ cross, full_matrices=False)
+    u = u[:, s > 1e-12 * max(1.0, float(s.max()))] if len(s) else u
     return {"left": unwhiten @ u, "right": u.T @ whiten, "value": mean}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import CEILINGS, Key, Model, Numbers, without_model
-from interp.measures.schema import R2
+from interp.measures.schema import R2, with_ends
 from interp.report.looks import evidence_keys
 from interp.report.page.judging import titled
 from interp.report.page.naming import percent, place
@@ -154,10 +154,9 @@ def _controls(sweep: SweepRun, model: Model, *, searched: bool = True) -> Contro
 
 def _r2(numbers: Numbers, key: Key) -> str:
     """Return an R² with its interval; a dash where it is not known."""
-    if key not in numbers or math.isnan(numbers[key].value):
+    if key not in numbers:
         return "-"
-    value, low, high = (R2.text(each) for each in (numbers[key].value, numbers[key].low, numbers[key].high))
-    return value if math.isnan(numbers[key].low) else f"{value} [{low} {high}]"
+    return with_ends(numbers[key].value, numbers[key].low, numbers[key].high, R2.form)
 
 
 def _trained(sweep: SweepRun) -> list[tuple[str, str]]:

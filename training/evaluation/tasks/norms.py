@@ -15,12 +15,12 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.norms import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions, Route
 from interp.clip.image_features import EmbeddedPairs
-from interp.clip.model import Clip, Tokens, tokenize
+from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Tensor
 from interp.data.contrast import Contrast
 from interp.data.norms import Norm, load_norms
 from interp.measures import MEASURED
-from interp.measures.attributions import attributions, word_counts
+from interp.measures.attributions import attributions, is_word_count
 from interp.measures.schema import CORRELATION, SCORE, Unit
 from interp.stats import mean_of_means
 from interp.subspaces.subspace import Subspace
@@ -51,7 +51,7 @@ def word_attributions(
     """
     attributor = MediatedIntegratedGradients(clip, subspace, routes=("full",) if subspace is None else routes)
     images = features.embeddings.repeat(2, 1)
-    tokens = tokenize(clip, features.texts)
+    tokens = features.tokens_for(clip)
     return attributor.attribute(tokens, images, baselines=start(clip, tokens), n_steps=n_steps, tolerance=TOLERANCE)
 
 
@@ -68,17 +68,17 @@ def norms(
         The measures, each under the name that it has in a sweep, but for the norm, which the row is of; and route ->
         word type -> mean attribution.
     """
+    features = features.tokenized(clip)
     found = word_attributions(clip, features, subspace, n_steps=n_steps)
     articles = features.groups
     numbers = correlations(found, chosen, articles) | content_correlations(found, chosen, articles)
     numbers |= relations(found, chosen, articles) | coverage(found, chosen) | convergence(found)
-    counts = {measure.key for measure in word_counts([norm.name for norm in chosen])}  # each row has its own n
     rows = [
         measured("norms", key.norm or _ATTRIBUTIONS, replace(key, norm="").column(), number)
         for key, number in numbers.items()
-        if key not in counts
+        if not is_word_count(key)  # each row has its own n
     ]
-    areas = deletion_areas(clip, tokenize(clip, features.texts), features.embeddings.repeat(2, 1), found)
+    areas = deletion_areas(clip, features.tokens_for(clip), features.embeddings.repeat(2, 1), found)
     for name, each in asdict(areas).items():
         value = mean_of_means([(each, np.array([*features.groups, *features.groups]))])
         rows.append(measured("norms", _ATTRIBUTIONS, f"area, {_AREAS[name]}", value))
