@@ -20,11 +20,12 @@ from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, unit_texts
 from interp.clip.sites import Site
+from interp.clip.swap import swap
 from interp.clip.tensors import Tensor
 from interp.data import load_pairs
 from interp.subspaces.losses import counterfactual_loss
 from interp.subspaces.pairs import draw_sources, interventions
-from interp.subspaces.rotation import orthonormal, swap
+from interp.subspaces.rotation import orthonormal
 from training.batches import Examples, Order, examples, generator
 from training.config import FinetuneConfig
 from training.objectives import Learner

@@ -15,7 +15,7 @@ from .clip.sites import Site as Site
 from .subspaces.subspace import Subspace as Subspace
 from .subspaces.rotation import Rotation as Rotation
 from .subspaces.kinds import load_subspace as load_subspace
-from .edits.edit import Edit as Edit
+from .clip.edits.edit import Edit as Edit
 from .edits.train import train_edit as train_edit
 from .subspaces.clean_run import clean_texts as clean_texts
 from .subspaces.clean_run import clean_images as clean_images

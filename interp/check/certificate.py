@@ -17,9 +17,10 @@ from interp.clip.errors import ModelError
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import Site
+from interp.clip.swap import swap
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
-from interp.subspaces.rotation import Rotation, random_basis, swap
+from interp.subspaces.rotation import Rotation, random_basis
 
 PAIRS = 8  # whose texts a sweep certifies itself with
 

@@ -1,4 +1,4 @@
-"""Changes of the stream after a block, at EOT or CLS, that a model makes itself; see `interp.clip.edited`."""
+"""Changes of the stream after a block, at EOT or CLS, that a model makes itself; see `interp.clip.edits.edited`."""
 
 from __future__ import annotations
 

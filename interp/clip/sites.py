@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
 from torch import nn
 
@@ -122,3 +122,27 @@ class Site:
         if tokens is None:
             raise SiteError("a site in the text tower needs the tokens to find EOT")
         return tokens.eot
+
+
+@runtime_checkable
+class _AtSite(Protocol):
+    """Anything that belongs to values of one width at a site."""
+
+    @property
+    def site(self) -> Site:
+        """Site of the values."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """d, the width of the values."""
+        ...
+
+
+def check_width(thing: _AtSite, clip: Clip) -> None:
+    """Raise `SiteError` if the model has no such site, `SiteMismatch` if its value there is of another width."""
+    thing.site.check(clip)
+    tower, width = thing.site.tower, clip.width(thing.site.tower)
+    if thing.width != width:
+        kind = type(thing).__name__.lower()
+        raise SiteMismatch(f"the {kind} is for width {thing.width}, the {tower} tower of {clip.name} has {width}")

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
+from interp.clip.edits import KINDS
+from interp.clip.edits.edit import Edit, EditError
 from interp.clip.pyvene import import_pyvene
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Tensor
-from interp.edits.edit import Edit, EditError
-from interp.edits.kinds import KINDS
 
 _PYVENE: Any = import_pyvene()
 _KIND = "kind"  # name of the buffer with the letters of the kind's name

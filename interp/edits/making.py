@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from interp.clip.edits import leace
+from interp.clip.edits.edit import Edit
 from interp.clip.tensors import Float, Tensor
-from interp.edits.edit import Edit
-from interp.edits.kinds import leace
 from interp.subspaces.pairs import PairsAtSite
 from interp.subspaces.rotation import Rotation
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from interp.clip.edits.edit import Edit
 from interp.clip.tensors import Float, Int, Streams, Tensor
-from interp.edits.edit import Edit
 from interp.errors import UserError
 from interp.subspaces.pairs import PairsAtSite
 from interp.subspaces.rotation import orthonormal, random_basis

@@ -13,13 +13,13 @@ from torch.autograd.function import once_differentiable
 from typing_extensions import TypedDict
 
 from interp.clip.model import Clip
-from interp.clip.sites import Site
+from interp.clip.sites import Site, check_width
+from interp.clip.swap import swap
 from interp.clip.tensors import Basis, Float, Streams, Tensor, bytes_of
 from interp.drawing.markup import table
 from interp.errors import UserError, quoted
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
-from interp.subspaces.subspace import check_width
 
 KIND = "rotation"  # in the files
 
@@ -171,17 +171,6 @@ def whole(width: int, site: Site) -> Rotation:
 def nothing(width: int, site: Site) -> Rotation:
     """Return the empty subspace at a site, whose swap changes nothing."""
     return Rotation(torch.zeros(width, 0), site)
-
-
-def swap(base: Float[Tensor, "*n d"], source: Float[Tensor, "*n d"], basis: Basis) -> Float[Tensor, "*n d"]:
-    """Give the base stream the value that Z has in the source stream.
-
-    h <- h_base + R R' (h_source - h_base) (Geiger et al. 2024, eq. 3). The basis is cast to the stream's dtype, and
-    autocast, which would round it to half precision, is kept out.
-    """
-    basis = basis.to(base)
-    with torch.autocast(base.device.type, enabled=False):
-        return base + ((source - base) @ basis) @ basis.T
 
 
 def swap_span(base: Streams, source: Streams, free: Float[Tensor, "d k"]) -> Streams:

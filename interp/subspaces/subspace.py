@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 
 from interp.clip.model import Clip
-from interp.clip.sites import Site, SiteMismatch
+from interp.clip.sites import Site
 from interp.clip.tensors import Float, Streams, Tensor
 
 _Same = TypeVar("_Same", bound="Subspace")
@@ -72,30 +72,6 @@ class Subspace(Protocol):
     def save(self, path: Path | str) -> None:
         """Write the files that `interp.subspaces.kinds.load_subspace` reads: `path` and a .json of the same name."""
         ...
-
-
-@runtime_checkable
-class _AtSite(Protocol):
-    """Anything that belongs to values of one width at a site."""
-
-    @property
-    def site(self) -> Site:
-        """Site of the values."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """d, the width of the values."""
-        ...
-
-
-def check_width(thing: _AtSite, clip: Clip) -> None:
-    """Raise `SiteError` if the model has no such site, `SiteMismatch` if its value there is of another width."""
-    thing.site.check(clip)
-    tower, width = thing.site.tower, clip.width(thing.site.tower)
-    if thing.width != width:
-        kind = type(thing).__name__.lower()
-        raise SiteMismatch(f"the {kind} is for width {thing.width}, the {tower} tower of {clip.name} has {width}")
 
 
 def pulled(subspace: Subspace, h: Streams, gradient: Streams) -> Streams:

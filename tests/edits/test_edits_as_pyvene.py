@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from interp.clip.edits.edit import Edit, EditError
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.pyvene import import_pyvene, register
 from interp.edits.as_pyvene import EditIntervention, from_pyvene, to_pyvene
-from interp.edits.edit import Edit, EditError
 from tests.edits.test_engine import TEXTS, loreft
 from tests.wording import raises
 

@@ -18,11 +18,11 @@ from interp.attribution.all_layers import run_path
 from interp.attribution.integral import PathSettings, integrate
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.blocks import embed_tokens
+from interp.clip.edits.edit import Edit
 from interp.clip.hooks import patch
 from interp.clip.model import Clip, embed_images, embed_texts, tokenize, unit_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
-from interp.edits.edit import Edit
 from interp.subspaces.clean_run import clean_images, clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, random_basis

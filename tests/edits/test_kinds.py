@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from interp.clip.edits import KINDS, leace
+from interp.clip.edits.edit import Edit, EditError
 from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site, SiteError, SiteMismatch
-from interp.edits.edit import Edit, EditError
-from interp.edits.kinds import KINDS, leace
 from interp.edits.making import erase, gain, leace_of, set_z
 from interp.runs.files import StoreError
 from interp.subspaces.clean_run import clean_texts

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from interp.clip.edits.edit import Edit
 from interp.clip.hooks import patch
 from interp.clip.image_features import image_features
 from interp.clip.model import Clip, embed_texts, tokenize, unit_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
-from interp.edits.edit import Edit
 from interp.edits.train import EditConfig, chosen, edit_losses, train_edit, train_edits
 from interp.stats import preference
 from interp.subspaces.pairs import PairsAtSite, pairs_at

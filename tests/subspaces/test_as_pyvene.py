@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pyvene.models.basic_utils import sigmoid_boundary
 
 from interp.clip.sites import Site
+from interp.clip.swap import swap
 from interp.subspaces.as_pyvene import HALF, HARD, PyveneError, from_pyvene, to_pyvene
-from interp.subspaces.rotation import Rotation, orthonormal, swap
+from interp.subspaces.rotation import Rotation, orthonormal
 from tests.agreement import agree
 from tests.wording import raises
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from interp.clip.sites import Site
+from interp.clip.swap import swap
 from interp.data.contrast import DIRECTIONS
 from interp.subspaces import search as search_module
 from interp.subspaces.methods import METHODS, das, fit_rotation, masked_das
 from interp.subspaces.methods.masked_das import PRICE, MaskedSpan, fit, swap_masked
 from interp.subspaces.outcomes import evaluate
 from interp.subspaces.pairs import PairRun, PairsAtSite
-from interp.subspaces.rotation import Rotation, largest_angle, random_basis, swap
+from interp.subspaces.rotation import Rotation, largest_angle, random_basis
 from interp.subspaces.search import Candidate, SearchConfig
 from interp.subspaces.search import search as search_candidates
 from interp.sweep import __main__ as sweep

@@ -7,9 +7,10 @@ import torch
 
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site, SiteError, SiteMismatch
+from interp.clip.swap import swap
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
-from interp.subspaces.rotation import Rotation, random_basis, swap
+from interp.subspaces.rotation import Rotation, random_basis
 from interp.subspaces.trainable_run import trainable_texts
 from tests.oracles.plain_forward import random_texts
 from tests.wording import raises

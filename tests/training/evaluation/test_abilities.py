@@ -14,6 +14,7 @@ from interp.clip.blocks import embed_tokens
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.sites import Site
+from interp.clip.swap import swap
 from interp.data import load_pairs
 from interp.data.contrast import PAPER
 from interp.data.pairs import Pair, PairSet
@@ -21,7 +22,7 @@ from interp.data.transfer import TOY_TASKS, load_transfer
 from interp.stats import Estimate
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.pairs import PairsAtSite, pair_run
-from interp.subspaces.rotation import Rotation, nothing, random_basis, swap
+from interp.subspaces.rotation import Rotation, nothing, random_basis
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws

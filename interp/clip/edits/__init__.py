@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interp.edits.kinds import direft, erase, gain, leace, loreft, set_z
-from interp.edits.kinds.kind import Kind
+from interp.clip.edits import direft, erase, gain, leace, loreft, set_z
+from interp.clip.edits.kind import Kind
 
 KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in (erase, set_z, gain, loreft, direft, leace)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from interp.clip.edits.kind import Kind, Tensors
 from interp.clip.tensors import Float, Tensor
-from interp.edits.kinds.kind import Kind, Tensors
 
 
 def _change(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d"]:

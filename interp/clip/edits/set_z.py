@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interp.edits.kinds.erase import replace_z
-from interp.edits.kinds.kind import Kind
+from interp.clip.edits.erase import replace_z
+from interp.clip.edits.kind import Kind
 
 KIND = Kind("set", {"basis": "dk", "value": "d"}, replace_z, "Z takes a given value in every text.")

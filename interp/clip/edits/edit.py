@@ -13,16 +13,15 @@ from typing import Any
 import torch
 from typing_extensions import TypedDict
 
-from interp.clip.edited import edited, with_change
+from interp.clip.edits import KINDS
+from interp.clip.edits.edited import edited, with_change
+from interp.clip.edits.kind import Kind
 from interp.clip.model import Clip
-from interp.clip.sites import BLOCK, Site, SiteError
+from interp.clip.sites import BLOCK, Site, SiteError, check_width
 from interp.clip.tensors import Float, Tensor, bytes_of
-from interp.edits.kinds import KINDS
-from interp.edits.kinds.kind import Kind
 from interp.errors import UserError, quoted
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
-from interp.subspaces.subspace import check_width
 
 KIND = "edit"  # in the files
 FILE = "edit.safetensors"  # in a folder that holds an edit of a model
@@ -49,7 +48,7 @@ class Edit:
     An edit is called with streams, shape (..., d), and returns the changed streams; `apply` makes a model of it.
 
     Attributes:
-        kind: name of its kind, see `interp.edits.kinds`.
+        kind: name of its kind, see `interp.clip.edits`.
         site: site in the residual stream: component ``block``.
         tensors: tensors of the kind, by name.
         facts: facts about its origin, such as the settings of a training; must be JSON.

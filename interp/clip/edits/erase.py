@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from interp.clip.edits.kind import Kind, Tensors
+from interp.clip.swap import swap
 from interp.clip.tensors import Float, Tensor
-from interp.edits.kinds.kind import Kind, Tensors
-from interp.subspaces.rotation import swap
 
 
 def replace_z(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from interp.clip.edits.kind import Kind, Tensors
 from interp.clip.tensors import Float, Tensor
-from interp.edits.kinds.kind import Kind, Tensors
 
 _SMALL = 1e-9  # of the largest eigenvalue: below it, streams do not vary
 
