@@ -17,6 +17,8 @@ from interp.clip.activations import activation_notes
 from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
 from interp.clip.adapters import ADAPTER_WEIGHTS, merge_adapter
 from interp.clip.devices import check_device, check_dtype
+from interp.clip.edits.edit import FILE as EDIT_FILE
+from interp.clip.edits.edit import Edit, EditError
 from interp.clip.errors import ModelError
 from interp.clip.families import family_of
 from interp.clip.files import check_files, check_run, loading_fault, read_json
@@ -80,6 +82,13 @@ def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
     check_run(name)
     if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
         return _load_adapted(name, dtype, how)
+    if os.path.isfile(os.path.join(name, EDIT_FILE)):
+        return _load_edited(name, dtype, how)
+    return _load_plain(name, dtype, how)
+
+
+def _load_plain(name: str, dtype: torch.dtype, how: _How) -> Clip:
+    """Load a model that has weights of its own."""
     where, revision = locate(name)
     _quiet()
     model, notes = _load_any(name, where, revision, dtype)
@@ -166,13 +175,9 @@ class _Tuning(TypedDict):
 def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
     """The base of a LoRA adapter with the adapter merged into its weights."""
     folder = Path(name)
-    _check_chain(name, how.above)
+    _check_chain(name, "adapter", ADAPTER_CONFIG, how.above)
     try:
         given = read_adapter(folder).base_model_name_or_path
-        manifest = folder / MANIFEST
-        if manifest.is_file():
-            read_json(manifest, dict[str, Any])  # a damaged run must not pass for an adapter of another program
-        run: _Tuning | None = read_json(manifest, _Tuning) if is_run(folder) else None
     except ModelError as error:
         raise ModelError(f"'{name}' holds an adapter that cannot be read: {error}") from error
     base_name = name_in(folder, given or "")
@@ -180,8 +185,46 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         raise ModelError(f"'{name}' does not say whose adapter it is: name a model in its {ADAPTER_CONFIG}")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
+    base = _load_base(name, "adapter", base_name, torch.float32, how)
+    return _with_adapter(base, base.model, name, dtype)
+
+
+def _load_edited(name: str, dtype: torch.dtype, how: _How) -> Clip:
+    """Load the base of an edit, and edit it; a folder that also holds weights is its own base."""
+    _check_chain(name, "edit", str(Path(EDIT_FILE).with_suffix(".json")), how.above)
+    try:
+        edit = Edit.load(name)
+    except EditError as error:
+        raise ModelError(str(error)) from error
+    if edit.base is None:
+        raise ModelError(f"'{name}' does not say which model it edits; save the edit with its base (Edit.made_for)")
+    if os.path.abspath(edit.base) == os.path.abspath(name):
+        base = _load_plain(name, dtype, how)
+    else:
+        base = _load_base(name, "edit", edit.base, dtype, how, edit.base_fingerprint)
+    edited = edit.apply(base)
+    return replace(edited, name=name)
+
+
+def _load_base(
+    name: str, what: str, base_name: str, dtype: torch.dtype, how: _How, fingerprint: str | None = None
+) -> Clip:
+    """Load the model that a folder with an adapter or an edit belongs to, with a note on it.
+
+    Args:
+        what: what the folder holds, as a noun.
+        fingerprint: fingerprint of the model; by default that in the manifest of a run, if there is one.
+    """
+    folder = Path(name)
+    try:
+        manifest = folder / MANIFEST
+        if manifest.is_file():
+            read_json(manifest, dict[str, Any])  # a damaged run must not pass for a folder of another program
+        run: _Tuning | None = read_json(manifest, _Tuning) if is_run(folder) else None
+    except ModelError as error:
+        raise ModelError(f"'{name}' holds an {what} that cannot be read: {error}") from error
     check_trust(name, "base", base_name, trust=how.trust)
-    said = [f"'{name}' is an adapter of '{base_name}', which was loaded too"]
+    said = [f"'{name}' is an {what} of '{base_name}', which was loaded too"]
     tokenizer = how.tokenizer
     if tokenizer is None and run is not None and run["named"]["tokenizer"] is not None:
         tokenizer = name_in(folder, run["named"]["tokenizer"])
@@ -189,22 +232,24 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
         said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
     below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
     try:
-        base = _load(base_name, torch.float32, below)  # as it was trained
+        base = _load(base_name, torch.float32, below)  # as it was when the adapter or the edit was trained
     except ModelError as error:
-        raise ModelError(f"'{name}' is an adapter of another model: {error}") from error
-    if run is not None and base.fingerprint != (expected := run["settings"]["base"]):
+        raise ModelError(f"'{name}' is an {what} of another model: {error}") from error
+    expected = run["settings"]["base"] if fingerprint is None and run is not None else fingerprint
+    if expected is not None and base.fingerprint != expected:
         raise ModelError(
-            f"'{name}' was fine-tuned from another base: '{base_name}' now has the fingerprint {base.fingerprint}, "
-            f"it was {expected}; bring back that model, or fine-tune again"
+            f"'{name}' was made for another base: '{base_name}' now has the fingerprint {base.fingerprint}, "
+            f"it was {expected}; bring back that model, or make the {what} again"
         )
-    return _with_adapter(replace(base, notes=(*said, *base.notes)), base.model, name, dtype)
+    base = base if dtype == torch.float32 else _load(base_name, dtype, below)
+    return replace(base, notes=(*said, *base.notes))
 
 
-def _check_chain(name: str, above: tuple[str, ...]) -> None:
+def _check_chain(name: str, what: str, file: str, above: tuple[str, ...]) -> None:
     if os.path.realpath(name) in above:
-        raise ModelError(f"'{name}' is an adapter of itself, by way of others; name a base in its {ADAPTER_CONFIG}")
+        raise ModelError(f"'{name}' is an {what} of itself, by way of others; name a base in its {file}")
     if len(above) == _MOST_ADAPTERS:
-        raise ModelError(f"'{name}' is below {_MOST_ADAPTERS} other adapters, which is too many")
+        raise ModelError(f"'{name}' is below {_MOST_ADAPTERS} other adapters or edits, which is too many")
 
 
 def with_adapter(base: Clip, folder: Path) -> Clip:
@@ -226,8 +271,11 @@ def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -
             f"the adapter in '{name}' does not fit its base '{base.name}': {loading_fault(error)}"
         ) from error
     check_weights(name, model)
-    prints = _fingerprints(model, base.tokenizer, base.processor)
-    return Clip(name, model, base.tokenizer, base.processor, base.eot, *prints, base.notes)
+    own = _fingerprints(model, base.tokenizer, base.processor)
+    known = base.fingerprint, base.image_fingerprint
+    # edits of the base are no weights, but part of what it computes
+    whole, images = (new + "".join(old.partition("+")[1:]) for new, old in zip(own, known, strict=True))
+    return Clip(name, model, base.tokenizer, base.processor, base.eot, whole, images, base.notes)
 
 
 def _raw_config(where: str, config: Any) -> dict[str, Any]:

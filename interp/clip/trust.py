@@ -15,15 +15,22 @@ def name_in(folder: Path, name: str) -> str:
     Raises:
         ModelError: there is no such folder; its name is not to be taken for that of a model on the hub.
     """
+    path = from_folder(folder, name)
+    if not name.startswith(OPEN_CLIP) and _is_path(folder, name) and not os.path.isdir(path):
+        raise ModelError(f"'{folder}' needs the model '{path}', which is not there; was one of them moved?")
+    return path
+
+
+def from_folder(folder: Path, name: str) -> str:
+    """Return what a name in a folder's files stands for, whether there is such a model or not."""
     if name.startswith(OPEN_CLIP):
         arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
         return f"{OPEN_CLIP}{arch}/{os.path.normpath(folder / path)}"
-    if name == "toy" or not (name.startswith(".") or os.path.isabs(name) or _is_inside(folder, folder / name)):
-        return name
-    path = os.path.normpath(folder / name)
-    if not os.path.isdir(path):
-        raise ModelError(f"'{folder}' needs the model '{path}', which is not there; was one of them moved?")
-    return path
+    return os.path.normpath(folder / name) if _is_path(folder, name) else name
+
+
+def _is_path(folder: Path, name: str) -> bool:
+    return name != "toy" and (name.startswith(".") or os.path.isabs(name) or _is_inside(folder, folder / name))
 
 
 def name_for(folder: Path, model: str) -> str:

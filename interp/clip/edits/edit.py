@@ -19,6 +19,7 @@ from interp.clip.edits.kind import Kind
 from interp.clip.model import Clip
 from interp.clip.sites import BLOCK, Site, SiteError, check_width
 from interp.clip.tensors import Float, Tensor, bytes_of
+from interp.clip.trust import from_folder, name_for
 from interp.errors import UserError, quoted
 from interp.runs.content import is_intact, parse, sealed
 from interp.runs.files import read_bytes, write_atomic
@@ -38,6 +39,8 @@ class _EditFile(TypedDict):
     edit: str
     site: str
     tensors: str
+    base: str | None
+    base_fingerprint: str | None
     facts: dict[str, Any]
 
 
@@ -52,6 +55,9 @@ class Edit:
         site: site in the residual stream: component ``block``.
         tensors: tensors of the kind, by name.
         facts: facts about its origin, such as the settings of a training; must be JSON.
+        base: name of the model that the edit was made for, if it is known; a folder that holds the edit is then a model
+            for `load_clip`.
+        base_fingerprint: fingerprint of that model.
 
     Raises:
         EditError: the kind is unknown, or a tensor is missing or of another shape.
@@ -62,6 +68,8 @@ class Edit:
     site: Site
     tensors: Mapping[str, Tensor]
     facts: dict[str, Any] = field(default_factory=dict)
+    base: str | None = None
+    base_fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -108,6 +116,16 @@ class Edit:
         """Return the same edit with other facts."""
         return replace(self, facts=dict(facts))
 
+    def made_for(self, clip: Clip) -> Edit:
+        """Return the same edit with a model as its base.
+
+        Raises:
+            SiteError: the model has no such site.
+            SiteMismatch: its stream there is of another width.
+        """
+        self.check(clip)
+        return replace(self, base=clip.name, base_fingerprint=clip.fingerprint)
+
     def check(self, clip: Clip) -> None:
         """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
         check_width(self, clip)
@@ -136,14 +154,22 @@ class Edit:
             yield
 
     def save(self, path: Path | str) -> None:
-        """Write `path` (.safetensors) with the tensors, and a .json of the same name with all else and checksums."""
+        """Write the tensors (.safetensors), and a .json of the same name with all else and checksums.
+
+        Args:
+            path: a .safetensors file, or a folder for `FILE`. If the edit has a base (`made_for`), such a folder is a
+                model for `load_clip` and for every ``--model``.
+        """
         from safetensors.torch import save
 
-        path = Path(path)
+        path = edit_file(path)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, save(tensors))
-        about = {"kind": KIND, "edit": self.kind, "site": self.site.label, "tensors": _digest(tensors)}
-        write_atomic(path.with_suffix(".json"), sealed(about | {"facts": self.facts}))
+        about: dict[str, Any] = {"kind": KIND, "edit": self.kind, "site": self.site.label, "tensors": _digest(tensors)}
+        base = None if self.base is None else name_for(path.parent, self.base)
+        about |= {"base": base, "base_fingerprint": self.base_fingerprint, "facts": self.facts}
+        write_atomic(path.with_suffix(".json"), sealed(about))
 
     @classmethod
     def load(cls, path: Path | str) -> Edit:
@@ -155,7 +181,7 @@ class Edit:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        path = Path(path)
+        path = edit_file(path)
         beside = path.with_suffix(".json")
         tensors, about = read_bytes(path), read_bytes(beside)
         for file, there in ((path, tensors), (beside, about)):
@@ -173,7 +199,15 @@ class Edit:
             raise EditError(f"'{path}' holds a {quoted(content['kind'])}, not an edit")
         if not is_intact(about or b"") or content["tensors"] != _digest(found):
             raise EditError(f"'{path}' or '{beside}' was changed since the edit was saved")
-        return cls(content["edit"], Site.parse(content["site"]), found, content["facts"])
+        base = None if content["base"] is None else from_folder(path.parent, content["base"])
+        site = Site.parse(content["site"])
+        return cls(content["edit"], site, found, content["facts"], base, content["base_fingerprint"])
+
+
+def edit_file(path: Path | str) -> Path:
+    """Return the .safetensors file that a path to an edit means: the path itself, or `FILE` in a folder."""
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path / FILE
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
