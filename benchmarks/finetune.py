@@ -22,11 +22,11 @@ from benchmarks.measure import FLOAT, Machine, Result, Work, block_bytes, block_
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
 from interp.clip.tensors import Tensor
-from interp.subspaces.losses import counterfactual_loss
+from interp.subspaces.losses import Objective, counterfactual_loss
 from interp.subspaces.rotation import random_basis
 from training.batches import generator
 from training.config import FinetuneConfig
-from training.objectives import Learner, Objective
+from training.objectives import Learner
 from training.tuning import prepare
 
 LAYER, SIZE, RANK, PAIRS = 11, 256, 64, 12  # the paper's settings of IIT-DAS with LoRA

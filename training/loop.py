@@ -20,20 +20,26 @@ from interp.evidence.necessity import neutralize
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from interp.stats import preference
+from interp.subspaces.calibrated_loss import TERMS, SwappedLogits, rotation_loss
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.convergence import MOST_PAIRS, slopes
-from interp.subspaces.losses import counterfactual_loss, iit_das_loss
+from interp.subspaces.losses import (
+    behavioral_loss,
+    calibrated_loss,
+    counterfactual_loss,
+    iit_das_loss,
+    joint_loss,
+)
 from interp.subspaces.outcomes import align
 from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
 from interp.subspaces.rotation import Rotation, orthonormal
 from interp.subspaces.search import FLOOR, LEVEL
+from interp.subspaces.shares import Share
 from interp.subspaces.subspace import Subspace
 from training.batches import Examples, Order, generator
-from training.calibrated import TERMS, SwappedLogits, rotation_loss
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
-from training.objectives import Learner, behavioral_loss, calibrated_loss, joint_loss
-from training.shares import Share
+from training.objectives import Learner
 from training.trackers import start_trackers
 from training.tuning import save_weights
 
@@ -253,7 +259,7 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
 def _calibration(
     part: PairsAtSite, subspace: Subspace, across: torch.Tensor, config: FinetuneConfig
 ) -> dict[str, torch.Tensor]:
-    """The terms of `training.calibrated` for all pairs at once; `across` are logits of both directions."""
+    """The terms of `interp.subspaces.calibrated_loss` for all pairs at once; `across` are logits of both directions."""
     scale, draws = part.pairs.logit_scale, len(across) // (2 * len(part))
     within = align(part, subspace, sources="random", seed=config.seed, draws=draws, within=True)
     empty = neutralize(part, subspace, part.midpoint)

@@ -1,46 +1,30 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
 The IIT-DAS loss is that of `interp.subspaces.losses`, the same as on a frozen model; here its runs keep their graph.
-Calibrated IIT-DAS, which is not the paper's, adds the terms of `training.calibrated`.
+Calibrated IIT-DAS, which is not the paper's, adds the terms of `interp.subspaces.calibrated_loss`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
-from torch.nn import functional
 
 from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
-from interp.clip.tensors import Float, Int, Streams, Tensor
-from interp.subspaces.losses import counterfactual_loss, das_losses
+from interp.clip.tensors import Int, Streams, Tensor
+from interp.subspaces.calibrated_loss import calibration_loss, swapped_logits
+from interp.subspaces.losses import (
+    Objective,
+    behavioral_loss,
+    calibrated_loss,
+    counterfactual_loss,
+    das_losses,
+    joint_loss,
+)
 from interp.subspaces.methods.das import unwhitened
 from interp.subspaces.pairs import PairRun
 from interp.subspaces.rotation import swap_span
+from interp.subspaces.shares import Share
 from interp.subspaces.trainable_run import trainable_texts
-from training.calibrated import calibration_loss, swapped_logits
-from training.shares import Share
-
-Objective = Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"]
-
-
-def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:
-    """Cross-entropy over [negative, positive] of each pair's logits, target positive; the mean."""
-    return functional.softplus(negative - positive).mean()
-
-
-def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
-    """w x IIT-DAS + (1 - w) x behavioral."""
-    return weight * iit_das + (1 - weight) * behavioral
-
-
-def calibrated_loss(behavioral: Tensor, iit_das: Tensor, calibration: Tensor, weight: float) -> Tensor:
-    """Behavioral + IIT-DAS + w x calibration.
-
-    IIT-DAS alone does not ask the clean run for a preference, and calibration is had for little where there is none.
-    """
-    return behavioral + iit_das + weight * calibration
 
 
 class Learner(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch.nn import functional
@@ -12,6 +12,9 @@ from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Tensor
 from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, interventions
 from interp.subspaces.subspace import Subspace
+
+Objective = Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"]
+OBJECTIVES = get_args(Objective)
 
 
 @runtime_checkable
@@ -91,3 +94,21 @@ def counterfactual_loss(base: Tensor, counterfactual: Tensor) -> Tensor:
     sign = torch.ones_like(base)
     sign[len(base) // 2 :] = -1
     return functional.softplus(sign * (base - counterfactual)).mean(0)  # two-way cross-entropy
+
+
+def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:
+    """Cross-entropy over [negative, positive] of each pair's logits, target positive; the mean."""
+    return functional.softplus(negative - positive).mean()
+
+
+def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
+    """w x IIT-DAS + (1 - w) x behavioral."""
+    return weight * iit_das + (1 - weight) * behavioral
+
+
+def calibrated_loss(behavioral: Tensor, iit_das: Tensor, calibration: Tensor, weight: float) -> Tensor:
+    """Behavioral + IIT-DAS + w x calibration.
+
+    IIT-DAS alone does not ask the clean run for a preference, and calibration is had for little where there is none.
+    """
+    return behavioral + iit_das + weight * calibration

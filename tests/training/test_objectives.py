@@ -12,13 +12,14 @@ from interp.clip.hooks import capture, patch
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
+from interp.subspaces.calibrated_loss import TERMS, SwappedLogits, calibration_loss
+from interp.subspaces.losses import behavioral_loss, joint_loss
 from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 from tests.wording import raises
-from training.calibrated import TERMS, SwappedLogits, calibration_loss
 from training.config import FinetuneConfig
-from training.objectives import Learner, behavioral_loss, joint_loss
+from training.objectives import Learner
 from training.tuning import prepare
 
 PAIRS, LAYER = 4, 3
@@ -84,7 +85,7 @@ def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, fr
 def calibration_by_the_book(
     clip: Clip, texts: list[str], images: Tensor, source: Tensor, within: Tensor, free: Tensor
 ) -> dict[str, Tensor]:
-    """The terms of `training.calibrated`, a text at a time, in lists."""
+    """The terms of `interp.subspaces.calibrated_loss`, a text at a time, in lists."""
     site, scale, basis = Site("text", LAYER), clip.model.logit_scale.exp(), gram_schmidt(free)
     streams = []
     for text in texts:

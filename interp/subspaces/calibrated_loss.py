@@ -31,7 +31,7 @@ from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Tensor
 from interp.subspaces.losses import Loss, counterfactual_loss
 from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, draw_sources, interventions
-from training.shares import Share
+from interp.subspaces.shares import Share
 
 FLOOR = 0.25  # of squared logits: where there is no gap yet, nothing is divided by it
 
