@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +23,15 @@ from interp.clip.hooks import patch
 from interp.clip.model import Clip, embed_images, embed_texts, tokenize, unit_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
+from interp.edits.applied import edited_part
 from interp.subspaces.clean_run import clean_images, clean_texts
 from interp.subspaces.interchange import interchange
+from interp.subspaces.pairs import PairRun, PairsAtSite
 from interp.subspaces.rotation import Rotation, random_basis
 from interp.subspaces.trainable_run import trainable_texts
 from tests.oracles.noncausal import registered, two_way
 from tests.oracles.plain_forward import random_texts
+from tests.wording import raises
 
 LAYER, SIZE = 2, 5
 TEXTS = random_texts(6, 0)
@@ -200,3 +203,29 @@ def test_adapters_are_merged_below_an_edit(small: Clip):
     wanted = plain(clip, edit, TEXTS)
     assert (wanted - plain(small, edit, TEXTS)).abs().max() > 1e-4
     torch.testing.assert_close(embed_tokens(edit.apply(clip), tokenize(clip, TEXTS)), wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("tower", ["text", "two_way"])
+def test_pairs_of_an_edited_model_need_no_run_of_it(small: Clip, toy: Clip, tower: str):
+    """Streams, and what is pushed from the site, are those of a clean run of the edited model."""
+    with registered() if tower == "two_way" else nullcontext():
+        clip = two_way(toy, dtype=torch.float32) if tower == "two_way" else small
+        edit, n = loreft(clip), len(NATURAL)
+        images = unit_texts(clip.model, tokenize(clip, NATURAL).ids)
+
+        def part(model: Clip) -> PairsAtSite:
+            run = clean_texts(model, [*NATURAL, *reversed(NATURAL)], [edit.site])
+            return PairsAtSite(PairRun(run, images, model.logit_scale), edit.site)
+
+        ours, theirs = edited_part(part(clip), edit), part(edit.apply(clip))
+        rows = torch.tensor([1, 0])
+        torch.testing.assert_close(ours.streams, theirs.streams, **CLOSE)
+        torch.testing.assert_close(ours.clean, theirs.clean, **CLOSE)
+        torch.testing.assert_close(ours.mean_gradient, theirs.mean_gradient, **CLOSE)
+        h = torch.randn(2 * len(rows), 2, clip.width("text"), generator=torch.Generator().manual_seed(1))
+        mine, whole = (each.pairs.take(rows).run.push(edit.site, h) for each in (ours, theirs))
+        torch.testing.assert_close(mine, whole, **CLOSE)
+        assert not torch.allclose(ours.clean, part(clip).clean, atol=1e-4)
+        assert len(ours) == n
+        with raises(ValueError, "text.1.eot", edit.site):
+            edited_part(part(clip), replace(edit, site=Site("text", 1)))
