@@ -22,6 +22,8 @@ from training.trackers import TrackerOptions, check_trackers
 
 _MOST_RANK = 4096  # of adapters
 _MOST_ROWS, _MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
+_EDIT_STEPS = 100
+_EDIT: dict[str, Any] = {"lr": 3e-2, "batch_size": 128, "look_every": 10}  # an edit's, on any data
 _ROWS_OF_A_PAIR = 2  # of a batch or a sample
 
 
@@ -32,7 +34,12 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     objective: Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"] = option(
         "iit-das", "what is trained for", choices=("behavioral", "iit-das", "joint", "iit-das-calibrated")
     )
-    tuning: Literal["lora", "full"] = option("lora", "LoRA adapters, or all weights", choices=("lora", "full"))
+    tuning: Literal["lora", "full", "edit"] = option(
+        "lora",
+        "LoRA adapters, all weights, or an edit of the stream at the site, which leaves the weights as they are and "
+        "takes seconds",
+        choices=("lora", "full", "edit"),
+    )
     preset: Literal["toy", "paper"] = option(
         "toy",
         "defaults of the options below: minutes on the toy, or the authors' settings",
@@ -45,6 +52,11 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", loads="")
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
     calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
+    retain: float | None = option(
+        None,
+        "weight of a contrastive term over the batch for both kinds of text, which keeps retrieval; by default 0, and "
+        "for an edit chosen on val",
+    )
     tower: Literal["text", "vision", "both"] = option(
         "text",
         "what is trained; image features are computed once if it is the text tower alone",
@@ -52,7 +64,9 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     )
     lora_rank: int = option(16, "rank of the adapters; alpha is the same", most=_MOST_RANK)
     lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
-    lr: float = option(6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy")
+    lr: float = option(
+        6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy, 3e-2 for an edit"
+    )
     rotation_lr: float = option(
         3e-2, "first learning rate of the rotation (Adam), which falls to 3 % of it; in whitened coordinates"
     )
@@ -94,6 +108,11 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         return self.calibration_weight if self.calibrated else self.joint_weight
 
     @property
+    def steps_of_edit(self) -> int:
+        """Steps of the training of an edit."""
+        return self.max_steps or _EDIT_STEPS
+
+    @property
     def pairs_per_step(self) -> int:
         """Pairs of an optimizer step: each is intervened on in both directions, or gives both its texts."""
         return self.batch_size // _ROWS_OF_A_PAIR
@@ -107,8 +126,10 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 def preset(given: FinetuneConfig) -> Mapping[str, Any]:
     """Return the defaults of a preset, which depend on objective and tuning.
 
-    `paper` has the model, site, ranks, rates and numbers of samples of Zur et al. (2024), and takes all its steps.
+    `paper` has the model, site, ranks, rates and numbers of samples of Zur et al. (2024), and takes all its steps. The
+    authors train no edits, so that an edit has the model, the data and the layer alone from there.
     """
+    edit = given.tuning == "edit"
     if given.preset == "paper":
         behavioral = given.objective == "behavioral"
         lr = 5e-6 if behavioral and given.tuning == "full" else 1e-5
@@ -125,7 +146,9 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
             "epochs": 10,
             "samples": 100_000,
             "patience": None,
-        }
+        } | (_EDIT | {"size": 16, "samples": 8192} if edit else {})
+    if edit:
+        return _EDIT | {"size": 2, "layer": 10}
     return {"lr": 1e-4} if given.tuning == "full" else {}
 
 
@@ -140,8 +163,13 @@ def check(config: FinetuneConfig) -> None:
             raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
     if not 0 <= config.joint_weight <= 1:
         raise UserError(f"--joint-weight must be from 0 to 1, not {config.joint_weight}")
-    if not 0 <= config.calibration_weight < float("inf"):
-        raise UserError(f"--calibration-weight must be 0 or more, not {config.calibration_weight}")
+    for name in ("calibration_weight", "retain"):
+        if (weight := getattr(config, name)) is not None and not 0 <= weight < float("inf"):
+            raise UserError(f"{flag(name)} must be 0 or more, not {weight}")
+    if config.tuning == "edit" and config.tower != "text":
+        raise UserError(f"--tuning edit changes the text tower alone; leave out --tower {config.tower}")
+    if config.tuning == "edit" and config.rotation is not None:
+        raise UserError("--rotation is where a search begins, and --tuning edit has none; leave one of them out")
     if config.objective == "behavioral" and config.rotation is not None:
         raise UserError("--rotation is of no use to the behavioral objective; leave it out")
     check_trackers(config.log_with)

@@ -34,6 +34,8 @@ examples:
   python -m training.finetune --objective behavioral --out runs/behavioral
   python -m training.finetune --objective iit-das --layer 11 --size 64 --out runs/iit-das
       the embedded toy CLIP; a minute or two on a laptop
+  python -m training.finetune --tuning edit --objective behavioral --out runs/edit
+      seconds: the weights stay as they are, and the stream after one layer is edited
   accelerate launch -m training.finetune --preset paper --data concadia:data/concadia --out runs/paper
       the authors' settings, on all the GPUs that accelerate is configured for
   tensorboard --logdir runs
@@ -45,7 +47,8 @@ examples:
       what an earlier run was given, but for the seed
 
 files in the run folder:
-  adapter_model.safetensors   LoRA weights, as peft writes them; or model.safetensors with --tuning full
+  adapter_model.safetensors   LoRA weights, as peft writes them; model.safetensors with --tuning full, and
+                              edit.safetensors (for interp.Edit.load) with --tuning edit
   rotation.safetensors        the subspace, for interp.Rotation.load
   history.csv                 a line for each look at val
   manifest.json               arguments, versions, fingerprints of base and data, result"""
@@ -122,7 +125,7 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
     given = {name: getattr(config, name) for name in ("data", "kinds", "split")}
     words = [word for name, value in given.items() if value not in (None, "toy") for word in (f"--{name}", value)]
     own = f" {shlex.join(words)}" if words else ""
-    trust = " --trust-run" if config.tuning == "lora" and (config.model, config.tokenizer) != ("toy", None) else ""
+    trust = " --trust-run" if config.tuning != "full" and (config.model, config.tokenizer) != ("toy", None) else ""
     all_of_it = trust or (" --trust-run" if config.data != "toy" else "")
     drawn = f"; or: tensorboard --logdir {out}" if FILES in config.log_with else ""
     return (

@@ -70,6 +70,8 @@ class Task:
 
 def total_steps(config: FinetuneConfig, pairs: int) -> int:
     """Optimizer steps of a whole run over so many training pairs."""
+    if config.tuning == "edit":
+        return config.steps_of_edit
     steps = config.epochs * Order.of(config, pairs).per_epoch
     return min(steps, config.max_steps or steps)
 

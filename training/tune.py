@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -28,22 +28,23 @@ from interp.runs.versions import VERSIONS
 from interp.runs.weights import WeightsChanged, check_run_weights, checksums
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.convergence import MOST_PAIRS
-from interp.subspaces.pairs import whiten
+from interp.subspaces.pairs import PairsAtSite, whiten
 from interp.subspaces.rotation import Rotation, random_basis
 from training.batches import Examples, examples, generator
 from training.config import FinetuneConfig
+from training.edit_run import EDIT_FILES, pairs_to_edit_on, train_in_folder
 from training.loop import CHECKPOINT, ROTATION, Task, train
 from training.tuning import FULL_WEIGHTS, prepare, save_settings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION)  # files that a run leaves, some of them
+WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION, *EDIT_FILES)  # files that a run leaves, some of them
 
 
 def check_site(config: FinetuneConfig, clip: Clip) -> None:
     """Raise `UserError` unless the model has the site and room for the subspace, if the objective has one."""
-    if config.objective == "behavioral":
+    if config.objective == "behavioral" and config.tuning != "edit":
         return
     Site("text", config.layer).check(clip)
     width = clip.width("text")
@@ -61,6 +62,8 @@ def _check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     """
     step = min(config.pairs_per_step, pairs, config.sampled_pairs or pairs)
     drawn = config.calibrated or (config.objective != "behavioral" and config.sources == "random")
+    if config.tuning == "edit" and processes > 1:
+        raise UserError("an edit trains in one process; start the command without accelerate launch")
     if step < processes:
         raise UserError(
             f"a step has {step} of {pairs} pairs, too few for {processes} processes; choose a larger batch size"
@@ -71,12 +74,12 @@ def _check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
 
 
 def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
-    """Where the search for the rotation starts: at random, or at a given one; None for the behavioral objective.
+    """Where the search for the rotation starts: at random, or at a given one; None where none is searched for.
 
     Raises:
         UserError: the given one cannot be read, or belongs to another width, site or size.
     """
-    if config.objective == "behavioral":
+    if config.objective == "behavioral" or config.tuning == "edit":
         return None
     width, site = clip.width("text"), Site("text", config.layer)
     if config.rotation is None:
@@ -102,14 +105,16 @@ def tune(
     accelerator: Accelerator,
     *,
     on_step: Callable[[int, float], None] = lambda *_: None,
+    parts: Mapping[str, PairsAtSite] | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
     """Fine-tune a model and leave the best weights in a run folder, or go on with the run that is there.
 
     Args:
-        clip: the base; it is changed.
+        clip: the base; it is changed, but for an edit.
         features: pairs of all splits, with their images.
         on_step: called with the number of steps taken and the loss.
+        parts: train and val pairs at the site, if they have been run; for an edit.
         facts: for the manifest.
 
     Returns:
@@ -121,7 +126,8 @@ def tune(
     folder, main = RunFolder(out), accelerator.is_main_process
     start = first_rotation(config, clip)
     _check_batches(config, len(features.rows("train")), accelerator.num_processes)
-    prepare(clip, config)
+    if config.tuning != "edit":
+        prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
             raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
@@ -138,21 +144,38 @@ def tune(
         accelerator.wait_for_everyone()  # others read the manifest too
         if (known := folder.manifest().get("result")) is not None:
             return known
-        frozen = config.tower == "text"
-        train_set = examples(clip, features, "train", frozen=frozen)
-        val_set = examples(clip, features, "val", frozen=frozen, most=config.val_samples)
-        if main:
-            save_settings(clip, config, out)
         started = time.perf_counter()
-        task = Task(clip, train_set, val_set, *_whitened(start, clip, train_set, config), config, out)
-        progress = train(task, accelerator, resume=config.resume, on_step=on_step)
-        kept = next(look for look in progress.history if look["step"] == progress.best_step)
-        result = {"steps": progress.step, "kept_step": progress.best_step, **kept}
+        if config.tuning == "edit":
+            known_parts = parts or pairs_to_edit_on(config, clip, features)
+            result = train_in_folder(config, clip, known_parts, features.contrast, out, on_step)
+        else:
+            result = _fit(config, clip, features, out, accelerator, start, on_step)
         if main:
             seconds, weights = round(time.perf_counter() - started, 1), checksums(out, WEIGHTS)
             update_manifest(folder, result=result, weights=weights, finished=now(), seconds=seconds)
             (out / CHECKPOINT).unlink(missing_ok=True)
         return result
+
+
+def _fit(
+    config: FinetuneConfig,
+    clip: Clip,
+    features: EmbeddedPairs,
+    out: Path,
+    accelerator: Accelerator,
+    start: Tensor | None,
+    on_step: Callable[[int, float], None],
+) -> dict[str, Any]:
+    """Train the weights of a model, and leave the best ones in a folder; return the result for its manifest."""
+    frozen = config.tower == "text"
+    train_set = examples(clip, features, "train", frozen=frozen)
+    val_set = examples(clip, features, "val", frozen=frozen, most=config.val_samples)
+    if accelerator.is_main_process:
+        save_settings(clip, config, out)
+    task = Task(clip, train_set, val_set, *_whitened(start, clip, train_set, config), config, out)
+    progress = train(task, accelerator, resume=config.resume, on_step=on_step)
+    kept = next(look for look in progress.history if look["step"] == progress.best_step)
+    return {"steps": progress.step, "kept_step": progress.best_step, **kept}
 
 
 def _whitened(

@@ -80,7 +80,7 @@ class _TuningSettings(TypedDict):
     base: str
     seed: Whole
     objective: Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"]
-    tuning: Literal["lora", "full"]
+    tuning: Literal["lora", "full", "edit"]
     layer: Whole
     size: Whole
     sources: Literal["random", "paired"]

@@ -1,0 +1,94 @@
+"""Training of an edit in a run folder: what `training.finetune --tuning edit` and a sweep's edited cells both do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from interp.clip.edits.edit import FILE
+from interp.clip.image_features import EmbeddedPairs
+from interp.clip.model import Clip
+from interp.clip.sites import Site
+from interp.data.contrast import DIRECTIONS, Contrast
+from interp.edits.applied import edited_part
+from interp.edits.train import RETAIN, EditConfig, TrainedEdit, chosen, train_edits
+from interp.runs.files import write_atomic
+from interp.runs.spreadsheet import csv_text
+from interp.subspaces.outcomes import align
+from interp.subspaces.pairs import PairsAtSite, pairs_at
+from training.batches import generator
+from training.config import FinetuneConfig
+from training.loop import HISTORY, ROTATION
+
+EDIT_FILES = (FILE, str(Path(FILE).with_suffix(".json")))
+
+
+def pairs_to_edit_on(config: FinetuneConfig, clip: Clip, features: EmbeddedPairs) -> dict[str, PairsAtSite]:
+    """Run the texts of the train and val pairs that an edit is trained on; of more than asked for, pairs are drawn."""
+    site, parts = Site("text", config.layer), {}
+    for split, most in (("train", config.sampled_pairs), ("val", config.val_samples)):
+        part = features.split(split)
+        if most is not None and most < len(part):
+            rows = torch.randperm(len(part), generator=generator(config.seed, 6))[:most]
+            part = part.take(sorted(rows.tolist()))
+        parts[split] = pairs_at(clip, part, site)
+    return parts
+
+
+def train_in_folder(
+    config: FinetuneConfig,
+    clip: Clip,
+    parts: Mapping[str, PairsAtSite],
+    contrast: Contrast,
+    folder: Path,
+    on_step: Callable[[int, float], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Train an edit, and leave it, its Z and its looks at val in a folder.
+
+    Args:
+        parts: pairs of train and val at the site.
+        on_step: called with the number of steps taken and NaN.
+
+    Returns:
+        Result for the manifest, as of a fine-tuning; with the weight of retention that val has chosen.
+    """
+    settings = EditConfig(
+        objective=config.objective,
+        weight=None if config.objective == "behavioral" else config.weight,
+        sources=config.sources,
+        lr=config.lr,
+        batch_size=config.pairs_per_step,
+        max_steps=config.steps_of_edit,
+        look_every=config.look_every or EditConfig.look_every,
+        seed=config.seed,
+    )
+    steps = iter(range(1, settings.max_steps + 1))
+    weights = RETAIN if config.retain is None else (config.retain,)
+    found = train_edits(
+        parts["train"],
+        parts["val"],
+        [config.size],
+        retain=weights,
+        config=settings,
+        on_step=lambda: on_step(next(steps), float("nan")),
+    )
+    best = chosen(found)
+    result = {"steps": settings.max_steps, "kept_step": best.look.step, "retain": best.edit.facts["retain"]}
+    result |= {"val_loss": best.look.loss, "preference": best.look.preference} | _iia(
+        best, parts["val"], config, contrast
+    )
+    best.rotation.with_facts({**best.rotation.facts, **result}).save(folder / ROTATION)
+    looks = pd.DataFrame([asdict(look) for look in best.history]).rename(columns={"loss": "val_loss"})
+    write_atomic(folder / HISTORY, csv_text(looks))
+    replace(best.edit, base=config.model, base_fingerprint=clip.fingerprint).save(folder)
+    return result
+
+
+def _iia(best: TrainedEdit, val: PairsAtSite, config: FinetuneConfig, contrast: Contrast) -> dict[str, float]:
+    outcomes = align(edited_part(val, best.edit), best.rotation, sources=config.sources, seed=config.seed)
+    return {f"iia_{contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
