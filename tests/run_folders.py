@@ -15,8 +15,9 @@ import pandas as pd
 from PIL import Image
 
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
-from interp.measures import MEASURED, RELATIONS, MethodName
+from interp.measures import MEASURED, RELATIONS, MethodName, passes
 from interp.report.sweep_run import RATINGS
+from interp.runs.cells import trained_name
 from interp.runs.content import NO_SUM
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run, write_table
@@ -146,8 +147,13 @@ def write_sweep(
             measures = _measures(draw, tuned, norms, question, size)
             examples = [one for which in (0, 1) for one in _examples(texts, which, draw, question.contrast)]
             articles = {word: [number, number + 1, number + 2] for number, word in enumerate(WORDS)}
-            cell = {"cell": place, "measures": measures, "words": words, "examples": examples, "articles": articles}
-            folder.write(Place(layer, size, 0).name, cell)
+            frozen = {name: value for name, value in measures.items() if not name.startswith("tuned_")}
+            shown = {"cell": place, "words": words, "examples": examples}
+            where = Place(layer, size, 0)
+            folder.write(where.name, {**shown, "measures": frozen, "articles": articles})
+            trained = {name.removeprefix("tuned_"): value for name, value in measures.items() if name not in frozen}
+            for objective in passes("iit-das") if tuned else ():
+                folder.write_file(trained_name(objective, where), {**shown, "measures": {**trained, "seconds": 1.5}})
     return path
 
 

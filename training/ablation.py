@@ -1,13 +1,15 @@
-"""The sweep's objectives `iit-das` and `iit-das-calibrated`: fine-tune at every cell, and measure what that gives and
-what abilities it costs. `interp.sweep.objectives` imports this module by name.
+"""The sweep's objectives `edit`, `iit-das` and `iit-das-calibrated`: train at every cell, and measure what was
+learned, the evidence for Z, and lost abilities. `interp.sweep.objectives` imports this module by name.
 """
 
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 from tqdm import tqdm
@@ -16,22 +18,26 @@ from interp.attribution.baselines import content_baselines
 from interp.attribution.checked import CHECKED
 from interp.attribution.measures import measure_attributions
 from interp.cli import IMPLIED, LOADED, SETTING, shared_options
+from interp.clip.edits.edit import Edit
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
 from interp.data.transfer import default_sets, load_transfer
+from interp.edits.applied import edited_part
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
-from interp.measures import ALIGNED, CONTENT_ROUTES, Key
+from interp.measures import ALIGNED, CONTENT_ROUTES, EDIT, Key, passes
 from interp.measures.attributions import is_word_count
+from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
+from interp.subspaces.losses import Objective
 from interp.subspaces.methods import find_methods
-from interp.subspaces.pairs import pairs_at
+from interp.subspaces.pairs import PairsAtSite, pairs_at
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.search import SearchConfig
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
-from interp.sweep.work import Trained, Work
+from interp.sweep.work import Parts, Trained, Work
 from training.config import FinetuneConfig, preset
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
 from training.evaluation.choosing import measure_on_val
@@ -39,9 +45,8 @@ from training.evaluation.tasks.norms import word_attributions
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
-if TYPE_CHECKING:
-    pass
-
+_EDIT_OBJECTIVE: Objective = "iit-das-calibrated"  # of the edits of a sweep
+_FOLDERS = "tuned", "edits"  # of the trained models in a sweep's run folder
 # measure of a cell -> the kind of ability whose drop it is the mean of
 _ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
@@ -49,33 +54,48 @@ _ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 def settings(config: SweepConfig) -> dict[str, Any]:
     """Return what the measures of fine-tuned cells depend on besides the settings of every sweep, for the manifest."""
     sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
-    return {"tune_steps": config.tune_steps, "preset": _tuning(config).preset, "transfer": sets}
+    steps = {} if config.objective == EDIT else {"tune_steps": config.tune_steps}
+    return {**steps, "preset": _tuning(config, config.objective).preset, "transfer": sets}
 
 
-def plan(config: SweepConfig, features: EmbeddedPairs) -> str:
-    """Return what is done at each cell besides the search, in words that follow "and then"."""
-    steps = total_steps(_tuning(config), len(features.rows("train")))
-    stop = "" if _tuning(config).patience is None else "at most "
+def plan(config: SweepConfig, objective: str, features: EmbeddedPairs) -> str:
+    """Return what a pass trains and measures at each cell, as a part of a sentence."""
+    tuning = _tuning(config, objective)
+    steps = total_steps(tuning, len(features.rows("train")))
+    stop = "" if tuning.patience is None else "at most "
+    how = (
+        f"train an edit of the stream by {ALIGNED[tuning.objective]} ({steps} steps)"
+        if objective == EDIT
+        else f"fine-tune by {ALIGNED[objective]} (LoRA, {stop}{steps} steps)"
+    )
     return (
-        f"fine-tune by {ALIGNED[config.objective]} (LoRA, {stop}{steps} steps), and measure preference, IIA, zero-shot "
-        "transfer, retrieval and attributions of the trained model"
+        f"{how}, and measure preference, IIA, zero-shot transfer, retrieval and attributions of the "
+        f"{'edited' if objective == EDIT else 'trained'} model"
     )
 
 
-def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs) -> _FineTunedCells:
-    """Embed all images that the cells need, and measure what the base can do."""
+def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs) -> dict[str, _TrainedCells]:
+    """Embed all images that the cells need, and measure what the base can do; return the trainings of each pass."""
     with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
     _, loss = measure_on_val(clip, features.split("val"))
-    return _FineTunedCells(_tuning(config), tests, tests.of(clip), loss.value)
+    base = tests.of(clip)
+    return {name: _TrainedCells(_tuning(config, name), tests, base, loss.value) for name in passes(config.objective)}
 
 
-def _tuning(config: SweepConfig) -> FinetuneConfig:
-    """Return how each cell is fine-tuned: as `training.finetune` does on the toy, else by its preset `paper`."""
-    given = FinetuneConfig(preset="toy" if config.data == "toy" else "paper")
+def _tuning(config: SweepConfig, objective: str) -> FinetuneConfig:
+    """Return how each cell is trained in a pass: as `training.finetune` does on the toy, else by its preset `paper`."""
+    source: Literal["toy", "paper"] = "toy" if config.data == "toy" else "paper"
+    given = (
+        FinetuneConfig(preset=source, tuning="edit", objective=_EDIT_OBJECTIVE, retain=0.0)
+        if objective == EDIT
+        else FinetuneConfig(preset=source)
+    )
     own = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
-    own |= {"limit": config.limit or DEFAULT_LIMIT, "max_steps": config.tune_steps}
+    own |= {"limit": config.limit or DEFAULT_LIMIT, "objective": given.objective}
+    if objective != EDIT:
+        own |= {"max_steps": config.tune_steps, "objective": objective}
     return replace(given, **{**preset(given), **own})
 
 
@@ -83,12 +103,17 @@ def _transfer(config: SweepConfig) -> str:
     return config.transfer or default_sets(config.data)
 
 
+def _seconds(manifest: Mapping[str, Any]) -> float:
+    """Return the seconds of a training, of the last command where several went on with it."""
+    return float(manifest.get("seconds", math.nan))
+
+
 @dataclass(frozen=True)
-class _FineTunedCells:
-    """Fine-tunings at the cells of a sweep; can be sent to other processes.
+class _TrainedCells:
+    """Trainings at the cells of a sweep in one pass; can be sent to other processes.
 
     Attributes:
-        tuning: options of the fine-tunings, each of which has its own layer, size and seed.
+        tuning: options of the trainings, each of which has its own layer, size and seed.
         tests: tests of abilities.
         base: abilities of the base.
         base_loss: cross-entropy of the base's retrieval on val.
@@ -99,37 +124,59 @@ class _FineTunedCells:
     base: Able
     base_loss: float
 
+    @property
+    def objective(self) -> str:
+        """Name of the objective in a sweep."""
+        return EDIT if self._edits else self.tuning.objective
+
+    @property
+    def _edits(self) -> bool:
+        return self.tuning.tuning == "edit"
+
     def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
-        """Fine-tune a copy of the base, or go on, or load what is there."""
-        out = self._tune(work, place, clip)[0]
-        return with_adapter(clip, out), Rotation.load(out / ROTATION)
+        """Train a copy of the base, or go on, or load what is there."""
+        out = self._tune(work, place, clip)
+        return self._model(clip, out), Rotation.load(out / ROTATION)
 
-    def __call__(self, work: Work, place: Place, clip: Clip) -> Trained:
-        """Fine-tune a copy of the base, or go on, and measure on the test pairs."""
-        out, loss = self._tune(work, place, clip)
-        features = work.features.to(clip.device)
-        found = self._found(work, with_adapter(clip, out), features, Rotation.load(out / ROTATION), place)
-        val_loss = Estimate(loss, len(features.rows("val")))
-        return replace(found, numbers={Key("val_loss"): val_loss, **found.numbers})
+    def __call__(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Trained:
+        """Train a copy of the base, or go on, and measure on the test pairs."""
+        out = self._tune(work, place, clip, parts)
+        features, manifest = work.features.to(clip.device), RunFolder(out).manifest()
+        own_parts: Parts = {}
+        if self._edits and parts is not None:
+            own_parts = {split: edited_part(part, Edit.load(out)) for split, part in parts.items()}
+        found = self._found(work, self._model(clip, out), features, Rotation.load(out / ROTATION), place, own_parts)
+        own = {
+            Key("val_loss"): Estimate(manifest["result"]["val_loss"], len(features.rows("val"))),
+            Key("seconds"): Estimate(_seconds(manifest), 1),
+        }
+        return replace(found, numbers={**own, **found.numbers})
 
-    def _tune(self, work: Work, place: Place, clip: Clip) -> tuple[Path, float]:
-        """Return the run folder of the fine-tuned model, and its lowest loss on val."""
+    def _model(self, clip: Clip, out: Path) -> Clip:
+        """Return a trained model from its run folder."""
+        return replace(Edit.load(out).apply(clip), name=str(out)) if self._edits else with_adapter(clip, out)
+
+    def _tune(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Path:
+        """Return the run folder of the trained model."""
         from accelerate import Accelerator
 
-        device, out = work.config.device, work.config.folder / "tuned" / place.name
+        device, out = work.config.device, work.config.folder / _FOLDERS[self._edits] / place.name
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed, out=str(out), resume=True)
-        features, own = work.features.to(clip.device), replace(clip, model=copy.deepcopy(clip.model))
+        features = work.features.to(clip.device)
+        own = clip if self._edits else replace(clip, model=copy.deepcopy(clip.model))
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current one
         accelerator = Accelerator(cpu=device == "cpu")
-        result = tune(tuning, own, features, out, accelerator)
+        tune(tuning, own, features, out, accelerator, parts=parts)
         accelerator.free_memory()
-        return out, result["val_loss"]
+        return out
 
-    def _found(self, work: Work, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place) -> Trained:
+    def _found(
+        self, work: Work, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, parts: Parts
+    ) -> Trained:
         test = features.split("test")
         able = self.tests.of(tuned)
-        found = self._evidence(work.config, tuned, features, rotation, place, able)
+        found = self._evidence(work.config, tuned, features, rotation, place, able, parts)
         on_val, loss = measure_on_val(tuned, features.split("val"))
         numbers = found.numbers | on_val
         numbers[Key("converged")] = Estimate(float(rotation.facts["converged"]), 1)
@@ -144,15 +191,29 @@ class _FineTunedCells:
         return Trained(numbers, words, found.outcomes)
 
     def _evidence(
-        self, config: SweepConfig, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, able: Able
+        self,
+        config: SweepConfig,
+        tuned: Clip,
+        features: EmbeddedPairs,
+        rotation: Rotation,
+        place: Place,
+        able: Able,
+        known: Parts,
     ) -> Evidence:
         """Measure the trained rotation in the trained model, next to the controls that take no search, and the loss of
-        abilities by its swaps."""
+        abilities by its swaps.
+
+        Args:
+            known: pairs of the trained model at the site, if they are known without a run of it.
+        """
+
+        def at(split: str) -> PairsAtSite:
+            return known[split] if split in known else pairs_at(tuned, features.split(split), rotation.site)
+
         search = SearchConfig(sources=self.tuning.sources, seed=place.seed)
         if config.controls == "none":
-            parts = {"test": pairs_at(tuned, features.split("test"), rotation.site)}
-            return measure_subspace(parts, rotation, How(search))
-        parts = {split: pairs_at(tuned, features.split(split), rotation.site) for split in ("train", "test")}
+            return measure_subspace({"test": at("test")}, rotation, How(search))
+        parts = {split: at(split) for split in ("train", "test")}
         methods = [method for method in find_methods(config.compared)[1:] if not method.searched]
         traits = traits_of(features.split("test").texts)
         found = measure_subspace(parts, rotation, How(search, methods), traits)

@@ -22,7 +22,7 @@ from training.trackers import TrackerOptions, check_trackers
 
 _MOST_RANK = 4096  # of adapters
 _MOST_ROWS, _MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
-_EDIT_STEPS = 100
+_EDIT_STEPS = 80
 _EDIT: dict[str, Any] = {"lr": 3e-2, "batch_size": 128, "look_every": 10}  # an edit's, on any data
 _ROWS_OF_A_PAIR = 2  # of a batch or a sample
 

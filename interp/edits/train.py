@@ -50,7 +50,7 @@ class EditConfig:
     sources: Sources = "random"
     lr: float = 3e-2
     batch_size: int = 64
-    max_steps: int = 100
+    max_steps: int = 80
     look_every: int = 10
     seed: int = 0
 

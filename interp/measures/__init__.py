@@ -7,16 +7,18 @@ number is shown, and under which heading, is decided by `interp.report`.
 
 from interp.measures.attributions import RELATIONS, relations
 from interp.measures.interventions import CEILINGS, evidence
-from interp.measures.names import ALIGNED, CONTENT_ROUTES, MEASURED, MethodName, Route
+from interp.measures.names import ALIGNED, CONTENT_ROUTES, EDIT, MEASURED, TRAINED, MethodName, Route, passes
 from interp.measures.number import Key, Model, Numbers, of_model, without_model
-from interp.measures.sweep import sweep_schema
+from interp.measures.sweep import sweep_schema, trained_schema
 
 __all__ = [
     "ALIGNED",
     "CEILINGS",
     "CONTENT_ROUTES",
+    "EDIT",
     "MEASURED",
     "RELATIONS",
+    "TRAINED",
     "Key",
     "MethodName",
     "Model",
@@ -24,7 +26,9 @@ __all__ = [
     "Route",
     "evidence",
     "of_model",
+    "passes",
     "relations",
     "sweep_schema",
+    "trained_schema",
     "without_model",
 ]

@@ -30,3 +30,16 @@ class MethodName(NamedTuple):
 
 # objectives that train an alignment together with a model, by name, in words
 ALIGNED = {"iit-das": "IIT-DAS", "iit-das-calibrated": "calibrated IIT-DAS"}
+EDIT = "edit"  # objective of a sweep that edits the stream at each cell, and leaves the weights as they are
+TRAINED = {EDIT: "an edit", **{name: f"{title} (LoRA)" for name, title in ALIGNED.items()}}  # in words
+
+
+def passes(objective: str) -> tuple[str, ...]:
+    """Return the objectives by which a sweep trains at its cells, one after the other; none of a search alone.
+
+    >>> passes("iit-das"), passes("edit"), passes("das")
+    (('edit', 'iit-das'), ('edit',), ())
+    """
+    if objective not in TRAINED:
+        return ()
+    return (EDIT,) if objective == EDIT else (EDIT, objective)

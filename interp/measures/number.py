@@ -10,7 +10,8 @@ from interp.data.contrast import Contrast, Direction
 from interp.measures.names import Route
 from interp.stats import Estimate
 
-Model = Literal["", "tuned"]  # the frozen model, or the one that was fine-tuned at the cell
+# the frozen model; the model that was trained at a cell, which the sweep is about; the edited model where it is another
+Model = Literal["", "tuned", "edited"]
 WordsOf = Literal["", "content", "content_baseline"]  # all words, content words, those from the second baseline
 
 

@@ -9,34 +9,34 @@ from interp.data.contrast import Contrast
 from interp.measures.attributions import attributions, word_counts
 from interp.measures.interventions import controls, evidence, iia, shifts
 from interp.measures.names import MethodName
-from interp.measures.number import Key
+from interp.measures.number import Key, Model
 from interp.measures.schema import COUNT, LOST, NATS, SHARE, Measure, Schema, Unit
+
+_TITLES = {"tuned": "Trained", "edited": "Edited"}
 
 
 def sweep_schema(
-    contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str], *, tuned: bool = False
+    contrast: Contrast,
+    methods: Sequence[MethodName],
+    norms: Sequence[str],
+    *,
+    models: Sequence[Model] = (),
 ) -> Schema:
     """Declare the measures of the cells of a sweep.
 
     Args:
         methods: the first one has found each cell's subspace, the others are what it is compared with.
         norms: names of the norms that attributions are correlated with.
-        tuned: whether a model was fine-tuned at each cell.
+        models: the models that were trained at each cell.
 
     Raises:
         ValueError: names of methods, norms or kinds make two columns the same.
     """
-    of_model = [
-        *controls(methods[1:], contrast),
-        *shifts(contrast),
-        *evidence(contrast),
-        *attributions(contrast, norms),
-    ]
     known = [
         Measure(Key("directions"), "Directions that were found", COUNT),
         *iia(contrast, "IIA on held-out pairs, mean of both directions"),
         Measure(Key("preference"), "Preference accuracy of the model", SHARE, interval=True),
-        *of_model,
+        *_of_model(contrast, methods, norms),
         *word_counts(norms),
         Measure(Key("iia_val"), "IIA on validation pairs", SHARE),
         Measure(Key("iia_val_se"), "standard error of IIA on validation pairs", SHARE),
@@ -45,13 +45,35 @@ def sweep_schema(
         Measure(Key("test_pairs"), "pairs that are measured", COUNT),
         Measure(Key("seconds"), "time", Unit(1.0, ".1f")),
     ]
-    if tuned:
-        known += [_trained(one) for one in [*_tuned(contrast), *of_model]]
+    trained = trained_schema(contrast, methods, norms)
+    known += [_trained(measure, model) for model in models for measure in trained]
     return Schema(contrast, tuple(known))
 
 
+def trained_schema(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str]) -> Schema:
+    """Declare the measures of a model that was trained at a cell, under keys without a model.
+
+    Args:
+        methods, norms: as for `sweep_schema`.
+
+    Raises:
+        ValueError: names of methods, norms or kinds make two columns the same.
+    """
+    return Schema(contrast, (*_tuned(contrast), *_of_model(contrast, methods, norms)))
+
+
+def _of_model(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
+    """Declare what is measured of frozen and of trained models."""
+    return [
+        *controls(methods[1:], contrast),
+        *shifts(contrast),
+        *evidence(contrast),
+        *attributions(contrast, norms),
+    ]
+
+
 def _tuned(contrast: Contrast) -> list[Measure]:
-    """Declare what is measured of fine-tuned models alone, or is called otherwise there."""
+    """Declare what is measured of trained models alone, or is called otherwise there."""
     return [
         Measure(Key("preference"), "preference accuracy", SHARE, interval=True),
         *iia(contrast, "IIA, mean of both directions"),
@@ -61,11 +83,12 @@ def _tuned(contrast: Contrast) -> list[Measure]:
         Measure(Key("preference_val_se"), "standard error of preference accuracy on validation pairs", SHARE),
         Measure(Key("retrieval_rise_val"), "rise of the cross-entropy of retrieval on validation pairs", NATS),
         Measure(Key("val_loss"), "loss on val", NATS),
+        Measure(Key("seconds"), "time of the training", Unit(1.0, ".1f")),
     ]
 
 
-def _trained(measure: Measure) -> Measure:
-    """Return a measure as that of the fine-tuned model."""
+def _trained(measure: Measure, model: Model) -> Measure:
+    """Return a measure as that of a model that was trained."""
     title = measure.title
     lower = title if title[:2].isupper() else title[0].lower() + title[1:]
-    return replace(measure, key=replace(measure.key, model="tuned"), title=f"Trained: {lower}")
+    return replace(measure, key=replace(measure.key, model=model), title=f"{_TITLES[model]}: {lower}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.data.contrast import DIRECTIONS, Contrast
@@ -11,7 +12,7 @@ from interp.measures import CEILINGS, MEASURED, Key, MethodName, Model, relation
 from interp.measures.schema import Schema
 from interp.report.choice import FROZEN, TUNED
 from interp.report.tables import is_tuned
-from interp.runs.cells import MEND, Cell
+from interp.runs.cells import MEND, Cell, Shown, TrainedModel, trained_name
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -20,13 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def check_texts(folder: RunFolder, cells: Mapping[Place, Cell], contrast: Contrast) -> None:
+def check_texts(
+    folder: RunFolder,
+    cells: Mapping[Place, Cell],
+    trained: Mapping[str, Mapping[Place, TrainedModel]],
+    contrast: Contrast,
+) -> None:
     """Raise `StoreError` for the first text whose kind the contrast does not have."""
-    for place, cell in cells.items():
-        for text in [*cell["examples"], *(cell["tuned"]["examples"] if "tuned" in cell else [])]:
+    shown: list[tuple[Path, Shown]] = [(folder.cell_path(place.name), cell) for place, cell in cells.items()]
+    for objective, models in trained.items():
+        shown += [(folder.path / trained_name(objective, place), model) for place, model in models.items()]
+    for path, of in shown:
+        for text in of["examples"]:
             if text["kind"] not in contrast.kinds:
                 raise StoreError(
-                    f"'{folder.cell_path(place.name)}' has a text of the kind {json.dumps(text['kind'])}, not "
+                    f"'{path}' has a text of the kind {json.dumps(text['kind'])}, not "
                     f"{contrast.positive} or {contrast.negative}; {MEND}"
                 )
 
@@ -67,7 +76,7 @@ def _of_search(methods: Sequence[MethodName], *, controls: bool) -> Iterator[Key
 
 
 def _of_training() -> Iterator[Key]:
-    """Yield measures of fine-tuned models that every sweep has that trains them."""
+    """Yield measures of trained models that every sweep has that trains them."""
     names = ("preference", "transfer_drop", "retrieval_drop")
     yield from (Key(name, model="tuned") for name in names)
     yield from (Key("iia", model="tuned", direction=way) for way in DIRECTIONS)

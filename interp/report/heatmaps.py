@@ -34,7 +34,7 @@ def write_heatmaps(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Pa
 
 
 def trained_first(measures: Iterable[Shown]) -> list[Shown]:
-    """Return measures with those of fine-tuned models in front, else in their order."""
+    """Return measures with those of trained models in front, else in their order."""
     return sorted(measures, key=lambda shown: not shown.tuned)
 
 

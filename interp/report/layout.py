@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from interp.errors import UserError
-from interp.measures import Key
+from interp.measures import Key, Model
 from interp.measures.schema import Measure, Unit, with_ends, written
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Shown:
 
     @property
     def tuned(self) -> bool:
-        """Whether it is of the model that was fine-tuned at the cell."""
+        """Whether it is of the trained model that the sweep is about."""
         return self.key.model == "tuned"
 
     @property
@@ -117,9 +117,9 @@ class Layout:
     def __iter__(self) -> Iterator[Shown]:
         return iter(self.shown)
 
-    def at(self, where: Where, *, tuned: bool | None = None) -> list[Shown]:
-        """Return the measures of a place; of fine-tuned models only, or of frozen ones only, if asked."""
-        return [one for one in self.shown if where in one.where and tuned in (None, one.tuned)]
+    def at(self, where: Where, *, model: Model | None = None) -> list[Shown]:
+        """Return the measures of a place; of one model only, if asked."""
+        return [one for one in self.shown if where in one.where and model in (None, one.key.model)]
 
     def of_column(self, column: str) -> Shown:
         """Return the measure of a column.

@@ -49,7 +49,8 @@ def sweep_layout(schema: Schema, methods: Sequence[MethodName], norms: Sequence[
         methods: the first one has found each cell's subspace, the others are what it is compared with.
         norms: names of the norms that attributions are correlated with.
     """
-    looks = {**_frozen(schema.contrast, methods[1:], norms), **_tuned(schema.contrast, norms), **_last()}
+    contrast = schema.contrast
+    looks = {**_frozen(contrast, methods[1:], norms), **_tuned(contrast, norms), **_edited(contrast, norms), **_last()}
     return Layout(
         tuple(Shown(schema[key], schema.columns(schema[key]), **look) for key, look in looks.items() if key in schema)
     )
@@ -78,8 +79,14 @@ def _frozen(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[
     }
 
 
+def _edited(contrast: Contrast, norms: Sequence[str]) -> dict[Key, _Look]:
+    """Return the looks of measures of an edited model, next to another that the sweep is about: on the page alone."""
+    tuned = _tuned(contrast, norms)
+    return {replace(key, model="edited"): look | {"where": look["where"] & PAGE} for key, look in tuned.items()}
+
+
 def _tuned(contrast: Contrast, norms: Sequence[str]) -> dict[Key, _Look]:
-    """Return the looks of measures of the model that was fine-tuned at a cell."""
+    """Return the looks of measures of the trained model that a sweep is about."""
     lost = {
         Key("transfer_drop"): _look("transfer", EVERYWHERE, narrow="transf.", brief="transfer lost"),
         Key("retrieval_drop"): _look("retrieval", EVERYWHERE, narrow="retr.", brief="retrieval lost"),

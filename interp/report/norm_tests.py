@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 FILE = "norms.csv"
 LEVEL = 0.05  # below which an adjusted p says that a correlation is significant
 DRAWS = 2000  # of random signs
-MODELS: Mapping[str, Model] = {"fine-tuned": "tuned", "frozen": ""}  # also where a cell keeps its words
+MODELS: Mapping[str, Model] = {"trained": "tuned", "edited": "edited", "frozen": ""}
 
 Words = Mapping[str, Mapping[str, Sequence[float]]]  # route -> word type -> mean attribution and count
 
 
 def norm_tests(
-    cells: Mapping[Place, Mapping[str, Any]], ratings: Mapping[str, Mapping[str, float]], *, draws: int = DRAWS
+    models: Mapping[Model, Mapping[Place, Words]],
+    articles: Mapping[str, Sequence[int]],
+    ratings: Mapping[str, Mapping[str, float]],
+    *,
+    draws: int = DRAWS,
 ) -> pd.DataFrame:
     """Test every correlation of mean attributions over word types with a norm, for the whole grid.
 
@@ -34,8 +38,8 @@ def norm_tests(
     all cells of the frozen model, and count as one test.
 
     Args:
-        cells: with `words` and the `articles` of their occurrences, and the words of the model that was fine-tuned
-            there in `tuned`.
+        models: words of the models at each cell.
+        articles: word type -> number of the article of each occurrence, the same in all cells.
         ratings: norm -> word type -> rating.
         draws: of random signs.
 
@@ -47,12 +51,9 @@ def norm_tests(
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    articles: Mapping[str, Sequence[int]] = min(cells.items())[1]["articles"]
-    for model, within in MODELS.items():
-        known = {place: cell.get(within) if within else cell for place, cell in sorted(cells.items())}
-        words = {place: shown["words"] for place, shown in known.items() if shown is not None}
-        if words and ratings:
-            rows += _of_model(words, articles, ratings, model, draws)
+    for name, model in MODELS.items():
+        if model in models and ratings:
+            rows += _of_model(dict(sorted(models[model].items())), articles, ratings, name, draws)
     columns = [*Place._fields, "model", "norm", "route", "n", "r", "p", "p_max"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -76,7 +76,7 @@ def _is_indifferent(frame: pd.DataFrame) -> bool:
 
 
 def base_is_indifferent(frame: pd.DataFrame) -> bool:
-    """Return whether the gap of the frozen model is not surely above 0; where models were fine-tuned, that of their
+    """Return whether the gap of the frozen model is not surely above 0; where models were trained, that of their
     base."""
     return _GAP_LOW in frame and not bool((frame[_GAP_LOW] > 0).any())
 
@@ -123,7 +123,7 @@ def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:
     """Return the spread of each measure of the table that has intervals and is not the same in all cells, but for
     controls."""
     out = []
-    for one in layout.at("table", tuned=is_tuned(frame)):
+    for one in layout.at("table", model=model_of(frame)):
         if one.family == CONTROLS or not one.interval or frame[one.column].nunique() < 2:
             continue
         highest, lowest = frame.loc[frame[one.column].idxmax()], frame.loc[frame[one.column].idxmin()]

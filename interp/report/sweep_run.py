@@ -15,7 +15,7 @@ from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, table
 from interp.errors import UserError
 from interp.evidence.verdict import Answer, Judged, verdict
-from interp.measures import ALIGNED, Key, MethodName, Numbers, sweep_schema, without_model
+from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, passes, sweep_schema, without_model
 from interp.measures.schema import Schema
 from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
@@ -23,8 +23,17 @@ from interp.report.heatmaps import draw_heatmap
 from interp.report.layout import Layout
 from interp.report.looks import sweep_layout
 from interp.report.norm_tests import norm_tests
-from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, model_of, results
-from interp.runs.cells import Cell, Shown, SweepManifest, WordTable, places, read_cell
+from interp.report.tables import CellColumn, Trained, cell_columns, is_cell, is_tuned, model_of, results
+from interp.runs.cells import (
+    Cell,
+    Shown,
+    SweepManifest,
+    TrainedModel,
+    WordTable,
+    places,
+    read_cell,
+    read_trained,
+)
 from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.content import Real
 from interp.runs.directions import Directions, read_directions
@@ -62,8 +71,8 @@ class SweepRun:
     Attributes:
         manifest: what was asked for, with what.
         frame: a row for each cell, with every measure.
-        cells: (layer, size, seed) -> what the cell's file holds, examples and words too, the same of the model that
-            was trained there as `tuned`.
+        cells: (layer, size, seed) -> what the cell's file holds, examples and words too.
+        trained: objective -> the same of the models that were trained at the cells by it; those that all cells have.
         norms: names of the norms that attributions were correlated with.
         examples: the test pairs whose texts each cell shows.
         strays: files among those of cells that are of no cell, and are not read.
@@ -73,6 +82,7 @@ class SweepRun:
     manifest: SweepManifest
     frame: pd.DataFrame
     cells: Mapping[Place, Cell]
+    trained: Mapping[str, Mapping[Place, TrainedModel]]
     norms: Sequence[str]
     examples: Sequence[Example]
     strays: Sequence[str] = ()
@@ -103,10 +113,17 @@ class SweepRun:
         return self.manifest["arguments"]["model"]
 
     @property
+    def objective(self) -> str:
+        """Objective of the trained models that the sweep is about; empty of a search on the frozen model.
+
+        A sweep trains in passes, and is about the last one that is complete.
+        """
+        return list(self.trained)[-1] if self.trained else ""
+
+    @property
     def trained_by(self) -> str:
-        """Objective of the models that were fine-tuned, in words; empty of a search on the frozen model."""
-        objective = self.manifest["settings"].get("objective", "")
-        return ALIGNED.get(objective, objective)
+        """Objective of the trained models, in words; empty of a search on the frozen model."""
+        return TRAINED.get(self.objective, self.objective)
 
     @cached_property
     def schema(self) -> Schema:
@@ -115,9 +132,8 @@ class SweepRun:
         Raises:
             StoreError: the manifest's contrast or methods are none, or cannot be told apart.
         """
-        contrast, methods, tuned = self.contrast, self.methods, is_tuned(self.frame)
         try:
-            return sweep_schema(contrast, methods, self.norms, tuned=tuned)
+            return sweep_schema(self.contrast, self.methods, self.norms, models=list(models_of(self.trained)))
         except ValueError as error:
             raise self._spoiled("methods", f"a list without two of one name ({error})") from error
 
@@ -169,8 +185,9 @@ class SweepRun:
         return self._if_chosen(read_directions(self.folder))
 
     def _if_chosen(self, known: _OfCell | None) -> _OfCell | None:
-        """What a file holds, if it is of the chosen cell."""
-        return known if known is not None and known.place == Place.of(self.best) else None
+        """What a file holds, if it is of the chosen cell, and of the model that the sweep is about."""
+        wanted = Place.of(self.best), self.objective
+        return known if known is not None and (known.place, known.objective) == wanted else None
 
     @cached_property
     def verdict(self) -> list[Answer]:
@@ -187,7 +204,9 @@ class SweepRun:
         Raises:
             StoreError: the folder holds no ratings.
         """
-        return norm_tests(self.cells, self.ratings)
+        models: dict[Model, Mapping[Place, Shown]] = {**models_of(self.trained), "": self.cells}
+        words = {model: {place: cell["words"] for place, cell in cells.items()} for model, cells in models.items()}
+        return norm_tests(words, min(self.cells.items())[1]["articles"], self.ratings)
 
     def rotation_path(self, place: tuple[int, int, int]) -> Path:
         """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
@@ -195,8 +214,7 @@ class SweepRun:
 
     def shown(self, place: Place) -> Shown:
         """Return words and examples of a cell: of the model that was trained there, if one was, else of the base."""
-        cell = self.cells[place]
-        return cell.get("tuned") or cell
+        return self.trained[self.objective][place] if self.trained else self.cells[place]
 
     def words(self, place: Place) -> Mapping[str, WordTable]:
         """Return route -> word type -> mean attribution and count, of the model that `shown` chooses."""
@@ -205,7 +223,7 @@ class SweepRun:
     @property
     def shows_tuned(self) -> bool:
         """Whether words and examples are those of trained models."""
-        return any(cell.get("tuned") for cell in self.cells.values())
+        return bool(self.trained)
 
     @cached_property
     def ratings(self) -> dict[str, dict[str, float]]:
@@ -243,9 +261,10 @@ class SweepRun:
         )
         parts = [f"<p>{escape(said)}</p>"]
         if is_tuned(self.frame):
+            trained = self._table(cell_columns(self.layout, model="tuned"), best)
             parts.append(
-                "<p>Fine-tuned at each cell; transfer, retrieval: change against the base, in points.</p>"
-                f"{self._table(cell_columns(self.layout, tuned=True), best)}<p>A search on the frozen model:</p>"
+                f"<p>Trained at each cell by {escape(self.trained_by)}; transfer, retrieval: change against the base, "
+                f"in points.</p>{trained}<p>A search on the frozen model:</p>"
             )
         parts.append(f"{self._table(cell_columns(self.layout), best)}<p>IIA, controls and preference in %.</p>")
         more = len(self.frame) - SHOWN
@@ -283,13 +302,37 @@ def read_sweep(folder: RunFolder) -> SweepRun:
     if not known:
         raise UserError(f"'{folder.path}' has no cell yet; run the sweep again: {manifest['command']}")
     cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
-    norms = list(manifest["norm_sources"])
-    sweep = SweepRun(folder, manifest, results(list(cells.values())), cells, norms, read_examples(folder), strays)
+    norms, trained = list(manifest["norm_sources"]), _trained(folder, manifest, cells)
+    frame = results(cells, models_of(trained))
+    sweep = SweepRun(folder, manifest, frame, cells, trained, norms, read_examples(folder), strays)
     _ = sweep.schema  # raises if contrast or methods cannot be told apart
-    check_texts(folder, cells, sweep.contrast)
+    check_texts(folder, cells, trained, sweep.contrast)
     controls = manifest["settings"]["controls"] == "all"
     check_measures(folder, sweep.frame, sweep.schema, sweep.methods, norms, controls=controls)
     return sweep
+
+
+def models_of(trained: Mapping[str, Mapping[Place, TrainedModel]]) -> Trained:
+    """Return trained models by the names that their columns begin with: ``tuned`` is the one that a sweep is about."""
+    if not trained:
+        return {}
+    *others, last = trained
+    edited: dict[Model, Mapping[Place, TrainedModel]] = {"edited": trained[EDIT]} if EDIT in others else {}
+    return {**edited, "tuned": trained[last]}
+
+
+def _trained(
+    folder: RunFolder, manifest: SweepManifest, cells: Mapping[Place, Cell]
+) -> dict[str, dict[Place, TrainedModel]]:
+    """Read the models of the passes that are complete: those that all cells have."""
+    trained: dict[str, dict[Place, TrainedModel]] = {}
+    for objective in passes(manifest["settings"].get("objective", "")):
+        found = {place: read_trained(folder, objective, place) for place in cells}
+        known = {place: model for place, model in found.items() if model is not None}
+        if len(known) < len(cells):
+            break
+        trained[objective] = known
+    return trained
 
 
 def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:

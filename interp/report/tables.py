@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from interp.measures import Key, Model
 from interp.report.layout import Layout, Shown, Where
-from interp.runs.cells import Cell
+from interp.runs.cells import Cell, TrainedModel
 from interp.runs.folder import table
 from interp.runs.place import Place
 
@@ -19,13 +19,26 @@ if TYPE_CHECKING:
 _TIME, _TRAINED = Key("seconds").column(), Key("val_loss", model="tuned").column()
 
 
-def results(cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return a row for each cell, from its file; times are left out, so that equal runs give equal tables."""
+Trained = Mapping[Model, Mapping[Place, TrainedModel]]
+
+
+def results(cells: Mapping[Place, Cell], trained: Trained) -> pd.DataFrame:
+    """Return a row for each cell, from its files; times are left out, so that equal runs give equal tables.
+
+    Args:
+        trained: models that were trained at each cell.
+    """
     rows = []
-    for cell in cells:
-        measures = {column: value for column, value in cell["measures"].items() if column != _TIME}
-        rows.append({**cell["cell"], **measures})
+    for place, cell in cells.items():
+        row = {**cell["cell"], **_timeless(cell["measures"])}
+        for model, models in trained.items():
+            row |= {f"{model}_{column}": value for column, value in _timeless(models[place]["measures"]).items()}
+        rows.append(row)
     return table(rows, by=list(Place._fields))
+
+
+def _timeless(measures: Mapping[str, float]) -> dict[str, float]:
+    return {column: value for column, value in measures.items() if column != _TIME}
 
 
 @dataclass(frozen=True)
@@ -50,11 +63,11 @@ class CellColumn:
     spare: int = 0
 
 
-def cell_columns(layout: Layout, *, tuned: bool = False, where: Where = "table") -> list[CellColumn]:
-    """Return columns of a cell's place, and of its measures; or of those of the model that was fine-tuned at it."""
+def cell_columns(layout: Layout, *, model: Model = "", where: Where = "table") -> list[CellColumn]:
+    """Return columns of a cell's place, and of the measures of a model there."""
     return [
         *(_place(name) for name in ("layer", "block", "size", "seed")),
-        *(column_of(shown) for shown in layout.at(where, tuned=tuned)),
+        *(column_of(shown) for shown in layout.at(where, model=model)),
     ]
 
 
@@ -72,12 +85,12 @@ def _place(name: str) -> CellColumn:
 
 
 def is_tuned(frame: pd.DataFrame) -> bool:
-    """Return whether a model was fine-tuned at each cell."""
+    """Return whether a model was trained at each cell."""
     return _TRAINED in frame
 
 
 def model_of(frame: pd.DataFrame) -> Model:
-    """Return the model that a sweep is about: the fine-tuned one, if there is one at each cell."""
+    """Return the model that a sweep is about: the trained one, if there is one at each cell."""
     return "tuned" if is_tuned(frame) else ""
 
 

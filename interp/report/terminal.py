@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from interp.cli import WIDTH, aligned, cut, wrapped
 from interp.data.contrast import DIRECTIONS
 from interp.evidence.verdict import Answer
-from interp.measures import ALIGNED, MEASURED, Key, Model
+from interp.measures import MEASURED, TRAINED, Key, Model
 from interp.measures.schema import SHARE
 from interp.report.choice import best_cell, rule_of
 from interp.report.layout import CONTROLS, Layout
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 GAP = 2  # spaces between columns
 _TRAINED = (
-    "At each cell a model is fine-tuned by {by} (LoRA). pref [95 % interval], and IIA of the alignment trained with "
-    "it: % on held-out pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
+    "At each cell a model is trained by {by}. pref [95 % interval], and IIA of the Z trained with it: % on held-out "
+    "pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
     "frozen: a search on the base at the same cell, IIA of both directions."
 )
 CALIBRATED = (
@@ -43,17 +43,17 @@ def terminal_table(
     contrast: Contrast,
     norms: Sequence[str],
     answers: Sequence[Answer] = (),
-    by: str = ALIGNED["iit-das"],
+    by: str = TRAINED["iit-das"],
     tested: str = "",
     lacking: Sequence[str] = (),
 ) -> str:
     """Return a line for each cell, the one that `val` chooses marked, and an explanation of all columns.
 
-    A sweep that fine-tunes shows the trained model and, next to it, the search on the frozen one.
+    A sweep that trains shows the trained model and, next to it, the search on the frozen one.
 
     Args:
         answers: the verdict on the chosen cell.
-        by: the objective of the models that were fine-tuned, in words.
+        by: the objective of the trained models, in words.
         tested: what tests of all correlations of the grid say.
         lacking: notes on numbers that have no intervals.
     """
@@ -98,14 +98,14 @@ def verdict_lines(
 
 
 def _trained(layout: Layout) -> list[CellColumn]:
-    """Return columns of the fine-tuned models, and of a search on the frozen model at the same cell."""
+    """Return columns of the trained models, and of a search on the frozen model at the same cell."""
     keys = {Key("directions"): "found", Key("iia"): "IIA", Key("shift", direction="up"): "shift"}
     frozen = [
         replace(column_of(layout[key]), head=head, narrow="", above="frozen", title=f"{layout[key].name} (frozen)")
         for key, head in keys.items()
         if key in layout  # where all directions that were asked for were found, nothing is said of it
     ]
-    return [*cell_columns(layout, tuned=True), *frozen]
+    return [*cell_columns(layout, model="tuned"), *frozen]
 
 
 def _counted(best: pd.Series, norm: str, model: Model) -> str:
@@ -129,7 +129,7 @@ def _result(best: pd.Series, layout: Layout, tuned: bool) -> str:
     if tuned:
         lost = [layout[key] for key in DROPS]
         return "; ".join([shown, *(f"{one.heading} {one.text(best)} points" for one in lost)])
-    controls = (one for one in layout.at("table", tuned=False) if one.family == CONTROLS)
+    controls = (one for one in layout.at("table", model="") if one.family == CONTROLS)
     return "; ".join([shown, *(f"{one.name} {one.text(best, ends=False)} %" for one in controls)])
 
 

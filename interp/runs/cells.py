@@ -13,6 +13,7 @@ from interp.runs.files import StoreError
 from interp.runs.folder import CELLS, RunFolder
 from interp.runs.place import Place
 
+TRAINED = "trained"  # folder of the measures of trained models, by objective
 MEND = "remove the file and run the sweep that made it again"
 
 
@@ -71,24 +72,29 @@ class Shown(TypedDict):
 
 
 class Cell(Shown):
-    """Cell of a sweep.
+    """Search on the frozen model at a cell of a sweep.
 
     Attributes:
         articles: word type -> number of the article of each occurrence; the same texts are attributed in every cell.
-        tuned: words and examples of the model that was fine-tuned at the cell.
     """
 
     cell: _CellPlace
     measures: dict[str, Real]
     articles: dict[str, list[Whole]]
-    tuned: NotRequired[Shown]
+
+
+class TrainedModel(Shown):
+    """Model that was trained at a cell of a sweep."""
+
+    cell: _CellPlace
+    measures: dict[str, Real]
 
 
 class _SweepSettings(TypedDict):
     """Settings that the numbers of a sweep depend on; the manifest has more.
 
     Attributes:
-        objective: by which models are fine-tuned; absent of a search on the frozen model.
+        objective: by which models are trained; absent of a search on the frozen model.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
@@ -147,6 +153,24 @@ def read_cell(folder: RunFolder, place: Place) -> Cell | None:
     found = folder.read(place.name, Cell, MEND)
     if found is not None and (there := Place.of(found["cell"])) != place:
         raise StoreError(f"'{folder.cell_path(place.name)}' holds the cell {there.name}; {MEND}")
+    return found
+
+
+def trained_name(objective: str, place: Place) -> str:
+    """Return the name of the file of a model that was trained at a cell, in the run folder."""
+    return f"{TRAINED}/{objective}/{place.name}.json"
+
+
+def read_trained(folder: RunFolder, objective: str, place: Place) -> TrainedModel | None:
+    """What the file of a model that was trained at a cell holds; None, if there is none.
+
+    Raises:
+        StoreError: it is damaged, was changed, or holds another cell.
+    """
+    name = trained_name(objective, place)
+    found = folder.read_file(name, TrainedModel, MEND)
+    if found is not None and (there := Place.of(found["cell"])) != place:
+        raise StoreError(f"'{folder.path / name}' holds the cell {there.name}; {MEND}")
     return found
 
 

@@ -22,6 +22,7 @@ class Chosen:
 
     Attributes:
         place: of the cell.
+        objective: objective of the model that was trained there; empty of a search on the frozen model.
         overlaps: seed -> the overlap of its subspace with that of the cell, from 0 (orthogonal) to 1 (the same).
         chance: the overlap of two random subspaces of that size.
         arbitrary: IIA of the same search for an arbitrary label.
@@ -37,10 +38,12 @@ class Chosen:
     untrained: Estimate
     converged: bool
     angles: Mapping[int, Sequence[float]]
+    objective: str = ""
 
 
 class _ChosenFile(TypedDict):
     cell: Place
+    objective: str
     overlaps: dict[int, Real]
     angles: dict[int, list[Real]]
     converged: bool
@@ -59,7 +62,7 @@ class _Share(TypedDict):
 def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
-    own = {name: getattr(chosen, name) for name in ("overlaps", "angles", "converged", "chance")}
+    own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
     folder.write_file(FILE, content | own)
 
 
@@ -73,5 +76,5 @@ def read_chosen(folder: RunFolder) -> Chosen | None:
     if found is None:
         return None
     arbitrary, untrained = Estimate(**found["arbitrary"]), Estimate(**found["untrained"])
-    rest = found["converged"], found["angles"]
+    rest = found["converged"], found["angles"], found["objective"]
     return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)

@@ -98,10 +98,12 @@ class Directions:
 
     Attributes:
         place: of the cell.
+        objective: objective of the model that was trained there; empty of a search on the frozen model.
         shown: id -> each pair with a text at an end.
     """
 
     place: Place
+    objective: str
     leading: tuple[Leading, ...]
     shown: Mapping[str, Example]
 
@@ -111,7 +113,9 @@ def pairs_at_ends(leading: Iterable[Leading]) -> list[str]:
     return list(dict.fromkeys(text.pair for one in leading for end in one.ends for text in end.texts))
 
 
-def keep_directions(folder: RunFolder, place: Place, leading: tuple[Leading, ...], pairs: PairSet) -> None:
+def keep_directions(
+    folder: RunFolder, place: Place, objective: str, leading: tuple[Leading, ...], pairs: PairSet
+) -> None:
     """Write the file, and small pictures of the pairs with a text at an end.
 
     Raises:
@@ -121,6 +125,7 @@ def keep_directions(folder: RunFolder, place: Place, leading: tuple[Leading, ...
     kept = keep_pictures(folder, pairs, [known[name] for name in pairs_at_ends(leading)], PICTURES)
     content = {
         "cell": place._asdict(),
+        "objective": objective,
         "directions": [asdict(one) for one in leading],
         "pairs": [asdict(example) for example in kept],
     }
@@ -129,6 +134,7 @@ def keep_directions(folder: RunFolder, place: Place, leading: tuple[Leading, ...
 
 class _DirectionsFile(TypedDict):
     cell: Place
+    objective: str
     directions: tuple[Leading, ...]
     pairs: list[Example]
 
@@ -156,4 +162,4 @@ def read_directions(folder: RunFolder) -> Directions | None:
     shown = {one.id: one for one in found["pairs"]}
     if lost := set(pairs_at_ends(found["directions"])) - set(shown):
         raise StoreError(f"'{folder.path / FILE}' keeps nothing of the pair {sorted(lost)[0]!r} that it shows; {MEND}")
-    return Directions(found["cell"], found["directions"], shown)
+    return Directions(found["cell"], found["objective"], found["directions"], shown)

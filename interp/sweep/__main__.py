@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from interp.cli import wrapped
 from interp.clip.names import check_named
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
+from interp.measures import passes
 from interp.runs.replay import Again
 from interp.runs.versions import VERSIONS
 from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, SweepConfig, preset
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from interp.data.pairs import PairSet
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
+    from interp.sweep.computing import Pass
     from interp.sweep.work import Work
 
 PROG = "python -m interp.sweep"
+_UNTIL_HERE = "this is a whole result; the next pass adds to it, and Ctrl-C leaves it as it is"
 DESCRIPTION = """\
 Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
 
@@ -118,11 +122,11 @@ def sweep(config: SweepConfig) -> int:
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, has_examples, keep_examples
     from interp.runs.folder import ReadOnce, check_folder, update_manifest
-    from interp.sweep.computing import check_merged, compute_missing, do_part, look_at_chosen
+    from interp.sweep.computing import Pass, check_merged, compute_missing, do_part, look_at_chosen
     from interp.sweep.finish import finish
-    from interp.sweep.finished import check_others, searched_otherwise, unfinished
+    from interp.sweep.finished import check_others, searched_otherwise
     from interp.sweep.objectives import find_objective
-    from interp.sweep.work import Work
+    from interp.sweep.work import TrainedCells, Work
 
     check_device(config.device)
     check_folder(config.folder)
@@ -139,15 +143,19 @@ def sweep(config: SweepConfig) -> int:
     settings = _settings(config, clip, norms, objective)
     started = time.perf_counter()
     features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images)
-    left = {place.layer for place in unfinished(folder, places)[0]}
+    plan = [Pass(name, searched=number > 0) for number, name in enumerate(passes(config.objective) or (None,))]
+    left = {place.layer for each in plan for place in each.missing(folder, places)[0]}
     features = features.tokenized(clip) if left else features
     attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
     notes = [*clip.notes, *pairs.notes, *features.notes, *said, *without_intervals(features.pairs, "test")]
     notes += without_intervals(features.pairs, "train", of="R² and shift over gap")
     print("".join(f"note: {note}\n" for note in notes), end="")
 
-    def prepared(needed: list[Place]) -> Work:
-        trained = None if objective is None else objective.prepare(config, clip, features)
+    trainings: dict[str, TrainedCells] = {}
+
+    def prepared(each: Pass, needed: list[Place]) -> Work:
+        if objective is not None and not trainings:
+            trainings.update(objective.prepare(config, clip, features))
         return Work(
             config,
             clip.fingerprint,
@@ -157,7 +165,8 @@ def sweep(config: SweepConfig) -> int:
             sizes,
             tuple(attributed),
             config.folder,
-            trained,
+            None if each.objective is None else trainings[each.objective],
+            each.searched,
         )
 
     sizes = tuple(sorted({place.size for place in places}))
@@ -168,28 +177,38 @@ def sweep(config: SweepConfig) -> int:
     with _open(config, settings, features.data, norms, facts):
         _remove_caches(folder, config)
         check_others(folder, places)
-        missing, faults = unfinished(folder, places)
-        print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
-        if config.part is not None:
-            return do_part(config, config.part, folder, clip, places, missing, prepared)
-        if config.merge:
-            check_merged(folder, missing, clip, features)
-        print(f"{len(places)} cells, {len(places) - len(missing)} done before; results go to {folder.path}")
-        work = None
-        if not has_examples(folder):
+        if not has_examples(folder) and config.part is None:
             keep_examples(folder, features.data, features.split("test").take(attributed[:EXAMPLES]).pairs)
-        if missing:
-            print(_plan(config, clip, features, len(attributed), objective), end="\n\n", flush=True)
-            _, work = compute_missing(config, folder, clip, missing, prepared)
-        print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
-        look_at_chosen(folder, clip, config, lambda place: work or prepared([place]))
-        if missing:
-            seconds = time.perf_counter() - started
-            update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
-        keep_ratings(folder, norms)
-        finish(folder)
-    if missing:
-        print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
+        last = len(plan) - 1
+        for number, each in enumerate(plan):
+            missing, faults = each.missing(folder, places)
+            print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
+            begin = partial(prepared, each)
+            if config.part is not None:
+                do_part(config, config.part, folder, clip, places, missing, begin, last=number == last)
+                continue
+            if config.merge:
+                check_merged(folder, missing, clip, features)
+            counted = f"{len(places)} cells, {len(places) - len(missing)} done before"
+            print(f"{_of_pass(number, plan)}{counted}; results go to {folder.path}")
+            work = None
+            if missing:
+                print(_plan(config, clip, features, len(attributed), objective, each), end="\n\n", flush=True)
+                _, work = compute_missing(config, folder, clip, missing, begin)
+            if not missing and number < last:
+                continue  # its page is there, or is replaced by that of the next pass
+            if number == 0:
+                print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
+            look_at_chosen(folder, clip, config, begin, work)
+            if missing:
+                seconds = time.perf_counter() - started
+                update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
+            keep_ratings(folder, norms)
+            finish(folder)
+            if missing:
+                print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
+            if number < last:
+                print(_UNTIL_HERE, end="\n\n", flush=True)
     return 0
 
 
@@ -216,10 +235,23 @@ def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
     return [Place(layer, size, seed) for layer in layers for size in sizes for seed in config.seed_list]
 
 
+def _of_pass(number: int, plan: Sequence[Pass]) -> str:
+    """Return how a line on a pass begins, where there are several."""
+    return f"pass {number + 1} of {len(plan)}: " if len(plan) > 1 else ""
+
+
 def _plan(
-    config: SweepConfig, clip: Clip, features: EmbeddedPairs, attributed: int, objective: ModuleType | None
+    config: SweepConfig,
+    clip: Clip,
+    features: EmbeddedPairs,
+    attributed: int,
+    objective: ModuleType | None,
+    each: Pass,
 ) -> str:
-    """What the sweep does, in words."""
+    """What a pass of the sweep does, in words."""
+    trained = "" if objective is None else objective.plan(config, each.objective, features)
+    if each.searched:
+        return wrapped(f"At each cell: {trained}.")
     from interp.subspaces.methods import find_methods
 
     first, *others = (method.name.key for method in find_methods(config.compared))
@@ -228,7 +260,7 @@ def _plan(
         f"look for Z on the frozen model ({first}, at most {config.max_steps} steps){beside}, attribute both texts of "
         f"{attributed} pairs"
     )
-    more = "" if objective is None else f"; and then {objective.plan(config, features)}"
+    more = f"; and then {trained}" if trained else ""
     counts = ", ".join(f"{len(features.rows(name))} {name}" for name in SPLITS)
     return wrapped(f"{clip.name}, {counts} pairs. At each cell: {search}{more}.")
 

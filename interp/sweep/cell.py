@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -21,8 +21,9 @@ from interp.data.contrast import DIRECTIONS
 from interp.data.pairs import SPLITS
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
-from interp.measures import MEASURED, Key, of_model, sweep_schema
+from interp.measures import MEASURED, Key, sweep_schema, trained_schema
 from interp.measures.schema import Schema
+from interp.runs.cells import trained_name
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -35,7 +36,7 @@ from interp.subspaces.search import SearchConfig
 from interp.subspaces.subspace import Subspace
 from interp.sweep.config import SweepConfig
 from interp.sweep.finished import keep_subspace, kept_subspace
-from interp.sweep.work import Work
+from interp.sweep.work import Parts, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,12 @@ class Bench:
         work = self.work
         names = [method.name for method in find_methods(work.config.compared)]
         norms = [norm.name for norm in work.norms]
-        return sweep_schema(work.features.contrast, names, norms, tuned=work.trained is not None)
+        return sweep_schema(work.features.contrast, names, norms)
 
 
 def _search_config(config: SweepConfig, seed: int) -> SearchConfig:
     """Settings of the searches of cells with this seed."""
     return SearchConfig(sources=config.sources, max_steps=config.max_steps, seed=seed)
-
-
-Parts = Mapping[str, PairsAtSite]  # by split
 
 
 def compute_layer(
@@ -96,17 +94,33 @@ def compute_layer(
             attributions = bench.paths.attributions(layer, subspace, shared)
             from_content = bench.content_paths.attributions(layer, subspace, second)
             numbers |= measure_attributions(attributions, from_content, work.norms, articles)
-            cell: dict[str, Any] = _shown(bench, attributions, found.outcomes)
+            cell: dict[str, Any] = _shown(work, bench.clip, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
-            if work.trained is not None:
-                trained = work.trained(work, place, bench.clip)
-                numbers |= of_model(trained.numbers, "tuned")
-                cell["tuned"] = _shown(bench, trained.attributions, trained.outcomes)
             numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
-            measures = schema.wide(numbers)
-            where = {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}
-            folder.write(place.name, {"cell": where, "measures": measures, **cell})
+            train_cell(work, bench.clip, folder, place, parts)  # first, since the cell's file says that it is done
+            folder.write(place.name, {"cell": _where(place), "measures": schema.wide(numbers), **cell})
             on_step()
+
+
+def train_cell(work: Work, clip: Clip, folder: RunFolder, place: Place, parts: Parts | None = None) -> None:
+    """Train a model at a cell, if models are trained, measure it, and write what was found.
+
+    Args:
+        clip: the base.
+        parts: pairs of the base at the site, if they have been run.
+    """
+    if work.trained is None:
+        return
+    trained = work.trained(work, place, clip, parts)
+    names = [method.name for method in find_methods(work.config.compared)]
+    schema = trained_schema(work.features.contrast, names, [norm.name for norm in work.norms])
+    shown = _shown(work, clip, trained.attributions, trained.outcomes)
+    name = trained_name(work.trained.objective, place)
+    folder.write_file(name, {"cell": _where(place), "measures": schema.wide(trained.numbers), **shown})
+
+
+def _where(place: Place) -> dict[str, int]:
+    return {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}
 
 
 def search_layer(bench: Bench, folder: RunFolder, places: Sequence[Place]) -> None:
@@ -185,25 +199,25 @@ def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> 
     return {Key(measure): Estimate(value, len(parts["val"])) for measure, value in measured.items()}
 
 
-def _shown(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:
+def _shown(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:
     """What a cell keeps to be looked at: word types with their mean attribution and count by route, and examples."""
     words = {route: attributions.by_type(route) for route in MEASURED}
-    return {"words": words, "examples": _examples(bench, attributions, outcomes)}
+    return {"words": words, "examples": _examples(work, clip, attributions, outcomes)}
 
 
-def _examples(bench: Bench, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
+def _examples(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
     """The texts of the first attributed pairs, positive and then negative ones: each word's attribution by route, and
     what the score becomes when Z is taken from a text of the other kind."""
     count = len(attributions) // 2
     chosen = range(min(EXAMPLES, count))
     by_word = {route: attributions.by_word(route) for route in MEASURED}
-    features = bench.work.features
-    test, pairs, words = features.rows("test"), len(features), features.tokens_for(bench.clip).words
+    features = work.features
+    test, pairs, words = features.rows("test"), len(features), features.tokens_for(clip).words
     out = []
     for number, kind in enumerate(features.contrast.kinds):
         direction = DIRECTIONS[1 - number]
         for place in chosen:
-            row, pair = number * count + place, bench.work.attributed[place]
+            row, pair = number * count + place, work.attributed[place]
             source = int(outcomes.sources[pair])
             said = words[test[source] + (1 - number) * pairs]
             base, counterfactual = (float(table[direction][pair]) for table in (outcomes.base, outcomes.counterfactual))

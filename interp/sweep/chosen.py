@@ -18,8 +18,8 @@ from interp.subspaces.outcomes import align, mean_iia
 from interp.subspaces.pairs import pair_run
 from interp.subspaces.rotation import Rotation, overlap, principal_angles
 from interp.subspaces.subspace import Subspace
-from interp.sweep.cell import Parts, parts_at, search_sizes
-from interp.sweep.work import Work
+from interp.sweep.cell import parts_at, search_sizes
+from interp.sweep.work import Parts, Work
 
 _MORE_SEEDS = 2  # beside that of the cell
 LEAST = 2  # pairs that random sources need
@@ -70,7 +70,8 @@ def examine(
     on_step()
     without = _iia(work, _at(work, untrained(clip, place.seed), place), place)
     on_step()
-    return Chosen(place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles)
+    objective = "" if work.trained is None else work.trained.objective
+    return Chosen(place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles, objective)
 
 
 def other_seeds(place: Place) -> list[Place]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from tqdm import tqdm
@@ -25,8 +26,28 @@ from interp.sweep.chosen import examine, model_of, other_seeds, steps
 from interp.sweep.config import SweepConfig
 from interp.sweep.executors import find_executor
 from interp.sweep.executors.local import one_thread
+from interp.sweep.finished import unfinished, untrained
 from interp.sweep.sharing import Shard
 from interp.sweep.work import Work
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass over the cells of a sweep.
+
+    Attributes:
+        objective: by which a model is trained at each cell; None where none is.
+        searched: whether an earlier pass searches the cells on the frozen model.
+    """
+
+    objective: str | None
+    searched: bool = False
+
+    def missing(self, folder: RunFolder, places: Sequence[Place]) -> tuple[list[Place], list[str]]:
+        """Return the cells that the pass is to compute, and faults of files that cannot be used."""
+        if self.searched and self.objective is not None:
+            return untrained(folder, places, self.objective)
+        return unfinished(folder, places, self.objective)
 
 
 def do_part(
@@ -37,22 +58,22 @@ def do_part(
     places: Sequence[Place],
     missing: Sequence[Place],
     prepared: Callable[[list[Place]], Work],
-) -> int:
+    *,
+    last: bool = True,
+) -> None:
     """Compute the missing cells of a part of a sweep, but for those that another job is at work on.
 
     Args:
         places: of the whole sweep.
-
-    Returns:
-        The exit status of the command.
+        last: whether no other pass follows.
     """
     own = part.part(places)
     wanted = [place for place in own if place in set(missing)]
     print(f"part {part.number} of {part.of}: {len(own)} cells, {len(own) - len(wanted)} done before")
     computed, _ = compute_missing(config, folder, clip, wanted, prepared)
     left = len(missing) - len(computed)
-    print(f"{left} cells are left to other parts" if left else "all cells are done: --merge makes tables and page")
-    return 0
+    if last:
+        print(f"{left} cells are left to other parts" if left else "all cells are done: --merge makes tables and page")
 
 
 def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, features: EmbeddedPairs) -> None:
@@ -78,17 +99,24 @@ def _of_texts(features: EmbeddedPairs, clip: Clip) -> dict[str, str]:
     return {name: f"{count} of {len(tokens)} texts {what}" for name, (count, what) in counts.items() if count}
 
 
-def look_at_chosen(folder: RunFolder, clip: Clip, config: SweepConfig, prepared: Callable[[Place], Work]) -> None:
+def look_at_chosen(
+    folder: RunFolder,
+    clip: Clip,
+    config: SweepConfig,
+    prepared: Callable[[list[Place]], Work],
+    work: Work | None = None,
+) -> None:
     """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before.
 
     A Z that is no rotation has no directions to describe.
     """
-    place = Place.of(read_sweep(folder).best)
-    examined = config.controls != "all" or _is_known(folder, place, read_chosen)
-    described = _is_known(folder, place, with_pictures)
+    sweep = read_sweep(folder)
+    place, objective = Place.of(sweep.best), sweep.objective
+    examined = config.controls != "all" or _is_known(folder, place, objective, read_chosen)
+    described = _is_known(folder, place, objective, with_pictures)
     if examined and described:
         return
-    work = prepared(place)
+    work = work or prepared([place])
     bar = partial(tqdm, desc="chosen cell", leave=False, disable=None)
     with one_thread():
         model, subspace = model_of(work, clip, place)
@@ -101,17 +129,19 @@ def look_at_chosen(folder: RunFolder, clip: Clip, config: SweepConfig, prepared:
             if isinstance(subspace, Rotation):
                 with bar(total=2 * len(held_out), unit="text") as texts:
                     leading = describe(subspace, model, held_out, on_batch=texts.update).leading
-            keep_directions(folder, place, leading, held_out.data)
+            keep_directions(folder, place, objective, leading, held_out.data)
 
 
-def _is_known(folder: RunFolder, place: Place, read: Callable[[RunFolder], Chosen | Directions | None]) -> bool:
-    """Whether a file holds what belongs to a cell; a damaged one does not."""
+def _is_known(
+    folder: RunFolder, place: Place, objective: str, read: Callable[[RunFolder], Chosen | Directions | None]
+) -> bool:
+    """Whether a file holds what belongs to a cell and the model trained there; a damaged one does not."""
     try:
         known = read(folder)
     except StoreError as error:
         print(f"note: {error.fault}; it is made again")
         return False
-    return known is not None and known.place == place
+    return known is not None and (known.place, known.objective) == (place, objective)
 
 
 def compute_missing(
@@ -137,7 +167,8 @@ def compute_missing(
             return mine, None
         work = prepared(mine)
         executor.run(work, clip, partial(_clean, work, clip), mine, partial(_more, work, folder))
-    if absent := [place.name for place in mine if not folder.cell_path(place.name).is_file()]:
+    each = Pass(None if work.trained is None else work.trained.objective, work.searched)
+    if absent := [place.name for place in each.missing(folder, mine)[0]]:
         raise UserError(
             f"--engine {config.executor} has left out {len(absent)} of {len(mine)} cells, {absent[0]} among them; "
             "finished cells are kept: run the same command again, with --engine local"
@@ -149,7 +180,7 @@ def _clean(work: Work, clip: Clip) -> TextRun:
     """Run the texts, and note what was cut."""
     tokens = work.features.tokens_for(clip)
     with tqdm(total=len(tokens), desc="clean run", unit="text", leave=False, disable=None) as bar:
-        sites = [Site("text", layer) for layer in work.layers]
+        sites = [] if work.searched else [Site("text", layer) for layer in work.layers]
         run = clean_texts(clip, tokens, sites, on_batch=bar.update)
     counts = _of_texts(work.features, clip)
     if counts and work.config.part is None:

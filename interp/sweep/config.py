@@ -66,9 +66,10 @@ class SweepConfig(
     max_steps: int = option(400, "most optimizer steps of a search")
     objective: str = option(
         TUNED,
-        "iit-das: fine-tune at each cell (LoRA), beside a search on the frozen model; iit-das-calibrated: the "
-        "same, with terms that hold what Z does to the gap between the kinds; das: the search alone; calibrated: "
-        "another search alone, which asks that a swap move scores by the gap between the kinds",
+        "iit-das: fine-tune at each cell (LoRA), after a pass that edits each cell; iit-das-calibrated: the same, with "
+        "terms that hold what Z does to the gap between the kinds; edit: the first pass alone, in seconds a cell; "
+        "das: a search on the frozen model alone, which all of these make too; calibrated: another search alone, "
+        "which asks that a swap move scores by the gap between the kinds",
         metavar="NAME",
     )
     tune_steps: int | None = option(None, "most optimizer steps of each fine-tuning; by default as training.finetune")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from interp.runs.cells import places as cells_of
-from interp.runs.cells import read_cell
+from interp.runs.cells import read_cell, read_trained
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -14,19 +14,39 @@ from interp.subspaces.rotation import RotationError
 from interp.subspaces.subspace import Subspace
 
 
-def unfinished(folder: RunFolder, places: Iterable[Place]) -> tuple[list[Place], list[str]]:
-    """The cells that are to be computed; and what is wrong with files that are there and cannot be used."""
+def unfinished(
+    folder: RunFolder, places: Iterable[Place], objective: str | None = None
+) -> tuple[list[Place], list[str]]:
+    """Return the cells that are to be computed, and faults of files that are there and cannot be used.
+
+    Args:
+        objective: by which a model is trained together with the search at each cell, if one is.
+    """
     missing, faults = [], []
     for place in places:
         try:
             cell = read_cell(folder, place)
             if cell is not None:
                 kept_subspace(folder, place)
-                continue
+                if objective is None or read_trained(folder, objective, place) is not None:
+                    continue
         except StoreError as error:
             faults.append(error.fault)
         except RotationError as error:
             faults.append(str(error))
+        missing.append(place)
+    return missing, faults
+
+
+def untrained(folder: RunFolder, places: Iterable[Place], objective: str) -> tuple[list[Place], list[str]]:
+    """Return the cells at which no model was trained by an objective, and faults of files that cannot be used."""
+    missing, faults = [], []
+    for place in places:
+        try:
+            if read_trained(folder, objective, place) is not None:
+                continue
+        except StoreError as error:
+            faults.append(error.fault)
         missing.append(place)
     return missing, faults
 

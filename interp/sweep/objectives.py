@@ -1,4 +1,4 @@
-"""Objectives of a sweep by name: the search on the frozen model alone, or a module that trains at each cell."""
+"""Objectives of a sweep by name: the search on the frozen model alone, or modules that train at each cell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from types import ModuleType
 
 from interp.errors import UserError
-from interp.measures import ALIGNED
+from interp.measures import TRAINED
 from interp.sweep.config import FROZEN
 
 
@@ -20,6 +20,6 @@ def find_objective(name: str) -> ModuleType | None:
     """
     if name in FROZEN:
         return None
-    if name not in ALIGNED:
-        raise UserError(f"there is no objective '{name}'; known: {', '.join((*FROZEN, *ALIGNED))}")
+    if name not in TRAINED:
+        raise UserError(f"there is no objective '{name}'; known: {', '.join((*FROZEN, *TRAINED))}")
     return importlib.import_module("training.ablation")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from interp.runs.cells import trained_name
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 
@@ -62,14 +63,17 @@ class CellsProgress:
     """A bar over cells as their files appear, and a `Forecast`; used in a with statement.
 
     Args:
-        searches: rotations count too, each as much as a cell: they are searched beside the cells, not before them.
+        searches: rotations count too, each as much as a cell: they are searched with the cells, not before them.
+        objective: count the models that were trained by it instead of cells.
     """
 
-    def __init__(self, folder: Path, keys: Sequence[Place], *, at_once: int, searches: bool) -> None:
-        self.folder, self.keys, self.searches = folder, keys, searches
+    def __init__(
+        self, folder: Path, keys: Sequence[Place], *, at_once: int, searches: bool, objective: str | None = None
+    ) -> None:
+        self.folder, self.keys, self.searches, self.objective = folder, keys, searches, objective
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         total = len(keys) * (2 if searches else 1)
-        self.bar = tqdm(total=total, desc="cells", bar_format=form, disable=None)
+        self.bar = tqdm(total=total, desc=objective or "cells", bar_format=form, disable=None)
         self.forecast = Forecast(len(keys), at_once)
 
     def __enter__(self) -> CellsProgress:
@@ -81,10 +85,13 @@ class CellsProgress:
     def look(self) -> None:
         """See which files are there."""
         run = RunFolder(self.folder)
-        done = sum(run.cell_path(key.name).is_file() for key in self.keys)
+        done = sum(self._file(run, key).is_file() for key in self.keys)
         found = rotations_found(self.folder, self.keys) if self.searches else 0
         self.bar.update(done + found - self.bar.n)
         self.forecast.look(done)
+
+    def _file(self, run: RunFolder, key: Place) -> Path:
+        return run.cell_path(key.name) if self.objective is None else run.path / trained_name(self.objective, key)
 
 
 def rotations_found(folder: Path, keys: Sequence[Place]) -> int:

@@ -27,8 +27,8 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
 from interp.subspaces.pairs import PairRun
-from interp.sweep.cell import Bench, compute_layer, search_layer
-from interp.sweep.finished import unfinished
+from interp.sweep.cell import Bench, compute_layer, search_layer, train_cell
+from interp.sweep.finished import unfinished, untrained
 from interp.sweep.work import Work
 
 # in the cache: paths of all words and of content words alone, with a file for each text that has one
@@ -120,16 +120,28 @@ def search_task(places: list[Place]) -> None:
 def cells_task(places: list[Place]) -> None:
     """Compute the cells of one layer that are not done, perhaps by a process that then died."""
     here = _prepared()
-    missing, _ = unfinished(here.folder, places)
+    missing, _ = unfinished(here.folder, places, _objective(here.work))
     if missing:
         compute_layer(here.bench(places[0].layer), here.folder, missing, here.on_step)
 
 
+def _objective(work: Work) -> str | None:
+    return None if work.trained is None else work.trained.objective
+
+
 def train_task(place: Place) -> None:
-    """Fine-tune at a cell."""
+    """Train at a cell."""
     here = _prepared()
     if here.work.trained is not None:
         here.work.trained.train(here.work, place, here.clip)
+
+
+def measured_task(place: Place) -> None:
+    """Train at a cell that was searched in an earlier pass, and measure, unless a process that then died has."""
+    here = _prepared()
+    objective = _objective(here.work)
+    if objective is not None and untrained(here.folder, [place], objective)[0]:
+        train_cell(here.work, here.clip, here.folder, place)
 
 
 def _keep_path(work: Work, clip: Clip, number: int) -> None:

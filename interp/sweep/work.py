@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -12,6 +13,7 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.tensors import Tensor
 from interp.data.norms import Norm
 from interp.measures import Numbers
+from interp.subspaces.pairs import PairsAtSite
 from interp.sweep.config import SweepConfig
 from interp.sweep.sharing import Shard
 
@@ -30,6 +32,9 @@ def cache_name(part: Shard | None) -> str:
     return CACHE if part is None else f"{CACHE}-{part.name}"
 
 
+Parts = Mapping[str, PairsAtSite]  # by split
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """Findings on the model that was trained at a cell.
@@ -46,15 +51,25 @@ class Trained:
 
 
 @runtime_checkable
-class _TrainedCells(Protocol):
-    """Trainings at the cells of a sweep; can be sent to other processes. The base `clip` stays as it is."""
+class TrainedCells(Protocol):
+    """Trainings at the cells of a sweep by one objective; can be sent to other processes. The base stays as it is."""
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective."""
+        ...
 
     def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Subspace]:
         """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it."""
         ...
 
-    def __call__(self, work: Work, place: Place, clip: Clip) -> Trained:
-        """Train at a cell, and measure."""
+    def __call__(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Trained:
+        """Train at a cell, and measure.
+
+        Args:
+            clip: the base.
+            parts: pairs of the base at the site, if they have been run.
+        """
         ...
 
 
@@ -71,7 +86,8 @@ class Work:
         sizes: sizes of the whole sweep, ascending.
         attributed: numbers of the test pairs whose texts are attributed.
         folder: run folder.
-        trained: trainings at the cells, if models are fine-tuned.
+        trained: trainings at the cells in this pass, if models are trained.
+        searched: whether all cells have been searched on the frozen model, in an earlier pass.
     """
 
     config: SweepConfig
@@ -82,7 +98,8 @@ class Work:
     sizes: tuple[int, ...]
     attributed: tuple[int, ...]
     folder: Path
-    trained: _TrainedCells | None = None
+    trained: TrainedCells | None = None
+    searched: bool = False
 
     @property
     def cache(self) -> Path:

@@ -17,7 +17,7 @@ from tests.run_folders import PAPER_METHODS
 
 NAMES = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified", "beyond length")
 CONTROLS = PAPER_METHODS[1:]
-SCHEMA = sweep_schema(PAPER, PAPER_METHODS, (), tuned=True)
+SCHEMA = sweep_schema(PAPER, PAPER_METHODS, (), models=["tuned"])
 GOOD = {  # the interval of each measure of a subspace that nothing can be said against
     "gap": (0.05, 0.1),
     "ratio_c2d": (0.8, 1.2),

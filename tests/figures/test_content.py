@@ -191,7 +191,7 @@ def test_sweeps_show_themselves(tmp_path: Path):
     small = load_sweep(write_sweep(tmp_path / "small"))
     assert small._repr_html_().count(" *<") == 1
     tuned = load_sweep(write_sweep(tmp_path / "tuned", tuned=True))._repr_html_()
-    assert "Fine-tuned at each cell" in tuned
+    assert "Trained at each cell by IIT-DAS (LoRA)" in tuned
     assert tuned.count("<table>") == 2
     assert tuned.count(" *<") == 2
     shown = small.plot("r_imageability_full")

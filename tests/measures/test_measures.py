@@ -12,10 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER, Contrast
-from interp.measures import Key, MethodName
+from interp.measures import Key, MethodName, passes, trained_schema
 from interp.measures import sweep_schema as declare
 from interp.measures.schema import CORRELATION, SCORE, SHARE, Measure, Schema
+from interp.runs.cells import trained_name
 from interp.runs.folder import RunFolder
+from interp.runs.place import Place
 from interp.stats import Estimate
 from tests.run_folders import NORMS, PAPER_METHODS, PAPERS, Question, kept, write_evaluation, write_sweep
 from tests.wording import raises
@@ -32,8 +34,12 @@ methods = st.lists(letters.map("x{}".format), min_size=1, max_size=4, unique=Tru
 norms = st.lists(letters.map("x{}".format), max_size=3, unique=True)
 
 
+def of_training(question: Question) -> Schema:
+    return trained_schema(question.contrast, question.methods, NORMS)
+
+
 def schema(question: Question = PAPERS, names: Sequence[str] = NORMS, *, tuned: bool = False) -> Schema:
-    return declare(question.contrast, question.methods, names, tuned=tuned)
+    return declare(question.contrast, question.methods, names, models=["edited", "tuned"] if tuned else [])
 
 
 def columns(found: Schema) -> list[str]:
@@ -43,7 +49,7 @@ def columns(found: Schema) -> list[str]:
 @pytest.mark.slow
 @given(kinds, methods, norms, st.booleans())
 def test_every_column_is_of_one_measure_and_every_title_tells(both, some, names, tuned: bool):
-    found = declare(Contrast(*both), some, names, tuned=tuned)
+    found = declare(Contrast(*both), some, names, models=["edited", "tuned"] if tuned else [])
     assert len(set(columns(found))) == len(columns(found))
     assert len({measure.title for measure in found}) == len(list(found))
     assert all(measure.count in found for measure in found)
@@ -52,7 +58,7 @@ def test_every_column_is_of_one_measure_and_every_title_tells(both, some, names,
 @pytest.mark.slow
 @given(st.data(), kinds, methods, norms, st.booleans())
 def test_a_row_reads_back_as_the_numbers_that_were_written(data, both, some, names, tuned: bool):
-    found = declare(Contrast(*both), some, names, tuned=tuned)
+    found = declare(Contrast(*both), some, names, models=["edited", "tuned"] if tuned else [])
     value = st.floats(-10, 10) | st.just(math.nan)
     keys = data.draw(st.lists(st.sampled_from([measure.key for measure in found]), unique=True))
     numbers = {key: Estimate(data.draw(value), 7, data.draw(value), data.draw(value)) for key in keys}
@@ -96,9 +102,13 @@ def test_a_number_that_is_not_declared_is_an_error(name: str):
 def test_every_number_of_a_cell_is_declared(question: Question, tuned: bool, tmp_path: Path):
     folder = RunFolder(write_sweep(tmp_path / "sweep", tuned=tuned, question=question))
     for name in folder.names():
-        cell = kept(folder.cell_path(name))
-        assert set(cell["measures"]) <= set(columns(schema(question, tuned=tuned)))
-        assert not set(cell["measures"]) <= set(columns(schema(Question(Contrast("x", "y")), tuned=tuned)))
+        files = {folder.cell_path(name): schema}
+        trained = [folder.path / trained_name(objective, Place.parse(name)) for objective in passes("iit-das")]
+        files |= dict.fromkeys(trained, of_training) if tuned else {}
+        for path, declared in files.items():
+            found = set(kept(path)["measures"])
+            assert found <= set(columns(declared(question)))
+            assert not found <= set(columns(declared(Question(Contrast("x", "y")))))
 
 
 def test_every_number_of_an_evaluation_has_a_unit(tmp_path: Path):

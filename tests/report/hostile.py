@@ -62,8 +62,9 @@ def fill(folder: Path) -> None:
         cell["measures"] |= {"iia_c2d_low": 0.4, "iia_c2d_high": 0.6, "seconds": 1.0}
         rewrite(path, cell)
     pairs = PairSet("made up", (PAIR,), lambda pair: Image.new("RGB", (8, 8)), lambda pair: pair.id)
-    place = Place.of(load_sweep(folder).best)
-    directions.keep_directions(RunFolder(folder), place, (Leading("the first", 0.5, 0.75, *ENDS),), pairs)
+    sweep = load_sweep(folder)
+    place, objective = Place.of(sweep.best), sweep.objective
+    directions.keep_directions(RunFolder(folder), place, objective, (Leading("the first", 0.5, 0.75, *ENDS),), pairs)
 
 
 def write_whole(folder: Path) -> Path:

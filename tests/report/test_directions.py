@@ -47,7 +47,7 @@ def test_words_texts_and_pictures_stand_at_their_ends(run: Path):
     assert [image.get("alt") for image in found.iter("img")] == ["a red star"] * 2
     assert "No word is in so many texts" in words_of(lower)
     assert "in at least 5 texts of 3 articles" in words_of(found)
-    assert "fine-tuned" not in words_of(found)
+    assert "trained" not in words_of(found)
 
 
 def test_what_is_missing_is_said(run: Path):

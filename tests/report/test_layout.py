@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from interp.data.contrast import Contrast
 from interp.errors import UserError
-from interp.measures import Key, sweep_schema
+from interp.measures import Key, Model, sweep_schema
 from interp.report.layout import CONTROLS, Layout
 from interp.report.looks import evidence_keys, sweep_layout
 from tests.measures.test_measures import WINES, kinds, methods, norms
@@ -19,19 +19,20 @@ from tests.wording import raises
 
 
 def layout(question: Question = PAPERS, *, tuned: bool = False) -> Layout:
-    schema = sweep_schema(question.contrast, question.methods, NORMS, tuned=tuned)
+    schema = sweep_schema(question.contrast, question.methods, NORMS, models=["tuned"] * tuned)
     return sweep_layout(schema, question.methods, NORMS)
 
 
 @pytest.mark.slow
-@given(kinds, methods, norms, st.booleans())
-def test_every_name_tells_and_families_share_a_unit(both, some, names, tuned: bool):
-    found = sweep_layout(sweep_schema(Contrast(*both), some, names, tuned=tuned), some, names)
-    for kind in (False, True):
-        shown, page = found.at("table", tuned=kind), found.at("page", tuned=kind)
+@given(kinds, methods, norms, st.sampled_from([(), ("tuned",), ("edited", "tuned")]))
+def test_every_name_tells_and_families_share_a_unit(both, some, names, models: tuple[Model, ...]):
+    found = sweep_layout(sweep_schema(Contrast(*both), some, names, models=models), some, names)
+    assert bool(found.at("page", model="edited")) == ("edited" in models)
+    for kind in ("", "tuned"):
+        shown, page = found.at("table", model=kind), found.at("page", model=kind)
         assert set(shown) <= set(page)  # what a terminal has no room for is there
         assert len({one.name for one in page}) == len(page)
-        assert bool(shown) == (tuned or not kind)
+        assert bool(shown) == (not kind or kind in models)
     for one in found.at("figure"):
         assert one.family
         assert len({other.unit for other in found if other.family == one.family}) == 1  # they share a scale
@@ -39,7 +40,7 @@ def test_every_name_tells_and_families_share_a_unit(both, some, names, tuned: bo
 
 
 def test_the_table_of_the_paper_keeps_its_order():
-    first, *shown = layout(tuned=True).at("table", tuned=False)
+    first, *shown = layout(tuned=True).at("table", model="")
     assert first.column == "directions"
     assert [one.column for one in shown][:13] == [
         "iia",

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from interp.measures import MEASURED
-from interp.report.norm_tests import FILE, norm_tests, said
+from interp.measures import MEASURED, Model
+from interp.report.norm_tests import FILE, MODELS, norm_tests, said
 from interp.report.sweep_run import RATINGS, SweepRun, load_sweep
 from interp.runs.place import Place
 from interp.sweep.finish import finish
@@ -22,12 +22,13 @@ from tests.report.hostile import fill
 from tests.report.test_hostile import MARKUP
 from tests.run_folders import NORMS, WORDS, kept, write_sweep
 
-Cells = dict[Place, dict[str, Any]]
+Cells = dict[Model, dict[Place, dict[str, Any]]]
+Articles = dict[str, list[int]]
 ARTICLES = 20
 
 
-def grid(seed: int = 0, words: int = 60) -> tuple[Cells, dict[str, dict[str, float]]]:
-    """Four cells with a fine-tuned model at each; one norm acts through Z in some, and rates most of the words."""
+def grid(seed: int = 0, words: int = 60) -> tuple[Cells, Articles, dict[str, dict[str, float]]]:
+    """Four cells with a trained model at each; one norm acts through Z in some, and rates most of the words."""
     rng, names = np.random.default_rng(seed), [f"word{number}" for number in range(words)]
     ratings = {norm: dict(zip(names, rng.normal(size=words).tolist(), strict=True)) for norm in NORMS}
     full = {word: rng.normal() for word in names}
@@ -38,15 +39,13 @@ def grid(seed: int = 0, words: int = 60) -> tuple[Cells, dict[str, dict[str, flo
         return {"through": through, "around": around, "full": {word: [full[word], 3] for word in names}}
 
     articles = {word: rng.integers(0, ARTICLES, 3).tolist() for word in names}
-    cells = {
-        Place(layer, size, 0): {"words": said_of(1.0 * layer), "tuned": {"words": said_of(0.5)}, "articles": articles}
-        for layer in (0, 1)
-        for size in (2, 4)
-    }
+    cells: Cells = {"": {}, "tuned": {}}
+    for place in (Place(layer, size, 0) for layer in (0, 1) for size in (2, 4)):
+        cells[""][place], cells["tuned"][place] = said_of(1.0 * place.layer), said_of(0.5)
     for word in names[:5]:
         del ratings[NORMS[0]][word]
         del ratings[NORMS[1]][word]
-    return cells, ratings
+    return cells, articles, ratings
 
 
 def values_of(words: Mapping[str, Any], rating: Mapping[str, float], route: str) -> tuple[list[float], list[float]]:
@@ -54,25 +53,22 @@ def values_of(words: Mapping[str, Any], rating: Mapping[str, float], route: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["frozen", "fine-tuned"])
+@pytest.mark.parametrize("model", ["frozen", "trained"])
 def test_p_values_are_those_of_a_loop(model: str):
-    cells, ratings = grid()
-    found = norm_tests(cells, ratings).query("model == @model")
-    assert len(found) == len(cells) * len(NORMS) * len(MEASURED)
+    cells, articles, ratings = grid()
+    own = cells[MODELS[model]]
+    found = norm_tests(cells, articles, ratings).query("model == @model")
+    assert len(found) == len(own) * len(NORMS) * len(MEASURED)
     for _, row in found.iterrows():
-        cell = cells[Place.of(row)]
-        words = cell["words"] if model == "frozen" else cell["tuned"]["words"]
+        words = own[Place.of(row)]
         assert row.r == pytest.approx(scipy_stats.pearsonr(*values_of(words, ratings[row.norm], row.route)).statistic)
         assert row.n == 55
     keys = found[["layer", "size", "route"]].drop_duplicates().itertuples(index=False)
-    tables = [
-        (cells[Place(layer, size, 0)] if model == "frozen" else cells[Place(layer, size, 0)]["tuned"])["words"][route]
-        for layer, size, route in keys
-    ]
+    tables = [own[Place(layer, size, 0)][route] for layer, size, route in keys]
     words = list(ratings[NORMS[0]])
     attributions = np.array([[table[word][0] for word in words] for table in tables])
     norms = np.array([list(one.values()) for one in ratings.values()])
-    places = [next(iter(cells.values()))["articles"][word] for word in words]
+    places = [articles[word] for word in words]
     rng = np.random.default_rng(7)
     signs = [tuple(rng.choice([-1.0, 1.0], size).tolist() for size in (ARTICLES, len(words))) for _ in range(400)]
     naive = step_down_by_signs(attributions, norms, places, signs)
@@ -85,13 +81,12 @@ def test_p_values_are_those_of_a_loop(model: str):
 
 
 def test_a_family_is_all_of_a_model():
-    cells, ratings = grid()
-    both = norm_tests(cells, ratings)
-    assert list(dict.fromkeys(both.model)) == ["fine-tuned", "frozen"]
-    without = {place: {key: cell[key] for key in ("words", "articles")} for place, cell in cells.items()}
+    cells, articles, ratings = grid()
+    both = norm_tests(cells, articles, ratings)
+    assert list(dict.fromkeys(both.model)) == ["trained", "frozen"]
     frozen = both[both.model == "frozen"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(norm_tests(without, ratings), frozen)
-    last = norm_tests(dict(list(cells.items())[-1:]), ratings).query("model == 'frozen'")
+    pd.testing.assert_frame_equal(norm_tests({"": cells[""]}, articles, ratings), frozen)
+    last = norm_tests({"": dict(list(cells[""].items())[-1:])}, articles, ratings)
     whole = frozen[-len(last) :]
     np.testing.assert_array_equal(last.p, whole.p)  # the same signs are drawn
     assert (last.p_max.to_numpy() <= whole.p_max.to_numpy()).all()
@@ -99,14 +94,13 @@ def test_a_family_is_all_of_a_model():
 
 
 def test_what_is_not_defined_has_no_test_and_does_not_count():
-    cells, ratings = grid()
-    for cell in cells.values():
-        cell.pop("tuned")
-    whole = norm_tests(cells, ratings)
+    both, articles, ratings = grid()
+    cells = {"": both[""]}
+    whole = norm_tests(cells, articles, ratings)
     ratings["nothing"] = {}
-    spoiled = next(iter(cells))
-    cells[spoiled]["words"]["through"]["word9"][0] = float("nan")
-    found = norm_tests(cells, ratings)
+    spoiled = next(iter(cells[""]))
+    cells[""][spoiled]["through"]["word9"][0] = float("nan")
+    found = norm_tests(cells, articles, ratings)
     lost = (found.norm == "nothing") | ((found.route == "through") & (found[[*Place._fields]] == spoiled).all(axis=1))
     for key in ("r", "p", "p_max"):
         assert (found[key].isna() == lost).all()
@@ -115,24 +109,21 @@ def test_what_is_not_defined_has_no_test_and_does_not_count():
     kept = found[~lost].merge(whole, on=[*Place._fields, "model", "norm", "route"], suffixes=("", "_whole"))
     assert (kept.p == kept.p_whole).all()
     assert (kept.p_max <= kept.p_max_whole).all()
-    assert norm_tests(cells, {}).empty
-    assert said(norm_tests(cells, {})) == ""
+    assert norm_tests(cells, articles, {}).empty
+    assert said(norm_tests(cells, articles, {})) == ""
 
 
 def test_words_without_an_article_have_no_test():
-    cells, ratings = grid()
-    for cell in cells.values():
-        cell["articles"] = {word: some for word, some in cell["articles"].items() if word != "word9"}
-    assert (norm_tests(cells, ratings).n == 54).all()
-    for cell in cells.values():
-        cell["articles"] = {}
-    assert norm_tests(cells, ratings).empty
+    cells, articles, ratings = grid()
+    known = {word: places for word, places in articles.items() if word != "word9"}
+    assert (norm_tests(cells, known, ratings).n == 54).all()
+    assert norm_tests(cells, {}, ratings).empty
 
 
 def test_the_sentence_counts_what_holds_through_z():
     rows = [
         {**Place(layer, 2, 0)._asdict(), "model": model, "norm": norm, "route": route, "p_max": most}
-        for model, most in (("fine-tuned", 0.04), ("frozen", 0.2))
+        for model, most in (("trained", 0.04), ("frozen", 0.2))
         for layer in (1, 2, 3)
         for norm in NORMS
         for route in MEASURED
@@ -141,12 +132,12 @@ def test_the_sentence_counts_what_holds_through_z():
     tests.loc[tests.layer == 3, "p_max"] = np.nan
     assert said(tests) == (
         "Over the whole grid (3 cells x 2 norms x 3 routes; p < 0.05, adjusted): of 6 correlations through Z, 4 are "
-        "significant in the fine-tuned models; 0 are significant in the frozen model."
+        "significant in the trained models; 0 are significant in the frozen model."
     )
-    one = tests[(tests.model == "fine-tuned") & (tests.layer == 1) & (tests.norm == NORMS[0])]
+    one = tests[(tests.model == "trained") & (tests.layer == 1) & (tests.norm == NORMS[0])]
     assert said(one) == (
         "Over the whole grid (1 cell x 1 norm x 3 routes; p < 0.05, adjusted): of 1 correlation through Z, 1 are "
-        "significant in the fine-tuned models."
+        "significant in the trained models."
     )
 
 

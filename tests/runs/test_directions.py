@@ -45,12 +45,12 @@ def test_what_is_kept_is_read(tmp_path: Path):
     folder = a_run(tmp_path)
     assert read_directions(folder) is None
     assert pairs_at_ends(LEADING) == ["star", "moon"]
-    keep_directions(folder, PLACE, LEADING[:1], PAIRS)
+    keep_directions(folder, PLACE, "", LEADING[:1], PAIRS)
     sums = [hashlib.sha256((tmp_path / PICTURES / f"{i}.jpg").read_bytes()).hexdigest() for i in range(2)]
     shown = {
         name: Example(name, f"a {name}", f"the {name}", f"{i}.jpg", sums[i]) for i, name in enumerate(("star", "moon"))
     }
-    assert read_directions(folder) == Directions(PLACE, LEADING[:1], shown)
+    assert read_directions(folder) == Directions(PLACE, "", LEADING[:1], shown)
     for name, colour in (("star", 0), ("moon", 2)):
         with Image.open(picture_path(folder, shown[name], PICTURES)) as picture:
             assert picture.size == (192, 96)
@@ -58,14 +58,14 @@ def test_what_is_kept_is_read(tmp_path: Path):
             assert isinstance(pixel, tuple)
             assert pixel[colour] == max(pixel) > 200
     assert len(list((tmp_path / PICTURES).iterdir())) == 2
-    keep_directions(folder, PLACE._replace(layer=9), (Leading("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS)
+    keep_directions(folder, PLACE._replace(layer=9), "edit", (Leading("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS)
     assert [path.name for path in (tmp_path / PICTURES).iterdir()] == ["0.jpg"]  # those of the earlier cell are gone
 
 
 def test_they_are_whole_with_their_pictures_as_they_were_written(tmp_path: Path):
     folder = a_run(tmp_path)
     assert with_pictures(folder) is None
-    keep_directions(folder, PLACE, LEADING, PAIRS)
+    keep_directions(folder, PLACE, "", LEADING, PAIRS)
     assert with_pictures(folder) == read_directions(folder) is not None
     picture = tmp_path / PICTURES / "0.jpg"
     picture.write_bytes(picture.read_bytes() + b"x")
@@ -77,13 +77,13 @@ def test_they_are_whole_with_their_pictures_as_they_were_written(tmp_path: Path)
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
-    keep_directions(a_run(tmp_path), PLACE, LEADING, PAIRS)
+    keep_directions(a_run(tmp_path), PLACE, "", LEADING, PAIRS)
     found = read_directions(a_run(tmp_path))
     assert found is not None
     assert math.isnan(found.leading[1].auc)
     assert found.leading[1].summary == "25.0\N{NO-BREAK SPACE}% of the variance in Z, AUC -"
-    keep_directions(a_run(tmp_path), PLACE, (), PAIRS)
-    assert read_directions(a_run(tmp_path)) == Directions(PLACE, (), {})
+    keep_directions(a_run(tmp_path), PLACE, "", (), PAIRS)
+    assert read_directions(a_run(tmp_path)) == Directions(PLACE, "", (), {})
 
 
 def changed(content: Any, path: tuple[Any, ...], value: object) -> None:
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_one_line_that_says_where(
     tmp_path: Path, path: tuple[Any, ...], value: object, quoted: object
 ):
     folder = a_run(tmp_path)
-    keep_directions(folder, PLACE, LEADING, PAIRS)
+    keep_directions(folder, PLACE, "", LEADING, PAIRS)
     content = json.loads((tmp_path / FILE).read_text())
     changed(content, path, value)
     rewrite(tmp_path / FILE, content)

@@ -99,9 +99,9 @@ class Evidence:
     """What the section on the chosen cell shows.
 
     Attributes:
-        trained: of the model that was fine-tuned there, each measure in full with its value; empty if there is none.
-        tuned, frozen: the controls in the fine-tuned model, if there is one and they were measured, and in the base.
-        nothing: what is to be said of a base that prefers neither kind of text, where models were fine-tuned.
+        trained: of the model that was trained there, each measure in full with its value; empty if there is none.
+        tuned, frozen: the controls in the trained model, if there is one and they were measured, and in the base.
+        nothing: what is to be said of a base that prefers neither kind of text, where models were trained.
     """
 
     place: str
@@ -160,9 +160,9 @@ def _r2(numbers: Numbers, key: Key) -> str:
 
 
 def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
-    """What the fine-tuned model of the chosen cell does, and what it is chosen by; each value with its interval."""
+    """What the trained model of the chosen cell does, and what it is chosen by; each value with its interval."""
     judged = {replace(key, model="tuned") for key in evidence_keys(sweep.contrast)}
-    return [titled(sweep, one) for one in sweep.layout.at("page", tuned=True) if one.key not in judged]
+    return [titled(sweep, one) for one in sweep.layout.at("page", model="tuned") if one.key not in judged]
 
 
 def _picture(contrast: Contrast, numbers: Numbers, subspaces: Sequence[Subspace], model: Model) -> _Dots:
@@ -172,7 +172,7 @@ def _picture(contrast: Contrast, numbers: Numbers, subspaces: Sequence[Subspace]
         up, down = (numbers[Key("iia", one.key, direction=way)] for way in DIRECTIONS)
         rows.append((one.title, y, [_mark(down, y + 4, False), _mark(up, y - 4, True)]))
     way = f"{contrast.negative} to {contrast.positive}"
-    where = "in the fine-tuned model" if model else "in the frozen model"
+    where = "in the trained model" if model else "in the frozen model"
     share = percent(numbers[Key("iia", direction="up")])
     said = f"IIA of the chosen subspace {where}, {share} from {way}, beside its controls"
     reverse = LEFT + 14 + _LETTER * len(way)

@@ -35,7 +35,7 @@ def judging(sweep: SweepRun) -> Verdict:
     model, layout = model_of(sweep.frame), sweep.layout
     keys = [replace(key, model=model) for key in evidence_keys(sweep.contrast)]
     measures = [titled(sweep, layout[key]) for key in keys if key in layout]
-    owner = "the model that was fine-tuned at" if model else "the frozen model at"
+    owner = "the model that was trained at" if model else "the frozen model at"
     return Verdict(f"{owner} {place(sweep.best)}", sweep.verdict, measures, len(sweep.frame))
 
 

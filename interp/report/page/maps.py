@@ -44,7 +44,7 @@ class Heatmap:
 
 
 def heatmaps(sweep: SweepRun) -> list[Heatmap]:
-    """Return a heatmap for each measure that any cell has; those of fine-tuned models come first."""
+    """Return a heatmap for each measure that any cell has; those of trained models come first."""
     return [
         _heatmap(grid(sweep.frame, shown), sweep.best, shown.measure.full_title)
         for shown in trained_first(sweep.layout.at("heatmap"))

@@ -15,7 +15,7 @@ from interp.report.page.maps import heatmaps
 from interp.report.page.naming import count, percent, place, whose
 from interp.report.page.norms import norms
 from interp.report.page.rendering import render
-from interp.report.page.tables import cells, tuned_cells, words
+from interp.report.page.tables import cells, trained_cells, words
 from interp.report.page.texts import examples
 from interp.report.reading import no_preference, reading, unconverged, unsettled
 from interp.report.sweep_run import SweepRun
@@ -59,7 +59,8 @@ def page(sweep: SweepRun) -> str:
         "least_articles": LEAST_ARTICLES,
         "heatmaps": heatmaps(sweep),
         "cells": cells(sweep),
-        "tuned": tuned_cells(sweep),
+        "tuned": trained_cells(sweep, "tuned"),
+        "edited": trained_cells(sweep, "edited"),
         "trained_by": sweep.trained_by,
         "words_of_tuned": sweep.shows_tuned,
         "examples": examples(sweep),
@@ -80,8 +81,9 @@ def _summary(sweep: SweepRun) -> dict[str, str | None]:
         changes = " and ".join(f"{one.text(best)} points in {one.heading}" for one in lost)
         preferred = percent(numbers[Key("preference", model="tuned")])
         result = (
-            f"fine-tuned there, the model scores {sweep.contrast.positive} above {sweep.contrast.negative} in "
-            f"{preferred} of pairs, and changes by {changes}; a search on the frozen model there has an {result}"
+            f"trained there by {sweep.trained_by}, the model scores {sweep.contrast.positive} above "
+            f"{sweep.contrast.negative} in {preferred} of pairs, and changes by {changes}; a search on the frozen "
+            f"model there has an {result}"
         )
     near = len(as_good(frame, rule))
     many = (

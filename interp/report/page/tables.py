@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interp.drawing.markup import signed
-from interp.measures import MEASURED
-from interp.report.sweep_run import SweepRun
-from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned
+from interp.measures import MEASURED, Model
+from interp.report.sweep_run import SweepRun, models_of
+from interp.report.tables import CellColumn, cell_columns, is_cell
 from interp.runs.place import Place
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMES: Mapping[Model, str] = {"tuned": "trained", "edited": "edited"}
 _WORDS_SHOWN = 15  # at each end of the list of words
 
 
@@ -61,12 +62,12 @@ def cells(sweep: SweepRun) -> _Sortable:
     return _sortable(sweep.frame, cell_columns(sweep.layout, where="page"), sweep.best, "Table of all cells")
 
 
-def tuned_cells(sweep: SweepRun) -> _Sortable | None:
-    """The models that were fine-tuned at each cell; None, if there are none."""
-    if not is_tuned(sweep.frame):
+def trained_cells(sweep: SweepRun, model: Model) -> _Sortable | None:
+    """Return the models of one name that were trained at each cell; None, if there are none."""
+    if model not in models_of(sweep.trained):
         return None
-    columns = cell_columns(sweep.layout, tuned=True, where="page")
-    return _sortable(sweep.frame, columns, sweep.best, "Table of fine-tuned models")
+    columns = cell_columns(sweep.layout, model=model, where="page")
+    return _sortable(sweep.frame, columns, sweep.best, f"Table of {_NAMES[model]} models")
 
 
 def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series, name: str) -> _Sortable:

@@ -21,6 +21,7 @@ from interp.sweep.tasks import (
     CONTENT_PATHS,
     PATHS,
     cells_task,
+    measured_task,
     on_disk,
     path_task,
     paths_done,
@@ -79,12 +80,20 @@ class Workers(Protocol):
 def in_workers(
     work: Work, workers: Workers, at_once: int, rows: Sequence[int], keys: Sequence[Place], more: More
 ) -> None:
-    """Have all tasks done: paths of attributions, searches, cells, and the fine-tunings that follow.
+    """Have all tasks done: paths of attributions, searches, cells, and the trainings that follow.
+
+    Of cells that were searched in an earlier pass the trainings are all that is left to do.
 
     Args:
         at_once: tasks that are done at a time.
         rows: numbers of the texts that are attributed.
     """
+    if work.searched and work.trained is not None:
+        objective = work.trained.objective
+        with CellsProgress(work.folder, keys, at_once=at_once, searches=False, objective=objective) as progress:
+            workers.run_all(measured_task, keys, progress.look)
+        workers.run_all(train_task, more(), lambda: None)
+        return
     with tqdm(total=len(rows), desc="attributions", unit="text", leave=False, disable=None) as bar:
         workers.run_all(path_task, rows, lambda: bar.update(paths_done(work) - bar.n))
     first, then = tasks(keys, at_once, alone=work.trained is not None)
