@@ -19,6 +19,7 @@ from torch.nn import functional
 from interp.clip.edits.edit import Edit
 from interp.clip.tensors import Float, Int, Streams, Tensor
 from interp.errors import UserError
+from interp.subspaces.losses import contrastive_loss
 from interp.subspaces.pairs import PairsAtSite
 from interp.subspaces.rotation import orthonormal, random_basis
 
@@ -77,17 +78,8 @@ def edit_losses(part: PairsAtSite, changes: Sequence[Change], rows: Int[Tensor, 
     positive, negative = embedded[:m], embedded[m:]
     gaps = ((positive - negative) * images[:, None]).sum(-1)
     logits = (scale * torch.einsum("ie,jce->cij", images, half) for half in (positive, negative))
-    kinds = torch.stack([_contrastive(each) for each in logits])
+    kinds = torch.stack([contrastive_loss(each) for each in logits])
     return Losses(functional.softplus(-scale * gaps).mean(0), kinds.mean(0))
-
-
-def _contrastive(logits: Float[Tensor, "c b b"]) -> Float[Tensor, " c"]:
-    """Return the mean cross-entropy of the diagonal among its row and its column."""
-    own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-    by_image, by_text = (
-        functional.cross_entropy(each, own, reduction="none").mean(1) for each in (logits.transpose(1, 2), logits)
-    )
-    return (by_image + by_text) / 2
 
 
 @dataclass(eq=False)
