@@ -45,6 +45,9 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", loads="")
     joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
     calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
+    retain: float | None = option(
+        None, "weight of a contrastive term over the batch for both kinds of text, which keeps retrieval; by default 0"
+    )
     tower: Literal["text", "vision", "both"] = option(
         "text",
         "what is trained; image features are computed once if it is the text tower alone",
@@ -94,6 +97,11 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         return self.calibration_weight if self.calibrated else self.joint_weight
 
     @property
+    def retention(self) -> float:
+        """Weight of the contrastive term; 0 leaves it out."""
+        return self.retain or 0.0
+
+    @property
     def pairs_per_step(self) -> int:
         """Pairs of an optimizer step: each is intervened on in both directions, or gives both its texts."""
         return self.batch_size // _ROWS_OF_A_PAIR
@@ -140,8 +148,9 @@ def check(config: FinetuneConfig) -> None:
             raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
     if not 0 <= config.joint_weight <= 1:
         raise UserError(f"--joint-weight must be from 0 to 1, not {config.joint_weight}")
-    if not 0 <= config.calibration_weight < float("inf"):
-        raise UserError(f"--calibration-weight must be 0 or more, not {config.calibration_weight}")
+    for name in ("calibration_weight", "retain"):
+        if (weight := getattr(config, name)) is not None and not 0 <= weight < float("inf"):
+            raise UserError(f"{flag(name)} must be 0 or more, not {weight}")
     if config.objective == "behavioral" and config.rotation is not None:
         raise UserError("--rotation is of no use to the behavioral objective; leave it out")
     check_trackers(config.log_with)
