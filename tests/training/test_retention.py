@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +16,12 @@ from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
 from interp.data import load_pairs
+from interp.errors import UserError
 from interp.subspaces.losses import contrastive_loss
 from tests.training.finetuning import interrupted, run, weights
+from tests.wording import raises
 from training import loop, objectives
+from training.config import FinetuneConfig, check
 from training.retention import mean_retention, retention_loss
 
 RETAIN = 3.0
@@ -47,6 +51,14 @@ def test_a_contrastive_loss_is_the_mean_of_both_cross_entropies(generator: torch
             torch.testing.assert_close(found[i, j], sum(each) / 2)
     right = 9 * torch.eye(4)
     assert float(contrastive_loss(right)) < 1e-2 < 3 < float(contrastive_loss(right.roll(1, 0)))
+
+
+def test_a_weight_is_finite_and_not_negative():
+    for weight in (math.inf, math.nan, -1.0):
+        with raises(UserError, "--retain", weight):
+            check(FinetuneConfig(retain=weight))
+    for weight in (None, 0.0, 2.5):
+        check(FinetuneConfig(retain=weight))
 
 
 def test_pairs_of_val_compete_in_batches_of_256(generator: torch.Generator):
