@@ -282,7 +282,7 @@ def write_tuning(
 ) -> Path:
     """Write a fine-tuned run that is not evaluated."""
     draw = np.random.default_rng([seed, *objective.encode()])
-    config = asdict(FinetuneConfig(objective=objective, tuning=tuning, seed=seed, size=16))  # type: ignore[arg-type]
+    config = asdict(FinetuneConfig(objective=objective, tuning=tuning, seed=seed, size=16, retain=0.0))  # type: ignore[arg-type]
     settings = {**versioned("finetune"), "base": "b", "contrast": PAPER.kinds, **config}
     facts = {"arguments": config, "named": {"base": "toy", "tokenizer": None}, "command": "a command"}
     with open_run(path, settings, **facts, finished="now"):

@@ -23,6 +23,7 @@ SETTINGS = {
     "learning rate": "lr",
     "batch size": "batch_size",
     "epochs": "epochs",
+    "weight of retention": "retain",
     "seed": "seed",
 }
 OF_A_ROTATION = {

@@ -113,6 +113,11 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         return self.max_steps or _EDIT_STEPS
 
     @property
+    def retention(self) -> float:
+        """Weight of the contrastive term; 0 leaves it out."""
+        return self.retain or 0.0
+
+    @property
     def pairs_per_step(self) -> int:
         """Pairs of an optimizer step: each is intervened on in both directions, or gives both its texts."""
         return self.batch_size // _ROWS_OF_A_PAIR

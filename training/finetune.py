@@ -27,6 +27,8 @@ Fine-tune a CLIP to score the description of an image above its caption (Zur et 
   * joint: a weighted sum of both;
   * iit-das-calibrated: the sum of both, and a swap of Z must move all scores by about the gap between descriptions
     and captions, one within a kind by nothing, and a neutral Z must leave no gap.
+With --retain WEIGHT each objective has one more term, by which each text must find its own image in the batch, and
+each image its own text.
 The weights with the lowest loss on val are kept. The run folder can be used wherever a model is named, as in
 python -m interp.sweep --objective das --model RUN, and a run that was stopped goes on with --resume."""
 EPILOG = """\
@@ -36,6 +38,8 @@ examples:
       the embedded toy CLIP; a minute or two on a laptop
   python -m training.finetune --tuning edit --objective behavioral --out runs/edit
       seconds: the weights stay as they are, and the stream after one layer is edited
+  python -m training.finetune --objective behavioral --retain 1 --out runs/behavioral-retain
+      the same, but less retrieval is lost
   accelerate launch -m training.finetune --preset paper --data concadia:data/concadia --out runs/paper
       the authors' settings, on all the GPUs that accelerate is configured for
   tensorboard --logdir runs

@@ -14,7 +14,7 @@ import torch
 
 from interp.clip.model import Clip, unit_images
 from interp.clip.sites import Site
-from interp.data.contrast import DIRECTIONS, Direction
+from interp.data.contrast import DIRECTIONS, Contrast, Direction
 from interp.errors import UserError
 from interp.evidence.necessity import neutralize
 from interp.runs.files import write_atomic
@@ -31,7 +31,7 @@ from interp.subspaces.losses import (
     joint_loss,
 )
 from interp.subspaces.outcomes import align
-from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources
+from interp.subspaces.pairs import PairRun, PairsAtSite, draw_sources, push_all
 from interp.subspaces.rotation import Rotation, orthonormal
 from interp.subspaces.search import FLOOR, LEVEL
 from interp.subspaces.shares import Share
@@ -40,6 +40,7 @@ from training.batches import Examples, Order, generator
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
 from training.objectives import Learner
+from training.retention import mean_retention
 from training.trackers import start_trackers
 from training.tuning import save_weights
 
@@ -92,7 +93,7 @@ def train(
     """
     config, clip, folder = task.config, task.clip, task.folder
     learner: Learner = Learner(
-        clip, config.objective, Site("text", config.layer), task.free, config.weight, task.whitening
+        clip, config.objective, Site("text", config.layer), task.free, config.weight, task.whitening, config.retention
     )
     weights = [p for name, p in learner.named_parameters() if p.requires_grad and name != "free"]
     groups = [{"params": weights, "lr": config.lr}]
@@ -233,12 +234,21 @@ def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
 
 @torch.inference_mode()
 def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str, float]:
-    """The objective's loss and its terms of calibration, preference accuracy, and IIA in both directions."""
+    """The loss and its terms of calibration and retention, preference accuracy, and IIA in both directions."""
     clip, site = learner.clip, learner.site
-    n, scale = len(val), learner.clip.logit_scale
     groups = tuple(pair.group for pair in val.pairs)
-    pairs = PairRun(clean_texts(clip, val.tokens, [site]), val.all_embeddings(clip), scale, groups)
+    pairs = PairRun(clean_texts(clip, val.tokens, [site]), val.all_embeddings(clip), clip.logit_scale, groups)
     part = PairsAtSite(pairs, site)
+    out = _objective(learner, part, val.contrast, config)
+    if not config.retention:
+        return out
+    retention = mean_retention(pairs.images, push_all(pairs.run, site, part.streams), clip.logit_scale)
+    return out | {"val_loss": out["val_loss"] + config.retention * retention, "retention": retention}
+
+
+def _objective(learner: Learner, part: PairsAtSite, contrast: Contrast, config: FinetuneConfig) -> dict[str, float]:
+    """Return the measures without retention."""
+    n, scale, site = len(part), part.pairs.logit_scale, part.site
     negative, positive = part.clean[:n], part.clean[n:]
     behavioral = behavioral_loss(positive * scale, negative * scale)
     out = {"preference": float(preference(positive.cpu(), negative.cpu()).mean())}
@@ -254,7 +264,7 @@ def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str
     if config.calibrated:
         terms = _calibration(part, subspace, changed, config)
         loss = calibrated_loss(behavioral.cpu(), iit_das, torch.stack(list(terms.values())).sum(), config.weight)
-    iia = {f"iia_{val.contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
+    iia = {f"iia_{contrast.short(direction)}": outcomes.iia(direction) for direction in DIRECTIONS}
     return {"val_loss": float(loss), **out, **iia, **{name: float(value) for name, value in terms.items()}}
 
 

@@ -1,7 +1,8 @@
 """The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
 The IIT-DAS loss is that of `interp.subspaces.losses`, the same as on a frozen model; here its runs keep their graph.
-Calibrated IIT-DAS, which is not the paper's, adds the terms of `interp.subspaces.calibrated_loss`.
+Calibrated IIT-DAS, which is not the paper's, adds the terms of `interp.subspaces.calibrated_loss`; any
+objective can have the term of `training.retention`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from interp.subspaces.methods.das import unwhitened
 from interp.subspaces.pairs import PairRun
 from interp.subspaces.rotation import swap_span
 from interp.subspaces.shares import Share
-from interp.subspaces.trainable_run import trainable_texts
+from interp.subspaces.trainable_run import TrainableRun, trainable_texts
+from training.retention import retention_loss
 
 
 class Learner(nn.Module):
@@ -36,6 +38,7 @@ class Learner(nn.Module):
         free: free d x k matrix V, float32; None for the behavioral objective.
         weight: weight of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
         whitening: fixed d x d matrix W; the span of W V is the subspace. By default V is in the stream's coordinates.
+        retain: weight of the contrastive term that is added to any objective; 0 leaves it out.
     """
 
     whitening: Tensor | None
@@ -48,9 +51,10 @@ class Learner(nn.Module):
         free: Tensor | None,
         weight: float,
         whitening: Tensor | None = None,
+        retain: float = 0.0,
     ) -> None:
         super().__init__()
-        self.clip, self.objective, self.weight = clip, objective, weight
+        self.clip, self.objective, self.weight, self.retain = clip, objective, weight, retain
         self.site = site if free is not None else Site("text", clip.depth("text"))
         self.model = clip.model
         self.free = None if free is None else nn.Parameter(free)
@@ -87,7 +91,17 @@ class Learner(nn.Module):
         """
         share = share or Share.of(len(source), 1, 0)
         embedded = images if images.ndim == 2 else unit_images(self.model, images)
-        run, m, scale = trainable_texts(self.clip, ids, eot, self.site), len(images), self.clip.logit_scale
+        run = trainable_texts(self.clip, ids, eot, self.site)
+        loss = self._objective(run, embedded, source, within, share)
+        if not self.retain:
+            return loss
+        return loss + self.retain * retention_loss(embedded, run.embeddings, self.clip.logit_scale, share)
+
+    def _objective(
+        self, run: TrainableRun, embedded: Tensor, source: Tensor, within: Tensor | None, share: Share
+    ) -> Tensor:
+        """Return the loss without retention."""
+        m, scale = len(embedded), self.clip.logit_scale
         logits = (run.embeddings * embedded.repeat(2, 1)).sum(-1) * scale
         behavioral = share.weight * behavioral_loss(logits[:m], logits[m:])
         if self.free is None:
@@ -104,6 +118,6 @@ class Learner(nn.Module):
             found = swapped_logits(pairs, site, swap, source, within, clean, share)
             iit_das = counterfactual_loss(clean, found.across)  # of the whole batch, as all that follows
             return calibrated_loss(behavioral, iit_das, calibration_loss(found), self.weight)
-        rows = share.pairs.to(ids.device)
+        rows = share.pairs.to(embedded.device)
         iit_das = share.weight * das_losses(pairs, site, [swap], source, clean, rows)[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)

@@ -209,7 +209,8 @@ def _forget_damaged(folder: RunFolder) -> None:
 
 def _settings(config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, start: Tensor | None) -> dict[str, Any]:
     """Return whatever the weights depend on."""
-    chosen = settings_of(config)
+    retain = config.retain if config.tuning == "edit" else config.retention
+    chosen = settings_of(config) | {"retain": retain}
     if not config.calibrated:
         del chosen["calibration_weight"]
     rotation = None if start is None else digest([start.double().numpy().tobytes().hex()])

@@ -16,7 +16,13 @@ from torch.nn import functional
 from interp.clip.swap import swap
 from interp.clip.tensors import Basis, Float, Int, Streams, Tensor
 from interp.subspaces.calibrated_loss import SwappedLogits, calibration_loss
-from interp.subspaces.losses import Objective, calibrated_loss, counterfactual_loss, joint_loss
+from interp.subspaces.losses import (
+    Objective,
+    calibrated_loss,
+    contrastive_loss,
+    counterfactual_loss,
+    joint_loss,
+)
 from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources
 
 CALIBRATED: Objective = "iit-das-calibrated"
@@ -133,7 +139,7 @@ def edit_losses(part: PairsAtSite, changes: Sequence[Change], batch: Batch) -> L
     clean, *others = ((embedded * images[:, None]).sum(-1) * scale).split(c, dim=1)
     negative, positive = clean.split(m)
     kinds = [
-        _contrastive(scale * torch.einsum("ie,jce->cij", images[half], embedded[half, :c]))
+        contrastive_loss(scale * torch.einsum("ie,jce->cij", images[half], embedded[half, :c]))
         for half in (slice(0, m), slice(m, 2 * m))
     ]
     won = (positive > negative).float() + (positive == negative).float() / 2
@@ -154,12 +160,3 @@ def _swapped(changes: Sequence[Change], edited: Sequence[Streams], source: Strea
 def _calibration(clean: Float[Tensor, "m c"], others: Sequence[Float[Tensor, "m c"]]) -> Float[Tensor, " c"]:
     columns = [[table[:, i] for table in (clean, *others)] for i in range(clean.shape[1])]
     return torch.stack([calibration_loss(SwappedLogits(*tables)) for tables in columns])
-
-
-def _contrastive(logits: Float[Tensor, "c b b"]) -> Float[Tensor, " c"]:
-    """Return the mean cross-entropy of the diagonal among its row and its column."""
-    own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-    by_image, by_text = (
-        functional.cross_entropy(each, own, reduction="none").mean(1) for each in (logits.transpose(1, 2), logits)
-    )
-    return (by_image + by_text) / 2

@@ -1,4 +1,6 @@
-"""Losses of pairs at a site for several ways to swap Z: IIT-DAS, and the form that any loss of a search has."""
+"""Losses of pairs at a site for several ways to swap Z: IIT-DAS, and the form that any loss of a search has; and the
+contrastive loss of CLIP.
+"""
 
 from __future__ import annotations
 
@@ -94,6 +96,19 @@ def counterfactual_loss(base: Tensor, counterfactual: Tensor) -> Tensor:
     sign = torch.ones_like(base)
     sign[len(base) // 2 :] = -1
     return functional.softplus(sign * (base - counterfactual)).mean(0)  # two-way cross-entropy
+
+
+def contrastive_loss(logits: Float[Tensor, "*c b b"]) -> Float[Tensor, " *c"]:
+    """Return the cross-entropy of picking a text's own image in a batch, and an image's own text, the mean of both.
+
+    Args:
+        logits: logits of each image (rows) with each text (columns), a text's own image having its number.
+
+    Returns:
+        The mean over the batch, in nats.
+    """
+    by_image, by_text = (-logits.log_softmax(dim).diagonal(dim1=-2, dim2=-1).mean(-1) for dim in (-1, -2))
+    return (by_image + by_text) / 2
 
 
 def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:

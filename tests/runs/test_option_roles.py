@@ -42,6 +42,7 @@ IDENTITY = {
         "size": 64,
         "joint_weight": 0.5,
         "calibration_weight": 0.1,
+        "retain": None,
         "tower": "text",
         "lora_rank": 16,
         "lora_targets": "q_proj,k_proj,v_proj,out_proj",

@@ -26,6 +26,7 @@ GIVEN: dict[str, Any] = {
     "lr": 0.00123,
     "batch_size": 14,
     "epochs": 17,
+    "retain": 0.875,
     "seed": 23,
     "layer": 5,
     "size": 6,
@@ -42,7 +43,14 @@ OBJECTIVES = {
     "joint": "joint",
     "iit-das-calibrated": "calibrated IIT-DAS",
 }
-EVERY = {"tower": "both", "learning rate": "0.00123", "batch size": "14", "epochs": "17", "seed": "23"}
+EVERY = {
+    "tower": "both",
+    "learning rate": "0.00123",
+    "batch size": "14",
+    "epochs": "17",
+    "weight of retention": "0.875",
+    "seed": "23",
+}
 ROTATION = {"layer (from 1)": "5", "directions": "6", "sources": "paired", "learning rate of the rotation": "0.0456"}
 ADAPTERS = {"rank": "9", "adapted layers": "fc1,q_proj"}
 

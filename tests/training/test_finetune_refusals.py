@@ -94,6 +94,8 @@ def test_a_rate_that_is_too_high_ends_in_one_line(model: str, tmp_path: Path, ca
         (["--rotation", "/nowhere.safetensors"], "'/nowhere.safetensors'"),
         (["--objective", "iit"], "'iit'"),
         (["--epochs", "many"], "'many'"),
+        (["--retain", "-0.5"], ("--retain", 0, -0.5)),
+        (["--retain", "inf"], ("--retain", "'inf'")),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(

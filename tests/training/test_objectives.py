@@ -23,6 +23,7 @@ from training.objectives import Learner
 from training.tuning import prepare
 
 PAIRS, LAYER = 4, 3
+RETAIN = 0.7
 
 
 @pytest.fixture
@@ -80,6 +81,19 @@ def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, fr
     losses = {"behavioral": torch.stack(behavioral).mean(), "iit-das": torch.stack(iit).mean()}
     losses["joint"] = 0.3 * losses["iit-das"] + 0.7 * losses["behavioral"]
     return losses[objective]
+
+
+def retention_by_the_book(clip: Clip, texts: list[str], images: Tensor) -> Tensor:
+    """Compute the contrastive loss of both kinds of text, a choice among candidates at a time."""
+    site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
+    choices = []
+    for start in (0, PAIRS):
+        said = [embed(clip, text, site) for text in texts[start : start + PAIRS]]
+        logits = [[image @ text * scale for text in said] for image in images]
+        for i in range(PAIRS):
+            for candidates in (logits[i], [row[i] for row in logits]):
+                choices.append(functional.cross_entropy(torch.stack(candidates)[None], torch.tensor([i])))
+    return torch.stack(choices).mean()
 
 
 def calibration_by_the_book(
@@ -150,10 +164,18 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     assert all(float(term.detach()) > 1e-3 for term in terms.values())
     parts = [by_the_book(precise, texts, images, source, learner.span(), one) for one in ("behavioral", "iit-das")]
     expected_loss = sum(parts) + 0.3 * sum(terms.values())
-    expected = torch.autograd.grad(expected_loss, list(weights.values()))
+    expected = torch.autograd.grad(expected_loss, list(weights.values()), retain_graph=True)
     agree("calibration", loss, expected_loss)
     for mine, theirs in zip(got, expected, strict=True):
         agree("calibration", mine, theirs)
+    learner.retain = RETAIN
+    retained = learner(tokens.ids, tokens.eot, images, source, within)
+    expected_loss = expected_loss + RETAIN * retention_by_the_book(precise, texts, images)
+    expected = torch.autograd.grad(expected_loss, list(weights.values()))
+    agree("calibration", retained, expected_loss)
+    for mine, theirs in zip(torch.autograd.grad(retained, list(weights.values())), expected, strict=True):
+        agree("calibration", mine, theirs)
+    learner.retain = 0.0
     for changed in ((source, source), (within, within)):
         other = learner(tokens.ids, tokens.eot, images, *changed)
         assert abs(float((other - loss).detach())) > 1e-6
@@ -182,8 +204,9 @@ def test_calibration_of_known_logits():
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["behavioral", "iit-das", "joint"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize("retain", [0.0, RETAIN])
 def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
-    precise: Clip, objective: str, tuning: str, generator: torch.Generator
+    precise: Clip, objective: str, tuning: str, retain: float, generator: torch.Generator
 ):
     prepare(precise, FinetuneConfig(tuning=tuning, lora_rank=2))
     with torch.no_grad():
@@ -194,7 +217,7 @@ def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)
     source = torch.tensor([2, 0, 3, 1])
     free = random_basis(24, 5, generator).double() if objective != "behavioral" else None
-    learner = Learner(precise, objective, Site("text", LAYER), free, 0.3, uneven(generator))
+    learner = Learner(precise, objective, Site("text", LAYER), free, 0.3, uneven(generator), retain)
     tokens = tokenize(precise, texts)
     weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     assert len(weights) > 10
@@ -202,6 +225,8 @@ def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
     got = torch.autograd.grad(loss, list(weights.values()))
     start = learner.span() if learner.free is not None else torch.eye(24, 5, dtype=torch.float64)
     expected_loss = by_the_book(precise, texts, images, source, start, objective)
+    if retain:
+        expected_loss = expected_loss + retain * retention_by_the_book(precise, texts, images)
     expected = torch.autograd.grad(expected_loss, list(weights.values()))
     agree("objectives", loss, expected_loss)
     for mine, theirs in zip(got, expected, strict=True):
@@ -215,15 +240,21 @@ def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
 @pytest.mark.parametrize("towers", ["vision", "both"])
 def test_images_are_embedded_with_their_graph_where_their_tower_is_trained(precise: Clip, towers: str, generator):
     prepare(precise, FinetuneConfig(tuning="lora", tower=towers, lora_rank=2))
-    tokens = tokenize(precise, random_texts(2 * PAIRS, 6))
+    texts = random_texts(2 * PAIRS, 6)
+    tokens = tokenize(precise, texts)
     pixels = torch.rand(PAIRS, 3, 64, 64, generator=generator, dtype=torch.float64)
-    learner = Learner(precise, "behavioral", Site("text", LAYER), None, 0.5)
+    learner = Learner(precise, "behavioral", Site("text", LAYER), None, 0.5, retain=RETAIN)
     loss = learner(tokens.ids, tokens.eot, pixels, torch.arange(PAIRS))
     features = functional.normalize(precise.model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
     frozen = learner(tokens.ids, tokens.eot, features.detach(), torch.arange(PAIRS))
     torch.testing.assert_close(loss, frozen)
-    loss.backward()
-    trained = {name.split(".")[1] for name, p in learner.named_parameters() if p.grad is not None}
+    weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
+    got = torch.autograd.grad(loss, list(weights.values()))
+    plain = by_the_book(precise, texts, features, torch.arange(PAIRS), torch.eye(24, 5).double(), "behavioral")
+    plain = plain + RETAIN * retention_by_the_book(precise, texts, features)
+    for mine, theirs in zip(got, torch.autograd.grad(plain, list(weights.values())), strict=True):
+        agree("objectives", mine, theirs)
+    trained = {name.split(".")[1] for name, slope in zip(weights, got, strict=True) if slope.abs().max() > 1e-6}
     assert trained == ({"vision_model"} if towers == "vision" else {"vision_model", "text_model"})
 
 

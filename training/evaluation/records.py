@@ -93,6 +93,7 @@ class _TuningSettings(TypedDict):
     lora_rank: Whole
     lora_targets: str
     joint_weight: Real
+    retain: Real
     calibration_weight: NotRequired[Real]
 
 
