@@ -30,7 +30,7 @@ def tuned_measures(
     """Return all measures of the model in a run folder.
 
     Args:
-        base: the model that was fine-tuned.
+        base: the model that was trained.
         classes: a folder of images for each class, by which transfer is measured.
     """
     world = load_tuned(base, folder)
@@ -59,11 +59,11 @@ def tuned_measures(
     )
     found = of_attributions(said, second, attributed_articles(world, attributed))
     out |= {name: value for name, value in found.items() if not name.startswith("n_")}
-    return {f"tuned_{name}": value for name, value in out.items()}
+    return out
 
 
 def load_tuned(base: World, folder: Path) -> World:
-    """A fine-tuned model with the pairs and images of its base, whose vision tower it has."""
+    """A trained model with the pairs and images of its base, whose vision tower it has."""
     return World(interp.load_clip(str(folder), dtype=torch.float64, trust=True), base.pairs, base.images)
 
 
@@ -176,10 +176,10 @@ def close_enough(got: Mapping[str, float | None], wanted: Mapping[str, float]) -
     in_gaps, out = ("r2", "ratio", "within_error", "gap_left", "single_share", "elsewhere"), []
     in_gaps += ("gap_kept_within", "left_below", "traits_r2")
     for key, value in wanted.items():
-        name, found = key.removeprefix("tuned_"), got[key]
+        name, found = key, got[key]
         tolerance = 1e-9 if name.startswith(exact) else 5e-5 + 5e-5 * abs(value) * name.startswith(in_gaps)
         if name == "through_gap_share":  # a ratio of two such numbers
-            tolerance /= abs(wanted["tuned_attributed_gap"])
+            tolerance /= abs(wanted["attributed_gap"])
         if not (math.isnan(value) if found is None else abs(found - value) <= tolerance):
             out.append(f"{key}: {found}, not {value}")
     return out

@@ -17,7 +17,7 @@ from PIL import Image
 
 import interp
 from interp.data.contrast import PAPER
-from interp.measures import evidence, sweep_schema
+from interp.measures import EDIT, evidence, passes, sweep_schema
 from interp.measures.interventions import controls, shifts
 from interp.report.choice import TUNED, best_cell, rule_of
 from interp.runs.place import Place
@@ -37,6 +37,10 @@ pytestmark = pytest.mark.slow
 
 LAYERS, SIZES = (3, 4), (2, 6)
 ATTRIBUTED, N_STEPS = 4, 5
+TUNED_BY = "iit-das"
+FOLDERS = {TUNED_BY: "tuned", EDIT: "edits"}
+TUNES = {"lr": 0.03, "rotation_lr": 0.03, "lora_rank": 2, "batch_size": 32}
+EDITS = {"batch_size": 32}
 CHECKED = ((3, 6), pytest.param(4, 2, marks=pytest.mark.thorough))
 
 
@@ -47,6 +51,7 @@ class Tuned:
     folder: Path
     said: str
     cells: Mapping[tuple[int, int], Mapping[str, Any]]
+    trained: Mapping[str, Mapping[tuple[int, int], Mapping[str, Any]]]  # by objective
     model: str
     data: str
     classes: Path
@@ -72,7 +77,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
         patcher.setattr(
             ablation,
             "_tuning",
-            lambda config: replace(own(config), lr=0.03, rotation_lr=0.03, lora_rank=2, batch_size=32),
+            lambda config, objective: replace(own(config, objective), **(EDITS if objective == EDIT else TUNES)),
         )
         patcher.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
         forget_precision()
@@ -90,26 +95,35 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
             "--transfer": f"mine={root / 'classes'}",
         }
         assert sweep.main([str(word) for option in options.items() for word in option]) == 0
-    read = [json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")]
-    cells = {(cell["cell"]["layer"], cell["cell"]["size"]): cell for cell in read}
-    return Tuned(folder, "\n".join(said), cells, model, data, root / "classes")
+
+    def cells(within: Path) -> dict[tuple[int, int], Mapping[str, Any]]:
+        read = [json.loads(path.read_text()) for path in within.glob("*.json")]
+        return {(cell["cell"]["layer"], cell["cell"]["size"]): cell for cell in read}
+
+    trained = {objective: cells(folder / "trained" / objective) for objective in passes(TUNED_BY)}
+    return Tuned(folder, "\n".join(said), cells(folder / "cells"), trained, model, data, root / "classes")
 
 
+@pytest.mark.parametrize("objective", [TUNED_BY, EDIT])
 @pytest.mark.parametrize(("layer", "size"), CHECKED)
-def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(tuned: Tuned, layer: int, size: int):
+def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(
+    tuned: Tuned, layer: int, size: int, objective: str
+):
     base = load_world(tuned.model, tuned.data)
-    folder = tuned.folder / "tuned" / Place(layer, size, 0).name
+    folder = tuned.folder / FOLDERS[objective] / Place(layer, size, 0).name
     wanted = tuned_measures(
         base, folder, tuned.data, layer, 0, classes=tuned.classes, attributed=ATTRIBUTED, n_steps=N_STEPS
     )
-    got = {name: value for name, value in tuned.cells[layer, size]["measures"].items() if name.startswith("tuned_")}
+    got = dict(tuned.trained[objective][layer, size]["measures"])
+    assert got.pop("seconds") > 0
+    if objective == EDIT:  # its loss has other terms, which tests of its training compare
+        assert got.pop("val_loss") != wanted.pop("val_loss")
     assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
     assert close_enough(got, wanted) == []
-    assert got["tuned_preference_val_se"] > 0
-    signed = "retrieval_rise_val", "retrieval_drop", "transfer_drop", "swap_transfer_lost"
-    for name in (f"tuned_{key}" for key in signed):
+    assert got["preference_val_se"] > 0
+    for name in ("retrieval_rise_val", "retrieval_drop", "transfer_drop", "swap_transfer_lost"):
         # so that a sign that is turned is seen
-        assert any(cell["measures"][name] != 0 for cell in tuned.cells.values()), name
+        assert any(cell["measures"][name] != 0 for cell in tuned.trained[TUNED_BY].values()), name
 
 
 @pytest.fixture
@@ -126,7 +140,8 @@ def one_thread() -> Iterator[None]:
 def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     tuned: Tuned, layer: int, size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    folder, cell = tuned.folder / "tuned" / Place(layer, size, 0).name, tuned.cells[layer, size]["measures"]
+    folder = tuned.folder / "tuned" / Place(layer, size, 0).name
+    cell = tuned.trained[TUNED_BY][layer, size]["measures"]
     options = {"--model": folder, "--out": tmp_path / "out", "--transfer": f"mine={tuned.classes}", "--splits": "test"}
     tasks = ["--tasks", "concadia,transfer", "--trust-run"]
     assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
@@ -134,11 +149,11 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     names = [METHODS[name].name for name in METHODS]
     declared, own = sweep_schema(PAPER, names, ()), (*controls(names[1:], PAPER), *shifts(PAPER), *evidence(PAPER))
     measures = {declared.column(measure.key): declared.columns(measure) for measure in own}
-    checked = {name for name in measures if f"tuned_{name}" in cell}
+    checked = {name for name in measures if name in cell}
     found = table[table["of"].isin(["test", SETS])].set_index("measure")
     for name in checked:
         for column, end in zip(measures[name], ("value", "low", "high"), strict=False):
-            wanted = cell[f"tuned_{column}"]
+            wanted = cell[column]
             assert found.loc[name, end] == pytest.approx(np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True), (
                 name
             )
@@ -153,7 +168,7 @@ def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
     base, folder = load_world(tuned.model, tuned.data), tuned.folder / "tuned" / Place(layer, size, 0).name
     basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
     said = attributions(load_tuned(base, folder), layer, basis, ATTRIBUTED, N_STEPS)
-    kept = tuned.cells[layer, size]["tuned"]
+    kept = tuned.trained[TUNED_BY][layer, size]
     for route in ROUTES:
         words = by_type(said, route)
         found = {word: mean for word, (mean, _) in kept["words"][route].items()}
@@ -162,14 +177,18 @@ def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
     run = interp.load_sweep(tuned.folder)
     assert run.shows_tuned
     assert json.loads(json.dumps(run.shown(Place(layer, size, 0))["words"])) == kept["words"]
-    assert "of the model fine-tuned at the chosen cell" in (tuned.folder / "report.html").read_text()
+    assert "of the model trained at the chosen cell" in (tuned.folder / "report.html").read_text()
 
 
 def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):
-    assert "4 cells, 0 done before" in tuned.said
-    plan = " ".join(tuned.said.partition("results go to")[2].split())
-    assert "70 train, 16 val, 24 test pairs. At each cell: look for Z on the frozen model" in plan
-    assert "and then fine-tune by IIT-DAS (LoRA, 2 steps), and measure preference" in plan
+    first, second = (" ".join(part.split()) for part in tuned.said.split("results go to")[1:])
+    assert "pass 1 of 2: 4 cells, 0 done before" in tuned.said
+    assert "pass 2 of 2: 4 cells, 0 done before" in first
+    assert "70 train, 16 val, 24 test pairs. At each cell: look for Z on the frozen model" in first
+    assert "and then train an edit of the stream by calibrated IIT-DAS (80 steps), and measure preference" in first
+    assert "At each cell a model is trained by an edit." in first
+    assert "this is a whole result; the next pass adds to it" in first
+    assert "At each cell: fine-tune by IIT-DAS (LoRA, 2 steps), and measure preference" in second
     frame = pd.read_csv(tuned.folder / "results.csv")
     assert rule_of(frame) == TUNED
     best = Place.of(best_cell(frame))
@@ -179,11 +198,14 @@ def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):
 
 def test_the_page_shows_the_trained_model_first(tuned: Tuned):
     page = (tuned.folder / "report.html").read_text()
-    assert page.index("fine-tuned there, the model scores") < page.index("a search on the frozen model there has")
-    assert page.index("Fine-tuned by IIT-DAS [95 % interval]") < page.index(
+    assert page.index("trained there by IIT-DAS (LoRA), the model scores") < page.index(
+        "a search on the frozen model there has"
+    )
+    assert page.index("Trained by IIT-DAS (LoRA) [95 % interval]") < page.index(
         "The search on the frozen model at the same"
     )
-    assert page.index("Table of fine-tuned models") < page.index("Table of all cells")
+    assert page.index("Table of trained models") < page.index("Table of edited models")
+    assert page.index("Table of edited models") < page.index("Table of all cells")
     assert page.index("Heatmap: Trained: preference accuracy") < page.index("Heatmap: IIA on held-out pairs")
     assert TUNED.said.replace("'", "&#39;") in page
 
@@ -201,4 +223,4 @@ def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):
         assert (kept.share, kept.auc) == pytest.approx((said.share, said.auc), abs=1e-5)
         assert kept.upper.texts[0].text == said.upper.texts[0].text
         assert abs(kept.share - other.share) > 1e-4
-    assert "in the model that was fine-tuned there" in (tuned.folder / "report.html").read_text()
+    assert "in the model that was trained there" in (tuned.folder / "report.html").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,13 @@ from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
+from interp.report.sweep_run import load_sweep
 from interp.subspaces.rotation import Rotation
 from interp.sweep.config import SweepConfig, preset
 from tests.run_folders import FIELDS
 from tests.sweep.sweeping import run
+from tests.training.finetuning import interrupted
+from training import loop
 from training.ablation import _tuning
 
 pytestmark = pytest.mark.slow
@@ -31,8 +35,8 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = capsys.readouterr().out
     assert "1 cells, 0 done before" in shown
-    assert "and then fine-tune by IIT-DAS (LoRA, at most 3 steps)" in " ".join(shown.split())
-    assert "At each cell a model is fine-tuned by IIT-DAS (LoRA)" in shown
+    assert "At each cell: fine-tune by IIT-DAS (LoRA, at most 3 steps)" in " ".join(shown.split())
+    assert "At each cell a model is trained by IIT-DAS (LoRA)" in shown
     frame = pd.read_csv(out / "results.csv")
     frozen = pd.read_csv(done / "results.csv").query("layer == 4 and size == 2").reset_index(drop=True)
     # In `done` the rotation was searched beside another size, which changes last digits.
@@ -60,6 +64,61 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     assert {path: path.stat().st_mtime_ns for path in out.glob("tuned/*/adapter_model.safetensors")} == before
 
 
+EDITED = ["--objective", "edit", "--layers", "3,4", "--sizes", "2"]
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    """Tables, edits and subspaces of a sweep, which do not depend on how it was computed."""
+    names = ("results.csv", "norms.csv", "edits/*/edit.safetensors", "rotations/*.safetensors", "chosen.json")
+    return {str(path.relative_to(out)): path.read_bytes() for name in names for path in out.glob(name)}
+
+
+def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(model: str, tmp_path: Path):
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    assert run("--model", model, "--out", str(alone), *EDITED, "--jobs", "1") == 0
+    assert run("--model", model, "--out", str(beside), *EDITED, "--jobs", "2") == 0
+    assert len(files_of(alone)) == 7
+    assert files_of(alone) == files_of(beside)
+    frame = pd.read_csv(alone / "results.csv")
+    assert {"tuned_preference", "tuned_r2_own", "tuned_transfer_drop"} <= set(frame)
+    # as kill -9 leaves it: a cell without its file, another without its edit, a third model half done
+    (alone / "cells" / "layer03-size002-seed0.json").unlink()
+    (alone / "trained" / "edit" / "layer04-size002-seed0.json").unlink()
+    shutil.rmtree(alone / "edits" / "layer04-size002-seed0")
+    (alone / "chosen.json").unlink()
+    assert run("--model", model, "--out", str(alone), *EDITED, "--jobs", "1") == 0
+    assert files_of(alone) == files_of(beside)
+
+
+def test_the_first_pass_leaves_a_whole_result(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Ctrl-C in the second pass leaves table and page of the edits; the same command goes on to the same end."""
+    options = ["--model", model, "--layers", "4", "--sizes", "2", "--tune-steps", "2", "--jobs", "1"]
+    whole, out = tmp_path / "whole", tmp_path / "stopped"
+    assert run(*options, "--out", str(whole)) == 0
+    good = loop._step
+    with monkeypatch.context() as patcher:
+        patcher.setattr(loop, "_step", interrupted(good, 1))
+        assert run(*options, "--out", str(out)) == 130
+    shown = capsys.readouterr()
+    assert "finished cells are kept" in shown.err
+    assert "trained by an edit" in shown.out
+    stopped = load_sweep(out)
+    assert stopped.objective == "edit"
+    assert "Trained by an edit" in (out / "report.html").read_text()
+    edits = files_of(out)
+    assert run(*options, "--out", str(out)) == 0
+    assert "pass 1 of 2: 1 cells, 1 done before" in capsys.readouterr().out
+    assert load_sweep(out).objective == "iit-das"
+    assert {name: data for name, data in files_of(out).items() if "edits" in name} == {
+        name: data for name, data in edits.items() if "edits" in name
+    }
+    assert files_of(out) == files_of(whole)
+    row = load_sweep(out).frame.iloc[0]
+    assert row["edited_preference"] == stopped.frame.iloc[0]["tuned_preference"]
+
+
 @pytest.mark.thorough
 def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -70,7 +129,7 @@ def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "and then fine-tune by calibrated IIT-DAS (LoRA, at most 12 steps)" in shown
-    assert "At each cell a model is fine-tuned by calibrated IIT-DAS (LoRA)" in shown
+    assert "At each cell a model is trained by calibrated IIT-DAS (LoRA)" in shown
     folder = out / "tuned" / "layer05-size006-seed0"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["settings"]["objective"] == "iit-das-calibrated"
@@ -79,7 +138,7 @@ def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     assert row["tuned_val_loss"] == manifest["result"]["val_loss"]
     assert np.isfinite(row["tuned_iia"])
     page = (out / "report.html").read_text()
-    assert "Fine-tuned by calibrated IIT-DAS [95 % interval]" in page
+    assert "Trained by calibrated IIT-DAS (LoRA) [95 % interval]" in page
     assert "Models trained by calibrated IIT-DAS with" in page
 
 
@@ -99,12 +158,12 @@ def test_attributions_are_the_authors_where_models_are_fine_tuned_as_theirs(argu
 
 def test_cells_are_fine_tuned_as_their_data_ask():
     """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
-    toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7))
-    real = _tuning(SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9))
+    toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7), "iit-das")
+    real = _tuning(SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9), "iit-das")
     assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (6e-4, 64, 7, "toy")
     assert (real.lr, real.batch_size, real.lora_rank, real.samples) == (1e-5, 12, 64, 100_000)
     assert (toy.patience is None, real.patience) == (False, None)
-    assert (toy.objective, _tuning(SweepConfig(objective="iit-das-calibrated")).objective) == (
+    assert (toy.objective, _tuning(SweepConfig(), "iit-das-calibrated").objective) == (
         "iit-das",
         "iit-das-calibrated",
     )

@@ -17,6 +17,7 @@ from interp.report.page.norms import norms
 from interp.report.page.rendering import render
 from interp.report.page.tables import cells, trained_cells, words
 from interp.report.page.texts import examples
+from interp.report.page.tradeoff import tradeoff
 from interp.report.reading import no_preference, reading, unconverged, unsettled
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned
@@ -24,6 +25,7 @@ from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
 
 _SECTIONS = {
     "verdict": "The verdict",
+    "tradeoff": "Preference and its cost",
     "evidence": "The chosen cell",
     "norms": "Norms",
     "directions": "What Z says",
@@ -45,7 +47,8 @@ def page(sweep: SweepRun) -> str:
     """
     values = {
         "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",
-        "sections": _SECTIONS,
+        "sections": {name: title for name, title in _SECTIONS.items() if name != "tradeoff" or sweep.trained},
+        "tradeoff": tradeoff(sweep) if sweep.trained else None,
         "summary": _summary(sweep),
         "warnings": _warnings(sweep),
         "whose": whose(sweep),
