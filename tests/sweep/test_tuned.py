@@ -94,7 +94,8 @@ def test_the_first_pass_leaves_a_whole_result(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """Ctrl-C in the second pass leaves table and page of the edits; the same command goes on to the same end."""
-    options = ["--model", model, "--layers", "4", "--sizes", "2", "--tune-steps", "2", "--jobs", "1"]
+    options = ["--objective", "iit-das", "--model", model, "--layers", "4", "--sizes", "2", "--tune-steps", "2"]
+    options += ["--jobs", "1"]
     whole, out = tmp_path / "whole", tmp_path / "stopped"
     assert run(*options, "--out", str(whole)) == 0
     good = loop._step
@@ -128,7 +129,7 @@ def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     tuned = ["--objective", "iit-das-calibrated", "--tune-steps", "12", "--layers", "5", "--sizes", "6", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "and then fine-tune by calibrated IIT-DAS (LoRA, at most 12 steps)" in shown
+    assert "At each cell: fine-tune by calibrated IIT-DAS (LoRA, at most 12 steps)" in shown
     assert "At each cell a model is trained by calibrated IIT-DAS (LoRA)" in shown
     folder = out / "tuned" / "layer05-size006-seed0"
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -11,8 +11,7 @@ from interp.measures import MEASURED, Key, Numbers, Route, relations, without_mo
 from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
 from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
 from interp.report.page.naming import count, place
-from interp.report.sweep_run import NoRatings, SweepRun
-from interp.report.tables import is_tuned
+from interp.report.sweep_run import NoRatings, SweepRun, models_of
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.stats.reliability import LEAST_TYPES
@@ -90,7 +89,7 @@ def norms(sweep: SweepRun) -> Norms:
         found, tests = {}, None
     models, types = [], {norm: sweep.best_numbers[Key("n", norm=norm)].value for norm in sweep.norms}
     for name, model in MODELS.items():
-        if not model or is_tuned(sweep.frame):
+        if not model or model in models_of(sweep.trained):
             numbers = without_model(sweep.best_numbers, model)
             rows = [
                 _row(numbers, norm, route, types[norm], related, found.get((name, norm, route), np.nan))
