@@ -37,7 +37,7 @@ examples:
   python -m training.finetune --objective iit-das --layer 11 --size 64 --out runs/iit-das
       the embedded toy CLIP; a minute or two on a laptop
   python -m training.finetune --objective behavioral --retain 1 --out runs/behavioral-retain
-      the same, but less retrieval is lost
+      behavioral training that loses less retrieval
   accelerate launch -m training.finetune --preset paper --data concadia:data/concadia --out runs/paper
       the authors' settings, on all the GPUs that accelerate is configured for
   tensorboard --logdir runs
