@@ -39,7 +39,7 @@ examples:
   python -m training.finetune --tuning edit --objective behavioral --out runs/edit
       seconds: the weights stay as they are, and the stream after one layer is edited
   python -m training.finetune --objective behavioral --retain 1 --out runs/behavioral-retain
-      the same, but less retrieval is lost
+      behavioral training that loses less retrieval
   accelerate launch -m training.finetune --preset paper --data concadia:data/concadia --out runs/paper
       the authors' settings, on all the GPUs that accelerate is configured for
   tensorboard --logdir runs
