@@ -93,9 +93,8 @@ def _tuning(config: SweepConfig, objective: str) -> FinetuneConfig:
         else FinetuneConfig(preset=source)
     )
     own = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
-    own |= {"limit": config.limit or DEFAULT_LIMIT, "objective": given.objective}
-    if objective != EDIT:
-        own |= {"max_steps": config.tune_steps, "objective": objective}
+    own |= {"limit": config.limit or DEFAULT_LIMIT}  # and not the steps of a search
+    own |= {"max_steps": None} if objective == EDIT else {"max_steps": config.tune_steps, "objective": objective}
     return replace(given, **{**preset(given), **own})
 
 

@@ -237,7 +237,7 @@ def clean_texts(
 
     Args:
         texts: n texts, or their tokens.
-        sites: sites in the text tower at which there may be interventions.
+        sites: sites in the text tower at which there may be interventions; without any, no text is run.
         on_batch: called with the number of texts after each batch, for a progress bar.
 
     Raises:
@@ -251,6 +251,8 @@ def clean_texts(
     lengths = tokens.eot if causal else tokens.eot + 1  # of what is kept of each text
     starts = torch.empty_like(lengths)
     starts[by_length] = torch.cumsum(lengths[by_length], 0) - lengths[by_length]
+    if not wanted:
+        return TextRun(clip, tokens, {}, {}, {}, {}, {}, starts, torch.arange(len(tokens)))
     total = int(lengths.sum())
     taken = Taken(len(tokens), wanted, torch.empty(0, width, device=device, dtype=dtype))
 

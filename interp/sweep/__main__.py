@@ -38,16 +38,16 @@ _UNTIL_HERE = "this is a whole result; the next pass adds to it, and Ctrl-C leav
 DESCRIPTION = """\
 Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
 
-At every layer and subspace size the sweep fine-tunes a model by IIT-DAS (LoRA; --objective iit-das-calibrated by
-calibrated IIT-DAS), and reports on held-out pairs
+At every layer and subspace size the sweep trains a model, and reports on held-out pairs
   * preference accuracy: how often the description scores higher than the caption;
   * IIA, the interchange intervention accuracy of the alignment that was trained, in both directions. A caption that is
     given Z from a description must score higher (c>d, the test); a description that is given Z from a caption must
     score lower (d>c, easy);
   * what the model has lost against the base in zero-shot transfer and retrieval;
   * the correlation of word attributions with word norms: through Z, around it, and in full.
-Beside it stands a search for Z on the frozen base at the same place (DAS); --objective das makes that search alone, in
-a fraction of the time.
+It does so in two passes: first an edit of the stream at each cell, in seconds, together with a search for Z on the
+frozen base (DAS); then fine-tuning by IIT-DAS (LoRA; --objective iit-das-calibrated: by calibrated IIT-DAS). Each pass
+leaves a whole result. --objective edit makes the first pass alone, --objective das the search on the frozen base alone.
 IIA is no evidence by itself: a direction in closed form, the lever, has a high one in any model. So each cell also
 says whether there is a preference at all, whether a swap moves scores by the gap between the kinds (R²), whether the
 preference is gone when all texts have one neutral Z, whether other images' scores move too, and what other subspaces
@@ -62,7 +62,9 @@ Cells are kept one file each; the same command goes on where an earlier one was 
 EPILOG = """\
 examples:
   python -m interp.sweep --layers 6-12
-      the embedded toy CLIP and its world: 21 fine-tuned models; minutes on a laptop
+      the embedded toy CLIP and its world: 21 edits and 21 fine-tuned models; minutes on a laptop
+  python -m interp.sweep --layers 6-12 --objective edit
+      the edits alone
   python -m interp.sweep --layers 6-12 --objective das
       the search on the frozen model alone, 35 cells
   python -m interp.sweep --layers 10,11 --sizes 64,256 --model openai/clip-vit-base-patch32 \\
@@ -90,7 +92,8 @@ files in the run folder:
   examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
   chosen.json, directions.json   of the chosen cell: controls that take searches; what Z says, by its leading directions
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
-  tuned/*                        each cell's fine-tuned model, for load_clip (not with --objective das)
+  trained/*/*.json               the same of the models that were trained at the cells
+  edits/*, tuned/*               each cell's edited and fine-tuned model, for load_clip (not with --objective das)
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
 
 

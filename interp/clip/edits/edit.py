@@ -162,7 +162,7 @@ class Edit:
         """
         from safetensors.torch import save
 
-        path = edit_file(path)
+        path = _edit_file(path)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, save(tensors))
@@ -181,7 +181,7 @@ class Edit:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        path = edit_file(path)
+        path = _edit_file(path)
         beside = path.with_suffix(".json")
         tensors, about = read_bytes(path), read_bytes(beside)
         for file, there in ((path, tensors), (beside, about)):
@@ -204,7 +204,7 @@ class Edit:
         return cls(content["edit"], site, found, content["facts"], base, content["base_fingerprint"])
 
 
-def edit_file(path: Path | str) -> Path:
+def _edit_file(path: Path | str) -> Path:
     """Return the .safetensors file that a path to an edit means: the path itself, or `FILE` in a folder."""
     path = Path(path)
     return path if path.suffix == ".safetensors" else path / FILE
