@@ -194,15 +194,15 @@ def embedded(clip: Clip, out: object, length: int) -> Tensor:
     return functional.normalize(clip.model.text_projection(last), dim=-1)
 
 
-def push_work(clip: Clip, layer: int, length: int, *, backward: bool) -> Work:
+def push_work(clip: Clip, layer: int, length: int, *, backward: bool, size: int = SIZE) -> Work:
     """Return the work that interventions at EOT cannot avoid: swap, the blocks above at EOT, projection.
 
     A step also needs the QR.
     """
     d, embed, blocks = clip.width("text"), clip.embed_dim, clip.depth("text") - layer
     attention = 4 * length * d
-    flops = BATCH * (4 * d * SIZE + blocks * attention + 2 * d * embed) + blocks * block_flops(clip, BATCH)
+    flops = BATCH * (4 * d * size + blocks * attention + 2 * d * embed) + blocks * block_flops(clip, BATCH)
     cache = blocks * 2 * BATCH * (length - 1) * d
-    size = FLOAT * (cache + d * SIZE + d * embed) + blocks * block_bytes(clip)
-    qr = 2 * d * SIZE**2 - 2 * SIZE**3 / 3
-    return Work(2 * flops + 3 * qr, 2 * size) if backward else Work(flops, size)
+    data = FLOAT * (cache + d * size + d * embed) + blocks * block_bytes(clip)
+    qr = 2 * d * size**2 - 2 * size**3 / 3
+    return Work(2 * flops + 3 * qr, 2 * data) if backward else Work(flops, data)

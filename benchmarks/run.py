@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from benchmarks import attributions, before, finetune, growth, interventions, prefix_cache, toy_cell
+from benchmarks import attributions, before, edits, finetune, growth, interventions, prefix_cache, toy_cell
 from benchmarks.material import text_lengths
 from benchmarks.measure import Machine, Result, check_writable, describe, measure_machine, write_results
 from interp import cli
@@ -28,6 +28,7 @@ EPILOG = """\
 groups:
   interventions    counterfactual scores and DAS steps, against pyvene
   prefix           the same, against a prefix cache: kept streams, all positions of the blocks above run again
+  edits            a step of an edit, against a hook in a full forward pass, and against the clean run
   finetune         an IIT-DAS step, against a behavioral one and against pyvene
   cell             a step of one fine-tuned cell of the toy, against peft's own forward pass
   attributions     mediated integrated gradients, against captum
@@ -39,7 +40,7 @@ examples:
   python -m benchmarks.run --quick --concadia data/concadia
       the cheaper bars, with few repetitions
   python -m benchmarks.run --concadia data/concadia --json results.json"""
-GROUPS = ("interventions", "prefix", "finetune", "cell", "attributions", "cache", "sweep", "growth")
+GROUPS = ("interventions", "prefix", "edits", "finetune", "cell", "attributions", "cache", "sweep", "growth")
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ def _measure(options: Options, groups: list[str], machine: Machine, lengths: lis
         yield from interventions.measure(machine, repeats, whole)
     if "prefix" in groups:
         yield from prefix_cache.measure(repeats)
+    if "edits" in groups:
+        yield from edits.measure(machine, repeats, whole)
     if "finetune" in groups:
         yield from finetune.measure(machine, repeats, lengths)
     if "cell" in groups:

@@ -1,6 +1,6 @@
 """Which figures and tables there are."""
 
-FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training")
+FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training", "fig_dose")
 TABLES = {  # and what they need
     "table1": "preferences: evaluate with the task concadia",
     "table2": "ratings of readers: evaluate with --blv FOLDER",

@@ -24,6 +24,7 @@ from interp.runs.folder import RunFolder, open_run, write_table
 from interp.runs.place import Place
 from interp.runs.versions import VERSIONS
 from training.config import FinetuneConfig
+from training.evaluation.doses import ALPHAS, DOSED, at_alpha
 
 PAPER_METHODS = (
     MethodName("das", "das", "subspace found by DAS"),
@@ -243,6 +244,7 @@ def write_evaluation(
     *,
     routes: Sequence[str] = ("full",),
     readers: bool = False,
+    dosed: bool = False,
     texts: Sequence[tuple[str, str]] = TEXTS,
     name: str | None = None,
 ) -> Path:
@@ -250,7 +252,8 @@ def write_evaluation(
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
     about |= {} if label == "base" or label.startswith("scores of ") else {"objective": label.partition(",")[0]}
-    facts = {"about": about, "finished": "now", "tasks": ["concadia", "transfer", "norms"] + ["blv"] * readers}
+    tasks = ["concadia", "transfer", "norms"] + ["blv"] * readers + ["dose"] * dosed
+    facts = {"about": about, "finished": "now", "tasks": tasks}
     with open_run(path, versioned("evaluation"), **facts):
         pass
     ids = write_pictures(folder, texts, np.random.default_rng(5))
@@ -269,12 +272,28 @@ def write_evaluation(
         {"task": task, "of": of, "measure": measure, "value": value, "low": None, "high": None, "n": 9}
         for (task, of, measure), value in zip(rows, values, strict=True)
     ]
+    numbers += _doses(seed) if dosed else []
     details = {"concadia": {"examples": shown}, "norms": {"words": words, "ratings": ratings}}
     for task in facts["tasks"]:
         own = [row for row in numbers if row["task"] == task]
         folder.write(task, {"settings": {}, "rows": own, "notes": [], "details": details.get(task, {})})
     write_table(pd.DataFrame(numbers), path, "results")
     return path
+
+
+def _doses(seed: int) -> list[dict[str, Any]]:
+    """Return rows of the task `dose`."""
+    slopes = {"preference": 0.08, "gap": 0.02, "retrieval": -0.03, "accuracy": 0.0}
+    starts = {"preference": 0.6, "gap": 0.01, "retrieval": 0.9, "accuracy": 0.85}
+    rows = []
+    for measure in DOSED:
+        for alpha in ALPHAS:
+            value = starts[measure] + slopes[measure] * alpha + 0.01 * seed
+            ends = {"low": value - 0.02, "high": value + 0.03}
+            rows.append(
+                {"task": "dose", "of": "some", "measure": at_alpha(measure, alpha), "value": value, **ends, "n": 9}
+            )
+    return rows
 
 
 def write_tuning(
@@ -306,6 +325,13 @@ def write_paper(path: Path, *, readers: bool = False, texts: Sequence[tuple[str,
         ):
             run = write_tuning(path / f"{objective}-seed{seed}", objective, seed)
             write_evaluation(
-                run / "evaluation", label, seed, routes=routes, readers=readers, texts=texts, name=str(run)
+                run / "evaluation",
+                label,
+                seed,
+                routes=routes,
+                readers=readers,
+                dosed=objective != "behavioral",
+                texts=texts,
+                name=str(run),
             )
     return path

@@ -15,15 +15,20 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import attributions, full_sweep, growth, run
-from benchmarks.material import concadia_lengths, random_tokens, typical_lengths, vit_b32, write_concadia
+from benchmarks import attributions, edits, full_sweep, growth, run
+from benchmarks.material import concadia_lengths, random_images, random_tokens, typical_lengths, vit_b32, write_concadia
 from benchmarks.measure import Result
 from benchmarks.whole_sweep import memory
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
+from interp.clip.model import Clip, tokenize
+from interp.clip.sites import Site
 from interp.data import load_pairs
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.pairs import PairRun, PairsAtSite
 from interp.sweep.config import SweepConfig
 from tests.children import WAITING
+from tests.oracles.plain_forward import random_texts
 from tests.wording import raises, refused
 
 pytestmark = pytest.mark.slow
@@ -127,6 +132,19 @@ def test_what_differs_is_not_timed():
         attributions.check(ours, {"z": np.array([1.0, 2.1])})
     with raises(RuntimeError):
         attributions.check({"z": np.zeros(2)}, {"z": np.zeros(2)})
+
+
+def test_a_step_of_an_edit_is_timed_if_both_ways_agree(small: Clip):
+    tokens, images, site = tokenize(small, random_texts(12, 0)), random_images(small, 6), Site("text", 2)
+    part = PairsAtSite(PairRun(clean_texts(small, tokens, [site]), images, small.logit_scale), site)
+    own, other = edits.Trained(part), edits.Trained(part)
+    losses = edits.own_loss(part, own), edits.peer_loss(small, tokens, images, site, other)
+    edits.check(losses, (own.leaves, other.leaves), torch.tensor([4, 0, 3]))
+    elsewhere = edits.peer_loss(small, tokens, images, Site("text", 3), other)
+    with pytest.raises(AssertionError):
+        edits.check((losses[0], elsewhere), (own.leaves, other.leaves), torch.tensor([4, 0, 3]))
+    with raises(RuntimeError):
+        edits.check([lambda _: own.leaves[0].sum() * 0] * 2, (own.leaves[:1], own.leaves[:1]), torch.tensor([0]))
 
 
 @pytest.mark.thorough

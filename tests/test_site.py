@@ -48,6 +48,10 @@ SMALLER = {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 4",
         "evaluate --model": "evaluate --controls none --tasks concadia,norms --attributed 2 --model",
     },
+    "how-to/edits.md": {
+        'load_pairs("toy")': 'load_pairs("toy", limit=90)',
+        "--tasks dose --out": "--tasks dose --limit 90 --transfer-limit 20 --out",
+    },
     "how-to/cluster.md": {
         "--layers 6-12 --seeds 0-4": f"--layers 11 --sizes 4 --seeds 0,1 --objective das {SMALL}",
         "--device cuda": "",

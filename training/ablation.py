@@ -94,7 +94,8 @@ def _tuning(config: SweepConfig, objective: str) -> FinetuneConfig:
     )
     own = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
     own |= {"limit": config.limit or DEFAULT_LIMIT}  # and not the steps of a search
-    own |= {"max_steps": None} if objective == EDIT else {"max_steps": config.tune_steps, "objective": objective}
+    steps = None if objective == EDIT else config.tune_steps
+    own |= {"max_steps": steps, "objective": given.objective if objective == EDIT else objective}
     return replace(given, **{**preset(given), **own})
 
 

@@ -189,7 +189,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     )
     model: str = option("toy", "'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
     tasks: str | None = option(
-        None, "a list of the tasks above; by default all, blv only with --blv", metavar="LIST", role=IMPLIED
+        None, "a list of the tasks above; by default all but dose, blv only with --blv", metavar="LIST", role=IMPLIED
     )
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
         None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy", loads="toy"

@@ -12,7 +12,7 @@ from interp.clip.names import check_named
 from interp.errors import UserError
 from interp.runs.replay import Again
 from training.config import EvaluateConfig, evaluation_preset
-from training.evaluation.tasks import TASKS, units_of
+from training.evaluation.tasks import ON_REQUEST, TASKS, units_of
 
 _OF_SCORES = ("concadia", "blv")  # tasks that given scores will do for
 PROG = "python -m training.evaluate"
@@ -26,9 +26,11 @@ examples:
   python -m training.evaluate --model runs/iit-das --out runs/iit-das/evaluation
       a fine-tuned run, on the data and the splits that it was made with
   python -m training.evaluate --model openai/clip-vit-base-patch32 --data concadia:data/concadia --blv data/blv
-      all four tasks; downloads CIFAR-100, Food101 and ImageNet (validation), or --transfer NAME=FOLDER
+      four tasks; downloads CIFAR-100, Food101 and ImageNet (validation), or --transfer NAME=FOLDER
   python -m training.evaluate --tasks blv --scores reference_clipscores.csv --blv data/blv
       published scores instead of a model
+  python -m training.evaluate --model runs/iit-das --tasks dose
+      how preference and abilities move with the gain of the run's subspace Z
   python -m training.evaluate --compare runs/paper-toy/base runs/paper-toy/*-seed*
       the paper's tables: mean and standard deviation over seeds
   python -m training.evaluate --config runs/iit-das/evaluation --model runs/seed1 --out runs/seed1/evaluation
@@ -83,7 +85,7 @@ def assess(config: EvaluateConfig) -> int:
 def _tasks(config: EvaluateConfig) -> list[str]:
     """The tasks that were asked for, or those that can be done with what was given."""
     if config.tasks is None:
-        able = _OF_SCORES if config.scores is not None else TASKS
+        able = _OF_SCORES if config.scores is not None else [task for task in TASKS if task not in ON_REQUEST]
         chosen = [task for task in able if task != "blv" or config.blv is not None]
     else:
         chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))

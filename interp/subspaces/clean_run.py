@@ -155,6 +155,11 @@ class TextRun:
         streams, rests, keys, values, grids = tables.values()
         return cls(clip, tokens, streams, rests, keys, values, grids, flat["starts"], flat["rows"])
 
+    @classmethod
+    def without_sites(cls, clip: Clip, tokens: Tokens) -> TextRun:
+        """Return a run that holds the tokens alone; no text is run."""
+        return cls(clip, tokens, {}, {}, {}, {}, {}, torch.zeros_like(tokens.eot), torch.arange(len(tokens)))
+
     def save(self, path: Path) -> None:
         """Write the tensors to one safetensors file; `load` maps it into memory, shared between processes."""
         from safetensors.torch import save_file
@@ -237,7 +242,7 @@ def clean_texts(
 
     Args:
         texts: n texts, or their tokens.
-        sites: sites in the text tower at which there may be interventions; without any, no text is run.
+        sites: sites in the text tower at which there may be interventions.
         on_batch: called with the number of texts after each batch, for a progress bar.
 
     Raises:
@@ -251,8 +256,6 @@ def clean_texts(
     lengths = tokens.eot if causal else tokens.eot + 1  # of what is kept of each text
     starts = torch.empty_like(lengths)
     starts[by_length] = torch.cumsum(lengths[by_length], 0) - lengths[by_length]
-    if not wanted:
-        return TextRun(clip, tokens, {}, {}, {}, {}, {}, starts, torch.arange(len(tokens)))
     total = int(lengths.sum())
     taken = Taken(len(tokens), wanted, torch.empty(0, width, device=device, dtype=dtype))
 

@@ -179,8 +179,10 @@ def compute_missing(
 def _clean(work: Work, clip: Clip) -> TextRun:
     """Run the texts, and note what was cut."""
     tokens = work.features.tokens_for(clip)
+    if work.searched:
+        return TextRun.without_sites(clip, tokens)
     with tqdm(total=len(tokens), desc="clean run", unit="text", leave=False, disable=None) as bar:
-        sites = [] if work.searched else [Site("text", layer) for layer in work.layers]
+        sites = [Site("text", layer) for layer in work.layers]
         run = clean_texts(clip, tokens, sites, on_batch=bar.update)
     counts = _of_texts(work.features, clip)
     if counts and work.config.part is None:

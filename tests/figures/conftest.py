@@ -25,7 +25,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
     write_sweep(folder / "sweep", layers=range(1, 13), sizes=(4, 16, 64, 128, 256), tuned=True, texts=ODD)
     for name in ("", " (layer 11, size 256)", " (layer 11, size 128)", " (runs/a-very-long-name/that-goes-on-and-on)"):
         label = f"behavioral, LoRA{name}" if name else "base"
-        write_evaluation(folder / f"e{name[-5:-1]}", label, routes=MEASURED if name else ("full",), texts=ODD)
+        write_evaluation(
+            folder / f"e{name[-5:-1]}", label, routes=MEASURED if name else ("full",), dosed=True, texts=ODD
+        )
     for seed in range(9):
         write_tuning(folder / f"tuned{seed}", "behavioral", seed=seed, steps=(0, 1))
         rename(folder / f"tuned{seed}", layer=seed)
@@ -38,7 +40,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
     folder = tmp_path_factory.mktemp("few")
     write_sweep(folder / "sweep", sizes=(16,), norms=(*NORMS, "familiarity"))
     write_evaluation(folder / "base")
-    write_evaluation(folder / "tuned", "IIT-DAS, LoRA")
+    write_evaluation(folder / "tuned", "IIT-DAS, LoRA", dosed=True)
     write_tuning(folder / "tuning")
     return runs.find([folder])
 

@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 
 from figures import runs
 from figures.layout import problems
+from figures.runs import Missing
 from interp.attribution.result import Attributions
 from interp.drawing.colours import shade
 from interp.drawing.pictures import (
@@ -22,7 +23,7 @@ from interp.errors import UserError
 from interp.measures import MEASURED
 from interp.report.sweep_run import load_sweep
 from tests.figures.material import figure, texts
-from tests.run_folders import NORMS, WORDS, write_sweep, write_tuning
+from tests.run_folders import NORMS, WORDS, write_evaluation, write_sweep, write_tuning
 from tests.wording import raises
 
 pytestmark = pytest.mark.slow
@@ -202,3 +203,32 @@ def test_sweeps_show_themselves(tmp_path: Path):
         small.plot("nonsense")
     assert repr(small) == f"SweepRun(6 cells in '{tmp_path / 'small'}')"
     assert small.rotation_path((6, 4, 0)).name == "layer06-size004-seed0.safetensors"
+
+
+def test_doses_are_means_over_seeds_in_the_mean_of_their_intervals(made: runs.Runs):
+    shown = figure("fig_dose", made)
+    each = [one for one in made.evaluations if one.about["label"] == "IIT-DAS, LoRA"]
+    assert len(each) == 2
+    for axes, (measure, factor) in zip(
+        shown.axes, {"preference": 100, "gap": 1, "retrieval": 100, "accuracy": 100}.items(), strict=True
+    ):
+        rows = [[one for one in run.numbers if one.measure.startswith(f"{measure}, alpha ")] for run in each]
+        rows = [sorted(row, key=lambda one: float(one.measure.split()[-1])) for row in rows]
+        marked, curve = axes.lines
+        assert set(marked.get_xdata()) == {0}
+        np.testing.assert_allclose(curve.get_xdata(), np.arange(-1, 3.5, 0.5))
+        np.testing.assert_allclose(
+            curve.get_ydata(), factor * np.mean([[n.value for n in row] for row in rows], axis=0)
+        )
+        (band,) = axes.collections
+        low, high = (np.mean([[getattr(n, end) for n in row] for row in rows], axis=0) for end in ("low", "high"))
+        ends = band.get_paths()[0].vertices[:, 1]
+        assert (ends.min(), ends.max()) == pytest.approx((factor * low.min(), factor * high.max()))
+        assert not np.allclose(curve.get_ydata(), factor * np.array([n.value for n in rows[0]]))
+    assert "IIT-DAS, LoRA: preference (%) 52.5, 60.5, 68.5" in shown.alt
+
+
+def test_a_dose_needs_the_task(tmp_path: Path):
+    of = runs.find([write_evaluation(tmp_path / "base")])
+    with raises(Missing, "--tasks dose"):
+        figure("fig_dose", of)

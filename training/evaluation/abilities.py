@@ -61,9 +61,13 @@ class AbilityTests:
 
     def of(self, clip: Clip) -> Able:
         """What a model gets right of each classification set, and in retrieval of each kind of text."""
+        return self.hits(embed_tokens(clip, self.tokens))
+
+    def hits(self, embedded: Embeddings) -> Able:
+        """Return what a model gets right that embeds the texts of `tokens` so."""
         counts = [sum(one.prompts) for one in self.classified]
         pairs, kinds = len(self.retrieved), self.retrieved.contrast.kinds
-        texts = embed_tokens(clip, self.tokens).split([*counts, *(pairs for _ in kinds)])
+        texts = embedded.split([*counts, *(pairs for _ in kinds)])
         able: dict[tuple[str, str], np.ndarray] = {
             (ACCURACY, one.name): _hits(one, prompts) for one, prompts in zip(self.classified, texts, strict=False)
         }
@@ -72,21 +76,25 @@ class AbilityTests:
         return able
 
     def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
-        """Return what is lost of a kind of ability, on average over the sets of images, or over the kinds of text.
+        """Return what is lost of a kind of ability: the `mean` of base minus tuned."""
+        return self.mean(kind, {key: base[key].astype(float) - tuned[key] for key in base if key[0] == kind})
+
+    def mean(self, kind: str, able: Able) -> Estimate:
+        """Return a kind of ability, on average over the sets of images, or over the kinds of text.
 
         Of accuracy the interval resamples images, of sets that have the same ones together. Of retrieval it is
-        `clustered_mean` of what is lost of each pair, with the sets as clusters, since within one texts compete. In the
-        toy world these are all there are. Of other data, the pairs of an article may be in several sets, so that two
-        pairs depend on each other if they share a set or an article. No interval where sets or articles are too few
-        (`interp.stats.too_few`), or where the same is lost of all pairs.
+        `clustered_mean` of the pairs, with the sets as clusters, since within one texts compete. In the toy world these
+        are all there are. Of other data, the pairs of an article may be in several sets, so that two pairs depend on
+        each other if they share a set or an article. No interval where sets or articles are too few
+        (`interp.stats.too_few`), or where all pairs have the same value.
         """
-        lost = {of: base[kind, of].astype(float) - tuned[kind, of] for known, of in base if known == kind}
+        values = {of: each.astype(float) for (known, of), each in able.items() if known == kind}
         if kind == RETRIEVAL:
             sets = np.array([f"set {number}" for number in self.groups])
-            return clustered_mean(np.mean(list(lost.values()), axis=0), sets, np.array(self.retrieved.groups))
+            return clustered_mean(np.mean(list(values.values()), axis=0), sets, np.array(self.retrieved.groups))
         samples: dict[str, list[np.ndarray]] = {}
         for one in self.classified:
-            samples.setdefault(one.sample, []).append(lost[one.name])
+            samples.setdefault(one.sample, []).append(values[one.name])
         means = [np.mean(sets, axis=0) for sets in samples.values()]
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 

@@ -84,7 +84,7 @@ def concadia(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def done(lora: Path, ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All four tasks of the LoRA run."""
+    """All tasks that are done unless others are named, of the LoRA run."""
     out = tmp_path_factory.mktemp("evaluation") / "lora"
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
@@ -99,6 +99,7 @@ def rotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("wide", 32, Site("text", 3)),
         ("deep", 24, Site("text", 9)),
         ("seen", 32, Site("vision", 2)),
+        ("mlp", 24, Site("text", 3, "mlp")),
     ):
         Rotation(random_basis(width, 4, draw), site).save(folder / f"{name}.safetensors")
     Rotation(random_basis(24, 4, draw), Site("text", 3)).save(folder / "right.safetensors")

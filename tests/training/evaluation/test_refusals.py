@@ -37,6 +37,12 @@ pytestmark = pytest.mark.slow
         (["--rotation", "ROTATIONS/none.safetensors"], "none.safetensors'"),
         (["--rotation", "ROTATIONS/right.safetensors", "--limit", "3"], (1, 2)),
         (["--tasks", "norms", "--norms", "valence"], "'valence'"),
+        (["--tasks", "dose"], ("dose", "--rotation")),
+        (["--tasks", "dose", "--rotation", "ROTATIONS/mlp.safetensors"], ("dose", "mlp")),
+        (
+            ["--tasks", "dose", "--rotation", "ROTATIONS/right.safetensors", "--controls", "none"],
+            ("dose", "--controls"),
+        ),
         (["--model", "nowhere"], "'nowhere'"),
         (["--model", "x" * 300], f"'{'x' * 79}…'"),
         (["--device", "abacus"], "'abacus'"),

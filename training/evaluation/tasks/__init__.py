@@ -18,7 +18,10 @@ TASKS = {  # name, which is that of the module -> what is measured
     first""",
     "blv": "correlation of scores with ratings by blind and low-vision readers, also given text length",
     "norms": "correlation of word attributions with imageability and concreteness",
+    "dose": """preference, gap, retrieval and zero-shot accuracy, with --blv also agreement with readers, where the
+    deviation of Z from the middle between the kinds is multiplied by 0 to 4; only if it is named""",
 }
+ON_REQUEST = ("dose",)  # tasks that are not done unless they are named
 
 
 def find_task(name: str) -> Task:

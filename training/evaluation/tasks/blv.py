@@ -13,6 +13,7 @@ from interp.clip.errors import ModelError
 from interp.clip.image_features import embed_cached
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_texts, scores
+from interp.clip.tensors import Embeddings
 from interp.clip.trust import check_trust, name_in
 from interp.data.blv import QUESTIONS, RatedTexts, load_blv
 from interp.data.contrast import Contrast
@@ -32,12 +33,16 @@ _CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 
 def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
     """Return the score of each rated text with its image."""
+    found = scores(rated_images(clip, rated), embed_texts(clip, [prefix + text.description for text in rated.texts]))
+    return found.double().cpu().numpy()
+
+
+def rated_images(clip: Clip, rated: RatedTexts) -> Embeddings:
+    """Embed the image of each rated text."""
     names = sorted({text.image for text in rated.texts})
     keys = [rated.image_key(name) for name in names]
     images, _ = embed_cached(clip, keys, lambda i: rated.open_image(names[i]))
-    rows = [names.index(text.image) for text in rated.texts]
-    found = scores(images[rows], embed_texts(clip, [prefix + text.description for text in rated.texts]))
-    return found.double().cpu().numpy()
+    return images[[names.index(text.image) for text in rated.texts]]
 
 
 def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Number]:

@@ -56,7 +56,8 @@ def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> 
     return [measured("transfer", "retrieval", f"retrieval {kind}", share) for kind, share in found.items()], notes
 
 
-def _load(config: EvaluateConfig, data: str) -> list[LabelledImages]:
+def load_sets(config: EvaluateConfig, data: str) -> list[LabelledImages]:
+    """Load the classification sets that were asked for, or those that go with the data."""
     templates = Path(config.templates) if config.templates else None
     sets = config.transfer or default_sets(data)
     return load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)
@@ -85,4 +86,4 @@ def _units(contrast: Contrast) -> Mapping[str, Unit]:
     return evidence_units(contrast) | dict.fromkeys(shares, SHARE)
 
 
-TASK = Task(_job, _units, _load, evidence=True, downloads=True)
+TASK = Task(_job, _units, load_sets, evidence=True, downloads=True)

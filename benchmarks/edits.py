@@ -1,0 +1,145 @@
+"""Optimizer steps of an edit on clean runs, against pyreft's way: a hook in a full forward pass of the text tower.
+
+Both sides train the same LoReFT change, in the parametrization of `interp.edits.train`, in the same loop: the same
+minibatches, losses, optimizer, and images as cached embeddings; all weights are frozen. The peer is set up as an expert
+would: transformers' own fused attention, texts of one length and so without padding, and no gradient below the hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.interventions import BATCH, CLOSE, push_work
+from benchmarks.material import random_images, random_tokens, vit_b32
+from benchmarks.measure import Machine, Result, side_by_side
+from interp.clip.hooks import patch
+from interp.clip.model import Clip, Tokens, unit_texts
+from interp.clip.sites import Site
+from interp.clip.tensors import Tensor
+from interp.edits.losses import Batch, Change, edit_losses
+from interp.edits.train import EditConfig
+from interp.subspaces.clean_run import clean_texts
+from interp.subspaces.pairs import PairRun, PairsAtSite
+from interp.subspaces.rotation import orthonormal, random_basis
+
+LAYER, SIZE, RETAIN = 10, 16, 1.0
+PAIRS, BATCHES = BATCH // 2, 4  # pairs of a step; steps before a pair comes again
+Loss = Callable[[Tensor], Tensor]  # of the rows of some pairs
+
+
+def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
+    """The bar of this file; if `whole`, also lines that are not barred."""
+    clip = vit_b32()
+    for length, goal in ((77, 20.0), (25, None)):
+        if whole or goal is not None:
+            yield from _step(clip, machine, length, goal, repeats, whole)
+
+
+def _step(clip: Clip, machine: Machine, length: int, goal: float | None, repeats: int, whole: bool) -> Iterator[Result]:
+    """A step of Adam; ours from a clean run that is made once, whose own cost is the second line."""
+    n, draw, site = PAIRS * BATCHES, np.random.default_rng(0), Site("text", LAYER)
+    tokens, images = random_tokens(clip, [length] * 2 * n, draw), random_images(clip, n)
+    part = PairsAtSite(PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale), site)
+    batches = torch.randperm(n, generator=torch.Generator().manual_seed(0)).split(PAIRS)
+    own, theirs = Trained(part), Trained(part)
+    losses = own_loss(part, own), peer_loss(clip, tokens, images, site, theirs)
+    check(losses, (own.leaves, theirs.leaves), batches[0])
+    name = f"optimizer step of an edit, layer {LAYER}, k = {SIZE}, batch {BATCH}, T = {length}"
+    least = machine.seconds(push_work(clip, LAYER, length, backward=True, size=SIZE))
+    step, peer = _stepping(own, losses[0], batches), _stepping(theirs, losses[1], batches)
+    yield side_by_side(
+        (name, "a hook in a full forward pass (pyreft)"),
+        peer,
+        step,
+        goal=None if goal is None else (">=", goal),
+        repeats=repeats,
+        inner=10,
+        least=least,
+    )
+    if whole:
+        texts = tokens.take(torch.arange(BATCH))
+        yield side_by_side(
+            (name, "the clean run of its texts, once"),
+            lambda: clean_texts(clip, texts, [site]),
+            step,
+            goal=None,
+            repeats=repeats,
+            inner=10,
+        )
+
+
+class Trained:
+    """The change of a stream that is trained: h + R' (D S (h - m) + b), with R the directions of S V.
+
+    Attributes:
+        leaves: V, D and b; D and b are zero in a training at first, which would hide errors in the gradients.
+    """
+
+    def __init__(self, part: PairsAtSite) -> None:
+        generator, d = torch.Generator().manual_seed(0), part.streams.shape[1]
+        self.whitening, self.mean = part.whitening, part.streams.mean(0)
+        drawn = (torch.randn(*shape, generator=generator) / d for shape in ((SIZE, d), (SIZE,)))
+        self.leaves = [leaf.requires_grad_() for leaf in (random_basis(d, SIZE, generator), *drawn)]
+
+    def __call__(self, h: Tensor) -> Tensor:
+        free, weight, bias = self.leaves
+        rows = orthonormal(self.whitening @ free).T
+        return h + ((h - self.mean) @ self.whitening @ weight.T + bias) @ rows
+
+
+def own_loss(part: PairsAtSite, change: Callable[[Tensor], Tensor]) -> Loss:
+    """Return our loss: only EOT's streams pass the blocks above the site."""
+    basis = part.streams.new_zeros(part.streams.shape[1], 0)  # no source lends its Z
+
+    def loss(rows: Tensor) -> Tensor:
+        losses = edit_losses(part, [Change(change, basis)], Batch(rows))
+        return losses.behavioral[0] + RETAIN * losses.retention[0]
+
+    return loss
+
+
+def peer_loss(clip: Clip, tokens: Tokens, images: Tensor, site: Site, change: Callable[[Tensor], Tensor]) -> Loss:
+    """Return the same loss of the model's own forward pass, in which a hook changes the stream at EOT."""
+    n, scale = len(images), clip.logit_scale
+
+    def contrastive(logits: Tensor) -> Tensor:
+        own = torch.arange(len(logits))
+        return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
+
+    def loss(rows: Tensor) -> Tensor:
+        texts, shown = tokens.take(torch.cat([rows, rows + n])), images[rows]
+        with patch(clip, site, texts.eot, change):
+            positive, negative = unit_texts(clip.model, texts.ids).chunk(2)
+        behavioral = functional.softplus(scale * ((negative - positive) * shown).sum(-1)).mean()
+        retention = sum(contrastive(scale * shown @ half.T) for half in (positive, negative)) / 2
+        return behavioral + RETAIN * retention
+
+    return loss
+
+
+def check(losses: Sequence[Loss], leaves: Sequence[Sequence[Tensor]], rows: Tensor) -> None:
+    """Raise unless both sides have the same loss, and the same gradient of every leaf."""
+    own, peer = (loss(rows) for loss in losses)
+    torch.testing.assert_close(own, peer, atol=CLOSE, rtol=CLOSE)
+    gradients = [torch.autograd.grad(loss, each) for loss, each in zip((own, peer), leaves, strict=True)]
+    for one, other in zip(*gradients, strict=True):
+        largest = float(other.abs().max())
+        if largest == 0:
+            raise RuntimeError("a part of the edit has no gradient: there is nothing to compare")
+        torch.testing.assert_close(one, other, atol=1e-4 * largest, rtol=0)
+
+
+def _stepping(change: Trained, loss_of: Loss, batches: Sequence[Tensor]) -> Callable[[], object]:
+    optimizer, turn = torch.optim.Adam(change.leaves, lr=EditConfig().lr), cycle(batches)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss_of(next(turn)).backward()
+        optimizer.step()
+
+    return step

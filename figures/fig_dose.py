@@ -1,0 +1,101 @@
+"""`fig_dose`: preference, gap, retrieval and zero-shot accuracy where the deviation of Z is multiplied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from figures.runs import Missing, Runs
+from figures.style import FONT, PAGE, SIZE, look, picture
+from interp.drawing.markup import MINUS
+from interp.drawing.pictures import Picture, at, told_apart, width_of
+from training.evaluation.compare import Evaluation
+from training.evaluation.doses import ALPHAS, curves_of
+
+LEFT, GAP, TOP, TALL, BETWEEN, FOOT = 30.0, 40.0, 14.0, 84.0, 32.0, 26.0  # points
+_LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
+_PANELS = {
+    "preference": ("preference (%)", 100.0),
+    "gap": ("gap of the scores", 1.0),
+    "retrieval": ("retrieval among 64 (%)", 100.0),
+    "accuracy": ("zero-shot accuracy (%)", 100.0),
+}
+
+_Curves = Mapping[str, np.ndarray]  # measure -> value, low and high at each alpha, shape (3, alphas)
+
+
+def draw(runs: Runs) -> Picture:
+    """Curves over alpha of all models that have them: means over seeds, in bands of their 95 % intervals.
+
+    A band of several seeds is the mean of their intervals: the seeds share the pairs, so it is no narrower than the
+    interval of the mean.
+
+    Raises:
+        Missing: no evaluation has the task.
+    """
+    found = {label: curves for label, members in runs.models.items() if (curves := _means(members))}
+    if not found:
+        raise Missing(
+            "needs models with a rotation, evaluated so: python -m training.evaluate --model RUN --tasks dose"
+        )
+    labels = told_apart(list(found), NAME, SIZE, FONT)
+    across = int(72 * PAGE // (max(width_of(label, SIZE, FONT) for label in labels.values()) + _HANDLE))
+    width = (72 * PAGE - LEFT - GAP - 8) / 2
+    figure = picture((TOP + 2 * TALL + BETWEEN + FOOT + _LEGEND_LINE * -(-len(found) // across) + 4) / 72)
+    for number, (measure, (title, factor)) in enumerate(_PANELS.items()):
+        row, column = divmod(number, 2)
+        same = figure.axes[2] if number == 3 else None  # the scale of retrieval, so that what is lost can be compared
+        axes = at(figure, LEFT + column * (width + GAP), TOP + row * (TALL + BETWEEN), width, TALL, sharey=same)
+        axes.set_title(title, loc="left")
+        axes.grid(linewidth=0.4, color="0.88")
+        axes.axvline(0, color="0.4", linewidth=0.8, linestyle=":")
+        for i, (label, curves) in enumerate(found.items()):
+            value, low, high = factor * curves[measure]
+            style = look(i)
+            axes.fill_between(ALPHAS, low, high, color=str(style["color"]), alpha=0.18, linewidth=0)
+            axes.plot(ALPHAS, value, label=labels[label], **style)
+        if row:
+            axes.set_xlabel(f"alpha ({MINUS}1 erases Z, 0 changes nothing)")
+    figure.legend(
+        handles=[*figure.axes[0].lines[1:]],
+        loc="lower left",
+        ncols=across,
+        bbox_to_anchor=(0, 0),
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        fontsize=SIZE,
+    )
+    figure.alt = _alt(found)
+    return figure
+
+
+def _means(members: Sequence[Evaluation]) -> _Curves:
+    """Return means over the seeds that have the task; nothing if none has."""
+    each = [curves for one in members if (curves := curves_of(one.numbers))]
+    values = [
+        {name: [[row.value, row.low, row.high] for row in curve] for name, curve in curves.items()} for curves in each
+    ]
+    return {name: np.mean([one[name] for one in values], axis=0).T for name in (values[0] if values else ())}
+
+
+def _alt(found: Mapping[str, _Curves]) -> str:
+    """Return what the curves are, with their values at three gains."""
+    shown = [ALPHAS.index(alpha) for alpha in (-1.0, 0.0, 1.0)]
+    models = "; ".join(
+        f"{label}: "
+        + ", ".join(
+            f"{title} {', '.join(_number(factor * curves[measure][0][i]) for i in shown)}"
+            for measure, (title, factor) in _PANELS.items()
+        )
+        for label, curves in found.items()
+    )
+    return (
+        "Curves over alpha, by which the deviation of Z from the middle between the kinds of text is multiplied by "
+        "1 + alpha, in bands of 95 % intervals; a dotted line marks alpha = 0, the model as it is. Values at "
+        f"alpha = {MINUS}1, 0 and 1: {models}."
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", MINUS)
