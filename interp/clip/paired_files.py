@@ -47,7 +47,7 @@ class PairedFiles(Generic[Record]):
         """
         from safetensors.torch import save
 
-        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         write_atomic(path, save(whole))
         write_atomic(path.with_suffix(".json"), sealed({"kind": self.kind, **about, **self.sums(whole)}))
 

@@ -24,7 +24,7 @@ from interp.clip.trust import from_folder, name_for
 from interp.errors import UserError
 
 _KIND = "edit"  # in the files
-FILE = "edit.safetensors"  # in a folder that holds an edit of a model
+FILE, ABOUT = "edit.safetensors", "edit.json"  # in a folder that holds an edit of a model
 
 
 class EditError(UserError):
@@ -98,6 +98,15 @@ class Edit:
         """Effect of the edit, as a sentence."""
         return self._kind.about
 
+    @property
+    def shift(self) -> Float[Tensor, " d"] | None:
+        """Vector that the edit adds to every stream; None if it does more than that."""
+        nothing = torch.zeros(self.width, self.width, dtype=torch.float64)
+        along = torch.eye(self.width, dtype=torch.float64)
+        result: Any = torch.func.jvp(self, (nothing,), (along,))  # edits are affine: one derivative is all of them
+        shifts, slope = result
+        return shifts[0] if torch.equal(slope, along) else None
+
     def __call__(self, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Return the changed streams; differentiable in them and in the tensors."""
         with torch.autocast(h.device.type, enabled=False):
@@ -159,7 +168,7 @@ class Edit:
             path: a .safetensors file, or a folder for `FILE`. If the edit has a base (`made_for`), such a folder is a
                 model for `load_clip` and for every ``--model``.
         """
-        path = edit_file(path)
+        path = _edit_file(path)
         about: dict[str, Any] = {"edit": self.kind, "site": self.site.label}
         base = None if self.base is None else name_for(path.parent, self.base)
         about |= {"base": base, "base_fingerprint": self.base_fingerprint, "facts": self.facts}
@@ -172,7 +181,7 @@ class Edit:
         Raises:
             EditError: a file is missing or damaged, or was changed since.
         """
-        path = edit_file(path)
+        path = _edit_file(path)
 
         def make(tensors: dict[str, Tensor], content: _EditFile) -> Edit:
             base = None if content["base"] is None else from_folder(path.parent, content["base"])
@@ -182,7 +191,7 @@ class Edit:
         return _FILES.read(path, make)
 
 
-def edit_file(path: Path | str) -> Path:
+def _edit_file(path: Path | str) -> Path:
     """Return the .safetensors file that a path to an edit means: the path itself, or `FILE` in a folder."""
     path = Path(path)
     return path if path.suffix == ".safetensors" else path / FILE
