@@ -61,7 +61,7 @@ def model_card(
         form: transformers or open_clip.
         licence: an identifier such as the hub's, if it is known.
         result: what the run's manifest says of the weights that were kept.
-        edit: what is to be said of the edit that the model makes, if it makes one.
+        edit: lines on the edit that the model makes, if it makes one.
     """
     by_hook = edit is not None and bool(edit.code)
     lines = front_matter("clip-descriptions" if by_hook else form, edit.base if edit else _base(model), licence)

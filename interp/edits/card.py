@@ -39,7 +39,7 @@ def edit_card(edit: Edit, repo: str, licence: str | None) -> str:
 
 
 def edit_notes(edit: Edit, family: Family, base: str, *, repo: str | None = None, merged: bool = False) -> EditNotes:
-    """Return what a card says of an edit.
+    """Return the lines of a card on an edit.
 
     Args:
         family: family of the model.

@@ -17,12 +17,12 @@ _HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
 
 @dataclass(frozen=True)
 class EditNotes:
-    """What a card says of an edit.
+    """Lines of a card on an edit.
 
     Attributes:
         made: lines on its effect and origin.
         code: lines of code that make the edit without this package; none if the weights make it.
-        limits: items of a list of what it does not show.
+        limits: items of a list of its limits.
         base: id of its base on the hub, if the base is there.
     """
 
