@@ -28,6 +28,7 @@ from hypothesis import settings  # noqa: E402
 from interp.clip.loading import load_clip  # noqa: E402
 from interp.clip.model import Clip  # noqa: E402
 from tests.accelerating import forget_precision  # noqa: E402
+from tests.hub_server import hub  # noqa: E402, F401
 from tests.oracles.plain_forward import random_clip  # noqa: E402
 from tests.wording import (  # noqa: E402
     keep_collected,

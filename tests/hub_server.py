@@ -10,7 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import huggingface_hub
+import pytest
 
 COMMIT = "1" * 40
 
@@ -25,6 +29,7 @@ class Hub(ThreadingHTTPServer):
         self.repos: dict[str, dict[str, bytes]] = {}
         self.private: dict[str, bool] = {}
         self.asked: list[str] = []
+        self.broken: set[str] = set()  # names of files that are refused
 
     @property
     def address(self) -> str:
@@ -87,7 +92,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
         elif (file := re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)) is not None:
             content = self.server.repos.get(file[1], {}).get(file[2])
-            if content is None:
+            if file[2] in self.server.broken:
+                self.answer({"error": "Bad request"}, 400)
+            elif content is None:
                 self.answer({"error": "Entry not found"}, 404, X_Error_Code="EntryNotFound")
             else:
                 self.answer(content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=COMMIT)
@@ -104,3 +111,28 @@ def running_hub() -> Iterator[Hub]:
         threading.Thread(target=hub.serve_forever, daemon=True).start()
         yield hub
         hub.shutdown()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A hub that takes the place of the real one in this process, with a cache of its own."""
+    with running_hub() as server:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
+        monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", server.address, raising=False)
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.address)
+        # transformers keeps a client of the address that it first met, and would ask a former stand-in for a minute
+        monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
+        monkeypatch.setattr(
+            huggingface_hub.constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            server.address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        monkeypatch.setattr(
+            "huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE",
+            server.address + "/{repo_id}/resolve/{revision}/{filename}",
+            raising=False,
+        )
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        huggingface_hub.utils.disable_progress_bars()
+        yield server

@@ -7,7 +7,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
 from training.evaluation.records import TuningManifest
 
 if TYPE_CHECKING:
+    from interp.clip.edits.edit import Edit
     from interp.clip.model import Clip
 
 PROG = "python -m training.export"
@@ -33,28 +35,32 @@ _COMPARED = {  # open_clip itself, which need not be installed, does not load wh
 }
 _CARD, ROTATION = "README.md", "rotation.safetensors"
 DESCRIPTION = """\
-Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, beside a card
-that says how it was made, what is known of it and what that does not show. The weights that were written are read again
-and compared with the model; embeddings are the same to 1e-6.
+Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, and a card that
+says how it was made, what is known of it and what that does not show. The weights that were written are read again and
+compared with the model; embeddings are the same to 1e-6. An edit is written next to the weights of its base, and the
+card has code that applies it without this package.
 Nothing is uploaded unless --push names a repository; then what the folder holds is, and nothing else."""
 EPILOG = """\
 examples:
   python -m training.export runs/iit-das --out models/iit-das
   python -m training.export runs/iit-das --format open_clip --out models/iit-das-open-clip
+  python -m training.export edits/describe --out models/describe
   python -m training.export runs/iit-das --out models/iit-das --push me/clip-for-descriptions --private --license mit
 
 files in the folder:
   model.safetensors, config.json, tokenizer and preprocessor files; for open_clip open_clip_model.safetensors,
-  open_clip_config.json and the tokenizer; rotation.safetensors and .json, if there is a subspace; README.md, a card"""
+  open_clip_config.json and the tokenizer; rotation.safetensors and .json, if there is a subspace; edit.safetensors and
+  .json, if there is an edit; README.md, a card"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ExportConfig(ModelOptions):
     """The export."""
 
-    model: str = argument("a fine-tuned run; or any model that can be loaded", metavar="RUN")
+    model: str = argument("a fine-tuned run, or a folder with an edit; or any model that can be loaded", metavar="RUN")
     out: str = option("", "a new folder for it", metavar="FOLDER")
     format: str = option("transformers", "whose files to write", choices=_FORMATS)
+    merge: bool = option(False, "put an edit into the weights, where that is exact")
     license: str | None = option(None, "of the model, for its card: an identifier such as mit or apache-2.0")
     push: str | None = option(None, "upload the folder to this repository of the hub", metavar="OWNER/NAME")
     private: bool = option(False, "make that repository private, if it is not there yet")
@@ -89,14 +95,17 @@ def export(config: _ExportConfig) -> int:
 
     clip = load_clip(config.model, tokenizer=config.tokenizer, trust=config.trust_run)
     print("".join(f"note: {note}\n" for note in clip.notes), end="")
-    card = _card(config, who)
+    edit = _edit(config, clip)
+    weights = clip if edit is None or not config.merge else _merged(clip, edit)
+    card = _card(config, who, clip, edit)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
             folder = Path(place) / out.name
             folder.mkdir()
             rotation = Path(config.model) / ROTATION if who.is_run else None
-            difference = _write(clip, config.format, folder, card, rotation)
+            _write(weights, config.format, folder, card, rotation, None if config.merge else edit)
+            difference = _difference(clip, config.format, folder)
             folder.rename(out)
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write '{out}': {getattr(error, 'strerror', None) or error}") from error
@@ -113,8 +122,39 @@ def export(config: _ExportConfig) -> int:
     return 0
 
 
-def _card(config: _ExportConfig, who: EvaluatedModel) -> str:
+def _edit(config: _ExportConfig, clip: Clip) -> Edit | None:
+    """Return the edit that a model makes, if it makes one; `UserError` if the files cannot hold it."""
+    from interp.clip.edits.of_model import edits_of
+
+    edits = edits_of(clip)
+    if len(edits) > 1:
+        raise UserError(
+            f"'{config.model}' makes {len(edits)} edits, and a folder holds one; name a model with one edit"
+        )
+    if not edits:
+        if config.merge:
+            raise UserError(f"--merge puts an edit into weights, and '{config.model}' makes none; leave it out")
+        return None
+    if config.format == "open_clip" and not config.merge:
+        raise UserError(
+            f"'{config.model}' makes an edit, which no file of open_clip holds; leave out --format open_clip"
+        )
+    return edits[0]
+
+
+def _merged(clip: Clip, edit: Edit) -> Clip:
+    from interp.clip.edits.edit import EditError
+    from interp.clip.edits.of_model import merge_edit
+
+    try:
+        return merge_edit(clip, edit)
+    except EditError as error:
+        raise UserError(f"{error}; leave --merge out") from error
+
+
+def _card(config: _ExportConfig, who: EvaluatedModel, clip: Clip, edit: Edit | None) -> str:
     from interp.data.contrast import PAPER, Contrast
+    from interp.edits.card import edit_notes
     from training.card import model_card
     from training.evaluation.compare import Evaluation, read
 
@@ -125,24 +165,29 @@ def _card(config: _ExportConfig, who: EvaluatedModel) -> str:
         result = RunFolder(Path(config.model)).manifest_as(TuningManifest).get("result", {})
         if (Path(config.model) / "evaluation" / "manifest.json").is_file():
             evaluation = read(Path(config.model))
-    return model_card(who, evaluation, contrast, form=config.format, licence=config.license, result=result)
+    notes = None if edit is None else edit_notes(edit, clip.family, "FOLDER", merged=config.merge)
+    return model_card(who, evaluation, contrast, form=config.format, licence=config.license, result=result, edit=notes)
 
 
-def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None) -> float:
-    """Write everything; the largest difference of embeddings between the model and what was written.
+def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None, edit: Edit | None) -> None:
+    """Write everything.
 
     Args:
         rotation: where a run has its own, if it has one.
+        edit: edit that the weights do not make.
     """
     from interp.clip.saving import save_open_clip, save_transformers
+    from interp.edits.card import public
     from interp.runs.files import write_atomic
     from interp.subspaces.kinds import load_subspace
 
     (save_open_clip if form == "open_clip" else save_transformers)(clip, folder)
     if rotation is not None and rotation.is_file():
         load_subspace(rotation).save(folder / rotation.name)
+    if edit is not None:
+        own = replace(public(edit), base=str(folder), base_fingerprint=clip.fingerprint.partition("+")[0])
+        own.save(folder)
     write_atomic(folder / _CARD, card.encode())
-    return _difference(clip, form, folder)
 
 
 def _difference(clip: Clip, form: str, folder: Path) -> float:
@@ -153,6 +198,7 @@ def _difference(clip: Clip, form: str, folder: Path) -> float:
     """
     import torch
 
+    from interp.clip.edits.edit import FILE, Edit
     from interp.clip.model import unit_images, unit_texts
     from interp.clip.saving import weights_of
 
@@ -166,7 +212,8 @@ def _difference(clip: Clip, form: str, folder: Path) -> float:
     ids = torch.randint(0, clip.eot, (4, clip.context), generator=generator)
     ids[:, -1] = clip.eot
     pixels = torch.randn(2, 3, side, side, generator=generator)
-    with torch.inference_mode():
+    edited = Edit.load(folder).on(replace(clip, model=again)) if (folder / FILE).is_file() else nullcontext()
+    with torch.inference_mode(), edited:
         pairs = [(unit_texts(model, ids), unit_images(model, pixels)) for model in (clip.model, again)]
     error = max(float((one - other).abs().max()) for one, other in zip(*pairs, strict=True))
     if not error <= 1e-6:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from interp.clip.errors import ModelError
 from interp.data.hub import HubError, HubSilent, ask_hub
 from interp.errors import quoted
 
+_MARKS = ("config.json", "edit.json")  # of a model, of an edit
 _PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -29,23 +31,59 @@ def on_hub(name: str, hub: str, revision: str) -> tuple[str, str]:
     return hub, revision
 
 
+def fetch_files(name: str, where: str, revision: str, files: Sequence[str]) -> Path | None:
+    """Return the folder that holds some files of a model, or None if the model does not have the first of them.
+
+    Args:
+        name: of the model, for messages.
+        where: its folder, or its id on the hub, from which the files are fetched.
+
+    Raises:
+        ModelError: the hub does not answer any more, or refuses.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    if Path(where).is_dir():
+        return Path(where) if (Path(where) / files[0]).is_file() else None
+    folder: Path | None = None
+    try:
+        for file in files:
+            folder = Path(hf_hub_download(where, file, revision=revision)).parent
+    except Exception as error:
+        # without a network the hub's client says that a file is missing from the cache, which is an error of this kind
+        if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
+            raise ModelError(
+                f"cannot load the model {quoted(name)}: the hub does not say whether {file} belongs to it; try again"
+            ) from error
+    return folder
+
+
 def is_cached(hub: str, revision: str) -> bool:
-    """Whether a model's configuration is in the cache."""
-    from huggingface_hub import try_to_load_from_cache
+    """Return whether a model's configuration, or an edit, is in the cache."""
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return isinstance(try_to_load_from_cache(hub, "config.json", revision=revision), str)
+        return any(_cached(hub, revision, file) for file in _MARKS)
     except HFValidationError:
         return False
 
 
-def _in_cache(name: str, hub: str, revision: str, why: HubSilent) -> str:
-    """The folder of a model in the hub's cache."""
+def _cached(hub: str, revision: str, file: str) -> str | None:
     from huggingface_hub import try_to_load_from_cache
 
-    config = try_to_load_from_cache(hub, "config.json", revision=revision)
-    if not isinstance(config, str):
+    path = try_to_load_from_cache(hub, file, revision=revision)
+    return path if isinstance(path, str) else None
+
+
+def _in_cache(name: str, hub: str, revision: str, why: HubSilent) -> str:
+    """Return the folder of a model in the hub's cache; an edit may be there without weights of its own."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config, edit = (_cached(hub, revision, file) for file in _MARKS)
+    if config is None and edit is not None:
+        return str(Path(edit).parent)
+    if config is None:
         raise ModelError(
             f"cannot load the model {quoted(name)}: {why}, and the model is not in the cache; "
             "connect to the network, or name a folder"

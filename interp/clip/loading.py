@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +15,16 @@ from interp.clip.activations import activation_notes
 from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
 from interp.clip.adapters import ADAPTER_WEIGHTS, merge_adapter
 from interp.clip.devices import check_device, check_dtype
-from interp.clip.edits.edit import FILE as EDIT_FILE
-from interp.clip.edits.edit import Edit, EditError
+from interp.clip.edits.edit import ABOUT, FILE, Edit, EditError
 from interp.clip.errors import ModelError
-from interp.clip.families import family_of
 from interp.clip.files import check_files, check_run, loading_fault, read_json
+from interp.clip.fingerprints import fingerprints
+from interp.clip.hub import fetch_files
 from interp.clip.model import Clip
 from interp.clip.names import OPEN_CLIP, locate, open_clip_file
 from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
-from interp.clip.tensors import bytes_of
 from interp.clip.trust import check_trust, name_in
 from interp.runs.files import MANIFEST
 from interp.runs.weights import is_run
@@ -82,14 +79,22 @@ def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
     check_run(name)
     if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
         return _load_adapted(name, dtype, how)
-    if os.path.isfile(os.path.join(name, EDIT_FILE)):
-        return _load_edited(name, dtype, how)
-    return _load_plain(name, dtype, how)
+    if os.path.isfile(os.path.join(name, FILE)):
+        return _load_edited(name, Path(name), None, dtype, how)
+    place = locate(name)
+    _quiet()
+    if not name.startswith(OPEN_CLIP) and (folder := fetch_files(name, *place, (FILE, ABOUT))) is not None:
+        return _load_edited(name, folder, place, dtype, how)
+    return _load_plain(name, place, dtype, how)
 
 
-def _load_plain(name: str, dtype: torch.dtype, how: _How) -> Clip:
-    """Load a model that has weights of its own."""
-    where, revision = locate(name)
+def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, how: _How) -> Clip:
+    """Load a model that has weights of its own.
+
+    Args:
+        place: what `locate` returns for its name.
+    """
+    where, revision = place
     _quiet()
     model, notes = _load_any(name, where, revision, dtype)
     try:
@@ -100,7 +105,7 @@ def _load_plain(name: str, dtype: torch.dtype, how: _How) -> Clip:
     text_tokenizer = load_tokenizer(name, how.tokenizer, where, revision)
     eot = check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
     processor = load_processor(name, where, revision, model, notes)
-    prints = _fingerprints(model, text_tokenizer, processor)
+    prints = fingerprints(model, text_tokenizer, processor)
     return Clip(name, model, text_tokenizer, processor, eot, *prints, tuple(notes))
 
 
@@ -189,20 +194,26 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
     return _with_adapter(base, base.model, name, dtype)
 
 
-def _load_edited(name: str, dtype: torch.dtype, how: _How) -> Clip:
-    """Load the base of an edit, and edit it; a folder that also holds weights is its own base."""
-    _check_chain(name, "edit", str(Path(EDIT_FILE).with_suffix(".json")), how.above)
+def _load_edited(name: str, folder: Path, place: tuple[str, str] | None, dtype: torch.dtype, how: _How) -> Clip:
+    """Load the base of an edit, and edit it; a folder that also holds weights is its own base.
+
+    Args:
+        folder: the folder that holds the edit.
+        place: what `locate` returns for the name, if it has been asked.
+    """
+    _check_chain(name, "edit", ABOUT, how.above)
     try:
-        edit = Edit.load(name)
+        edit = Edit.load(folder)
     except EditError as error:
         raise ModelError(str(error)) from error
     if edit.base is None:
         raise ModelError(f"'{name}' does not say which model it edits; save the edit with its base (Edit.made_for)")
-    if os.path.abspath(edit.base) == os.path.abspath(name):
-        base = _load_plain(name, dtype, how)
+    if os.path.abspath(edit.base) == os.path.abspath(folder):
+        base = _load_plain(name, place or locate(name), dtype, how)
+        edited = replace(edit, base=name).apply(base)
     else:
         base = _load_base(name, "edit", edit.base, dtype, how, edit.base_fingerprint)
-    edited = edit.apply(base)
+        edited = edit.apply(base)
     return replace(edited, name=name)
 
 
@@ -271,7 +282,7 @@ def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -
             f"the adapter in '{name}' does not fit its base '{base.name}': {loading_fault(error)}"
         ) from error
     check_weights(name, model)
-    own = _fingerprints(model, base.tokenizer, base.processor)
+    own = fingerprints(model, base.tokenizer, base.processor)
     known = base.fingerprint, base.image_fingerprint
     # edits of the base are no weights, but part of what it computes
     whole, images = (new + "".join(old.partition("+")[1:]) for new, old in zip(own, known, strict=True))
@@ -290,19 +301,3 @@ def _quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-
-
-def _fingerprints(model: CLIPModel, tokenizer: Any, processor: Any) -> tuple[str, str]:
-    """Return the fingerprints of the whole model, and of the part that embeds images."""
-    whole, images = hashlib.sha256(), hashlib.sha256()
-    vision = tuple(f"{part}." for part in family_of(model).towers["vision"].whole)
-    for key, value in sorted(model.state_dict().items()):
-        content = bytes_of(value)
-        for state in (whole, images) if key.startswith(vision) else (whole,):
-            state.update(key.encode())
-            state.update(content)
-    settings = {key: value for key, value in processor.to_dict().items() if not key.startswith("_")}
-    for state in (whole, images):
-        state.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    whole.update(tokenizer.backend_tokenizer.to_str().encode())
-    return whole.hexdigest()[:16], images.hexdigest()[:16]

@@ -12,7 +12,7 @@ from interp.clip.hub import is_cached, on_hub
 from interp.errors import quoted, shown
 
 OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
-MARKS = ("config.json", "adapter_config.json")  # files that a folder with a model has, or one with an adapter
+MARKS = ("config.json", "adapter_config.json", "edit.json")  # of folders with a model, an adapter, an edit
 
 
 def locate(name: str) -> tuple[str, str]:
@@ -43,6 +43,14 @@ def locate(name: str) -> tuple[str, str]:
         return on_hub(name, hub, revision or "main")
     except ModelError as error:
         raise ModelError(f"{error}{_meant(name)}") from error
+
+
+def is_on_hub(name: str) -> bool:
+    """Return whether `locate` takes a name for the id of a model on the hub."""
+    hub, at, _ = name.partition("@")
+    if os.path.isdir(name) or name.startswith(OPEN_CLIP) or not _is_id(hub):
+        return False
+    return bool(at) or not _is_path(name) or is_cached(name, "main")
 
 
 def open_clip_file(name: str) -> tuple[str, Path]:

@@ -38,7 +38,11 @@ def name_for(folder: Path, model: str) -> str:
     if model.startswith(OPEN_CLIP):
         arch, _, path = model.removeprefix(OPEN_CLIP).partition("/")
         return f"{OPEN_CLIP}{arch}/{path if os.path.isabs(path) else _path_from(folder, path)}"
-    if model == "toy" or not os.path.isdir(model) or os.path.isabs(model):
+    if model == "toy" or not os.path.isdir(model):
+        return model
+    if os.path.realpath(model) == os.path.realpath(folder):
+        return "."
+    if os.path.isabs(model):
         return model
     return _path_from(folder, model)
 

@@ -13,13 +13,12 @@ from torch.autograd.function import once_differentiable
 from typing_extensions import TypedDict
 
 from interp.clip.model import Clip
+from interp.clip.paired_files import PairedFiles
 from interp.clip.sites import Site, check_width
 from interp.clip.swap import swap
 from interp.clip.tensors import Basis, Float, Streams, Tensor, bytes_of
 from interp.drawing.markup import table
-from interp.errors import UserError, quoted
-from interp.runs.content import is_intact, parse, sealed
-from interp.runs.files import read_bytes, write_atomic
+from interp.errors import UserError
 
 KIND = "rotation"  # in the files
 
@@ -99,22 +98,7 @@ class Rotation:
 
     def save(self, path: Path | str) -> None:
         """Write `path` (.safetensors) with the basis, and a .json of the same name with site, facts and checksums."""
-        from safetensors.torch import save
-
-        path = Path(path)
-        basis = self.basis.detach().cpu().contiguous()
-        write_atomic(path, save({"basis": basis}))
-        write_atomic(
-            path.with_suffix(".json"),
-            sealed(
-                {
-                    "kind": KIND,
-                    "site": self.site.label,
-                    "basis": _digest(basis),
-                    "facts": self.facts,
-                }
-            ),
-        )
+        _FILES.write(Path(path), {"basis": self.basis}, {"site": self.site.label, "facts": self.facts})
 
     @classmethod
     def load(cls, path: Path | str, about: bytes | None = None) -> Rotation:
@@ -126,30 +110,11 @@ class Rotation:
         Raises:
             RotationError: a file is missing or damaged, or was changed since.
         """
-        from safetensors.torch import load
 
-        path = Path(path)
-        beside = path.with_suffix(".json")
-        try:
-            tensors, text = read_bytes(path), read_bytes(beside) if about is None else about
-            for file, there in ((path, tensors), (beside, text)):
-                if there is None:
-                    raise RotationError(
-                        f"cannot read a rotation from '{path}': there is no '{file}'; it takes a .safetensors and a "
-                        ".json beside it"
-                    )
-            basis = load(tensors or b"")["basis"]
-            rest = parse(text or b"", _RotationFile, beside, "save the rotation again")
-            if rest["kind"] != KIND:
-                raise RotationError(f"'{path}' holds a subspace of kind {quoted(rest['kind'])}, not a rotation")
-            found = cls(basis, Site.parse(rest["site"]), rest["facts"])
-        except UserError as error:
-            raise error if isinstance(error, RotationError) else RotationError(str(error)) from error
-        except Exception as error:
-            raise RotationError(f"cannot read a rotation from '{path}': {error}") from error
-        if not is_intact(text or b"") or rest["basis"] != _digest(basis):
-            raise RotationError(f"the rotation '{path}' was changed since it was saved: its checksum does not fit")
-        return found
+        def make(tensors: dict[str, Tensor], content: _RotationFile) -> Rotation:
+            return cls(tensors["basis"], Site.parse(content["site"]), content["facts"])
+
+        return _FILES.read(Path(path), make, about)
 
 
 class _RotationFile(TypedDict):
@@ -161,6 +126,9 @@ class _RotationFile(TypedDict):
 
 def _digest(basis: Basis) -> str:
     return hashlib.sha256(bytes_of(basis)).hexdigest()
+
+
+_FILES = PairedFiles(KIND, _RotationFile, lambda tensors: {"basis": _digest(tensors["basis"])}, RotationError)
 
 
 def whole(width: int, site: Site) -> Rotation:

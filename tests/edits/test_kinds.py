@@ -18,7 +18,6 @@ from interp.clip.edits.edit import Edit, EditError
 from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site, SiteError, SiteMismatch
 from interp.edits.making import erase, gain, leace_of, set_z
-from interp.runs.files import StoreError
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, orthonormal
@@ -187,5 +186,8 @@ def test_what_is_no_edit_is_one_line(small: Clip, tmp_path: Path):
         Edit.load(path)
     path.write_bytes(good)
     path.with_suffix(".json").write_text("{}")
-    with raises(StoreError, str(path.with_suffix(".json"))):
+    with raises(EditError, str(path.with_suffix(".json"))):
+        Edit.load(path)
+    Rotation(basis, SITE).save(path)
+    with raises(EditError, f"'{path}'", "'rotation'"):
         Edit.load(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -17,31 +16,9 @@ from interp.errors import UserError
 from interp.runs.uploading import fetch, upload
 from interp.subspaces import on_hub
 from interp.subspaces.rotation import Rotation, RotationError, random_basis
-from tests.hub_server import Hub, running_hub
+from tests.hub_server import Hub
 from tests.wording import raises, refused
 from training.export import main as export
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with running_hub() as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
-        monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", server.address, raising=False)
-        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.address)
-        monkeypatch.setattr(
-            huggingface_hub.constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            server.address + "/{repo_id}/resolve/{revision}/{filename}",
-        )
-        monkeypatch.setattr(
-            "huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE",
-            server.address + "/{repo_id}/resolve/{revision}/{filename}",
-            raising=False,
-        )
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        huggingface_hub.utils.disable_progress_bars()
-        yield server
 
 
 def rotation() -> Rotation:

@@ -15,5 +15,6 @@ KIND = Kind(
     "direft",
     {"rows": "kd", "weight": "kd", "bias": "k"},
     _change,
+    "h + (h @ weight.T + bias) @ rows",
     "An affine function of the stream of rank k is added to the stream (DiReFT).",
 )

@@ -17,15 +17,14 @@ from interp.clip.edits import KINDS
 from interp.clip.edits.edited import edited, with_change
 from interp.clip.edits.kind import Kind
 from interp.clip.model import Clip
+from interp.clip.paired_files import PairedFiles
 from interp.clip.sites import BLOCK, Site, SiteError, check_width
 from interp.clip.tensors import Float, Tensor, bytes_of
 from interp.clip.trust import from_folder, name_for
-from interp.errors import UserError, quoted
-from interp.runs.content import is_intact, parse, sealed
-from interp.runs.files import read_bytes, write_atomic
+from interp.errors import UserError
 
-KIND = "edit"  # in the files
-FILE = "edit.safetensors"  # in a folder that holds an edit of a model
+_KIND = "edit"  # in the files
+FILE, ABOUT = "edit.safetensors", "edit.json"  # in a folder that holds an edit of a model
 
 
 class EditError(UserError):
@@ -99,6 +98,15 @@ class Edit:
         """Effect of the edit, as a sentence."""
         return self._kind.about
 
+    @property
+    def shift(self) -> Float[Tensor, " d"] | None:
+        """Vector that the edit adds to every stream; None if it does more than that."""
+        nothing = torch.zeros(self.width, self.width, dtype=torch.float64)
+        along = torch.eye(self.width, dtype=torch.float64)
+        result: Any = torch.func.jvp(self, (nothing,), (along,))  # edits are affine: one derivative is all of them
+        shifts, slope = result
+        return shifts[0] if torch.equal(slope, along) else None
+
     def __call__(self, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Return the changed streams; differentiable in them and in the tensors."""
         with torch.autocast(h.device.type, enabled=False):
@@ -160,16 +168,11 @@ class Edit:
             path: a .safetensors file, or a folder for `FILE`. If the edit has a base (`made_for`), such a folder is a
                 model for `load_clip` and for every ``--model``.
         """
-        from safetensors.torch import save
-
         path = _edit_file(path)
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, save(tensors))
-        about: dict[str, Any] = {"kind": KIND, "edit": self.kind, "site": self.site.label, "tensors": _digest(tensors)}
+        about: dict[str, Any] = {"edit": self.kind, "site": self.site.label}
         base = None if self.base is None else name_for(path.parent, self.base)
         about |= {"base": base, "base_fingerprint": self.base_fingerprint, "facts": self.facts}
-        write_atomic(path.with_suffix(".json"), sealed(about))
+        _FILES.write(path, self.tensors, about)
 
     @classmethod
     def load(cls, path: Path | str) -> Edit:
@@ -178,30 +181,14 @@ class Edit:
         Raises:
             EditError: a file is missing or damaged, or was changed since.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         path = _edit_file(path)
-        beside = path.with_suffix(".json")
-        tensors, about = read_bytes(path), read_bytes(beside)
-        for file, there in ((path, tensors), (beside, about)):
-            if there is None:
-                raise EditError(
-                    f"cannot read an edit from '{path}': there is no '{file}'; it takes a .safetensors and a .json "
-                    "of the same name"
-                )
-        content = parse(about or b"", _EditFile, beside, "save the edit again")
-        try:
-            found = load(tensors or b"")
-        except SafetensorError as error:
-            raise EditError(f"'{path}' is damaged: {error}") from error
-        if content["kind"] != KIND:
-            raise EditError(f"'{path}' holds a {quoted(content['kind'])}, not an edit")
-        if not is_intact(about or b"") or content["tensors"] != _digest(found):
-            raise EditError(f"'{path}' or '{beside}' was changed since the edit was saved")
-        base = None if content["base"] is None else from_folder(path.parent, content["base"])
-        site = Site.parse(content["site"])
-        return cls(content["edit"], site, found, content["facts"], base, content["base_fingerprint"])
+
+        def make(tensors: dict[str, Tensor], content: _EditFile) -> Edit:
+            base = None if content["base"] is None else from_folder(path.parent, content["base"])
+            site = Site.parse(content["site"])
+            return cls(content["edit"], site, tensors, content["facts"], base, content["base_fingerprint"])
+
+        return _FILES.read(path, make)
 
 
 def _edit_file(path: Path | str) -> Path:
@@ -216,6 +203,9 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         summed.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
         summed.update(bytes_of(tensor.detach().cpu()))
     return summed.hexdigest()
+
+
+_FILES = PairedFiles(_KIND, _EditFile, lambda tensors: {"tensors": _digest(tensors)}, EditError)
 
 
 def _sizes(kind: Kind, tensors: Mapping[str, Tensor]) -> dict[str, int]:

@@ -12,4 +12,6 @@ def replace_z(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d
     return swap(h, tensors["value"].expand_as(h), tensors["basis"])
 
 
-KIND = Kind("erase", {"basis": "dk", "value": "d"}, replace_z, "Z takes one neutral value in every text.")
+FORMULA = "h + (value - h) @ basis @ basis.T"  # of `replace_z`
+
+KIND = Kind("erase", {"basis": "dk", "value": "d"}, replace_z, FORMULA, "Z takes one neutral value in every text.")

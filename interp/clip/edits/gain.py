@@ -18,5 +18,6 @@ KIND = Kind(
     "gain",
     {"basis": "dk", "value": "d", "alpha": ""},
     _change,
+    "h + alpha * (h - value) @ basis @ basis.T",
     "The deviation of Z from the middle between the kinds is multiplied by 1 + alpha.",
 )

@@ -18,10 +18,12 @@ class Kind:
         name: name in files.
         shapes: name of each tensor -> its shape in the letters d (width of the stream) and k (size of the edit).
         change: from streams, shape (..., d), and the tensors in the dtype of the streams to the changed streams.
+        formula: the same change as Python code of ``h`` and the names of the tensors, for cards.
         about: effect of the edit, as a sentence for a card.
     """
 
     name: str
     shapes: Mapping[str, str]
     change: Callable[[Float[Tensor, "*n d"], Tensors], Float[Tensor, "*n d"]]
+    formula: str
     about: str

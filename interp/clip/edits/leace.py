@@ -45,5 +45,6 @@ KIND = Kind(
     "leace",
     {"left": "dk", "right": "kd", "value": "d"},
     _change,
+    "h - (h - value) @ right.T @ left.T",
     "No linear function of the stream tells the kinds of the fitted texts any more (LEACE).",
 )

@@ -16,5 +16,6 @@ KIND = Kind(
     "loreft",
     {"rows": "kd", "weight": "kd", "bias": "k"},
     _change,
+    "h + (h @ weight.T + bias - h @ rows.T) @ rows",
     "In k orthonormal directions the stream is replaced by an affine function of the stream (LoReFT).",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interp.clip.edits.erase import replace_z
+from interp.clip.edits.erase import FORMULA, replace_z
 from interp.clip.edits.kind import Kind
 
-KIND = Kind("set", {"basis": "dk", "value": "d"}, replace_z, "Z takes a given value in every text.")
+KIND = Kind("set", {"basis": "dk", "value": "d"}, replace_z, FORMULA, "Z takes a given value in every text.")

@@ -1,0 +1,92 @@
+"""Two files that hold a thing together: tensors in a .safetensors file, all else in a .json of the same name, which
+seals both with checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from typing_extensions import TypedDict
+
+from interp.clip.tensors import Tensor
+from interp.errors import UserError, quoted
+from interp.runs.content import Record, is_intact, parse, sealed
+from interp.runs.files import read_bytes, write_atomic
+
+_Thing = TypeVar("_Thing")
+
+
+class _Kind(TypedDict):
+    kind: str
+
+
+@dataclass(frozen=True)
+class PairedFiles(Generic[Record]):
+    """Form of the two files of a kind of thing.
+
+    Attributes:
+        kind: noun for the thing, which its .json file holds.
+        record: fields of the .json file.
+        sums: from tensors to their checksums, by the fields of the .json file that hold these.
+        error: class of the errors of files that hold no thing of the kind.
+    """
+
+    kind: str
+    record: Callable[..., Record]
+    sums: Callable[[Mapping[str, Tensor]], Mapping[str, str]]
+    error: type[UserError]
+
+    def write(self, path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        """Write both files.
+
+        Args:
+            path: the .safetensors file.
+            about: content of the .json file, but for the kind and the checksums.
+        """
+        from safetensors.torch import save
+
+        whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        write_atomic(path, save(whole))
+        write_atomic(path.with_suffix(".json"), sealed({"kind": self.kind, **about, **self.sums(whole)}))
+
+    def read(
+        self, path: Path, make: Callable[[dict[str, Tensor], Record], _Thing], text: bytes | None = None
+    ) -> _Thing:
+        """Read both files, and return what they hold.
+
+        Args:
+            path: the .safetensors file.
+            make: from the tensors and the content of the .json file to the thing.
+            text: content of the .json file, if it has been read.
+
+        Raises:
+            UserError: of class `error`: a file is missing or damaged, was changed since, or holds something else.
+        """
+        from safetensors.torch import load
+
+        beside, remedy = path.with_suffix(".json"), f"save the {self.kind} again"
+        try:
+            data, text = read_bytes(path), read_bytes(beside) if text is None else text
+            if data is None or text is None:
+                missing = path if data is None else beside
+                raise self.error(
+                    f"cannot read the {self.kind} '{path}': there is no '{missing}'; it takes a .safetensors and a "
+                    ".json of the same name"
+                )
+            tensors = load(data)
+            if (kind := parse(text, _Kind, beside, remedy)["kind"]) != self.kind:
+                raise self.error(f"'{path}' is of kind {quoted(kind)}, not '{self.kind}'")
+            about: Any = parse(text, self.record, beside, remedy)
+            if not is_intact(text) or any(about[field] != found for field, found in self.sums(tensors).items()):
+                raise self.error(
+                    f"the {self.kind} '{path}' was changed since it was saved: its checksum does not fit; {remedy}"
+                )
+            return make(tensors, about)
+        except self.error:
+            raise
+        except UserError as error:
+            raise self.error(str(error)) from error
+        except Exception as error:
+            raise self.error(f"cannot read the {self.kind} '{path}': {error}") from error

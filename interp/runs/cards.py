@@ -1,0 +1,88 @@
+"""Pieces of the cards of models and edits that leave this machine, in Markdown. No torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any
+
+from interp.drawing.markup import escape
+from interp.errors import shown
+
+_HUB_ID = r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?"
+
+
+@dataclass(frozen=True)
+class EditNotes:
+    """Lines of a card on an edit.
+
+    Attributes:
+        made: lines on its effect and origin.
+        code: lines of code that make the edit without this package; none if the weights make it.
+        limits: items of a list of its limits.
+        base: id of its base on the hub, if the base is there.
+    """
+
+    made: Sequence[str]
+    code: Sequence[str]
+    limits: Sequence[str]
+    base: str | None
+
+
+def _is_hub_id(name: str) -> bool:
+    """Return whether a name is written as the hub's ids are, owner/name, with or without a revision."""
+    return re.fullmatch(_HUB_ID, name) is not None
+
+
+def front_matter(library: str, base: str | None, licence: str | None) -> list[str]:
+    """Return the header that the hub reads.
+
+    Args:
+        library: name of the library that loads the files.
+        base: name of the base, which is left out unless it is an id of the hub.
+        licence: an identifier such as the hub's, if it is known.
+    """
+    header: dict[str, Any] = {
+        "library_name": library,
+        "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"],
+    }
+    header |= {"base_model": base.partition("@")[0]} if base is not None and _is_hub_id(base) else {}
+    header |= {"license": licence} if licence else {}
+    return ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
+
+
+def licence_section(licence: str | None) -> list[str]:
+    """Return the last section of a card."""
+    text = f"{licence}." if licence else "Not said: that of the base, of its training data and of yours decide."
+    return ["## Licence", "", text, ""]
+
+
+def python(*code: str) -> list[str]:
+    """Return lines of code as a block."""
+    return ["```python", *code, "```"]
+
+
+def public_name(name: str | None) -> str | None:
+    """Return the name of a model or of data, if there is one, without the folders of this machine that it may stand in.
+
+    A model's name is to be as a run's files have it (`interp.clip.trust.name_for`), where a path begins with a dot or
+    a slash.
+    """
+    if name is None or _is_hub_id(name) or name.startswith("hf:"):
+        return name
+    found = re.match(r"csv:|concadia:|open_clip:[^/]*/", name)
+    kind = found[0] if found else ""
+    return kind + PureWindowsPath(name.removeprefix(kind)).name
+
+
+def as_code(value: object) -> str:
+    """Return a value as code, whatever letters it has."""
+    return f"`{str(value).replace('`', chr(39))}`"
+
+
+def plain(text: str) -> str:
+    """Return words on one line that are no markup, whatever they hold."""
+    return escape(shown(text, 200)).replace("|", "\\|").replace("`", "'")
