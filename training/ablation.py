@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -30,7 +31,7 @@ from interp.measures import ALIGNED, CONTENT_ROUTES, EDIT, Key, passes
 from interp.measures.attributions import is_word_count
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.stats import Estimate
+from interp.stats import Estimate, clustered_share, preference
 from interp.subspaces.losses import Objective
 from interp.subspaces.methods import find_methods
 from interp.subspaces.pairs import PairsAtSite, pairs_at
@@ -39,6 +40,7 @@ from interp.subspaces.search import SearchConfig
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from interp.sweep.work import Parts, Trained, Work
 from training.config import FinetuneConfig, preset
+from training.edit_run import best_edit
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
 from training.evaluation.choosing import measure_on_val
 from training.evaluation.tasks.norms import word_attributions
@@ -137,6 +139,13 @@ class _TrainedCells:
         """Train a copy of the base, or go on, or load what is there."""
         out = self._tune(work, place, clip)
         return self._model(clip, out), Rotation.load(out / ROTATION)
+
+    def preference_after(self, parts: Parts, place: Place) -> Estimate:
+        """Return the preference on test pairs after an edit was trained on other pairs."""
+        tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed)
+        part = edited_part(parts["test"], best_edit(tuning, parts).edit)
+        negative, positive = part.clean.cpu().numpy().reshape(2, -1)
+        return clustered_share(preference(positive, negative), np.array(part.pairs.clusters))
 
     def __call__(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Trained:
         """Train a copy of the base, or go on, and measure on the test pairs."""

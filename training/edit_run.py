@@ -40,6 +40,31 @@ def pairs_to_edit_on(config: FinetuneConfig, clip: Clip, features: EmbeddedPairs
     return parts
 
 
+def best_edit(
+    config: FinetuneConfig, parts: Mapping[str, PairsAtSite], on_step: Callable[[], object] = lambda: None
+) -> TrainedEdit:
+    """Train an edit with each weight of retention, and return the one that val chooses.
+
+    Args:
+        parts: pairs of train and val at the site.
+        on_step: called after each step.
+    """
+    settings = EditConfig(
+        objective=config.objective,
+        weight=None if config.objective == "behavioral" else config.weight,
+        sources=config.sources,
+        lr=config.lr,
+        batch_size=config.pairs_per_step,
+        max_steps=config.steps_of_edit,
+        look_every=config.look_every or EditConfig.look_every,
+        seed=config.seed,
+    )
+    weights = RETAIN if config.retain is None else (config.retain,)
+    return chosen(
+        train_edits(parts["train"], parts["val"], [config.size], retain=weights, config=settings, on_step=on_step)
+    )
+
+
 def train_in_folder(
     config: FinetuneConfig,
     clip: Clip,
@@ -57,28 +82,9 @@ def train_in_folder(
     Returns:
         Result for the manifest, as of a fine-tuning; with the weight of retention that val has chosen.
     """
-    settings = EditConfig(
-        objective=config.objective,
-        weight=None if config.objective == "behavioral" else config.weight,
-        sources=config.sources,
-        lr=config.lr,
-        batch_size=config.pairs_per_step,
-        max_steps=config.steps_of_edit,
-        look_every=config.look_every or EditConfig.look_every,
-        seed=config.seed,
-    )
-    steps = iter(range(1, settings.max_steps + 1))
-    weights = RETAIN if config.retain is None else (config.retain,)
-    found = train_edits(
-        parts["train"],
-        parts["val"],
-        [config.size],
-        retain=weights,
-        config=settings,
-        on_step=lambda: on_step(next(steps), float("nan")),
-    )
-    best = chosen(found)
-    result = {"steps": settings.max_steps, "kept_step": best.look.step, "retain": best.edit.facts["retain"]}
+    steps = iter(range(1, config.steps_of_edit + 1))
+    best = best_edit(config, parts, lambda: on_step(next(steps), float("nan")))
+    result = {"steps": config.steps_of_edit, "kept_step": best.look.step, "retain": best.edit.facts["retain"]}
     result |= {"val_loss": best.look.loss, "preference": best.look.preference} | _iia(
         best, parts["val"], config, contrast
     )

@@ -24,7 +24,7 @@ from interp.subspaces.pairs import PairsAtSite, Sources
 from interp.subspaces.rotation import Rotation, orthonormal, random_basis
 
 FLOOR = 0.03  # of the learning rate, at the end
-REST = 0.01  # nats that the loss on val may still fall in the last quarter of the steps
+_REST = 0.01  # nats that the loss on val may still fall in the last quarter of the steps
 RETAIN = (0.0, 0.5, 2.0)  # weights of retention that are tried
 _VAL_BATCH = 256  # pairs
 
@@ -148,7 +148,7 @@ class _Candidate:
     def at_rest(self, steps: int) -> bool:
         """Return whether the lowest loss on val has hardly fallen in the last quarter of the steps."""
         early = [self.total(look) for look in self.history if look.step <= 0.75 * steps]
-        return min(early) - min(map(self.total, self.history)) < REST
+        return min(early) - min(map(self.total, self.history)) < _REST
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return the tensors of the same change as LoReFT: W = R + D S, and b - D S m."""

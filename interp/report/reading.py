@@ -13,6 +13,8 @@ from interp.measures.schema import SHARE
 from interp.report.choice import best_cell
 from interp.report.layout import CONTROLS, Layout, Shown
 from interp.report.tables import is_tuned, model_of
+from interp.runs.chosen import Chosen
+from interp.stats import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +119,23 @@ def unconverged(frame: pd.DataFrame) -> str:
         f"Not all attributions have converged: in the worst cell {SHARE.text(texts)} % of texts miss their "
         f"difference of scores by more than 1 %, by at most {SHARE.text(relative)} %. Begin with more points"
     )
+
+
+def edit_controls(chosen: Chosen | None, contrast: Contrast) -> str:
+    """Return what else makes a preference, next to that of an edit, as a sentence; empty where it was not measured."""
+    if chosen is None or chosen.edit is None:
+        return ""
+    arbitrary, untrained, words = map(_share, (chosen.edit.arbitrary, chosen.edit.untrained, chosen.edit.words))
+    return (
+        f"An edit teaches, it does not localize. Trained for an arbitrary label ({contrast.negative} texts by the "
+        f"alphabet), the same edit prefers that label in {arbitrary}; in a text tower with random weights it prefers "
+        f"{contrast.positive} in {untrained}; word counts alone (naive Bayes, no image) tell the kinds in {words}. "
+        "A preference that is not above these shows nothing about images"
+    )
+
+
+def _share(number: Estimate) -> str:
+    return f"{SHARE.text(number.value)} % [{SHARE.text(number.low)} {SHARE.text(number.high)}] of pairs"
 
 
 def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:

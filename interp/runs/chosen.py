@@ -17,12 +17,28 @@ MEND = "remove the file, and run the sweep that made it again"
 
 
 @dataclass(frozen=True)
+class EditControls:
+    """Preferences that an edit of the chosen cell must be above to show anything about descriptions and images.
+
+    Attributes:
+        arbitrary: of the same edit trained for an arbitrary label, for that label.
+        untrained: of the same edit trained in a text tower with random weights.
+        words: of a naive Bayes classifier of word counts, which sees no image.
+    """
+
+    arbitrary: Estimate
+    untrained: Estimate
+    words: Estimate
+
+
+@dataclass(frozen=True)
 class Chosen:
     """Controls of the chosen cell that take searches of their own.
 
     Attributes:
         place: of the cell.
         objective: objective of the model that was trained there; empty of a search on the frozen model.
+        edit: controls of an edit, if the model there is edited.
         overlaps: seed -> the overlap of its subspace with that of the cell, from 0 (orthogonal) to 1 (the same).
         chance: the overlap of two random subspaces of that size.
         arbitrary: IIA of the same search for an arbitrary label.
@@ -39,6 +55,7 @@ class Chosen:
     converged: bool
     angles: Mapping[int, Sequence[float]]
     objective: str = ""
+    edit: EditControls | None = None
 
 
 class _ChosenFile(TypedDict):
@@ -50,6 +67,13 @@ class _ChosenFile(TypedDict):
     chance: Real
     arbitrary: _Share
     untrained: _Share
+    edit: _EditFile | None
+
+
+class _EditFile(TypedDict):
+    arbitrary: _Share
+    untrained: _Share
+    words: _Share
 
 
 class _Share(TypedDict):
@@ -63,7 +87,8 @@ def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
     own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
-    folder.write_file(FILE, content | own)
+    edit = None if chosen.edit is None else {name: vars(share) for name, share in vars(chosen.edit).items()}
+    folder.write_file(FILE, content | own | {"edit": edit})
 
 
 def read_chosen(folder: RunFolder) -> Chosen | None:
@@ -76,5 +101,10 @@ def read_chosen(folder: RunFolder) -> Chosen | None:
     if found is None:
         return None
     arbitrary, untrained = Estimate(**found["arbitrary"]), Estimate(**found["untrained"])
-    rest = found["converged"], found["angles"], found["objective"]
+    edit = (
+        None
+        if (known := found["edit"]) is None
+        else EditControls(Estimate(**known["arbitrary"]), Estimate(**known["untrained"]), Estimate(**known["words"]))
+    )
+    rest = found["converged"], found["angles"], found["objective"], edit
     return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from interp.cli import wrapped
 from interp.data.pairs import NO_INTERVALS
 from interp.report import write_report
 from interp.report.heatmaps import write_heatmaps
 from interp.report.norm_tests import FILE, said
+from interp.report.reading import edit_controls
 from interp.report.sweep_run import read_sweep
 from interp.report.terminal import terminal_table
 from interp.runs.files import write_atomic
@@ -23,6 +25,8 @@ def finish(folder: RunFolder) -> None:
     lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
     print(terminal_table(frame, layout, sweep.contrast, sweep.norms, *about))
+    if controls := edit_controls(sweep.chosen, sweep.contrast):
+        print(f"\n{wrapped(controls)}.")
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")

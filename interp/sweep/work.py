@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interp.attribution.result import Attributions
     from interp.clip.model import Clip
     from interp.runs.place import Place
+    from interp.stats import Estimate
     from interp.subspaces.outcomes import Outcomes
     from interp.subspaces.subspace import Subspace
 
@@ -61,6 +62,14 @@ class TrainedCells(Protocol):
 
     def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Subspace]:
         """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it."""
+        ...
+
+    def preference_after(self, parts: Parts, place: Place) -> Estimate:
+        """Return the preference on test pairs after the same training on other pairs; of an edit alone.
+
+        Args:
+            parts: pairs of each split at the site, in which the positive text is to be preferred.
+        """
         ...
 
     def __call__(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Trained:

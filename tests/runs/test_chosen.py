@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from interp.runs.chosen import FILE, Chosen, keep_chosen, read_chosen
+from interp.runs.chosen import FILE, Chosen, EditControls, keep_chosen, read_chosen
 from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.stats import Estimate
@@ -22,13 +23,17 @@ CHOSEN = Chosen(
     False,
     {1: [10.0, 45.0], 2: [60.0]},
 )
+EDITED = replace(
+    CHOSEN, objective="edit", edit=EditControls(CHOSEN.arbitrary, CHOSEN.untrained, Estimate(0.9, 9, 0.8, 0.95))
+)
 
 
 def test_what_is_kept_is_read(tmp_path: Path):
     folder = a_run(tmp_path)
     assert read_chosen(folder) is None
-    keep_chosen(folder, CHOSEN)
-    assert read_chosen(folder) == CHOSEN
+    for chosen in (CHOSEN, EDITED):
+        keep_chosen(folder, chosen)
+        assert read_chosen(folder) == chosen
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
@@ -51,6 +56,7 @@ def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
         ({"angles": {"1": 3}}, ('["angles"]["1"]', 3)),
         ({"angles": {"1": ["wide"]}}, ('["angles"]["1"][0]', '"wide"')),
         ({"arbitrary": {"value": 0.5}}, ('["arbitrary"]', '"n"')),
+        ({"edit": {"words": None}}, ('["edit"]', '"arbitrary"')),
         ({"chance": [1]}, ('["chance"]', "[1]")),
     ],
 )

@@ -17,6 +17,8 @@ from interp.clip.model import embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.report.sweep_run import load_sweep
+from interp.runs.chosen import read_chosen
+from interp.runs.folder import RunFolder
 from interp.subspaces.rotation import Rotation
 from interp.sweep.config import SweepConfig, preset
 from tests.run_folders import FIELDS
@@ -81,6 +83,12 @@ def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(m
     assert files_of(alone) == files_of(beside)
     frame = pd.read_csv(alone / "results.csv")
     assert {"tuned_preference", "tuned_r2_own", "tuned_transfer_drop"} <= set(frame)
+    edit = read_chosen(RunFolder(alone)).edit  # type: ignore[union-attr]
+    assert edit is not None
+    assert all(0 <= share.value <= 1 for share in (edit.arbitrary, edit.untrained, edit.words))
+    assert edit.words.value > 0.6  # the toy's kinds have words of their own
+    page = " ".join((alone / "report.html").read_text().split())
+    assert f"word counts alone (naive Bayes, no image) tell the kinds in {100 * edit.words.value:.1f} %" in page
     # as kill -9 leaves it: a cell without its file, another without its edit, a third model half done
     (alone / "cells" / "layer03-size002-seed0.json").unlink()
     (alone / "trained" / "edit" / "layer04-size002-seed0.json").unlink()

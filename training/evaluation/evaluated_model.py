@@ -12,7 +12,7 @@ from interp.runs.folder import RunFolder
 from interp.runs.weights import is_run
 from training.evaluation.records import NamedModels, TuningManifest
 
-TUNINGS = {"lora": "LoRA", "full": "full", "edit": "edit"}
+_TUNINGS = {"lora": "LoRA", "full": "full", "edit": "edit"}
 LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}
 
 
@@ -43,7 +43,7 @@ class EvaluatedModel:
         """
         if not self.is_run:
             return {"name": self.name, "label": "base", "base": fingerprint, "group": fingerprint, "seed": 0}
-        tuning = TUNINGS[self.settings["tuning"]]
+        tuning = _TUNINGS[self.settings["tuning"]]
         alike = {key: value for key, value in self.settings.items() if key not in ("seed", "rotation")}
         return {
             "name": self.name,

@@ -18,7 +18,7 @@ from interp.report.page.rendering import render
 from interp.report.page.tables import cells, trained_cells, words
 from interp.report.page.texts import examples
 from interp.report.page.tradeoff import tradeoff
-from interp.report.reading import no_preference, reading, unconverged, unsettled
+from interp.report.reading import edit_controls, no_preference, reading, unconverged, unsettled
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned
 from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
@@ -48,6 +48,7 @@ def page(sweep: SweepRun) -> str:
     values = {
         "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",
         "sections": {name: title for name, title in _SECTIONS.items() if name != "tradeoff" or sweep.trained},
+        "edit_controls": edit_controls(sweep.chosen, sweep.contrast),
         "tradeoff": tradeoff(sweep) if sweep.trained else None,
         "summary": _summary(sweep),
         "warnings": _warnings(sweep),

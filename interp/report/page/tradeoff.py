@@ -68,7 +68,7 @@ class _Panel:
 
 
 @dataclass(frozen=True)
-class Tradeoff:
+class _Tradeoff:
     """The whole picture.
 
     Attributes:
@@ -117,7 +117,7 @@ def front(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
     ]
 
 
-def tradeoff(sweep: SweepRun) -> Tradeoff:
+def tradeoff(sweep: SweepRun) -> _Tradeoff:
     """Return the picture of a sweep that trains models."""
     every = [model for model in models(sweep) if math.isfinite(model.preference)]
     ends = [end for model in every if model.chosen or model.shape == "base" for end in (model.low, model.high)]
@@ -134,7 +134,7 @@ def tradeoff(sweep: SweepRun) -> Tradeoff:
     ]
     levels = [(f"{value:.0f}", y(value)) for value in _ticks(*bounds)]
     width = LEFT + len(panels) * (WIDTH + GAP)
-    return Tradeoff(_said(sweep, every), width, WIDTH, TOP + HEIGHT + 46, _legend(sweep), levels, panels)
+    return _Tradeoff(_said(sweep, every), width, WIDTH, TOP + HEIGHT + 46, _legend(sweep), levels, panels)
 
 
 def _panel(
