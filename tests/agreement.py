@@ -54,6 +54,13 @@ ROWS = {
     "counterfactual, open_clip": Row("the same of a checkpoint of open_clip", "pyvene alone, after registration", 1e-5),
     "open_clip": Row("embeddings of a checkpoint of open_clip, float32", "its layout, in plain torch", 1e-5),
     "there and back": Row("a subspace taken to pyvene and back", "itself", 0.0),
+    "edits": Row(
+        "embeddings of edited models, and what is pushed from sites above, at and below the edit, both towers",
+        "a plain hook",
+        1e-6,
+    ),
+    "edits, pyvene": Row("embeddings of edited texts", "pyvene alone, saved and loaded", 1e-6),
+    "edits, training": Row("loss and every gradient of a step of an edit, float64", "plain forward passes", 1e-10),
     "objectives": Row("loss and every gradient of each objective, float64", "plain forward passes", 1e-7),
     "calibration": Row("the same of calibrated IIT-DAS", "plain forward passes", 1e-7),
     "adapters": Row("loss and gradients with merged adapters, float64", "peft's own forward", 1e-10),

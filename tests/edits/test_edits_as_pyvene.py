@@ -16,6 +16,7 @@ from interp.clip.edits.edit import Edit, EditError
 from interp.clip.model import Clip, embed_texts, tokenize
 from interp.clip.pyvene import import_pyvene, register
 from interp.edits.as_pyvene import EditIntervention, from_pyvene, to_pyvene
+from tests.agreement import agree
 from tests.edits.test_engine import TEXTS, loreft
 from tests.wording import raises
 
@@ -44,7 +45,7 @@ def embedded(clip: Clip, model: Any) -> Tensor:
 def test_pyvene_edits_as_the_engine_does(small: Clip):
     edit = loreft(small)
     found = embedded(small, intervenable(small, edit))
-    torch.testing.assert_close(found, embed_texts(edit.apply(small), TEXTS), atol=1e-6, rtol=0)
+    agree("edits, pyvene", found, embed_texts(edit.apply(small), TEXTS))
     assert (found - embed_texts(small, TEXTS)).abs().max() > 1e-2
 
 
@@ -53,7 +54,7 @@ def test_pyvene_saves_and_loads_it(small: Clip, tmp_path: Path):
     with contextlib.redirect_stdout(io.StringIO()):
         intervenable(small, edit).save(str(tmp_path / "saved"))
         again = pyvene.IntervenableModel.load(str(tmp_path / "saved"), tower(small))
-    torch.testing.assert_close(embedded(small, again), embed_texts(edit.apply(small), TEXTS), atol=1e-6, rtol=0)
+    agree("edits, pyvene", embedded(small, again), embed_texts(edit.apply(small), TEXTS))
 
 
 def test_there_and_back_is_the_same_edit(small: Clip):

@@ -29,6 +29,7 @@ from interp.subspaces.interchange import interchange
 from interp.subspaces.pairs import PairRun, PairsAtSite
 from interp.subspaces.rotation import Rotation, random_basis
 from interp.subspaces.trainable_run import trainable_texts
+from tests.agreement import agree
 from tests.oracles.noncausal import registered, two_way
 from tests.oracles.plain_forward import random_texts
 from tests.wording import raises
@@ -36,7 +37,6 @@ from tests.wording import raises
 LAYER, SIZE = 2, 5
 TEXTS = random_texts(6, 0)
 NATURAL = ["a red circle", "two stars at the harbour", "blue"]
-CLOSE = {"atol": 1e-6, "rtol": 0.0}
 
 
 def loreft(clip: Clip, layer: int = LAYER, tower: str = "text", seed: int = 0) -> Edit:
@@ -77,12 +77,12 @@ def test_texts_are_embedded_as_with_a_hook(small: Clip, layer: int):
     edit = loreft(small, layer)
     own, wanted = edit.apply(small), plain(small, edit, TEXTS)
     assert (wanted - embed_texts(small, TEXTS)).abs().max() > 1e-2  # the edit does something
-    torch.testing.assert_close(embed_texts(own, TEXTS), wanted, **CLOSE)
-    torch.testing.assert_close(embed_tokens(own, tokenize(own, TEXTS)), wanted, **CLOSE)
+    agree("edits", embed_texts(own, TEXTS), wanted)
+    agree("edits", embed_tokens(own, tokenize(own, TEXTS)), wanted)
     every = [Site("text", number) for number in range(1, small.depth("text") + 1)]
     run = clean_texts(own, TEXTS, every)
     for site in every:
-        torch.testing.assert_close(run.push(site, run.stream(site)), wanted, **CLOSE)
+        agree("edits", run.push(site, run.stream(site)), wanted)
 
 
 def test_the_model_that_was_given_stays_as_it_is(small: Clip):
@@ -113,7 +113,7 @@ def test_counterfactuals_are_those_of_hooks(small: Clip, layer: int, component: 
     with by_hook(small, edit, tokens.eot), patch(small, site, tokens.eot, lambda h: z.swap(h, lent)), torch.no_grad():
         wanted = unit_texts(small.model, tokens.ids)
     found = interchange(runs[0], runs[1], z)
-    torch.testing.assert_close(found, wanted, **CLOSE)
+    agree("edits", found, wanted)
     assert (found - embed_texts(own, base)).abs().max() > 1e-3
 
 
@@ -140,13 +140,13 @@ def test_images_are_edited_at_cls(small: Clip):
     images = [pairs.open_image(pair) for pair in pairs.pairs[:4]]
     with by_hook(small, edit, torch.zeros(4, dtype=torch.long)):
         wanted = embed_images(small, images)
-    torch.testing.assert_close(embed_images(own, images), wanted, **CLOSE)
+    agree("edits", embed_images(own, images), wanted)
     assert (wanted - embed_images(small, images)).abs().max() > 1e-2
     assert own.image_fingerprint != small.image_fingerprint
     for layer in (1, LAYER, 3):
         site = Site("vision", layer)
         run = clean_images(own, images, [site])
-        torch.testing.assert_close(run.push(site, run.stream(site)).cpu(), wanted, **CLOSE)
+        agree("edits", run.push(site, run.stream(site)).cpu(), wanted)
 
 
 def test_attributions_are_of_the_edited_model(small: Clip):
@@ -188,10 +188,10 @@ def test_a_tower_that_is_not_causal_is_edited_too(toy: Clip):
             with by_hook(other, edit, alone.eot), torch.no_grad():
                 wanted.append(unit_texts(other.model, alone.ids)[0])
         expected = torch.stack(wanted)
-        torch.testing.assert_close(embed_tokens(own, tokens), expected, **CLOSE)
+        agree("edits", embed_tokens(own, tokens), expected)
         for site in (Site("text", 1), Site("text", 2), Site("text", 1, "mlp")):
             run = clean_texts(own, NATURAL, [site])
-            torch.testing.assert_close(run.push(site, run.stream(site)), expected, **CLOSE)
+            agree("edits", run.push(site, run.stream(site)), expected)
         assert (expected - embed_tokens(other, tokens)).abs().max() > 1e-3
 
 
@@ -202,7 +202,7 @@ def test_adapters_are_merged_below_an_edit(small: Clip):
     edit = loreft(clip)
     wanted = plain(clip, edit, TEXTS)
     assert (wanted - plain(small, edit, TEXTS)).abs().max() > 1e-4
-    torch.testing.assert_close(embed_tokens(edit.apply(clip), tokenize(clip, TEXTS)), wanted, **CLOSE)
+    agree("edits", embed_tokens(edit.apply(clip), tokenize(clip, TEXTS)), wanted)
 
 
 @pytest.mark.parametrize("tower", ["text", "two_way"])
@@ -219,12 +219,12 @@ def test_pairs_of_an_edited_model_need_no_run_of_it(small: Clip, toy: Clip, towe
 
         ours, theirs = edited_part(part(clip), edit), part(edit.apply(clip))
         rows = torch.tensor([1, 0])
-        torch.testing.assert_close(ours.streams, theirs.streams, **CLOSE)
-        torch.testing.assert_close(ours.clean, theirs.clean, **CLOSE)
-        torch.testing.assert_close(ours.mean_gradient, theirs.mean_gradient, **CLOSE)
+        agree("edits", ours.streams, theirs.streams)
+        agree("edits", ours.clean, theirs.clean)
+        agree("edits", ours.mean_gradient, theirs.mean_gradient)
         h = torch.randn(2 * len(rows), 2, clip.width("text"), generator=torch.Generator().manual_seed(1))
         mine, whole = (each.pairs.take(rows).run.push(edit.site, h) for each in (ours, theirs))
-        torch.testing.assert_close(mine, whole, **CLOSE)
+        agree("edits", mine, whole)
         assert not torch.allclose(ours.clean, part(clip).clean, atol=1e-4)
         assert len(ours) == n
         with raises(ValueError, "text.1.eot", edit.site):
