@@ -31,7 +31,16 @@ LONG = (
     "coming-from/open_clip.md",
     *(  # half a minute each, and more
         f"how-to/{name}.md"
-        for name in ("your-model", "your-question", "your-method", "fine-tuning", "sharing", "figures", "cluster")
+        for name in (
+            "your-model",
+            "your-question",
+            "your-method",
+            "fine-tuning",
+            "edits",
+            "sharing",
+            "figures",
+            "cluster",
+        )
     ),
 )
 FEW = "--limit 90 --max-steps 4 --attributed 2 --n-steps 5 --jobs 1"
@@ -50,6 +59,9 @@ SMALLER = {
     },
     "how-to/edits.md": {
         'load_pairs("toy")': 'load_pairs("toy", limit=90)',
+        "--tuning edit": "--tuning edit --limit 90 --max-steps 4",
+        "evaluate --model runs/edit ": "evaluate --model runs/edit --controls none --tasks concadia ",
+        "--layers 6-12 --objective edit": f"--layers 12 --sizes 2 --objective edit {SMALL}",
         "--tasks dose --out": "--tasks dose --limit 90 --transfer-limit 20 --out",
     },
     "how-to/cluster.md": {
