@@ -43,7 +43,7 @@ def measures(kind: str) -> str:
     from interp.subspaces.methods import find_methods
 
     methods = [one.name for one in find_methods("das,pca,means,gradient,lever,random")]
-    schema = sweep_schema(PAPER, methods, ["imageability", "concreteness"], tuned=kind == "tuned")
+    schema = sweep_schema(PAPER, methods, ["imageability", "concreteness"], models=["tuned"] if kind == "tuned" else [])
     rows = (
         (f"`{schema.column(one.key)}`", html.escape(one.full_title), "yes" if one.interval else "") for one in schema
     )
