@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from figures.runs import Missing, Runs
-from figures.style import FONT, PAGE, SIZE, look, picture
+from figures.style import FONT, PAGE, SIZE, legend_below, look, picture
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of
 from training.evaluation.compare import Evaluation
@@ -57,15 +57,7 @@ def draw(runs: Runs) -> Picture:
             axes.plot(ALPHAS, value, label=labels[label], **style)
         if row:
             axes.set_xlabel(f"alpha ({MINUS}1 erases Z, 0 changes nothing)")
-    figure.legend(
-        handles=[*figure.axes[0].lines[1:]],
-        loc="lower left",
-        ncols=across,
-        bbox_to_anchor=(0, 0),
-        borderaxespad=0.2,
-        columnspacing=1.4,
-        fontsize=SIZE,
-    )
+    legend_below(figure, figure.axes[0].lines[1:], across)
     figure.alt = _alt(found)
     return figure
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from figures.runs import Missing, Runs, Tuning
-from figures.style import FONT, PAGE, SIZE, look, picture
+from figures.style import FONT, PAGE, SIZE, legend_below, look, picture
 from interp.data.contrast import DIRECTIONS
 from interp.drawing.markup import plural
 from interp.drawing.pictures import Picture, at, told_apart, width_of
@@ -71,15 +71,7 @@ def draw(runs: Runs) -> Picture:
         label = f"IIA {contrast.arrow(direction)}"
         handles += panels[2].plot([], [], color="black", marker="o", linestyle="", label=label, **fill)
     handles.append(Patch(color="0.8", label="range over seeds"))
-    figure.legend(
-        handles=handles,
-        loc="lower left",
-        ncols=across,
-        bbox_to_anchor=(0, 0),
-        borderaxespad=0.2,
-        columnspacing=1.4,
-        fontsize=SIZE,
-    )
+    legend_below(figure, handles, across)
     said = "; ".join(_in_words(name, members) for name, members in models.items())
     figure.alt = (
         "Curves over optimizer steps on validation pairs: loss, preference accuracy, and interchange intervention "

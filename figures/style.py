@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 
 from figures.runs import Missing
 from interp.data.errors import DataError
@@ -76,6 +77,23 @@ def look(number: int) -> dict[str, Any]:
 def picture(height: float, width: float = PAGE) -> Picture:
     """An empty figure, in inches."""
     return Picture(width, height)
+
+
+def legend_below(figure: Picture, handles: Sequence[Artist], across: int) -> None:
+    """Put a legend in the lower left corner of a figure.
+
+    Args:
+        across: number of columns.
+    """
+    figure.legend(
+        handles=[*handles],
+        loc="lower left",
+        ncols=across,
+        bbox_to_anchor=(0, 0),
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        fontsize=SIZE,
+    )
 
 
 def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> None:

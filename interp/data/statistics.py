@@ -21,6 +21,7 @@ from interp.data.norms import Norm, load_norm
 from interp.data.pairs import Pair
 from interp.data.words import FUNCTION_WORDS, is_content
 from interp.stats import pearson
+from interp.stats.bag_of_words import naive_bayes
 
 _SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
 FOLDS = 10
@@ -131,15 +132,12 @@ def _log_odds_correlation(kinds: Sequence[Sequence[str]], norm: Norm) -> float:
 
 def _naive_bayes(kinds: Sequence[Sequence[str]], groups: Sequence[str]) -> float:
     """Cross-validated accuracy of scikit-learn's multinomial naive Bayes in telling the kinds apart."""
-    from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.model_selection import GroupKFold, cross_val_score
-    from sklearn.naive_bayes import MultinomialNB
-    from sklearn.pipeline import make_pipeline
 
-    model = make_pipeline(CountVectorizer(token_pattern=r"\w+"), MultinomialNB())
     labels = [1] * len(kinds[0]) + [0] * len(kinds[1])
     folds = GroupKFold(min(FOLDS, len(set(groups))))
-    return float(cross_val_score(model, [*kinds[0], *kinds[1]], labels, groups=[*groups, *groups], cv=folds).mean())
+    texts, twice = [*kinds[0], *kinds[1]], [*groups, *groups]
+    return float(cross_val_score(naive_bayes(), texts, labels, groups=twice, cv=folds).mean())
 
 
 @dataclass(frozen=True)

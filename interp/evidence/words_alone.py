@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interp.stats import Estimate, clustered_share, preference
+from interp.stats.bag_of_words import naive_bayes
 
 
 def words_alone(train: Sequence[str], test: Sequence[str], groups: Sequence[str]) -> Estimate:
@@ -19,12 +20,8 @@ def words_alone(train: Sequence[str], test: Sequence[str], groups: Sequence[str]
         test: the same of the test pairs.
         groups: group of each test pair, such as its article, by which the interval is clustered.
     """
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.naive_bayes import MultinomialNB
-    from sklearn.pipeline import make_pipeline
-
     kinds = np.repeat([1, 0], len(train) // 2)
-    model = make_pipeline(CountVectorizer(token_pattern=r"(?u)\b\w+\b"), MultinomialNB()).fit(list(train), kinds)
+    model = naive_bayes().fit(list(train), kinds)
     odds = model.predict_log_proba(list(test))
     positive, negative = (odds[:, 1] - odds[:, 0]).reshape(2, -1)
     return clustered_share(preference(positive, negative), np.array(groups))

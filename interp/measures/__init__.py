@@ -8,7 +8,7 @@ number is shown, and under which heading, is decided by `interp.report`.
 from interp.measures.attributions import RELATIONS, relations
 from interp.measures.interventions import CEILINGS, evidence
 from interp.measures.names import ALIGNED, CONTENT_ROUTES, EDIT, MEASURED, TRAINED, MethodName, Route, passes
-from interp.measures.number import Key, Model, Numbers, of_model, without_model
+from interp.measures.number import Key, Model, Numbers, without_model
 from interp.measures.sweep import sweep_schema, trained_schema
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Numbers",
     "Route",
     "evidence",
-    "of_model",
     "passes",
     "relations",
     "sweep_schema",

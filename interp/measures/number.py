@@ -56,11 +56,6 @@ class Key:
 Numbers = Mapping[Key, Estimate]
 
 
-def of_model(numbers: Numbers, model: Model) -> dict[Key, Estimate]:
-    """Return numbers of a model under the keys that they have in a table of several models."""
-    return {replace(key, model=model): number for key, number in numbers.items()}
-
-
 def without_model(numbers: Numbers, model: Model) -> dict[Key, Estimate]:
     """Return the numbers of a model, from a table of several models, under keys without it."""
     return {replace(key, model=""): number for key, number in numbers.items() if key.model == model}

@@ -15,7 +15,7 @@ from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, table
 from interp.errors import UserError
 from interp.evidence.verdict import Answer, Judged, verdict
-from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, passes, sweep_schema, without_model
+from interp.measures import TRAINED, Key, MethodName, Model, Numbers, sweep_schema, without_model
 from interp.measures.schema import Schema
 from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
@@ -23,7 +23,7 @@ from interp.report.heatmaps import draw_heatmap
 from interp.report.layout import Layout
 from interp.report.looks import sweep_layout
 from interp.report.norm_tests import norm_tests
-from interp.report.tables import CellColumn, Trained, cell_columns, is_cell, is_tuned, model_of, results
+from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, model_of, models_of, results
 from interp.runs.cells import (
     Cell,
     Shown,
@@ -32,7 +32,7 @@ from interp.runs.cells import (
     WordTable,
     places,
     read_cell,
-    read_trained,
+    read_passes,
 )
 from interp.runs.chosen import Chosen, read_chosen
 from interp.runs.content import Real
@@ -302,7 +302,10 @@ def read_sweep(folder: RunFolder) -> SweepRun:
     if not known:
         raise UserError(f"'{folder.path}' has no cell yet; run the sweep again: {manifest['command']}")
     cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
-    norms, trained = list(manifest["norm_sources"]), _trained(folder, manifest, cells)
+    norms, trained = (
+        list(manifest["norm_sources"]),
+        read_passes(folder, manifest["settings"].get("objective", ""), cells),
+    )
     frame = results(cells, models_of(trained))
     sweep = SweepRun(folder, manifest, frame, cells, trained, norms, read_examples(folder), strays)
     _ = sweep.schema  # raises if contrast or methods cannot be told apart
@@ -310,29 +313,6 @@ def read_sweep(folder: RunFolder) -> SweepRun:
     controls = manifest["settings"]["controls"] == "all"
     check_measures(folder, sweep.frame, sweep.schema, sweep.methods, norms, controls=controls)
     return sweep
-
-
-def models_of(trained: Mapping[str, Mapping[Place, TrainedModel]]) -> Trained:
-    """Return trained models by the names that their columns begin with: ``tuned`` is the one that a sweep is about."""
-    if not trained:
-        return {}
-    *others, last = trained
-    edited: dict[Model, Mapping[Place, TrainedModel]] = {"edited": trained[EDIT]} if EDIT in others else {}
-    return {**edited, "tuned": trained[last]}
-
-
-def _trained(
-    folder: RunFolder, manifest: SweepManifest, cells: Mapping[Place, Cell]
-) -> dict[str, dict[Place, TrainedModel]]:
-    """Read the models of the passes that are complete: those that all cells have."""
-    trained: dict[str, dict[Place, TrainedModel]] = {}
-    for objective in passes(manifest["settings"].get("objective", "")):
-        found = {place: read_trained(folder, objective, place) for place in cells}
-        known = {place: model for place, model in found.items() if model is not None}
-        if len(known) < len(cells):
-            break
-        trained[objective] = known
-    return trained
 
 
 def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from interp.measures import Key, Model
+from interp.measures import EDIT, Key, Model
 from interp.report.layout import Layout, Shown, Where
 from interp.runs.cells import Cell, TrainedModel
 from interp.runs.folder import table
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _TIME, _TRAINED = Key("seconds").column(), Key("val_loss", model="tuned").column()
 
 
-Trained = Mapping[Model, Mapping[Place, TrainedModel]]
+_Trained = Mapping[Model, Mapping[Place, TrainedModel]]
 
 
-def results(cells: Mapping[Place, Cell], trained: Trained) -> pd.DataFrame:
+def results(cells: Mapping[Place, Cell], trained: _Trained) -> pd.DataFrame:
     """Return a row for each cell, from its files; times are left out, so that equal runs give equal tables.
 
     Args:
@@ -35,6 +35,15 @@ def results(cells: Mapping[Place, Cell], trained: Trained) -> pd.DataFrame:
             row |= {f"{model}_{column}": value for column, value in _timeless(models[place]["measures"]).items()}
         rows.append(row)
     return table(rows, by=list(Place._fields))
+
+
+def models_of(trained: Mapping[str, Mapping[Place, TrainedModel]]) -> _Trained:
+    """Return trained models by the names that their columns begin with: ``tuned`` is the one that a sweep is about."""
+    if not trained:
+        return {}
+    *others, last = trained
+    edited: dict[Model, Mapping[Place, TrainedModel]] = {"edited": trained[EDIT]} if EDIT in others else {}
+    return {**edited, "tuned": trained[last]}
 
 
 def _timeless(measures: Mapping[str, float]) -> dict[str, float]:

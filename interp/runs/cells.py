@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from interp.measures import MEASURED
+from interp.measures import MEASURED, passes
 from interp.runs.content import Real, Whole
 from interp.runs.files import StoreError
 from interp.runs.folder import CELLS, RunFolder
@@ -172,6 +173,26 @@ def read_trained(folder: RunFolder, objective: str, place: Place) -> TrainedMode
     if found is not None and (there := Place.of(found["cell"])) != place:
         raise StoreError(f"'{folder.path / name}' holds the cell {there.name}; {MEND}")
     return found
+
+
+def read_passes(folder: RunFolder, objective: str, cells: Iterable[Place]) -> dict[str, dict[Place, TrainedModel]]:
+    """Read the trained models of the passes that are complete: those that all cells have.
+
+    Args:
+        objective: objective of the sweep; empty of a search on the frozen model.
+
+    Raises:
+        StoreError: a file is damaged, was changed, or holds another cell.
+    """
+    places = list(cells)
+    trained: dict[str, dict[Place, TrainedModel]] = {}
+    for name in passes(objective):
+        found = {place: read_trained(folder, name, place) for place in places}
+        known = {place: model for place, model in found.items() if model is not None}
+        if len(known) < len(places):
+            break
+        trained[name] = known
+    return trained
 
 
 def places(folder: RunFolder) -> tuple[list[Place], list[str]]:
