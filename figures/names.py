@@ -1,4 +1,4 @@
-"""Which figures and tables there are."""
+"""Names of the figures and tables."""
 
 FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training", "fig_dose")
 TABLES = {  # and what they need

@@ -45,7 +45,7 @@ class PathSettings:
 
 @dataclass(frozen=True)
 class Shared:
-    """What the attributions of all subspaces at one layer have in common; arrays of shape (n, t).
+    """Part that the attributions of all subspaces at one layer share; arrays of shape (n, t).
 
     Attributes:
         stream: through the whole stream at the site, if needed. full: by every path, if needed.

@@ -1,4 +1,4 @@
-"""How the text tower's streams move when one token's embedding moves: forward-mode derivatives, block by block.
+"""Forward-mode derivatives of the text tower's streams in one token's embedding, block by block.
 
 In a causal tower a token moves only itself and what follows, so of T tokens there are T (T + 1) / 2 pairs (position,
 moved token) to carry; in any other tower there are T². They pass the linear layers as so many rows; one pass serves

@@ -67,7 +67,7 @@ def load_clip(
 
 @dataclass(frozen=True)
 class _How:
-    """What holds for a model and for the bases below it; `above` are the adapters that led here."""
+    """Options for a model and for the bases below it; `above` are the adapters and edits that led here."""
 
     tokenizer: str | None
     device: str
@@ -264,7 +264,7 @@ def _check_chain(name: str, what: str, file: str, above: tuple[str, ...]) -> Non
 
 
 def with_adapter(base: Clip, folder: Path) -> Clip:
-    """What `load_clip` gives for a folder with an adapter, for a base that has been loaded, which stays as it is.
+    """Return what `load_clip` gives for a folder with an adapter, for a loaded base, which stays as it is.
 
     Raises:
         ModelError: the adapter does not fit the base.

@@ -98,7 +98,7 @@ class _Adapted(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class MergedAttention:
-    """What the arithmetic of blocks reads of an attention layer, its adapters merged.
+    """Weights of an attention layer that the arithmetic of blocks reads, its adapters merged.
 
     Attributes:
         qkv: to queries, keys and values, one behind the other.

@@ -1,4 +1,4 @@
-"""From the name of a model to its folder, or to its id on the hub."""
+"""Folder, or id on the hub, that the name of a model stands for."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def check_named(*names: str | None) -> None:
 
 
 def _is_path(name: str) -> bool:
-    """Whether a name that is no folder's was meant as one: written like a path, or as if in a folder that is there."""
+    """Return whether a name is meant as a path: it is written like one, or begins with a folder that exists."""
     return "/" in name and (not _is_id(name) or os.path.isdir(name.partition("/")[0]))
 
 
