@@ -17,9 +17,10 @@ from interp.cli import slug
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, points, told_apart, width_of
 from interp.measures import MEASURED, Key, without_model
-from interp.report.sweep_run import RATINGS, SweepRun
+from interp.report.sweep_run import SweepRun
 from interp.runs.files import StoreError
 from interp.runs.place import Place
+from interp.runs.ratings import RATINGS
 from interp.stats import Estimate
 from training.evaluation.compare import words_correlation, words_of
 

@@ -67,7 +67,7 @@ def run_folder(folder: Path) -> tuple[Reader, list[bytes]]:
             pass  # no JSON can have a checksum
         try:
             sweep = load_sweep(run)
-            read_examples(sweep.folder), read_chosen(sweep.folder), read_directions(sweep.folder)
+            read_examples(sweep.folder), read_chosen(sweep.folder, sweep.objective), read_directions(sweep.folder)
             read_before += 1
             if read_before % PAGES == 1:
                 page(sweep)

@@ -16,12 +16,12 @@ from PIL import Image
 
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.measures import MEASURED, RELATIONS, MethodName, passes
-from interp.report.sweep_run import RATINGS
 from interp.runs.cells import trained_name
 from interp.runs.content import NO_SUM
 from interp.runs.files import write_atomic
 from interp.runs.folder import RunFolder, open_run, write_table
 from interp.runs.place import Place
+from interp.runs.ratings import RATINGS
 from interp.runs.versions import VERSIONS
 from training.config import FinetuneConfig
 from training.evaluation.doses import ALPHAS, DOSED, at_alpha

@@ -126,10 +126,12 @@ def edit_controls(chosen: Chosen | None, contrast: Contrast) -> str:
     if chosen is None or chosen.edit is None:
         return ""
     arbitrary, untrained, words = map(_share, (chosen.edit.arbitrary, chosen.edit.untrained, chosen.edit.words))
+    where = f"layer {chosen.place.layer}, size {chosen.place.size}"
     return (
         f"An edit teaches, it does not localize. Trained for an arbitrary label ({contrast.negative} texts by the "
-        f"alphabet), the same edit prefers that label in {arbitrary}; in a text tower with random weights it prefers "
-        f"{contrast.positive} in {untrained}; word counts alone (naive Bayes, no image) tell the kinds in {words}. "
+        f"alphabet), the edit at {where} prefers that label in {arbitrary}; in a text tower with random weights it "
+        f"prefers {contrast.positive} in {untrained}; word counts alone (naive Bayes, no image) tell the kinds in "
+        f"{words}. "
         "A preference that is not above these shows nothing about images"
     )
 

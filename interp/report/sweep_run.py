@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from typing_extensions import TypedDict
-
 from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, table
 from interp.errors import UserError
 from interp.evidence.verdict import Answer, Judged, verdict
-from interp.measures import TRAINED, Key, MethodName, Model, Numbers, sweep_schema, without_model
+from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, sweep_schema, without_model
 from interp.measures.schema import Schema
 from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
@@ -35,33 +32,21 @@ from interp.runs.cells import (
     read_passes,
 )
 from interp.runs.chosen import Chosen, read_chosen
-from interp.runs.content import Real
 from interp.runs.directions import Directions, read_directions
-from interp.runs.examples import PLAIN, Example, read_examples
+from interp.runs.examples import Example, read_examples
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.runs.ratings import read_ratings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from interp.data.norms import Norm
     from interp.drawing.pictures import Picture
 
 _OfCell = TypeVar("_OfCell", Chosen, Directions)
-RATINGS = "ratings.json"
 _DIRECTIONS = Key("directions").column()
 SHOWN = 60  # rows that a notebook shows at once
-
-
-class NoRatings(StoreError):
-    """Run without the ratings of its words, which a sweep writes when all its cells are done."""
-
-
-class _RatingsFile(TypedDict):
-    """Norm -> word type -> rating."""
-
-    ratings: dict[str, dict[str, Real]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,7 +158,18 @@ class SweepRun:
         Raises:
             StoreError: the file that says so is damaged.
         """
-        return self._if_chosen(read_chosen(self.folder))
+        return self._if_chosen(read_chosen(self.folder, self.objective))
+
+    @cached_property
+    def chosen_edit(self) -> Chosen | None:
+        """Examination of the edited cell that the pass of edits chose; None if there is none.
+
+        Raises:
+            StoreError: the file that says so is damaged.
+        """
+        edits = self.trained.get(EDIT, {})
+        known = read_chosen(self.folder, EDIT) if edits else None
+        return known if known is not None and known.place in edits else None
 
     @cached_property
     def leading(self) -> Directions | None:
@@ -233,13 +229,7 @@ class SweepRun:
             NoRatings: the folder holds none.
             StoreError: the file is damaged.
         """
-        found = self.folder.read_file(RATINGS, _RatingsFile, PLAIN)
-        if found is None:
-            raise NoRatings(
-                f"'{self.folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: "
-                f"{self.manifest['command']}"
-            )
-        return found["ratings"]
+        return read_ratings(self.folder, self.manifest["command"])
 
     def plot(self, measure: str = "iia") -> Picture:
         """Draw a measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
@@ -313,18 +303,3 @@ def read_sweep(folder: RunFolder) -> SweepRun:
     controls = manifest["settings"]["controls"] == "all"
     check_measures(folder, sweep.frame, sweep.schema, sweep.methods, norms, controls=controls)
     return sweep
-
-
-def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
-    """Write what the norms say of the words that a sweep has attributed, which are the same in each cell.
-
-    Raises:
-        StoreError: the first cell is damaged.
-    """
-    first = read_cell(folder, places(folder)[0][0])
-    words = [] if first is None else list(first["words"]["full"])
-    rated = {
-        norm.name: {word: value for word, value in zip(words, norm.of(words), strict=True) if not math.isnan(value)}
-        for norm in norms
-    }
-    folder.write_file(RATINGS, {"ratings": rated})

@@ -12,7 +12,6 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
 
-FILE = "chosen.json"
 MEND = "remove the file, and run the sweep that made it again"
 
 
@@ -83,21 +82,26 @@ class _Share(TypedDict):
     high: Real
 
 
+def chosen_file(objective: str) -> str:
+    """Return the name of the file: each objective by which a sweep trains models has its own."""
+    return f"chosen-{objective}.json" if objective else "chosen.json"
+
+
 def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
     own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
     edit = None if chosen.edit is None else {name: vars(share) for name, share in vars(chosen.edit).items()}
-    folder.write_file(FILE, content | own | {"edit": edit})
+    folder.write_file(chosen_file(chosen.objective), content | own | {"edit": edit})
 
 
-def read_chosen(folder: RunFolder) -> Chosen | None:
-    """What `keep_chosen` wrote; None, if there is none.
+def read_chosen(folder: RunFolder, objective: str = "") -> Chosen | None:
+    """Read what `keep_chosen` wrote of the models that were trained by an objective; None, if there is none.
 
     Raises:
         StoreError: the file holds something else.
     """
-    found = folder.read_file(FILE, _ChosenFile, MEND)
+    found = folder.read_file(chosen_file(objective), _ChosenFile, MEND)
     if found is None:
         return None
     arbitrary, untrained = Estimate(**found["arbitrary"]), Estimate(**found["untrained"])

@@ -90,7 +90,7 @@ files in the run folder:
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
   examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
-  chosen.json, directions.json   of the chosen cell: controls that take searches; what Z says, by its leading directions
+  chosen*.json, directions.json  of the chosen cell: controls that take searches; what Z says, by its leading directions
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
   trained/*/*.json               the same of the models that were trained at the cells
   edits/*, tuned/*               each cell's edited and fine-tuned model, for load_clip (not with --objective das)
@@ -120,11 +120,11 @@ def sweep(config: SweepConfig) -> int:
     from interp.data import load_pairs
     from interp.data.norms import load_norms
     from interp.data.pairs import without_intervals
-    from interp.report.sweep_run import keep_ratings
     from interp.runs.cells import SweepManifest
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, has_examples, keep_examples
     from interp.runs.folder import ReadOnce, check_folder, update_manifest
+    from interp.runs.ratings import keep_ratings
     from interp.sweep.computing import Pass, check_merged, compute_missing, do_part, look_at_chosen
     from interp.sweep.finish import finish
     from interp.sweep.finished import check_others, searched_otherwise

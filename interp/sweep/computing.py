@@ -112,7 +112,9 @@ def look_at_chosen(
     """
     sweep = read_sweep(folder)
     place, objective = Place.of(sweep.best), sweep.objective
-    examined = config.controls != "all" or _is_known(folder, place, objective, read_chosen)
+    examined = config.controls != "all" or _is_known(
+        folder, place, objective, partial(read_chosen, objective=objective)
+    )
     described = _is_known(folder, place, objective, with_pictures)
     if examined and described:
         return

@@ -25,7 +25,7 @@ def finish(folder: RunFolder) -> None:
     lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
     print(terminal_table(frame, layout, sweep.contrast, sweep.norms, *about))
-    if controls := edit_controls(sweep.chosen, sweep.contrast):
+    if controls := edit_controls(sweep.chosen_edit, sweep.contrast):
         print(f"\n{wrapped(controls)}.")
     page = write_report(sweep)
     print(f"\nlook at  {page}  in a browser")

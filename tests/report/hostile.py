@@ -13,11 +13,12 @@ from PIL import Image
 from interp.data.pairs import Pair, PairSet
 from interp.errors import UserError
 from interp.report.page.page import page
-from interp.report.sweep_run import RATINGS, load_sweep
+from interp.report.sweep_run import load_sweep
 from interp.runs import directions
 from interp.runs.directions import End, EndText, EndWord, Leading
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
+from interp.runs.ratings import RATINGS
 from tests.run_folders import reseal, rewrite, write_sweep
 
 CELL = "cells/layer06-size004-seed0.json"

@@ -14,8 +14,9 @@ from scipy import stats as scipy_stats
 
 from interp.measures import MEASURED, Model
 from interp.report.norm_tests import FILE, MODELS, norm_tests, said
-from interp.report.sweep_run import RATINGS, SweepRun, load_sweep
+from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.place import Place
+from interp.runs.ratings import RATINGS
 from interp.sweep.finish import finish
 from tests.oracles.word_types import step_down_by_signs
 from tests.report.hostile import fill

@@ -22,10 +22,11 @@ from interp.data import load_pairs
 from interp.data.norms import load_norms
 from interp.measures import MEASURED
 from interp.report import __main__ as command
-from interp.report.sweep_run import RATINGS, load_sweep
+from interp.report.sweep_run import load_sweep
 from interp.runs.directions import read_directions
 from interp.runs.examples import read_examples
 from interp.runs.folder import RunFolder, update_manifest
+from interp.runs.ratings import RATINGS
 from interp.subspaces.rotation import Rotation
 from interp.sweep.finish import finish
 from tests.report.pages import HOSTILE, parsed, remade, words_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interp.runs.chosen import FILE, Chosen, EditControls, keep_chosen, read_chosen
+from interp.runs.chosen import Chosen, EditControls, chosen_file, keep_chosen, read_chosen
 from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.stats import Estimate
@@ -31,9 +31,11 @@ EDITED = replace(
 def test_what_is_kept_is_read(tmp_path: Path):
     folder = a_run(tmp_path)
     assert read_chosen(folder) is None
-    for chosen in (CHOSEN, EDITED):
-        keep_chosen(folder, chosen)
-        assert read_chosen(folder) == chosen
+    keep_chosen(folder, CHOSEN)
+    keep_chosen(folder, EDITED)
+    assert read_chosen(folder) == CHOSEN
+    assert read_chosen(folder, "edit") == EDITED
+    assert read_chosen(folder, "joint") is None
 
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
@@ -63,10 +65,10 @@ def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
 def test_a_damaged_file_is_one_line_that_says_where(tmp_path: Path, change: dict[str, object], value: object):
     folder = a_run(tmp_path)
     keep_chosen(folder, CHOSEN)
-    content = json.loads((tmp_path / FILE).read_text()) | change
-    rewrite(tmp_path / FILE, content)
-    with raises(StoreError, Path(FILE).name, value):
+    content = json.loads((tmp_path / chosen_file("")).read_text()) | change
+    rewrite(tmp_path / chosen_file(""), content)
+    with raises(StoreError, chosen_file(""), value):
         read_chosen(folder)
-    (tmp_path / FILE).write_text("{ cut sho")
-    with raises(StoreError, Path(FILE).name):
+    (tmp_path / chosen_file("")).write_text("{ cut sho")
+    with raises(StoreError, chosen_file("")):
         read_chosen(folder)

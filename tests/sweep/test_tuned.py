@@ -16,6 +16,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
+from interp.report.reading import edit_controls
 from interp.report.sweep_run import load_sweep
 from interp.runs.chosen import read_chosen
 from interp.runs.folder import RunFolder
@@ -71,7 +72,7 @@ EDITED = ["--objective", "edit", "--layers", "3,4", "--sizes", "2"]
 
 def files_of(out: Path) -> dict[str, bytes]:
     """Tables, edits and subspaces of a sweep, which do not depend on how it was computed."""
-    names = ("results.csv", "norms.csv", "edits/*/edit.safetensors", "rotations/*.safetensors", "chosen.json")
+    names = ("results.csv", "norms.csv", "edits/*/edit.safetensors", "rotations/*.safetensors", "chosen-edit.json")
     return {str(path.relative_to(out)): path.read_bytes() for name in names for path in out.glob(name)}
 
 
@@ -83,7 +84,7 @@ def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(m
     assert files_of(alone) == files_of(beside)
     frame = pd.read_csv(alone / "results.csv")
     assert {"tuned_preference", "tuned_r2_own", "tuned_transfer_drop"} <= set(frame)
-    edit = read_chosen(RunFolder(alone)).edit  # type: ignore[union-attr]
+    edit = read_chosen(RunFolder(alone), "edit").edit  # type: ignore[union-attr]
     assert edit is not None
     assert all(0 <= share.value <= 1 for share in (edit.arbitrary, edit.untrained, edit.words))
     assert edit.words.value > 0.6  # the toy's kinds have words of their own
@@ -93,7 +94,7 @@ def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(m
     (alone / "cells" / "layer03-size002-seed0.json").unlink()
     (alone / "trained" / "edit" / "layer04-size002-seed0.json").unlink()
     shutil.rmtree(alone / "edits" / "layer04-size002-seed0")
-    (alone / "chosen.json").unlink()
+    (alone / "chosen-edit.json").unlink()
     assert run("--model", model, "--out", str(alone), *EDITED, "--jobs", "1") == 0
     assert files_of(alone) == files_of(beside)
 
@@ -124,7 +125,12 @@ def test_the_first_pass_leaves_a_whole_result(
         name: data for name, data in edits.items() if "edits" in name
     }
     assert files_of(out) == files_of(whole)
-    row = load_sweep(out).frame.iloc[0]
+    both = load_sweep(out)
+    assert both.chosen is not None
+    assert both.chosen_edit == stopped.chosen
+    page = " ".join((out / "report.html").read_text().split())
+    assert edit_controls(stopped.chosen, both.contrast) in page
+    row = both.frame.iloc[0]
     assert row["edited_preference"] == stopped.frame.iloc[0]["tuned_preference"]
 
 

@@ -11,8 +11,9 @@ from interp.measures import MEASURED, Key, Numbers, Route, relations, without_mo
 from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
 from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
 from interp.report.page.naming import count, place
-from interp.report.sweep_run import NoRatings, SweepRun, models_of
+from interp.report.sweep_run import SweepRun, models_of
 from interp.runs.place import Place
+from interp.runs.ratings import NoRatings
 from interp.stats import Estimate
 from interp.stats.reliability import LEAST_TYPES
 

@@ -48,7 +48,7 @@ def page(sweep: SweepRun) -> str:
     values = {
         "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",
         "sections": {name: title for name, title in _SECTIONS.items() if name != "tradeoff" or sweep.trained},
-        "edit_controls": edit_controls(sweep.chosen, sweep.contrast),
+        "edit_controls": edit_controls(sweep.chosen_edit, sweep.contrast),
         "tradeoff": tradeoff(sweep) if sweep.trained else None,
         "summary": _summary(sweep),
         "warnings": _warnings(sweep),
