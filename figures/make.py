@@ -21,6 +21,7 @@ Draw the paper's figures and write its tables, camera-ready, from the folders of
   fig_attributions   words shaded by what they add to the score, by route
   fig_norms          attributions against imageability and concreteness, by route and model
   fig_training       loss, preference and IIA while models were fine-tuned
+  fig_tradeoff       preference against lost abilities and seconds of training, with the Pareto front
   fig_dose           preference and abilities where the deviation of Z is multiplied
   table1, 2, 3       preference and abilities; agreement with blind and low-vision readers; norms
 A figure that these runs cannot give is named, with the command that it needs."""

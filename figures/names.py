@@ -1,6 +1,15 @@
 """Names of the figures and tables."""
 
-FIGURES = ("fig_pairs", "fig_method", "fig_sweep", "fig_attributions", "fig_norms", "fig_training", "fig_dose")
+FIGURES = (
+    "fig_pairs",
+    "fig_method",
+    "fig_sweep",
+    "fig_attributions",
+    "fig_norms",
+    "fig_training",
+    "fig_tradeoff",
+    "fig_dose",
+)
 TABLES = {  # and what they need
     "table1": "preferences: evaluate with the task concadia",
     "table2": "ratings of readers: evaluate with --blv FOLDER",

@@ -22,6 +22,7 @@ from interp.runs.folder import RunFolder
 from training.evaluation.compare import Evaluation, check_alike, read, tables
 from training.evaluation.evaluated_model import tuned_model
 from training.evaluation.grouping import groups_of
+from training.evaluation.records import TuningManifest
 from training.evaluation.rendering import ResultTable
 
 HISTORY = "history.csv"
@@ -39,11 +40,13 @@ class Tuning:
     Attributes:
         about: label, group and seed, as of its evaluation.
         history: a row for each look at the validation pairs: step, losses, preference, IIA.
+        seconds: seconds of the training; NaN where the run does not say.
         contrast: what the two kinds of text are called.
     """
 
     about: dict[str, Any]
     history: pd.DataFrame
+    seconds: float
     contrast: Contrast
 
 
@@ -136,9 +139,10 @@ def _inside(path: Path) -> list[Path]:
 
 
 def _tuning(path: Path) -> Tuning:
-    who = tuned_model(RunFolder(path), str(path))
+    folder = RunFolder(path)
+    who, seconds = tuned_model(folder, str(path)), folder.manifest_as(TuningManifest).get("seconds", math.nan)
     contrast = Contrast(*who.settings["contrast"])
-    return Tuning(who.about(who.settings["base"]), _history(path / HISTORY, contrast), contrast)
+    return Tuning(who.about(who.settings["base"]), _history(path / HISTORY, contrast), seconds, contrast)
 
 
 def _history(path: Path, contrast: Contrast) -> pd.DataFrame:

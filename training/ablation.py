@@ -27,16 +27,19 @@ from interp.data.transfer import default_sets, load_transfer
 from interp.edits.applied import edited_part
 from interp.evidence.measuring import Evidence, How, measure_subspace
 from interp.evidence.traits import traits_of
+from interp.evidence.words_alone import words_alone
 from interp.measures import ALIGNED, CONTENT_ROUTES, EDIT, Key, passes
 from interp.measures.attributions import is_word_count
+from interp.runs.chosen import EditControls
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate, clustered_share, preference
 from interp.subspaces.losses import Objective
 from interp.subspaces.methods import find_methods
 from interp.subspaces.pairs import PairsAtSite, pairs_at
-from interp.subspaces.rotation import Rotation
+from interp.subspaces.rotation import Rotation, principal_angles
 from interp.subspaces.search import SearchConfig
+from interp.sweep.chosen import LEAST, other_seeds
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
 from interp.sweep.work import Parts, Trained, Work
 from training.config import FinetuneConfig, preset
@@ -140,8 +143,30 @@ class _TrainedCells:
         out = self._tune(work, place, clip)
         return self._model(clip, out), Rotation.load(out / ROTATION)
 
-    def preference_after(self, parts: Parts, place: Place) -> Estimate:
-        """Return the preference on test pairs after an edit was trained on other pairs."""
+    def edit_controls(
+        self, work: Work, clip: Clip, place: Place, arbitrary: Parts, untrained: Parts
+    ) -> EditControls | None:
+        """Train the same edit on other pairs, and compare the directions that edits of other seeds read."""
+        if not self._edits:
+            return None
+        held_out, read = work.features.split("test"), Edit.load(self._tune(work, place, clip)).reads
+        angles = {
+            other.seed: principal_angles(read, Edit.load(self._tune(work, other, clip)).reads).tolist()
+            for other in other_seeds(place)
+        }
+        return EditControls(
+            self._preference_after(arbitrary, place),
+            self._preference_after(untrained, place),
+            words_alone(work.features.split("train").texts, held_out.texts, held_out.groups),
+            angles,
+            read.shape[1] / read.shape[0],
+        )
+
+    def _preference_after(self, parts: Parts, place: Place) -> Estimate:
+        """Return the preference on test pairs after an edit was trained on other pairs; not defined where a split has
+        too few of them."""
+        if min(map(len, parts.values())) < LEAST:
+            return Estimate(math.nan, 0)
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed)
         part = edited_part(parts["test"], best_edit(tuning, parts).edit)
         negative, positive = part.clean.cpu().numpy().reshape(2, -1)

@@ -25,6 +25,16 @@ RECIPES = {
     "behavioral-lora": ("--objective", "behavioral", "--tuning", "lora"),
     "iit-das-lora": ("--objective", "iit-das", "--tuning", "lora"),
     "joint-lora": ("--objective", "joint", "--tuning", "lora"),
+    "calibrated-lora": ("--objective", "iit-das-calibrated", "--tuning", "lora"),
+    **{
+        f"behavioral-edit-size{size}-retain{retain}": (
+            *("--objective", "behavioral", "--tuning", "edit"),
+            *("--size", str(size), "--retain", str(retain)),
+        )
+        for size in (2, 16)
+        for retain in (0, 2)
+    },
+    "calibrated-edit": ("--objective", "iit-das-calibrated", "--tuning", "edit", "--size", "16"),
 }
 
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interp.drawing.markup import listed, plural
+import numpy as np
+
+from interp.drawing.markup import MINUS, listed, plural
 from interp.measures import MEASURED, Key, Model
 from interp.measures.schema import SHARE
 from interp.report.choice import best_cell
 from interp.report.layout import CONTROLS, Layout, Shown
 from interp.report.tables import is_tuned, model_of
-from interp.runs.chosen import Chosen
+from interp.runs.chosen import Chosen, EditControls
 from interp.stats import Estimate
 
 if TYPE_CHECKING:
@@ -131,8 +133,23 @@ def edit_controls(chosen: Chosen | None, contrast: Contrast) -> str:
         f"An edit teaches, it does not localize. Trained for an arbitrary label ({contrast.negative} texts by the "
         f"alphabet), the edit at {where} prefers that label in {arbitrary}; in a text tower with random weights it "
         f"prefers {contrast.positive} in {untrained}; word counts alone (naive Bayes, no image) tell the kinds in "
-        f"{words}. "
-        "A preference that is not above these shows nothing about images"
+        f"{words}. A preference that is not above these shows nothing about images{_directions_read(chosen.edit)}"
+    )
+
+
+def _directions_read(edit: EditControls) -> str:
+    """Return how alike the directions are that edits of different seeds read, as a second sentence."""
+    each = [
+        f"{np.square(np.cos(np.deg2rad(angles))).mean():.2f} with seed {seed} (angles {angles[0]:.0f} to "
+        f"{angles[-1]:.0f}°)"
+        for seed, angles in edit.read_angles.items()
+        if angles
+    ]
+    if not each:
+        return ""
+    return (
+        f". The directions of the stream that the edit reads (rows of W {MINUS} R) have an overlap of {listed(each)}; "
+        f"that of random directions is {edit.read_chance:.2f}"
     )
 
 

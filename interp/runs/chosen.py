@@ -23,11 +23,16 @@ class EditControls:
         arbitrary: of the same edit trained for an arbitrary label, for that label.
         untrained: of the same edit trained in a text tower with random weights.
         words: of a naive Bayes classifier of word counts, which sees no image.
+        read_angles: seed -> the principal angles between the directions of the stream that its edit reads and those
+            that the edit of the cell reads, in degrees, ascending.
+        read_chance: mean squared cosine of the angles between two random subspaces of that size.
     """
 
     arbitrary: Estimate
     untrained: Estimate
     words: Estimate
+    read_angles: Mapping[int, Sequence[float]]
+    read_chance: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class _EditFile(TypedDict):
     arbitrary: _Share
     untrained: _Share
     words: _Share
+    read_angles: dict[int, list[Real]]
+    read_chance: Real
 
 
 class _Share(TypedDict):
@@ -91,7 +98,10 @@ def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     """Write the file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
     own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
-    edit = None if chosen.edit is None else {name: vars(share) for name, share in vars(chosen.edit).items()}
+    edit = chosen.edit and {
+        **{name: vars(getattr(chosen.edit, name)) for name in ("arbitrary", "untrained", "words")},
+        **{name: getattr(chosen.edit, name) for name in ("read_angles", "read_chance")},
+    }
     folder.write_file(chosen_file(chosen.objective), content | own | {"edit": edit})
 
 
@@ -104,11 +114,13 @@ def read_chosen(folder: RunFolder, objective: str = "") -> Chosen | None:
     found = folder.read_file(chosen_file(objective), _ChosenFile, MEND)
     if found is None:
         return None
-    arbitrary, untrained = Estimate(**found["arbitrary"]), Estimate(**found["untrained"])
-    edit = (
-        None
-        if (known := found["edit"]) is None
-        else EditControls(Estimate(**known["arbitrary"]), Estimate(**known["untrained"]), Estimate(**known["words"]))
+    arbitrary, untrained, known = Estimate(**found["arbitrary"]), Estimate(**found["untrained"]), found["edit"]
+    edit = known and EditControls(
+        Estimate(**known["arbitrary"]),
+        Estimate(**known["untrained"]),
+        Estimate(**known["words"]),
+        known["read_angles"],
+        known["read_chance"],
     )
     rest = found["converged"], found["angles"], found["objective"], edit
     return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)

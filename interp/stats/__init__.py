@@ -4,6 +4,7 @@ from interp.stats.clusters import clustered_mean, clustered_share, paired_differ
 from interp.stats.correlation import CorrelationMethod, correlate, difference, mean_correlation, pearson
 from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
+from interp.stats.pareto import pareto_front
 from interp.stats.ratios import Yardstick, measured_mean, ratio, ratio_to, yardstick
 from interp.stats.reliability import Disattenuated, disattenuate
 from interp.stats.shares import iia_outcomes, macro_f1, mean_of_means, placement, preference, settled, wilson
@@ -30,6 +31,7 @@ __all__ = [
     "mean_of_means",
     "measured_mean",
     "paired_difference",
+    "pareto_front",
     "pearson",
     "placement",
     "preference",

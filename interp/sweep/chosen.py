@@ -10,9 +10,7 @@ from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
 from interp.evidence.arbitrary import alphabetical_halves
-from interp.evidence.words_alone import words_alone
-from interp.measures import EDIT
-from interp.runs.chosen import Chosen, EditControls
+from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.subspaces.kinds import load_subspace
@@ -21,7 +19,7 @@ from interp.subspaces.pairs import pair_run
 from interp.subspaces.rotation import Rotation, overlap, principal_angles
 from interp.subspaces.subspace import Subspace
 from interp.sweep.cell import parts_at, search_sizes
-from interp.sweep.work import Parts, TrainedCells, Work
+from interp.sweep.work import Parts, Work
 
 _MORE_SEEDS = 2  # beside that of the cell
 LEAST = 2  # pairs that random sources need
@@ -73,24 +71,12 @@ def examine(
     random_weights = _at(work, untrained(clip, place.seed), place)
     without = _iia(work, random_weights, place)
     on_step()
-    edit, held_out = None, work.features.split("test")
-    if work.trained is not None and work.trained.objective == EDIT:
-        edit = EditControls(
-            _preference(work.trained, halves, place),
-            _preference(work.trained, random_weights, place),
-            words_alone(work.features.split("train").texts, held_out.texts, held_out.groups),
-        )
-    objective = "" if work.trained is None else work.trained.objective
+    objective, edit = "", None
+    if work.trained is not None:
+        objective, edit = work.trained.objective, work.trained.edit_controls(work, clip, place, halves, random_weights)
     return Chosen(
         place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles, objective, edit
     )
-
-
-def _preference(trained: TrainedCells, parts: Parts, place: Place) -> Estimate:
-    """Return the preference after the same training; not defined where a split has too few pairs for one."""
-    if min(map(len, parts.values())) < LEAST:
-        return Estimate(math.nan, 0)
-    return trained.preference_after(parts, place)
 
 
 def other_seeds(place: Place) -> list[Place]:

@@ -20,8 +20,8 @@ from interp.sweep.sharing import Shard
 if TYPE_CHECKING:
     from interp.attribution.result import Attributions
     from interp.clip.model import Clip
+    from interp.runs.chosen import EditControls
     from interp.runs.place import Place
-    from interp.stats import Estimate
     from interp.subspaces.outcomes import Outcomes
     from interp.subspaces.subspace import Subspace
 
@@ -64,11 +64,15 @@ class TrainedCells(Protocol):
         """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it."""
         ...
 
-    def preference_after(self, parts: Parts, place: Place) -> Estimate:
-        """Return the preference on test pairs after the same training on other pairs; of an edit alone.
+    def edit_controls(
+        self, work: Work, clip: Clip, place: Place, arbitrary: Parts, untrained: Parts
+    ) -> EditControls | None:
+        """Return the controls of the edit at a cell; None where models are fine-tuned.
 
         Args:
-            parts: pairs of each split at the site, in which the positive text is to be preferred.
+            clip: the base.
+            arbitrary: pairs of each split at the site, by an arbitrary label.
+            untrained: pairs of each split at the site, in a text tower with random weights.
         """
         ...
 

@@ -87,6 +87,27 @@ def test_reft_of_its_own_rows_changes_nothing(shape):
         torch.testing.assert_close(Edit(kind, SITE, tensors)(h), expected, atol=1e-4, rtol=1e-5)
 
 
+@given(SHAPES)
+def test_an_edit_reads_the_directions_that_its_change_depends_on(shape):
+    width, size, seed, dtype = shape
+    z = rotation(width, min(size, width), seed, dtype)
+    rows, middle = z.basis.T.contiguous(), drawn(width, seed=seed, dtype=dtype)
+    weight = drawn(len(rows), width, seed=seed + 1, dtype=dtype)
+    tensors = {"rows": rows, "weight": weight, "bias": drawn(len(rows), seed=seed + 2, dtype=dtype)}
+    for edit, read in (
+        (Edit("loreft", SITE, tensors), (weight - rows).T),
+        (Edit("direft", SITE, tensors), weight.T),
+        (erase(z, middle), z.basis),
+        (gain(z, middle, 0.0), z.basis[:, :0]),
+    ):
+        assert edit.reads.shape == read.shape
+        wide = read.double()
+        torch.testing.assert_close(edit.reads @ (edit.reads.T @ wide), wide, atol=1e-5, rtol=1e-5)
+        h = drawn(3, width, seed=seed + 3, dtype=torch.float64)
+        across = h - h @ edit.reads @ edit.reads.T  # what the edit does not read moves its change by nothing
+        torch.testing.assert_close(edit(h + across) - (h + across), edit(h) - h, atol=1e-5, rtol=0)
+
+
 def kinds_of_streams(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Streams with unequal variances whose kinds differ along a direction, and labels of 1 and -1."""
     labels = torch.ones(n, 1)

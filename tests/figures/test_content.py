@@ -228,6 +228,38 @@ def test_doses_are_means_over_seeds_in_the_mean_of_their_intervals(made: runs.Ru
     assert "IIT-DAS, LoRA: preference (%) 52.5, 60.5, 68.5" in shown.alt
 
 
+def test_the_tradeoff_has_means_over_seeds_and_joins_the_front(made: runs.Runs):
+    shown = figure("fig_tradeoff", made)
+    retrieval, transfer, seconds = shown.axes
+    base, *trained = made.models.values()
+    values = [[one.values["concadia", "test", "preference"] for one in members] for members in (base, *trained)]
+    for axes, key in ((retrieval, ("retrieval", "retrieval caption")), (transfer, ("colour", "accuracy"))):
+        costs = [
+            [100 * (base[0].values["transfer", *key] - one.values["transfer", *key]) for one in members]
+            for members in (base, *trained)
+        ]
+        expected = [(np.mean(cost), 100 * np.mean(value)) for cost, value in zip(costs, values, strict=True)]
+        drawn = [tuple(np.ravel(line.get_xydata())) for line in axes.lines[1:]]
+        np.testing.assert_allclose(drawn, expected, atol=1e-9)
+        front = {point for point in expected if not any(beats(other, point) for other in expected)}
+        np.testing.assert_allclose(axes.lines[0].get_xydata(), sorted(front), atol=1e-9)
+        for cost, container in zip(costs, axes.containers, strict=True):
+            across = container[2][0].get_segments()[0][:, 0]
+            np.testing.assert_allclose(across, (min(cost), max(cost)), atol=1e-9)
+    assert not seconds.containers  # runs that do not say how long they took
+    assert f"base: {100 * values[0][0]:.1f} %, 0.0, 0.0" in shown.alt
+
+
+def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] <= other[0] and one[1] >= other[1] and one != other
+
+
+def test_the_tradeoff_needs_a_trained_model(tmp_path: Path):
+    of = runs.find([write_evaluation(tmp_path / "base")])
+    with raises(Missing, "training.paper"):
+        figure("fig_tradeoff", of)
+
+
 def test_a_dose_needs_the_task(tmp_path: Path):
     of = runs.find([write_evaluation(tmp_path / "base")])
     with raises(Missing, "--tasks dose"):

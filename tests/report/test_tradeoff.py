@@ -5,24 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from interp.drawing.markup import MINUS, signed
 from interp.report import write_report
-from interp.report.page.tradeoff import front, models, tradeoff
+from interp.report.page.tables import moved
+from interp.report.page.tradeoff import models, tradeoff
 from interp.report.sweep_run import load_sweep
+from interp.runs.place import Place
 from tests.run_folders import write_sweep
-
-POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=8)
-
-
-@given(POINTS)
-def test_the_front_has_every_point_that_none_beats(points: list[tuple[int, int]]):
-    costs, gains = (list(values) for values in zip(*points, strict=True))
-    for (cost, gain), here in zip(points, front(costs, gains), strict=True):
-        better = [p for p in points if p[0] <= cost and p[1] >= gain and p != (cost, gain)]
-        assert here == (not better)
-    assert any(front(costs, gains))
 
 
 def test_every_model_of_a_sweep_is_in_every_panel(tmp_path: Path):
@@ -51,3 +41,29 @@ def test_a_search_alone_has_no_picture(tmp_path: Path):
         page = write_report(load_sweep(write_sweep(tmp_path / str(tuned), tuned=tuned))).read_text()
         assert ("Pareto front" in page) == tuned
         assert ('href="#tradeoff"' in page) == tuned
+
+
+def test_the_words_that_a_training_moves_most_are_listed_next_to_the_base(tmp_path: Path):
+    sweep = load_sweep(write_sweep(tmp_path / "sweep", tuned=True))
+    place = Place.of(sweep.best)
+    words = sweep.trained["edit"][place]["words"]["full"]
+    (first, last), (base, count) = list(words)[1:3], sweep.cells[place]["words"]["full"][list(words)[1]]
+    words[first], words[last] = (base + 0.5, count), (words[last][0] - 0.25, 1)
+    edits, fine_tuned = moved(sweep)
+    assert (edits.trained, fine_tuned.place) == ("an edit", place)
+    rows = [[entry.text for entry in entries] for _, entries in edits.table.rows]
+    assert rows[0] == [first, "3", signed(base, 4), signed(base + 0.5, 4), "+0.5000"]
+    assert len(rows) == len(words)
+    assert {row[-1] for row in rows} == {"+0.5000", "+0.0000", f"{MINUS}0.2500"}
+    assert {row[-1].text for _, row in fine_tuned.table.rows} == {"+0.0000"}
+    page = write_report(sweep).read_text()
+    assert f"Words that an edit at layer {place.layer}, size {place.size}, seed" in page
+
+
+def test_a_word_that_occurs_once_is_not_listed(tmp_path: Path):
+    sweep = load_sweep(write_sweep(tmp_path / "sweep", tuned=True))
+    words = sweep.cells[Place.of(sweep.best)]["words"]["full"]
+    rare = next(iter(words))
+    words[rare] = (words[rare][0], 1)
+    for training in moved(sweep):
+        assert {row[0].text for _, row in training.table.rows} == {*words} - {rare}

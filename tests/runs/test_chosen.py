@@ -23,9 +23,8 @@ CHOSEN = Chosen(
     False,
     {1: [10.0, 45.0], 2: [60.0]},
 )
-EDITED = replace(
-    CHOSEN, objective="edit", edit=EditControls(CHOSEN.arbitrary, CHOSEN.untrained, Estimate(0.9, 9, 0.8, 0.95))
-)
+CONTROLS = EditControls(CHOSEN.arbitrary, CHOSEN.untrained, Estimate(0.9, 9, 0.8, 0.95), {1: [3.0, 60.0]}, 0.125)
+EDITED = replace(CHOSEN, objective="edit", edit=CONTROLS)
 
 
 def test_what_is_kept_is_read(tmp_path: Path):

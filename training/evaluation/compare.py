@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from interp.data.blv import QUESTIONS
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
@@ -25,6 +25,7 @@ from training.evaluation.rendering import Entry, ResultTable, terminal, write_ta
 from training.evaluation.tasks import TASKS
 
 _RowKey = tuple[str, str, str]  # task, of, measure
+_Ability = Literal["transfer", "retrieval"]
 _WORDS: Mapping[WordsOf, str] = {"": "", "content": ", content words"}  # which words -> in the heading of a column
 _FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
 _OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
@@ -182,22 +183,12 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     base = next((one for one in found if one.about["label"] == "base"), None)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
-    transfer: list[_RowKey] = [("transfer", of, "accuracy") for of in sets]
     retrieval: list[_RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
 
-    def preferred(one: Evaluation) -> float:
-        splits = [of for of in ("test", "all", "val") if ("concadia", of, "preference") in one.values]
-        return one.values["concadia", splits[0], "preference"] if splits else math.nan
+    def drop(ability: _Ability) -> Read:
+        return lambda one: math.nan if one is base else lost(base, one, ability)
 
-    def drop(keys: list[_RowKey]) -> Read:
-        def lost(one: Evaluation) -> float:
-            if base is None or one is base or not keys:
-                return math.nan
-            return fmean(base.values.get(key, math.nan) - one.values.get(key, math.nan) for key in keys)
-
-        return lost
-
-    columns: dict[str, Read] = {"preference": preferred}
+    columns: dict[str, Read] = {"preference": lambda one: preferred(one).value}
     for direction in DIRECTIONS:
         measure = Key("iia", direction=direction).column(contrast)
         columns[f"IIA {contrast.arrow(direction)}"] = _value(("concadia", "test", measure))
@@ -205,9 +196,29 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
         columns[of] = _value(("transfer", of, "accuracy"))
         columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
     columns |= {key[2]: _value(key) for key in retrieval}
-    columns |= {"transfer drop": drop(transfer), "retrieval drop": drop(retrieval)}
+    columns |= {"transfer drop": drop("transfer"), "retrieval drop": drop("retrieval")}
     title = f"Preference for {contrast.positive} over {contrast.negative}, and the abilities that are left (%)"
     return _table("table1", title, found, columns, share=True)
+
+
+def preferred(one: Evaluation) -> Estimate:
+    """Return the preference on test pairs, else on all or on val; NaN where it was not evaluated."""
+    known = {row.of: row for row in one.numbers if (row.task, row.measure) == ("concadia", "preference")}
+    row = next((known[of] for of in ("test", "all", "val") if of in known), None)
+    return Estimate(math.nan, 0) if row is None else Estimate(row.value, row.n, row.low, row.high)
+
+
+def lost(base: Evaluation | None, one: Evaluation, ability: _Ability) -> float:
+    """Return what a model has lost of the base's abilities, mean over sets of images or kinds of text; NaN where they
+    were not evaluated."""
+    keys = [
+        (task, of, measure)
+        for task, of, measure in ([] if base is None else base.values)
+        if task == "transfer" and (of == "retrieval" if ability == "retrieval" else measure == "accuracy")
+    ]
+    if base is None or not keys:
+        return math.nan
+    return fmean(base.values[key] - one.values.get(key, math.nan) for key in keys)
 
 
 def _value(key: _RowKey) -> Read:

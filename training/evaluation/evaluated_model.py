@@ -52,6 +52,7 @@ class EvaluatedModel:
             "group": digest(f"{key}={value!r}" for key, value in sorted(alike.items())),
             "seed": self.settings["seed"],
             **{key: self.settings[key] for key in ("objective", "tuning", "layer", "size", "sources")},
+            **({"retain": self.settings["retain"]} if "retain" in self.settings else {}),
         }
 
 

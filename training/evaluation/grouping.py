@@ -40,10 +40,10 @@ def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
 
 
 def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What models are called: their label, and as much else as it takes to tell those of one label apart."""
+    """Return names of models: their label, and as much else as it takes to tell models of one label apart."""
     labels = [about["label"] for about in abouts]
     for tell in (
-        lambda about: f"layer {about['layer']}, size {about['size']}" if "layer" in about else Path(about["name"]).name,
+        lambda about: _differing(about, [each for each in abouts if each["label"] == about["label"]]),
         lambda about: Path(about["name"]).name,
         lambda about: about["name"],
         lambda about: about["group"],
@@ -53,3 +53,13 @@ def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
             for about, label in zip(abouts, labels, strict=True)
         ]
     return labels
+
+
+def _differing(about: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
+    """Return the settings of a model in which models of its label differ; its folder if they differ in none."""
+    parts = []
+    if len({(each.get("layer"), each.get("size")) for each in alike}) > 1:
+        parts.append(f"layer {about['layer']}, size {about['size']}")
+    if len({each.get("retain") for each in alike}) > 1:
+        parts.append("retain chosen" if about.get("retain") is None else f"retain {about['retain']:g}")
+    return ", ".join(parts) or Path(about["name"]).name

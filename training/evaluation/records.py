@@ -123,6 +123,7 @@ class TuningManifest(TypedDict):
     arguments: _TuningArguments
     named: NamedModels
     result: NotRequired[dict[str, Real]]
+    seconds: NotRequired[Real]
 
 
 class EvaluationManifest(TypedDict):

@@ -19,11 +19,12 @@ from interp.clip.edits.kind import Kind
 from interp.clip.model import Clip
 from interp.clip.paired_files import PairedFiles
 from interp.clip.sites import BLOCK, Site, SiteError, check_width
-from interp.clip.tensors import Float, Tensor, bytes_of
+from interp.clip.tensors import Basis, Float, Tensor, bytes_of
 from interp.clip.trust import from_folder, name_for
 from interp.errors import UserError
 
 _KIND = "edit"  # in the files
+_ZERO = 1e-6  # largest singular value that counts as zero; tensors are float32
 FILE, ABOUT = "edit.safetensors", "edit.json"  # in a folder that holds an edit of a model
 
 
@@ -101,11 +102,26 @@ class Edit:
     @property
     def shift(self) -> Float[Tensor, " d"] | None:
         """Vector that the edit adds to every stream; None if it does more than that."""
+        constant, slope = self._affine()
+        return None if slope.any() else constant
+
+    @property
+    def reads(self) -> Basis:
+        """Orthonormal basis of the directions of the stream that the change depends on, shape (d, m).
+
+        The change of an affine edit is h A + c. The basis is that of the columns of A; of LoReFT, the span of the rows
+        of W - R.
+        """
+        left, strengths, _ = torch.linalg.svd(self._affine()[1])
+        return left[:, strengths > _ZERO * max(1.0, float(strengths[0]))]
+
+    def _affine(self) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+        """Return c and A of the change h A + c, in float64."""
         nothing = torch.zeros(self.width, self.width, dtype=torch.float64)
         along = torch.eye(self.width, dtype=torch.float64)
         result: Any = torch.func.jvp(self, (nothing,), (along,))  # edits are affine: one derivative is all of them
-        shifts, slope = result
-        return shifts[0] if torch.equal(slope, along) else None
+        constants, slope = result
+        return constants[0], slope - along
 
     def __call__(self, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Return the changed streams; differentiable in them and in the tensors."""

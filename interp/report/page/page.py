@@ -15,7 +15,7 @@ from interp.report.page.maps import heatmaps
 from interp.report.page.naming import count, percent, place, whose
 from interp.report.page.norms import norms
 from interp.report.page.rendering import render
-from interp.report.page.tables import cells, trained_cells, words
+from interp.report.page.tables import cells, moved, trained_cells, words
 from interp.report.page.texts import examples
 from interp.report.page.tradeoff import tradeoff
 from interp.report.reading import edit_controls, no_preference, reading, unconverged, unsettled
@@ -69,6 +69,7 @@ def page(sweep: SweepRun) -> str:
         "words_of_tuned": sweep.shows_tuned,
         "examples": examples(sweep),
         "words": words(sweep),
+        "moved": moved(sweep),
         "run": _run(sweep),
     }
     return render("page.html.j2", values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interp.drawing.markup import signed
-from interp.measures import MEASURED, Model
+from interp.measures import EDIT, MEASURED, TRAINED, Model
 from interp.report.sweep_run import SweepRun, models_of
 from interp.report.tables import CellColumn, cell_columns, is_cell
 from interp.runs.place import Place
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NAMES: Mapping[Model, str] = {"tuned": "trained", "edited": "edited"}
 _WORDS_SHOWN = 15  # at each end of the list of words
+_MOVED_SHOWN, _OFTEN = 8, 2  # words at each end of the list of changes, and how often they occur at least
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,22 @@ class Words:
     each_end: int
     shown: int
     known: int
+
+
+@dataclass(frozen=True)
+class _MovedWords:
+    """Word types whose attribution a training has changed most.
+
+    Attributes:
+        place: cell of the trained model.
+        trained: objective of the training, in words.
+        least: occurrences that a listed word has at least.
+    """
+
+    table: _Sortable
+    place: Place
+    trained: str
+    least: int
 
 
 def cells(sweep: SweepRun) -> _Sortable:
@@ -98,3 +115,29 @@ def words(sweep: SweepRun) -> Words:
     ]
     table = _Sortable("Table of words", ["word", "occurrences", *MEASURED], rows, words=True)
     return Words(table, _WORDS_SHOWN, len(shown), len(order))
+
+
+def moved(sweep: SweepRun) -> list[_MovedWords]:
+    """Return, for each pass of a sweep that trains, the words whose attribution differs most from that in the base."""
+    places = dict.fromkeys(sweep.trained, Place.of(sweep.best))
+    if sweep.chosen_edit is not None:
+        places[EDIT] = sweep.chosen_edit.place
+    return [_moved(sweep, objective, place) for objective, place in places.items()]
+
+
+def _moved(sweep: SweepRun, objective: str, place: Place) -> _MovedWords:
+    before, after = sweep.cells[place]["words"]["full"], sweep.trained[objective][place]["words"]["full"]
+    often = {word: count for word, (_, count) in before.items() if count >= _OFTEN}
+    means = {word: (float(before[word][0]), float(after[word][0])) for word in often}
+    order = sorted(often, key=lambda word: means[word][0] - means[word][1])
+    shown = order if len(order) <= 2 * _MOVED_SHOWN else [*order[:_MOVED_SHOWN], *order[-_MOVED_SHOWN:]]
+    rows = [(False, [Entry(word, None), *_numbers(int(often[word]), *means[word])]) for word in shown]
+    trained = TRAINED[objective]
+    titles = ["word", "occurrences", "base", "trained", "change"]
+    return _MovedWords(_Sortable(f"Words moved by {trained}", titles, rows, words=True), place, trained, _OFTEN)
+
+
+def _numbers(count: int, base: float, trained: float) -> list[Entry]:
+    """Return the entries of a word after its name."""
+    numbers = (base, trained, trained - base)
+    return [Entry(str(count), str(count)), *(Entry(signed(number, 4), f"{number:.9g}") for number in numbers)]

@@ -10,6 +10,7 @@ from typing import Literal
 from interp.measures import EDIT, TRAINED, Key
 from interp.report.sweep_run import SweepRun
 from interp.runs.place import Place
+from interp.stats import pareto_front
 
 LEFT, TOP, WIDTH, HEIGHT, GAP = 46, 34, 230, 200, 30  # of a panel, in units of the picture
 _MARGIN = 0.06  # of a scale, at its ends
@@ -104,19 +105,6 @@ def models(sweep: SweepRun) -> list[Model]:
     return out
 
 
-def front(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
-    """Return for each point whether no other one costs at most as much and gains at least as much, and differs in one.
-
-    >>> front([0, 1, 2, 2], [5, 7, 6, 8])
-    [True, True, False, True]
-    """
-    points = list(zip(costs, gains, strict=True))
-    return [
-        not any(cost <= own and gain >= high and (cost, gain) != (own, high) for cost, gain in points)
-        for own, high in points
-    ]
-
-
 def tradeoff(sweep: SweepRun) -> _Tradeoff:
     """Return the picture of a sweep that trains models."""
     every = [model for model in models(sweep) if math.isfinite(model.preference)]
@@ -146,7 +134,7 @@ def _panel(
     def x(cost: float) -> float:
         return left + WIDTH * (cost - low) / (high - low)
 
-    on_front = front(costs, [model.preference for model in models])
+    on_front = pareto_front(costs, [model.preference for model in models])
     marks = [_mark(model, x(cost), y, here) for model, cost, here in zip(models, costs, on_front, strict=True)]
     if title == _SECONDS:
         ticks = [(f"{value:g}", x(math.log10(value))) for value in _ROUND_SECONDS if low <= math.log10(value) <= high]
@@ -166,7 +154,7 @@ def _legend(sweep: SweepRun) -> list[tuple[Shape, str, int]]:
 def _said(sweep: SweepRun, every: Sequence[Model]) -> str:
     """Return which models lie on the front of preference and retrieval lost, in words."""
     trained = [model for model in every if model.shape != "base"]
-    on_front = front([model.retrieval for model in trained], [model.preference for model in trained])
+    on_front = pareto_front([model.retrieval for model in trained], [model.preference for model in trained])
     there = [model for model, here in zip(trained, on_front, strict=True) if here]
     edits, others = (sum(model.shape == shape for model in there) for shape in ("edit", "trained"))
     counts = [f"{edits} of {sum(model.shape == 'edit' for model in trained)} edits"]

@@ -1,0 +1,141 @@
+"""`fig_tradeoff`: preference of each model against lost abilities and seconds of training, with the Pareto front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from matplotlib.axes import Axes
+
+from figures.runs import Missing, Runs
+from figures.style import FONT, GREY, PAGE, SIZE, legend_below, look, picture
+from interp.drawing.markup import MINUS, listed
+from interp.drawing.pictures import Picture, at, told_apart, width_of
+from interp.stats import Estimate, pareto_front
+from training.evaluation.compare import lost, preferred
+
+LEFT, GAP, TOP, TALL, FOOT, RIGHT = 30.0, 16.0, 14.0, 150.0, 26.0, 8.0  # points
+_LEGEND_LINE, _HANDLE, NAME = 11.0, 24.0, 190.0  # of the legend: a line, a handle with the space after, a label
+_COSTS = {
+    "retrieval": "retrieval lost (points)",
+    "transfer": "zero-shot accuracy lost (points)",
+    "seconds": "seconds of training",
+}
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Seeds of a model: mean preference in % with the mean of their intervals, and costs of each seed."""
+
+    preference: Estimate
+    costs: Mapping[str, Sequence[float]]
+
+    def cost(self, name: str) -> float:
+        """Return the mean over seeds; NaN where no seed knows the cost."""
+        return fmean(self.costs[name]) if self.costs[name] else math.nan
+
+
+def draw(runs: Runs) -> Picture:
+    """Points with 95 % intervals of the preference and the range of the cost over seeds; a line joins the front.
+
+    Intervals of several seeds are the mean of their intervals: the seeds share the pairs, so they are no narrower than
+    the interval of the mean.
+
+    Raises:
+        Missing: the base or all other models were not evaluated for preference and abilities.
+    """
+    models = _models(runs)
+    if len(models) < 2:
+        raise Missing(
+            "needs the base and trained models, evaluated with the tasks concadia and transfer: "
+            "python -m training.paper, or python -m training.evaluate"
+        )
+    labels = told_apart(list(models), NAME, SIZE, FONT)
+    across = int(72 * PAGE // (max(width_of(label, SIZE, FONT) for label in labels.values()) + _HANDLE))
+    width = (72 * PAGE - LEFT - 2 * GAP - RIGHT) / 3
+    figure = picture((TOP + TALL + FOOT + _LEGEND_LINE * -(-len(models) // across) + 6) / 72)
+    first: Axes | None = None
+    for number, (cost, title) in enumerate(_COSTS.items()):
+        axes = at(figure, LEFT + number * (width + GAP), TOP, width, TALL, sharey=first)
+        _panel(axes, models, labels, cost)
+        axes.set_xlabel(title)
+        if first is None:
+            first = axes
+            axes.set_title("preference (%)", loc="left")
+        else:
+            axes.tick_params(labelleft=False)
+    assert first is not None
+    legend_below(figure, first.lines[1:], across)
+    figure.alt = _alt(models)
+    return figure
+
+
+def _models(runs: Runs) -> dict[str, _Model]:
+    """Return the models that were evaluated for preference and abilities, the base first."""
+    found = runs.models
+    base = next((one for members in found.values() for one in members if one.about["label"] == "base"), None)
+    seconds = {(one.about["group"], one.about["seed"]): one.seconds for one in runs.tunings}
+    out = {}
+    for label, members in found.items():
+        numbers = [preferred(one) for one in members if not one.given]
+        costs = {name: [100 * lost(base, one, name) for one in members] for name in ("retrieval", "transfer")}
+        needed = [number.value for number in numbers] + costs["retrieval"] + costs["transfer"]
+        if not numbers or any(map(math.isnan, needed)):
+            continue
+        known = [seconds.get((one.about["group"], one.about["seed"]), math.nan) for one in members]
+        costs["seconds"] = [value for value in known if value > 0]
+        value, low, high = (100 * fmean(getattr(one, end) for one in numbers) for end in ("value", "low", "high"))
+        out[label] = _Model(Estimate(value, numbers[0].n, low, high), costs)
+    return out
+
+
+def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], cost: str) -> None:
+    """Draw all models that know a cost; a model that does not is left out."""
+    axes.grid(linewidth=0.4, color="0.88")
+    if not any(model.costs[cost] for model in models.values()):
+        axes.text(0.5, 0.5, "not known of these runs", transform=axes.transAxes, ha="center")
+        axes.set(xticks=[])
+        return
+    if cost == "seconds":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    front = sorted((models[label].cost(cost), models[label].preference.value) for label in _front(models, cost))
+    axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.8, zorder=1)
+    for i, (label, model) in enumerate(models.items()):
+        if not model.costs[cost]:
+            continue
+        x, y, style = model.cost(cost), model.preference, look(i) | {"linestyle": "none"}
+        ranges = [[x - min(model.costs[cost])], [max(model.costs[cost]) - x]]
+        ends = None if math.isnan(y.low) else [[y.value - y.low], [y.high - y.value]]
+        axes.errorbar([x], [y.value], ends, ranges, fmt="none", ecolor=style["color"], elinewidth=0.6, zorder=2)
+        axes.plot([x], [y.value], label=labels[label], zorder=3, **style)
+
+
+def _front(models: Mapping[str, _Model], cost: str) -> list[str]:
+    """Return the models on the Pareto front of a panel."""
+    known = [label for label, model in models.items() if model.costs[cost]]
+    here = pareto_front(
+        [models[label].cost(cost) for label in known], [models[label].preference.value for label in known]
+    )
+    return [label for label, on_front in zip(known, here, strict=True) if on_front]
+
+
+def _alt(models: Mapping[str, _Model]) -> str:
+    """Return the front and all numbers in words."""
+    each = "; ".join(
+        f"{label}: {model.preference.value:.1f} %, {_points(model.cost('retrieval'))}, "
+        f"{_points(model.cost('transfer'))}" + (f", {model.cost('seconds'):.1f} s" if model.costs["seconds"] else "")
+        for label, model in models.items()
+    )
+    return (
+        "Preference of each model against retrieval lost, zero-shot accuracy lost and seconds of training; up and to "
+        "the left is better. Vertical lines are 95 % intervals, horizontal ones ranges over seeds. On the Pareto front "
+        f"of preference and retrieval lost: {listed(_front(models, 'retrieval'))}. Preference, points of retrieval "
+        f"and of zero-shot accuracy lost, seconds: {each}."
+    )
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f}".replace("-", MINUS)
