@@ -18,6 +18,7 @@ from tqdm import tqdm
 from interp.attribution.baselines import content_baselines
 from interp.attribution.checked import CHECKED
 from interp.attribution.measures import measure_attributions
+from interp.attribution.result import Attributions
 from interp.cli import IMPLIED, LOADED, SETTING, shared_options
 from interp.clip.edits.edit import Edit
 from interp.clip.image_features import EmbeddedPairs
@@ -51,7 +52,6 @@ from training.loop import ROTATION, total_steps
 from training.tune import tune
 
 _EDIT_OBJECTIVE: Objective = "iit-das-calibrated"  # of the edits of a sweep
-_FOLDERS = "tuned", "edits"  # of the trained models in a sweep's run folder
 # measure of a cell -> the kind of ability whose drop it is the mean of
 _ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
@@ -113,6 +113,18 @@ def _seconds(manifest: Mapping[str, Any]) -> float:
     return float(manifest.get("seconds", math.nan))
 
 
+def _attributed(
+    work: Work, tuned: Clip, held_out: EmbeddedPairs, rotation: Rotation
+) -> tuple[Attributions, Attributions]:
+    """Return the attributions of a trained model from both baselines."""
+    attributed, again = held_out.take(work.attributed), held_out.take(work.attributed[CHECKED])
+    points = work.config.n_steps
+    return (
+        word_attributions(tuned, attributed, rotation, n_steps=points),
+        word_attributions(tuned, again, rotation, content_baselines, n_steps=points, routes=CONTENT_ROUTES),
+    )
+
+
 @dataclass(frozen=True)
 class _TrainedCells:
     """Trainings at the cells of a sweep in one pass; can be sent to other processes.
@@ -138,10 +150,15 @@ class _TrainedCells:
     def _edits(self) -> bool:
         return self.tuning.tuning == "edit"
 
-    def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Rotation]:
+    def train(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> tuple[Clip, Rotation]:
         """Train a copy of the base, or go on, or load what is there."""
-        out = self._tune(work, place, clip)
+        out = self._tune(work, place, clip, parts)
         return self._model(clip, out), Rotation.load(out / ROTATION)
+
+    def edit(self, work: Work, place: Place) -> tuple[Edit, Rotation]:
+        """Return the edit that was trained at a cell, and Z."""
+        out = self._folder(work, place)
+        return Edit.load(out), Rotation.load(out / ROTATION)
 
     def edit_controls(
         self, work: Work, clip: Clip, place: Place, arbitrary: Parts, untrained: Parts
@@ -172,14 +189,23 @@ class _TrainedCells:
         negative, positive = part.clean.cpu().numpy().reshape(2, -1)
         return clustered_share(preference(positive, negative), np.array(part.pairs.clusters))
 
-    def __call__(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Trained:
+    def __call__(
+        self,
+        work: Work,
+        place: Place,
+        clip: Clip,
+        parts: Parts | None = None,
+        attributions: tuple[Attributions, Attributions] | None = None,
+    ) -> Trained:
         """Train a copy of the base, or go on, and measure on the test pairs."""
         out = self._tune(work, place, clip, parts)
         features, manifest = work.features.to(clip.device), RunFolder(out).manifest()
         own_parts: Parts = {}
         if self._edits and parts is not None:
             own_parts = {split: edited_part(part, Edit.load(out)) for split, part in parts.items()}
-        found = self._found(work, self._model(clip, out), features, Rotation.load(out / ROTATION), place, own_parts)
+        tuned, rotation = self._model(clip, out), Rotation.load(out / ROTATION)
+        words = attributions or _attributed(work, tuned, features.split("test"), rotation)
+        found = self._found(work, tuned, features, rotation, place, own_parts, words)
         own = {
             Key("val_loss"): Estimate(manifest["result"]["val_loss"], len(features.rows("val"))),
             Key("seconds"): Estimate(_seconds(manifest), 1),
@@ -190,11 +216,15 @@ class _TrainedCells:
         """Return a trained model from its run folder."""
         return replace(Edit.load(out).apply(clip), name=str(out)) if self._edits else with_adapter(clip, out)
 
+    def _folder(self, work: Work, place: Place) -> Path:
+        folder = work.config.folder
+        return place.edit_folder(folder) if self._edits else folder / "tuned" / place.name
+
     def _tune(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Path:
         """Return the run folder of the trained model."""
         from accelerate import Accelerator
 
-        device, out = work.config.device, work.config.folder / _FOLDERS[self._edits] / place.name
+        device, out = work.config.device, self._folder(work, place)
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed, out=str(out), resume=True)
         features = work.features.to(clip.device)
         own = clip if self._edits else replace(clip, model=copy.deepcopy(clip.model))
@@ -206,23 +236,26 @@ class _TrainedCells:
         return out
 
     def _found(
-        self, work: Work, tuned: Clip, features: EmbeddedPairs, rotation: Rotation, place: Place, parts: Parts
+        self,
+        work: Work,
+        tuned: Clip,
+        features: EmbeddedPairs,
+        rotation: Rotation,
+        place: Place,
+        parts: Parts,
+        attributions: tuple[Attributions, Attributions],
     ) -> Trained:
-        test = features.split("test")
         able = self.tests.of(tuned)
         found = self._evidence(work.config, tuned, features, rotation, place, able, parts)
         on_val, loss = measure_on_val(tuned, features.split("val"))
         numbers = found.numbers | on_val
         numbers[Key("converged")] = Estimate(float(rotation.facts["converged"]), 1)
         numbers[Key("retrieval_rise_val")] = replace(loss, value=loss.value - self.base_loss)
-        attributed, points = test.take(work.attributed), work.config.n_steps
-        again = test.take(work.attributed[CHECKED]), rotation, content_baselines
-        words = word_attributions(tuned, attributed, rotation, n_steps=points)
-        from_content = word_attributions(tuned, *again, n_steps=points, routes=CONTENT_ROUTES)
-        of_words = measure_attributions(words, from_content, work.norms, attributed.groups)
+        articles = features.split("test").take(work.attributed).groups
+        of_words = measure_attributions(*attributions, work.norms, articles)
         numbers |= {key: number for key, number in of_words.items() if not is_word_count(key)}
         numbers |= {Key(name): self.tests.drop(kind, self.base, able) for name, kind in _ABILITIES.items()}
-        return Trained(numbers, words, found.outcomes)
+        return Trained(numbers, attributions[0], found.outcomes)
 
     def _evidence(
         self,

@@ -56,19 +56,10 @@ class TextPath:
     points: int
 
     def through(self, layer: int, subspace: Subspace | None) -> np.ndarray:
-        """Return attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,).
-
-        Moves and slopes are both read along the directions of a rotation. Of another subspace the part of the slopes
-        that passes through it is taken, where the stream is at each point.
-        """
+        """Return attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,)."""
         # Copied, since the last bits of a matrix product depend on where in memory its operands lie, and those that
         # are mapped from a file lie elsewhere.
-        moves, slopes = self.moves[layer].clone(), self.slopes[layer].clone()
-        if isinstance(subspace, Rotation):
-            moves, slopes = subspace.read(moves), subspace.read(slopes)
-        elif subspace is not None:
-            slopes = pulled(subspace, self.streams[layer].clone(), slopes)
-        return (moves.double() * slopes.double()).sum((1, 2)).cpu().numpy()
+        return passing(subspace, *(part[layer].clone() for part in (self.streams, self.moves, self.slopes)))
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file, from which `load` maps it into memory."""
@@ -93,6 +84,24 @@ class TextPath:
         )
         score, baseline = flat["scores"].tolist()
         return cls(flat["moved"], streams, moves, slopes, flat["full"].numpy(), score, baseline, int(flat["points"]))
+
+
+def passing(
+    subspace: Subspace | None,
+    streams: Float[Tensor, "s d"],
+    moves: Float[Tensor, "w s d"],
+    slopes: Float[Tensor, "s d"],
+) -> np.ndarray:
+    """Return what passes through a subspace, or through the whole stream, summed over points, float64, shape (w,).
+
+    Moves and slopes are both read along the directions of a rotation. Of another subspace the part of the slopes that
+    passes through it is taken, where the stream is at each point.
+    """
+    if isinstance(subspace, Rotation):
+        moves, slopes = subspace.read(moves), subspace.read(slopes)
+    elif subspace is not None:
+        slopes = pulled(subspace, streams, slopes)
+    return (moves.double() * slopes.double()).sum((1, 2)).cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +132,15 @@ class PathRun:
         return attributions_of(self.tokens, shared, self.through(layer, subspace), MEASURED)
 
     def _table(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        out = np.zeros(tuple(self.tokens.ids.shape))
-        for place, text, row in zip(out, self.texts, rows, strict=True):
-            place[text.moved.numpy()] = row
-        return out
+        return table_of(self.tokens, [text.moved for text in self.texts], rows)
+
+
+def table_of(tokens: Tokens, moved: Sequence[Int[Tensor, " w"]], rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a table of all tokens, shape (n, t), with numbers of the moved ones of each text, zero elsewhere."""
+    out = np.zeros(tuple(tokens.ids.shape))
+    for place, where, row in zip(out, moved, rows, strict=True):
+        place[where.numpy()] = row
+    return out
 
 
 def run_path(
@@ -162,8 +176,7 @@ def run_path(
     streams = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
     moves = {layer: torch.empty(words, n_steps, width, device=device, dtype=dtype) for layer in kept}
     slopes = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
-    pairs = int((len(delta) - moved).sum()) if clip.family.causal("text") else len(delta) * words
-    for steps in torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs))):
+    for steps in steps_at_once(clip, n_steps, len(delta), moved):
         path = ends[1] + points[steps].to(delta)[:, None, None] * delta
         states = list(move_tokens(clip, path, delta[moved], moved))
         slope = [part * weights[steps].to(delta)[:, None] for part in _slopes(clip, states, image)]
@@ -175,6 +188,17 @@ def run_path(
         ends_moved = states[depth - 1].end.double() * slope[depth - 1].double()[:, None]
         full += ends_moved.sum((0, 2)).cpu().numpy()
     return TextPath(moved, streams, moves, slopes, full, score, baseline, n_steps)
+
+
+def steps_at_once(clip: Clip, n_steps: int, length: int, moved: Int[Tensor, " w"]) -> Sequence[Int[Tensor, " s"]]:
+    """Return the numbers of the points in parts that are run at once.
+
+    Args:
+        length: tokens of the text.
+        moved: places of those that move.
+    """
+    pairs = int((length - moved).sum()) if clip.family.causal("text") else length * len(moved)
+    return torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs)))
 
 
 def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:

@@ -29,17 +29,26 @@ class Moves:
         hidden: the streams, shape (s, t, d); after the last block at EOT only, shape (s, 1, d).
         end: derivative of EOT's stream by each of w moved tokens, shape (s, w, d).
         keys, values: that the block used, shape (s, t, d).
+        moved_keys, moved_values: derivatives of keys and values by each of w moved tokens, shape (s, t, w, d); None
+            unless they were asked for.
     """
 
     hidden: Float[Tensor, "s p d"]
     end: Float[Tensor, "s w d"]
     keys: Float[Tensor, "s t d"]
     values: Float[Tensor, "s t d"]
+    moved_keys: Float[Tensor, "s t w d"] | None = None
+    moved_values: Float[Tensor, "s t w d"] | None = None
 
 
 @torch.no_grad()
 def move_tokens(
-    clip: Clip, hidden: Float[Tensor, "s t d"], delta: Float[Tensor, "w d"], moved: Int[Tensor, " w"]
+    clip: Clip,
+    hidden: Float[Tensor, "s t d"],
+    delta: Float[Tensor, "w d"],
+    moved: Int[Tensor, " w"],
+    *,
+    keys_too: bool = False,
 ) -> Iterator[Moves]:
     """Run s versions of a text, and the derivative of each in the direction of each moved token's own change.
 
@@ -47,6 +56,7 @@ def move_tokens(
         hidden: layer 0, EOT last.
         delta: by how much each of w tokens is moved, all others being held.
         moved: places of these tokens, in ascending order, before EOT.
+        keys_too: whether to keep the derivatives of keys and values.
 
     Yields:
         The state after each block, from the first.
@@ -60,8 +70,9 @@ def move_tokens(
     for number, block in enumerate(tower):
         pairs = position, token, len(delta)
         last = number + 1 == len(tower)
-        hidden, change, keys, values = _block(block, hidden, change, pairs, last=last, causal=causal)
-        yield Moves(hidden, change[:, change.shape[1] - len(delta) :], keys, values)
+        hidden, change, seen, moved_seen = _block(block, hidden, change, pairs, last=last, causal=causal)
+        more = moved_seen if keys_too else ()
+        yield Moves(hidden, change[:, change.shape[1] - len(delta) :], *seen, *more)
 
 
 def _pairs(length: int, moved: Int[Tensor, " w"], *, causal: bool) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
@@ -73,8 +84,12 @@ def _pairs(length: int, moved: Int[Tensor, " w"], *, causal: bool) -> tuple[Int[
 
 def _block(
     block: Any, hidden: Tensor, change: Tensor, pairs: tuple[Tensor, Tensor, int], *, last: bool, causal: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Run one block and its derivative, for rows (position, token) of so many tokens; the last block at EOT only."""
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Run one block and its derivative, for rows (position, token) of so many tokens; the last block at EOT only.
+
+    Returns:
+        The streams, their derivatives, keys and values, and the derivatives of these, shape (s, t, w, d).
+    """
     attention, (position, token, words) = block.self_attn, pairs
     normed, moved = _layer_norm(block.layer_norm1, hidden, change, position)
     k, v = attention.k_proj(normed), attention.v_proj(normed)
@@ -98,7 +113,7 @@ def _block(
     hidden, change = hidden + block.mlp.fc2(activation(inner)), change + _linear(block.mlp.fc2, grown)
     if changes_of(block):
         hidden, change = _change_end(block, hidden, change, words)
-    return hidden, change, k, v
+    return hidden, change, (k, v), (dk, dv)
 
 
 def _change_end(block: Any, hidden: Tensor, change: Tensor, words: int) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,14 @@ class Place(NamedTuple):
         """Of the cell's files, without suffix."""
         return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
 
+    def edit_folder(self, folder: Path) -> Path:
+        """Return the run folder of the cell's edited model.
+
+        Args:
+            folder: run folder of the sweep.
+        """
+        return folder / "edits" / self.name
+
     def rotation_file(self, folder: Path) -> Path:
         """Where in a run folder the cell's rotation is kept."""
         return folder / "rotations" / f"{self.name}.safetensors"

@@ -47,6 +47,7 @@ class Bench:
         run: clean run of all texts.
         paths: paths of the texts that are attributed.
         content_paths: paths of the `CHECKED` ones from the second baseline, along which content words alone change.
+        edited: gives the attributions in a cell's edited model from both baselines; None if they were not computed.
     """
 
     work: Work
@@ -54,6 +55,7 @@ class Bench:
     run: PairRun
     paths: PathRun
     content_paths: PathRun
+    edited: Callable[[Place], tuple[Attributions, Attributions] | None]
 
     @property
     def schema(self) -> Schema:
@@ -97,21 +99,32 @@ def compute_layer(
             cell: dict[str, Any] = _shown(work, bench.clip, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
             numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
-            train_cell(work, bench.clip, folder, place, parts)  # first, since the cell's file says that it is done
+            known = bench.edited(place)
+            train_cell(
+                work, bench.clip, folder, place, parts, known
+            )  # first, since the cell's file says that it is done
             folder.write(place.name, {"cell": _where(place), "measures": schema.wide(numbers), **cell})
             on_step()
 
 
-def train_cell(work: Work, clip: Clip, folder: RunFolder, place: Place, parts: Parts | None = None) -> None:
+def train_cell(
+    work: Work,
+    clip: Clip,
+    folder: RunFolder,
+    place: Place,
+    parts: Parts | None = None,
+    attributions: tuple[Attributions, Attributions] | None = None,
+) -> None:
     """Train a model at a cell, if models are trained, measure it, and write what was found.
 
     Args:
         clip: the base.
         parts: pairs of the base at the site, if they have been run.
+        attributions: attributions of the trained model from both baselines, if they are there.
     """
     if work.trained is None:
         return
-    trained = work.trained(work, place, clip, parts)
+    trained = work.trained(work, place, clip, parts, attributions)
     names = [method.name for method in find_methods(work.config.compared)]
     schema = trained_schema(work.features.contrast, names, [norm.name for norm in work.norms])
     shown = _shown(work, clip, trained.attributions, trained.outcomes)

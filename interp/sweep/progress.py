@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from interp.clip.edits.edit import ABOUT
 from interp.runs.cells import trained_name
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -92,6 +93,11 @@ class CellsProgress:
 
     def _file(self, run: RunFolder, key: Place) -> Path:
         return run.cell_path(key.name) if self.objective is None else run.path / trained_name(self.objective, key)
+
+
+def edits_trained(folder: Path, keys: Sequence[Place]) -> int:
+    """Return how many of the cells have an edit."""
+    return sum((key.edit_folder(folder) / ABOUT).is_file() for key in keys)
 
 
 def rotations_found(folder: Path, keys: Sequence[Place]) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -18,21 +18,35 @@ from safetensors import SafetensorError
 from interp.attribution.all_layers import PathRun, TextPath, run_path
 from interp.attribution.baselines import content_baselines, default_baselines
 from interp.attribution.checked import checked_texts
+from interp.attribution.edited_paths import (
+    EditedPath,
+    edited_attributions,
+    load_edited_path,
+    run_edited_paths,
+    save_edited_paths,
+)
 from interp.attribution.integral import PathSettings
-from interp.attribution.result import TOLERANCE
+from interp.attribution.result import TOLERANCE, Attributions
+from interp.clip.edits.edit import Edit
 from interp.clip.loading import load_clip
-from interp.clip.model import Clip
+from interp.clip.model import Clip, Tokens
+from interp.clip.sites import Site
+from interp.clip.tensors import Embeddings
 from interp.errors import UserError
+from interp.measures import CONTENT_ROUTES, MEASURED, Route
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
 from interp.subspaces.pairs import PairRun
-from interp.sweep.cell import Bench, compute_layer, search_layer, train_cell
+from interp.subspaces.subspace import Subspace
+from interp.sweep.cell import Bench, compute_layer, parts_at, search_layer, train_cell
 from interp.sweep.finished import unfinished, untrained
-from interp.sweep.work import Work
+from interp.sweep.work import Parts, Work
 
-# in the cache: paths of all words and of content words alone, with a file for each text that has one
+# in the cache: paths of all words and of content words alone, with a file for each text that has one; in the base, and
+# in the edited models
 PATHS, CONTENT_PATHS = "paths", "content-paths"
+EDITED = {PATHS: "edited-paths", CONTENT_PATHS: "edited-content-paths"}
 
 
 @dataclass(eq=False)
@@ -49,6 +63,7 @@ class Prepared:
     run: Callable[[int | None], TextRun]
     on_step: Callable[[], object] = lambda: None
     _bench: Bench | None = None
+    _edits: dict[Place, tuple[Edit, Subspace]] = field(default_factory=dict)
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -62,6 +77,20 @@ class Prepared:
             self._bench = None  # before another one takes memory
             self._bench = _make_bench(self.work, self.clip, run)
         return self._bench
+
+    def parts(self, layer: int) -> Parts | None:
+        """Return the pairs of each split at a layer; None where the clean run was not kept."""
+        if self.work.searched:
+            return None
+        return parts_at(self.work, self.bench(layer).run, Site("text", layer))
+
+    def edit(self, place: Place) -> tuple[Edit, Subspace]:
+        """Return the edit of a cell, and Z."""
+        if self.work.trained is None:
+            raise RuntimeError("the cells of this sweep have no edits")
+        if place not in self._edits:
+            self._edits[place] = self.work.trained.edit(self.work, place)
+        return self._edits[place]
 
 
 _here: Prepared | None = None  # this process
@@ -111,6 +140,14 @@ def path_task(number: int) -> None:
     _keep_path(here.work, here.clip, number)
 
 
+def edited_path_task(item: tuple[int, Sequence[Place]]) -> None:
+    """Attribute a text, by its number among those that are attributed, in the edited models of cells."""
+    here = _prepared()
+    number, places = item
+    if here.clip.family.causal("text"):  # else each edited model is attributed for itself
+        _keep_edited_path(here.work, here.clip, number, [(place.name, here.edit(place)) for place in places])
+
+
 def search_task(places: list[Place]) -> None:
     """Search the rotations of cells of one layer."""
     here = _prepared()
@@ -133,7 +170,7 @@ def train_task(place: Place) -> None:
     """Train at a cell."""
     here = _prepared()
     if here.work.trained is not None:
-        here.work.trained.train(here.work, place, here.clip)
+        here.work.trained.train(here.work, place, here.clip, here.parts(place.layer))
 
 
 def measured_task(place: Place) -> None:
@@ -146,20 +183,34 @@ def measured_task(place: Place) -> None:
 
 def _keep_path(work: Work, clip: Clip, number: int) -> None:
     """Run the paths of a text from each of its baselines, and keep them in the cache."""
-    row = work.attributed_texts[number : number + 1]
-    image = work.features.embeddings[row % len(work.features)]
-    text = work.features.tokens_for(clip).take(row)
-    baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
-    for name, start in {**baselines, PATHS: default_baselines}.items():
-        settings = PathSettings(work.config.n_steps, baselines=start(clip, text))
+    for name, text, image, settings in _starts(work, clip, number):
         path = run_path(clip, text, image, work.layers, settings, TOLERANCE)
         with on_disk(work):
             path.save(_path_file(work, name, number))
 
 
-def paths_done(work: Work) -> int:
+def _keep_edited_path(work: Work, clip: Clip, number: int, cells: Sequence[tuple[str, tuple[Edit, Subspace]]]) -> None:
+    """Attribute a text from each of its baselines in edited models by name, and keep that in the cache."""
+    for name, text, image, settings in _starts(work, clip, number):
+        paths = run_edited_paths(clip, text, image, [cell for _, cell in cells], settings, TOLERANCE)
+        with on_disk(work):
+            named = {of: path for (of, _), path in zip(cells, paths, strict=True)}
+            save_edited_paths(named, _path_file(work, EDITED[name], number))
+
+
+def _starts(work: Work, clip: Clip, number: int) -> Iterator[tuple[str, Tokens, Embeddings, PathSettings]]:
+    """Yield the name of each kind of path that a text has, the text, its image, and where the path begins."""
+    row = work.attributed_texts[number : number + 1]
+    image = work.features.embeddings[row % len(work.features)]
+    text = work.features.tokens_for(clip).take(row)
+    baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
+    for name, start in {**baselines, PATHS: default_baselines}.items():
+        yield name, text, image, PathSettings(work.config.n_steps, baselines=start(clip, text))
+
+
+def paths_done(work: Work, name: str = PATHS) -> int:
     """Return how many texts have their paths."""
-    return sum(1 for _ in (work.cache / PATHS).iterdir())
+    return sum(1 for _ in (work.cache / name).iterdir())
 
 
 def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
@@ -171,7 +222,23 @@ def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
         PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
         for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
     )
-    return Bench(work, clip, pairs, paths, second)
+    return Bench(work, clip, pairs, paths, second, partial(_edited, work, texts))
+
+
+def _edited(work: Work, texts: Tokens, place: Place) -> tuple[Attributions, Attributions] | None:
+    """Return the attributions of the texts in the edited model of a cell, from both baselines; None if no path is in
+    the cache."""
+    if not _path_file(work, EDITED[PATHS], 0).exists():
+        return None
+
+    def attributions(name: str, rows: Sequence[int], routes: Sequence[Route]) -> Attributions:
+        paths: list[EditedPath] = [load_edited_path(_path_file(work, EDITED[name], i), place.name) for i in rows]
+        return edited_attributions(texts.take(torch.tensor(rows)), paths, routes)
+
+    return (
+        attributions(PATHS, range(len(texts)), MEASURED),
+        attributions(CONTENT_PATHS, _checked(work), CONTENT_ROUTES),
+    )
 
 
 def _checked(work: Work) -> Sequence[int]:

@@ -19,6 +19,7 @@ from interp.sweep.sharing import Shard
 
 if TYPE_CHECKING:
     from interp.attribution.result import Attributions
+    from interp.clip.edits.edit import Edit
     from interp.clip.model import Clip
     from interp.runs.chosen import EditControls
     from interp.runs.place import Place
@@ -60,8 +61,17 @@ class TrainedCells(Protocol):
         """Name of the objective."""
         ...
 
-    def train(self, work: Work, place: Place, clip: Clip) -> tuple[Clip, Subspace]:
-        """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it."""
+    def train(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> tuple[Clip, Subspace]:
+        """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it.
+
+        Args:
+            clip: the base.
+            parts: pairs of the base at the site, if they have been run.
+        """
+        ...
+
+    def edit(self, work: Work, place: Place) -> tuple[Edit, Subspace]:
+        """Return the edit that was trained at a cell, and Z; where models are edited."""
         ...
 
     def edit_controls(
@@ -76,12 +86,20 @@ class TrainedCells(Protocol):
         """
         ...
 
-    def __call__(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Trained:
+    def __call__(
+        self,
+        work: Work,
+        place: Place,
+        clip: Clip,
+        parts: Parts | None = None,
+        attributions: tuple[Attributions, Attributions] | None = None,
+    ) -> Trained:
         """Train at a cell, and measure.
 
         Args:
             clip: the base.
             parts: pairs of the base at the site, if they have been run.
+            attributions: attributions of the trained model from both baselines, if they are there.
         """
         ...
 

@@ -6,6 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,14 +14,17 @@ import torch
 from tqdm import tqdm
 
 from interp.clip.model import Clip, Tokens
+from interp.measures import EDIT
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
-from interp.sweep.progress import CellsProgress, rotations_found
+from interp.sweep.progress import CellsProgress, edits_trained, rotations_found
 from interp.sweep.tasks import (
     CONTENT_PATHS,
+    EDITED,
     PATHS,
     cells_task,
+    edited_path_task,
     measured_task,
     on_disk,
     path_task,
@@ -54,7 +58,7 @@ class Executor(ABC):
         try:
             with on_disk(work):
                 work.cache.mkdir(mode=0o700, parents=True)  # nobody else is to put anything there
-                for name in (PATHS, CONTENT_PATHS):
+                for name in (PATHS, CONTENT_PATHS, *EDITED.values()):
                     (work.cache / name).mkdir()
             self.compute(work, clip, clean(), places, more)
         finally:
@@ -100,9 +104,20 @@ def in_workers(
     searches, hidden = sum(map(len, first)), None if first else True
     with tqdm(total=searches, desc="searches", unit="Z", leave=False, disable=hidden) as bar:
         workers.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
+    if work.trained is not None and work.trained.objective == EDIT:
+        _edit_cells(work, workers, rows, keys)
     with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:
         workers.run_all(cells_task, then, progress.look)
     workers.run_all(train_task, more(), lambda: None)
+
+
+def _edit_cells(work: Work, workers: Workers, rows: Sequence[int], keys: Sequence[Place]) -> None:
+    """Have the edits of all cells trained, and each text attributed in all edited models at once."""
+    with tqdm(total=len(keys), desc="edits", unit="edit", leave=False, disable=None) as bar:
+        workers.run_all(train_task, keys, lambda: bar.update(edits_trained(work.folder, keys) - bar.n))
+    with tqdm(total=len(rows), desc="attributions with edits", unit="text", leave=False, disable=None) as bar:
+        paths = partial(paths_done, work, EDITED[PATHS])
+        workers.run_all(edited_path_task, [(row, keys) for row in rows], lambda: bar.update(paths() - bar.n))
 
 
 def longest_first(work: Work, tokens: Tokens) -> list[int]:
