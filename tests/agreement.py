@@ -70,6 +70,11 @@ ROWS = {
     "all layers": Row(
         "attributions pushed forward to all layers, over the largest one", "gradients pulled back from one", 2e-5
     ),
+    "edited paths": Row(
+        "attributions in many edited models along one path, over the largest one",
+        "gradients in each edited model",
+        2e-5,
+    ),
     "of embeddings": Row("attributions of embeddings, over the largest one", "captum's IntegratedGradients", 1e-5),
     "partial correlation": Row("partial correlations", "pingouin", 1e-10),
     "coefficients": Row("standardized coefficients", "statsmodels", 1e-10),

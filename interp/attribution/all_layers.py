@@ -135,7 +135,7 @@ class PathRun:
         return table_of(self.tokens, [text.moved for text in self.texts], rows)
 
 
-def table_of(tokens: Tokens, moved: Sequence[Int[Tensor, " w"]], rows: Sequence[np.ndarray]) -> np.ndarray:
+def table_of(tokens: Tokens, moved: Sequence[Tensor], rows: Sequence[np.ndarray]) -> np.ndarray:
     """Return a table of all tokens, shape (n, t), with numbers of the moved ones of each text, zero elsewhere."""
     out = np.zeros(tuple(tokens.ids.shape))
     for place, where, row in zip(out, moved, rows, strict=True):

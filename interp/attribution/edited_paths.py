@@ -80,6 +80,8 @@ def run_edited_paths(
     Raises:
         ValueError: the text tower is not causal.
     """
+    if not clip.family.causal("text"):
+        raise ValueError("the text tower is not causal: attribute each edited model for itself")
     out: dict[int, EditedPath] = {}
     for doubling in range(MOST_DOUBLINGS + 1):
         left = [i for i in range(len(cells)) if i not in out or out[i].missed > (tolerance or np.inf)]
