@@ -7,6 +7,7 @@ would: transformers' own fused attention, texts of one length and so without pad
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 
@@ -22,12 +23,15 @@ from interp.clip.model import Clip, Tokens, unit_texts
 from interp.clip.sites import Site
 from interp.clip.tensors import Tensor
 from interp.edits.losses import Batch, Change, edit_losses
-from interp.edits.train import EditConfig
+from interp.edits.train import EditConfig, train_edits
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.pairs import PairRun, PairsAtSite
 from interp.subspaces.rotation import orthonormal, random_basis
+from training.config import FinetuneConfig
 
 LAYER, SIZE, RETAIN = 10, 16, 1.0
+_ON_CONCADIA, _VAL, _STEPS = 512, (64, 320), 8  # pairs of train and val, and steps, of trainings that are measured
+_MOST_VAL = FinetuneConfig.val_samples  # pairs of val that a training looks at
 PAIRS, BATCHES = BATCH // 2, 4  # pairs of a step; steps before a pair comes again
 Loss = Callable[[Tensor], Tensor]  # of the rows of some pairs
 
@@ -71,6 +75,47 @@ def _step(clip: Clip, machine: Machine, length: int, goal: float | None, repeats
             repeats=repeats,
             inner=10,
         )
+
+
+def on_concadia(lengths: Sequence[int]) -> Iterator[Result]:
+    """Yield what training an edit on Concadia takes, from its measured parts: steps, and looks at val.
+
+    A training is measured with few and with many pairs of val; by what they differ a look takes time for each pair.
+    """
+    clip, draw = vit_b32(), np.random.default_rng(0)
+    n = _ON_CONCADIA + max(_VAL)
+    tokens, images = random_tokens(clip, draw.choice(lengths, 2 * n).tolist(), draw), random_images(clip, n)
+    config = EditConfig(objective="iit-das-calibrated", max_steps=_STEPS, look_every=_STEPS)
+    looks, all_looks = 2, 1 + EditConfig.max_steps // EditConfig.look_every
+    for layer in (6, 10, 12):
+        site = Site("text", layer)
+        started = time.perf_counter()
+        pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
+        clean = (time.perf_counter() - started) / n
+        train, *vals = (
+            PairsAtSite(pairs.take(torch.arange(start, start + count)), site)
+            for start, count in ((0, _ON_CONCADIA), *((_ON_CONCADIA, count) for count in _VAL))
+        )
+        few, many = (_training(train, val, config) for val in vals)
+        look = (many - few) / (looks * (max(_VAL) - min(_VAL)))
+        step = (few - looks * min(_VAL) * look) / _STEPS
+        seconds = EditConfig.max_steps * step + all_looks * _MOST_VAL * look
+        yield Result(
+            f"training an edit on Concadia, layer {layer}, k = {SIZE}, {_MOST_VAL} pairs of val",
+            "",
+            "s",
+            *[seconds] * 3,
+            1,
+            None,
+            facts={"step": step, "look_at_a_pair": look, "clean_run_of_a_pair": clean},
+        )
+
+
+def _training(train: PairsAtSite, val: PairsAtSite, config: EditConfig) -> float:
+    """Return the seconds of a training."""
+    started = time.perf_counter()
+    train_edits(train, val, [SIZE], retain=[0.0], config=config)
+    return time.perf_counter() - started
 
 
 class Trained:

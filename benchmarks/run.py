@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from benchmarks import attributions, before, edits, finetune, growth, interventions, prefix_cache, toy_cell
+from benchmarks import attributions, before, edited_cell, edits, finetune, growth, interventions, prefix_cache, toy_cell
 from benchmarks.material import text_lengths
 from benchmarks.measure import Machine, Result, check_writable, describe, measure_machine, write_results
 from interp import cli
@@ -30,7 +30,7 @@ groups:
   prefix           the same, against a prefix cache: kept streams, all positions of the blocks above run again
   edits            a step of an edit, against a hook in a full forward pass, and against the clean run
   finetune         an IIT-DAS step, against a behavioral one and against pyvene
-  cell             a step of one fine-tuned cell of the toy, against peft's own forward pass
+  cell             a step of one fine-tuned cell of the toy, against peft's own forward pass; training one as an edit
   attributions     mediated integrated gradients, against captum
   cache            memory of the clean run
   sweep            the whole sweep of 2,000 pairs (about 20 minutes)
@@ -125,10 +125,14 @@ def _measure(options: Options, groups: list[str], machine: Machine, lengths: lis
         yield from prefix_cache.measure(repeats)
     if "edits" in groups:
         yield from edits.measure(machine, repeats, whole)
+        if whole:
+            yield from edits.on_concadia(lengths)
     if "finetune" in groups:
         yield from finetune.measure(machine, repeats, lengths)
     if "cell" in groups:
         yield from toy_cell.measure(repeats)
+        if whole:
+            yield from edited_cell.measure(repeats)
     if options.before is not None:
         yield from before.measure(options.before, repeats)
     if "attributions" in groups:

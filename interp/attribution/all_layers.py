@@ -8,7 +8,7 @@ so that no attribution through a subspace depends on which others are computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,6 +150,7 @@ def run_path(
     layers: Iterable[int],
     settings: PathSettings,
     tolerance: float | None = None,
+    watch: Callable[[Sequence[Moves], Float[Tensor, "s 1"]], object] | None = None,
 ) -> TextPath:
     """Move a text from its baseline, and keep what attributions at `layers` need.
 
@@ -160,6 +161,8 @@ def run_path(
         image: its unit-norm embedding, shape (1, embed).
         settings: the rule, the points to begin with, and the baseline, shape (1, t).
         tolerance: largest relative error, as of `integrate_until`; None to take `settings.n_steps` points.
+        watch: called for some points at a time with the states after all blocks, derivatives of keys and values among
+            them, and with the rule's weights.
     """
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     (n_steps,) = points_needed(clip, tokens, image, settings, tolerance).tolist() if tolerance else [settings.n_steps]
@@ -176,10 +179,13 @@ def run_path(
     streams = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
     moves = {layer: torch.empty(words, n_steps, width, device=device, dtype=dtype) for layer in kept}
     slopes = {layer: torch.empty(n_steps, width, device=device, dtype=dtype) for layer in kept}
-    for steps in steps_at_once(clip, n_steps, len(delta), moved):
-        path = ends[1] + points[steps].to(delta)[:, None, None] * delta
-        states = list(move_tokens(clip, path, delta[moved], moved))
-        slope = [part * weights[steps].to(delta)[:, None] for part in _slopes(clip, states, image)]
+    pairs = int((len(delta) - moved).sum()) if clip.family.causal("text") else len(delta) * words
+    for steps in torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs))):
+        path, weigh = ends[1] + points[steps].to(delta)[:, None, None] * delta, weights[steps].to(delta)[:, None]
+        states = list(move_tokens(clip, path, delta[moved], moved, keys_too=watch is not None))
+        if watch is not None:
+            watch(states, weigh)
+        slope = [part * weigh for part in _slopes(clip, states, image)]
         for layer in kept:
             streams[layer][steps] = states[layer - 1].hidden[:, -1].detach()
             moves[layer][:, steps] = states[layer - 1].end.transpose(0, 1)
@@ -188,17 +194,6 @@ def run_path(
         ends_moved = states[depth - 1].end.double() * slope[depth - 1].double()[:, None]
         full += ends_moved.sum((0, 2)).cpu().numpy()
     return TextPath(moved, streams, moves, slopes, full, score, baseline, n_steps)
-
-
-def steps_at_once(clip: Clip, n_steps: int, length: int, moved: Int[Tensor, " w"]) -> Sequence[Int[Tensor, " s"]]:
-    """Return the numbers of the points in parts that are run at once.
-
-    Args:
-        length: tokens of the text.
-        moved: places of those that move.
-    """
-    pairs = int((length - moved).sum()) if clip.family.causal("text") else length * len(moved)
-    return torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs)))
 
 
 def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:

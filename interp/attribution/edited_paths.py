@@ -8,7 +8,7 @@ to EOT's stream there and to the keys and values of the base, whose derivatives 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from interp.attribution.all_layers import passing, steps_at_once, table_of
+from interp.attribution.all_layers import TextPath, passing, run_path, table_of
 from interp.attribution.baselines import default_baselines
 from interp.attribution.convergence import MOST_DOUBLINGS
 from interp.attribution.integral import PathSettings, Shared, attributions_of
-from interp.attribution.path_rule import path_rule
 from interp.attribution.result import Attributions, Route, relative_delta
 from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
 from interp.clip.edits.edit import Edit
@@ -58,78 +57,91 @@ class EditedPath:
         return float(relative_delta(self.full[None], score, baseline)[0])
 
 
-def run_edited_paths(
+def run_paths(
     clip: Clip,
     tokens: Tokens,
     image: Embeddings,
+    layers: Iterable[int],
     cells: Sequence[tuple[Edit, Subspace]],
     settings: PathSettings,
     tolerance: float | None = None,
-) -> list[EditedPath]:
-    """Attribute a text in each of several edited models.
+) -> tuple[TextPath, list[EditedPath]]:
+    """Move a text from its baseline as `run_path` does, and attribute it in each of several edited models on the way.
+
+    An edited model has as many points as the base, or twice as many until its attributions converge, up to as many as
+    `integrate_until` takes at most.
 
     Args:
-        clip: the model that is edited; its text tower is causal.
+        clip: the base; its text tower is causal.
         tokens: tokens of the one text.
         image: unit-norm embedding of its image, shape (1, embed).
+        layers: layers that attributions in the base are needed at.
         cells: edits, each with a subspace Z of the edited stream at its site.
         settings: the rule, the points to begin with, and the baseline, shape (1, t).
-        tolerance: largest relative error of a text, which gets twice the points until it has none, as by
-            `integrate_until`; None to take `settings.n_steps` points.
+        tolerance: largest relative error, as of `run_path`.
 
     Raises:
         ValueError: the text tower is not causal.
     """
     if not clip.family.causal("text"):
         raise ValueError("the text tower is not causal: attribute each edited model for itself")
-    out: dict[int, EditedPath] = {}
-    for doubling in range(MOST_DOUBLINGS + 1):
-        left = [i for i in range(len(cells)) if i not in out or out[i].missed > (tolerance or np.inf)]
+    sums = _Sums(clip, tokens, image, cells, settings)
+    path = run_path(clip, tokens, image, layers, settings, tolerance, sums.add)
+    out, points = dict(enumerate(sums.paths(path.points))), path.points
+    while tolerance is not None and points < settings.n_steps * 2**MOST_DOUBLINGS:
+        left = [i for i, text in out.items() if text.missed > tolerance]
         if not left:
             break
-        points = settings.n_steps * 2**doubling
-        out |= dict(zip(left, _run(clip, tokens, image, [cells[i] for i in left], settings, points), strict=True))
-    return [out[i] for i in range(len(cells))]
+        points *= 2
+        sums = _Sums(clip, tokens, image, [cells[i] for i in left], settings)
+        run_path(clip, tokens, image, (), replace(settings, n_steps=points), watch=sums.add)
+        out |= dict(zip(left, sums.paths(points), strict=True))
+    return path, list(out.values())
 
 
-def _run(
-    clip: Clip,
-    tokens: Tokens,
-    image: Embeddings,
-    cells: Sequence[tuple[Edit, Subspace]],
-    settings: PathSettings,
-    n_steps: int,
-) -> list[EditedPath]:
-    given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
-    alphas, weights = path_rule(n_steps, settings.method)
-    image = image.to(clip.device, clip.model.dtype).clone()  # autograd cannot keep what was computed in inference mode
-    moved = (tokens.ids[0] != given[0]).nonzero()[:, 0]
-    with torch.no_grad():
-        ends = torch.cat([embed_ids(clip, ids.to(clip.device)) for ids in (tokens.ids, given)])
-    delta, layers = ends[0] - ends[1], [edit.site.layer for edit, _ in cells]
-    states = list(move_tokens(clip, ends, ends[0, :0], moved[:0]))
-    with torch.no_grad():
-        scores = [
-            _score(clip, states, layer, edit(states[layer - 1].hidden[:, -1]), image).tolist()
-            for layer, (edit, _) in zip(layers, cells, strict=True)
-        ]
-    through, stream, full = (np.zeros((len(cells), len(moved))) for _ in range(3))
-    for steps in steps_at_once(clip, n_steps, len(delta), moved):
-        path = ends[1] + alphas[steps].to(delta)[:, None, None] * delta
-        states = list(move_tokens(clip, path, delta[moved], moved, keys_too=True))
-        weigh = weights[steps].to(delta)[:, None]
-        for i, (layer, (edit, subspace)) in enumerate(zip(layers, cells, strict=True)):
-            at_site = states[layer - 1]
+class _Sums:
+    """Attributions of one text in edited models, summed over the points of its path."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        tokens: Tokens,
+        image: Embeddings,
+        cells: Sequence[tuple[Edit, Subspace]],
+        settings: PathSettings,
+    ) -> None:
+        given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
+        # autograd cannot keep what was computed in inference mode
+        self.clip, self.cells, self.image = clip, cells, image.to(clip.device, clip.model.dtype).clone()
+        self.moved = (tokens.ids[0] != given[0]).nonzero()[:, 0]
+        with torch.no_grad():
+            ends = torch.cat([embed_ids(clip, ids.to(clip.device)) for ids in (tokens.ids, given)])
+            states = list(move_tokens(clip, ends, ends[0, :0], self.moved[:0]))
+            self.scores = [
+                _score(clip, states, edit.site.layer, edit(states[edit.site.block].hidden[:, -1]), self.image).tolist()
+                for edit, _ in cells
+            ]
+        self.through, self.stream, self.full = (np.zeros((len(cells), len(self.moved))) for _ in range(3))
+
+    def add(self, states: Sequence[Moves], weigh: Float[Tensor, "s 1"]) -> None:
+        """Add what some points give, with the rule's weights."""
+        for i, (edit, subspace) in enumerate(self.cells):
+            at_site = states[edit.site.block]
             site, moves = _edited(edit, at_site.hidden[:, -1], at_site.end)
-            slope, bypass = _slope_and_bypass(clip, states, layer, site, image, weigh)
-            through[i] += passing(subspace, site, moves, slope)
+            slope, bypass = _slope_and_bypass(self.clip, states, edit.site.layer, site, self.image, weigh)
             whole = passing(None, site, moves, slope)
-            stream[i] += whole
-            full[i] += whole + bypass
-    return [
-        EditedPath(moved, through[i], stream[i], full[i], scores[i][0], scores[i][1], n_steps)
-        for i in range(len(cells))
-    ]
+            self.through[i] += passing(subspace, site, moves, slope)
+            self.stream[i] += whole
+            self.full[i] += whole + bypass
+
+    def paths(self, points: int) -> list[EditedPath]:
+        """Return the attributions, when all points have been added."""
+        return [
+            EditedPath(self.moved, through, stream, full, score, baseline, points)
+            for through, stream, full, (score, baseline) in zip(
+                self.through, self.stream, self.full, self.scores, strict=True
+            )
+        ]
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -45,17 +46,28 @@ class Bench:
 
     Attributes:
         run: clean run of all texts.
-        paths: paths of the texts that are attributed.
-        content_paths: paths of the `CHECKED` ones from the second baseline, along which content words alone change.
+        load_paths: reads the paths of the texts that are attributed.
+        load_content_paths: reads those of the `CHECKED` ones from the second baseline, along which content words alone
+            change.
         edited: gives the attributions in a cell's edited model from both baselines; None if they were not computed.
     """
 
     work: Work
     clip: Clip
     run: PairRun
-    paths: PathRun
-    content_paths: PathRun
+    load_paths: Callable[[], PathRun]
+    load_content_paths: Callable[[], PathRun]
     edited: Callable[[Place], tuple[Attributions, Attributions] | None]
+
+    @cached_property
+    def paths(self) -> PathRun:
+        """Paths of the texts that are attributed."""
+        return self.load_paths()
+
+    @cached_property
+    def content_paths(self) -> PathRun:
+        """Paths from the second baseline."""
+        return self.load_content_paths()
 
     @property
     def schema(self) -> Schema:

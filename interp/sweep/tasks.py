@@ -6,7 +6,7 @@ folder, or to the cache in it, which all processes see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -22,7 +22,7 @@ from interp.attribution.edited_paths import (
     EditedPath,
     edited_attributions,
     load_edited_path,
-    run_edited_paths,
+    run_paths,
     save_edited_paths,
 )
 from interp.attribution.integral import PathSettings
@@ -31,7 +31,6 @@ from interp.clip.edits.edit import Edit
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
 from interp.clip.sites import Site
-from interp.clip.tensors import Embeddings
 from interp.errors import UserError
 from interp.measures import CONTENT_ROUTES, MEASURED, Route
 from interp.runs.folder import RunFolder
@@ -134,18 +133,14 @@ def _prepared() -> Prepared:
     return _here
 
 
-def path_task(number: int) -> None:
-    """Run the paths of a text that is attributed, by its number among these, and keep them."""
-    here = _prepared()
-    _keep_path(here.work, here.clip, number)
-
-
-def edited_path_task(item: tuple[int, Sequence[Place]]) -> None:
-    """Attribute a text, by its number among those that are attributed, in the edited models of cells."""
+def path_task(item: tuple[int, Sequence[Place]]) -> None:
+    """Run the paths of a text, by its number among those that are attributed, also in the edited models of cells, and
+    keep them."""
     here = _prepared()
     number, places = item
-    if here.clip.family.causal("text"):  # else each edited model is attributed for itself
-        _keep_edited_path(here.work, here.clip, number, [(place.name, here.edit(place)) for place in places])
+    if not here.clip.family.causal("text"):  # each edited model is attributed for itself
+        places = ()
+    _keep_path(here.work, here.clip, number, {place.name: here.edit(place) for place in places})
 
 
 def search_task(places: list[Place]) -> None:
@@ -181,48 +176,44 @@ def measured_task(place: Place) -> None:
         train_cell(here.work, here.clip, here.folder, place)
 
 
-def _keep_path(work: Work, clip: Clip, number: int) -> None:
-    """Run the paths of a text from each of its baselines, and keep them in the cache."""
-    for name, text, image, settings in _starts(work, clip, number):
-        path = run_path(clip, text, image, work.layers, settings, TOLERANCE)
-        with on_disk(work):
-            path.save(_path_file(work, name, number))
-
-
-def _keep_edited_path(work: Work, clip: Clip, number: int, cells: Sequence[tuple[str, tuple[Edit, Subspace]]]) -> None:
-    """Attribute a text from each of its baselines in edited models by name, and keep that in the cache."""
-    for name, text, image, settings in _starts(work, clip, number):
-        paths = run_edited_paths(clip, text, image, [cell for _, cell in cells], settings, TOLERANCE)
-        with on_disk(work):
-            named = {of: path for (of, _), path in zip(cells, paths, strict=True)}
-            save_edited_paths(named, _path_file(work, EDITED[name], number))
-
-
-def _starts(work: Work, clip: Clip, number: int) -> Iterator[tuple[str, Tokens, Embeddings, PathSettings]]:
-    """Yield the name of each kind of path that a text has, the text, its image, and where the path begins."""
+def _keep_path(work: Work, clip: Clip, number: int, cells: Mapping[str, tuple[Edit, Subspace]]) -> None:
+    """Run the paths of a text from each of its baselines, in the base and in edited models by name, and keep them in
+    the cache."""
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
     text = work.features.tokens_for(clip).take(row)
     baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
     for name, start in {**baselines, PATHS: default_baselines}.items():
-        yield name, text, image, PathSettings(work.config.n_steps, baselines=start(clip, text))
+        of_text = clip, text, image, work.layers
+        settings, edited = PathSettings(work.config.n_steps, baselines=start(clip, text)), dict[str, EditedPath]()
+        if cells:
+            path, found = run_paths(*of_text, list(cells.values()), settings, TOLERANCE)
+            edited = dict(zip(cells, found, strict=True))
+        else:
+            path = run_path(*of_text, settings, TOLERANCE)
+        with on_disk(work):
+            if edited:
+                save_edited_paths(edited, _path_file(work, EDITED[name], number))
+            path.save(_path_file(work, name, number))
 
 
-def paths_done(work: Work, name: str = PATHS) -> int:
+def paths_done(work: Work) -> int:
     """Return how many texts have their paths."""
-    return sum(1 for _ in (work.cache / name).iterdir())
+    return sum(1 for _ in (work.cache / PATHS).iterdir())
 
 
 def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
-    """Return what cells are computed from, with the paths in the cache."""
+    """Return what cells are computed from; the paths are read from the cache when they are needed."""
     features = work.features
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = run.tokens.take(work.attributed_texts)
-    paths, second = (
-        PathRun(texts.take(torch.tensor(rows)), [TextPath.load(_path_file(work, name, i)) for i in rows])
-        for name, rows in ((PATHS, range(len(texts))), (CONTENT_PATHS, _checked(work)))
-    )
-    return Bench(work, clip, pairs, paths, second, partial(_edited, work, texts))
+
+    def load(name: str, rows: Sequence[int]) -> PathRun:
+        paths = [TextPath.load(_path_file(work, name, i)) for i in rows]
+        return PathRun(texts.take(torch.tensor(rows)), paths)
+
+    every = partial(load, PATHS, range(len(texts))), partial(load, CONTENT_PATHS, _checked(work))
+    return Bench(work, clip, pairs, *every, partial(_edited, work, texts))
 
 
 def _edited(work: Work, texts: Tokens, place: Place) -> tuple[Attributions, Attributions] | None:

@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from interp.attribution.all_layers import run_path
 from interp.attribution.baselines import content_baselines
-from interp.attribution.convergence import integrate_until
+from interp.attribution.convergence import points_needed
 from interp.attribution.edited_paths import (
     EditedPath,
     edited_attributions,
     load_edited_path,
-    run_edited_paths,
+    run_paths,
     save_edited_paths,
 )
 from interp.attribution.integral import PathSettings, integrate
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.attribution.result import ROUTES
+from interp.attribution.result import ROUTES, relative_delta
 from interp.clip.edits.edit import Edit
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import Site
@@ -57,9 +58,9 @@ def cell(layer: int, size: int, seed: int, kind: str = "loreft") -> Cell:
 
 def run(clip: Clip, tokens: Tokens, cells: list[Cell], tolerance: float | None = None) -> list[list[EditedPath]]:
     """Return the paths of each text in each edited model."""
-    rows = torch.arange(len(tokens)).split(1)
-    own = PathSettings(STEPS)
-    return [run_edited_paths(clip, tokens.take(i), images(len(tokens))[i], cells, own, tolerance) for i in rows]
+    rows, own = torch.arange(len(tokens)).split(1), PathSettings(STEPS)
+    each = ((tokens.take(i), images(len(tokens))[i]) for i in rows)
+    return [run_paths(clip, text, image, (), cells, own, tolerance)[1] for text, image in each]
 
 
 @pytest.mark.slow
@@ -89,17 +90,37 @@ def test_every_route_is_that_of_gradients_in_the_edited_model(small: Clip, seed:
         assert np.abs(wanted.tokens["full"] - plain.tokens["full"]).max() > 1e-3
 
 
-def test_a_text_gets_as_many_points_as_in_a_run_of_its_own(small: Clip):
+def test_a_text_has_the_points_of_the_base_or_twice_as_many_until_it_converges(small: Clip):
     tokens, cells = tokenize(small, random_texts(5, 3)), [cell(2, 6, 0), cell(4, 3, 1), cell(5, 3, 2)]
+    base = points_needed(small, tokens, images(5), PathSettings(STEPS), 0.01).tolist()
     texts, seen = run(small, tokens, cells, 0.01), set()
     for i, (edit, z) in enumerate(cells):
-        layer, own = edit.site.layer, edit.apply(small)
-        shared, through = integrate_until(own, tokens, images(5), layer, {"z": z}, PathSettings(STEPS), 0.01)
-        assert [each[i].points for each in texts] == shared.points.tolist()
-        ours = edited_attributions(tokens, [each[i] for each in texts], ("through",))
-        np.testing.assert_allclose(ours.tokens["through"], through["z"], atol=2e-6)
-        seen |= {*shared.points}
+        for row, least in enumerate(base):
+            ours, text = texts[row][i], tokens.take(torch.tensor([row]))
+
+            def missed(points: int, of: Edit = edit, said: Tokens = text, at: int = row) -> float:
+                found, _ = integrate(of.apply(small), said, images(5)[[at]], 0, {}, PathSettings(points))
+                assert found.full is not None
+                return float(relative_delta(found.full, found.score, found.baseline_score)[0])
+
+            assert missed(ours.points) <= 0.01
+            assert ours.points == least or missed(ours.points // 2) > 0.01
+            settings = PathSettings(ours.points)
+            _, through = integrate(edit.apply(small), text, images(5)[[row]], edit.site.layer, {"z": z}, settings)
+            np.testing.assert_allclose(ours.through, through["z"][0][ours.moved.numpy()], atol=2e-6)
+            seen.add(ours.points / least)
     assert len(seen) > 1
+
+
+def test_the_base_has_the_path_that_it_has_alone(small: Clip):
+    """To the bit: its attributions do not depend on edits."""
+    text, own = tokenize(small, random_texts(1, 4)), PathSettings(STEPS)
+    alone = run_path(small, text, images(1), [2, 4], own, 0.01)
+    together, _ = run_paths(small, text, images(1), [2, 4], [cell(2, 6, 0), cell(3, 3, 1)], own, 0.01)
+    assert (alone.points, alone.score) == (together.points, together.score)
+    np.testing.assert_array_equal(alone.full, together.full)
+    for layer in (2, 4):
+        np.testing.assert_array_equal(alone.through(layer, None), together.through(layer, None))
 
 
 def test_no_number_depends_on_which_edits_are_computed_together(small: Clip):
@@ -127,7 +148,7 @@ def test_what_is_saved_is_loaded_and_a_text_like_its_baseline_has_no_attribution
     same = PathSettings(STEPS, baselines=text.ids)
     content = PathSettings(STEPS, baselines=content_baselines(small, text))
     for number, start in enumerate((same, content)):
-        paths = dict(zip("ab", run_edited_paths(small, text, images(1), cells, start), strict=True))
+        paths = dict(zip("ab", run_paths(small, text, images(1), (), cells, start)[1], strict=True))
         save_edited_paths(paths, tmp_path / f"{number}.safetensors")
         for name, path in paths.items():
             loaded = load_edited_path(tmp_path / f"{number}.safetensors", name)
@@ -145,6 +166,6 @@ def test_a_tower_that_is_not_causal_is_refused(toy: Clip):
         z = Rotation(random_basis(width, 2, torch.Generator().manual_seed(0)), Site("text", 1))
         image = functional.normalize(torch.ones(1, other.embed_dim), dim=-1)
         with pytest.raises(ValueError, match="causal"):
-            run_edited_paths(
-                other, tokenize(other, ["a red cat"]), image, [(erase(z, torch.zeros(width)), z)], PathSettings(2)
+            run_paths(
+                other, tokenize(other, ["a cat"]), image, (), [(erase(z, torch.zeros(width)), z)], PathSettings(2)
             )

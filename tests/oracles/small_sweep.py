@@ -80,7 +80,15 @@ class Said:
 
 
 def attribute(
-    world: World, text: str, image: Tensor, layer: int, basis: Tensor, n_steps: int, *, content: bool = False
+    world: World,
+    text: str,
+    image: Tensor,
+    layer: int,
+    basis: Tensor,
+    n_steps: int,
+    *,
+    content: bool = False,
+    least: int = 0,
 ) -> Said:
     """What each word of a text adds to its score by each route, with 1 to 16 times so many points.
 
@@ -88,8 +96,11 @@ def attribute(
 
     Args:
         content: whether only tokens of content words begin as padding.
+        least: fewest points.
     """
     for times in (1, 2, 4, 8, 16):
+        if times * n_steps < least:
+            continue
         found = attribute_once(world, text, image, layer, basis, times * n_steps, content)
         if found.relative <= 0.01:
             break
@@ -160,16 +171,29 @@ def drawn_pairs(world: World, count: int) -> list[int]:
 
 
 def attributions(
-    world: World, layer: int, basis: Tensor, attributed: int, n_steps: int, *, content: bool = False
+    world: World,
+    layer: int,
+    basis: Tensor,
+    attributed: int,
+    n_steps: int,
+    *,
+    content: bool = False,
+    base: Sequence[Said] = (),
 ) -> list[Said]:
     """Of the descriptions of the attributed test pairs, and then of their captions; or of the content words alone of
-    every other pair, the first one and so on."""
-    drawn = drawn_pairs(world, attributed)
+    every other pair, the first one and so on.
+
+    Args:
+        base: the same in another model, which has as many points at most.
+    """
+    drawn = [i for number, i in enumerate(drawn_pairs(world, attributed)) if not content or number % 2 == 0]
+    texts = [
+        (world.all("test", kind)[i], world.images["test"][i]) for kind in ("description", "caption") for i in drawn
+    ]
+    least = [said.points for said in base] or [0] * len(texts)
     return [
-        attribute(world, world.all("test", kind)[i], world.images["test"][i], layer, basis, n_steps, content=content)
-        for kind in ("description", "caption")
-        for number, i in enumerate(drawn)
-        if not content or number % 2 == 0
+        attribute(world, text, image, layer, basis, n_steps, content=content, least=points)
+        for (text, image), points in zip(texts, least, strict=True)
     ]
 
 

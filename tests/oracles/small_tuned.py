@@ -54,9 +54,12 @@ def tuned_measures(
     shares["swap_transfer_lost"] = swap_transfer_lost(world, classes, layer, basis, seed)
     for name, each in shares.items():
         out[name], out[f"{name}_low"], out[f"{name}_high"] = each
-    said, second = (
-        attributions(world, layer, basis, attributed, n_steps, content=content) for content in (False, True)
-    )
+    both = []
+    for content in (False, True):
+        of = layer, basis, attributed, n_steps
+        first = attributions(base, *of, content=content) if (folder / "edit.json").exists() else ()  # an edit's base
+        both.append(attributions(world, *of, content=content, base=first))
+    said, second = both
     found = of_attributions(said, second, attributed_articles(world, attributed))
     out |= {name: value for name, value in found.items() if not name.startswith("n_")}
     return out

@@ -76,8 +76,8 @@ def test_workers_are_asked_for_every_task(places, more, count: int):
         patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
         workers = Recording()
         in_workers(Nowhere(), workers, 2, range(count), places, lambda: more)
-    assert list(workers.done) == [path_task, search_task, cells_task, train_task]
-    assert workers.done[path_task] == list(range(count))
+    assert list(workers.done) == [search_task, train_task, path_task, cells_task]
+    assert workers.done[path_task] == [(row, ()) for row in range(count)]
     assert Counter(cell for cells in workers.done[cells_task] for cell in cells) == Counter(places)
     assert workers.done[train_task] == more
 

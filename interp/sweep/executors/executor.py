@@ -6,7 +6,6 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,7 +23,6 @@ from interp.sweep.tasks import (
     EDITED,
     PATHS,
     cells_task,
-    edited_path_task,
     measured_task,
     on_disk,
     path_task,
@@ -84,7 +82,7 @@ class Workers(Protocol):
 def in_workers(
     work: Work, workers: Workers, at_once: int, rows: Sequence[int], keys: Sequence[Place], more: More
 ) -> None:
-    """Have all tasks done: paths of attributions, searches, cells, and the trainings that follow.
+    """Have all tasks done: searches, edits, paths of attributions, cells, and the trainings that follow.
 
     Of cells that were searched in an earlier pass the trainings are all that is left to do.
 
@@ -98,26 +96,19 @@ def in_workers(
             workers.run_all(measured_task, keys, progress.look)
         workers.run_all(train_task, more(), lambda: None)
         return
-    with tqdm(total=len(rows), desc="attributions", unit="text", leave=False, disable=None) as bar:
-        workers.run_all(path_task, rows, lambda: bar.update(paths_done(work) - bar.n))
     first, then = tasks(keys, at_once, alone=work.trained is not None)
     searches, hidden = sum(map(len, first)), None if first else True
     with tqdm(total=searches, desc="searches", unit="Z", leave=False, disable=hidden) as bar:
         workers.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
-    if work.trained is not None and work.trained.objective == EDIT:
-        _edit_cells(work, workers, rows, keys)
+    edited = keys if work.trained is not None and work.trained.objective == EDIT else ()
+    with tqdm(total=len(edited), desc="edits", unit="edit", leave=False, disable=None if edited else True) as bar:
+        workers.run_all(train_task, edited, lambda: bar.update(edits_trained(work.folder, edited) - bar.n))
+    with tqdm(total=len(rows), desc="attributions", unit="text", leave=False, disable=None) as bar:
+        paths = [(row, edited) for row in rows]
+        workers.run_all(path_task, paths, lambda: bar.update(paths_done(work) - bar.n))
     with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:
         workers.run_all(cells_task, then, progress.look)
     workers.run_all(train_task, more(), lambda: None)
-
-
-def _edit_cells(work: Work, workers: Workers, rows: Sequence[int], keys: Sequence[Place]) -> None:
-    """Have the edits of all cells trained, and each text attributed in all edited models at once."""
-    with tqdm(total=len(keys), desc="edits", unit="edit", leave=False, disable=None) as bar:
-        workers.run_all(train_task, keys, lambda: bar.update(edits_trained(work.folder, keys) - bar.n))
-    with tqdm(total=len(rows), desc="attributions with edits", unit="text", leave=False, disable=None) as bar:
-        paths = partial(paths_done, work, EDITED[PATHS])
-        workers.run_all(edited_path_task, [(row, keys) for row in rows], lambda: bar.update(paths() - bar.n))
 
 
 def longest_first(work: Work, tokens: Tokens) -> list[int]:
