@@ -1,7 +1,7 @@
 """Training of one cell of the toy, from an empty run folder to its last file: an edit against a fine-tuning by LoRA.
 
 Both are trained as cells of a sweep are: IIT-DAS by LoRA on texts, and an edit on the pairs of the clean run that all
-cells share.
+cells share, whose time does not count.
 """
 
 from __future__ import annotations

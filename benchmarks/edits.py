@@ -30,7 +30,7 @@ from interp.subspaces.rotation import orthonormal, random_basis
 from training.config import FinetuneConfig
 
 LAYER, SIZE, RETAIN = 10, 16, 1.0
-_ON_CONCADIA, _VAL, _STEPS = 512, (64, 320), 8  # pairs of train and val, and steps, of trainings that are measured
+_ON_CONCADIA, _VAL, _STEPS, _REPEATS = 512, (64, 320), (2, 8), 3  # pairs of train and val, steps, measurements
 _MOST_VAL = FinetuneConfig.val_samples  # pairs of val that a training looks at
 PAIRS, BATCHES = BATCH // 2, 4  # pairs of a step; steps before a pair comes again
 Loss = Callable[[Tensor], Tensor]  # of the rows of some pairs
@@ -78,42 +78,51 @@ def _step(clip: Clip, machine: Machine, length: int, goal: float | None, repeats
 
 
 def on_concadia(lengths: Sequence[int]) -> Iterator[Result]:
-    """Yield what training an edit on Concadia takes, from its measured parts: steps, and looks at val.
+    """Yield what training an edit on Concadia takes, from its measured parts: a start, steps, and looks at val.
 
-    A training is measured with few and with many pairs of val; by what they differ a look takes time for each pair.
+    Trainings are measured with few and many steps, and with few and many pairs of val: what they differ by is the time
+    of a step, and of a look at a pair.
     """
     clip, draw = vit_b32(), np.random.default_rng(0)
-    n = _ON_CONCADIA + max(_VAL)
+    (few, many), (small, large) = _STEPS, _VAL
+    n = _ON_CONCADIA + large
     tokens, images = random_tokens(clip, draw.choice(lengths, 2 * n).tolist(), draw), random_images(clip, n)
-    config = EditConfig(objective="iit-das-calibrated", max_steps=_STEPS, look_every=_STEPS)
-    looks, all_looks = 2, 1 + EditConfig.max_steps // EditConfig.look_every
+    looks = 1 + EditConfig.max_steps // EditConfig.look_every
     for layer in (6, 10, 12):
         site = Site("text", layer)
         started = time.perf_counter()
         pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
         clean = (time.perf_counter() - started) / n
-        train, *vals = (
+        train, some, all_ = (
             PairsAtSite(pairs.take(torch.arange(start, start + count)), site)
-            for start, count in ((0, _ON_CONCADIA), *((_ON_CONCADIA, count) for count in _VAL))
+            for start, count in ((0, _ON_CONCADIA), (_ON_CONCADIA, small), (_ON_CONCADIA, large))
         )
-        few, many = (_training(train, val, config) for val in vals)
-        look = (many - few) / (looks * (max(_VAL) - min(_VAL)))
-        step = (few - looks * min(_VAL) * look) / _STEPS
-        seconds = EditConfig.max_steps * step + all_looks * _MOST_VAL * look
+        _training(train, some, few)  # warm
+        found = []
+        for _ in range(_REPEATS):
+            least, longer, wider = (_training(train, *rest) for rest in ((some, few), (some, many), (all_, few)))
+            step, look = (longer - least) / (many - few), (wider - least) / (2 * (large - small))
+            start = least - few * step - 2 * small * look
+            found.append([start + EditConfig.max_steps * step + looks * _MOST_VAL * look, step, look])
+        low, value, high = np.percentile([each[0] for each in found], [25, 50, 75])
+        step, look = np.median([each[1:] for each in found], axis=0)
         yield Result(
-            f"training an edit on Concadia, layer {layer}, k = {SIZE}, {_MOST_VAL} pairs of val",
+            f"training an edit on Concadia, layer {layer}, k = {SIZE}, {_MOST_VAL} pairs of val (extrapolated)",
             "",
             "s",
-            *[seconds] * 3,
-            1,
+            float(value),
+            float(low),
+            float(high),
+            _REPEATS,
             None,
-            facts={"step": step, "look_at_a_pair": look, "clean_run_of_a_pair": clean},
+            facts={"step": float(step), "look_at_a_pair": float(look), "clean_run_of_a_pair": clean},
         )
 
 
-def _training(train: PairsAtSite, val: PairsAtSite, config: EditConfig) -> float:
-    """Return the seconds of a training."""
+def _training(train: PairsAtSite, val: PairsAtSite, steps: int) -> float:
+    """Return the seconds of a training with two looks at val."""
     started = time.perf_counter()
+    config = EditConfig(objective="iit-das-calibrated", max_steps=steps, look_every=steps)
     train_edits(train, val, [SIZE], retain=[0.0], config=config)
     return time.perf_counter() - started
 

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 
 from figures.runs import Missing, Runs
 from figures.style import FONT, GREY, PAGE, SIZE, legend_below, look, picture
-from interp.drawing.markup import MINUS, listed
+from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of
 from interp.stats import Estimate, pareto_front
 from training.evaluation.compare import lost, preferred
 
 LEFT, GAP, TOP, TALL, FOOT, RIGHT = 30.0, 16.0, 14.0, 150.0, 26.0, 8.0  # points
 _LEGEND_LINE, _HANDLE, NAME = 11.0, 24.0, 190.0  # of the legend: a line, a handle with the space after, a label
+_LEAST_SECONDS = 0.05  # that are drawn; run folders keep tenths
 _COSTS = {
     "retrieval": "retrieval lost (points)",
     "transfer": "zero-shot accuracy lost (points)",
@@ -38,7 +39,7 @@ class _Model:
 
 
 def draw(runs: Runs) -> Picture:
-    """Points with 95 % intervals of the preference and the range of the cost over seeds; a line joins the front.
+    """Draw points with 95 % intervals of the preference and the range of the cost over seeds; a line joins the front.
 
     Intervals of several seeds are the mean of their intervals: the seeds share the pairs, so they are no narrower than
     the interval of the mean.
@@ -55,7 +56,7 @@ def draw(runs: Runs) -> Picture:
     labels = told_apart(list(models), NAME, SIZE, FONT)
     across = int(72 * PAGE // (max(width_of(label, SIZE, FONT) for label in labels.values()) + _HANDLE))
     width = (72 * PAGE - LEFT - 2 * GAP - RIGHT) / 3
-    figure = picture((TOP + TALL + FOOT + _LEGEND_LINE * -(-len(models) // across) + 6) / 72)
+    figure = picture((TOP + TALL + FOOT + _LEGEND_LINE * -(-(len(models) + 1) // across) + 6) / 72)
     first: Axes | None = None
     for number, (cost, title) in enumerate(_COSTS.items()):
         axes = at(figure, LEFT + number * (width + GAP), TOP, width, TALL, sharey=first)
@@ -67,7 +68,7 @@ def draw(runs: Runs) -> Picture:
         else:
             axes.tick_params(labelleft=False)
     assert first is not None
-    legend_below(figure, first.lines[1:], across)
+    legend_below(figure, first.lines, across)
     figure.alt = _alt(models)
     return figure
 
@@ -85,7 +86,7 @@ def _models(runs: Runs) -> dict[str, _Model]:
         if not numbers or any(map(math.isnan, needed)):
             continue
         known = [seconds.get((one.about["group"], one.about["seed"]), math.nan) for one in members]
-        costs["seconds"] = [value for value in known if value > 0]
+        costs["seconds"] = [] if any(map(math.isnan, known)) else [max(value, _LEAST_SECONDS) for value in known]
         value, low, high = (100 * fmean(getattr(one, end) for one in numbers) for end in ("value", "low", "high"))
         out[label] = _Model(Estimate(value, numbers[0].n, low, high), costs)
     return out
@@ -102,12 +103,12 @@ def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], 
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
     front = sorted((models[label].cost(cost), models[label].preference.value) for label in _front(models, cost))
-    axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.8, zorder=1)
+    axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.8, zorder=1, label="Pareto front of a panel")
     for i, (label, model) in enumerate(models.items()):
         if not model.costs[cost]:
             continue
         x, y, style = model.cost(cost), model.preference, look(i) | {"linestyle": "none"}
-        ranges = [[x - min(model.costs[cost])], [max(model.costs[cost]) - x]]
+        ranges = [[max(0.0, x - min(model.costs[cost]))], [max(0.0, max(model.costs[cost]) - x)]]
         ends = None if math.isnan(y.low) else [[y.value - y.low], [y.high - y.value]]
         axes.errorbar([x], [y.value], ends, ranges, fmt="none", ecolor=style["color"], elinewidth=0.6, zorder=2)
         axes.plot([x], [y.value], label=labels[label], zorder=3, **style)
@@ -132,7 +133,7 @@ def _alt(models: Mapping[str, _Model]) -> str:
     return (
         "Preference of each model against retrieval lost, zero-shot accuracy lost and seconds of training; up and to "
         "the left is better. Vertical lines are 95 % intervals, horizontal ones ranges over seeds. On the Pareto front "
-        f"of preference and retrieval lost: {listed(_front(models, 'retrieval'))}. Preference, points of retrieval "
+        f"of preference and retrieval lost: {'; '.join(_front(models, 'retrieval'))}. Preference, points of retrieval "
         f"and of zero-shot accuracy lost, seconds: {each}."
     )
 

@@ -25,6 +25,7 @@ from interp.runs.ratings import RATINGS
 from interp.runs.versions import VERSIONS
 from training.config import FinetuneConfig
 from training.evaluation.doses import ALPHAS, DOSED, at_alpha
+from training.evaluation.evaluated_model import tuned_model
 
 PAPER_METHODS = (
     MethodName("das", "das", "subspace found by DAS"),
@@ -247,10 +248,11 @@ def write_evaluation(
     dosed: bool = False,
     texts: Sequence[tuple[str, str]] = TEXTS,
     name: str | None = None,
+    group: str | None = None,
 ) -> Path:
     draw = np.random.default_rng([seed, *label.encode()])
     folder = RunFolder(path)
-    about = {"name": name or str(path), "label": label, "base": "b", "group": label, "seed": seed}
+    about = {"name": name or str(path), "label": label, "base": "b", "group": group or label, "seed": seed}
     about |= {} if label == "base" or label.startswith("scores of ") else {"objective": label.partition(",")[0]}
     tasks = ["concadia", "transfer", "norms"] + ["blv"] * readers + ["dose"] * dosed
     facts = {"about": about, "finished": "now", "tasks": tasks}
@@ -311,7 +313,7 @@ def write_tuning(
     config = asdict(FinetuneConfig(objective=objective, tuning=tuning, seed=seed, size=16, retain=0.0))  # type: ignore[arg-type]
     settings = {**versioned("finetune"), "base": "b", "contrast": PAPER.kinds, **config}
     facts = {"arguments": config, "named": {"base": "toy", "tokenizer": None}, "command": "a command"}
-    with open_run(path, settings, **facts, finished="now"):
+    with open_run(path, settings, **facts, finished="now", seconds=0.7):
         pass
     n = len(steps)
     history = {"step": steps, "train_loss": [None, *draw.uniform(0.1, 1, n - 1)], "val_loss": np.geomspace(2, 0.01, n)}
@@ -340,5 +342,6 @@ def write_paper(path: Path, *, readers: bool = False, texts: Sequence[tuple[str,
                 dosed=objective != "behavioral",
                 texts=texts,
                 name=str(run),
+                group=tuned_model(RunFolder(run), str(run)).about("b")["group"],
             )
     return path

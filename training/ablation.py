@@ -167,16 +167,14 @@ class _TrainedCells:
         if not self._edits:
             return None
         held_out, read = work.features.split("test"), Edit.load(self._tune(work, place, clip)).reads
-        angles = {
-            other.seed: principal_angles(read, Edit.load(self._tune(work, other, clip)).reads).tolist()
-            for other in other_seeds(place)
-        }
+        others = {other.seed: Edit.load(self._tune(work, other, clip)).reads for other in other_seeds(place)}
+        angles = {seed: principal_angles(read, basis).tolist() for seed, basis in others.items()}
         return EditControls(
             self._preference_after(arbitrary, place),
             self._preference_after(untrained, place),
             words_alone(work.features.split("train").texts, held_out.texts, held_out.groups),
             angles,
-            read.shape[1] / read.shape[0],
+            max(basis.shape[1] for basis in (read, *others.values())) / len(read),
         )
 
     def _preference_after(self, parts: Parts, place: Place) -> Estimate:

@@ -28,15 +28,25 @@ from training.loop import HISTORY, ROTATION
 EDIT_FILES = (FILE, str(Path(FILE).with_suffix(".json")))
 
 
-def pairs_to_edit_on(config: FinetuneConfig, clip: Clip, features: EmbeddedPairs) -> dict[str, PairsAtSite]:
-    """Run the texts of the train and val pairs that an edit is trained on; of more than asked for, pairs are drawn."""
+def pairs_to_edit_on(
+    config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, known: Mapping[str, PairsAtSite] | None = None
+) -> dict[str, PairsAtSite]:
+    """Return the train and val pairs that an edit is trained on; of more than asked for, pairs are drawn.
+
+    Args:
+        known: all pairs of both splits at the site, if they have been run; else the drawn ones are.
+    """
     site, parts = Site("text", config.layer), {}
     for split, most in (("train", config.sampled_pairs), ("val", config.val_samples)):
         part = features.split(split)
+        rows = torch.arange(len(part))
         if most is not None and most < len(part):
-            rows = torch.randperm(len(part), generator=generator(config.seed, 6))[:most]
-            part = part.take(sorted(rows.tolist()))
-        parts[split] = pairs_at(clip, part, site)
+            rows = torch.randperm(len(part), generator=generator(config.seed, 6))[:most].sort().values
+        if known is None:
+            parts[split] = pairs_at(clip, part.take(rows.tolist()), site)
+        else:
+            all_of_it = len(rows) == len(part)
+            parts[split] = known[split] if all_of_it else PairsAtSite(known[split].pairs.take(rows), site)
     return parts
 
 

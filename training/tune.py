@@ -146,8 +146,8 @@ def tune(
             return known
         started = time.perf_counter()
         if config.tuning == "edit":
-            known_parts = parts or pairs_to_edit_on(config, clip, features)
-            result = train_in_folder(config, clip, known_parts, features.contrast, out, on_step)
+            drawn = pairs_to_edit_on(config, clip, features, parts)
+            result = train_in_folder(config, clip, drawn, features.contrast, out, on_step)
         else:
             result = _fit(config, clip, features, out, accelerator, start, on_step)
         if main:

@@ -150,7 +150,8 @@ def run_path(
     layers: Iterable[int],
     settings: PathSettings,
     tolerance: float | None = None,
-    watch: Callable[[Sequence[Moves], Float[Tensor, "s 1"]], object] | None = None,
+    watch: Callable[[Sequence[Moves], Float[Tensor, "s 1"]], object] = lambda *_: None,
+    keys_above: int | None = None,
 ) -> TextPath:
     """Move a text from its baseline, and keep what attributions at `layers` need.
 
@@ -161,8 +162,8 @@ def run_path(
         image: its unit-norm embedding, shape (1, embed).
         settings: the rule, the points to begin with, and the baseline, shape (1, t).
         tolerance: largest relative error, as of `integrate_until`; None to take `settings.n_steps` points.
-        watch: called for some points at a time with the states after all blocks, derivatives of keys and values among
-            them, and with the rule's weights.
+        watch: called for some points at a time with the states after all blocks, and with the rule's weights.
+        keys_above: layer above which these states hold derivatives of keys and values; None for nowhere.
     """
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     (n_steps,) = points_needed(clip, tokens, image, settings, tolerance).tolist() if tolerance else [settings.n_steps]
@@ -182,9 +183,8 @@ def run_path(
     pairs = int((len(delta) - moved).sum()) if clip.family.causal("text") else len(delta) * words
     for steps in torch.arange(n_steps).split(max(1, ROWS_AT_ONCE // max(1, pairs))):
         path, weigh = ends[1] + points[steps].to(delta)[:, None, None] * delta, weights[steps].to(delta)[:, None]
-        states = list(move_tokens(clip, path, delta[moved], moved, keys_too=watch is not None))
-        if watch is not None:
-            watch(states, weigh)
+        states = list(move_tokens(clip, path, delta[moved], moved, keys_above=keys_above))
+        watch(states, weigh)
         slope = [part * weigh for part in _slopes(clip, states, image)]
         for layer in kept:
             streams[layer][steps] = states[layer - 1].hidden[:, -1].detach()

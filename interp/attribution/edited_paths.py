@@ -76,7 +76,7 @@ def run_paths(
         tokens: tokens of the one text.
         image: unit-norm embedding of its image, shape (1, embed).
         layers: layers that attributions in the base are needed at.
-        cells: edits, each with a subspace Z of the edited stream at its site.
+        cells: edits, one at least, each with a subspace Z of the edited stream at its site.
         settings: the rule, the points to begin with, and the baseline, shape (1, t).
         tolerance: largest relative error, as of `run_path`.
 
@@ -86,7 +86,8 @@ def run_paths(
     if not clip.family.causal("text"):
         raise ValueError("the text tower is not causal: attribute each edited model for itself")
     sums = _Sums(clip, tokens, image, cells, settings)
-    path = run_path(clip, tokens, image, layers, settings, tolerance, sums.add)
+    lowest = min(edit.site.layer for edit, _ in cells)
+    path = run_path(clip, tokens, image, layers, settings, tolerance, sums.add, lowest)
     out, points = dict(enumerate(sums.paths(path.points))), path.points
     while tolerance is not None and points < settings.n_steps * 2**MOST_DOUBLINGS:
         left = [i for i, text in out.items() if text.missed > tolerance]
@@ -94,7 +95,7 @@ def run_paths(
             break
         points *= 2
         sums = _Sums(clip, tokens, image, [cells[i] for i in left], settings)
-        run_path(clip, tokens, image, (), replace(settings, n_steps=points), watch=sums.add)
+        run_path(clip, tokens, image, (), replace(settings, n_steps=points), watch=sums.add, keys_above=lowest)
         out |= dict(zip(left, sums.paths(points), strict=True))
     return path, list(out.values())
 
@@ -124,7 +125,7 @@ class _Sums:
         self.through, self.stream, self.full = (np.zeros((len(cells), len(self.moved))) for _ in range(3))
 
     def add(self, states: Sequence[Moves], weigh: Float[Tensor, "s 1"]) -> None:
-        """Add what some points give, with the rule's weights."""
+        """Add the attributions of some points of the path, with the rule's weights."""
         for i, (edit, subspace) in enumerate(self.cells):
             at_site = states[edit.site.block]
             site, moves = _edited(edit, at_site.hidden[:, -1], at_site.end)

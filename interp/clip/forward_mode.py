@@ -30,7 +30,7 @@ class Moves:
         end: derivative of EOT's stream by each of w moved tokens, shape (s, w, d).
         keys, values: that the block used, shape (s, t, d).
         moved_keys, moved_values: derivatives of keys and values by each of w moved tokens, shape (s, t, w, d); None
-            unless they were asked for.
+            where they were not asked for.
     """
 
     hidden: Float[Tensor, "s p d"]
@@ -48,7 +48,7 @@ def move_tokens(
     delta: Float[Tensor, "w d"],
     moved: Int[Tensor, " w"],
     *,
-    keys_too: bool = False,
+    keys_above: int | None = None,
 ) -> Iterator[Moves]:
     """Run s versions of a text, and the derivative of each in the direction of each moved token's own change.
 
@@ -56,7 +56,7 @@ def move_tokens(
         hidden: layer 0, EOT last.
         delta: by how much each of w tokens is moved, all others being held.
         moved: places of these tokens, in ascending order, before EOT.
-        keys_too: whether to keep the derivatives of keys and values.
+        keys_above: layer above which the derivatives of keys and values are kept; None to keep none.
 
     Yields:
         The state after each block, from the first.
@@ -71,7 +71,7 @@ def move_tokens(
         pairs = position, token, len(delta)
         last = number + 1 == len(tower)
         hidden, change, seen, moved_seen = _block(block, hidden, change, pairs, last=last, causal=causal)
-        more = moved_seen if keys_too else ()
+        more = moved_seen if keys_above is not None and number >= keys_above else ()
         yield Moves(hidden, change[:, change.shape[1] - len(delta) :], *seen, *more)
 
 

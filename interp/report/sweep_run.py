@@ -167,9 +167,10 @@ class SweepRun:
         Raises:
             StoreError: the file that says so is damaged.
         """
-        edits = self.trained.get(EDIT, {})
-        known = read_chosen(self.folder, EDIT) if edits else None
-        return known if known is not None and known.place in edits else None
+        if EDIT not in self.trained:
+            return None
+        edited = results(self.cells, models_of({EDIT: self.trained[EDIT]}))
+        return _if_of(read_chosen(self.folder, EDIT), Place.of(best_cell(edited)), EDIT)
 
     @cached_property
     def leading(self) -> Directions | None:
@@ -181,9 +182,8 @@ class SweepRun:
         return self._if_chosen(read_directions(self.folder))
 
     def _if_chosen(self, known: _OfCell | None) -> _OfCell | None:
-        """What a file holds, if it is of the chosen cell, and of the model that the sweep is about."""
-        wanted = Place.of(self.best), self.objective
-        return known if known is not None and (known.place, known.objective) == wanted else None
+        """Return the content of a file if it is of the chosen cell, and of the model that the sweep is about."""
+        return _if_of(known, Place.of(self.best), self.objective)
 
     @cached_property
     def verdict(self) -> list[Answer]:
@@ -269,6 +269,10 @@ class SweepRun:
         return table([column.title for column in columns], rows)
 
 
+def _if_of(known: _OfCell | None, place: Place, objective: str) -> _OfCell | None:
+    return known if known is not None and (known.place, known.objective) == (place, objective) else None
+
+
 def load_sweep(path: str | Path) -> SweepRun:
     """Read the run folder of a sweep, also of one that is unfinished.
 
@@ -280,8 +284,12 @@ def load_sweep(path: str | Path) -> SweepRun:
     return read_sweep(RunFolder(Path(path)))
 
 
-def read_sweep(folder: RunFolder) -> SweepRun:
-    """Read a run folder as `load_sweep` does."""
+def read_sweep(folder: RunFolder, objective: str | None = None) -> SweepRun:
+    """Read a run folder as `load_sweep` does.
+
+    Args:
+        objective: objective of the pass that the sweep is read up to; None for all passes that are complete.
+    """
     if (kind := folder.settings["kind"]) != "sweep":
         raise UserError(
             f"'{folder.path}' is a run of another kind ({kind}); this is for sweeps; "
@@ -294,7 +302,7 @@ def read_sweep(folder: RunFolder) -> SweepRun:
     cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
     norms, trained = (
         list(manifest["norm_sources"]),
-        read_passes(folder, manifest["settings"].get("objective", ""), cells),
+        read_passes(folder, manifest["settings"].get("objective", "") if objective is None else objective, cells),
     )
     frame = results(cells, models_of(trained))
     sweep = SweepRun(folder, manifest, frame, cells, trained, norms, read_examples(folder), strays)

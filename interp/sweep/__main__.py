@@ -90,7 +90,7 @@ files in the run folder:
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
   examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
-  chosen*.json, directions.json  of the chosen cell: controls that take searches; what Z says, by its leading directions
+  chosen*.json, directions.json  of a chosen cell: controls that take searches; what Z says, by its leading directions
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
   trained/*/*.json               the same of the models that were trained at the cells
   edits/*, tuned/*               each cell's edited and fine-tuned model, for load_clip (not with --objective das)
@@ -198,11 +198,12 @@ def sweep(config: SweepConfig) -> int:
             if missing:
                 print(_plan(config, clip, features, len(attributed), objective, each), end="\n\n", flush=True)
                 _, work = compute_missing(config, folder, clip, missing, begin)
-            if not missing and number < last:
-                continue  # its page is there, or is replaced by that of the next pass
             if number == 0:
                 print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
-            look_at_chosen(folder, clip, config, begin, work)
+            shown = bool(missing) or number == last  # else the next pass writes the page
+            look_at_chosen(folder, clip, config, begin, work, objective=each.objective or "", directions=shown)
+            if not shown:
+                continue
             if missing:
                 seconds = time.perf_counter() - started
                 update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))

@@ -111,10 +111,8 @@ def compute_layer(
             cell: dict[str, Any] = _shown(work, bench.clip, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
             numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
-            known = bench.edited(place)
-            train_cell(
-                work, bench.clip, folder, place, parts, known
-            )  # first, since the cell's file says that it is done
+            # first, since the cell's file says that it is done
+            train_cell(work, bench.clip, folder, place, parts, bench.edited(place))
             folder.write(place.name, {"cell": _where(place), "measures": schema.wide(numbers), **cell})
             on_step()
 

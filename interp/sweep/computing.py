@@ -105,17 +105,24 @@ def look_at_chosen(
     config: SweepConfig,
     prepared: Callable[[list[Place]], Work],
     work: Work | None = None,
+    *,
+    objective: str = "",
+    directions: bool = True,
 ) -> None:
-    """Examine the chosen cell further, and describe what Z says of held-out pairs, unless that was done before.
+    """Examine the cell that a pass chooses further, and describe what Z says of held-out pairs, unless that was done
+    before.
 
     A Z that is no rotation has no directions to describe.
+
+    Args:
+        objective: objective of the models that the pass trains; empty of a search on the frozen model.
+        directions: whether to describe Z.
     """
-    sweep = read_sweep(folder)
-    place, objective = Place.of(sweep.best), sweep.objective
+    place = Place.of(read_sweep(folder, objective).best)
     examined = config.controls != "all" or _is_known(
         folder, place, objective, partial(read_chosen, objective=objective)
     )
-    described = _is_known(folder, place, objective, with_pictures)
+    described = not directions or _is_known(folder, place, objective, with_pictures)
     if examined and described:
         return
     work = work or prepared([place])
@@ -197,4 +204,4 @@ def _more(work: Work, folder: RunFolder) -> list[Place]:
     """Return the places with other seeds at which the chosen cell is trained again."""
     if work.trained is None or work.config.controls != "all" or work.config.part is not None:
         return []
-    return other_seeds(Place.of(read_sweep(folder).best))
+    return other_seeds(Place.of(read_sweep(folder, work.trained.objective).best))

@@ -40,7 +40,7 @@ from interp.subspaces.pairs import PairRun
 from interp.subspaces.subspace import Subspace
 from interp.sweep.cell import Bench, compute_layer, parts_at, search_layer, train_cell
 from interp.sweep.finished import unfinished, untrained
-from interp.sweep.work import Parts, Work
+from interp.sweep.work import Work
 
 # in the cache: paths of all words and of content words alone, with a file for each text that has one; in the base, and
 # in the edited models
@@ -76,12 +76,6 @@ class Prepared:
             self._bench = None  # before another one takes memory
             self._bench = _make_bench(self.work, self.clip, run)
         return self._bench
-
-    def parts(self, layer: int) -> Parts | None:
-        """Return the pairs of each split at a layer; None where the clean run was not kept."""
-        if self.work.searched:
-            return None
-        return parts_at(self.work, self.bench(layer).run, Site("text", layer))
 
     def edit(self, place: Place) -> tuple[Edit, Subspace]:
         """Return the edit of a cell, and Z."""
@@ -162,10 +156,18 @@ def _objective(work: Work) -> str | None:
 
 
 def train_task(place: Place) -> None:
-    """Train at a cell."""
+    """Train at a place that is no cell of the sweep, on texts of its own."""
     here = _prepared()
     if here.work.trained is not None:
-        here.work.trained.train(here.work, place, here.clip, here.parts(place.layer))
+        here.work.trained.train(here.work, place, here.clip)
+
+
+def edit_task(place: Place) -> None:
+    """Train an edit at a cell, on the clean run of all pairs."""
+    here = _prepared()
+    if here.work.trained is not None:
+        parts = parts_at(here.work, here.bench(place.layer).run, Site("text", place.layer))
+        here.work.trained.train(here.work, place, here.clip, parts)
 
 
 def measured_task(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from interp.drawing.pictures import (
 from interp.errors import UserError
 from interp.measures import MEASURED
 from interp.report.sweep_run import load_sweep
+from interp.runs.folder import RunFolder
 from tests.figures.material import figure, texts
-from tests.run_folders import NORMS, WORDS, write_evaluation, write_sweep, write_tuning
+from tests.run_folders import NORMS, WORDS, rewrite, write_evaluation, write_sweep, write_tuning
 from tests.wording import raises
+from training.evaluation.evaluated_model import tuned_model
 
 pytestmark = pytest.mark.slow
 
@@ -246,8 +249,26 @@ def test_the_tradeoff_has_means_over_seeds_and_joins_the_front(made: runs.Runs):
         for cost, container in zip(costs, axes.containers, strict=True):
             across = container[2][0].get_segments()[0][:, 0]
             np.testing.assert_allclose(across, (min(cost), max(cost)), atol=1e-9)
-    assert not seconds.containers  # runs that do not say how long they took
+    assert [tuple(np.ravel(line.get_xydata())) for line in seconds.lines[1:]] == [
+        (0.7, pytest.approx(100 * np.mean(value))) for value in values[1:]
+    ]
+    assert seconds.get_xscale() == "log"
+    assert ", 0.7 s" in shown.alt
     assert f"base: {100 * values[0][0]:.1f} %, 0.0, 0.0" in shown.alt
+
+
+def test_seeds_of_equal_cost_are_drawn_and_seconds_only_where_all_seeds_say_them(tmp_path: Path):
+    write_evaluation(tmp_path / "base")
+    for seed in range(3):
+        for objective, label in (("behavioral", "behavioral, LoRA"), ("iit-das", "IIT-DAS, LoRA")):
+            run = write_tuning(tmp_path / f"{objective}{seed}", objective, seed)
+            group = tuned_model(RunFolder(run), str(run)).about("b")["group"]
+            write_evaluation(run / "evaluation", label, seed, name=str(run), group=group)
+    manifest = json.loads((tmp_path / "iit-das1" / "manifest.json").read_text())
+    del manifest["seconds"]
+    rewrite(tmp_path / "iit-das1" / "manifest.json", manifest)
+    *_, seconds = figure("fig_tradeoff", runs.find([tmp_path])).axes  # the mean of three times 0.7 is not 0.7
+    assert [line.get_label() for line in seconds.lines[1:]] == ["behavioral, LoRA"]
 
 
 def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:

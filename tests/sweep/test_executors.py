@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.errors import UserError
+from interp.measures import EDIT
 from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from interp.sweep.executors import EXECUTORS, find_executor
 from interp.sweep.executors.executor import Executor, in_workers, tasks
 from interp.sweep.executors.local import Local
-from interp.sweep.tasks import cells_task, path_task, search_task, train_task
+from interp.sweep.tasks import cells_task, edit_task, path_task, search_task, train_task
 from interp.sweep.work import Work
 from tests.sweep.sweeping import FROZEN, SMALL
 from tests.wording import exits, raises, refused
@@ -76,10 +77,29 @@ def test_workers_are_asked_for_every_task(places, more, count: int):
         patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
         workers = Recording()
         in_workers(Nowhere(), workers, 2, range(count), places, lambda: more)
-    assert list(workers.done) == [search_task, train_task, path_task, cells_task]
+    assert list(workers.done) == [search_task, edit_task, path_task, cells_task, train_task]
+    assert workers.done[edit_task] == []
     assert workers.done[path_task] == [(row, ()) for row in range(count)]
     assert Counter(cell for cells in workers.done[cells_task] for cell in cells) == Counter(places)
     assert workers.done[train_task] == more
+
+
+class Editing:
+    """Trainings of which nothing is known but that they are edits."""
+
+    objective = EDIT
+
+
+def test_edits_are_trained_before_texts_are_attributed_with_them():
+    work, places = Nowhere(), [Place(6, 4, 0), Place(7, 4, 0)]
+    object.__setattr__(work, "trained", Editing())
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
+        workers = Recording()
+        in_workers(work, workers, 2, range(3), places, tuple)
+    assert list(workers.done) == [search_task, edit_task, path_task, cells_task, train_task]
+    assert workers.done[edit_task] == places
+    assert workers.done[path_task] == [(row, places) for row in range(3)]
 
 
 class Lazy(Local):

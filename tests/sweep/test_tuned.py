@@ -130,6 +130,11 @@ def test_the_first_pass_leaves_a_whole_result(
     assert both.chosen_edit == stopped.chosen
     page = " ".join((out / "report.html").read_text().split())
     assert edit_controls(stopped.chosen, both.contrast) in page
+    (out / "chosen-edit.json").write_text("damaged")  # the second pass is complete, too
+    assert run(*options, "--out", str(out)) == 0
+    assert "chosen-edit.json" in capsys.readouterr().out
+    assert files_of(out) == files_of(whole)
+    assert load_sweep(out).leading == both.leading
     row = both.frame.iloc[0]
     assert row["edited_preference"] == stopped.frame.iloc[0]["tuned_preference"]
 

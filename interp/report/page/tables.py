@@ -60,15 +60,17 @@ class Words:
 
 @dataclass(frozen=True)
 class _MovedWords:
-    """Word types whose attribution a training has changed most.
+    """Word types whose attribution a training has raised and lowered most.
 
     Attributes:
+        each_end: largest rises and falls that are listed.
         place: cell of the trained model.
         trained: objective of the training, in words.
         least: occurrences that a listed word has at least.
     """
 
     table: _Sortable
+    each_end: int
     place: Place
     trained: str
     least: int
@@ -118,7 +120,7 @@ def words(sweep: SweepRun) -> Words:
 
 
 def moved(sweep: SweepRun) -> list[_MovedWords]:
-    """Return, for each pass of a sweep that trains, the words whose attribution differs most from that in the base."""
+    """Return, for each pass of a sweep that trains, the largest rises and falls of attributions against the base."""
     places = dict.fromkeys(sweep.trained, Place.of(sweep.best))
     if sweep.chosen_edit is not None:
         places[EDIT] = sweep.chosen_edit.place
@@ -127,14 +129,16 @@ def moved(sweep: SweepRun) -> list[_MovedWords]:
 
 def _moved(sweep: SweepRun, objective: str, place: Place) -> _MovedWords:
     before, after = sweep.cells[place]["words"]["full"], sweep.trained[objective][place]["words"]["full"]
-    often = {word: count for word, (_, count) in before.items() if count >= _OFTEN}
+    often = {word: count for word, (_, count) in before.items() if count >= _OFTEN and word in after}
     means = {word: (float(before[word][0]), float(after[word][0])) for word in often}
     order = sorted(often, key=lambda word: means[word][0] - means[word][1])
     shown = order if len(order) <= 2 * _MOVED_SHOWN else [*order[:_MOVED_SHOWN], *order[-_MOVED_SHOWN:]]
     rows = [(False, [Entry(word, None), *_numbers(int(often[word]), *means[word])]) for word in shown]
     trained = TRAINED[objective]
     titles = ["word", "occurrences", "base", "trained", "change"]
-    return _MovedWords(_Sortable(f"Words moved by {trained}", titles, rows, words=True), place, trained, _OFTEN)
+    return _MovedWords(
+        _Sortable(f"Words moved by {trained}", titles, rows, words=True), _MOVED_SHOWN, place, trained, _OFTEN
+    )
 
 
 def _numbers(count: int, base: float, trained: float) -> list[Entry]:

@@ -23,6 +23,7 @@ from interp.sweep.tasks import (
     EDITED,
     PATHS,
     cells_task,
+    edit_task,
     measured_task,
     on_disk,
     path_task,
@@ -102,7 +103,7 @@ def in_workers(
         workers.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
     edited = keys if work.trained is not None and work.trained.objective == EDIT else ()
     with tqdm(total=len(edited), desc="edits", unit="edit", leave=False, disable=None if edited else True) as bar:
-        workers.run_all(train_task, edited, lambda: bar.update(edits_trained(work.folder, edited) - bar.n))
+        workers.run_all(edit_task, edited, lambda: bar.update(edits_trained(work.folder, edited) - bar.n))
     with tqdm(total=len(rows), desc="attributions", unit="text", leave=False, disable=None) as bar:
         paths = [(row, edited) for row in rows]
         workers.run_all(path_task, paths, lambda: bar.update(paths_done(work) - bar.n))
