@@ -1,4 +1,4 @@
-"""Path integrals of a text in many edited models at once, at the price of little more than those of the base.
+"""Path integrals of a text in many edited models at once, along one path.
 
 An edit changes EOT's stream after its layer. In a causal tower all other positions stay as they are, along the whole
 path and with their derivatives. So each edited model takes one backward pass of EOT through the blocks above its layer,
