@@ -21,13 +21,12 @@ def finish(folder: RunFolder) -> None:
     frame, layout, tests = sweep.frame, sweep.layout, sweep.norm_tests
     write_table(frame, folder.path, "results")
     write_atomic(folder.path / FILE, csv_text(tests))
-    pictures = write_heatmaps(frame, folder.path, layout)
     lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
     print(terminal_table(frame, layout, sweep.contrast, sweep.norms, *about))
     if controls := edit_controls(sweep.chosen_edit, sweep.contrast):
         print(f"\n{wrapped(controls)}.")
-    page = write_report(sweep)
+    page, pictures = write_report(sweep), write_heatmaps(frame, folder.path, layout)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")
     print(f"         {folder.path / 'results.csv'}  (or .parquet): every measure, with intervals")
