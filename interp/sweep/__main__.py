@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from interp.sweep.work import Work
 
 PROG = "python -m interp.sweep"
+_TWO_PASSES = "the first pass leaves a whole result, table and page; the second adds to it, and Ctrl-C leaves it out"
 _UNTIL_HERE = "this is a whole result; the next pass adds to it, and Ctrl-C leaves it as it is"
 DESCRIPTION = """\
 Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
@@ -194,6 +195,8 @@ def sweep(config: SweepConfig) -> int:
                 check_merged(folder, missing, clip, features)
             counted = f"{len(places)} cells, {len(places) - len(missing)} done before"
             print(f"{_of_pass(number, plan)}{counted}; results go to {folder.path}")
+            if number < last:
+                print(_TWO_PASSES)
             work = None
             if missing:
                 print(_plan(config, clip, features, len(attributed), objective, each), end="\n\n", flush=True)
