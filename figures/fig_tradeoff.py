@@ -100,8 +100,7 @@ def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], 
         axes.set(xticks=[])
         return
     if cost == "seconds":
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        _log_scale(axes, [value for model in models.values() for value in model.costs[cost]])
     front = sorted((models[label].cost(cost), models[label].preference.value) for label in _front(models, cost))
     axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.8, zorder=1, label="Pareto front of a panel")
     for i, (label, model) in enumerate(models.items()):
@@ -112,6 +111,16 @@ def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], 
         ends = None if math.isnan(y.low) else [[y.value - y.low], [y.high - y.value]]
         axes.errorbar([x], [y.value], ends, ranges, fmt="none", ecolor=style["color"], elinewidth=0.6, zorder=2)
         axes.plot([x], [y.value], label=labels[label], zorder=3, **style)
+
+
+def _log_scale(axes: Axes, values: Sequence[float]) -> None:
+    """Give the x axis a logarithmic scale with round ticks around some values."""
+    low, high = min(values) / 1.5, max(values) * 1.5
+    axes.set(xscale="log", xlim=(low, high))
+    rounds = [digit * 10.0**power for power in range(-2, 7) for digit in (1, 2, 5)]
+    ticks = [value for value in rounds if low <= value <= high]
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks], minor=False)
+    axes.minorticks_off()
 
 
 def _front(models: Mapping[str, _Model], cost: str) -> list[str]:
