@@ -31,7 +31,7 @@ What is finished is not done again: the same command goes on."""
 EPILOG = """\
 examples:
   python -m training.paper
-      the embedded toy CLIP and its world, three seeds; about ten minutes on two cores
+      the embedded toy CLIP and its world, three seeds; a quarter of an hour on two cores
   python -m training.paper --preset paper --data concadia:data/concadia --blv data/blv
       the authors' settings, five seeds; needs a GPU, Concadia, the ratings, and the hub or local copies
 
