@@ -33,14 +33,19 @@ from training.paper import missing
 pytestmark = pytest.mark.slow
 
 
-LABELS = ["base", "behavioral, full", "behavioral, LoRA", "IIT-DAS, LoRA", "joint, LoRA"]
+LABELS = ["base", "behavioral, full", "behavioral, LoRA", "IIT-DAS, LoRA", "joint, LoRA", "calibrated IIT-DAS, LoRA"]
+LABELS += ["behavioral, edit"]
+EDITED = "behavioral-edit-size2-retain0"  # of the edits, which differ in numbers alone
 
 
 @pytest.fixture(autouse=True)
 def small_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A site that the small model has."""
-    for name, options in paper.RECIPES.items():
-        monkeypatch.setitem(paper.RECIPES, name, (*options, "--layer", "4", "--size", "6"))
+    for name, options in list(paper.RECIPES.items()):
+        if "edit" in options and name != EDITED:
+            monkeypatch.delitem(paper.RECIPES, name)
+        else:
+            monkeypatch.setitem(paper.RECIPES, name, (*options, "--layer", "4", "--size", "6"))
 
 
 @pytest.fixture(scope="module")
@@ -132,22 +137,22 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     }
     commands = [f"{title}-finetune" for title in titles[1:]] + [f"{title}-evaluate" for title in titles]
     assert sorted(path.stem for path in (out / "logs").iterdir()) == sorted(commands)
-    assert len(calls) == 9
+    assert len(calls) == 13
     for title in titles[1:]:
         manifest = json.loads((out / title / "manifest.json").read_text())
         assert manifest["result"]["steps"] == 2
-        objective, _, tuning = title.removesuffix("-seed0").rpartition("-")
+        _, objective, _, tuning, *_ = paper.RECIPES[title.removesuffix("-seed0")]
         assert (manifest["settings"]["objective"], manifest["settings"]["tuning"]) == (objective, tuning)
         assert "kept the weights of step" in (out / "logs" / f"{title}-finetune.log").read_text()
     first = pd.read_csv(out / "tables" / "table1.csv").set_index("model")
     assert first["mine"].notna().all()
-    assert first["IIA c>d n"].tolist() == [0, 0, 0, 1, 1]
-    assert first["transfer drop"].notna().tolist() == [False, True, True, True, True]
+    assert first["IIA c>d n"].tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert first["transfer drop"].notna().tolist() == [False, *[True] * 6]
 
     # again, with another seed, of one model alone for time: what is done is not done anew
     before = times(out)
-    assert len(before) == 5 * 4 + 4 * 2
-    for name in ("behavioral-full", "behavioral-lora", "joint-lora"):
+    assert len(before) == 7 * 4 + 5 * 2 + 1  # of an edit its history alone is counted
+    for name in [name for name in paper.RECIPES if name != "iit-das-lora"]:
         monkeypatch.delitem(paper.RECIPES, name)
     calls.clear()
     assert paper.main(arguments(small, data, out, seeds="0,1")) == 0
