@@ -1,4 +1,4 @@
-"""What figures are made of: sweeps, evaluations and fine-tunings, found in run folders."""
+"""Material of figures: sweeps, evaluations and fine-tunings, found in run folders."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Runs:
 
     @cached_property
     def tables(self) -> dict[str, ResultTable]:
-        """Those that the evaluations give, by name."""
+        """Tables that the evaluations give, by name."""
         found = tables([one for members in self.models.values() for one in members])
         return {table.name: table for table in found}
 

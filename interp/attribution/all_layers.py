@@ -208,9 +208,18 @@ def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
             hidden.append(run_block(block, hidden[-1], causal=False, eot=ends)[0])
         scores = embed_stream(clip, "text", hidden[-1][:, -1]) @ image.T
         return [part[:, -1] for part in torch.autograd.grad(scores.sum(), hidden)]
-    same = torch.full((copies,), length - 1)  # so the copies stay in their order
-    earlier = group(torch.arange(copies) * length, same, image.device).parts
-    streams = [states[0].hidden[:, -1].clone().requires_grad_()]
-    for block, state in zip(blocks(clip, "text")[1:], states[1:], strict=True):
-        streams.append(step_block(block, streams[-1], state.keys.flatten(0, 1), state.values.flatten(0, 1), earlier))
+    streams = streams_above(clip, states, 1, states[0].hidden[:, -1].clone().requires_grad_())
     return list(torch.autograd.grad((embed_stream(clip, "text", streams[-1]) @ image.T).sum(), streams))
+
+
+def streams_above(
+    clip: Clip, states: Sequence[Moves], layer: int, stream: Float[Tensor, "s d"]
+) -> list[Float[Tensor, "s d"]]:
+    """Return EOT's stream at a layer and at each above, where it attends to the keys and values of states; causal."""
+    copies, length = states[0].keys.shape[:2]
+    same = torch.full((copies,), length - 1)  # so the copies stay in their order
+    earlier = group(torch.arange(copies) * length, same, stream.device).parts
+    streams = [stream]
+    for block, state in zip(blocks(clip, "text")[layer:], states[layer:], strict=True):
+        streams.append(step_block(block, streams[-1], state.keys.flatten(0, 1), state.values.flatten(0, 1), earlier))
+    return streams

@@ -11,21 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from interp.attribution.all_layers import TextPath, passing, run_path, table_of
+from interp.attribution.all_layers import TextPath, passing, run_path, streams_above, table_of
 from interp.attribution.baselines import default_baselines
 from interp.attribution.convergence import MOST_DOUBLINGS
 from interp.attribution.integral import PathSettings, Shared, attributions_of
 from interp.attribution.result import Attributions, Route, relative_delta
-from interp.clip.blocks import blocks, embed_ids, embed_stream, step_block
+from interp.clip.blocks import embed_ids, embed_stream
 from interp.clip.edits.edit import Edit
-from interp.clip.forward_mode import Moves, move_tokens
+from interp.clip.forward_mode import Moves, move_change, move_tokens
 from interp.clip.model import Clip, Tokens
-from interp.clip.packing import group
 from interp.clip.tensors import Embeddings, Float, Int, Tensor
 from interp.subspaces.subspace import Subspace
 
@@ -128,7 +126,8 @@ class _Sums:
         """Add the attributions of some points of the path, with the rule's weights."""
         for i, (edit, subspace) in enumerate(self.cells):
             at_site = states[edit.site.block]
-            site, moves = _edited(edit, at_site.hidden[:, -1], at_site.end)
+            site, moves = move_change(edit, at_site.hidden[:, -1], at_site.end)
+            moves = moves.transpose(0, 1)
             slope, bypass = _slope_and_bypass(self.clip, states, edit.site.layer, site, self.image, weigh)
             whole = passing(None, site, moves, slope)
             self.through[i] += passing(subspace, site, moves, slope)
@@ -145,28 +144,12 @@ class _Sums:
         ]
 
 
-@torch.no_grad()
-def _edited(
-    edit: Edit, end: Float[Tensor, "s d"], moves: Float[Tensor, "s w d"]
-) -> tuple[Float[Tensor, "s d"], Float[Tensor, "w s d"]]:
-    """Return EOT's stream after an edit, and its derivative by each moved token."""
-    if not moves.shape[1]:
-        return edit(end), moves.transpose(0, 1)
-    each = end[:, None].expand_as(moves).contiguous()
-    turned: Any = torch.func.jvp(edit, (each,), (moves,))
-    return turned[0][:, 0], turned[1].transpose(0, 1)
-
-
 def _score(
     clip: Clip, states: Sequence[Moves], layer: int, stream: Float[Tensor, "s d"], image: Embeddings
 ) -> Float[Tensor, " s"]:
     """Return the scores with another stream of EOT after a layer."""
-    copies, length = states[0].keys.shape[:2]
-    same = torch.full((copies,), length - 1)  # so the copies stay in their order
-    earlier = group(torch.arange(copies) * length, same, image.device).parts
-    for block, state in zip(blocks(clip, "text")[layer:], states[layer:], strict=True):
-        stream = step_block(block, stream, state.keys.flatten(0, 1), state.values.flatten(0, 1), earlier)
-    return (embed_stream(clip, "text", stream) @ image.T)[:, 0]
+    end = streams_above(clip, states, layer, stream)[-1]
+    return (embed_stream(clip, "text", end) @ image.T)[:, 0]
 
 
 @torch.enable_grad()

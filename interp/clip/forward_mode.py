@@ -7,7 +7,7 @@ every layer, where backward passes would be needed for each layer and each subsp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,13 +118,21 @@ def _block(
 
 def _change_end(block: Any, hidden: Tensor, change: Tensor, words: int) -> tuple[Tensor, Tensor]:
     """Return streams and their derivatives with the changes of a block made at EOT, which comes last."""
-    end, moves = hidden[:, -1], change[:, change.shape[1] - words :]
-    if not words:
-        return torch.cat([hidden[:, :-1], changed(block, end)[:, None]], 1), change
+    before = change.shape[1] - words
+    end, moves = move_change(lambda h: changed(block, h), hidden[:, -1], change[:, before:])
+    return torch.cat([hidden[:, :-1], end[:, None]], 1), torch.cat([change[:, :before], moves], 1)
+
+
+@torch.no_grad()
+def move_change(
+    change: Callable[[Tensor], Tensor], end: Float[Tensor, "s d"], moves: Float[Tensor, "s w d"]
+) -> tuple[Float[Tensor, "s d"], Float[Tensor, "s w d"]]:
+    """Return EOT's stream after a change, and its derivative by each moved token."""
+    if not moves.shape[1]:
+        return change(end), moves
     each = end[:, None].expand_as(moves).contiguous()
-    moved = torch.func.jvp(lambda h: changed(block, h), (each,), (moves,))
-    ends, turned = moved[0], moved[1]
-    return torch.cat([hidden[:, :-1], ends[:, :1]], 1), torch.cat([change[:, : change.shape[1] - words], turned], 1)
+    moved: Any = torch.func.jvp(change, (each,), (moves,))
+    return moved[0][:, 0], moved[1]
 
 
 def _linear(module: nn.Module, change: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ SHOWN = 60  # rows that a notebook shows at once
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SweepRun:
-    """What a sweep left.
+    """Result of a sweep, read from its run folder.
 
     Attributes:
         manifest: what was asked for, with what.
@@ -153,7 +153,7 @@ class SweepRun:
 
     @cached_property
     def chosen(self) -> Chosen | None:
-        """What the chosen cell was examined for; None if it was not, or another cell was.
+        """Examination of the chosen cell; None if the cell was not examined.
 
         Raises:
             StoreError: the file that says so is damaged.
@@ -218,7 +218,7 @@ class SweepRun:
 
     @property
     def shows_tuned(self) -> bool:
-        """Whether words and examples are those of trained models."""
+        """Presence of trained models, whose words and examples are shown then."""
         return bool(self.trained)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What only the chosen cell of a sweep is examined for, kept in the run folder. No torch."""
+"""Examination of the chosen cell of a sweep, kept in the run folder. No torch."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the cell's files, without suffix."""
+        """Name of the cell's files, without suffix."""
         return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
 
     def edit_folder(self, folder: Path) -> Path:

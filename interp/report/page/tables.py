@@ -22,7 +22,7 @@ _MOVED_SHOWN, _OFTEN = 8, 2  # words at each end of the list of changes, and how
 
 @dataclass(frozen=True)
 class Entry:
-    """What is shown, and the number that it is sorted by, as text; None, if it is sorted by what is shown."""
+    """Entry of a table: its text, and the number that it is sorted by, as text; None if it is sorted by its text."""
 
     text: str
     sort: str | None
@@ -103,7 +103,7 @@ def words(sweep: SweepRun) -> Words:
     means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
     counts = {word: str(int(value[1])) for word, value in known["full"].items()}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
-    shown = order if len(order) <= 2 * _WORDS_SHOWN else [*order[:_WORDS_SHOWN], *order[-_WORDS_SHOWN:]]
+    shown = _both_ends(order, _WORDS_SHOWN)
     rows = [
         (
             False,
@@ -119,6 +119,11 @@ def words(sweep: SweepRun) -> Words:
     return Words(table, _WORDS_SHOWN, len(shown), len(order))
 
 
+def _both_ends(words: Sequence[str], count: int) -> Sequence[str]:
+    """Return the first and the last words, so many of each; all if there are no more."""
+    return words if len(words) <= 2 * count else [*words[:count], *words[-count:]]
+
+
 def moved(sweep: SweepRun) -> list[_MovedWords]:
     """Return, for each pass of a sweep that trains, the largest rises and falls of attributions against the base."""
     places = dict.fromkeys(sweep.trained, Place.of(sweep.best))
@@ -132,7 +137,7 @@ def _moved(sweep: SweepRun, objective: str, place: Place) -> _MovedWords:
     often = {word: count for word, (_, count) in before.items() if count >= _OFTEN and word in after}
     means = {word: (float(before[word][0]), float(after[word][0])) for word in often}
     order = sorted(often, key=lambda word: means[word][0] - means[word][1])
-    shown = order if len(order) <= 2 * _MOVED_SHOWN else [*order[:_MOVED_SHOWN], *order[-_MOVED_SHOWN:]]
+    shown = _both_ends(order, _MOVED_SHOWN)
     rows = [(False, [Entry(word, None), *_numbers(int(often[word]), *means[word])]) for word in shown]
     trained = TRAINED[objective]
     titles = ["word", "occurrences", "base", "trained", "change"]
