@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
+from interp.edits.applied import edited_part
 from interp.evidence.arbitrary import alphabetical_halves
+from interp.measures import EDIT
 from interp.runs.chosen import Chosen
 from interp.runs.place import Place
 from interp.stats import Estimate
@@ -51,7 +53,8 @@ def examine(
         model, subspace: as `model_of` returns them.
         on_step: called after each of `steps` steps.
     """
-    parts = _at(work, model, place)
+    base = _at(work, clip, place)
+    parts = _of_model(work, model, place, base)
     overlaps, angles, converged = {}, {}, True
     for other in other_seeds(place):
         found = _search(work, parts, other) if work.trained is None else work.trained.train(work, other, clip)[1]
@@ -63,17 +66,15 @@ def examine(
             overlaps[other.seed], angles[other.seed] = math.nan, []
         on_step()
     negatives = {name: [pair.negative for pair in work.features.split(name).pairs] for name in parts}
-    halves = {
-        name: replace(part, pairs=alphabetical_halves(part.pairs, negatives[name])) for name, part in parts.items()
-    }
-    arbitrary = _iia(work, halves, place)
+    arbitrary = _iia(work, _halves(parts, negatives), place)
     on_step()
     random_weights = _at(work, untrained(clip, place.seed), place)
     without = _iia(work, random_weights, place)
     on_step()
     objective, edit = "", None
     if work.trained is not None:
-        objective, edit = work.trained.objective, work.trained.edit_controls(work, clip, place, halves, random_weights)
+        objective = work.trained.objective
+        edit = work.trained.edit_controls(work, clip, place, _halves(base, negatives), random_weights)
     return Chosen(
         place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles, objective, edit
     )
@@ -92,6 +93,25 @@ def steps() -> int:
 def _at(work: Work, clip: Clip, place: Place) -> Parts:
     site = Site("text", place.layer)
     return parts_at(work, pair_run(clip, work.features, [site]), site)
+
+
+def _of_model(work: Work, model: Clip, place: Place, base: Parts) -> Parts:
+    """Return the pairs of each split as the model of a cell has them, given those of the base."""
+    if work.trained is None:
+        return base
+    if work.trained.objective == EDIT:
+        edit, _ = work.trained.edit(work, place)
+        return {name: edited_part(part, edit) for name, part in base.items()}
+    return _at(work, model, place)
+
+
+def _halves(parts: Parts, negatives: Mapping[str, Sequence[str]]) -> Parts:
+    """Return the pairs of each split with an arbitrary label.
+
+    Args:
+        negatives: negative texts of each split.
+    """
+    return {name: replace(part, pairs=alphabetical_halves(part.pairs, negatives[name])) for name, part in parts.items()}
 
 
 def _search(work: Work, parts: Parts, place: Place) -> Subspace:

@@ -81,7 +81,7 @@ class TrainedCells(Protocol):
 
         Args:
             clip: the base.
-            arbitrary: pairs of each split at the site, by an arbitrary label.
+            arbitrary: pairs of the base of each split at the site, by an arbitrary label.
             untrained: pairs of each split at the site, in a text tower with random weights.
         """
         ...
