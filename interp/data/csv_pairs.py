@@ -1,7 +1,8 @@
-"""A question of one's own: pairs from a CSV file that lies beside its images.
+"""A question of one's own: pairs from a table that lies next to its images.
 
-Each row is a pair. The file is in UTF-8, with or without a byte order mark, and has these columns in any order, in any
-case; others are ignored:
+Each row is a pair. The table is a CSV file with commas, semicolons or tabs, in UTF-8, UTF-16 or, by a guess that a note
+names, another encoding; or a spreadsheet (.xlsx, .ods). It has these columns in any order, in any case; others are
+ignored:
 
 =========== ========================================================================================================
 ``image``   path of the image, relative to the folder of the file, without ``..``; links are followed
@@ -40,7 +41,7 @@ IMAGE, SPLIT, _GROUP, ID = "image", "split", "group", "id"
 
 
 def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
-    """Load all rows of a CSV file; images are opened when they are asked for.
+    """Load all rows of a table; images are opened when they are asked for.
 
     Args:
         path: the file, as the docstring of this module describes it.
@@ -52,7 +53,7 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
     Raises:
         DataError: the file is missing or damaged, lacks a column, or has no rows; or a cell is unusable.
     """
-    table = read_table(path)
+    table = read_table(path, guess=True)
     contrast = _contrast(table, contrast)
     if not table.rows:
         raise DataError(f"'{path}' holds no pairs, only the header; write a row for each pair")
@@ -79,7 +80,12 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
             raise row.error(IMAGE, str(error)) from error
 
     return PairSet(
-        f"csv:{path}", pairs, open_image, lambda pair: checksum(files[pair.id][1], read), _notes(pairs), contrast
+        f"csv:{path}",
+        pairs,
+        open_image,
+        lambda pair: checksum(files[pair.id][1], read),
+        (*table.notes, *_notes(pairs)),
+        contrast,
     )
 
 

@@ -1,4 +1,6 @@
-"""The one reader of CSV files with named columns: cells by column, or one line that says which cell is wrong.
+"""The one reader of tables with named columns: cells by column, or one line that says which cell is wrong.
+
+A table is a CSV file with commas, semicolons or tabs between its cells, or the first sheet of a spreadsheet.
 
 Rows are numbered as a spreadsheet shows them. The header is row 1, blank rows count though nobody reads them, and a
 text with line breaks inside its quotes is a part of its row, however many lines of the file it takes.
@@ -16,10 +18,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from interp.data.decoding import DELIMITERS, decode, delimiter_of
 from interp.data.errors import DataError
 from interp.data.files import MOST_TEXT, read_file
+from interp.data.workbooks import is_workbook, read_workbook
 from interp.errors import quoted, shown
 
+_MARKED = re.compile(r'"?sep=(.)"?\r?\n')  # first line of a CSV file for Excel
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what a byte that is not UTF-8 is decoded to
 
 
@@ -74,17 +79,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What a CSV file holds.
+    """Content of a table file.
 
     Attributes:
         file: as messages name it.
         columns: their names, in lower case and without spaces around them, in the order of the file.
         rows: all but the header and blank ones.
+        notes: assumptions about the file, as sentences.
     """
 
     file: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
 
     def require(self, *columns: str) -> None:
         """Make sure that there are these columns.
@@ -100,27 +107,42 @@ class Table:
     @property
     def listed(self) -> str:
         """The columns for a message: on one line, and not long."""
-        there = shown(", ".join(filter(None, self.columns)), 300)
-        other = next(
-            (name for sign, name in ((";", "semicolons"), ("\t", "tabs")) if sign in "".join(self.columns)), ""
-        )
-        return there + f" (are its cells divided by {other}? put commas)" * (len(self.columns) == 1 and bool(other))
+        return shown(", ".join(filter(None, self.columns)), 300)
 
 
-def read_table(path: Path | str, *, header_rows: int = 1) -> Table:
-    """Read a CSV file in UTF-8, with or without a byte order mark, whose first rows name the columns.
+def read_table(path: Path | str, *, header_rows: int = 1, guess: bool = False) -> Table:
+    """Read a table whose first rows name the columns.
+
+    CSV files are in UTF-8 or UTF-16, with commas, semicolons or tabs between the cells. A first line as ``sep=;``,
+    which Excel takes for the delimiter, is no row.
 
     Args:
         path: the file.
         header_rows: 2 where a name in the first row, as in ``IMAG,,``, spans names in the second, as in ``M,SD,N``;
             the columns are then called ``imag m``, ``imag sd`` and ``imag n``.
+        guess: guess the encoding of a file that is not in Unicode, such as Windows-1252; a note says which it was.
 
     Raises:
         DataError: the file is missing, empty or damaged, has a column twice, or a row with more or fewer cells than
             columns.
     """
     file = shown(path, 300)
-    lines = _lines(Path(path), file)
+    try:
+        content = read_file(path, MOST_TEXT)
+    except OSError as error:
+        raise DataError(f"cannot read '{file}': {error.strerror or error}") from error
+    notes: list[str] = []
+    if is_workbook(content):
+        rows, note = read_workbook(content, file)
+        lines: Iterator[tuple[int, list[str]]] = _filled(rows)
+        notes += [note] if note else []
+    else:
+        text, encoding = _text(content, file, guess=guess)
+        marked = _MARKED.match(text)
+        delimiter = marked[1] if marked else delimiter_of(text)
+        if encoding is not None:
+            notes.append(f"'{file}' is read as {encoding}, with {DELIMITERS.get(delimiter, delimiter)} between cells")
+        lines = _lines(text[marked.end() :] if marked else text, file, delimiter, 2 if marked else 1)
     header = [[cell.strip().lower() for cell in cells] for _, cells in islice(lines, header_rows)]
     if not header:
         raise DataError(f"'{file}' is empty; its first row must name the columns")
@@ -128,25 +150,40 @@ def read_table(path: Path | str, *, header_rows: int = 1) -> Table:
     if twice := [name for name in columns if name and columns.count(name) > 1]:
         raise DataError(f"'{file}' has the column {quoted(twice[0])} twice; keep one")
     places = {column: place for place, column in enumerate(columns)}
-    return Table(file, columns, tuple(Row(file, number, tuple(cells), places) for number, cells in lines))
+    return Table(file, columns, tuple(Row(file, number, tuple(cells), places) for number, cells in lines), tuple(notes))
 
 
-def _lines(path: Path, file: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with their numbers; all have as many cells as the first."""
+def _text(content: bytes, file: str, *, guess: bool) -> tuple[str, str | None]:
+    """Return the text of a CSV file, and its encoding if that is not UTF-8."""
     try:
-        text = read_file(path, MOST_TEXT).decode("utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise DataError(f"cannot read '{file}': {error.strerror or error}") from error
-    if "\0" in text or _NOT_UTF8.search(text):
+        text, encoding = decode(content, guess=guess)
+    except UnicodeDecodeError as error:
+        raise _foreign(content.decode("utf-8-sig", errors="surrogateescape"), file) from error
+    if "\0" in text:
         raise _foreign(text, file)
-    number, first = 0, list[str]()
+    return text, encoding
+
+
+def _filled(rows: Sequence[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, with their numbers."""
+    return ((number, cells) for number, cells in enumerate(rows, start=1) if "".join(cells).strip())
+
+
+def _lines(text: str, file: str, delimiter: str, start: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV file that are not blank, with their numbers; all have as many cells as the first.
+
+    Args:
+        start: number of the first row.
+    """
+    number, first = start - 1, list[str]()
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), start=1):
+        for number, cells in enumerate(rows, start=start):
             if not "".join(cells).strip():
                 continue
             first = first or cells
             if len(cells) != len(first):
-                raise _wrong_width(file, number, cells, first)
+                raise _wrong_width(file, number, cells, first, delimiter)
             yield number, cells
     except csv.Error as error:
         raise DataError(
@@ -155,12 +192,13 @@ def _lines(path: Path, file: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _wrong_width(file: str, number: int, cells: Sequence[str], first: Sequence[str]) -> DataError:
+def _wrong_width(file: str, number: int, cells: Sequence[str], first: Sequence[str], delimiter: str) -> DataError:
     count = f"{len(cells)} cell{'s' * (len(cells) != 1)}, expected {len(first)}"
+    signs = DELIMITERS.get(delimiter, f"'{delimiter}'")
     if len(cells) > len(first):
-        mend = f"something comes after {_name(first, len(first) - 1)}; put texts that hold commas in quotes"
+        mend = f"something comes after {_name(first, len(first) - 1)}; put texts that hold {signs} in quotes"
     else:
-        mend = f"{_name(first, len(cells))} is missing; write its comma even where a cell is empty"
+        mend = f"{_name(first, len(cells))} is missing; write its {signs.removesuffix('s')} even where a cell is empty"
     return DataError(f"'{file}', row {number}, has {count}: {mend}")
 
 

@@ -132,7 +132,7 @@ def test_what_is_no_rating_is_named_with_its_row(folder: Path, cell: str):
         (lambda f: write(f, [*ROWS, ["p", "", *ROWS[0][2:]]]), 7),
         (lambda f: write(f, [ROWS[0][:-2]]), (2, 6, 8)),
         (lambda f: (f / "blv_ratings.csv").write_text('context,"descr'), 1),
-        (lambda f: (f / "blv_ratings.csv").write_bytes(b"\xff\xfec\0"), 1),
+        (lambda f: (f / "blv_ratings.csv").write_bytes(b"\xff\xc0c\0"), 1),
         (lambda f: shutil.rmtree(f / "images"), ()),
         (lambda f: (f / "images" / "süd.jpg").unlink(), "'süd'"),
     ],

@@ -124,8 +124,9 @@ def test_rows_are_counted_as_a_spreadsheet_shows_them(before, end):
         ("\n \n,,\n", ()),
         (f"{HEAD}\n", ()),
         ("picture,text_a,text_b\n0.png,a,b\n", ("text_a", "text_b")),
-        ("image;text_a;text_b\n0.png;a;b\n", "image;text_a;text_b"),
-        ("image\ttext_a\n0.png\ta\n", ()),
+        ("image|text_a|text_b\n0.png|a|b\n", "image|text_a|text_b"),
+        ("image;text_a;text_b\n0.png;a, and more;b;\n", (2, 4, 3, "semicolons")),
+        ("image\ttext_a\n0.png\ta\n", "'text_b'"),
         ("image,text_a,other\n0.png,a,b\n", ("'text_b'", "text_a")),
         (f"{HEAD},IMAGE\n0.png,a,b,1.png\n", "'image'"),
         (f"{HEAD}\n0.png,a,b\n,a,b\n", 3),
@@ -160,13 +161,15 @@ def test_what_is_wrong_is_one_line_with_row_column_and_mend(path: Path, content:
     assert "--" not in str(caught.value)  # a notebook has no options
 
 
-def test_files_that_are_no_text_in_utf8(path: Path):
-    path.write_bytes(f"{HEAD}\n0.png,caf\xe9,b\n".encode("latin-1"))
-    with raises(DataError, 2, "text_a"):
-        load_csv(path, AB)
-    path.write_bytes(f'{HEAD}\n0.png,"a","b"\n'.encode("utf-16"))
-    with raises(DataError, 1):
-        load_csv(path, AB)
+def test_other_encodings_are_read_and_named(path: Path):
+    path.write_bytes(f"{HEAD}\n0.png,ein Café,ein Mädchen\n".encode("cp1252"))
+    pairs = load_csv(path, AB)
+    assert (pairs.pairs[0].positive, pairs.pairs[0].negative) == ("ein Café", "ein Mädchen")
+    assert pairs.notes == (f"'{path}' is read as Windows-1252, with commas between cells",)
+    path.write_bytes(f'{HEAD.replace(",", ";")}\n0.png;"a";b, ü\n'.encode("utf-16"))
+    pairs = load_csv(path, AB)
+    assert (pairs.pairs[0].positive, pairs.pairs[0].negative) == ("a", "b, ü")
+    assert pairs.notes == (f"'{path}' is read as UTF-16, with semicolons between cells",)
     with raises(DataError, "none.csv"):
         load_pairs(f"csv:{path.parent}/none.csv")
 

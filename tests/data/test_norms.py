@@ -74,7 +74,7 @@ def test_the_glasgow_file_as_published(tmp_path: Path):
         ("mine", "", ()),
         ("mine", "word,value\n,1\n", 2),
         ("mine", "word,value\na,nan\n", (2, "'nan'")),
-        ("mine", "word;value\na;1\n", "word;value"),
+        ("mine", "word|value\na|1\n", "word|value"),
         ("mine", "word,value,,\na,1\n", (2, 4, 3)),
         ("mine", "word,value,\na,1,,\n", (2, 4, 3)),
         ("glasgow-imageability", "word,value\na,1\n", ()),

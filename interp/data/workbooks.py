@@ -1,0 +1,78 @@
+"""Rows of spreadsheets that Excel, LibreOffice and their like save: .xlsx, .xlsm, .xls, .xlsb and .ods. No torch."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import date, time
+from typing import Any
+
+from interp.data.errors import DataError
+from interp.data.files import MOST_TEXT, too_large
+from interp.errors import first_line, shown
+
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def is_workbook(content: bytes) -> bool:
+    """Return whether a file begins as a spreadsheet does."""
+    return content.startswith((_ZIP, _OLE))
+
+
+def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], str | None]:
+    """Read the first sheet that is not empty.
+
+    Args:
+        file: name of the file in messages.
+
+    Returns:
+        All rows, blank ones too, each with equally many cells; and a sentence, if there are other sheets.
+
+    Raises:
+        DataError: the file is no spreadsheet, is damaged or locked, is too large when unpacked, or holds no cell.
+    """
+    from python_calamine import CalamineWorkbook, PasswordError
+
+    try:
+        _check_size(content, file)
+        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        for name in book.sheet_names:
+            if rows := _trimmed(book.get_sheet_by_name(name).to_python(skip_empty_area=False)):
+                others = len(book.sheet_names) - 1
+                return (
+                    rows,
+                    f"the sheet '{shown(name)}' of '{file}' is read, the other {others} not" if others else None,
+                )
+    except PasswordError as error:
+        raise DataError(f"'{file}' is locked by a password; save it without one") from error
+    except DataError:
+        raise
+    except BaseException as error:  # the library's panics are no ordinary exceptions
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise DataError(
+            f"'{file}' is damaged, or no spreadsheet ({first_line(error)}); save it again, as .xlsx or as CSV in UTF-8"
+        ) from error
+    raise DataError(f"'{file}' is empty; its first row must name the columns")
+
+
+def _check_size(content: bytes, file: str) -> None:
+    if content.startswith(_ZIP):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MOST_TEXT:
+            raise DataError(f"'{file}', unpacked: {too_large(size, MOST_TEXT)}")
+
+
+def _trimmed(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+    """Return cells as text, without columns at the right that are blank."""
+    texts = [[_text(cell) for cell in row] for row in rows]
+    width = max((place + 1 for row in texts for place, cell in enumerate(row) if cell.strip()), default=0)
+    return [row[:width] + [""] * (width - len(row)) for row in texts] if width else []
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return cell.isoformat() if isinstance(cell, (date, time)) else str(cell)
