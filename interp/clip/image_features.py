@@ -14,11 +14,15 @@ import torch
 from interp.clip.model import Clip, Tokens, embed_images, tokenize
 from interp.clip.tensors import Embeddings, bytes_of
 from interp.data.contrast import Contrast
+from interp.data.images import changes_of, in_words
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
 from interp.runs.files import StoreError, check_file, write_atomic
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_DECODING = "2"  # changes with what an image file becomes before it is embedded
+_NOTES = "notes"  # in the metadata of kept embeddings
 
 
 def cache_folder() -> Path:
@@ -114,9 +118,10 @@ def image_features(
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
     known, said = _read(path, len(pairs))
     if known is not None:
-        return EmbeddedPairs(pairs, known.to(clip.device))
+        return EmbeddedPairs(pairs, known.to(clip.device), said)
     kept: list[Pair] = []
     bad: list[str] = []
+    changes: list[str] = []
 
     def images() -> Iterator[Image]:
         for pair in pairs.pairs:
@@ -126,6 +131,7 @@ def image_features(
                 bad.append(str(error))
             else:
                 kept.append(pair)
+                changes.extend(changes_of(picture))
                 yield picture
             on_image()
 
@@ -138,10 +144,11 @@ def image_features(
         )
     if not kept:
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
+    changed = in_words(changes, of=len(kept))
     # a file that may yet be mended must not be remembered as missing
-    notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings)
+    notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings, changed)
     kept_pairs = replace(pairs, pairs=tuple(kept)) if bad else pairs
-    return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*said, *notes))
+    return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*said, *changed, *notes))
 
 
 def features_of_splits(
@@ -185,24 +192,29 @@ def embed_cached(
     path = _path(clip, keys)
     known, said = _read(path, len(keys))
     if known is not None:
-        return known.to(clip.device), ()
+        return known.to(clip.device), said
+    changes: list[str] = []
 
     def images() -> Iterator[Image]:
         for number in range(len(keys)):
-            yield open_image(number)
+            picture = open_image(number)
+            changes.extend(changes_of(picture))
+            yield picture
             on_image()
 
     embeddings = embed_images(clip, images())
-    return embeddings.to(clip.device), (*said, *_write(path, embeddings))
+    changed = in_words(changes, of=len(keys))
+    return embeddings.to(clip.device), (*said, *changed, *_write(path, embeddings, changed))
 
 
 def _path(clip: Clip, keys: Sequence[str]) -> Path:
-    key = digest([clip.image_fingerprint, str(clip.model.dtype), clip.device.type, *keys])
+    key = digest([_DECODING, clip.image_fingerprint, str(clip.model.dtype), clip.device.type, *keys])
     return cache_folder() / f"images-{key}.safetensors"
 
 
 def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
-    """The embeddings that `_write` kept of so many images, if there are any; and a sentence if they cannot be used."""
+    """Return the embeddings that `_write` kept of so many images, with its notes, if there are any; else a note if they
+    cannot be used."""
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():
@@ -213,22 +225,24 @@ def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
             found, about = file.get_tensor("embeddings"), file.metadata() or {}
     except (OSError, SafetensorError, StoreError):
         found, about = None, {}
-    if found is None or len(found) != count or about != _about(path, found):
+    notes = about.get(_NOTES, "")
+    if found is None or len(found) != count or about != _about(path, found, notes):
         return None, (f"image features in the cache ({path.name}) were damaged or changed; they are computed again",)
-    return found, ()
+    return found, tuple(notes.splitlines())
 
 
-def _write(path: Path, embeddings: Embeddings) -> tuple[str, ...]:
+def _write(path: Path, embeddings: Embeddings, notes: Sequence[str]) -> tuple[str, ...]:
     from safetensors.torch import save
 
     kept = embeddings.contiguous()
     try:
-        write_atomic(path, save({"embeddings": kept}, metadata=_about(path, kept)))
+        write_atomic(path, save({"embeddings": kept}, metadata=_about(path, kept, "\n".join(notes))))
     except StoreError:
         return ("image features cannot be kept between runs; set CLIP_DESCRIPTIONS_CACHE to a folder of yours",)
     return ()
 
 
-def _about(path: Path, embeddings: Embeddings) -> dict[str, str]:
-    """Of what they are, and their checksum."""
-    return {"of": path.stem, "checksum": hashlib.sha256(bytes_of(embeddings)).hexdigest()}
+def _about(path: Path, embeddings: Embeddings, notes: str) -> dict[str, str]:
+    """Return the metadata of embeddings: whose they are, what was done to the images, and a checksum of both."""
+    content = bytes(bytes_of(embeddings)) + notes.encode()
+    return {"of": path.stem, "checksum": hashlib.sha256(content).hexdigest(), _NOTES: notes}

@@ -7,7 +7,8 @@ import re
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,12 @@ _LONGEST_NAME = 300  # letters of a path that an error names
 MOST_PIXELS = 64_000_000  # of an image; decoded, each takes three bytes or more
 _ONE_AT_A_TIME = threading.Lock()  # PIL's settings are those of all threads
 _TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
+_MOST_RATIO = 100  # of the sides; a model's processor makes the shorter one as long as its own, and then cuts
+_TOO_LONG = f"more than {_MOST_RATIO} times as long as wide; cut out what the text is about"
+ON_WHITE, SCALED, FIRST_FRAME = "transparent parts put on white", "16 or 32 bits scaled to 8", "first frame of several"
+_CHANGES = "changes"  # in an image's `info`
+_OPAQUE = 255
+_HEIC = re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
 ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is not turned
 _MAY_BE_TURNED = re.compile(rb"exif|orientation|^II\*|^MM\0", re.IGNORECASE)  # in the file's bytes
 
@@ -34,25 +41,94 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
         read: gives an image file's content by name.
 
     Returns:
-        The image as RGB, whatever the file holds, turned as its EXIF data say.
+        The image as RGB, whatever the file holds, turned as its EXIF data say: of an animation the first frame;
+        transparent parts are on white, and 16 or 32 bits are scaled to 8. `changes_of` tells what was done.
 
     Raises:
-        DataError: the image is not there, has more than `MOST_PIXELS`, or cannot be decoded.
+        DataError: the image is not there, has more than `MOST_PIXELS`, is more than `_MOST_RATIO` times as long as
+            wide, or cannot be decoded.
     """
     from PIL import Image, ImageOps
 
     try:
         content = read(name)
+        _check_decoder(content)
         with _own_settings(), Image.open(io.BytesIO(content)) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_MANY}")
+            if max(picture.size) > _MOST_RATIO * min(picture.size):
+                raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_LONG}")
             picture.load()
-            if _orientation(picture) == _UPRIGHT:
-                return picture.convert("RGB")
-            return ImageOps.exif_transpose(picture).convert("RGB")
+            return _as_rgb(picture if _orientation(picture) == _UPRIGHT else ImageOps.exif_transpose(picture))
     except Exception as error:  # decoders and archives raise whatever they like on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
         raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {why}") from error
+
+
+def in_words(changes: Iterable[str], of: int) -> tuple[str, ...]:
+    """Return how many of so many images were changed, as sentences.
+
+    >>> in_words([ON_WHITE, ON_WHITE], of=5)
+    ('2 of 5 images: transparent parts put on white',)
+    """
+    return tuple(f"{count} of {of} images: {change}" for change, count in sorted(Counter(changes).items()))
+
+
+def changes_of(picture: Image) -> tuple[str, ...]:
+    """Return what `open_rgb` did to an image besides decoding it: `ON_WHITE`, `SCALED`, `FIRST_FRAME`."""
+    changes: tuple[str, ...] = picture.info.get(_CHANGES, ())
+    return changes
+
+
+def _as_rgb(picture: Image) -> Image:
+    from PIL import Image
+
+    changes = []
+    if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a photo with a preview in it
+        changes.append(FIRST_FRAME)
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        picture = _scaled(picture)
+        changes.append(SCALED)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        if picture.getchannel("A").getextrema() != (_OPAQUE, _OPAQUE):
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+            changes.append(ON_WHITE)
+    out = picture.convert("RGB")
+    out.info = {_CHANGES: tuple(changes)}
+    return out
+
+
+def _scaled(picture: Image) -> Image:
+    """Return an image of 16 or 32 bits, or of real numbers, in 8 bits: 0 is black, the largest value of the format
+    white. Whole numbers in 32 bits that fit into 16 are taken for ones of 16 bits; real numbers up to 1 for shares."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+    largest = float(values.max(initial=0))
+    white = next((most for most in (1.0, 255.0, 65535.0, 2.0**31 - 1) if largest <= most), max(largest, 1.0))
+    if picture.mode != "F":
+        white = max(white, 65535.0)
+    return Image.fromarray(np.rint(255 * values.clip(0) / white).astype(np.uint8), "L")
+
+
+def _check_decoder(content: bytes) -> None:
+    """Load the decoder of HEIC, which is an extra.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    if not _HEIC.match(content):
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise DataError(
+            "it is a HEIC picture, as phones take them; pip install 'clip-descriptions[heic]' to read it, or save it "
+            "as JPEG"
+        ) from error
+    pillow_heif.register_heif_opener()
 
 
 @contextmanager

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
 
-from interp.clip.image_features import cache_folder, image_features
+from interp.clip.image_features import cache_folder, embed_cached, image_features
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.data import load_pairs
+from interp.data.images import ON_WHITE
 from interp.data.pairs import SPLITS
 
 
@@ -85,3 +87,16 @@ def test_another_process_gets_pairs_and_embeddings_without_tokens(small: Clip):
     assert torch.equal(sent.embeddings, features.embeddings)
     assert sent.data.fingerprint == features.data.fingerprint
     assert same_tokens(sent.tokens_for(small), features.tokens_for(small))
+
+
+def test_what_was_done_to_images_is_noted_also_when_features_are_read_again(small: Clip, tmp_path: Path):
+    for number in range(4):
+        Image.new("RGBA", (30, 20), (90, 9, 9, 255 if number else 0)).save(tmp_path / f"{number}.png")
+    rows = "".join(f"{number}.png,a{number},b\n" for number in range(4))
+    (tmp_path / "pairs.csv").write_text(f"image,description,caption\n{rows}")
+    pairs = load_pairs(f"csv:{tmp_path}/pairs.csv", as_published=True)
+    notes = (f"1 of 4 images: {ON_WHITE}",)
+    assert image_features(small, pairs).notes == image_features(small, pairs).notes == notes
+    _, said = embed_cached(small, ["0", "1"], lambda i: pairs.open_image(pairs.pairs[i]))
+    assert said == (f"1 of 2 images: {ON_WHITE}",)
+    assert embed_cached(small, ["0", "1"], lambda i: pytest.fail("embedded twice"))[1] == said
