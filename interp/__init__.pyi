@@ -5,6 +5,7 @@ from .clip.model import tokenize as tokenize
 from .clip.model import embed_texts as embed_texts
 from .clip.model import embed_images as embed_images
 from .clip.model import scores as scores
+from .clip.model import score as score
 from .data import load_pairs as load_pairs
 from .data.contrast import Contrast as Contrast
 from .data.pairs import Pair as Pair

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from interp import cli
+from interp.cli.options import check_world
 from interp.clip.names import check_named
 from interp.errors import UserError
 from interp.runs.replay import Again
@@ -65,6 +66,7 @@ def assess(config: EvaluateConfig) -> int:
     if config.scores is not None:
         from training.evaluation.of_scores import of_scores as prepare
     else:
+        check_world(config.model, config.data or config.blv or "toy")
         check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
         from training.evaluation.of_model import of_model as prepare
     from interp.report.terminal import verdict_lines

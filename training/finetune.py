@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interp import cli
+from interp.cli.options import check_world
 from interp.clip.names import check_named
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
@@ -72,6 +73,7 @@ def finetune(config: FinetuneConfig) -> int:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
     check(config)
+    check_world(config.model, config.data)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     from accelerate import Accelerator
     from tqdm import tqdm

@@ -18,7 +18,7 @@ def padding(clip: Clip) -> int:
 def default_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
     """BOS, padding up to the text's EOT, EOT: nothing is said, at the same length."""
     ids = torch.full_like(tokens.ids, padding(clip))
-    ids[:, 0] = tokens.ids[:, 0]
+    ids[:, :1] = tokens.ids[:, :1]
     after = torch.arange(ids.shape[1]) >= tokens.eot[:, None]
     return torch.where(after, tokens.ids, ids)
 

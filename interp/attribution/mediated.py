@@ -29,6 +29,7 @@ from interp.attribution.of_tensors import (
     tokens_of,
 )
 from interp.attribution.result import ROUTES, Attributions, Route
+from interp.clip.inputs import Texts
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import BLOCK, SiteError
 from interp.clip.tensors import Embeddings, Tensor
@@ -98,7 +99,7 @@ class MediatedIntegratedGradients(GradientAttribution):
     @overload
     def attribute(
         self,
-        inputs: Sequence[str] | Tokens,
+        inputs: Texts | Tokens,
         images: Embeddings,
         *,
         baselines: Start = ...,
@@ -112,7 +113,7 @@ class MediatedIntegratedGradients(GradientAttribution):
     @overload
     def attribute(
         self,
-        inputs: Sequence[str] | Tokens,
+        inputs: Texts | Tokens,
         images: Embeddings,
         *,
         baselines: Start = ...,
@@ -156,7 +157,7 @@ class MediatedIntegratedGradients(GradientAttribution):
     @log_usage()  # captum's, whose NoiseTunnel looks for what it wraps
     def attribute(
         self,
-        inputs: Sequence[str] | Tokens | Tensor | tuple[Tensor, ...],
+        inputs: Texts | Tokens | Tensor | tuple[Tensor, ...],
         images: Any = None,
         *,
         baselines: Any = None,
@@ -170,8 +171,8 @@ class MediatedIntegratedGradients(GradientAttribution):
         """Attribute each text's score (cosine) with the image of the same row.
 
         Args:
-            inputs: n texts, or their tokens. Or, as captum has it, a tensor, or a tuple of one: token ids, shape
-                (n, t), or token embeddings without positions, shape (n, t, d), of which a single route is computed.
+            inputs: a text, n texts, or their tokens. Or, as captum has it, a tensor, or a tuple of one: token ids,
+                shape (n, t), or token embeddings without positions, shape (n, t, d), of which one route is computed.
             images: unit-norm embeddings, shape (n, embed).
             baselines: what to start from, by default BOS, padding, EOT: token ids, shape (n, t); for embeddings their
                 like, shape (n, t, d). One row serves all inputs, and a number stands everywhere.
@@ -202,7 +203,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         if isinstance(inputs, tuple) and inputs and all(isinstance(each, Tensor) for each in inputs):
             alone = _only(inputs, "inputs")
         else:
-            alone = cast(Sequence[str] | Tokens | Tensor, inputs)
+            alone = cast(Texts | Tokens | Tensor, inputs)
         if isinstance(alone, Tensor):
             given = _given(self.clip, images, additional_forward_args)
             found, difference = self._of_tensor(alone, given, start_of(start, alone), subspaces, settings, tolerance)

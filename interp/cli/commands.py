@@ -12,6 +12,7 @@ from interp.errors import quoted
 
 # Name -> module with a `main`, and what it does. By name, since training and figures stand on this package.
 COMMANDS = {
+    "score": ("interp.scoring.__main__", "how well alt texts fit their images: a spreadsheet in, a page out"),
     "sweep": ("interp.sweep.__main__", "compare layers and subspace sizes of a CLIP, end to end"),
     "report": ("interp.report.__main__", "make the page of a sweep again"),
     "check": ("interp.check.__main__", "whether the fast paths are exact for a model, on a device, in a dtype"),

@@ -32,6 +32,19 @@ class Role(Enum):
 SETTING, LOADED, IMPLIED, WORK = Role
 
 
+class Unnamed(str):
+    """Default of an option that is a name, which a command can tell from the same name when that was given."""
+
+
+def is_default(value: Any, default: Any) -> bool:
+    """Return whether an option has its default, and was not given the same name.
+
+    >>> is_default(3, 3), is_default("toy", Unnamed("toy")), is_default(Unnamed("toy"), Unnamed("toy"))
+    (True, False, True)
+    """
+    return bool(value == default) and isinstance(value, Unnamed) == isinstance(default, Unnamed)
+
+
 def option(
     default: Any,
     text: str,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from interp.cli import WORK, option
+from interp.cli import WORK, Unnamed, option
 from interp.cli.cluster import check_cluster
+from interp.errors import UserError, quoted
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class ModelOptions:
     """The model."""
 
     model: str = option(
-        "toy",
+        Unnamed("toy"),
         "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
         "of open_clip, open_clip:ARCH/PATH.safetensors",
         loads="toy",
@@ -27,6 +28,14 @@ class ModelOptions:
         "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder",
         role=WORK,
     )
+
+
+def check_world(model: str, data: str) -> None:
+    """Raise `UserError` if the embedded model would be used, unasked, on other data than its own."""
+    if isinstance(model, Unnamed) and data != "toy":
+        raise UserError(
+            f"toy knows only its own pictures: name a model for {quoted(data)}, as --model openai/clip-vit-base-patch32"
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from interp.cli.fields import WORK, flag, options_of, owned_fields
+from interp.cli.fields import WORK, flag, is_default, options_of, owned_fields
 from interp.cli.running import version_line
 from interp.cli.types import named, real, whole
 from interp.errors import LONGEST, UserError, quoted, shown
@@ -90,12 +90,13 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name),
-            default=default,
+            default=None if field.metadata["nargs"] else default,
             type=kind,
             help=shown.replace("%", "%%"),
             metavar=field.metadata["metavar"],
             choices=choices.get(field.name, field.metadata["choices"]),
             nargs=field.metadata["nargs"],
+            action="extend" if field.metadata["nargs"] else "store",
         )
     return parser
 
@@ -122,7 +123,9 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
     for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
     run = values.pop(_RUN_AGAIN, None)
-    return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}), run
+    lists = {field.name: field.default for _, field in owned_fields(config) if field.metadata.get("nargs")}
+    values |= {name: tuple(values[name]) if values[name] else default for name, default in lists.items()}
+    return config(**values), run
 
 
 def command_line(prog: str, config: Any) -> str:
@@ -135,7 +138,7 @@ def command_line(prog: str, config: Any) -> str:
         value = getattr(config, field.name)
         if field.metadata.get("place"):
             words.append(str(value))
-        elif value != field.default:
+        elif not is_default(value, field.default):
             words += words_of({field.name: value})
     return f"{prog} {shlex.join(words)}".strip()
 

@@ -32,7 +32,7 @@ def cache_folder() -> Path:
     return Path(given) if given else base / "clip-descriptions"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EmbeddedPairs:
     """Pairs, and the unit-norm embeddings of their images in the same order.
 
@@ -47,6 +47,9 @@ class EmbeddedPairs:
     embeddings: Embeddings
     notes: tuple[str, ...] = ()
     tokens: Tokens | None = None
+
+    def __repr__(self) -> str:
+        return f"EmbeddedPairs({self.data!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the pairs for another process, which has tokens in its clean run."""

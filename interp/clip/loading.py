@@ -26,6 +26,7 @@ from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
 from interp.clip.trust import check_trust, name_in
+from interp.errors import quoted
 from interp.runs.files import MANIFEST
 from interp.runs.weights import is_run
 
@@ -160,6 +161,25 @@ def _other(config: Any) -> str:
             "no EOT to intervene at, and a change at one place reaches all"
         )
     return ""
+
+
+def base_of(name: str) -> str:
+    """Return the name of the model that a folder with an adapter or an edit belongs to.
+
+    Raises:
+        ModelError: the folder holds neither, or does not say whose it is.
+    """
+    folder = Path(name)
+    check_run(name)
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = name_in(folder, read_adapter(folder).base_model_name_or_path or "")
+    elif (folder / FILE).is_file():
+        base = Edit.load(folder).base or ""
+    else:
+        base = ""
+    if not base:
+        raise ModelError(f"{quoted(name)} does not say which model is its base: name that model instead of base")
+    return base
 
 
 class _Settings(TypedDict):

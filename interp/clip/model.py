@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,16 @@ from torch.nn import functional
 from interp.clip.errors import ModelError
 from interp.clip.families import family_of
 from interp.clip.families.family import Family, Tower
+from interp.clip.inputs import Images, Texts, as_images, as_texts
 from interp.clip.tensors import Embeddings, Float, Int, Pixels, Tensor
 from interp.data.words import NO_TEXT
+from interp.drawing.markup import plural
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Clip:
     """A CLIP ready to use.
 
@@ -43,6 +45,10 @@ class Clip:
     fingerprint: str
     image_fingerprint: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        towers = ", ".join(f"{tower} {self.depth(tower)} x {self.width(tower)}" for tower in ("text", "vision"))
+        return f"Clip({self.name!r}, {towers}, {self.device}, {str(self.model.dtype).removeprefix('torch.')})"
 
     @property
     def family(self) -> Family:
@@ -78,7 +84,7 @@ class Clip:
         return self.family.embed_dim(self.model)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tokens:
     """Tokenized texts.
 
@@ -99,6 +105,9 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.eot)
 
+    def __repr__(self) -> str:
+        return f"Tokens({plural(len(self), 'text')} of at most {self.ids.shape[1]} tokens)"
+
     @property
     def wordless(self) -> int:
         """How many texts have no word."""
@@ -111,31 +120,37 @@ class Tokens:
         return Tokens(self.ids[rows, :longest], self.eot[rows], words, self.word_of[rows, :longest], self.truncated)
 
 
-def tokenize(clip: Clip, texts: Sequence[str]) -> Tokens:
+def tokenize(clip: Clip, texts: Texts) -> Tokens:
     """Tokenize texts, cut to the model's context with EOT kept, and find EOT strictly.
 
     Whatever a text holds is text: a ``<|endoftext|>`` in it is tokenized letter by letter and does not end it. A text
     without a word, even an empty one, is kept; its embedding is that of BOS and EOT alone.
 
+    Args:
+        texts: a text, or texts.
+
     Raises:
+        TypeError: something else than text is among them.
         ModelError: a text holds a NUL or half of a surrogate pair, which no tokenizer reads, or has no end-of-text
             token.
     """
-    if not texts:
+    several = as_texts(texts)
+    if not several:
         empty = torch.zeros(0, 0, dtype=torch.long)
         return Tokens(empty, torch.zeros(0, dtype=torch.long), (), empty, 0)
-    for i, text in enumerate(texts):
+    for i, text in enumerate(several):
         if wrong := NO_TEXT.search(text):
             what = "a NUL" if wrong[0] == "\0" else f"half of a surrogate pair, U+{ord(wrong[0]):04X}"
             raise ModelError(
                 f"text {i} holds {what} (letter {wrong.start() + 1}): remove it, for it stands for no letter"
             )
-    encoded = clip.tokenizer(list(texts), return_offsets_mapping=True, split_special_tokens=True, verbose=False)
+    encoded = clip.tokenizer(several, return_offsets_mapping=True, split_special_tokens=True, verbose=False)
     ids: list[list[int]] = []
     word_of: list[list[int]] = []
     words: list[tuple[str, ...]] = []
     truncated = 0
-    for i, (text, row, offsets) in enumerate(zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)):
+    rows = zip(several, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    for i, (text, row, offsets) in enumerate(rows):
         tail = [clip.eot] if len(row) > clip.context else []
         truncated += bool(tail)
         row = row[: clip.context - 1] + tail if tail else row
@@ -169,12 +184,12 @@ def _pad(rows: list[list[int]], value: int) -> Tensor:
 
 def length_batches(eot: Int[Tensor, " n"], size: int) -> list[Tensor]:
     """Rows in batches of at most `size` texts of similar length, so that little padding is computed."""
-    return list(torch.argsort(eot, stable=True).split(size))
+    return list(torch.argsort(eot, stable=True).split(size)) if len(eot) else []
 
 
 def pixel_values(clip: Clip, images: Sequence[Image]) -> Pixels:
-    """What the vision tower takes, for PIL images; on the model's device."""
-    batch = clip.processor([image.convert("RGB") for image in images], return_tensors="pt")
+    """Return what the vision tower takes, for images in RGB, on the model's device."""
+    batch = clip.processor(list(images), return_tensors="pt")
     return batch["pixel_values"].to(clip.device, clip.model.dtype)
 
 
@@ -189,8 +204,12 @@ def unit_images(model: nn.Module, pixels: Pixels) -> Embeddings:
 
 
 @torch.inference_mode()
-def embed_texts(clip: Clip, texts: Sequence[str], *, batch_size: int = 128) -> Embeddings:
-    """Embed texts by the model's own forward pass: unit-norm, shape (n, embed)."""
+def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128) -> Embeddings:
+    """Embed a text, or texts, by the model's own forward pass: unit-norm, shape (n, embed).
+
+    Raises:
+        TypeError: something else than text is among them.
+    """
     tokens = tokenize(clip, texts)
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     for rows in length_batches(tokens.eot, batch_size):
@@ -200,8 +219,16 @@ def embed_texts(clip: Clip, texts: Sequence[str], *, batch_size: int = 128) -> E
 
 
 @torch.inference_mode()
-def embed_images(clip: Clip, images: Iterable[Image], *, batch_size: int = 32) -> Embeddings:
-    """Unit-norm image embeddings, shape (n, embed), on the CPU; images are opened a batch at a time."""
+def embed_images(clip: Clip, images: Images, *, batch_size: int = 32) -> Embeddings:
+    """Embed an image, or images: unit-norm, shape (n, embed), on the CPU; images are opened a batch at a time.
+
+    Args:
+        images: paths, PIL images or arrays, as `interp.clip.inputs.as_images` takes them.
+
+    Raises:
+        DataError: a file cannot be read as an image.
+        TypeError: something else is among them.
+    """
     parts: list[Tensor] = []
     batch: list[Image] = []
 
@@ -210,7 +237,7 @@ def embed_images(clip: Clip, images: Iterable[Image], *, batch_size: int = 32) -
             parts.append(unit_images(clip.model, pixel_values(clip, batch)).cpu())
             batch.clear()
 
-    for image in images:
+    for image in as_images(images):
         batch.append(image)
         if len(batch) == batch_size:
             flush()
@@ -221,6 +248,28 @@ def embed_images(clip: Clip, images: Iterable[Image], *, batch_size: int = 32) -
 def scores(images: Embeddings, texts: Embeddings) -> Float[Tensor, " n"]:
     """Cosine of each image with the text of the same row, both unit-norm."""
     return (images * texts).sum(-1)
+
+
+def score(clip: Clip, images: Images, texts: Texts) -> Float[Tensor, " n"]:
+    """Score each text with the image of the same row; one image serves all texts, and one text all images.
+
+    Args:
+        images: paths, PIL images or arrays, as `interp.clip.inputs.as_images` takes them.
+        texts: a text, or texts.
+
+    Returns:
+        Cosines, shape (n,), on the model's device.
+
+    Raises:
+        DataError: a file cannot be read as an image.
+        TypeError: something else than images or texts is given.
+        ValueError: there are as many images as texts neither, nor one of either kind.
+    """
+    seen, said = embed_images(clip, images).to(clip.device), embed_texts(clip, texts)
+    if 1 not in (len(seen), len(said)) and len(seen) != len(said):
+        raise ValueError(f"expected one text for each image, got {len(seen)} images and {len(said)} texts")
+    count = max(len(seen), len(said)) if len(seen) and len(said) else 0
+    return scores(seen.expand(count, -1), said.expand(count, -1))
 
 
 def clipscore(cosines: np.ndarray | Tensor) -> Any:

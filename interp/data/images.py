@@ -59,7 +59,7 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
             if max(picture.size) > _MOST_RATIO * min(picture.size):
                 raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_LONG}")
             picture.load()
-            return _as_rgb(picture if _orientation(picture) == _UPRIGHT else ImageOps.exif_transpose(picture))
+            return rgb_of(picture if _orientation(picture) == _UPRIGHT else ImageOps.exif_transpose(picture))
     except Exception as error:  # decoders and archives raise whatever they like on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
         raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {why}") from error
@@ -80,9 +80,12 @@ def changes_of(picture: Image) -> tuple[str, ...]:
     return changes
 
 
-def _as_rgb(picture: Image) -> Image:
+def rgb_of(picture: Image) -> Image:
+    """Return a decoded image as RGB: transparent parts on white, 16 or 32 bits scaled to 8."""
     from PIL import Image
 
+    if picture.mode == "RGB" and not picture.has_transparency_data and not picture.format:
+        return picture  # decoded before
     changes = []
     if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a photo with a preview in it
         changes.append(FIRST_FRAME)

@@ -43,7 +43,7 @@ def _no_image(pair: Pair) -> NoReturn:
     raise DataError(f"the image of {pair.id} cannot be opened here: its file is known to another process, or to none")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PairSet:
     """Pairs and the way to open their images, which is not pickled.
 
@@ -65,6 +65,11 @@ class PairSet:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def __repr__(self) -> str:
+        counts = Counter(pair.split for pair in self.pairs)
+        splits = ", ".join(f"{count} {split}" for split, count in counts.items())
+        return f"PairSet({self.name!r}, {splits or 'no'} pairs, {' and '.join(self.contrast.kinds)})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the pairs for another process, with their fingerprint if it is known."""

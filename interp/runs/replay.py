@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from typing_extensions import TypedDict
 
-from interp.cli import LOADED, WORK, flag, options_of
+from interp.cli import LOADED, WORK, flag, is_default, options_of
 from interp.errors import UserError, quoted
 from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
 from interp.runs.versions import VersionedSettings, check_version
@@ -80,7 +80,7 @@ class Again(Generic[Config]):
         words = []
         for name in sorted(given - {field.name for field in options_of(config, WORK)}):
             value = getattr(before, name)
-            if value == usual[name]:
+            if is_default(value, usual[name]):
                 continue
             if value is None or value is False or "\0" in str(value):
                 raise UserError(f"{quoted(run)} says {flag(name)} {quoted(value)}, which cannot be typed; {MEND}")

@@ -14,6 +14,17 @@ from interp.clip.model import Clip
 from interp.clip.packing import pack_apart
 from interp.clip.sites import BLOCK, Site, SiteMismatch
 from interp.clip.tensors import Float, Int, Tensor
+from interp.drawing.markup import plural
+
+
+def inputs_at(count: int, noun: str, clip: Clip, sites: Iterable[Site]) -> str:
+    """Return a run of so many inputs as Python shows it.
+
+    >>> from interp.clip.loading import load_clip
+    >>> inputs_at(1, "text", load_clip("toy"), [Site("text", 6)])
+    "1 text in 'toy' at text.6.eot"
+    """
+    return f"{plural(count, noun)} in {clip.name!r} at {', '.join(map(str, sites)) or 'no site'}"
 
 
 def joined(

@@ -11,10 +11,10 @@ block of the site a change at one position reaches no other one in either tower,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -31,14 +31,12 @@ from interp.clip.blocks import (
     text_blocks,
 )
 from interp.clip.families.family import Tower
+from interp.clip.inputs import Images, Texts, as_images
 from interp.clip.model import Clip, Tokens, length_batches, pixel_values, tokenize
 from interp.clip.packing import group
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Streams, Tensor
-from interp.subspaces.at_sites import Taken, at_site, check_sites, joined, run_again
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from interp.subspaces.at_sites import Taken, at_site, check_sites, inputs_at, joined, run_again
 
 
 @runtime_checkable
@@ -68,7 +66,7 @@ class CleanRun(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TextRun:
     """The clean run of texts, with what the cached engine needs.
 
@@ -95,6 +93,9 @@ class TextRun:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"TextRun({inputs_at(len(self), 'text', self.clip, self.streams)})"
 
     def take(self, rows: Int[Tensor, " m"]) -> TextRun:
         """See `CleanRun.take`."""
@@ -176,7 +177,7 @@ class TextRun:
             return cls.of_tensors(clip, flat, file.metadata()["words"])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VisionRun:
     """The clean run of images, with what interventions at CLS need.
 
@@ -198,6 +199,9 @@ class VisionRun:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"VisionRun({inputs_at(len(self), 'image', self.clip, self.streams)})"
 
     def take(self, rows: Int[Tensor, " m"]) -> VisionRun:
         """See `CleanRun.take`."""
@@ -230,7 +234,7 @@ Run = TypeVar("Run", TextRun, VisionRun)
 @torch.no_grad()  # not in inference mode: searches differentiate what is pushed through these keys and values
 def clean_texts(
     clip: Clip,
-    texts: Sequence[str] | Tokens,
+    texts: Texts | Tokens,
     sites: Iterable[Site],
     *,
     batch_size: int = 64,
@@ -241,13 +245,14 @@ def clean_texts(
     Of a tower that is not causal the streams of all tokens after the sites' blocks are kept instead.
 
     Args:
-        texts: n texts, or their tokens.
+        texts: a text, n texts, or their tokens.
         sites: sites in the text tower at which there may be interventions.
         on_batch: called with the number of texts after each batch, for a progress bar.
 
     Raises:
         SiteError: the text tower has no such site.
         SiteMismatch: a site is in the vision tower.
+        TypeError: something else than text is among the texts.
     """
     wanted = check_sites(clip, "text", sites)
     tokens = texts if isinstance(texts, Tokens) else tokenize(clip, texts)
@@ -283,10 +288,11 @@ def clean_texts(
 
 
 @torch.inference_mode()
-def clean_images(clip: Clip, images: Sequence[Image], sites: Iterable[Site], *, batch_size: int = 32) -> VisionRun:
+def clean_images(clip: Clip, images: Images, sites: Iterable[Site], *, batch_size: int = 32) -> VisionRun:
     """Run images once, and keep the values at `sites` and all positions' streams after their blocks.
 
     Args:
+        images: paths, PIL images or arrays, as `interp.clip.inputs.as_images` takes them.
         sites: sites in the vision tower at which there may be interventions.
 
     Raises:
@@ -294,7 +300,8 @@ def clean_images(clip: Clip, images: Sequence[Image], sites: Iterable[Site], *, 
         SiteMismatch: a site is in the text tower.
     """
     wanted = check_sites(clip, "vision", sites)
-    pixels = torch.cat([pixel_values(clip, images[i : i + batch_size]) for i in range(0, len(images), batch_size)])
+    several = list(as_images(images))
+    pixels = torch.cat([pixel_values(clip, several[i : i + batch_size]) for i in range(0, len(several), batch_size)])
     empty = torch.empty(0, clip.width("vision"), device=clip.device, dtype=clip.model.dtype)
     taken = Taken(len(pixels), wanted, empty)
     grids: dict[int, list[Tensor]] = {site.block: [] for site in wanted}

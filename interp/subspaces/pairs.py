@@ -14,6 +14,7 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.clip.tensors import Embeddings, Float, Int, Streams, Tensor
+from interp.drawing.markup import plural
 from interp.subspaces.clean_run import CleanRun, clean_texts
 
 Sources = Literal["random", "paired"]
@@ -21,7 +22,7 @@ Swap = Callable[[Streams, Streams], Streams]
 RIDGE = 0.1  # of the geometric mean of the eigenvalues of a covariance, added to each
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PairRun:
     """The clean run of pairs: all positive texts, then all negative ones, and their images.
 
@@ -49,6 +50,9 @@ class PairRun:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        return f"PairRun({plural(len(self), 'pair')}, {self.run!r})"
+
     def take(self, rows: Int[Tensor, " m"]) -> PairRun:
         """Some of the pairs, in the order given."""
         groups = tuple(self.groups[i] for i in rows.tolist()) if self.groups else ()
@@ -67,7 +71,7 @@ class PairRun:
         return self.groups or tuple(map(str, range(len(self))))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PairsAtSite:
     """Pairs, and the site at which Z is looked for.
 
@@ -80,6 +84,9 @@ class PairsAtSite:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"PairsAtSite({self.pairs!r}, {self.site})"
 
     @property
     def streams(self) -> Streams:

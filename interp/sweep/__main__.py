@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp import cli
 from interp.cli import wrapped
+from interp.cli.options import check_world
 from interp.clip.names import check_named
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
@@ -112,6 +113,7 @@ def sweep(config: SweepConfig) -> int:
         UserError: something was asked for that cannot be done; nothing has been written then.
     """
     config.check()
+    check_world(config.model, config.data)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     from interp.attribution.drawing import attributed_pairs
     from interp.check.certificate import certified_pairs

@@ -58,3 +58,17 @@ def requested(browser: Any) -> list[str]:
     """The addresses that have been asked for since the last call, whether they answered or not."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+
+
+def check_access(browser: Any, file: Path, *, width: int, dark: bool) -> None:
+    """Fail if a page logs anything, is wider than the window, or has a fault of access that axe knows."""
+    page = opened(browser, file, width=width, dark=dark)
+    assert page.get_log("browser") == []
+    assert page.execute_script("return window.broken") is None
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    folder = Path(str(find_spec("axe_core_python").submodule_search_locations[0]))  # type: ignore[union-attr, index]
+    page.execute_script((folder / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+    assert len(found["passes"]) > 20
+    violations = {one["id"]: [node["html"] for node in one["nodes"]] for one in found["violations"]}
+    assert violations == {}

@@ -14,12 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from interp.drawing.markup import signed
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """A template of the folder `templates`, filled in; a value that it lacks is an error.
+def render(template: str, values: Mapping[str, Any], script: str = "report.js") -> str:
+    """Fill in a template of the folder `templates`; a value that it lacks is an error.
 
     What UTF-8 cannot write, as half of a surrogate pair from a JSON file, becomes a question mark.
+
+    Args:
+        script: the one script of the page, a file of the folder `assets`.
     """
-    js = _asset("report.js")
+    js = _asset(script)
     text = _environment().get_template(template).render(values, css=_asset("report.css"), js=js, policy=_policy(js))
     return text.encode("utf-8", "replace").decode("utf-8")
 

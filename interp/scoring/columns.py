@@ -1,0 +1,142 @@
+"""Columns of a table of alt texts: those with images and with texts, named by the user or guessed. No torch."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from statistics import fmean
+
+from interp.data.errors import DataError
+from interp.data.tables import Table
+from interp.errors import quoted
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
+
+# Names in the languages of the European Union and some others, as `_bare` writes them; the first ones are surest.
+_IMAGE_NAMES = re.findall(
+    r"\w+",
+    """
+    image imagefile imagefilename imagepath imagename filename filepath file img picture photo path src asset figure
+    bild bilddatei bildname dateiname datei foto fotodatei pfad abbildung grafik fichier nomdufichier cheminimage
+    imagen archivo fichero nombredearchivo ruta immagine nomefile percorso imagem ficheiro arquivo nomedoarquivo
+    afbeelding bestand bestandsnaam plik nazwapliku obraz obrazek soubor obrazok kuva tiedosto tiedostonimi fil
+    filnamn filnavn billede bilde kep fajl fajlnev slika datoteka imagine fisier eikona arheio izobrazhenie fail
+    изображение картинка фото файл имяфайла зображення εικόνα αρχείο 画像 画像ファイル ファイル名 图片 图像 文件 文件名
+    이미지 파일 파일명 الصورة صورة ملف תמונה קובץ görsel resim dosya
+    """,
+)
+_TEXT_NAMES = re.findall(
+    r"\w+",
+    """
+    alttext alt alttexts alternativetext alttag altattribute description imagedescription longdescription text
+    caption alternativtext bildbeschreibung beschreibung textalternative textealternatif textealternative
+    textedalternative texte legende textoalternativo textoalt descripcion texto testoalternativo descrizione testo
+    descricao alternatievetekst alttekst beschrijving tekst tekstalternatywny opis alternativnitext popis
+    vaihtoehtoinenteksti kuvaus teksti alternativtext beskrivning beskrivelse alternativtekst alternativszoveg
+    leiras szoveg alternativnibesedilo opisslike textalternativ descriere альтернативныйтекст описание текст
+    альтернативнийтекст опис εναλλακτικόκείμενο περιγραφή 代替テキスト 説明 テキスト 替代文本 替代文字
+    描述 文本 대체텍스트 설명     النصالبديل وصف טקסטחלופי תיאור alternatifmetin açıklama metin
+    """,
+)
+_OTHER_PATHS = re.compile(r"^(https?|ftp|data|file):", re.IGNORECASE)
+_LOOKED_AT = 200  # rows
+
+
+def find_columns(table: Table, image: str | None, text: str | None) -> tuple[str, str, str | None]:
+    """Return the columns of images and of texts, and a sentence if one of them was guessed.
+
+    A column is guessed by its name, else by what it holds: paths of pictures, or the longest texts of all.
+
+    Args:
+        image, text: columns that the user named, in any case.
+
+    Raises:
+        DataError: there is no such column, or none that could be meant.
+    """
+    given = {"--image": image, "--text": text}
+    named = {option: _named(table, option, name) for option, name in given.items() if name is not None}
+    images = named.get("--image") or _by_name(table, _IMAGE_NAMES, named.values()) or _with_paths(table)
+    if images is None:
+        raise DataError(
+            f"cannot tell which column of '{table.file}' holds the images: name it with --image; {_has(table)}"
+        )
+    texts = named.get("--text") or _by_name(table, _TEXT_NAMES, [images]) or _with_texts(table, images)
+    if texts is None:
+        raise DataError(
+            f"cannot tell which column of '{table.file}' holds the texts: name it with --text; {_has(table)}"
+        )
+    if images == texts:
+        raise DataError(
+            f"images and texts cannot both be in the column {quoted(images)} of '{table.file}'; {_has(table)}"
+        )
+    if len(named) == len(given):
+        return images, texts, None
+    return (
+        images,
+        texts,
+        (f"images are taken from the column '{images}', texts from '{texts}'; name others with --image and --text"),
+    )
+
+
+def is_address(path: str) -> bool:
+    """Return whether a path is an address of the web, or holds the picture itself."""
+    return bool(_OTHER_PATHS.match(path))
+
+
+def _named(table: Table, option: str, name: str) -> str:
+    """Return a column that the user named."""
+    column = unicodedata.normalize("NFC", name).strip().lower()
+    known = {unicodedata.normalize("NFC", known): known for known in table.columns}
+    if column not in known:
+        raise DataError(f"'{table.file}' has no column {quoted(name)} for {option}; {_has(table)}")
+    return known[column]
+
+
+def _has(table: Table) -> str:
+    return f"it has: {table.listed}"
+
+
+def _bare(name: str) -> str:
+    """Return a name without case, accents, spaces and signs.
+
+    >>> _bare("Alt-Text"), _bare("Größe (px)"), _bare("Descripción")
+    ('alttext', 'grossepx', 'descripcion')
+    """
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
+def _by_name(table: Table, names: Sequence[str], taken: Collection[str]) -> str | None:
+    """Return the column whose name stands first in a list of names."""
+    order = {_bare(name): place for place, name in reversed(list(enumerate(names)))}
+    known = [column for column in table.columns if column not in taken and _bare(column) in order]
+    return min(known, key=lambda column: order[_bare(column)], default=None)
+
+
+def _with_paths(table: Table) -> str | None:
+    """Return the column in which most cells end as names of pictures do."""
+    shares = {column: fmean(_is_picture(cell) for cell in cells) for column, cells in _cells(table).items()}
+    best = max(shares, key=lambda column: shares[column], default=None)
+    return best if best is not None and shares[best] > 0.5 else None
+
+
+def _with_texts(table: Table, images: str) -> str | None:
+    """Return the column of the longest texts, in which most are of several words."""
+    cells = {column: texts for column, texts in _cells(table).items() if column != images}
+    several = {
+        column: texts
+        for column, texts in cells.items()
+        if fmean(len(text.split()) > 1 and not is_address(text) for text in texts) > 0.5
+    }
+    return max(several, key=lambda column: fmean(map(len, several[column])), default=None)
+
+
+def _is_picture(cell: str) -> bool:
+    return cell.lower().partition("?")[0].endswith(SUFFIXES)
+
+
+def _cells(table: Table) -> dict[str, list[str]]:
+    """Return cells that are filled in the first rows, by column."""
+    columns = {column: [row[column] for row in table.rows[:_LOOKED_AT]] for column in table.columns if column}
+    return {column: filled for column, cells in columns.items() if (filled := [cell for cell in cells if cell])}

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interp.data.errors import DataError
+from interp.data.tables import read_table
+from interp.scoring.columns import find_columns
+from tests.wording import raises
+
+PATHS, TEXTS, NUMBERS = ("a.jpg", "b/c.PNG"), ("a red cat", "two dogs on a lawn"), ("1", "2")
+
+
+def columns(tmp_path: Path, header: str, *cells: tuple[str, str], **named: str) -> tuple[str, str, str | None]:
+    path = tmp_path / "alts.csv"
+    rows = "\n".join(";".join(row) for row in zip(*cells, strict=True))
+    path.write_text(f"{header}\n{rows}\n", encoding="utf-8")
+    return find_columns(read_table(path), named.get("image"), named.get("text"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "image;alt",
+        "File name;Alt-Text",
+        "Dateiname;Alternativtext",
+        "Bilddatei;Bildbeschreibung",
+        "Nom du fichier;Texte alternatif",
+        "Archivo;Texto alternativo",
+        "Nombre de archivo;Descripción",
+        "ficheiro;Descrição",
+        "nome file;testo alternativo",
+        "bestandsnaam;Alternatieve tekst",
+        "plik;Tekst alternatywny",
+        "файл;описание",
+        "画像;代替テキスト",
+        "图片;描述",
+        "picture;something else",
+        "something;description",
+        "one;two",
+    ],
+)
+def test_columns_are_guessed_by_their_names_or_by_what_they_hold(tmp_path: Path, header: str):
+    image, text = header.lower().split(";")
+    found = columns(tmp_path, f"n;{text};{image}", NUMBERS, TEXTS, PATHS)
+    assert found[:2] == (image, text)
+    assert found[2] is not None
+    assert f"'{image}'" in found[2]
+    assert f"'{text}'" in found[2]
+
+
+def test_names_win_over_what_cells_hold_and_the_surest_name_over_others(tmp_path: Path):
+    found = columns(tmp_path, "caption;alt;src;image", TEXTS, NUMBERS, PATHS, NUMBERS)
+    assert found[:2] == ("image", "alt")
+
+
+def test_columns_that_are_named_are_taken_in_any_case_and_form(tmp_path: Path):
+    decomposed = "Gro\u0308ße"
+    assert columns(
+        tmp_path, "größe;alt", PATHS, TEXTS, image=f" {decomposed.upper()}".replace("SS", "ß"), text="Alt"
+    ) == (
+        "größe",
+        "alt",
+        None,
+    )
+
+
+def test_what_cannot_be_told_is_asked_for(tmp_path: Path):
+    with raises(DataError, "--image", ("one, two")):
+        columns(tmp_path, "one;two", TEXTS, NUMBERS)
+    with raises(DataError, "--text", ("image, two")):
+        columns(tmp_path, "image;two", PATHS, NUMBERS)
+    with raises(DataError, "'photo'", "--image", "one, two"):
+        columns(tmp_path, "one;two", PATHS, TEXTS, image="photo")
+    with raises(DataError, "'one'"):
+        columns(tmp_path, "one;two", PATHS, TEXTS, image="one", text="one")
