@@ -5,7 +5,7 @@ names, another encoding; or a spreadsheet (.xlsx, .ods). It has these columns in
 ignored:
 
 =========== ========================================================================================================
-``image``   path of the image, relative to the folder of the file, without ``..``; links are followed
+``image``   path of the image, from the folder of the file on, without ``..``; links are followed
 two texts   columns of any name, such as ``text_a`` and ``text_b``; a contrast names them
 ``split``   optional: ``train``, ``val`` or ``test``; without it, `interp.data.load_pairs` divides the pairs by group
 ``group``   optional: what must stay in one split, such as an article; without it, each image is a group of its own
@@ -30,6 +30,7 @@ from interp.data.contrast import PAPER, Contrast
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import checksum, open_rgb
+from interp.data.named_files import NamedFiles
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
 from interp.data.tables import Row, Table, read_table
 from interp.errors import quoted
@@ -66,11 +67,11 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
         for row, name, group in zip(table.rows, ids, groups, strict=True)
     )
     files = {pair.id: (row, image) for pair, row, image in zip(pairs, table.rows, images, strict=True)}
-    folder = Path(path).parent
+    folder, there = Path(path).parent, NamedFiles(Path(path).parent)
 
     def read(image: str) -> bytes:
-        """The content of an image file."""
-        return read_file(folder / image, MOST_IMAGE)
+        """Return the content of an image file."""
+        return read_file(there.find(image) or folder / image, MOST_IMAGE)
 
     def open_image(pair: Pair) -> Image:
         row, image = files[pair.id]

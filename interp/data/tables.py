@@ -24,6 +24,7 @@ from interp.data.files import MOST_TEXT, read_file
 from interp.data.workbooks import is_workbook, read_workbook
 from interp.errors import quoted, shown
 
+_MOST = 1e50  # of a number, whose fourth power is still one
 _MARKED = re.compile(r'"?sep=(.)"?\r?\n')  # first line of a CSV file for Excel
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what a byte that is not UTF-8 is decoded to
 
@@ -59,10 +60,10 @@ class Row:
         return cell
 
     def number_in(self, column: str) -> float:
-        """A cell as a number.
+        """Return a cell as a number.
 
         Raises:
-            DataError: it is empty, no number, or not a finite one.
+            DataError: the cell is empty, no number, or one too large to be computed with.
         """
         try:
             value = float(self[column])
@@ -70,6 +71,8 @@ class Row:
             value = math.nan
         if not math.isfinite(value):
             raise self.error(column, f"{quoted(self[column])} is not a number; correct it, or leave the row out")
+        if abs(value) > _MOST:
+            raise self.error(column, f"{quoted(self[column])} is beyond {_MOST:.0e}, which cannot be meant; correct it")
         return value
 
     def error(self, column: str, what: str) -> DataError:

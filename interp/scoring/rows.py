@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from interp.data.errors import DataError
+from interp.data.named_files import NamedFiles
 from interp.data.tables import Row, Table, read_table
 from interp.data.words import NO_TEXT
 from interp.errors import shown
@@ -77,7 +76,7 @@ def read_alt_texts(path: Path | str, image: str | None = None, text: str | None 
     images, texts, guess = find_columns(table, image, text)
     if not table.rows:
         raise DataError(f"'{table.file}' holds no rows, only the header; write a row for each image")
-    files = _Files(Path(path).parent)
+    files = NamedFiles(Path(path).parent)
     rows = tuple(_row(row, images, texts, files) for row in table.rows)
     found = AltTexts(table.file, rows, (*table.notes, *([guess] if guess else [])))
     if not found.usable:
@@ -93,7 +92,7 @@ def _nothing(table: Table, rows: tuple[AltText, ...]) -> str:
     )
 
 
-def _row(row: Row, images: str, texts: str, files: _Files) -> AltText:
+def _row(row: Row, images: str, texts: str, files: NamedFiles) -> AltText:
     image, text = row[images], unicodedata.normalize("NFC", row[texts])
     if not image:
         return AltText(row.number, image, text, problem="no image is named")
@@ -101,65 +100,9 @@ def _row(row: Row, images: str, texts: str, files: _Files) -> AltText:
         return AltText(row.number, image, text, problem="an address, not a file: download the image first")
     path = files.find(image)
     if path is None:
-        return AltText(row.number, image, text, problem=f"the image is not there{files.near(image)}")
+        near = files.near(image)
+        meant = f"; is it '{shown(near)}'?" if near else ""
+        return AltText(row.number, image, text, problem=f"the image is not there{meant}")
     if NO_TEXT.search(text):
         return AltText(row.number, image, text, path, "the text holds a sign that stands for no letter")
     return AltText(row.number, image, text, path, "" if text else EMPTY)
-
-
-class _Files:
-    """Files in and below a folder, found by names in any form of Unicode; folders are listed once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._listed: dict[Path, dict[str, str]] = {}
-
-    def find(self, name: str) -> Path | None:
-        """Return the file of a name, or None if there is none."""
-        try:
-            for written in (name, name.replace("\\", "/")):
-                path = self.folder / written
-                if path.is_file():
-                    return path
-                found = self._by_letters(path)
-                if found is not None and found.is_file():
-                    return found
-        except (OSError, ValueError):  # a name that no file can have
-            pass
-        return None
-
-    def near(self, name: str) -> str:
-        """Return a question after a file of this name in other case, or in the folder of the table, if there is one."""
-        last = PureWindowsPath(name).name
-        return next((f"; is it '{shown(other)}'?" for other in self._others(last)), "")
-
-    def _others(self, last: str) -> Iterator[str]:
-        names = self._names(self.folder)
-        if _same(last) in names:
-            yield names[_same(last)]
-        yield from (name for name in names.values() if _same(name).casefold() == _same(last).casefold())
-
-    def _by_letters(self, path: Path) -> Path | None:
-        """Return a path whose parts have the same letters, composed or not."""
-        found = Path(path.anchor)
-        for part in path.parts[bool(path.anchor) :]:
-            if part == os.pardir or (found / part).exists():
-                found /= part
-            elif (other := self._names(found).get(_same(part))) is not None:
-                found /= other
-            else:
-                return None
-        return found
-
-    def _names(self, folder: Path) -> dict[str, str]:
-        if folder not in self._listed:
-            try:
-                self._listed[folder] = {_same(name): name for name in sorted(os.listdir(folder))}
-            except OSError:
-                self._listed[folder] = {}
-        return self._listed[folder]
-
-
-def _same(name: str) -> str:
-    """Return one spelling for all forms of Unicode in which a name can be written."""
-    return unicodedata.normalize("NFC", name)

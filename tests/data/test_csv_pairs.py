@@ -269,3 +269,18 @@ def test_the_published_sample_as_a_file_is_the_sample(
     write(tmp_path / "sample.csv", ["image", "alt", "caption", "group", "id"], [row[:-1] for row in table])
     undivided = load_pairs(f"csv:{tmp_path}/sample.csv", kinds="alt,caption")
     assert undivided.pairs == load_pairs(f"concadia:{tmp_path}").pairs
+
+
+def test_paths_may_be_written_as_on_any_system(tmp_path: Path):
+    """With backslashes, and with letters composed or not; a name that has a backslash itself is found first."""
+    (tmp_path / "bilder").mkdir()
+    for number, name in enumerate(["bilder/u\u0308ber.png", "bilder/1.png", "bilder\\2.png", "bilder/2.png"]):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name)
+    rows = "".join(
+        f"{name},a{i},b\n" for i, name in enumerate(["bilder\\\u00fcber.png", "bilder\\1.png", "bilder\\2.png"])
+    )
+    (tmp_path / "pairs.csv").write_text(f"image,description,caption\n{rows}", encoding="utf-8")
+    pairs = load_csv(tmp_path / "pairs.csv")
+    reds = [pairs.open_image(pair).getpixel((0, 0))[0] for pair in pairs.pairs]
+    assert reds == [0, 1, 2]
+    assert all(pairs.image_key(pair) != "unreadable" for pair in pairs.pairs)

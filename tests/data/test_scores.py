@@ -77,6 +77,8 @@ def test_repeated_rows_must_agree(path: Path):
         (TEXTS.encode() + b"a,high\n", (2, "'high'")),
         (TEXTS.encode() + b"a,1\nb,nan\n", (3, "'nan'")),
         (TEXTS.encode() + b"a,-inf\n", (2, "'-inf'")),
+        (TEXTS.encode() + b"a,1e308\n", (2, "'1e308'", "clipscore")),
+        (TEXTS.encode() + b"a,-1e51\n", (2, "'-1e51'")),
         (TEXTS.encode() + b"a,\n", 2),
         (TEXTS.encode() + b'a,"1\n2"\n', (2, "'1 2'")),
         (TEXTS.encode() + b" ,1\n", 2),
