@@ -31,6 +31,7 @@ from interp.attribution.of_tensors import (
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.inputs import Texts
 from interp.clip.model import Clip, Tokens, tokenize
+from interp.clip.modes import gradients, ordinary
 from interp.clip.sites import BLOCK, SiteError
 from interp.clip.tensors import Embeddings, Tensor
 from interp.subspaces.subspace import Subspace
@@ -155,6 +156,7 @@ class MediatedIntegratedGradients(GradientAttribution):
     ) -> tuple[Tensor, Tensor]: ...
 
     @log_usage()  # captum's, whose NoiseTunnel looks for what it wraps
+    @gradients()
     def attribute(
         self,
         inputs: Texts | Tokens | Tensor | tuple[Tensor, ...],
@@ -196,6 +198,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         """
         if images is not None:
             check_images(self.clip, images, "the second argument")
+            images = ordinary(images)
         settings = PathSettings(n_steps, method, internal_batch_size, routes=self.routes, multiply=self._multiply)
         needs = {"through", "around"} & set(self.routes)
         subspaces = {"z": self.subspace} if self.subspace is not None and needs else {}

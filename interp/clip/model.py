@@ -15,6 +15,7 @@ from interp.clip.errors import ModelError
 from interp.clip.families import family_of
 from interp.clip.families.family import Family, Tower
 from interp.clip.inputs import Images, Texts, as_images, as_texts
+from interp.clip.modes import no_gradients
 from interp.clip.tensors import Embeddings, Float, Int, Pixels, Tensor
 from interp.data.words import NO_TEXT
 from interp.drawing.markup import plural
@@ -203,7 +204,7 @@ def unit_images(model: nn.Module, pixels: Pixels) -> Embeddings:
     return functional.normalize(family_of(model).image_features(model, pixels), dim=-1)
 
 
-@torch.inference_mode()
+@no_gradients()
 def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128) -> Embeddings:
     """Embed a text, or texts, by the model's own forward pass: unit-norm, shape (n, embed).
 
@@ -218,7 +219,7 @@ def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128) -> Embedding
     return out
 
 
-@torch.inference_mode()
+@no_gradients()
 def embed_images(clip: Clip, images: Images, *, batch_size: int = 32) -> Embeddings:
     """Embed an image, or images: unit-norm, shape (n, embed), on the CPU; images are opened a batch at a time.
 

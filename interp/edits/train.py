@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from interp.clip.edits.edit import Edit
+from interp.clip.modes import gradients
 from interp.clip.tensors import Float, Int, Streams, Tensor
 from interp.edits.losses import Batch, Change, edit_losses
 from interp.errors import UserError
@@ -158,6 +159,7 @@ class _Candidate:
             return {name: tensor.detach().clone() for name, tensor in made.items()}
 
 
+@gradients()
 def train_edits(
     train: PairsAtSite,
     val: PairsAtSite,

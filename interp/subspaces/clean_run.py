@@ -33,6 +33,7 @@ from interp.clip.blocks import (
 from interp.clip.families.family import Tower
 from interp.clip.inputs import Images, Texts, as_images
 from interp.clip.model import Clip, Tokens, length_batches, pixel_values, tokenize
+from interp.clip.modes import no_gradients
 from interp.clip.packing import group
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Streams, Tensor
@@ -231,7 +232,7 @@ class VisionRun:
 Run = TypeVar("Run", TextRun, VisionRun)
 
 
-@torch.no_grad()  # not in inference mode: searches differentiate what is pushed through these keys and values
+@no_gradients()
 def clean_texts(
     clip: Clip,
     texts: Texts | Tokens,
@@ -287,7 +288,7 @@ def clean_texts(
     return TextRun(clip, tokens, taken.streams, taken.rests, keys, values, grids, starts, torch.arange(len(tokens)))
 
 
-@torch.inference_mode()
+@no_gradients()
 def clean_images(clip: Clip, images: Images, sites: Iterable[Site], *, batch_size: int = 32) -> VisionRun:
     """Run images once, and keep the values at `sites` and all positions' streams after their blocks.
 

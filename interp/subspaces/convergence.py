@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from interp.clip.modes import gradients
 from interp.clip.tensors import Float, Int, Tensor
 from interp.subspaces.losses import Loss
 from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources
@@ -51,7 +52,7 @@ def _gradients(
 ) -> list[Float[Tensor, "d _"]]:
     """Return the gradient of the mean loss by each subspace: of orthonormal columns in whitened coordinates, tangent to
     the subspace."""
-    with torch.inference_mode(False), torch.enable_grad():
+    with gradients():
         # Copies, even of the streams' own dtype: each half has its own gradients.
         free = [basis.to(part.streams, copy=True).requires_grad_() for basis in turned]
         shape = whitening.to(part.streams)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from interp.clip.modes import no_gradients
 from interp.clip.sites import SiteMismatch
 from interp.clip.tensors import Embeddings, Tensor
 from interp.subspaces.clean_run import Run
 from interp.subspaces.subspace import Subspace
 
 
-@torch.inference_mode()
+@no_gradients()
 def interchange(base: Run, source: Run, subspace: Subspace, *, batch_size: int = 128) -> Embeddings:
     """Embed each base input with its subspace *Z* set to the value it takes in the source input.
 

@@ -12,6 +12,7 @@ import torch
 
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
+from interp.clip.modes import gradients, ordinary
 from interp.clip.sites import Site
 from interp.clip.tensors import Embeddings, Float, Int, Streams, Tensor
 from interp.drawing.markup import plural
@@ -46,6 +47,7 @@ class PairRun:
     def __post_init__(self) -> None:
         if len(self.run) != 2 * len(self.images):
             raise ValueError(f"expected 2 texts for each of {len(self.images)} images, got {len(self.run)} texts")
+        object.__setattr__(self, "images", ordinary(self.images))  # searches differentiate scores with them
 
     def __len__(self) -> int:
         return len(self.images)
@@ -137,7 +139,7 @@ class PairsAtSite:
         """The gradient of the score with respect to the stream at the site, the mean over all texts, float64."""
         run, images = self.pairs.run, self.pairs.targets
         total = torch.zeros(self.streams.shape[1], dtype=torch.float64, device=images.device)
-        with torch.inference_mode(False), torch.enable_grad():
+        with gradients():
             for rows in run.batches(256):
                 h = self.streams[rows].clone().requires_grad_()
                 scores = (run.take(rows).push(self.site, h) * images[rows].clone()).sum()

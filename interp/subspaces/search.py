@@ -24,6 +24,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import torch
 
+from interp.clip.modes import gradients
 from interp.clip.sites import Site
 from interp.clip.tensors import Streams, Tensor
 from interp.errors import UserError
@@ -151,6 +152,7 @@ class _Search(Generic[Found]):
         self.converged = ended and max(totals) - min(totals) <= AGREEMENT and self.gradient <= LEVEL
 
 
+@gradients()
 def search(
     name: str,
     train: PairsAtSite,

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 
 from interp.clip.model import Clip
+from interp.clip.modes import gradients
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Streams, Tensor
 
@@ -83,7 +84,7 @@ def pulled(subspace: Subspace, h: Streams, gradient: Streams) -> Streams:
         h: values at the site.
         gradient: g, the gradient of a scalar in these values.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with gradients():
         fixed = h.detach().clone()
         source = fixed.clone().requires_grad_()
         (out,) = torch.autograd.grad(subspace.swap(fixed, source), source, gradient.detach().clone())

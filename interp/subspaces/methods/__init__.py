@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interp.clip.modes import gradients
 from interp.clip.sites import Site
 from interp.errors import UserError
 from interp.subspaces.methods import calibrated, das, gradient, lever, masked_das, mean_difference, pca, random
@@ -37,6 +38,7 @@ def find_methods(keys: str) -> list[Method]:
     return [METHODS[name] for name in names]
 
 
+@gradients()
 def fit_rotation(
     method: str, train: PairRun, val: PairRun, site: Site, size: int, config: SearchConfig | None = None
 ) -> Subspace:
