@@ -48,6 +48,7 @@ from training.edit_run import best_edit
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
 from training.evaluation.choosing import measure_on_val
 from training.evaluation.tasks.norms import word_attributions
+from training.launching import alone
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
@@ -228,9 +229,10 @@ class _TrainedCells:
         own = clip if self._edits else replace(clip, model=copy.deepcopy(clip.model))
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current one
-        accelerator = Accelerator(cpu=device == "cpu")
-        tune(tuning, own, features, out, accelerator, parts=parts)
-        accelerator.free_memory()
+        with alone():  # a sweep is no part of a group of processes
+            accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+            tune(tuning, own, features, out, accelerator, parts=parts)
+            accelerator.free_memory()
         return out
 
     def _found(

@@ -83,6 +83,7 @@ def finetune(config: FinetuneConfig) -> int:
     from interp.data import load_pairs
     from interp.data.pairs import without_intervals
     from interp.runs.folder import check_folder
+    from training.launching import launched
     from training.loop import total_steps
     from training.trackers import make_trackers
     from training.tune import check_site, tune
@@ -92,9 +93,11 @@ def finetune(config: FinetuneConfig) -> int:
     logs = out / _LOGS
     trackers = make_trackers(config.log_with, logs)
     try:
-        accelerator = Accelerator(
-            cpu=config.cpu, mixed_precision=config.mixed_precision, log_with=trackers, project_dir=logs
-        )
+        with launched(config.mixed_precision) as said:
+            print("".join(f"note: {note}\n" for note in said), end="", flush=True)
+            accelerator = Accelerator(
+                cpu=config.cpu, mixed_precision=config.mixed_precision, log_with=trackers, project_dir=logs
+            )
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)

@@ -22,6 +22,7 @@ from interp.runs.files import LOCK, check_tree
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import go_to
 from training.experiment import RECIPES, Experiment, PaperConfig
+from training.launching import alone
 from training.trackers import check_trackers
 
 PROG = "python -m training.paper"
@@ -60,7 +61,8 @@ def preset(given: PaperConfig) -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
-    return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
+    with alone():  # each run is a process of its own
+        return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
 
 
 def paper(config: PaperConfig) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,9 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
     An error of the user, a full disk or a lack of memory becomes one line and status 2. Ctrl-C, SIGTERM and SIGHUP
     become a hint how to go on, and 130, 143 and 129.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal shows what its encoding has
     try:
         with stoppable():
             return main()

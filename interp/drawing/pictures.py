@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from interp.drawing.colours import NEGATIVE, POSITIVE, shade
@@ -44,6 +45,8 @@ class Picture(Figure):
 
     def png(self, dpi: float = 150) -> bytes:
         """As a file."""
+        for text in self.findobj(Text):
+            text.set_parse_math(False)  # names may hold dollars
         buffer = io.BytesIO()
         with rc_context(UNHINTED):
             self.savefig(buffer, format="png", dpi=dpi, metadata={"Description": self.alt, "Software": None})

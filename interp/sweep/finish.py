@@ -23,10 +23,11 @@ def finish(folder: RunFolder) -> None:
     write_atomic(folder.path / FILE, csv_text(tests))
     lacking = [note for note in sweep.manifest["notes"] if note.startswith(NO_INTERVALS)]
     about = sweep.verdict, sweep.trained_by, said(tests), lacking
-    print(terminal_table(frame, layout, sweep.contrast, sweep.norms, *about))
+    page = write_report(sweep)
+    print(terminal_table(frame, layout, sweep.contrast, sweep.norms, *about), flush=True)
     if controls := edit_controls(sweep.chosen_edit, sweep.contrast):
         print(f"\n{wrapped(controls)}.")
-    page, pictures = write_report(sweep), write_heatmaps(frame, folder.path, layout)
+    pictures = write_heatmaps(frame, folder.path, layout)
     print(f"\nlook at  {page}  in a browser")
     print(f"         {pictures[0]}  and the other {len(pictures) - 1} heatmaps beside it")
     print(f"         {folder.path / 'results.csv'}  (or .parquet): every measure, with intervals")

@@ -29,11 +29,20 @@ from training import loop
 from training.ablation import _tuning
 
 pytestmark = pytest.mark.slow
+LAUNCHER = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29588"}
+LAUNCHER |= {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}
 
 
-def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """The frozen measures stay as they are; beside them stand those of a trained model, which load_clip takes."""
+def test_each_cell_can_be_fine_tuned_too(
+    done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The frozen measures stay as they are; beside them stand those of a trained model, which load_clip takes.
+
+    A launcher's variables that another program has left are not obeyed.
+    """
     out = tmp_path / "run"
+    for name, value in LAUNCHER.items():
+        monkeypatch.setenv(name, value)
     tuned = ["--objective", "iit-das", "--tune-steps", "3", "--layers", "4", "--sizes", "2", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = capsys.readouterr().out
@@ -48,6 +57,8 @@ def test_each_cell_can_be_fine_tuned_too(done: Path, model: str, tmp_path: Path,
     folder = out / "tuned" / "layer04-size002-seed0"
     rotation, clip = Rotation.load(folder / "rotation.safetensors"), load_clip(str(folder), trust=True)
     assert (rotation.site, rotation.size) == (Site("text", 4), 2)
+    made = json.loads((folder / "manifest.json").read_text())
+    assert (made["settings"]["mixed_precision"], made["processes"]) == ("no", 1)
     test = load_pairs("toy", limit=60).split("test")
     images = image_features(clip, test).embeddings
     both = [

@@ -1,0 +1,88 @@
+"""Variables by which launchers start several processes of a program. A fine-tuning obeys them if all are there, a sweep
+never does. No torch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+# as accelerate launch and torchrun set them; and their like of MPI, which accelerate reads, too
+_NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_OF_MPI = (
+    *("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
+    *(f"{name}_COMM_WORLD_{what}" for name in ("OMPI", "MV2") for what in ("RANK", "SIZE", "LOCAL_RANK")),
+)
+_LAUNCHERS = (*_NEEDED, *_OF_MPI)
+_SETTINGS = "ACCELERATE_"  # begins the names of accelerate's own
+_PRECISION, _ACCUMULATION = "ACCELERATE_MIXED_PRECISION", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
+
+
+@contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Hide variables of the environment during the body."""
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hide launchers: accelerate makes an accelerator for this process alone, in the precision that it is given."""
+    with _without((*_LAUNCHERS, *(name for name in os.environ if name.startswith(_SETTINGS)))):
+        yield
+
+
+@contextmanager
+def launched(precision: str | None) -> Iterator[list[str]]:
+    """Let accelerate make an accelerator as a launcher wants it; give sentences on what is obeyed and what is not.
+
+    While this process waits for others, signals end it at once: the waiting is none of Python's.
+
+    Args:
+        precision: as the user named it; else a launcher may.
+    """
+    notes = []
+    lacking = [name for name in _NEEDED if name not in os.environ]
+    there = [name for name in _LAUNCHERS if name in os.environ]
+    whole, waiting = not lacking, False
+    if there and not whole:
+        notes.append(
+            f"{' and '.join(there)} of a launcher {'is' if len(there) == 1 else 'are'} ignored, since "
+            f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not set: one process trains"
+        )
+    elif whole and os.environ["WORLD_SIZE"] != "1":
+        waiting = True
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        notes.append(
+            f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']}, as RANK and WORLD_SIZE say: waiting for the "
+            f"others at {where}; unset them to train in one process"
+        )
+    if precision is None and _PRECISION in os.environ:
+        notes.append(f"mixed precision {os.environ[_PRECISION]}, as {_PRECISION} says")
+    if os.environ.get(_ACCUMULATION, "1") != "1":
+        notes.append(f"{_ACCUMULATION} is ignored: a step takes --batch-size rows")
+    with _without(() if whole else _LAUNCHERS), _without((_ACCUMULATION,)), _mortal() if waiting else nullcontext():
+        yield notes
+
+
+@contextmanager
+def _mortal() -> Iterator[None]:
+    """Let signals end this process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
