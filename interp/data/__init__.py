@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from interp.data.contrast import Contrast
+from interp.data.defects import texts_of_both_kinds
 from interp.data.errors import DataError
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet, divide, without_equal_texts
 from interp.errors import quoted
@@ -92,7 +93,7 @@ def load_pairs(
         )
     if not as_published:
         pairs = without_equal_texts(pairs)
-    notes = list(pairs.notes)
+    notes = [*pairs.notes, *texts_of_both_kinds(pairs.pairs)]
     if split is not None and not as_published:
         pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)

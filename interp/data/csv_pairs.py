@@ -22,11 +22,13 @@ inside is still in one row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from interp.data.contrast import PAPER, Contrast
+from interp.data.defects import with_one_group_for_each_picture
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import checksum, open_rgb
@@ -80,14 +82,10 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
         except DataError as error:
             raise row.error(IMAGE, str(error)) from error
 
-    return PairSet(
-        f"csv:{path}",
-        pairs,
-        open_image,
-        lambda pair: checksum(files[pair.id][1], read),
-        (*table.notes, *_notes(pairs)),
-        contrast,
+    found = with_one_group_for_each_picture(
+        PairSet(f"csv:{path}", pairs, open_image, lambda pair: checksum(files[pair.id][1], read), table.notes, contrast)
     )
+    return replace(found, notes=(*found.notes, *_notes(found.pairs)))
 
 
 def _column(kind: str) -> str:

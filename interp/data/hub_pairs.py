@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.data.contrast import PAPER, Contrast
+from interp.data.defects import with_one_group_for_each_picture
 from interp.data.errors import DataError
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet
@@ -70,13 +71,15 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
         read, number = images[name]
         return read(number)
 
-    return PairSet(
-        f"hf:{where}",
-        tuple(pairs),
-        lambda pair: open_rgb(pair.id, content),
-        lambda pair: checksum(pair.id, content),
-        (),
-        contrast or PAPER,
+    return with_one_group_for_each_picture(
+        PairSet(
+            f"hf:{where}",
+            tuple(pairs),
+            lambda pair: open_rgb(pair.id, content),
+            lambda pair: checksum(pair.id, content),
+            (),
+            contrast or PAPER,
+        )
     )
 
 

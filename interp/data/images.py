@@ -25,6 +25,7 @@ _ONE_AT_A_TIME = threading.Lock()  # PIL's settings are those of all threads
 _TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
 _MOST_RATIO = 100  # of the sides; a model's processor makes the shorter one as long as its own, and then cuts
 _TOO_LONG = f"more than {_MOST_RATIO} times as long as wide; cut out what the text is about"
+UNREADABLE = "unreadable"  # in place of a checksum
 ON_WHITE, SCALED, FIRST_FRAME = "transparent parts put on white", "16 or 32 bits scaled to 8", "first frame of several"
 _CHANGES = "changes"  # in an image's `info`
 _OPAQUE = 255
@@ -168,7 +169,7 @@ def checksum(name: str, read: Callable[[str], bytes]) -> str:
 
     Returns:
         CRC-32 in eight hexadecimal digits, with the orientation behind it where EXIF data turn the image; or
-        ``unreadable``. Never raises.
+        `UNREADABLE`. Never raises.
     """
     from PIL import Image
 
@@ -180,7 +181,7 @@ def checksum(name: str, read: Callable[[str], bytes]) -> str:
                 turned = _orientation(picture)
         return f"{zlib.crc32(content):08x}" + f"-{turned}" * (turned != _UPRIGHT)
     except Exception:  # as above; what cannot be read is reported when it is opened
-        return "unreadable"
+        return UNREADABLE
 
 
 def _why(error: Exception) -> str:

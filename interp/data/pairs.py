@@ -114,10 +114,11 @@ def same_text(text: str, other: str) -> bool:
     >>> same_text("A red  car", "a Red car "), same_text("a red car", "a red car.")
     (True, False)
     """
-    return _normal(text) == _normal(other)
+    return normal_text(text) == normal_text(other)
 
 
-def _normal(text: str) -> str:
+def normal_text(text: str) -> str:
+    """Return one spelling for all texts that CLIP's tokenizer reads alike."""
     return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 

@@ -1,0 +1,59 @@
+"""Defects of data that spoil what is measured and are cheap to see: a picture under two names, a text of both kinds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from interp.data.images import UNREADABLE
+from interp.data.pairs import Pair, PairSet, normal_text
+from interp.errors import quoted
+
+
+def with_one_group_for_each_picture(pairs: PairSet) -> PairSet:
+    """Return the pairs with one group for all that show the same picture, under whatever names, and a note on these.
+
+    Groups that share a picture become one, named after the first. Each image file is read once.
+    """
+    keys = {pair.id: pairs.image_key(pair) for pair in pairs.pairs}
+    names: dict[str, str] = {}  # group -> the group that it is a part of
+    first: dict[str, Pair] = {}
+    alike: list[tuple[Pair, Pair]] = []
+
+    def whole(group: str) -> str:
+        while names.get(group, group) != group:
+            group = names[group]
+        return group
+
+    for pair in pairs.pairs:
+        key = keys[pair.id]
+        other = first.setdefault(key, pair)
+        if other is pair or key == UNREADABLE:
+            continue
+        if whole(pair.group) != whole(other.group):
+            alike.append((other, pair))
+            names[whole(pair.group)] = whole(other.group)
+    known = replace(pairs, image_key=lambda pair: keys.get(pair.id) or pairs.image_key(pair))
+    if not alike:
+        return known
+    one, same = alike[0]
+    note = (
+        f"{len(alike)} pictures are there again under other names, the first is {quoted(one.id)} as {quoted(same.id)}: "
+        "pairs of the same picture are in one group"
+    )
+    merged = tuple(replace(pair, group=whole(pair.group)) for pair in pairs.pairs)
+    return replace(known, pairs=merged, notes=(*pairs.notes, note))
+
+
+def texts_of_both_kinds(pairs: Sequence[Pair]) -> list[str]:
+    """Return a note on texts that are of the positive kind in one pair, and of the negative kind in another."""
+    kinds = defaultdict[str, list[set[str]]](lambda: [set(), set()])
+    for pair in pairs:
+        for number, text in enumerate((pair.positive, pair.negative)):
+            kinds[normal_text(text)][number].add(pair.id)
+    both = [text for text, (positive, negative) in kinds.items() if positive and negative and positive != negative]
+    if not both:
+        return []
+    count = f"{len(both)} text{'s are' if len(both) > 1 else ' is'}"
+    return [f"{count} of one kind in a pair and of the other kind in another, {quoted(both[0])} first"]
