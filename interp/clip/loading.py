@@ -26,7 +26,6 @@ from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
 from interp.clip.trust import check_trust, name_in
-from interp.errors import quoted
 from interp.runs.files import MANIFEST
 from interp.runs.weights import is_run
 
@@ -113,7 +112,7 @@ def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, how: _How
 def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple[CLIPModel, list[str]]:
     """A model, and sentences on it."""
     if not name.startswith(OPEN_CLIP):
-        return _load_model(name, where, revision, dtype), []
+        return _load_model(name, where, revision, dtype)
     arch, path = open_clip_file(name)
     check_files(name, where, revision)
     quick, _ = said_beside(path)
@@ -128,7 +127,8 @@ def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple
     return model, []
 
 
-def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLIPModel:
+def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple[CLIPModel, list[str]]:
+    """Return a model, and sentences on its weights."""
     from transformers import CLIPConfig, CLIPModel
 
     check_files(name, where, revision)
@@ -150,7 +150,14 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> CLI
         raise
     except Exception as error:
         raise ModelError(f"cannot load the model '{name}': {loading_fault(error)}") from error
-    return model.eval().requires_grad_(False)
+    # buffers of older versions of transformers are no weights
+    unused = sorted(key for key in map(str, loaded["unexpected_keys"]) if not key.endswith("position_ids"))
+    notes = (
+        [f"{len(unused)} weights of '{name}' have no place in its config.json, the first is {unused[0]}"]
+        if unused
+        else []
+    )
+    return model.eval().requires_grad_(False), notes
 
 
 def _other(config: Any) -> str:
@@ -161,25 +168,6 @@ def _other(config: Any) -> str:
             "no EOT to intervene at, and a change at one place reaches all"
         )
     return ""
-
-
-def base_of(name: str) -> str:
-    """Return the name of the model that a folder with an adapter or an edit belongs to.
-
-    Raises:
-        ModelError: the folder holds neither, or does not say whose it is.
-    """
-    folder = Path(name)
-    check_run(name)
-    if (folder / ADAPTER_CONFIG).is_file():
-        base = name_in(folder, read_adapter(folder).base_model_name_or_path or "")
-    elif (folder / FILE).is_file():
-        base = Edit.load(folder).base or ""
-    else:
-        base = ""
-    if not base:
-        raise ModelError(f"{quoted(name)} does not say which model is its base: name that model instead of base")
-    return base
 
 
 class _Settings(TypedDict):

@@ -12,6 +12,17 @@ from interp.clip.hub import is_cached, on_hub
 from interp.errors import quoted, shown
 
 OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
+# names of OpenAI's package and of open_clip -> ids on the hub
+_KNOWN = {
+    name: f"openai/clip-vit-{size}"
+    for names, size in (
+        ("ViT-B/32 ViT-B-32 vit-base-patch32 clip-vit-base-patch32", "base-patch32"),
+        ("ViT-B/16 ViT-B-16 vit-base-patch16 clip-vit-base-patch16", "base-patch16"),
+        ("ViT-L/14 ViT-L-14 vit-large-patch14 clip-vit-large-patch14", "large-patch14"),
+        ("ViT-L/14@336px ViT-L-14-336 clip-vit-large-patch14-336", "large-patch14-336"),
+    )
+    for name in names.split()
+}
 MARKS = ("config.json", "adapter_config.json", "edit.json")  # of folders with a model, an adapter, an edit
 
 
@@ -29,6 +40,10 @@ def locate(name: str) -> tuple[str, str]:
         return name, "main"
     if name.startswith(OPEN_CLIP):
         return str(open_clip_file(name)[1].parent), "main"
+    if os.path.isfile(name):
+        raise ModelError(_of_file(name))
+    if known := _KNOWN.get(name):
+        raise ModelError(f"{quoted(name)} is another library's name: OpenAI's model is {known}; name that")
     hub, at, revision = name.partition("@")
     if not at and _is_path(name) and not (_is_id(name) and is_cached(name, "main")):
         owner = name.partition("/")[0]
@@ -43,6 +58,15 @@ def locate(name: str) -> tuple[str, str]:
         return on_hub(name, hub, revision or "main")
     except ModelError as error:
         raise ModelError(f"{error}{_meant(name)}") from error
+
+
+def _of_file(name: str) -> str:
+    """Return why a file is no model, and what to name instead."""
+    if name.endswith(".safetensors"):
+        return f"{quoted(name)} is a file of weights: name its folder, or {OPEN_CLIP}ARCH/{name} if it is of open_clip"
+    if name.endswith((".pt", ".pth", ".bin", ".ckpt")):
+        return f"{quoted(name)} holds pickled weights, which are not read: save them as .safetensors, name the folder"
+    return f"{quoted(name)} is a file: name a folder that save_pretrained wrote"
 
 
 def is_on_hub(name: str) -> bool:
@@ -79,6 +103,8 @@ def check_named(*names: str | None) -> None:
     for name in names:
         if name is None or os.path.isdir(name):
             continue
+        if name in _KNOWN:
+            locate(name)
         if name.startswith(OPEN_CLIP):
             open_clip_file(name)
             continue

@@ -57,7 +57,9 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
     # Special tokens that a text spells are read letter by letter (`tokenize`). These alone surround or fill up a text.
     used = {tokenizer.bos_token_id, eot, tokenizer.unk_token_id, tokenizer.pad_token_id}
     unused = set(tokenizer.all_special_ids) - used
-    highest = max(number for number in ids if number not in unused)
+    # nor does a text have tokens that only pad the vocabulary
+    padding = {each for each in ids if each > eot and each not in used and not _is_spelled(tokenizer, each)}
+    highest = max(number for number in ids if number not in unused | padding)
     expected = model.text_model.eos_token_id
     if eot == (highest if expected == _LEGACY_EOT else expected):
         return int(eot)
@@ -74,6 +76,13 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
         f"'{name}' has eos_token_id {_LEGACY_EOT}, with which transformers reads a text at its highest id; its "
         f"tokenizer ends texts with {eot} and also has {highest} ({quoted(token)}), so they must agree"
     )
+
+
+def _is_spelled(tokenizer: Any, number: int) -> bool:
+    """Return whether a text can have a token: its own letters are tokenized to it."""
+    token = str(tokenizer.convert_ids_to_tokens(number))
+    spellings = {token, token.removesuffix("</w>"), tokenizer.decode([number])}
+    return any(number in tokenizer(text, split_special_tokens=True)["input_ids"] for text in spellings)
 
 
 def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes: list[str]) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
 from interp.runs.files import StoreError
 
@@ -103,27 +104,47 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
         found: Record = _adapter(kind).validate_json(data, strict=True)
         return found
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        errors = error.errors(include_url=False)
+    first = errors[0]
     if first["type"] == "json_invalid":
         fault = first["ctx"]["error"].replace("recursion limit exceeded", "it is nested too deeply,")
         raise StoreError(f"cannot read '{file}': {fault}; {mend}")
-    *at, name = first["loc"] or ("",)
-    value, kind_of_error = first["input"], first["type"]
-    if kind_of_error == "missing":
-        expected = f"a mapping with {json.dumps(name)}" if isinstance(name, str) else f"a list with more than {name}"
-    else:
-        at = list(first["loc"])
-        expected = _EXPECTED.get(kind_of_error, "")
-    if kind_of_error == "value_error":
-        expected = str(first["ctx"]["error"])
-    elif kind_of_error == "literal_error":
-        expected = first["ctx"]["expected"]
-    elif kind_of_error in ("too_long", "too_short"):
-        expected = f"a list of {first['ctx'].get('max_length', first['ctx'].get('min_length'))}"
-    where = "".join(f"[{json.dumps(key)}]" for key in at if key != "[key]") or "there"
-    text = json.dumps(value, default=str, ensure_ascii=True)
+    content = from_json(data)
+    place = _place(first, content)
+    branches = [each for each in errors if _place(each, content) == place]  # several for a field of several types
+    expected = " or ".join(dict.fromkeys(map(_expected, branches[: 1 if first["type"] == "missing" else None])))
+    where = "".join(f"[{json.dumps(key)}]" for key in place) or "there"
+    text = json.dumps(first["input"], default=str, ensure_ascii=True)
     text = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
-    raise StoreError(f"in {json.dumps(str(file))} {where} is {text}, not {expected or first['msg'].lower()}; {mend}")
+    raise StoreError(f"in {json.dumps(str(file))} {where} is {text}, not {expected}; {mend}")
+
+
+def _place(error: ErrorDetails, content: Any) -> list[str | int]:
+    """Return where an error lies in the content, without names of types that pydantic puts between keys."""
+    place: list[str | int] = []
+    for key in error["loc"]:
+        there = (isinstance(content, dict) and key in content) or (
+            isinstance(content, list) and isinstance(key, int) and key < len(content)
+        )
+        if there:
+            place.append(key)
+            content = content[key]
+    return place
+
+
+def _expected(error: ErrorDetails) -> str:
+    """Return what should stand where an error lies."""
+    kind, facts = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        name = error["loc"][-1]
+        return f"a mapping with {json.dumps(name)}" if isinstance(name, str) else f"a list with more than {name}"
+    if kind == "value_error":
+        return str(facts["error"])
+    if kind == "literal_error":
+        return str(facts["expected"])
+    if kind in ("too_long", "too_short"):
+        return f"a list of {facts.get('max_length', facts.get('min_length'))}"
+    return _EXPECTED.get(kind) or error["msg"].lower()
 
 
 @cache

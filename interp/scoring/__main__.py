@@ -103,7 +103,8 @@ def _check_folder(folder: Path) -> None:
 def _computed(config: ScoreConfig, table: AltTexts) -> int:
     from tqdm import tqdm
 
-    from interp.clip.loading import base_of, load_clip
+    from interp.clip.bases import base_of
+    from interp.clip.loading import load_clip
     from interp.scoring.page import number, write_page
     from interp.scoring.results import write_scores
     from interp.scoring.scored import score_table, shade_words

@@ -146,6 +146,35 @@ def test_special_tokens_that_no_text_has_may_lie_above_the_legacy_end_of_text(sm
     torch.testing.assert_close(embed_texts(clip, texts), expected, rtol=0, atol=1e-6)
 
 
+def test_a_vocabulary_that_is_padded_above_the_legacy_end_of_text(small: Clip, tmp_path: Path):
+    """No text has the tokens that only fill the vocabulary up, so its highest id is still that of EOT."""
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    with_more_embeddings(folder, 5, 2)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"] |= {f"<|unused_{i}|>": small.eot + 1 + i for i in range(5)}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    clip, texts = load_clip(str(folder)), ["a star <|unused_3|>", "a star"]
+    tokens = tokenize(clip, texts)
+    assert max(clip.tokenizer.get_vocab().values()) == clip.eot + 5
+    assert torch.equal(tokens.ids.argmax(1), tokens.eot)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            embed_texts(clip, texts), pooled_by_transformers(folder, clip, texts), rtol=0, atol=1e-6
+        )
+
+
+def test_weights_without_a_place_are_noted(small: Clip, tmp_path: Path):
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    block = {key: value for key, value in weights.items() if "text_model.encoder.layers.4." in key}
+    further = {key.replace("layers.4.", "layers.5."): value.clone() for key, value in block.items()}
+    old = {"text_model.embeddings.position_ids": torch.arange(5)}  # a buffer of older versions
+    save_file(weights | further | old, folder / "model.safetensors", metadata={"format": "pt"})
+    (note,) = set(load_clip(str(folder)).notes) - set(small.notes)
+    assert note.startswith(f"{len(block)} weights of '{folder}' have no place in its config.json")
+    assert "text_model.encoder.layers.5." in note
+
+
 def test_a_tokenizer_whose_end_of_text_is_token_2_is_refused(small: Clip, tmp_path: Path):
     """transformers never reads a text at token 2, even where that is right."""
     folder = shutil.copytree(small.name, tmp_path / "model")

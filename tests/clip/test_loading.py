@@ -207,6 +207,8 @@ def cut(folder: Path, most: int) -> None:
             ("target_modules", "'nothing'"),
         ),
         (lambda f: settings(f, peft_type="NONE"), "peft_type"),
+        (lambda f: settings(f, init_lora_weights=3), ("init_lora_weights", "3", "true or false or a text")),
+        (lambda f: settings(f, init_lora_weights="loftq"), ("init_lora_weights", "'loftq'")),
         (
             lambda f: settings(f, base_model_name_or_path="nowhere"),
             "'nowhere'",

@@ -21,6 +21,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "runs" / "iit-das").mkdir(parents=True)
     (tmp_path / "runs" / "iit-das" / "adapter_config.json").write_text("{}")
     (tmp_path / "runs" / "notes").mkdir()
+    for name in ("weights.pt", "weights.safetensors", "notes.txt"):
+        (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -40,6 +42,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run/iit-das", ("HF_HUB_OFFLINE", "'runs/iit-das'")),
         ("models", "config.json"),
         ("clip", "'toy'"),
+        ("ViT-B/32", "openai/clip-vit-base-patch32"),
+        ("ViT-L/14@336px", "openai/clip-vit-large-patch14-336"),
+        ("clip-vit-large-patch14", "openai/clip-vit-large-patch14"),
+        ("weights.pt", "pickled"),
+        ("weights.safetensors", ("open_clip:ARCH/weights.safetensors",)),
+        ("notes.txt", "save_pretrained"),
         ("", "'toy'"),
     ],
 )

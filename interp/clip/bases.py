@@ -1,0 +1,31 @@
+"""The model that a run belongs to, by the files of its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
+from interp.clip.edits.edit import FILE, Edit
+from interp.clip.errors import ModelError
+from interp.clip.files import check_run
+from interp.clip.trust import name_in
+from interp.errors import quoted
+
+
+def base_of(name: str) -> str:
+    """Return the name of the model that a folder with an adapter or an edit belongs to.
+
+    Raises:
+        ModelError: the folder holds neither, or does not say whose it is.
+    """
+    folder = Path(name)
+    check_run(name)
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = name_in(folder, read_adapter(folder).base_model_name_or_path or "")
+    elif (folder / FILE).is_file():
+        base = Edit.load(folder).base or ""
+    else:
+        base = ""
+    if not base:
+        raise ModelError(f"{quoted(name)} does not say which model is its base: name that model instead of base")
+    return base
