@@ -185,7 +185,7 @@ class Attributions:
         for number, words in enumerate(self.words[:SHOWN]):
             rows = "".join(
                 f'<tr><th scope="row" style="text-align:left">{route}</th>'
-                f'<td style="text-align:left">{shaded(words, each[number].tolist(), reach)}</td></tr>'
+                f'<td style="text-align:start" dir="auto">{shaded(words, each[number].tolist(), reach)}</td></tr>'
                 for route, each in by_word.items()
             )
             title = f"text {number}: score {signed(self.score[number])}, baseline {signed(self.baseline_score[number])}"

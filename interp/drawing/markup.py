@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from html import escape as _escape
 
@@ -43,6 +44,16 @@ def signed(value: float, digits: int = 3) -> str:
     return "-" if math.isnan(value) else f"{value:+.{digits}f}".replace("-", MINUS)
 
 
+def runs_left(words: Sequence[str]) -> bool:
+    """Return whether a text is written from right to left, as browsers tell: by its first letter that has a direction.
+
+    >>> runs_left(["3", "מגדלור", "red"]), runs_left(["a", "מגדלור"]), runs_left(["3"])
+    (True, False, False)
+    """
+    directions = (unicodedata.bidirectional(letter) for word in words for letter in word)
+    return next((each != "L" for each in directions if each in ("L", "R", "AL")), False)
+
+
 def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
     """Words with their values below them as text, on colours by sign and size.
 
@@ -52,8 +63,8 @@ def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
     look = "color:#000;border-radius:.2em;padding:0 .15em"
     return " ".join(
         '<ruby style="ruby-position:under;white-space:nowrap">'
-        f'<span style="{look};background:{as_hex(shade(value, reach))}">{escape(word)}</span>'
-        f"<rt>{signed(value)}</rt></ruby>"
+        f'<bdi style="{look};background:{as_hex(shade(value, reach))}">{escape(word)}</bdi>'
+        f'<rt dir="ltr">{signed(value)}</rt></ruby>'
         for word, value in zip(words, values, strict=True)
     )
 

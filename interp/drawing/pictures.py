@@ -19,7 +19,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from interp.drawing.colours import NEGATIVE, POSITIVE, shade
-from interp.drawing.markup import MINUS, signed
+from interp.drawing.markup import MINUS, runs_left, signed
 
 UNHINTED: Any = {"text.hinting": "none"}  # else letters are wider at some resolutions than at others
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -181,18 +181,21 @@ def words_height(words: Sequence[str], values: Sequence[float], block: Block) ->
 def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach: float, block: Block) -> None:
     """Words on colours by sign and size of a value, which stands below each; lines are broken where they must.
 
+    Words of a text that is written from right to left begin at the right.
+
     A sign is also shown without colour: by the value's, and by the outline, dashed where it is negative.
 
     Args:
         axes: made by `points`.
         reach: the size that has the full colour.
     """
-    size, family = block.size, block.family
+    size, family, leftwards = block.size, block.family, runs_left(words)
     style: dict[str, Any] = {"fontsize": size, "family": list(family), "parse_math": False}
     style |= {"va": "baseline", "ha": "center", "color": "black"}
     for (word, value), (x, line, wide) in zip(
         zip(words, values, strict=True), _flow(words, values, block), strict=True
     ):
+        x = block.width - x - wide if leftwards else x
         left, y = block.left + x, block.top + line * LINE * size
         box = FancyBboxPatch(
             (left, y),
