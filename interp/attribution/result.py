@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from interp.drawing.markup import escape, shaded, signed
+from interp.drawing.markup import escape, plural, shaded, signed
 from interp.measures import Route
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Attributions:
         return Attributions(words, self.word_of[rows], tokens, *(each[rows] for each in numbers))
 
     def __repr__(self) -> str:
-        return f"Attributions({len(self)} texts, {sum(map(len, self.words))} words, routes {', '.join(self.tokens)})"
+        counts = f"{plural(len(self), 'text')}, {plural(sum(map(len, self.words)), 'word')}"
+        return f"Attributions({counts}, routes {', '.join(self.tokens)})"
 
     def by_word(self, route: Route) -> list[np.ndarray]:
         """Attributions summed over the pieces of each word: one array per text, as long as its words."""

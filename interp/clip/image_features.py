@@ -16,6 +16,7 @@ from interp.clip.tensors import Embeddings, bytes_of
 from interp.data.contrast import Contrast
 from interp.data.images import changes_of, in_words
 from interp.data.pairs import SPLITS, DataError, Pair, PairSet, digest
+from interp.drawing.markup import plural
 from interp.runs.files import StoreError, check_file, write_atomic
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def image_features(
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
     changed = in_words(changes, of=len(kept))
     # a file that may yet be mended must not be remembered as missing
-    notes = (f"{len(bad)} images left out: {'; '.join(bad)}",) if bad else _write(path, embeddings, changed)
+    notes = (f"{plural(len(bad), 'image')} left out: {'; '.join(bad)}",) if bad else _write(path, embeddings, changed)
     kept_pairs = replace(pairs, pairs=tuple(kept)) if bad else pairs
     return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*said, *changed, *notes))
 

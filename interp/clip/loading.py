@@ -26,6 +26,7 @@ from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
 from interp.clip.trust import check_trust, name_in
+from interp.drawing.markup import plural
 from interp.runs.files import MANIFEST
 from interp.runs.weights import is_run
 
@@ -153,7 +154,7 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tup
     # buffers of older versions of transformers are no weights
     unused = sorted(key for key in map(str, loaded["unexpected_keys"]) if not key.endswith("position_ids"))
     notes = (
-        [f"{len(unused)} weights of '{name}' have no place in its config.json, the first is {unused[0]}"]
+        [f"{plural(len(unused), 'weight')} of '{name}' without a place in its config.json, the first is {unused[0]}"]
         if unused
         else []
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from interp.data.images import UNREADABLE
 from interp.data.pairs import Pair, PairSet, normal_text
+from interp.drawing.markup import plural
 from interp.errors import quoted
 
 
@@ -39,7 +40,7 @@ def with_one_group_for_each_picture(pairs: PairSet) -> PairSet:
         return known
     one, same = alike[0]
     note = (
-        f"{len(alike)} pictures are there again under other names, the first is {quoted(one.id)} as {quoted(same.id)}: "
+        f"{plural(len(alike), 'picture')} again under other names, the first is {quoted(one.id)} as {quoted(same.id)}: "
         "pairs of the same picture are in one group"
     )
     merged = tuple(replace(pair, group=whole(pair.group)) for pair in pairs.pairs)

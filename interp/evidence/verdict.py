@@ -24,6 +24,7 @@ SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap i
 _SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
 _RATIOS = {way: Key("ratio", direction=way) for way in DIRECTIONS}
 _R2_OWN = Key("r2_own")
+_NO_MULTIPLES = "multiples of a gap that may be none are not given"
 _UNKNOWN = Estimate(math.nan, 0)
 
 
@@ -129,7 +130,14 @@ def _calibrated(of: Judged) -> Answer:
     parts = [*(of.between(key, HALF, 1 + HALF) for key in _RATIOS.values()), _above_zero(of, _R2_OWN)]
     shifts = ", ".join(f"{of.contrast.arrow(way)} {of.text(key)}" for way, key in _RATIOS.items())
     because = f"shift over gap {shifts}; R² {of.text(_R2_OWN)}, of the mean gap {of.text(Key('r2'))}"
+    if not _prefers(of):
+        because = f"R² {of.text(_R2_OWN)}; {_NO_MULTIPLES}"
     return Answer("calibrated", rule, _given(of, _all(parts)), because)
+
+
+def _prefers(of: Judged) -> bool:
+    """Return whether the gap is surely above 0: without a gap its multiples can be any number."""
+    return of.between(Key("gap"), 0, math.inf) == "yes"
 
 
 def _above_zero(of: Judged, key: Key) -> Answered:
@@ -166,7 +174,9 @@ def _necessary(of: Judged) -> Answer:
     shown = against or {name: text for name, (_, text) in list(conditions.items())[:2]}
     said = "; ".join(f"{name} {text}" for name, text in shown.items())
     neutral = of.text(Key("neutral_preference"), ".1f", 100)
-    return Answer("necessary", rule, answer, f"{said}; neutral preference {neutral} %")
+    return Answer(
+        "necessary", rule, answer, f"{said if _prefers(of) else _NO_MULTIPLES}; neutral preference {neutral} %"
+    )
 
 
 def _specific(of: Judged) -> Answer:

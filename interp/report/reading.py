@@ -64,13 +64,14 @@ def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> st
     if frame[_GAP_LOW].isna().all():
         return (
             f"Whether the {which} has a preference to localize cannot be told: it scores {contrast.a_positive} above "
-            f"its {contrast.negative} by {gap} on average, of too few pairs or articles for an interval. R² and shift "
-            "over gap mean nothing before that is known."
+            f"its {contrast.negative} by {gap} on average, of too few pairs or articles for an interval. R² of the "
+            "mean gap and other multiples of the gap mean nothing before that is known, and are not given."
         )
     return (
         f"The {which} has no preference to localize: it scores {contrast.a_positive} above its {contrast.negative} by "
         f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
-        "through which scores can be moved, not one by which the model decides; R² and shift over gap mean nothing."
+        "through which scores can be moved, not one by which the model decides; R² of the mean gap and other "
+        "multiples of the gap mean nothing, and are not given."
     )
 
 
@@ -87,7 +88,15 @@ def base_is_indifferent(frame: pd.DataFrame) -> bool:
 
 def is_relative(key: Key) -> bool:
     """Return whether a measure of the frozen model is a multiple of the gap, and means nothing where there is none."""
-    return key in (Key("r2"), Key("through_gap_share")) or (key.measure == "ratio" and not key.model)
+    if key.model:
+        return False
+    return key.measure == "ratio" or key in (
+        Key("r2"),
+        Key("through_gap_share"),
+        Key("gap_left"),
+        Key("preference_left"),
+        Key("gap_kept_within"),
+    )
 
 
 def is_settled(row: pd.Series, model: Model) -> bool:

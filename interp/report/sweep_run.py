@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from interp.data.contrast import Contrast
-from interp.drawing.markup import escape, table
+from interp.drawing.markup import escape, plural, table
 from interp.errors import UserError
 from interp.evidence.verdict import Answer, Judged, verdict
 from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, sweep_schema, without_model
@@ -73,7 +73,7 @@ class SweepRun:
     strays: Sequence[str] = ()
 
     def __repr__(self) -> str:
-        return f"SweepRun({len(self.frame)} cells in '{self.folder.path}')"
+        return f"SweepRun({plural(len(self.frame), 'cell')} in '{self.folder.path}')"
 
     @cached_property
     def contrast(self) -> Contrast:
@@ -246,8 +246,8 @@ class SweepRun:
         """For notebooks: the tables that the terminal shows, of the first cells."""
         best = self.best
         said = (
-            f"{self.folder.path}: {len(self.frame)} cells; * chosen by validation: layer {int(best['layer'])}, "
-            f"size {int(best['size'])}, seed {int(best['seed'])}: {rule_of(self.frame).said}."
+            f"{self.folder.path}: {plural(len(self.frame), 'cell')}; * chosen by validation: layer "
+            f"{int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: {rule_of(self.frame).said}."
         )
         parts = [f"<p>{escape(said)}</p>"]
         if is_tuned(self.frame):

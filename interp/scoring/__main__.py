@@ -12,6 +12,7 @@ from interp import cli
 from interp.cli import argument, option
 from interp.cli.options import DeviceOptions
 from interp.clip.names import check_named
+from interp.drawing.markup import plural
 from interp.errors import UserError, shown
 from interp.scoring.belief import BRIEFLY
 
@@ -82,7 +83,7 @@ def _score(config: ScoreConfig) -> int:
     table = read_alt_texts(config.file, config.image, config.text)
     print("".join(f"note: {note}\n" for note in table.notes), end="")
     lacking = [row for row in table.rows if row.problem]
-    print(f"{len(table.rows)} rows in '{table.file}', {len(lacking)} of them cannot be scored", flush=True)
+    print(f"{plural(len(table.rows), 'row')} in '{table.file}', {len(lacking)} of which cannot be scored", flush=True)
     print("".join(f"  row {row.number}: {row.problem} ({shown(row.image)})\n" for row in lacking[:_LISTED]), end="")
     if len(lacking) > _LISTED:
         print(f"  and {len(lacking) - _LISTED} more, see the page")

@@ -17,6 +17,7 @@ from interp.cli import wrapped
 from interp.cli.options import check_world
 from interp.clip.names import check_named
 from interp.data.pairs import SPLITS
+from interp.drawing.markup import plural
 from interp.errors import UserError
 from interp.measures import passes
 from interp.runs.replay import Again
@@ -195,7 +196,7 @@ def sweep(config: SweepConfig) -> int:
                 continue
             if config.merge:
                 check_merged(folder, missing, clip, features)
-            counted = f"{len(places)} cells, {len(places) - len(missing)} done before"
+            counted = f"{plural(len(places), 'cell')}, {len(places) - len(missing)} done before"
             print(f"{_of_pass(number, plan)}{counted}; results go to {folder.path}")
             if number < last:
                 print(_TWO_PASSES)
@@ -215,7 +216,7 @@ def sweep(config: SweepConfig) -> int:
             keep_ratings(folder, norms)
             finish(folder)
             if missing:
-                print(f"{len(missing)} cells in {seconds / 60:.1f} minutes")
+                print(f"{plural(len(missing), 'cell')} in {seconds / 60:.1f} minutes")
             if number < last:
                 print(_UNTIL_HERE, end="\n\n", flush=True)
     return 0

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site
+from interp.drawing.markup import plural
 from interp.errors import UserError
 from interp.report.sweep_run import read_sweep
 from interp.runs.chosen import Chosen, keep_chosen, read_chosen
@@ -69,11 +70,15 @@ def do_part(
     """
     own = part.part(places)
     wanted = [place for place in own if place in set(missing)]
-    print(f"part {part.number} of {part.of}: {len(own)} cells, {len(own) - len(wanted)} done before")
+    print(f"part {part.number} of {part.of}: {plural(len(own), 'cell')}, {len(own) - len(wanted)} done before")
     computed, _ = compute_missing(config, folder, clip, wanted, prepared)
     left = len(missing) - len(computed)
     if last:
-        print(f"{left} cells are left to other parts" if left else "all cells are done: --merge makes tables and page")
+        print(
+            f"{plural(left, 'cell')} left to other parts"
+            if left
+            else "all cells are done: --merge makes tables and page"
+        )
 
 
 def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, features: EmbeddedPairs) -> None:

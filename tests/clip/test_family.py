@@ -171,7 +171,7 @@ def test_weights_without_a_place_are_noted(small: Clip, tmp_path: Path):
     old = {"text_model.embeddings.position_ids": torch.arange(5)}  # a buffer of older versions
     save_file(weights | further | old, folder / "model.safetensors", metadata={"format": "pt"})
     (note,) = set(load_clip(str(folder)).notes) - set(small.notes)
-    assert note.startswith(f"{len(block)} weights of '{folder}' have no place in its config.json")
+    assert note.startswith(f"{len(block)} weights of '{folder}' without a place in its config.json")
     assert "text_model.encoder.layers.5." in note
 
 

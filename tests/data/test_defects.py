@@ -45,7 +45,7 @@ def test_one_picture_is_in_one_split_whatever_it_is_called(twins: Path, seed: in
     assert len(splits) == COUNT
     assert all(len(each) == 1 for each in splits.values())
     assert pairs.notes[0] == (
-        f"{COUNT} pictures are there again under other names, the first is '0.png' as 'again-0.png': pairs of the same "
+        f"{COUNT} pictures again under other names, the first is '0.png' as 'again-0.png': pairs of the same "
         "picture are in one group"
     )
 

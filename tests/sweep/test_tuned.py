@@ -46,7 +46,7 @@ def test_each_cell_can_be_fine_tuned_too(
     tuned = ["--objective", "iit-das", "--tune-steps", "3", "--layers", "4", "--sizes", "2", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = capsys.readouterr().out
-    assert "1 cells, 0 done before" in shown
+    assert "1 cell, 0 done before" in shown
     assert "At each cell: fine-tune by IIT-DAS (LoRA, at most 3 steps)" in " ".join(shown.split())
     assert "At each cell a model is trained by IIT-DAS (LoRA)" in shown
     frame = pd.read_csv(out / "results.csv")
@@ -130,7 +130,7 @@ def test_the_first_pass_leaves_a_whole_result(
     assert "Trained by an edit" in (out / "report.html").read_text()
     edits = files_of(out)
     assert run(*options, "--out", str(out)) == 0
-    assert "pass 1 of 2: 1 cells, 1 done before" in capsys.readouterr().out
+    assert "pass 1 of 2: 1 cell, 1 done before" in capsys.readouterr().out
     assert load_sweep(out).objective == "iit-das"
     assert {name: data for name, data in files_of(out).items() if "edits" in name} == {
         name: data for name, data in edits.items() if "edits" in name

@@ -9,6 +9,7 @@ from interp.evidence.verdict import Answer
 from interp.report.layout import Shown
 from interp.report.looks import evidence_keys
 from interp.report.page.naming import place
+from interp.report.reading import base_is_indifferent, is_relative
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import model_of
 
@@ -34,7 +35,8 @@ def judging(sweep: SweepRun) -> Verdict:
     """The verdict on the chosen cell."""
     model, layout = model_of(sweep.frame), sweep.layout
     keys = [replace(key, model=model) for key in evidence_keys(sweep.contrast)]
-    measures = [titled(sweep, layout[key]) for key in keys if key in layout]
+    nothing = base_is_indifferent(sweep.frame)
+    measures = [titled(sweep, layout[key]) for key in keys if key in layout and not (nothing and is_relative(key))]
     owner = "the model that was trained at" if model else "the frozen model at"
     return Verdict(f"{owner} {place(sweep.best)}", sweep.verdict, measures, len(sweep.frame))
 
