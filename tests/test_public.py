@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import interp
+from tests.children import call
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", interp.__all__)
@@ -25,3 +30,13 @@ def test_importing_costs_nothing():
 def test_unknown_names():
     with pytest.raises(AttributeError, match="No interp attribute nonsense"):
         _ = interp.nonsense
+
+
+@pytest.mark.slow
+def test_the_first_python_of_the_readme_runs_alone_and_prints_what_it_says(tmp_path: Path):
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = page.partition("```python\n")[2].partition("```")[0]
+    shown = call(sys.executable, "-c", first, cwd=tmp_path)
+    assert "tensor([0.3917, 0.6226])" in shown
+    assert re.search(r"top\s+-0\.3459", shown)
+    assert shown.strip().splitlines()[-1].startswith("tensor([0.")

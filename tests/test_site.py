@@ -32,6 +32,7 @@ LONG = (
     *(  # half a minute each, and more
         f"how-to/{name}.md"
         for name in (
+            "score",
             "your-model",
             "your-question",
             "your-method",
@@ -52,7 +53,14 @@ SMALLER = {
         "--layers 8,11 --sizes 16": f"--layers 8 --sizes 16 --tune-steps 2 {SMALL}",
     },
     "how-to/your-model.md": {"--layers 10,11 --sizes 64": f"--layers 11 --sizes 4 {SMALL}"},
-    "how-to/your-question.md": {"--layers 9 --sizes 8": f"--layers 9 --sizes 8 {SMALL}"},
+    "how-to/score.md": {
+        "openai/clip-vit-base-patch32": "toy",
+        "--tuning edit": "--tuning edit --layer 12 --limit 30 --max-steps 4",
+    },
+    "how-to/your-question.md": {
+        "openai/clip-vit-base-patch32": "toy",
+        "--layers 9 --sizes 8": f"--layers 9 --sizes 8 {SMALL}",
+    },
     "how-to/fine-tuning.md": {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 4",
         "evaluate --model": "evaluate --controls none --tasks concadia,norms --attributed 2 --model",

@@ -43,7 +43,7 @@ exit status: 0, 1 if there are rows that cannot be scored, 2 if nothing can be""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig(DeviceOptions):
+class _ScoreConfig(DeviceOptions):
     """The table."""
 
     file: str = argument("table of alt texts: .csv, .tsv, .xlsx, .ods", metavar="FILE")
@@ -70,11 +70,11 @@ class ScoreConfig(DeviceOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(ScoreConfig, PROG, DESCRIPTION, EPILOG, argv)
+    config = cli.parse(_ScoreConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _score(config), on_interrupt=lambda: "images that were embedded are kept: run it again")
 
 
-def _score(config: ScoreConfig) -> int:
+def _score(config: _ScoreConfig) -> int:
     from interp.scoring.rows import read_alt_texts
 
     cli.check_bounds(config)
@@ -101,7 +101,7 @@ def _check_folder(folder: Path) -> None:
         check_folder(folder)
 
 
-def _computed(config: ScoreConfig, table: AltTexts) -> int:
+def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     from tqdm import tqdm
 
     from interp.clip.bases import base_of

@@ -11,7 +11,7 @@ from interp.data.errors import DataError
 from interp.data.tables import Table
 from interp.errors import quoted
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 
 # Names in the languages of the European Union and some others, as `_bare` writes them; the first ones are surest.
 _IMAGE_NAMES = re.findall(
@@ -133,7 +133,7 @@ def _with_texts(table: Table, images: str) -> str | None:
 
 
 def _is_picture(cell: str) -> bool:
-    return cell.lower().partition("?")[0].endswith(SUFFIXES)
+    return cell.lower().partition("?")[0].endswith(_SUFFIXES)
 
 
 def _cells(table: Table) -> dict[str, list[str]]:

@@ -22,11 +22,11 @@ FILE = "scores.csv"
 def write_scores(scored: ScoredTexts, folder: Path) -> Path:
     """Write one row for each row of the table, in its order; return the file."""
     path = folder / FILE
-    write_atomic(path, "\ufeff" + csv_text(frame_of(scored)))  # with the mark by which Excel knows UTF-8
+    write_atomic(path, "\ufeff" + csv_text(_frame_of(scored)))  # with the mark by which Excel knows UTF-8
     return path
 
 
-def frame_of(scored: ScoredTexts) -> pd.DataFrame:
+def _frame_of(scored: ScoredTexts) -> pd.DataFrame:
     """Return scores and notes of all rows; what is not defined is NaN or empty.
 
     Columns are ``row``, ``image``, ``text``; ``score``, or with several models ``score NAME`` for each and

@@ -17,7 +17,7 @@ EMPTY = "no text: right for a decorative image, and nothing to score"
 
 
 @dataclass(frozen=True)
-class AltText:
+class _AltText:
     """A row of the table.
 
     Attributes:
@@ -51,7 +51,7 @@ class AltTexts:
     """
 
     file: str
-    rows: tuple[AltText, ...]
+    rows: tuple[_AltText, ...]
     notes: tuple[str, ...]
 
     @property
@@ -84,7 +84,7 @@ def read_alt_texts(path: Path | str, image: str | None = None, text: str | None 
     return found
 
 
-def _nothing(table: Table, rows: tuple[AltText, ...]) -> str:
+def _nothing(table: Table, rows: tuple[_AltText, ...]) -> str:
     first = rows[0]
     return (
         f"none of the {len(rows)} rows of '{table.file}' can be scored; row {first.number}: {first.problem} "
@@ -92,17 +92,17 @@ def _nothing(table: Table, rows: tuple[AltText, ...]) -> str:
     )
 
 
-def _row(row: Row, images: str, texts: str, files: NamedFiles) -> AltText:
+def _row(row: Row, images: str, texts: str, files: NamedFiles) -> _AltText:
     image, text = row[images], unicodedata.normalize("NFC", row[texts])
     if not image:
-        return AltText(row.number, image, text, problem="no image is named")
+        return _AltText(row.number, image, text, problem="no image is named")
     if is_address(image):
-        return AltText(row.number, image, text, problem="an address, not a file: download the image first")
+        return _AltText(row.number, image, text, problem="an address, not a file: download the image first")
     path = files.find(image)
     if path is None:
         near = files.near(image)
         meant = f"; is it '{shown(near)}'?" if near else ""
-        return AltText(row.number, image, text, problem=f"the image is not there{meant}")
+        return _AltText(row.number, image, text, problem=f"the image is not there{meant}")
     if NO_TEXT.search(text):
-        return AltText(row.number, image, text, path, "the text holds a sign that stands for no letter")
-    return AltText(row.number, image, text, path, "" if text else EMPTY)
+        return _AltText(row.number, image, text, path, "the text holds a sign that stands for no letter")
+    return _AltText(row.number, image, text, path, "" if text else EMPTY)

@@ -73,9 +73,9 @@ examples:
   python -m interp.sweep --layers 10,11 --sizes 64,256 --model openai/clip-vit-base-patch32 \\
       --data concadia:data/concadia --device cuda --tune-steps 5000 --out runs/concadia
       the real thing: downloads the model and the sets of transfer, reads wiki_split.json and resized/ (or resized.zip)
-  python -m interp.sweep --layers 10 --data concadia:sample --split val --objective das
+  python -m interp.sweep --layers 10 --model MODEL --data concadia:sample --split val --objective das
       one split alone, divided by article into train, val and test
-  python -m interp.sweep --layers 10 --data csv:pairs.csv --kinds alt,caption --objective das
+  python -m interp.sweep --layers 10 --model MODEL --data csv:pairs.csv --kinds alt,caption --objective das
       two other kinds of text, from a CSV file beside its images
   python -m interp.sweep --layers 6-12 --seeds 0-4 --shard 3/20 --out SHARED      in each of twenty jobs, and then
   python -m interp.sweep --layers 6-12 --seeds 0-4 --merge --out SHARED
