@@ -90,10 +90,10 @@ def make(config: MakeConfig) -> int:
         for write in ready:
             paths, notes = write(out)
             files += paths
-            bar.write("".join(f"note: {note}\n" for note in notes), end="")
+            bar.write(cli.spelled("".join(f"note: {note}\n" for note in notes)), end="")
             bar.update()
-    print("".join(f"note: {note}\n" for note in runs.notes), end="")
-    print("".join(f"not made: {name} {why}\n" for name, why in lacking.items()), end="")
+    print(cli.spelled("".join(f"note: {note}\n" for note in runs.notes)), end="")
+    print(cli.spelled("".join(f"not made: {name} {why}\n" for name, why in lacking.items())), end="")
     for path in files:
         print(f"look at  {path}")
     return 0

@@ -137,7 +137,7 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
     trust = " --trust-run" if config.tuning != "full" and (config.model, config.tokenizer) != ("toy", None) else ""
     all_of_it = trust or (" --trust-run" if config.data != "toy" else "")
     drawn = f"; or: tensorboard --logdir {out}" if FILES in config.log_with else ""
-    return (
+    return cli.spelled(
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA{drawn}\n"
         f"go on    python -m training.evaluate --model {out}{all_of_it}\n"

@@ -18,6 +18,7 @@ from interp.cli.fields import (
 )
 from interp.cli.parsing import command_line, parse, words_of
 from interp.cli.running import cores, run, version_line
+from interp.cli.spelling import spell_as, spelled
 from interp.cli.text import WIDTH, aligned, cut, folded, slug, wrapped
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "settings_of",
     "shared_options",
     "slug",
+    "spell_as",
+    "spelled",
     "version_line",
     "words_of",
     "wrapped",

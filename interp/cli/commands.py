@@ -43,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = f"unknown command {quoted(name)}" if name else "no command"
         print(f"error: {said}; {meant}; see {PROG} --help", file=sys.stderr)
         return 2
-    status: int = importlib.import_module(COMMANDS[name][0]).main(rest)
+    cli.spell_as({module.removesuffix(".__main__"): f"{PROG} {known}" for known, (module, _) in COMMANDS.items()})
+    try:
+        status: int = importlib.import_module(COMMANDS[name][0]).main(rest)
+    finally:
+        cli.spell_as({})
     return status
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from interp.cli.fields import WORK, flag, is_default, options_of, owned_fields
 from interp.cli.running import version_line
+from interp.cli.spelling import spelled
 from interp.cli.types import named, real, whole
 from interp.errors import LONGEST, UserError, quoted, shown
 
@@ -64,14 +65,17 @@ def parse(
     try:
         return earlier(run, own, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
     except UserError as error:
-        _Parser(prog=prog).exit(2, f"error: {' '.join(str(error).split())}\n")
+        _Parser(prog=spelled(prog)).exit(2, f"error: {' '.join(str(error).split())}\n")
 
 
 def _parser(config: type, prog: str, description: str, epilog: str, choices: Mapping[str, Collection[str]]) -> _Parser:
     """Return a parser of all options. In the help, options stand under the first sentence of the docstring of the class
     that declares them."""
     parser = _Parser(
-        prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=spelled(prog),
+        description=spelled(description),
+        epilog=spelled(epilog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version_line())
     groups: dict[type, argparse._ArgumentGroup] = {}
@@ -140,7 +144,7 @@ def command_line(prog: str, config: Any) -> str:
             words.append(str(value))
         elif not is_default(value, field.default):
             words += words_of({field.name: value})
-    return f"{prog} {shlex.join(words)}".strip()
+    return f"{spelled(prog)} {shlex.join(words)}".strip()
 
 
 def words_of(options: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 
+from interp.cli.spelling import spelled
 from interp.errors import UserError
 from interp.processes.signals import Stopped, as_stopped, status_of, stoppable
 
@@ -39,7 +40,7 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
         said = f"{where}{error.strerror or error}; mend that, and the same command goes on"
     except MemoryError:
         said = "there is not enough memory; use fewer data (--limit) or a smaller model"
-    print(f"error: {' '.join(said.split())}", file=sys.stderr)
+    print(f"error: {spelled(' '.join(said.split()))}", file=sys.stderr)
     return 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -25,8 +26,27 @@ def test_a_command_is_the_same_as_its_module(name: str, capsys: pytest.CaptureFi
             run()
         assert caught.value.code == 0
         shown.append(capsys.readouterr().out)
-    assert shown[0] == shown[1]
-    assert shown[0].startswith(f"usage: python -m {COMMANDS[name][0].removesuffix('.__main__')} ")
+    module = COMMANDS[name][0].removesuffix(".__main__")
+    assert shown[0].startswith(f"usage: clip-descriptions {name} ")
+    assert shown[1].startswith(f"usage: python -m {module} ")
+    assert "python -m" not in shown[0]
+    spelled = shown[1]
+    for other, (its, _) in COMMANDS.items():
+        spelled = re.sub(rf"python -m {its.removesuffix('.__main__')}(?![.\w])", f"clip-descriptions {other}", spelled)
+    assert shown[0].split() == spelled.split()  # lines are folded elsewhere
+
+
+def test_errors_and_hints_spell_commands_as_they_were_typed(capsys: pytest.CaptureFixture[str]):
+    for run, spelling in (
+        (lambda: main(["sweep", "--layres", "3"]), "clip-descriptions sweep --help"),
+        (
+            lambda: importlib.import_module("interp.sweep.__main__").main(["--layres", "3"]),
+            "python -m interp.sweep --help",
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            run()
+        assert spelling in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,0 +1,31 @@
+"""One spelling of commands in all that a command prints: the one by which the user started it. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_MODULE = re.compile(r"python -m ([\w.]+)")
+_names: Mapping[str, str] = {}  # module -> command, where the user typed a command's name
+
+
+def spell_as(names: Mapping[str, str]) -> None:
+    """Spell commands by these names from now on.
+
+    Args:
+        names: module -> the command that the user would type instead of ``python -m`` and the module; empty to spell
+            modules again.
+    """
+    global _names
+    _names = names
+
+
+def spelled(text: str) -> str:
+    """Return a text in which commands are spelled as the user does it.
+
+    >>> spell_as({"interp.sweep": "clip-descriptions sweep"})
+    >>> spelled("run python -m interp.sweep --merge, or python -m mkdocs")
+    'run clip-descriptions sweep --merge, or python -m mkdocs'
+    >>> spell_as({})
+    """
+    return _MODULE.sub(lambda found: _names.get(found[1], found[0]), text)
