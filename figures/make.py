@@ -69,15 +69,14 @@ def make(config: MakeConfig) -> int:
         raise UserError(f"--only: there is no '{unknown[0]}'; known: {', '.join(known)}")
     if not config.run:
         raise UserError("name run folders with --run, as in --run runs/demo runs/paper-toy")
-    from tqdm import tqdm
-
     from figures.prepare import Writer, prepared
     from figures.runs import Missing, find
+    from interp.cli.progress import Bar
 
     runs, out = find([Path(run) for run in config.run]), Path(config.out)
     lacking: dict[str, str] = {}
     ready: list[Writer] = []
-    with tqdm(total=2 * len(wanted), desc="figures", leave=False, disable=None) as bar:
+    with Bar(total=2 * len(wanted), desc="figures") as bar:
         for name in wanted:
             try:
                 ready.append(prepared(name, runs))

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from interp.attribution.baselines import content_baselines
 from interp.attribution.checked import CHECKED
 from interp.attribution.measures import measure_attributions
 from interp.attribution.result import Attributions
 from interp.cli import IMPLIED, LOADED, SETTING, shared_options
+from interp.cli.progress import Bar
 from interp.clip.edits.edit import Edit
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
@@ -82,7 +82,7 @@ def plan(config: SweepConfig, objective: str, features: EmbeddedPairs) -> str:
 
 def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs) -> dict[str, _TrainedCells]:
     """Embed all images that the cells need, and measure what the base can do; return the trainings of each pass."""
-    with tqdm(desc="abilities of the base", unit="image", leave=False, disable=None) as bar:
+    with Bar(desc="abilities of the base", unit="image") as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
     _, loss = measure_on_val(clip, features.split("val"))

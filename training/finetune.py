@@ -76,8 +76,8 @@ def finetune(config: FinetuneConfig) -> int:
     check_world(config.model, config.data)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     from accelerate import Accelerator
-    from tqdm import tqdm
 
+    from interp.cli.progress import Bar
     from interp.clip.image_features import features_of_splits
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
@@ -112,7 +112,7 @@ def finetune(config: FinetuneConfig) -> int:
     if accelerator.is_main_process:
         print("".join(f"note: {note}\n" for note in notes), end="")
     steps = total_steps(config, len(features.rows("train")))
-    with tqdm(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
+    with Bar(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
 
         def show(step: int, loss: float) -> None:
             if math.isfinite(loss):  # there is none before the first step

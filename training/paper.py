@@ -73,8 +73,8 @@ def paper(config: PaperConfig) -> int:
     """
     check_trackers(config.log_with)
     import torch
-    from tqdm import tqdm
 
+    from interp.cli.progress import Bar
     from training.evaluation.compare import compare
 
     cli.check_bounds(config)
@@ -90,7 +90,7 @@ def paper(config: PaperConfig) -> int:
         wanted = [Experiment(config, name, seed, torch.cuda.is_available()) for name, seed in experiments(seeds)]
         with (
             closing(_on_cluster(config, seeds) if on_cluster else _here(config, wanted)) as done,
-            tqdm(total=len(wanted), desc="runs", unit="run", disable=None) as bar,
+            Bar(total=len(wanted), desc="runs", unit="run", leave=True) as bar,
         ):
             for _ in done:
                 bar.update()
@@ -168,7 +168,7 @@ def missing(config: PaperConfig) -> list[str]:
     if config.blv is not None:
         loads.append(lambda: load_blv(config.blv or ""))
     wanted: list[tuple[str, str]] = []  # of the hub, and for which classification set
-    for spec in (config.transfer or default_sets(config.data)).split(","):
+    for spec in filter(None, (config.transfer or default_sets(config.data)).split(",")):
         name, _, where = spec.strip().partition("=")
         repo = where.removeprefix("hub:") if where.startswith("hub:") else KNOWN[name].repo if name in KNOWN else ""
         if repo and (not where or where.startswith("hub:")):

@@ -53,17 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _check(config: CheckConfig) -> int:
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
     import torch
-    from tqdm import tqdm
 
     from interp.check.at_length import CHECKS, run_checks
     from interp.check.findings import table
+    from interp.cli.progress import Bar
     from interp.clip.loading import load_clip
 
     dtype, trust = getattr(torch, config.dtype), config.trust_run
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, dtype=dtype, trust=trust)
     print("".join(f"note: {note}\n" for note in clip.notes), end="")
     started = time.perf_counter()
-    with tqdm(total=len(CHECKS), unit="check", leave=False, disable=None) as bar:
+    with Bar(total=len(CHECKS), unit="check") as bar:
         findings = run_checks(clip, bar.update)
     failed = [one for one in findings if not one.ok]
     where = f"{config.model} on {config.device} in {config.dtype}"

@@ -110,7 +110,7 @@ class TransferOptions:
     transfer: str | None = option(
         None,
         "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
-        "by default toy for the toy's data, else the three of the paper",
+        "by default toy for the toy's data, cifar100,food101,imagenet for Concadia, and none for other data",
         metavar="LIST",
         loads="toy",
     )

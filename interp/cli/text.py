@@ -68,3 +68,14 @@ def cut(text: str, width: int) -> str:
 def wrapped(text: str, width: int = WIDTH) -> str:
     """Wrap prose into lines that are no wider than a terminal."""
     return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.split("\n"))
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people write it.
+
+    >>> duration(41.2), duration(200), duration(20000)
+    ('41 seconds', '3.3 minutes', '5.6 hours')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"

@@ -166,9 +166,9 @@ def features_of_splits(
     Raises:
         DataError: images cannot be read, or a split has fewer than two pairs.
     """
-    from tqdm import tqdm
+    from interp.cli.progress import Bar
 
-    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=quiet) as bar:
+    with Bar(total=len(pairs), desc="images", unit="image", disable=quiet) as bar:
         features = image_features(clip, pairs, skip_bad=skip_bad, on_image=bar.update)
     for name in SPLITS:
         count = len(features.rows(name))

@@ -83,8 +83,11 @@ KNOWN = {
 
 
 def default_sets(data: str) -> str:
-    """The classification sets by which a model is judged where none are named: the toy's own, or those of the paper."""
-    return "toy" if data == "toy" else ",".join(KNOWN)
+    """Return the classification sets by which a model is judged where none are named: the toy's own, those of the paper
+    for Concadia, and none for other data, of which nobody has asked to download any."""
+    if data == "toy":
+        return "toy"
+    return ",".join(KNOWN) if data.startswith("concadia:") else ""
 
 
 def load_transfer(
@@ -96,7 +99,7 @@ def load_transfer(
         specs: ``toy`` (four tasks on the same images); ``cifar100``, ``food101``, ``imagenet``, from the hub;
             ``NAME=hub:owner/name``, another set of the hub; or ``NAME=PATH``, a parquet file, a folder of parquet
             files, or a folder with one folder of images for each class. `NAME` is any; those above bring their
-            prompts and their way to clean class names.
+            prompts and their way to clean class names. Nothing is no set.
         templates: a text file, one prompt a line with {} for the class; in place of the prompts of all but toy.
         limit: at most this many images of each, drawn in the proportions of the classes.
         seed: of that drawing.
@@ -109,7 +112,7 @@ def load_transfer(
     """
     prompts = None if templates is None else _templates(templates)
     tasks: list[LabelledImages] = []
-    for spec in (spec.strip() for spec in specs.split(",")):
+    for spec in (spec.strip() for spec in specs.split(",") if specs):
         name, given, where = (part.strip() for part in spec.partition("="))
         known = KNOWN.get(name)
         if spec == "toy":

@@ -186,7 +186,7 @@ def _specific(of: Judged) -> Answer:
         "neither retrieval nor, where that was measured, zero-shot accuracy."
     )
     costs = {"retrieval": Key("swap_retrieval_lost"), "zero-shot": Key("swap_transfer_lost")}
-    known = {name: key for name, key in costs.items() if key in of.numbers}
+    known = {name: key for name, key in costs.items() if key in of.numbers and of.number(key).n}
     free: list[Answered] = ["no" if of.number(key).low > 0 else "yes" for key in known.values()]
     still = all(of.between(key, -_SLIGHT, _SLIGHT) == "yes" for key in _RATIOS.values())
     elsewhere = Key("elsewhere")

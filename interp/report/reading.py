@@ -163,7 +163,8 @@ def _directions_read(edit: EditControls) -> str:
 
 
 def _share(number: Estimate) -> str:
-    return f"{SHARE.text(number.value)} % [{SHARE.text(number.low)} {SHARE.text(number.high)}] of pairs"
+    ends = "" if math.isnan(number.low) else f" [{SHARE.text(number.low)} {SHARE.text(number.high)}]"
+    return f"{SHARE.text(number.value)} %{ends} of pairs"
 
 
 def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:

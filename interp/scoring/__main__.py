@@ -102,8 +102,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _computed(config: _ScoreConfig, table: AltTexts) -> int:
-    from tqdm import tqdm
-
+    from interp.cli.progress import Bar
     from interp.clip.bases import base_of
     from interp.clip.loading import load_clip
     from interp.scoring.page import number, write_page
@@ -115,15 +114,11 @@ def _computed(config: _ScoreConfig, table: AltTexts) -> int:
         for name, following in zip(config.model, [*config.model[1:], ""], strict=True)
     ]
     clips = [load_clip(name, device=config.device, trust=config.trust_run or BASE in config.model) for name in names]
-    with tqdm(
-        total=sum(row.path is not None for row in table.rows), desc="images", unit="image", leave=False, disable=None
-    ) as bar:
+    with Bar(total=sum(row.path is not None for row in table.rows), desc="images", unit="image") as bar:
         scored, images = score_table(clips, table, bar.update)
     config.folder.mkdir(parents=True, exist_ok=True)
     csv = write_scores(scored, config.folder)
-    with tqdm(
-        total=min(config.words, len(scored.table.usable)), desc="words", unit="text", leave=False, disable=None
-    ) as bar:
+    with Bar(total=min(config.words, len(scored.table.usable)), desc="words", unit="text") as bar:
         scored = shade_words(scored, clips[-1], images, config.words, config.folder, bar.update)
     page = write_page(scored, config.folder)
     if "toy" in names:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tqdm import tqdm
-
+from interp.cli.progress import Bar
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site
@@ -131,7 +130,7 @@ def look_at_chosen(
     if examined and described:
         return
     work = work or prepared([place])
-    bar = partial(tqdm, desc="chosen cell", leave=False, disable=None)
+    bar = partial(Bar, desc="chosen cell")
     with one_thread():
         model, subspace = model_of(work, clip, place)
         if not examined:
@@ -195,7 +194,7 @@ def _clean(work: Work, clip: Clip) -> TextRun:
     tokens = work.features.tokens_for(clip)
     if work.searched:
         return TextRun.without_sites(clip, tokens)
-    with tqdm(total=len(tokens), desc="clean run", unit="text", leave=False, disable=None) as bar:
+    with Bar(total=len(tokens), desc="clean run", unit="text") as bar:
         sites = [Site("text", layer) for layer in work.layers]
         run = clean_texts(clip, tokens, sites, on_batch=bar.update)
     counts = _of_texts(work.features, clip)

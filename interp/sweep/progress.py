@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from interp.cli.progress import Bar
+from interp.cli.text import duration
 from interp.clip.edits.edit import ABOUT
 from interp.runs.cells import trained_name
 from interp.runs.folder import RunFolder
@@ -46,18 +48,7 @@ class Forecast:
         passed = self.now() - self.started
         left = passed / done * (self.total - done)
         if left >= SHORT:
-            self.say(f"{done} of {self.total} cells took {_duration(passed)}; the rest takes about {_duration(left)}")
-
-
-def _duration(seconds: float) -> str:
-    """As people say it.
-
-    >>> _duration(41.2), _duration(200), _duration(20000)
-    ('41 seconds', '3.3 minutes', '5.6 hours')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.1f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+            self.say(f"{done} of {self.total} cells took {duration(passed)}; the rest takes about {duration(left)}")
 
 
 class CellsProgress:
@@ -74,7 +65,7 @@ class CellsProgress:
         self.folder, self.keys, self.searches, self.objective = folder, keys, searches, objective
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         total = len(keys) * (2 if searches else 1)
-        self.bar = tqdm(total=total, desc=objective or "cells", bar_format=form, disable=None)
+        self.bar = Bar(total=total, desc=objective or "cells", unit="cell", bar_format=form, leave=True)
         self.forecast = Forecast(len(keys), at_once)
 
     def __enter__(self) -> CellsProgress:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from interp.data.pairs import DataError
-from interp.data.transfer import LabelledImages, load_transfer
+from interp.data.transfer import LabelledImages, default_sets, load_transfer
 from tests.wording import raises
 
 pytestmark = pytest.mark.usefixtures("own_datasets_cache")
@@ -157,7 +157,7 @@ def test_templates_replace_prompts(tmp_path: Path):
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path):
-    for spec in ("cifar10", "", "x=", "=y", "x=hub:", "toy,", "imagenet="):
+    for spec in ("cifar10", "x=", "=y", "x=hub:", "toy,", "imagenet="):
         assert_error(("cifar100", "NAME=PATH"), spec)
     assert_error(("x", "'/nowhere'"), "x=/nowhere")
     assert_error("y" * 70, "x=" + "y" * 300)
@@ -255,3 +255,11 @@ def test_the_toy_tasks_share_their_images():
 def test_images_need_no_torch():
     code = "import sys; from interp.data import transfer; transfer.load_transfer('toy'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_no_set_is_asked_for_on_data_of_ones_own():
+    assert default_sets("toy") == "toy"
+    assert default_sets("concadia:data/concadia") == "cifar100,food101,imagenet"
+    for data in ("csv:pairs.csv", "hf:owner/name"):
+        assert default_sets(data) == ""
+    assert load_transfer("") == []

@@ -80,7 +80,8 @@ class AbilityTests:
         return self.mean(kind, {key: base[key].astype(float) - tuned[key] for key in base if key[0] == kind})
 
     def mean(self, kind: str, able: Able) -> Estimate:
-        """Return a kind of ability, on average over the sets of images, or over the kinds of text.
+        """Return a kind of ability, on average over the sets of images, or over the kinds of text;
+        not defined of accuracy without sets.
 
         Of accuracy the interval resamples images, of sets that have the same ones together. Of retrieval it is
         `clustered_mean` of the pairs, with the sets as clusters, since within one texts compete. In the toy world these
@@ -89,6 +90,8 @@ class AbilityTests:
         (`interp.stats.too_few`), or where all pairs have the same value.
         """
         values = {of: each.astype(float) for (known, of), each in able.items() if known == kind}
+        if not values:
+            return Estimate(math.nan, 0)
         if kind == RETRIEVAL:
             sets = np.array([f"set {number}" for number in self.groups])
             return clustered_mean(np.mean(list(values.values()), axis=0), sets, np.array(self.retrieved.groups))
@@ -112,6 +115,8 @@ class AbilityTests:
             base: what the model gets right with the prompts as they are.
             part, subspace, seed: as for `swapped_prompts`.
         """
+        if not self.classified:
+            return Estimate(math.nan, 0)
         counts = [sum(one.prompts) for one in self.classified]
         prompts = self.tokens.take(torch.arange(sum(counts)))
         draws: list[Able] = [

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
+from interp.cli.progress import Bar
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet
 from interp.runs.content import to_json
@@ -58,7 +58,7 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
     with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
-        for job in tqdm(plan.jobs, desc="tasks", unit="task", leave=False, disable=None):
+        for job in Bar(plan.jobs, desc="tasks", unit="task"):
             if not _is_done(folder, job):
                 found = job.compute()
                 rows = [row.row() for row in found.rows]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from interp.check.certificate import certified_pairs
 from interp.cli import slug
+from interp.cli.progress import Bar
 from interp.clip.devices import check_device
 from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.loading import load_clip
@@ -84,7 +84,7 @@ def _on_pairs(
     """
     config, clip, measured = on.config, on.clip, any(task.evidence for task in tasks)
     sources = _sources(config, on.who, subspace)
-    with tqdm(total=len(pairs), desc="images", unit="image", leave=False, disable=None) as bar:
+    with Bar(total=len(pairs), desc="images", unit="image") as bar:
         features = image_features(clip, pairs, skip_bad=config.skip_bad_images, on_image=bar.update)
     if subspace is not None and measured:
         _check_sources(sources, features)

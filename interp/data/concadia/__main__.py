@@ -40,14 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(options: Options) -> int:
-    from tqdm import tqdm
+    from interp.cli.progress import Bar
 
     if options.action != "check":
         raise UserError(f"unknown action {quoted(options.action)}; known: check")
     findings = check_concadia(
         Path(options.folder),
         images=not options.texts_only,
-        each=lambda names: tqdm(names, desc="images", unit="image", leave=False, disable=None),
+        each=lambda names: Bar(names, desc="images", unit="image"),
     )
     said = {True: "ok", False: "DIFFERS", None: ""}
     lines = [["", "found", "published", ""]]

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from tqdm import tqdm
 
+from interp.cli.progress import Bar
 from interp.clip.model import Clip, Tokens
 from interp.measures import EDIT
 from interp.runs.folder import RunFolder
@@ -99,12 +99,12 @@ def in_workers(
         return
     first, then = tasks(keys, at_once, alone=work.trained is not None)
     searches, hidden = sum(map(len, first)), None if first else True
-    with tqdm(total=searches, desc="searches", unit="Z", leave=False, disable=hidden) as bar:
+    with Bar(total=searches, desc="searches", unit="Z", disable=hidden) as bar:
         workers.run_all(search_task, first, lambda: bar.update(rotations_found(work.folder, keys) - bar.n))
     edited = keys if work.trained is not None and work.trained.objective == EDIT else ()
-    with tqdm(total=len(edited), desc="edits", unit="edit", leave=False, disable=None if edited else True) as bar:
+    with Bar(total=len(edited), desc="edits", unit="edit", disable=None if edited else True) as bar:
         workers.run_all(edit_task, edited, lambda: bar.update(edits_trained(work.folder, edited) - bar.n))
-    with tqdm(total=len(rows), desc="attributions", unit="text", leave=False, disable=None) as bar:
+    with Bar(total=len(rows), desc="attributions", unit="text") as bar:
         paths = [(row, edited) for row in rows]
         workers.run_all(path_task, paths, lambda: bar.update(paths_done(work) - bar.n))
     with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:

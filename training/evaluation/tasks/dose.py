@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from interp.cli.progress import Bar
 from interp.clip.edits.edit import Edit
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens, length_batches, tokenize
@@ -144,11 +144,11 @@ def _job(on: EvaluatedPairs, loaded: tuple[list[LabelledImages], RatedTexts | No
     def compute() -> TaskResult:
         middle = aligned.part(clip, reference).midpoint
         held_out = on.features.take(on.held_out)
-        with tqdm(total=sum(map(len, sets)), desc="dose", unit="image", leave=False, disable=None) as bar:
+        with Bar(total=sum(map(len, sets)), desc="dose", unit="image") as bar:
             tests = ability_tests(clip, sets, on.data, held_out, bar.update)
         rated = None if ratings is None else _rated(clip, ratings, config.prefix)
         texts = len(held_out.texts) + len(tests.tokens) + (0 if rated is None else len(rated.tokens))
-        with tqdm(total=texts, desc="dose", unit="text", leave=False, disable=None) as bar:
+        with Bar(total=texts, desc="dose", unit="text") as bar:
             edits = {alpha: gain(rotation, middle, alpha) for alpha in ALPHAS}
             rows = dose(clip, edits, held_out, tests, rated, bar.update)
         return TaskResult(rows, [note for each in sets for note in each.notes])

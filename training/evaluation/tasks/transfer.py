@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from interp.cli.progress import Bar
 from interp.clip.image_features import EmbeddedPairs, embed_cached
 from interp.clip.model import Clip
 from interp.data.contrast import Contrast
@@ -66,7 +66,7 @@ def load_sets(config: EvaluateConfig, data: str) -> list[LabelledImages]:
 def _job(on: EvaluatedPairs, sets: Sequence[LabelledImages]) -> Job:
     def compute() -> TaskResult:
         total = sum(map(len, sets))
-        with tqdm(total=total, desc="transfer", unit="image", leave=False, disable=None) as bar:
+        with Bar(total=total, desc="transfer", unit="image") as bar:
             rows, hits, notes = transfer(on.clip, sets, bar.update)
         held_out = on.features.take(on.held_out)
         found, more = retrievals(on.clip, on.data, held_out, seed=on.config.seed)
