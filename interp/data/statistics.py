@@ -147,6 +147,9 @@ class Options:
     data: tuple[str, ...] = cli.option(
         ("toy",), f"data sets to put beside each other: {DATA_HELP}", metavar="DATA", many=True
     )
+    kinds: str | None = cli.option(
+        None, "columns of a table with the two kinds of text; by default description,caption", metavar="KIND,KIND"
+    )
     pairs: int = cli.option(
         _SAMPLE, "how many, no two of one article; what a sample holds depends on its size", least=2
     )
@@ -162,16 +165,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> int:
         cli.check_bounds(options)
         columns = [_column(spec, options) for spec in options.data]
-        lines = [["", *options.data]]
+        lines = [["of the first kind of text, and of the second", *options.data]]
         lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]
-        print("\n".join(cli.aligned(lines)))
+        print("\n".join(cli.folded(lines)))
         return 0
 
     return cli.run(body, on_interrupt=lambda: "nothing was kept")
 
 
 def _column(spec: str, options: Options) -> dict[str, tuple[float, ...]]:
-    pairs = load_pairs(spec, as_published=True).pairs
+    own = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have kinds of their own
+    pairs = load_pairs(spec, as_published=True, kinds=own).pairs
     if len({pair.group for pair in pairs}) < 2:
         raise DataError(f"{spec} holds a single article; two kinds of text are compared over several")
     drawn = [
@@ -181,7 +185,7 @@ def _column(spec: str, options: Options) -> dict[str, tuple[float, ...]]:
 
 
 def _written(values: Sequence[float], form: str) -> str:
-    return ", ".join(f"{value:{form}}" for value in values)
+    return ", ".join("-" if np.isnan(value) else f"{value:{form}}" for value in values)
 
 
 if __name__ == "__main__":
