@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from interp import cli
+from interp.cli.options import check_world
 from interp.cli.types import parse_ints
 from interp.data.hub import HubError, Kind, ask_hub
 from interp.data.pairs import SPLITS, DataError
@@ -78,6 +79,7 @@ def paper(config: PaperConfig) -> int:
     from training.evaluation.compare import compare
 
     cli.check_bounds(config)
+    check_world(config.model, config.data)
     config.check_engine()
     seeds = parse_ints(config.seeds, "--seeds")
     if len(seeds) > _MOST_SEEDS:
