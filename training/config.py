@@ -92,7 +92,9 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         "arithmetic of the towers; the rotation stays float32; by default as accelerate is configured",
         choices=("no", "fp16", "bf16"),
     )
-    cpu: bool = option(False, "use the CPU even if there is a GPU", role=IMPLIED)
+    device: str | None = option(
+        None, "as torch names it: cpu, cuda, cuda:1; by default a GPU if there is one", role=IMPLIED
+    )
     seed: int = option(0, "of adapters, rotation, order and sources", least=0)
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED", role=WORK)
     resume: bool = option(False, "go on with the run that is in the folder", role=WORK)

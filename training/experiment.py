@@ -6,18 +6,23 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from interp.cli import IMPLIED, WORK, Role, option, shared_options, words_of
 from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
+from interp.runs.files import LOCK
 from training.config import EvaluateConfig, FinetuneConfig
 from training.trackers import TrackerOptions
 
 MOST_PROCESSES = 256
+_LOOK = 1.0  # seconds between two looks whether another command has ended
 PATIENCE = 10.0  # seconds that a command has to end before it is killed
 # name -> options; the first line of each table is the base
 RECIPES = {
@@ -46,7 +51,19 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
         "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
     )
     blv: str | None = option(None, "folder with blv_ratings.csv and images/", loads="")
+    objectives: str | None = option(
+        None, f"some of the trainings, a list; by default all: {', '.join(RECIPES)}", metavar="LIST", role=IMPLIED
+    )
     seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2", role=IMPLIED)
+    shard: str | None = option(
+        None, "one part of all runs, 3/20 for the third of twenty; a command without it makes the tables", role=WORK
+    )
+    device: str | None = option(
+        None, "as torch names it: cpu, cuda, cuda:1; by default cuda where there is one", role=IMPLIED
+    )
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
+        None, "arithmetic of the towers in trainings", choices=("no", "fp16", "bf16")
+    )
     max_steps: int | None = option(None, "most optimizer steps of each run")
     jobs: int | None = option(
         None,
@@ -85,7 +102,17 @@ class Experiment:
         return Path(self.config.out) / self.title
 
     def carry_out(self) -> None:
-        """Run both commands, or go on with them; finished work costs a few seconds."""
+        """Run both commands, or go on with them; finished work costs a few seconds.
+
+        If another command is at work on the same experiment, wait for it.
+        """
+        lock = FileLock(Path(self.config.out) / f".{self.title}{LOCK}")
+        while not self.stopped:
+            with suppress(Timeout), lock.acquire(timeout=_LOOK):
+                self._carry_out()
+                return
+
+    def _carry_out(self) -> None:
         threads = None if self.gpu else 1
         given = shared_options(self.config, EvaluateConfig, *Role) | {"out": self.folder}
         if self.seed is not None:
@@ -96,7 +123,7 @@ class Experiment:
             of_run = {field.name for group in (ModelOptions, DataOptions) for field in fields(group)}
             given = {name: value for name, value in given.items() if name not in of_run - {"skip_bad_images"}}
             given |= {"model": self.folder, "trust_run": True, "out": self.folder / "evaluation"}
-        given["device"] = "cuda" if self.gpu else "cpu"
+        given["device"] = self.config.device or ("cuda" if self.gpu else "cpu")
         self._call("evaluate", *words_of(given), threads=threads)
 
     def stop(self) -> None:

@@ -75,9 +75,11 @@ def finetune(config: FinetuneConfig) -> int:
     check(config)
     check_world(config.model, config.data)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    import torch
     from accelerate import Accelerator
 
     from interp.cli.progress import Bar
+    from interp.clip.devices import check_device
     from interp.clip.image_features import features_of_splits
     from interp.clip.loading import load_clip
     from interp.data import load_pairs
@@ -88,6 +90,10 @@ def finetune(config: FinetuneConfig) -> int:
     from training.trackers import make_trackers
     from training.tune import check_site, tune
 
+    if config.device is not None:
+        check_device(config.device)
+        if config.device.startswith("cuda:"):
+            torch.cuda.set_device(config.device)  # accelerate takes the current one
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
     check_folder(out)
     logs = out / _LOGS
@@ -96,7 +102,7 @@ def finetune(config: FinetuneConfig) -> int:
         with launched(config.mixed_precision) as said:
             print("".join(f"note: {note}\n" for note in said), end="", flush=True)
             accelerator = Accelerator(
-                cpu=config.cpu, mixed_precision=config.mixed_precision, log_with=trackers, project_dir=logs
+                cpu=config.device == "cpu", mixed_precision=config.mixed_precision, log_with=trackers, project_dir=logs
             )
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error

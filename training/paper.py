@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from interp import cli
 from interp.cli.options import check_world
 from interp.cli.types import parse_ints
 from interp.data.hub import HubError, Kind, ask_hub
 from interp.data.pairs import SPLITS, DataError
-from interp.errors import UserError, without_number
-from interp.runs.files import LOCK, check_tree
+from interp.drawing.markup import plural
+from interp.errors import UserError, quoted, without_number
+from interp.runs.files import check_tree
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import go_to
+from interp.sweep.sharing import Shard
 from training.experiment import RECIPES, Experiment, PaperConfig
 from training.launching import alone
 from training.trackers import check_trackers
@@ -36,6 +36,10 @@ examples:
       the embedded toy CLIP and its world, three seeds; a quarter of an hour on two cores
   python -m training.paper --preset paper --data concadia:data/concadia --blv data/blv
       the authors' settings, five seeds; needs a GPU, Concadia, the ratings, and the hub or local copies
+  python -m training.paper --preset paper --objectives behavioral-lora,iit-das-lora --seeds 0 --out runs/paper
+      two trainings of one seed; other commands may be at work in the folder
+  python -m training.paper --preset paper --shard 3/20 --out runs/paper
+      in each of twenty jobs; then once without --shard, for the tables
 
 files in the folder:
   NAME-seedN/                 each run, with its evaluation/
@@ -76,6 +80,7 @@ def paper(config: PaperConfig) -> int:
     import torch
 
     from interp.cli.progress import Bar
+    from interp.clip.devices import check_device
     from training.evaluation.compare import compare
 
     cli.check_bounds(config)
@@ -84,25 +89,60 @@ def paper(config: PaperConfig) -> int:
     seeds = parse_ints(config.seeds, "--seeds")
     if len(seeds) > _MOST_SEEDS:
         raise UserError(f"--seeds names {len(seeds)} seeds; the most are {_MOST_SEEDS}: name fewer")
+    whole = experiments(seeds, _recipes(config))
+    part = None if config.shard is None else Shard.parse(config.shard)
+    own = whole if part is None else whole[part.number - 1 :: part.of]
     if absent := missing(config):
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
+    if config.device is not None:
+        check_device(config.device)
+    gpu = torch.cuda.is_available() if config.device is None else config.device != "cpu"
     out = Path(config.out)
-    with _alone(out):
-        on_cluster = config.engine == "ray"
-        wanted = [Experiment(config, name, seed, torch.cuda.is_available()) for name, seed in experiments(seeds)]
-        with (
-            closing(_on_cluster(config, seeds) if on_cluster else _here(config, wanted)) as done,
-            Bar(total=len(wanted), desc="runs", unit="run", leave=True) as bar,
-        ):
-            for _ in done:
-                bar.update()
-        print(compare([run.folder for run in wanted], out / "tables"))
+    _make_folder(out)
+    runs = [Experiment(config, name, seed, gpu) for name, seed in whole]
+    wanted = [run for run, which in zip(runs, whole, strict=True) if which in own]
+    counted = f"{len(wanted)} of {plural(len(runs), 'run')}, each a training and an evaluation"
+    print(f"{counted}; results go to {out}", end="\n\n", flush=True)
+    with (
+        closing(_on_cluster(config, own) if config.engine == "ray" else _here(config, wanted)) as done,
+        Bar(total=len(wanted), desc="runs", unit="run", leave=True) as bar,
+    ):
+        for _ in done:
+            bar.update()
+    if left := [] if part is None else [run for run in runs if not _is_evaluated(run)]:
+        print(f"{plural(len(left), 'run')} left to other parts; the command without --shard makes the tables")
+    else:
+        print(compare([run.folder for run in runs], out / "tables"))
     return 0
 
 
-def experiments(seeds: Sequence[int]) -> list[tuple[str, int | None]]:
-    """Names and seeds of the experiments, the base first."""
-    return [("base", None), *((name, seed) for seed in seeds for name in RECIPES)]
+def experiments(seeds: Sequence[int], names: Sequence[str] = tuple(RECIPES)) -> list[tuple[str, int | None]]:
+    """Return names and seeds of the experiments, the base first."""
+    return [("base", None), *((name, seed) for seed in seeds for name in names)]
+
+
+def _recipes(config: PaperConfig) -> list[str]:
+    """Return the trainings that were asked for, in the order of `RECIPES`.
+
+    Raises:
+        UserError: one is unknown.
+    """
+    if config.objectives is None:
+        return list(RECIPES)
+    named = [name.strip() for name in config.objectives.split(",")]
+    if unknown := [name for name in named if name not in RECIPES]:
+        raise UserError(f"--objectives: there is no training {quoted(unknown[0])}; known: {', '.join(RECIPES)}")
+    return [name for name in RECIPES if name in named]
+
+
+def _is_evaluated(run: Experiment) -> bool:
+    from training.evaluation.compare import read
+
+    try:
+        read(run.folder)
+    except UserError:
+        return False
+    return True
 
 
 def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[None]:
@@ -121,15 +161,15 @@ def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[None]:
             raise
 
 
-def _on_cluster(config: PaperConfig, seeds: Sequence[int]) -> Generator[None]:
-    """Carry out all experiments on the nodes of a Ray cluster; yields as each is done."""
+def _on_cluster(config: PaperConfig, which: Sequence[tuple[str, int | None]]) -> Generator[None]:
+    """Carry out experiments on the nodes of a Ray cluster; yields as each is done."""
     gpus = config.gpus_per_cell
     with cluster(config.address, gpus=gpus or 0.0, most=config.jobs) as nodes:
         if gpus is None and nodes.gpus_there:
             nodes = replace(nodes, gpus=1.0)
         _ = nodes.room
         task = partial(_carry_out, config, Path.cwd(), nodes.gpus > 0)
-        for _ in nodes.as_done(task, experiments(seeds)):
+        for _ in nodes.as_done(task, which):
             yield
 
 
@@ -138,26 +178,17 @@ def _carry_out(config: PaperConfig, start: Path, gpu: bool, which: tuple[str, in
     Experiment(config, *which, gpu).carry_out()
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """The folder for everything, made if it is not there, with no other such command in it.
+def _make_folder(out: Path) -> None:
+    """Make the folder for everything if it is not there.
 
     Raises:
-        UserError: it cannot be written, leads elsewhere, or another command is at work there.
+        UserError: it cannot be written, or leads elsewhere.
     """
     try:
         (out / "logs").mkdir(parents=True, exist_ok=True)
         check_tree(out)
-        lock = FileLock(out / LOCK, timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(f"another process is at work in '{out}'; wait for it, or choose another --out") from error
     except OSError as error:
         raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def missing(config: PaperConfig) -> list[str]:

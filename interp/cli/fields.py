@@ -52,6 +52,7 @@ def option(
     metavar: str | None = None,
     choices: Sequence[str] | None = None,
     many: bool = False,
+    again: bool = False,
     role: Role = SETTING,
     loads: str | None = None,
     least: int = 1,
@@ -62,6 +63,7 @@ def option(
     Args:
         text: for the help.
         many: take several values.
+        again: take one value, and another one each time the option is given again.
         loads: makes the option `LOADED`; regular expression of the values that name nothing from elsewhere.
         least, most: bounds of a whole number, for `check_bounds`.
     """
@@ -70,6 +72,7 @@ def option(
         "metavar": metavar,
         "choices": choices,
         "nargs": "+" if many else None,
+        "several": many or again,
         "role": role if loads is None else LOADED,
         "loads": loads,
         "least": least,

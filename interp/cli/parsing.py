@@ -94,13 +94,15 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name),
-            default=None if field.metadata["nargs"] else default,
+            default=None if field.metadata["several"] else default,
             type=kind,
             help=shown.replace("%", "%%"),
             metavar=field.metadata["metavar"],
             choices=choices.get(field.name, field.metadata["choices"]),
             nargs=field.metadata["nargs"],
-            action="extend" if field.metadata["nargs"] else "store",
+            action={(True, True): "extend", (True, False): "append"}.get(
+                (field.metadata["several"], field.metadata["nargs"] is not None), "store"
+            ),
         )
     return parser
 
@@ -127,7 +129,7 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
     for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
     run = values.pop(_RUN_AGAIN, None)
-    lists = {field.name: field.default for _, field in owned_fields(config) if field.metadata.get("nargs")}
+    lists = {field.name: field.default for _, field in owned_fields(config) if field.metadata.get("several")}
     values |= {name: tuple(values[name]) if values[name] else default for name, default in lists.items()}
     return config(**values), run
 

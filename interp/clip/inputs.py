@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from interp.clip.tensors import Tensor
+from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
-from interp.data.images import open_rgb, rgb_of
+from interp.data.images import open_rgb, rgb_of, upright
+from interp.errors import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,10 +73,21 @@ def _as_image(image: Any, number: int) -> Image:
     if isinstance(image, (str, os.PathLike)):
         return open_rgb(os.fspath(image), lambda name: read_file(Path(name), MOST_IMAGE))
     if isinstance(image, Pillow.Image):
-        return rgb_of(image)
+        return _of_picture(image, number)
+    if isinstance(image, Tensor):
+        return _of_array((image.float() if image.is_floating_point() else image).detach().cpu().numpy(), number)
     if _is_array(image):
-        return _of_array(np.asarray(image), number)
+        return _of_array(image, number)
     raise TypeError(f"images must be paths, PIL images or arrays, but number {number} is {_kind(image)}")
+
+
+def _of_picture(picture: Image, number: int) -> Image:
+    if 0 in picture.size:
+        raise TypeError(f"image number {number} has no pixels")
+    try:
+        return rgb_of(upright(picture))
+    except OSError as error:  # of a file that is read only now
+        raise DataError(f"image number {number} cannot be read: {shown(error)}") from error
 
 
 def _of_array(values: np.ndarray, number: int) -> Image:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +59,10 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
     # Special tokens that a text spells are read letter by letter (`tokenize`). These alone surround or fill up a text.
     used = {tokenizer.bos_token_id, eot, tokenizer.unk_token_id, tokenizer.pad_token_id}
     unused = set(tokenizer.all_special_ids) - used
-    # nor does a text have tokens that only pad the vocabulary
-    padding = {each for each in ids if each > eot and each not in used and not _is_spelled(tokenizer, each)}
-    highest = max(number for number in ids if number not in unused | padding)
+    highest = max(number for number in ids if number not in unused)
     expected = model.text_model.eos_token_id
+    if expected == _LEGACY_EOT and highest > eot:
+        highest = max(eot, *(used - {None}), *_spelled(tokenizer, [number for number in ids if number not in unused]))
     if eot == (highest if expected == _LEGACY_EOT else expected):
         return int(eot)
     if chosen is not None and eot != _LEGACY_EOT:
@@ -78,11 +80,20 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
     )
 
 
-def _is_spelled(tokenizer: Any, number: int) -> bool:
-    """Return whether a text can have a token: its own letters are tokenized to it."""
-    token = str(tokenizer.convert_ids_to_tokens(number))
-    spellings = {token, token.removesuffix("</w>"), tokenizer.decode([number])}
-    return any(number in tokenizer(text, split_special_tokens=True)["input_ids"] for text in spellings)
+def _spelled(tokenizer: Any, ids: Sequence[int]) -> list[int]:
+    """Return those of some ids that a text can have.
+
+    A tokenizer of byte pairs makes its tokens of single signs, by merging two. A token that is neither a sign nor
+    merged, nor was added, only pads the vocabulary. A text may have any token of other tokenizers.
+    """
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    if parts["model"].get("type") != "BPE":
+        return list(ids)
+    merges = (pair.split(" ") if isinstance(pair, str) else pair for pair in parts["model"]["merges"])
+    made = {"".join(pair) for pair in merges} | {each["content"] for each in parts["added_tokens"]}
+    end = parts["model"].get("end_of_word_suffix") or ""
+    tokens = zip(ids, tokenizer.convert_ids_to_tokens(list(ids)), strict=True)
+    return [number for number, token in tokens if token in made or len(token.removesuffix(end)) <= 1]
 
 
 def load_processor(name: str, where: str, revision: str, model: CLIPModel, notes: list[str]) -> Any:

@@ -1,8 +1,7 @@
 """A question of one's own: pairs from a table that lies next to its images.
 
-Each row is a pair. The table is a CSV file with commas, semicolons or tabs, in UTF-8, UTF-16 or, by a guess that a note
-names, another encoding; or a spreadsheet (.xlsx, .ods). It has these columns in any order, in any case; others are
-ignored:
+Each row is a pair. The table is a CSV file with commas, semicolons or tabs, in UTF-8 or UTF-16, or a spreadsheet
+(.xlsx, .ods). It has these columns in any order, in any case; others are ignored:
 
 =========== ========================================================================================================
 ``image``   path of the image, from the folder of the file on, without ``..``; links are followed
@@ -56,7 +55,7 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
     Raises:
         DataError: the file is missing or damaged, lacks a column, or has no rows; or a cell is unusable.
     """
-    table = read_table(path, guess=True)
+    table = read_table(path)
     contrast = _contrast(table, contrast)
     if not table.rows:
         raise DataError(f"'{path}' holds no pairs, only the header; write a row for each pair")

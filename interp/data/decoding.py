@@ -25,7 +25,10 @@ _LOOKED_AT = 100  # rows, to tell what stands between cells
 # In a text of Western Europe, decoded as Windows-1252, letters beyond ASCII are few, none of them is a capital in the
 # middle of a word, and signs stand between words. Other encodings give "MŠdchen" and "³¹kê".
 _FOREIGN_SHARE = 0.3  # of the letters
-_NO_WORD = re.compile(r"[^\W\d_][ŠŒŽŸÀ-ÖØ-Þ][a-zß-ÿ]|\w[^\x00-\x7f\w’\xad·][^\W\d]|[\x80-\x9f¤¦¬¯¸¹²³¥ª]")
+_NO_WORD = re.compile(
+    r"[^\W\d_][ŠŒŽŸÀ-ÖØ-Þ][a-zß-ÿ]|[^\W\d_][^\x00-\x7f\w’\xad·][^\W\d_]|[\x80-\x9f¤¦¬¯¸]|[¹²³¥ª](?=[^\W\d_])"
+)
+_ESCAPED = re.compile("[\ud800-\udfff]")  # a byte that is not of UTF-8
 
 
 def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
@@ -49,9 +52,16 @@ def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
     try:
         return content.decode("utf-8"), None
     except UnicodeDecodeError:
-        if not guess or not (guessed := _guessed(content)):
+        if not guess or _is_damaged(content) or not (guessed := _guessed(content)):
             raise
         return guessed
+
+
+def _is_damaged(content: bytes) -> bool:
+    """Return whether a text is in UTF-8 but for a few bytes: of letters beyond ASCII most are read as they should."""
+    text = content.decode("utf-8", errors="surrogateescape")
+    wrong = len(_ESCAPED.findall(text))
+    return sum(not letter.isascii() for letter in text) - wrong >= wrong
 
 
 def _unmarked(content: bytes) -> str | None:

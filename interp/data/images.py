@@ -49,7 +49,7 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
         DataError: the image is not there, has more than `MOST_PIXELS`, is more than `_MOST_RATIO` times as long as
             wide, or cannot be decoded.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         content = read(name)
@@ -60,7 +60,7 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
             if max(picture.size) > _MOST_RATIO * min(picture.size):
                 raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_LONG}")
             picture.load()
-            return rgb_of(picture if _orientation(picture) == _UPRIGHT else ImageOps.exif_transpose(picture))
+            return rgb_of(upright(picture))
     except Exception as error:  # decoders and archives raise whatever they like on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
         raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {why}") from error
@@ -79,6 +79,13 @@ def changes_of(picture: Image) -> tuple[str, ...]:
     """Return what `open_rgb` did to an image besides decoding it: `ON_WHITE`, `SCALED`, `FIRST_FRAME`."""
     changes: tuple[str, ...] = picture.info.get(_CHANGES, ())
     return changes
+
+
+def upright(picture: Image) -> Image:
+    """Return an image turned as its EXIF data say."""
+    from PIL import ImageOps
+
+    return picture if _orientation(picture) == _UPRIGHT else ImageOps.exif_transpose(picture)
 
 
 def rgb_of(picture: Image) -> Image:

@@ -24,6 +24,7 @@ from interp.data.files import MOST_TEXT, read_file
 from interp.data.workbooks import is_workbook, read_workbook
 from interp.errors import quoted, shown
 
+csv.field_size_limit(MOST_TEXT // 2)  # a cell may be long; the module's own limit is 131,072 letters
 _MOST = 1e50  # of a number, whose fourth power is still one
 _MARKED = re.compile(r'"?sep=(.)"?\r?\n')  # first line of a CSV file for Excel
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what a byte that is not UTF-8 is decoded to

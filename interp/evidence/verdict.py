@@ -24,7 +24,7 @@ SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap i
 _SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
 _RATIOS = {way: Key("ratio", direction=way) for way in DIRECTIONS}
 _R2_OWN = Key("r2_own")
-_NO_MULTIPLES = "multiples of a gap that may be none are not given"
+_NO_MULTIPLES = "multiples of the gap are given only where it is surely above 0"
 _UNKNOWN = Estimate(math.nan, 0)
 
 
@@ -173,10 +173,12 @@ def _necessary(of: Judged) -> Answer:
     against = {name: text for name, (each, text) in conditions.items() if each != "yes"}
     shown = against or {name: text for name, (_, text) in list(conditions.items())[:2]}
     said = "; ".join(f"{name} {text}" for name, text in shown.items())
+    if not _prefers(of):  # all but retrieval are multiples of the gap
+        left = f"retrieval left {against['retrieval left']}; " if "retrieval left" in against else ""
+        said = f"{left}{_NO_MULTIPLES}"
     neutral = of.text(Key("neutral_preference"), ".1f", 100)
-    return Answer(
-        "necessary", rule, answer, f"{said if _prefers(of) else _NO_MULTIPLES}; neutral preference {neutral} %"
-    )
+    unit = "" if math.isnan(of.number(Key("neutral_preference")).value) else " %"
+    return Answer("necessary", rule, answer, f"{said}; neutral preference {neutral}{unit}")
 
 
 def _specific(of: Judged) -> Answer:
@@ -186,7 +188,7 @@ def _specific(of: Judged) -> Answer:
         "neither retrieval nor, where that was measured, zero-shot accuracy."
     )
     costs = {"retrieval": Key("swap_retrieval_lost"), "zero-shot": Key("swap_transfer_lost")}
-    known = {name: key for name, key in costs.items() if key in of.numbers and of.number(key).n}
+    known = {name: key for name, key in costs.items() if not math.isnan(of.number(key).value)}
     free: list[Answered] = ["no" if of.number(key).low > 0 else "yes" for key in known.values()]
     still = all(of.between(key, -_SLIGHT, _SLIGHT) == "yes" for key in _RATIOS.values())
     elsewhere = Key("elsewhere")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,10 @@ class _ScoreConfig(DeviceOptions):
     text: str | None = option(None, "column with the texts; by default guessed", metavar="COLUMN")
     model: tuple[str, ...] = option(
         (),
-        "models, each a local folder, a fine-tuned run, a hub id, a checkpoint of open_clip, or base for the base of "
-        "the next one; give it again for another model",
+        "a local folder, a fine-tuned run, a hub id, a checkpoint of open_clip, or base for the base of the next "
+        "model; give the option again for another model",
         metavar="MODEL",
-        many=True,
+        again=True,
         loads="toy",
     )
     words: int = option(50, "texts whose words are shaded, those of the lowest scores; 0 for none", least=0)
@@ -75,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(config: _ScoreConfig) -> int:
+    from interp.scoring.known import check_results
     from interp.scoring.rows import read_alt_texts
 
     cli.check_bounds(config)
-    if not config.model:
-        raise UserError("no model is named; add, for example, --model openai/clip-vit-base-patch32")
+    _check_models(config.model)
     table = read_alt_texts(config.file, config.image, config.text)
     print("".join(f"note: {note}\n" for note in table.notes), end="")
     lacking = [row for row in table.rows if row.problem]
@@ -88,35 +89,52 @@ def _score(config: _ScoreConfig) -> int:
     if len(lacking) > _LISTED:
         print(f"  and {len(lacking) - _LISTED} more, see the page")
     check_named(*(name for name in config.model if name != BASE))
-    _check_folder(config.folder)
+    check_results(config.folder, Path(config.file))
     return _computed(config, table)
 
 
-def _check_folder(folder: Path) -> None:
-    """Raise `UserError` if results cannot be written to a folder, or it holds something else."""
-    from interp.runs.folder import check_folder
-    from interp.scoring.results import FILE
+def _check_models(names: Sequence[str]) -> None:
+    """Raise `UserError` unless models are named, and one follows each `BASE`."""
+    if not names:
+        raise UserError("no model is named; add, for example, --model openai/clip-vit-base-patch32")
+    if BASE in (names[-1], *(one for one, following in pairwise(names) if one == following)):
+        raise UserError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
 
-    if not (folder / FILE).is_file():
-        check_folder(folder)
+
+def _located(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]:
+    """Return the models, each with whether its files may name what lies elsewhere.
+
+    The model after `BASE` may name its base, which the user has asked for.
+    """
+    from interp.clip.bases import base_of
+
+    models: list[tuple[str, bool]] = []
+    for place, name in enumerate(names):
+        if name == BASE:
+            models.append((base_of(names[place + 1]), trust))
+        else:
+            models.append((name, trust or (place > 0 and names[place - 1] == BASE)))
+    return models
 
 
 def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     from interp.cli.progress import Bar
-    from interp.clip.bases import base_of
     from interp.clip.loading import load_clip
+    from interp.scoring.known import begin_results
     from interp.scoring.page import number, write_page
     from interp.scoring.results import write_scores
     from interp.scoring.scored import score_table, shade_words
 
-    names = [
-        base_of(following) if name == BASE else name
-        for name, following in zip(config.model, [*config.model[1:], ""], strict=True)
-    ]
-    clips = [load_clip(name, device=config.device, trust=config.trust_run or BASE in config.model) for name in names]
+    models = _located(config.model, trust=config.trust_run)
+    names = [name for name, _ in models]
+    clips = [load_clip(name, device=config.device, trust=trust) for name, trust in models]
     with Bar(total=sum(row.path is not None for row in table.rows), desc="images", unit="image") as bar:
         scored, images = score_table(clips, table, bar.update)
+    unreadable = [row for row in scored.table.rows if row.problem and row not in table.rows]
+    if not scored.table.usable:
+        raise UserError(f"no row can be scored; row {unreadable[0].number}: {unreadable[0].problem}")
     config.folder.mkdir(parents=True, exist_ok=True)
+    begin_results(config.folder, Path(config.file))
     csv = write_scores(scored, config.folder)
     with Bar(total=min(config.words, len(scored.table.usable)), desc="words", unit="text") as bar:
         scored = shade_words(scored, clips[-1], images, config.words, config.folder, bar.update)
@@ -124,7 +142,6 @@ def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     if "toy" in names:
         print("note: toy knows only its own drawn pictures: its scores of others mean nothing")
     print("".join(f"note: {note}\n" for note in scored.notes), end="")
-    unreadable = [row for row in scored.table.rows if row.problem and row not in table.rows]
     print("".join(f"  row {row.number}: {row.problem}\n" for row in unreadable[:_LISTED]), end="")
     print(f"\nlowest scores of {len(scored.table.usable)}{f', by {names[-1]}' if len(names) > 1 else ''}:")
     for place in scored.worst_first[:_WORST]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
 
 from interp.data.errors import DataError
@@ -41,6 +41,7 @@ _TEXT_NAMES = re.findall(
 )
 _OTHER_PATHS = re.compile(r"^(https?|ftp|data|file):", re.IGNORECASE)
 _LOOKED_AT = 200  # rows
+_MOSTLY = 0.5
 
 
 def find_columns(table: Table, image: str | None, text: str | None) -> tuple[str, str, str | None]:
@@ -56,12 +57,16 @@ def find_columns(table: Table, image: str | None, text: str | None) -> tuple[str
     """
     given = {"--image": image, "--text": text}
     named = {option: _named(table, option, name) for option, name in given.items() if name is not None}
-    images = named.get("--image") or _by_name(table, _IMAGE_NAMES, named.values()) or _with_paths(table)
+    shares = _shares_of_pictures(table, named.values())
+    likely = [column for column in sorted(shares, key=lambda one: -shares[one]) if shares[column] > _MOSTLY]
+    images = named.get("--image") or _by_name(likely, _IMAGE_NAMES) or next(iter(likely), None)
+    images = images or _by_name(shares, _IMAGE_NAMES)
     if images is None:
         raise DataError(
             f"cannot tell which column of '{table.file}' holds the images: name it with --image; {_has(table)}"
         )
-    texts = named.get("--text") or _by_name(table, _TEXT_NAMES, [images]) or _with_texts(table, images)
+    others = [column for column in table.columns if column and column != images]
+    texts = named.get("--text") or _by_name(others, _TEXT_NAMES) or _with_texts(table, images)
     if texts is None:
         raise DataError(
             f"cannot tell which column of '{table.file}' holds the texts: name it with --text; {_has(table)}"
@@ -94,7 +99,8 @@ def _named(table: Table, option: str, name: str) -> str:
 
 
 def _has(table: Table) -> str:
-    return f"it has: {table.listed}"
+    read = f" ({table.notes[-1]})" if table.notes else ""
+    return f"its first row must name the columns; it has: {table.listed}{read}"
 
 
 def _bare(name: str) -> str:
@@ -107,18 +113,18 @@ def _bare(name: str) -> str:
     return "".join(letter for letter in letters if letter.isalnum())
 
 
-def _by_name(table: Table, names: Sequence[str], taken: Collection[str]) -> str | None:
+def _by_name(columns: Iterable[str], names: Sequence[str]) -> str | None:
     """Return the column whose name stands first in a list of names."""
     order = {_bare(name): place for place, name in reversed(list(enumerate(names)))}
-    known = [column for column in table.columns if column not in taken and _bare(column) in order]
+    known = [column for column in columns if _bare(column) in order]
     return min(known, key=lambda column: order[_bare(column)], default=None)
 
 
-def _with_paths(table: Table) -> str | None:
-    """Return the column in which most cells end as names of pictures do."""
-    shares = {column: fmean(_is_picture(cell) for cell in cells) for column, cells in _cells(table).items()}
-    best = max(shares, key=lambda column: shares[column], default=None)
-    return best if best is not None and shares[best] > 0.5 else None
+def _shares_of_pictures(table: Table, taken: Collection[str]) -> dict[str, float]:
+    """Return the share of cells that end as files of pictures do, for each column."""
+    cells = _cells(table)
+    columns = (column for column in table.columns if column and column not in taken)
+    return {column: fmean(map(_is_picture, cells.get(column, [""]))) for column in columns}
 
 
 def _with_texts(table: Table, images: str) -> str | None:
@@ -133,7 +139,7 @@ def _with_texts(table: Table, images: str) -> str | None:
 
 
 def _is_picture(cell: str) -> bool:
-    return cell.lower().partition("?")[0].endswith(_SUFFIXES)
+    return cell.lower().endswith(_SUFFIXES) and not is_address(cell)
 
 
 def _cells(table: Table) -> dict[str, list[str]]:

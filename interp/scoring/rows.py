@@ -10,7 +10,7 @@ from interp.data.errors import DataError
 from interp.data.named_files import NamedFiles
 from interp.data.tables import Row, Table, read_table
 from interp.data.words import NO_TEXT
-from interp.errors import shown
+from interp.errors import quoted, shown
 from interp.scoring.columns import find_columns, is_address
 
 EMPTY = "no text: right for a decorative image, and nothing to score"
@@ -80,15 +80,15 @@ def read_alt_texts(path: Path | str, image: str | None = None, text: str | None 
     rows = tuple(_row(row, images, texts, files) for row in table.rows)
     found = AltTexts(table.file, rows, (*table.notes, *([guess] if guess else [])))
     if not found.usable:
-        raise DataError(_nothing(table, rows))
+        raise DataError(_nothing(table, rows, images))
     return found
 
 
-def _nothing(table: Table, rows: tuple[_AltText, ...]) -> str:
+def _nothing(table: Table, rows: tuple[_AltText, ...], images: str) -> str:
     first = rows[0]
     return (
         f"none of the {len(rows)} rows of '{table.file}' can be scored; row {first.number}: {first.problem} "
-        f"('{shown(first.image)}')"
+        f"('{shown(first.image)}'); images are taken from the column {quoted(images)}, --image names another"
     )
 
 

@@ -9,22 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from typing_extensions import TypedDict
 
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.image_features import embed_cached
 from interp.clip.model import Clip, embed_texts, scores
 from interp.clip.tensors import Embeddings, Float, Tensor
-from interp.runs.content import is_intact, parse, sealed
-from interp.runs.files import StoreError, read_bytes, write_atomic
+from interp.scoring.known import Words, known_words, write_words
 from interp.scoring.pictures import Picture, open_pictures
 from interp.scoring.rows import AltTexts
 
-WORDS = "words.json"  # in the folder of the results
 _POINTS = 20  # of the path integral
 _AT_ONCE = 8  # texts that are attributed between two writes
-
-Words = list[tuple[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +32,9 @@ class ScoredTexts:
         scores: cosine of image and text, shape (models, rows); NaN for rows that cannot be scored.
         pictures: image of each row, if its file is there.
         tokens: number of tokens of each text, BOS and EOT included, shape (rows,); 0 for rows that cannot be scored.
-        context: largest number of tokens that the last model reads; what follows is cut.
-        letters: number of letters of each text that the last model reads, shape (rows,).
+            They are those of the model that reads least.
+        context: largest number of tokens that this model reads; what follows is cut.
+        letters: number of letters of each text that it reads, shape (rows,).
         words: words of rows that were attributed, each with what it adds to the score of the last model.
         notes: sentences that the user should read.
     """
@@ -99,7 +95,7 @@ def score_table(
         for row, picture in zip(table.rows, pictures, strict=True)
     )
     table = replace(table, rows=rows)
-    usable = table.usable
+    usable, shortest = table.usable, min(clips, key=lambda clip: clip.context)
     found_scores = np.full((len(clips), len(rows)), np.nan)
     tokens, letters = np.zeros(len(rows), dtype=int), np.zeros(len(rows), dtype=int)
     texts = [rows[place].text for place in usable]
@@ -108,8 +104,8 @@ def score_table(
             of_texts = embed_texts(clip, texts).cpu().to(images_of)
             found_scores[number, usable] = scores(images_of[usable], of_texts).double().numpy()
     if usable:
-        tokens[usable], letters[usable] = _read(clips[-1], texts)
-    names, context = tuple(clip.name for clip in clips), clips[-1].context
+        tokens[usable], letters[usable] = _read(shortest, texts)
+    names, context = tuple(clip.name for clip in clips), shortest.context
     scored = ScoredTexts(
         table, names, found_scores, tuple(pictures), tokens, context, letters, {}, tuple(dict.fromkeys(notes))
     )
@@ -126,10 +122,6 @@ def _read(clip: Clip, texts: Sequence[str]) -> tuple[list[int], list[int]]:
     return [len(ids) for ids in encoded["input_ids"]], letters
 
 
-class _KnownWords(TypedDict):
-    words: dict[str, Words]
-
-
 def shade_words(
     scored: ScoredTexts,
     clip: Clip,
@@ -140,7 +132,7 @@ def shade_words(
 ) -> ScoredTexts:
     """Attribute the scores of the texts with the lowest ones to their words, by integrated gradients.
 
-    What an earlier, stopped call attributed is read from the folder.
+    What an earlier, stopped call attributed is read from the folder (`interp.scoring.known`).
 
     Args:
         clip: the last model.
@@ -148,8 +140,7 @@ def shade_words(
         most: largest number of texts.
         on_text: called after each text.
     """
-    path = folder / WORDS
-    known = _known(path)
+    table, known = known_words(folder)
     chosen = scored.worst_first[:most]
     keys = {place: _key(clip, images[place], scored.table.rows[place].text) for place in chosen}
     missing = [place for place in chosen if keys[place] not in known]
@@ -163,22 +154,8 @@ def shade_words(
         for place, words, values in zip(some, found.words, found.by_word("full"), strict=True):
             known[keys[place]] = list(zip(words, map(float, values), strict=True))
             on_text()
-        write_atomic(path, sealed({"words": known}))
-    if not path.exists():
-        write_atomic(path, sealed({"words": known}))
+        write_words(folder, table, known)
     return replace(scored, words={place: known[key] for place, key in keys.items()})
-
-
-def _known(path: Path) -> dict[str, Words]:
-    """Return words that were attributed before; a damaged file holds none, and is written again."""
-    content = read_bytes(path)
-    if content is None:
-        return {}
-    try:
-        found = parse(content, _KnownWords, path, "")
-    except StoreError:
-        return {}
-    return found["words"] if is_intact(content) else {}
 
 
 def _key(clip: Clip, image: Float[Tensor, " embed"], text: str) -> str:

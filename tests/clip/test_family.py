@@ -163,6 +163,22 @@ def test_a_vocabulary_that_is_padded_above_the_legacy_end_of_text(small: Clip, t
         )
 
 
+def test_a_piece_of_words_above_the_legacy_end_of_text_is_no_padding(small: Clip, tmp_path: Path):
+    """A token that only ever stands within a word is made by a merge, though its own letters give another one."""
+    folder = shutil.copytree(small.name, tmp_path / "model")
+    with_more_embeddings(folder, 1, 2)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    piece = next("".join(pair) for pair in map(_pair, content["model"]["merges"]) if not "".join(pair).endswith("</w>"))
+    content["model"]["vocab"][piece] = small.eot + 1
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with raises(ModelError, small.eot, small.eot + 1, f"'{piece}'", snapshot=False):
+        load_clip(str(folder))
+
+
+def _pair(merge: str | list[str]) -> list[str]:
+    return merge.split(" ") if isinstance(merge, str) else merge
+
+
 def test_weights_without_a_place_are_noted(small: Clip, tmp_path: Path):
     folder = shutil.copytree(small.name, tmp_path / "model")
     weights = load_file(folder / "model.safetensors")

@@ -15,6 +15,8 @@ import interp
 from interp.clip.inputs import as_images, as_texts
 from interp.clip.model import Clip
 from interp.clip.sites import Site
+from interp.data.errors import DataError
+from interp.data.images import ORIENTATION
 
 TEXTS = ["a red cat", "two dogs"]
 
@@ -177,3 +179,20 @@ def test_things_are_shown_in_a_line(small: Clip):
         assert len(repr(thing)) < 300
         assert "\n" not in repr(thing)
         assert type(thing).__name__ in repr(thing)
+
+
+def test_photos_are_turned_and_damaged_ones_named_whether_opened_or_not(small: Clip, tmp_path: Path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(PIXELS).save(tmp_path / "turned.jpg", exif=exif)
+    one, other = (
+        interp.embed_images(small, image) for image in (tmp_path / "turned.jpg", Image.open(tmp_path / "turned.jpg"))
+    )
+    torch.testing.assert_close(one, other)
+    (tmp_path / "cut.jpg").write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match="number 0"):
+        interp.embed_images(small, Image.open(tmp_path / "cut.jpg"))
+    with pytest.raises(TypeError, match="no pixels"):
+        interp.embed_images(small, Image.new("RGB", (0, 5)))
+    (pixels,) = seen(torch.from_numpy(PIXELS / 255).bfloat16())
+    np.testing.assert_allclose(pixels.astype(int), PIXELS, atol=1)

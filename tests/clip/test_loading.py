@@ -47,7 +47,7 @@ def run(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
         size = ["--limit", "60", "--layer", "4", "--size", "6", "--max-steps", "2", "--lora-rank", "2"]
         size += ["--lr", "0.01", "--seed", "3"]
-        assert finetune.main([*size, "--model", str(base), "--cpu", "--out", str(out)]) == 0
+        assert finetune.main([*size, "--model", str(base), "--device", "cpu", "--out", str(out)]) == 0
     return out
 
 

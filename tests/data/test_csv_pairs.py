@@ -161,11 +161,10 @@ def test_what_is_wrong_is_one_line_with_row_column_and_mend(path: Path, content:
     assert "--" not in str(caught.value)  # a notebook has no options
 
 
-def test_other_encodings_are_read_and_named(path: Path):
+def test_unicode_is_read_and_named_and_nothing_is_guessed_of_pairs(path: Path):
     path.write_bytes(f"{HEAD}\n0.png,ein Café,ein Mädchen\n".encode("cp1252"))
-    pairs = load_csv(path, AB)
-    assert (pairs.pairs[0].positive, pairs.pairs[0].negative) == ("ein Café", "ein Mädchen")
-    assert pairs.notes == (f"'{path}' is read as Windows-1252, with commas between cells",)
+    with raises(DataError, 2, "text_a"):
+        load_csv(path, AB)
     path.write_bytes(f'{HEAD.replace(",", ";")}\n0.png;"a";b, ü\n'.encode("utf-16"))
     pairs = load_csv(path, AB)
     assert (pairs.pairs[0].positive, pairs.pairs[0].negative) == ("a", "b, ü")

@@ -80,6 +80,8 @@ ALPHABETS = [
     ("mac_roman", TEXT),
     ("cp1252", "fichier;texte\na.jpg;Une élève à côté d’une forêt\n"),
     ("cp1252", "image;alt\na.jpg;Käse\n"),
+    ("cp1252", "image;alt\na.jpg;30°C outside, 100 m²\n"),
+    ("cp1252", "image;alt\na.jpg;Una niña pequeña en la 1ª fila, 5€/m²\n"),
     ("cp1250", "plik;tekst\na.jpg;Dziewczyna jedzie na rowerze przez łąkę\n"),
     ("cp1251", "файл;текст\na.jpg;Девочка едет на велосипеде через поле\n"),
     ("shift_jis", "画像;説明\na.jpg;自転車に乗っている女の子\n"),
@@ -101,6 +103,20 @@ def test_encodings_are_guessed_where_that_is_asked_for(tmp_path: Path, encoding:
     if not encoding.startswith("utf"):
         with raises(DataError):
             read_table(path)
+
+
+@pytest.mark.parametrize("text", ["image;alt\na.jpg;A café by the sea\nb.jpg;cut \udcc3 here\n", "a;b\nü;\udcfc\n"])
+def test_a_damaged_text_in_utf8_is_named_and_not_guessed(tmp_path: Path, text: str):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with raises(DataError, "table.csv", "row"):
+        read_table(path, guess=True)
+
+
+def test_a_long_text_is_read(tmp_path: Path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1," + "word " * 60_000 + "\n")
+    assert len(read_table(path).rows[0]["b"]) == 5 * 60_000 - 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from training.config import EvaluateConfig, FinetuneConfig
 # Options that take a text, yet neither name anything to be loaded nor say where and how the work is done.
 HARMLESS = {
     SweepConfig: {"layers", "sizes", "seeds", "methods", "objective", "kinds", "split", "device"},
-    FinetuneConfig: {"lora_targets", "kinds", "split"},
+    FinetuneConfig: {"device", "lora_targets", "kinds", "split"},
     EvaluateConfig: {"tasks", "splits", "prefix", "kinds", "split", "device"},
 }
 

@@ -220,7 +220,7 @@ def argument(**values: Any) -> Callable[[Path], None]:
         (argument(size="64"), ('["arguments"]["size"]', '"64"')),
         (argument(size=64.5), ('["arguments"]["size"]', 64.5)),
         (argument(lr="fast"), ('["arguments"]["lr"]', '"fast"')),
-        (argument(cpu=1), ('["arguments"]["cpu"]', 1)),
+        (argument(resume=1), ('["arguments"]["resume"]', 1)),
         (argument(kinds=["a", "b"]), ('["arguments"]["kinds"]', '["a", "b"]')),
         (argument(tuning="none"), ('["arguments"]["tuning"]', '"none"')),
         (argument(size=None), ('["arguments"]["size"]', "null")),

@@ -159,6 +159,7 @@ def test_a_table_without_problems_ends_well_and_an_empty_alt_is_none(tmp_path: P
         ([], "--model openai/clip-vit-base-patch32"),
         (["--model", "nowhere/at/all"], "'nowhere/at/all'"),
         (["--model", "base"], "base"),
+        (["--model", "MODEL", "--model", "base"], "--model base --model RUN"),
         (["--model", "MODEL", "--image", "x"], "'x'"),
         (["--model", "MODEL", "--words", "-1"], ("--words", 0, -1)),
         (["--model", "MODEL", "--out", "."], "'.'"),
@@ -231,3 +232,27 @@ def test_a_thumbnail_is_small_and_of_the_right_picture(scored: Path):
     picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
     assert max(picture.size) <= 160
     np.testing.assert_allclose(np.asarray(picture)[10, 10], [0, 0, 255], atol=5)
+
+
+def test_results_replace_only_results_of_the_same_table(tmp_path: Path, small: Clip, capsys):
+    """Neither the table itself, nor another file of that name, nor the results of another table."""
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
+    (tmp_path / "scores.csv").write_text("image,alt,mine\na.png,a red field,1\n")
+    whole = (tmp_path / "scores.csv").read_text()
+    model = ["--model", small.name]
+    refused(main([str(tmp_path / "scores.csv"), *model, "--out", str(tmp_path)]), capsys, f"'{tmp_path}'")
+    assert (tmp_path / "scores.csv").read_text() == whole
+    assert main([str(tmp_path / "scores.csv"), *model, "--out", str(tmp_path / "out")]) == 0
+    shutil.copy(tmp_path / "scores.csv", tmp_path / "other.csv")
+    refused(main([str(tmp_path / "other.csv"), *model, "--out", str(tmp_path / "out")]), capsys, "'scores.csv'")
+    (tmp_path / "out" / "scores.csv").unlink()
+    assert main([str(tmp_path / "scores.csv"), *model, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "scores.csv").is_file()
+    capsys.readouterr()
+
+
+def test_a_table_whose_images_are_all_damaged_is_one_line(tmp_path: Path, small: Clip, capsys):
+    (tmp_path / "a.png").write_bytes(b"junk")
+    (tmp_path / "alts.csv").write_text("image,alt\na.png,a red field\n")
+    refused(main([str(tmp_path / "alts.csv"), "--model", small.name]), capsys, 2, "'a.png'")
+    assert not (tmp_path / "alts-scores").exists()

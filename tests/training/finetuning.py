@@ -20,7 +20,8 @@ SMALL = [
     "16",
     "--lora-rank",
     "2",
-    "--cpu",
+    "--device",
+    "cpu",
     "--lr",
     "3e-3",
 ]

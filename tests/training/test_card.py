@@ -92,7 +92,7 @@ def test_what_a_card_states_is_an_option_of_a_training():
 def test_the_card_of_a_run_states_what_its_manifest_holds(tmp_path: Path, tuning: str):
     options = {"tuning": tuning, "layer": 9, "size": 4, "lr": 0.00123, "rotation-lr": 0.0456, "seed": 3, "max-steps": 2}
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    assert finetune([*words, "--limit", "60", "--cpu", "--out", str(tmp_path / "run")]) == 0
+    assert finetune([*words, "--limit", "60", "--device", "cpu", "--out", str(tmp_path / "run")]) == 0
     settings = RunFolder(tmp_path / "run").settings
     found = stated(evaluated_model(str(tmp_path / "run")))
     tables = [cards.SETTINGS, cards.OF_A_ROTATION, *([cards.OF_ADAPTERS] if tuning == "lora" else [])]

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import re
+import threading
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from interp import cli
@@ -302,3 +304,63 @@ def test_a_split_without_pairs_is_said_before_anything_is_trained(tmp_path: Path
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (lacks,) = missing(PaperConfig(data=f"csv:{tmp_path / 'pairs.csv'}", transfer="toy"))
     assert "test" in lacks
+
+
+@pytest.mark.slow
+def test_parts_fill_one_folder_and_the_whole_command_makes_the_tables(
+    small: Clip, data, calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "runs"
+    some = arguments(small, data, out, objectives="iit-das-lora,behavioral-edit-size2-retain0")
+    assert paper.main([*some, "--shard", "2/2"]) == 0
+    assert "1 of 3 runs" in capsys.readouterr().out
+    assert [call[0] for call in calls] == ["training.finetune", "training.evaluate"]
+    assert not (out / "tables").exists()
+    assert paper.main([*some, "--shard", "1/2"]) == 0
+    shown = capsys.readouterr().out
+    assert (out / "tables").is_dir()  # all are there now
+    assert "2 of 3 runs" in shown
+    calls.clear()
+    assert paper.main(some) == 0
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {
+        "base",
+        "iit-das-lora-seed0",
+        "behavioral-edit-size2-retain0-seed0",
+        "tables",
+        "logs",
+    }
+    capsys.readouterr()
+
+
+def test_an_experiment_waits_for_another_command_that_is_at_work_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    config = PaperConfig(out=str(tmp_path))
+    monkeypatch.setattr(experiment, "_LOOK", 0.05)
+    run, seen = paper.Experiment(config, "base", None, gpu=False), list[str]()
+    monkeypatch.setattr(paper.Experiment, "_call", lambda self, command, *_, **__: seen.append(command))
+    with FileLock(tmp_path / ".base.lock"):
+        waiting = threading.Thread(target=run.carry_out)
+        waiting.start()
+        waiting.join(0.3)  # far longer than it takes to be let in
+        assert waiting.is_alive()
+        assert seen == []
+    waiting.join(10)
+    assert seen == ["evaluate"]
+    stopped = paper.Experiment(config, "base", None, gpu=False)
+    stopped.stop()
+    stopped.carry_out()
+    assert seen == ["evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--objectives", "iit-das"], ("'iit-das'", "iit-das-lora")),
+        (["--shard", "4/3"], "'4/3'"),
+        (["--device", "gpu"], "'gpu'"),
+    ],
+)
+def test_parts_that_are_none_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], value: object
+):
+    refused(paper.main([*words, "--out", str(tmp_path / "runs")]), capsys, value)
+    assert not (tmp_path / "runs").exists()

@@ -23,7 +23,7 @@ from training.evaluation.measures import Number
 SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]
 
 
-TUNING = ["--layer", "4", "--size", "6", "--max-steps", "2", "--lora-rank", "2", "--lr", "0.01", "--cpu"]
+TUNING = ["--layer", "4", "--size", "6", "--max-steps", "2", "--lora-rank", "2", "--lr", "0.01", "--device", "cpu"]
 
 ADAPTER = "adapter_model.safetensors"
 
