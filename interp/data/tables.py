@@ -137,9 +137,8 @@ def read_table(path: Path | str, *, header_rows: int = 1, guess: bool = False) -
         raise DataError(f"cannot read '{file}': {error.strerror or error}") from error
     notes: list[str] = []
     if is_workbook(content):
-        rows, note = read_workbook(content, file)
+        rows, notes = read_workbook(content, file)
         lines: Iterator[tuple[int, list[str]]] = _filled(rows)
-        notes += [note] if note else []
     else:
         text, encoding = _text(content, file, guess=guess)
         marked = _MARKED.match(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from datetime import date, time
@@ -10,8 +11,11 @@ from typing import Any
 
 from interp.data.errors import DataError
 from interp.data.files import MOST_TEXT, too_large
+from interp.drawing.markup import plural
 from interp.errors import first_line, shown
 
+_SHEET = re.compile(r"xl/worksheets/[^/]+\.xml$")
+_CELL = re.compile(rb"<c\b([^>]*[^/])>(.*?)</c>", re.DOTALL)
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -20,14 +24,15 @@ def is_workbook(content: bytes) -> bool:
     return content.startswith((_ZIP, _OLE))
 
 
-def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], str | None]:
+def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], list[str]]:
     """Read the first sheet that is not empty.
 
     Args:
         file: name of the file in messages.
 
     Returns:
-        All rows, blank ones too, each with equally many cells; and a sentence, if there are other sheets.
+        All rows, blank ones too, each with equally many cells; and sentences, on other sheets and on formulas that have
+        no value, whose cells are empty.
 
     Raises:
         DataError: the file is no spreadsheet, is damaged or locked, is too large when unpacked, or holds no cell.
@@ -40,10 +45,8 @@ def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], str | Non
         for name in book.sheet_names:
             if rows := _trimmed(book.get_sheet_by_name(name).to_python(skip_empty_area=False)):
                 others = len(book.sheet_names) - 1
-                return (
-                    rows,
-                    f"the sheet '{shown(name)}' of '{file}' is read, the other {others} not" if others else None,
-                )
+                notes = [f"the sheet '{shown(name)}' of '{file}' is read, the other {others} not"] if others else []
+                return rows, notes + _without_value(content, file)
     except PasswordError as error:
         raise DataError(f"'{file}' is locked by a password; save it without one") from error
     except DataError:
@@ -63,6 +66,24 @@ def _check_size(content: bytes, file: str) -> None:
             size = sum(member.file_size for member in archive.infolist())
         if size > MOST_TEXT:
             raise DataError(f"'{file}', unpacked: {too_large(size, MOST_TEXT)}")
+
+
+def _without_value(content: bytes, file: str) -> list[str]:
+    """Return a note on cells of an .xlsx file whose value is an error, or a formula that no program has computed."""
+    if not content.startswith(_ZIP):
+        return []
+    count = 0
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if _SHEET.match(name):
+                cells = _CELL.findall(archive.read(name))
+                count += sum(b't="e"' in head or (b"<f" in inside and b"<v>" not in inside) for head, inside in cells)
+    if not count:
+        return []
+    return [
+        f"{plural(count, 'cell')} of '{file}' with an error, or with a formula whose value is not in the file, taken "
+        "as empty: open it in a spreadsheet and save it again"
+    ]
 
 
 def _trimmed(rows: Sequence[Sequence[Any]]) -> list[list[str]]:

@@ -184,14 +184,13 @@ def test_things_are_shown_in_a_line(small: Clip):
 def test_photos_are_turned_and_damaged_ones_named_whether_opened_or_not(small: Clip, tmp_path: Path):
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    Image.fromarray(PIXELS).save(tmp_path / "turned.jpg", exif=exif)
-    one, other = (
-        interp.embed_images(small, image) for image in (tmp_path / "turned.jpg", Image.open(tmp_path / "turned.jpg"))
-    )
+    photo = tmp_path / "turned.jpg"
+    Image.fromarray(PIXELS).save(photo, exif=exif)
+    one, other = (interp.embed_images(small, image) for image in (photo, Image.open(photo)))
     torch.testing.assert_close(one, other)
-    (tmp_path / "cut.jpg").write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(DataError, match="number 0"):
-        interp.embed_images(small, Image.open(tmp_path / "cut.jpg"))
+    (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:-100])
+    with Image.open(tmp_path / "cut.jpg") as cut, pytest.raises(DataError, match="number 0"):
+        interp.embed_images(small, cut)
     with pytest.raises(TypeError, match="no pixels"):
         interp.embed_images(small, Image.new("RGB", (0, 5)))
     (pixels,) = seen(torch.from_numpy(PIXELS / 255).bfloat16())

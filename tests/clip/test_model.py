@@ -21,6 +21,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, clipscore, embed_images, length_batches, scores, tokenize
 from interp.data import load_pairs
 from interp.data.pairs import DataError, PairSet
+from interp.drawing.markup import plural
 from tests.wording import raises
 
 # What OpenAI's tokenizer takes for a word, with Python's classes of characters.
@@ -254,7 +255,7 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
     kept = image_features(small, spoiled, skip_bad=True)
     assert len(kept.pairs) == len(kept.embeddings) == len(pairs) - len(bad)
     (note,) = kept.notes
-    assert note.startswith(f"{len(bad)} images left out: ")
+    assert note.startswith(f"{plural(len(bad), 'image')} left out: ")
     assert all(pair.id in note for pair in bad)
     rest = [pair for pair in pairs.pairs if pair not in bad]
     torch.testing.assert_close(kept.embeddings, embed_images(small, [pairs.open_image(pair) for pair in rest]))

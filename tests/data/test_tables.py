@@ -165,6 +165,18 @@ def test_spreadsheets_are_read_as_their_cells_are_shown(tmp_path: Path, suffix: 
     assert table.notes == (f"the sheet 'alts' of '{path}' is read, the other 1 not",)
 
 
+def test_formulas_without_a_value_are_counted(tmp_path: Path):
+    """As a program writes them that computes nothing; a spreadsheet keeps their values."""
+    path = tmp_path / "table.xlsx"
+    pd.DataFrame([["a.jpg", '=CONCATENATE("a ","b")'], ["b.jpg", "text"]], columns=["image", "alt"]).to_excel(
+        path, index=False
+    )
+    table = read_table(path)
+    assert [row["alt"] for row in table.rows] == ["", "text"]
+    (note,) = table.notes
+    assert note.startswith(f"1 cell of '{path}' with an error, or with a formula")
+
+
 @pytest.mark.parametrize(
     "content", [b"PK\x03\x04damaged", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, b"PK\x03\x04"]
 )

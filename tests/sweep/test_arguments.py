@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
         (["--sizes", "4096"], (4096, 128)),
         (["--sizes", "0"], ("--sizes", 0)),
         (["--model", "nowhere"], "'nowhere'"),
-        (["--data", "concadia:/nowhere"], "'/nowhere'"),
-        (["--data", "flickr"], ("'flickr'", "concadia:FOLDER")),
+        (["--model", "toy", "--data", "concadia:/nowhere"], "'/nowhere'"),
+        (["--model", "toy", "--data", "flickr"], ("'flickr'", "concadia:FOLDER")),
         (["--norms", "valence"], "'valence'"),
         (["--jobs", "0"], ("--jobs", 1)),
         (["--device", "abacus"], "'abacus'"),
@@ -62,7 +62,7 @@ def test_concadia_with_a_bad_image(model: str, concadia: Path, tmp_path: Path, c
     refused(run(*arguments), capsys, 1, 24, "'7.jpg'")
     assert not out.exists()
     assert run(*arguments, "--skip-bad-images") == 0
-    assert "1 images left out" in capsys.readouterr().out
+    assert "1 image left out" in capsys.readouterr().out
     assert any("7.jpg" in note for note in json.loads((out / "manifest.json").read_text())["notes"])
 
 
