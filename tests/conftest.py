@@ -21,12 +21,16 @@ ROOMS = [
 ]
 hook = install_import_hook(["training", "figures", *(set(ROOMS) - UNCHECKED)], "tests.typecheck.check")
 
+import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from interp.clip.loading import load_clip  # noqa: E402
 from interp.clip.model import Clip  # noqa: E402
+from interp.report import heatmaps  # noqa: E402
+from interp.report.layout import Layout  # noqa: E402
+from interp.sweep import finish  # noqa: E402
 from tests.accelerating import forget_precision  # noqa: E402
 from tests.hub_server import hub  # noqa: E402, F401
 from tests.oracles.plain_forward import random_clip  # noqa: E402
@@ -74,6 +78,24 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def one_heatmap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw one heatmap of a sweep in this process, and copy it under the other names: three seconds less each time.
+
+    What heatmaps show is tested where they are drawn, and that all are drawn by the commands in `test_sweep.py`.
+    """
+
+    def write(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Path]:
+        first, *others = (one.column for one in heatmaps.trained_first(layout.at("heatmap")))
+        (drawn,) = heatmaps.write_heatmaps(frame, folder, Layout((layout.of_column(first),)))
+        copies = [folder / f"heatmap-{column.replace('_', '-')}.png" for column in others]
+        for path in copies:
+            path.write_bytes(drawn.read_bytes())
+        return [drawn, *copies]
+
+    monkeypatch.setattr(finish, "write_heatmaps", write)
+
+
+@pytest.fixture(autouse=True)
 def own_precision() -> None:
     """Let each test fine-tune in a precision of its own."""
     forget_precision()
@@ -84,7 +106,15 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-LONG = ("test_install.py", "test_notebooks.py", "test_site.py", "test_on_ray.py", "test_small_sweep.py")
+LONG = (
+    "test_install.py",
+    "test_tuned.py",
+    "test_notebooks.py",
+    "test_resume.py",
+    "test_site.py",
+    "test_on_ray.py",
+    "test_small_sweep.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before some are deselected

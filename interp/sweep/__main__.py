@@ -61,6 +61,7 @@ A cell is chosen on validation pairs: of those whose preference there is within 
 one whose model lost least of the base's retrieval; of a search alone, of those whose IIA is within one standard error
 of the highest, the one of the smallest size.
 On other data than toy the settings are those of training.finetune --preset paper, which is long: see --tune-steps.
+Of more than 4,000 pairs so many are drawn at random, unless --limit names another number.
 Cells are kept one file each; the same command goes on where an earlier one was stopped."""
 EPILOG = """\
 examples:

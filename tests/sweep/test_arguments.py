@@ -12,6 +12,7 @@ import pytest
 
 from interp.cli.types import parse_ints
 from interp.sweep import __main__ as sweep
+from interp.sweep.config import DEFAULT_LIMIT
 from tests.sweep.sweeping import run
 from tests.wording import exits, refused
 
@@ -85,3 +86,9 @@ def test_help_reads_like_documentation_and_is_quick():
 @pytest.mark.parametrize(("text", "numbers"), [("6-8,12", [6, 7, 8, 12]), ("4", [4]), (" 8, 2 ", [2, 8]), ("1-1", [1])])
 def test_lists_of_numbers(text: str, numbers: list[int]):
     assert parse_ints(text, "--x") == numbers
+
+
+def test_the_help_names_the_default_number_of_pairs(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        sweep.main(["--help"])
+    assert f"Of more than {DEFAULT_LIMIT:,} pairs" in capsys.readouterr().out
