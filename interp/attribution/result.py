@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from interp.drawing.markup import escape, plural, shaded, signed
+from interp.drawing.markup import direction, escape, plural, shaded, signed
 from interp.measures import Route
 
 if TYPE_CHECKING:
@@ -184,9 +184,10 @@ class Attributions:
         )
         parts = []
         for number, words in enumerate(self.words[:SHOWN]):
+            look = f'style="text-align:start" dir="{direction(words)}"'
             rows = "".join(
                 f'<tr><th scope="row" style="text-align:left">{route}</th>'
-                f'<td style="text-align:start" dir="auto">{shaded(words, each[number].tolist(), reach)}</td></tr>'
+                f"<td {look}>{shaded(words, each[number].tolist(), reach)}</td></tr>"
                 for route, each in by_word.items()
             )
             title = f"text {number}: score {signed(self.score[number])}, baseline {signed(self.baseline_score[number])}"

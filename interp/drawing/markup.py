@@ -54,6 +54,11 @@ def runs_left(words: Sequence[str]) -> bool:
     return next((each != "L" for each in directions if each in ("L", "R", "AL")), False)
 
 
+def direction(words: Sequence[str]) -> str:
+    """Return the direction of a text for HTML; a browser does not look for it within isolated words."""
+    return "rtl" if runs_left(words) else "ltr"
+
+
 def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
     """Words with their values below them as text, on colours by sign and size.
 

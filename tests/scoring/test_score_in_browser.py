@@ -56,3 +56,4 @@ def test_texts_from_right_to_left_stand_at_the_right(browser, scored: Path):
     for row, expected in ((13, "rtl"), (2, "ltr")):
         script = f"return getComputedStyle(document.querySelector('[data-row=\"{row}\"] p.text')).direction"
         assert page.execute_script(script) == expected
+        assert page.execute_script(script.replace("p.text", "p:has(ruby)")) == expected

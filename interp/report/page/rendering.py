@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from interp.drawing.markup import signed
+from interp.drawing.markup import direction, signed
 
 
 def render(template: str, values: Mapping[str, Any], script: str = "report.js") -> str:
@@ -51,6 +51,7 @@ def _environment() -> Environment:
     # tojson writes <, > and & as \uXXXX, so that no text ends the script element that holds it
     out.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
     out.filters["signed"] = signed
+    out.filters["direction"] = direction
     return out
 
 
