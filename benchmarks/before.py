@@ -93,8 +93,6 @@ def _seconds(tree: Path, model: str, data: str, out: Path) -> float:
         sys.executable,
         "-m",
         "training.finetune",
-        "--device",
-        "cpu",
         *(str(one) for pair in options.items() for one in pair),
     ]
     place = os.environ | {"PYTHONPATH": str(tree), "CLIP_DESCRIPTIONS_CACHE": str(out.parent / "cache")}

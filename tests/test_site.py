@@ -50,7 +50,7 @@ SMALL = f"--controls none {FEW}"
 SMALLER = {
     "first-steps.md": {
         "pip install": "pip install --dry-run --no-deps --quiet",
-        "--layers 8,11 --sizes 16": f"--layers 8 --sizes 16 --tune-steps 2 {SMALL}",
+        "--layers 8,11 --sizes 16": f"--layers 11 --sizes 16 --tune-steps 2 {SMALL}",
     },
     "how-to/your-model.md": {"--layers 10,11 --sizes 64": f"--layers 11 --sizes 4 {SMALL}"},
     "how-to/score.md": {
