@@ -34,6 +34,7 @@ from interp.sweep import finish  # noqa: E402
 from tests.accelerating import forget_precision  # noqa: E402
 from tests.hub_server import hub  # noqa: E402, F401
 from tests.oracles.plain_forward import random_clip  # noqa: E402
+from tests.report.browser import browser  # noqa: E402, F401
 from tests.wording import (  # noqa: E402
     keep_collected,
     pytest_addoption,  # noqa: F401

@@ -98,7 +98,7 @@ class Experiment:
 
     @property
     def folder(self) -> Path:
-        """Where the run is kept."""
+        """Folder of the run."""
         return Path(self.config.out) / self.title
 
     def carry_out(self) -> None:

@@ -89,7 +89,7 @@ def paper(config: PaperConfig) -> int:
     seeds = parse_ints(config.seeds, "--seeds")
     if len(seeds) > _MOST_SEEDS:
         raise UserError(f"--seeds names {len(seeds)} seeds; the most are {_MOST_SEEDS}: name fewer")
-    whole = experiments(seeds, _recipes(config))
+    whole = _experiments(seeds, _recipes(config))
     part = None if config.shard is None else Shard.parse(config.shard)
     own = whole if part is None else whole[part.number - 1 :: part.of]
     if absent := missing(config):
@@ -116,7 +116,7 @@ def paper(config: PaperConfig) -> int:
     return 0
 
 
-def experiments(seeds: Sequence[int], names: Sequence[str] = tuple(RECIPES)) -> list[tuple[str, int | None]]:
+def _experiments(seeds: Sequence[int], names: Sequence[str]) -> list[tuple[str, int | None]]:
     """Return names and seeds of the experiments, the base first."""
     return [("base", None), *((name, seed) for seed in seeds for name in names)]
 
@@ -192,7 +192,7 @@ def _make_folder(out: Path) -> None:
 
 
 def missing(config: PaperConfig) -> list[str]:
-    """What cannot be had: one sentence for each thing, which says how to mend it. Nothing large is downloaded."""
+    """Return a sentence for each thing that is missing, with the remedy. Nothing large is downloaded."""
     from interp.data.blv import load_blv
     from interp.data.transfer import KNOWN, default_sets, load_transfer
 

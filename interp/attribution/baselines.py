@@ -1,4 +1,4 @@
-"""What a path integral starts from: token ids that say less than the text, at the same length."""
+"""Starts of path integrals: token ids that say less than the text, at the same length."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def content_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
 
 
 def content_tokens(tokens: Tokens) -> Bool[Tensor, "n t"]:
-    """Whether each token is a piece of a content word."""
+    """Return whether each token is a piece of a content word."""
     rows = [
         [owner >= 0 and is_content(words[owner]) for owner in owners]
         for words, owners in zip(tokens.words, tokens.word_of.tolist(), strict=True)

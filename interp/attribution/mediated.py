@@ -259,7 +259,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         return self._multiply
 
     def has_convergence_delta(self) -> bool:
-        """Whether `return_convergence_delta` can be asked for; captum asks."""
+        """Return whether `return_convergence_delta` can be asked for; captum asks."""
         return self.routes == ("full",)
 
 

@@ -1,4 +1,4 @@
-"""What attributions are: a number for each token of each text and route, and the ways to look at them. No torch."""
+"""Attributions: a number for each token of each text and route, and ways to look at them. No torch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def relative_delta(full: np.ndarray, score: np.ndarray, baseline_score: np.ndarr
 
 @dataclass(frozen=True, repr=False)
 class Attributions:
-    """What each token of each text adds to its score, by route.
+    """Contribution of each token of each text to its score, by route.
 
     Attributes:
         words: of each text, in order, lower case.
@@ -63,7 +63,7 @@ class Attributions:
         return len(self.words)
 
     def take(self, texts: Sequence[int]) -> Attributions:
-        """Those of some texts, in the order given."""
+        """Return the attributions of some texts, in the order given."""
         rows = list(texts)
         tokens = {route: values[rows] for route, values in self.tokens.items()}
         words, numbers = tuple(self.words[row] for row in rows), (self.score, self.baseline_score, self.points)
@@ -82,7 +82,7 @@ class Attributions:
         return out
 
     def by_occurrence(self, route: Route) -> np.ndarray:
-        """The same of all texts, one behind the other."""
+        """Return `by_word` of all texts, one text behind the other."""
         return np.concatenate([np.zeros(0), *self.by_word(route)])
 
     def by_type(self, route: Route) -> dict[str, tuple[float, int]]:

@@ -72,7 +72,7 @@ def option(
         "metavar": metavar,
         "choices": choices,
         "nargs": "+" if many else None,
-        "several": many or again,
+        "action": "extend" if many else "append" if again else "store",
         "role": role if loads is None else LOADED,
         "loads": loads,
         "least": least,

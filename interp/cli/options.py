@@ -47,7 +47,7 @@ class DeviceOptions:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where the work is done."""
+    """Place of the work."""
 
     engine: str = option(
         "local", "processes on this machine, or a Ray cluster (extra ray)", choices=("local", "ray"), role=WORK

@@ -94,15 +94,13 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name),
-            default=None if field.metadata["several"] else default,
+            default=default if field.metadata["action"] == "store" else None,
             type=kind,
             help=shown.replace("%", "%%"),
             metavar=field.metadata["metavar"],
             choices=choices.get(field.name, field.metadata["choices"]),
             nargs=field.metadata["nargs"],
-            action={(True, True): "extend", (True, False): "append"}.get(
-                (field.metadata["several"], field.metadata["nargs"] is not None), "store"
-            ),
+            action=field.metadata["action"],
         )
     return parser
 
@@ -129,7 +127,11 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
     for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
     run = values.pop(_RUN_AGAIN, None)
-    lists = {field.name: field.default for _, field in owned_fields(config) if field.metadata.get("several")}
+    lists = {
+        field.name: field.default
+        for _, field in owned_fields(config)
+        if field.metadata.get("action", "store") != "store"
+    }
     values |= {name: tuple(values[name]) if values[name] else default for name, default in lists.items()}
     return config(**values), run
 

@@ -27,7 +27,7 @@ _NOTES = "notes"  # in the metadata of kept embeddings
 
 
 def cache_folder() -> Path:
-    """Where image features are kept between runs: `$CLIP_DESCRIPTIONS_CACHE`, or a folder in the user's cache."""
+    """Return the folder of image features: `$CLIP_DESCRIPTIONS_CACHE`, or one in the user's cache."""
     given = os.environ.get("CLIP_DESCRIPTIONS_CACHE")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(given) if given else base / "clip-descriptions"

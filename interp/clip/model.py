@@ -58,7 +58,7 @@ class Clip:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.model.device
 
     @property
@@ -111,7 +111,7 @@ class Tokens:
 
     @property
     def wordless(self) -> int:
-        """How many texts have no word."""
+        """Number of texts without a word."""
         return sum(not words for words in self.words)
 
     def take(self, rows: Int[Tensor, " m"]) -> Tokens:

@@ -119,7 +119,7 @@ def _is_path(name: str) -> bool:
 
 
 def _is_id(name: str) -> bool:
-    """Whether a name is written as the hub's ids are: owner/name."""
+    """Return whether a name is written as the hub's ids are: owner/name."""
     owner, _, rest = name.partition("/")
     return bool(owner and rest) and "/" not in rest and not name.startswith((".", "~"))
 

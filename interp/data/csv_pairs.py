@@ -169,7 +169,7 @@ def _split(row: Row) -> str:
 
 
 def _notes(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """What the user should know of groups that the file divides between splits."""
+    """Return a note on groups that the file divides between splits."""
     splits: dict[str, set[str]] = {}
     for pair in pairs:
         splits.setdefault(pair.group, set()).add(pair.split)

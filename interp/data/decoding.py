@@ -28,7 +28,7 @@ _FOREIGN_SHARE = 0.3  # of the letters
 _NO_WORD = re.compile(
     r"[^\W\d_][ŠŒŽŸÀ-ÖØ-Þ][a-zß-ÿ]|[^\W\d_][^\x00-\x7f\w’\xad·][^\W\d_]|[\x80-\x9f¤¦¬¯¸]|[¹²³¥ª](?=[^\W\d_])"
 )
-_ESCAPED = re.compile("[\ud800-\udfff]")  # a byte that is not of UTF-8
+NOT_UTF8 = re.compile("[\ud800-\udfff]")  # letter to which a byte that is not of UTF-8 is decoded
 
 
 def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
@@ -60,7 +60,7 @@ def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
 def _is_damaged(content: bytes) -> bool:
     """Return whether a text is in UTF-8 but for a few bytes: of letters beyond ASCII most are read as they should."""
     text = content.decode("utf-8", errors="surrogateescape")
-    wrong = len(_ESCAPED.findall(text))
+    wrong = len(NOT_UTF8.findall(text))
     return sum(not letter.isascii() for letter in text) - wrong >= wrong
 
 

@@ -160,7 +160,7 @@ def _own_settings() -> Iterator[None]:
 
 
 def _orientation(picture: Image) -> int:
-    """How a picture is turned by its EXIF data, 1 to 8; data that cannot be read say nothing."""
+    """Return how a picture is turned by its EXIF data, 1 to 8; 1 for data that cannot be read."""
     try:
         turned = int(picture.getexif().get(ORIENTATION, _UPRIGHT))
         return turned if turned in range(_UPRIGHT, 9) else _UPRIGHT

@@ -51,7 +51,7 @@ _norm = cache(load_norm)
 
 
 def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
-    """What the texts of pairs are like.
+    """Statistics of the texts of pairs.
 
     *Content tokens* are words of letters that are no function words.
 
@@ -142,7 +142,7 @@ def _naive_bayes(kinds: Sequence[Sequence[str]], groups: Sequence[str]) -> float
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """Options of the command."""
 
     data: tuple[str, ...] = cli.option(
         ("toy",), f"data sets to put beside each other: {DATA_HELP}", metavar="DATA", many=True

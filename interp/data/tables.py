@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from interp.data.decoding import DELIMITERS, decode, delimiter_of
+from interp.data.decoding import DELIMITERS, NOT_UTF8, decode, delimiter_of
 from interp.data.errors import DataError
 from interp.data.files import MOST_TEXT, read_file
 from interp.data.workbooks import is_workbook, read_workbook
@@ -27,7 +27,6 @@ from interp.errors import quoted, shown
 csv.field_size_limit(MOST_TEXT // 2)  # a cell may be long; the module's own limit is 131,072 letters
 _MOST = 1e50  # of a number, whose fourth power is still one
 _MARKED = re.compile(r'"?sep=(.)"?\r?\n')  # first line of a CSV file for Excel
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what a byte that is not UTF-8 is decoded to
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +210,8 @@ def _foreign(text: str, file: str) -> DataError:
     with suppress(csv.Error):
         for number, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
             for place, cell in enumerate(cells):
-                if "\0" in cell or _NOT_UTF8.search(cell):
-                    what = "is not text in UTF-8" if _NOT_UTF8.search(cell) else "holds a NUL byte"
+                if "\0" in cell or NOT_UTF8.search(cell):
+                    what = "is not text in UTF-8" if NOT_UTF8.search(cell) else "holds a NUL byte"
                     return DataError(
                         f"'{file}', row {number}, {_name(names, place)}: {what}; save the file anew as CSV in UTF-8"
                     )

@@ -44,7 +44,7 @@ class Picture(Figure):
         self.alt = ""
 
     def png(self, dpi: float = 150) -> bytes:
-        """As a file."""
+        """Return the picture as a PNG file."""
         for text in self.findobj(Text):
             text.set_parse_math(False)  # names may hold dollars
         buffer = io.BytesIO()
@@ -62,7 +62,7 @@ class Picture(Figure):
 
 @lru_cache(maxsize=4096)
 def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",)) -> float:
-    """How wide a text is, in points."""
+    """Return the width of a text, in points."""
     font = FontProperties(family=list(family), size=size)
     with warnings.catch_warnings():  # of letters that no font has, which are said again when they are drawn
         warnings.simplefilter("ignore")
@@ -173,7 +173,7 @@ class Block:
 
 
 def words_height(words: Sequence[str], values: Sequence[float], block: Block) -> float:
-    """How high `draw_words` is, in points, wherever the block begins."""
+    """Return the height of `draw_words`, in points, wherever the block begins."""
     lines = max((line for _, line, _ in _flow(words, values, block)), default=0) + 1
     return lines * LINE * block.size
 
@@ -214,7 +214,7 @@ def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach:
 
 
 def _flow(words: Sequence[str], values: Sequence[float], block: Block) -> list[tuple[float, int, float]]:
-    """Where each word goes: x, line and width."""
+    """Return the place of each word: x, line and width."""
     out, x, line = [], 0.0, 0
     size, family, width = block.size, block.family, block.width
     for word, value in zip(words, values, strict=True):

@@ -86,13 +86,6 @@ def notes_of(scored: ScoredTexts) -> Mapping[int, list[str]]:
     return phrases
 
 
-def problems(scored: ScoredTexts) -> list[str]:
-    """Return the rows that are not scored with the reason of each, those without a text last."""
-    rows = [row for row in scored.table.rows if row.problem]
-    ordered = sorted(rows, key=lambda row: (row.decorative, row.number))
-    return [f"row {row.number}, '{row.image}': {row.problem}" for row in ordered]
-
-
 def _rows(numbers: Iterable[int], most: int = 5) -> str:
     shown = list(map(str, numbers))
     more = len(shown) - most

@@ -36,7 +36,7 @@ class _AltText:
 
     @property
     def decorative(self) -> bool:
-        """Whether the row has an image and no text."""
+        """Mark of a row with an image and no text."""
         return self.problem == EMPTY
 
 

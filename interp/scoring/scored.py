@@ -57,7 +57,7 @@ class ScoredTexts:
 
     @property
     def cut(self) -> np.ndarray:
-        """Whether each text is longer than the models read, shape (rows,)."""
+        """Marks of texts that are longer than a model reads, shape (rows,)."""
         return self.tokens > self.context
 
 

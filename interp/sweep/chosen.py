@@ -81,7 +81,7 @@ def examine(
 
 
 def other_seeds(place: Place) -> list[Place]:
-    """Where a search or a training is made again, to see whether it finds the same subspace."""
+    """Return the places at which a search or a training is made again, to see whether it finds the same subspace."""
     return [place._replace(seed=place.seed + more + 1) for more in range(_MORE_SEEDS)]
 
 

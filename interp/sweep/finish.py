@@ -1,4 +1,4 @@
-"""What is left of a sweep when it ends: a table in the terminal, results.csv, .parquet, norms.csv, heatmaps, a page."""
+"""Results of a sweep when it ends: a table in the terminal, results.csv, .parquet, norms.csv, heatmaps, a page."""
 
 from __future__ import annotations
 

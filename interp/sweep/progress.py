@@ -1,4 +1,4 @@
-"""How far the cells of a sweep are: a bar, and once, when the first ones are done, how long the rest will take."""
+"""Progress of the cells of a sweep: a bar, and once, when the first ones are done, how long the rest will take."""
 
 from __future__ import annotations
 
@@ -92,5 +92,5 @@ def edits_trained(folder: Path, keys: Sequence[Place]) -> int:
 
 
 def rotations_found(folder: Path, keys: Sequence[Place]) -> int:
-    """How many of the cells have a rotation."""
+    """Return the number of cells that have a rotation."""
     return sum(key.rotation_file(folder).with_suffix(".json").is_file() for key in keys)

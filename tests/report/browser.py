@@ -44,6 +44,13 @@ def chromium() -> Iterator[Any]:
         driver.quit()
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A driver for all tests of a module."""
+    with chromium() as driver:
+        yield driver
+
+
 def opened(browser: Any, page: Path | str, *, width: int = 1280, dark: bool = False) -> Any:
     """A page in the browser, a file or an address, at some width."""
     scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

@@ -13,19 +13,13 @@ import pytest
 
 from interp.report.page import rendering
 from interp.runs.folder import RunFolder
-from tests.report.browser import chromium, opened, requested
+from tests.report.browser import opened, requested
 from tests.report.hostile import CELL, FILES, fields, outcome, with_value, write_whole
 from tests.run_folders import kept, rewrite
 
 pytestmark = pytest.mark.slow
 
 MARK = "window.broken"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @pytest.fixture

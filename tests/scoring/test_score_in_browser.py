@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.report.browser import check_access, chromium, opened
+from tests.report.browser import check_access, opened
 from tests.scoring.tables import DECORATIVE, MISSING, ROWS, UNREADABLE
 
 pytestmark = pytest.mark.slow
 COUNT = len(ROWS) - len(MISSING + UNREADABLE + DECORATIVE)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
