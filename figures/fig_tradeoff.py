@@ -50,7 +50,7 @@ def draw(runs: Runs) -> Picture:
     models = _models(runs)
     if len(models) < 2:
         raise Missing(
-            "needs the base and trained models, evaluated with the tasks concadia and transfer: "
+            "needs the base and trained models, evaluated with the tasks preference and transfer: "
             "python -m training.paper, or python -m training.evaluate"
         )
     labels = told_apart(list(models), NAME, SIZE, FONT)

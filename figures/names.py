@@ -11,7 +11,7 @@ FIGURES = (
     "fig_dose",
 )
 TABLES = {  # and what they need
-    "table1": "preferences: evaluate with the task concadia",
+    "table1": "preferences: evaluate with the task preference",
     "table2": "ratings of readers: evaluate with --blv FOLDER",
     "table3": "norms: evaluate with the task norms",
 }

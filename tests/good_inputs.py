@@ -138,7 +138,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
             "concadia:zipped",
             *FEW,
             "--tasks",
-            "concadia,transfer,blv",
+            "preference,transfer,blv",
             "--blv",
             "blv",
             "--transfer",
@@ -151,10 +151,10 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
             "new",
         ),
     ),
-    "base": ("training.evaluate", (*MODEL, *FEW, "--tasks", "concadia,norms", "--out", "base")),
+    "base": ("training.evaluate", (*MODEL, *FEW, "--tasks", "preference,norms", "--out", "base")),
     "scores": (
         "training.evaluate",
-        ("--scores", "scores.csv", "--tasks", "concadia", "--data", "concadia:concadia", "--out", "new"),
+        ("--scores", "scores.csv", "--tasks", "preference", "--data", "concadia:concadia", "--out", "new"),
     ),
     "scores of texts": (
         "training.evaluate",

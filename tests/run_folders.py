@@ -254,7 +254,7 @@ def write_evaluation(
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": group or label, "seed": seed}
     about |= {} if label == "base" or label.startswith("scores of ") else {"objective": label.partition(",")[0]}
-    tasks = ["concadia", "transfer", "norms"] + ["blv"] * readers + ["dose"] * dosed
+    tasks = ["preference", "transfer", "norms"] + ["blv"] * readers + ["dose"] * dosed
     facts = {"about": about, "finished": "now", "tasks": tasks}
     with open_run(path, versioned("evaluation"), **facts):
         pass
@@ -266,7 +266,11 @@ def write_evaluation(
     words = {route: {word: float(draw.normal(0, 0.05)) for word in WORDS} for route in routes}
     fixed = np.random.default_rng(9)
     ratings = {norm: {word: float(fixed.uniform(100, 700)) for word in WORDS[1:]} | {WORDS[0]: None} for norm in NORMS}
-    rows = [("concadia", "test", "preference"), ("transfer", "colour", "accuracy"), ("transfer", "colour", "macro_f1")]
+    rows = [
+        ("preference", "test", "preference"),
+        ("transfer", "colour", "accuracy"),
+        ("transfer", "colour", "macro_f1"),
+    ]
     rows += [("norms", norm, f"r_{route}") for norm in NORMS for route in routes]
     rows += [("blv", "overall", "pearson")] if readers else []
     values = draw.uniform(0, 1, len(rows)).tolist()
@@ -275,7 +279,7 @@ def write_evaluation(
         for (task, of, measure), value in zip(rows, values, strict=True)
     ]
     numbers += _retrieval(seed, label) + (_doses(seed) if dosed else [])
-    details = {"concadia": {"examples": shown}, "norms": {"words": words, "ratings": ratings}}
+    details = {"preference": {"examples": shown}, "norms": {"words": words, "ratings": ratings}}
     for task in facts["tasks"]:
         own = [row for row in numbers if row["task"] == task]
         folder.write(task, {"settings": {}, "rows": own, "notes": [], "details": details.get(task, {})})

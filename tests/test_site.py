@@ -63,12 +63,12 @@ SMALLER = {
     },
     "how-to/fine-tuning.md": {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 4",
-        "evaluate --model": "evaluate --controls none --tasks concadia,norms --attributed 2 --model",
+        "evaluate --model": "evaluate --controls none --tasks preference,norms --attributed 2 --model",
     },
     "how-to/edits.md": {
         'load_pairs("toy")': 'load_pairs("toy", limit=90)',
         "--tuning edit": "--tuning edit --limit 90 --max-steps 4",
-        "evaluate --model runs/edit ": "evaluate --model runs/edit --controls none --tasks concadia ",
+        "evaluate --model runs/edit ": "evaluate --model runs/edit --controls none --tasks preference ",
         "--layers 6-12 --objective edit": f"--layers 12 --sizes 2 --objective edit {SMALL}",
         "--tasks dose --out": "--tasks dose --limit 90 --transfer-limit 20 --out",
     },

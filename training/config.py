@@ -214,9 +214,11 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     templates: str | None = option(
         None, "text file with prompts, one a line, {} for the class; several are ensembled", loads=""
     )
-    blv: str | None = option(None, "folder with blv_ratings.csv and images/", loads="")
+    blv: str | None = option(
+        None, "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/", loads=""
+    )
     prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
-    scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (concadia, blv)", loads="")
+    scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (preference, blv)", loads="")
     against: str | None = option(
         None,
         "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run",

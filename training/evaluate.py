@@ -15,7 +15,7 @@ from interp.runs.replay import Again
 from training.config import EvaluateConfig, evaluation_preset
 from training.evaluation.tasks import ON_REQUEST, TASKS, units_of
 
-_OF_SCORES = ("concadia", "blv")  # tasks that given scores will do for
+_OF_SCORES = ("preference", "blv")  # tasks that given scores will do for
 PROG = "python -m training.evaluate"
 _TASKS = ";\n".join(f"  * {name}: {about}" for name, about in TASKS.items())
 DESCRIPTION = f"""\
@@ -96,7 +96,7 @@ def _tasks(config: EvaluateConfig) -> list[str]:
     if config.scores is not None and (needs := [task for task in chosen if task not in _OF_SCORES]):
         raise UserError(f"--scores are all that is known, and the task {needs[0]} needs a model; give --model instead")
     if config.scores is not None and len(chosen) > 1:
-        raise UserError("--scores is a file for one task: name it with --tasks concadia or --tasks blv")
+        raise UserError("--scores is a file for one task: name it with --tasks preference or --tasks blv")
     return chosen
 
 

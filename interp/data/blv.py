@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 RATINGS, _IMAGES = "blv_ratings.csv", "images"
+# places of both in a clone of the authors' repository
+_CLONED = Path("analyses/contextclip/context_blv_data.csv"), Path("behavioral_experiments/writing/data")
 # question -> column; 5 is the best answer to each, on irrelevance too: there it says that nothing is irrelevant
 QUESTIONS = {
     "overall": "q_overall",
@@ -31,7 +33,7 @@ QUESTIONS = {
     "irrelevance": "q_irrelevance",
 }
 _TEXT = ("description", "context", "imgstem")
-_SOURCE = "the data of Kreiss et al. 2022, github.com/elisakreiss/contextual-description-evaluation"
+SOURCE = "github.com/elisakreiss/contextual-description-evaluation"
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def load_blv(folder: Path | str) -> RatedTexts:
     """Load the ratings, averaged over the raters of each text; images are opened when they are asked for.
 
     Args:
-        folder: holds `blv_ratings.csv`, one row per text and rater, and the images in `images/`.
+        folder: a clone of the authors' repository; or a folder with `blv_ratings.csv`, one row per text and rater, and
+            the images in `images/`.
 
     Returns:
         One text per description, context and image, in order of first appearance.
@@ -103,11 +106,12 @@ def load_blv(folder: Path | str) -> RatedTexts:
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
-        raise DataError(f"no folder '{folder}'; it holds {RATINGS} and {_IMAGES}/ from {_SOURCE}")
-    answers = _answers(folder / RATINGS)
-    paths = _paths(folder / _IMAGES)
+        raise DataError(f"no folder '{folder}' with the ratings; make it: git clone https://{SOURCE} {folder}")
+    ratings, images = _places(folder)
+    answers = _answers(ratings)
+    paths = _paths(images, {image for _, _, image in answers})
     if missing := [image for _, _, image in answers if image not in paths]:
-        raise DataError(f"'{folder / _IMAGES}' has no image {quoted(missing[0])}; download it with {_SOURCE}")
+        raise DataError(f"'{images}' has no image {quoted(missing[0])}; take it from {SOURCE}")
     texts = tuple(
         RatedText(*text, dict(zip(QUESTIONS, map(_mean, zip(*rows, strict=True)), strict=True)), len(rows))
         for text, rows in answers.items()
@@ -120,10 +124,16 @@ def load_blv(folder: Path | str) -> RatedTexts:
     return RatedTexts(f"blv:{folder}", texts, lambda image: open_rgb(image, read), lambda image: checksum(image, read))
 
 
+def _places(folder: Path) -> tuple[Path, Path]:
+    """Return the file of ratings and the folder of images: of a clone of the authors' repository, or by our names."""
+    ours, cloned = (folder / RATINGS, folder / _IMAGES), (folder / _CLONED[0], folder / _CLONED[1])
+    return cloned if os.path.isfile(cloned[0]) and not os.path.isfile(ours[0]) else ours
+
+
 def _answers(path: Path) -> dict[tuple[str, str, str], list[list[float]]]:
     """Description, context and image -> the ratings of each rater in the order of `QUESTIONS`."""
     if not os.path.isfile(path):
-        raise DataError(f"'{path.parent}' has no {path.name}; download it with {_SOURCE}")
+        raise DataError(f"'{path.parent}' has no {path.name}, nor is it a clone of {SOURCE}")
     table = read_table(path)
     table.require(*_TEXT, *QUESTIONS.values())
     answers: dict[tuple[str, str, str], list[list[float]]] = {}
@@ -132,7 +142,7 @@ def _answers(path: Path) -> dict[tuple[str, str, str], list[list[float]]]:
         ratings = [_rating(row, column) for column in QUESTIONS.values()]
         answers.setdefault((description, context, unicodedata.normalize("NFC", image)), []).append(ratings)
     if not answers:
-        raise DataError(f"'{path}' holds no ratings; download it with {_SOURCE}")
+        raise DataError(f"'{path}' holds no ratings; take it from {SOURCE}")
     return answers
 
 
@@ -154,11 +164,24 @@ def _mean(ratings: tuple[float, ...]) -> float:
     return fmean(given) if given else math.nan
 
 
-def _paths(images: Path) -> dict[str, Path]:
-    """Image files by name without suffix, in Unicode's form NFC: some file systems keep names in another form."""
+def _paths(folder: Path, images: Collection[str]) -> dict[str, Path]:
+    """Return the file of each image that a folder has.
+
+    Args:
+        images: names without suffix, in Unicode's form NFC: some file systems keep names in another form. A name
+            without its accents stands for the file with them, as with one image of the authors' repository.
+    """
     try:
-        return {unicodedata.normalize("NFC", path.stem): path for path in sorted(images.iterdir())}
+        files = sorted(path for path in folder.iterdir() if not path.is_dir())
     except OSError as error:
-        raise DataError(
-            f"cannot read the images in '{images}': {error.strerror}; download them with {_SOURCE}"
-        ) from error
+        raise DataError(f"cannot read the images in '{folder}': {error.strerror}; take them from {SOURCE}") from error
+    named = {unicodedata.normalize("NFC", path.stem): path for path in files}
+    plain: dict[str, list[Path]] = {}
+    for name, path in named.items():
+        plain.setdefault(_without_accents(name), []).append(path)
+    alone = {name: paths[0] for name, paths in plain.items() if len(paths) == 1}
+    return {image: path for image in images if (path := named.get(image) or alone.get(image)) is not None}
+
+
+def _without_accents(name: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFD", name) if not unicodedata.combining(letter))

@@ -20,26 +20,36 @@ class _Format:
 
     Attributes:
         what: is scored in a row.
-        key: the column that says which one.
-        forms: the columns of scores, as CLIPScore or as plain score; the first form that is there is read.
+        forms: the column that says which one, and the columns of scores; the first form that is there is read.
     """
 
     what: str
-    key: str
     forms: tuple[tuple[str, ...], ...]
 
     def form(self, header: Sequence[str]) -> tuple[str, ...] | None:
         """The first of the forms whose columns are all there, if there is one."""
-        return next((form for form in self.forms if {self.key, *form} <= set(header)), None)
+        return next((form for form in self.forms if set(form) <= set(header)), None)
 
     def __str__(self) -> str:
-        return f"{self.key}, {', '.join(self.forms[0])}"
+        return ", ".join(self.forms[0])
 
 
 _PAIRS = _Format(
-    "pairs", "filename", (("description_clipscore", "caption_clipscore"), ("description_score", "caption_score"))
+    "pairs",
+    (
+        ("filename", "description_clipscore", "caption_clipscore"),
+        ("filename", "description_score", "caption_score"),
+    ),
 )
-_TEXTS = _Format("single texts", "description", (("clipscore",), ("score",)))
+_TEXTS = _Format(
+    "single texts",
+    (
+        ("description", "clipscore"),
+        ("description", "score"),
+        ("texts", "clipscore"),  # these two as Kreiss et al. 2022 publish them
+        ("texts", "spurts_score"),
+    ),
+)
 
 
 def read_pair_scores(path: Path | str) -> dict[str, tuple[float, float]]:
@@ -59,6 +69,9 @@ def read_pair_scores(path: Path | str) -> dict[str, tuple[float, float]]:
 def read_text_scores(path: Path | str) -> dict[str, float]:
     """Read a CSV with the columns ``description`` and ``clipscore``, or ``score``; other columns are ignored.
 
+    The files of Kreiss et al. 2022, with the columns ``texts`` and ``clipscore`` or ``SPURTS_score``, are read as
+    they are.
+
     Returns:
         Description -> score, on the scale of the file.
 
@@ -76,10 +89,10 @@ def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[
         raise DataError(f"'{path}' needs the columns {wanted}, it has: {table.listed}{kind}")
     scores: dict[str, tuple[float, ...]] = {}
     for row in table.rows:
-        key = row.filled(wanted.key)
-        found = tuple(row.number_in(column) for column in form)
+        key = row.filled(form[0])
+        found = tuple(row.number_in(column) for column in form[1:])
         if scores.setdefault(key, found) != found:
-            raise row.error(wanted.key, f"{quoted(key)} was scored otherwise before; keep one of the rows")
+            raise row.error(form[0], f"{quoted(key)} was scored otherwise before; keep one of the rows")
     if not scores:
         raise DataError(f"'{path}' holds no scores, only the header")
     return scores

@@ -161,7 +161,7 @@ def test_nor_is_a_rotation_measured(small: Clip, tmp_path: Path, monkeypatch: Pa
     out, rotation = tmp_path / "run", Rotation(random_basis(24, 3, torch.Generator().manual_seed(0)), Site("text", 2))
     rotation.save(tmp_path / "rotation.safetensors")
     scaled_step(small, monkeypatch)
-    arguments = ["--model", small.name, "--limit", "60", "--tasks", "concadia", "--out", str(out)]
+    arguments = ["--model", small.name, "--limit", "60", "--tasks", "preference", "--out", str(out)]
     refused(evaluate.main([*arguments, "--rotation", str(tmp_path / "rotation.safetensors")]), capsys)
     assert not out.exists()
 

@@ -56,6 +56,31 @@ def test_ratings_are_averaged_in_order_of_appearance(folder: Path):
     assert (image.size, image.mode, image.getpixel((3, 3))) == ((30, 20), "RGB", (200, 0, 90))
 
 
+def clone_of(folder: Path, root: Path) -> Path:
+    """The ratings and images of a folder, as a clone of the authors' repository holds them."""
+    for part, place in (
+        ("blv_ratings.csv", "analyses/contextclip/context_blv_data.csv"),
+        ("images", "behavioral_experiments/writing/data"),
+    ):
+        (root / place).parent.mkdir(parents=True)
+        (shutil.copytree if (folder / part).is_dir() else shutil.copyfile)(folder / part, root / place)
+    return root
+
+
+def test_a_clone_of_the_repository_that_publishes_the_ratings(folder: Path, tmp_path_factory: pytest.TempPathFactory):
+    clone = clone_of(folder, tmp_path_factory.mktemp("clone"))
+    images = clone / "behavioral_experiments" / "writing" / "data"
+    (images / "attentionchecks").mkdir()
+    found = load_blv(clone)
+    assert (found.texts, found.fingerprint) == (load_blv(folder).texts, load_blv(folder).fingerprint)
+    # as with one of the published images: an accent in the name of the file, none in the table
+    (images / "table.v2.png").rename(images / "táble.v2.PNG")
+    assert load_blv(clone).open_image("table.v2").getpixel((3, 3)) == (200, 0, 90)
+    shutil.copyfile(images / "táble.v2.PNG", images / "tàble.v2.png")  # either could be meant
+    with raises(DataError, "'table.v2'"):
+        load_blv(clone)
+
+
 texts = st.sampled_from(["a", "b", "ä ö", "two\nlines"])
 answers = st.sampled_from(["1", "2", "3", "4", "5", "", "NA", " 2 "])
 

@@ -50,6 +50,9 @@ def test_both_forms_of_columns(path: Path):
     assert read_pair_scores(path) == {"a.jpg": (0.25, -0.5)}
     path.write_text("description,score,clipscore\na,0.2,0.5\n")
     assert read_text_scores(str(path)) == {"a": 0.5}
+    for column in ("clipscore", "SPURTS_score"):  # as Kreiss et al. 2022 publish them
+        path.write_text(f"texts,text_controls,{column},MIMA_score\nA b,a b,0.25,0.5\n")
+        assert read_text_scores(path) == {"A b": 0.25}
     path.write_text("filename,description_clipscore,caption_score\na.jpg,0.5,0.2\n")  # two scales at once
     with raises(DataError, "description_clipscore", "caption_clipscore"):
         read_pair_scores(path)

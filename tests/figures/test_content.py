@@ -235,7 +235,7 @@ def test_the_tradeoff_has_means_over_seeds_and_joins_the_front(made: runs.Runs):
     shown = figure("fig_tradeoff", made)
     retrieval, transfer, seconds = shown.axes
     base, *trained = made.models.values()
-    values = [[one.values["concadia", "test", "preference"] for one in members] for members in (base, *trained)]
+    values = [[one.values["preference", "test", "preference"] for one in members] for members in (base, *trained)]
     for axes, key in ((retrieval, ("retrieval", "retrieval caption")), (transfer, ("colour", "accuracy"))):
         costs = [
             [100 * (base[0].values["transfer", *key] - one.values["transfer", *key]) for one in members]

@@ -190,7 +190,7 @@ def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
         cell = json.loads(path.read_text())
         cell["details"]["words"]["full"] = dict.fromkeys(cell["details"]["words"]["full"])
         rewrite(path, cell)
-    for path in paper.glob("**/cells/concadia.json"):
+    for path in paper.glob("**/cells/preference.json"):
         cell = json.loads(path.read_text())
         cell["details"]["examples"][0]["negative"] = None
         rewrite(path, cell)

@@ -117,8 +117,8 @@ def test_every_number_of_an_evaluation_has_a_unit(tmp_path: Path):
     units = {measure: known[task][measure] for task, _, measure in read(path).values}
     assert units["preference"] == SHARE
     assert units["r_through"].bounds == CORRELATION.bounds
-    assert known["concadia"]["mean caption score"] == known["concadia"]["shift_c2d"] == SCORE
-    assert "mean caption score" not in units_of(TASKS, WINES.contrast)["concadia"]
+    assert known["preference"]["mean caption score"] == known["preference"]["shift_c2d"] == SCORE
+    assert "mean caption score" not in units_of(TASKS, WINES.contrast)["preference"]
 
 
 def test_no_two_measures_share_a_column():

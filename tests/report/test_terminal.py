@@ -129,8 +129,8 @@ def test_tables_of_evaluations_go_on_below():
     for column in columns:
         assert text.count(column) == 1
     assert text.count("IIT-DAS, LoRA (n = 2)") == text.count("model  ") > 1
-    rows = [Number("concadia", "test", f"preference, {LONG.negative} longer", 0.5, 9, 0.4, 0.6)]
-    numbers = evaluation_table(rows, units_of(["concadia"], LONG))
+    rows = [Number("preference", "test", f"preference, {LONG.negative} longer", 0.5, 9, 0.4, 0.6)]
+    numbers = evaluation_table(rows, units_of(["preference"], LONG))
     assert max(map(len, numbers.splitlines())) <= WIDTH
     assert "[40.0 60.0]" in numbers
 

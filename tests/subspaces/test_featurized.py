@@ -263,7 +263,7 @@ def test_a_sweep_and_an_evaluation_of_it(tmp_path: Path, registered: pytest.Monk
     (path,) = (tmp_path / "curved" / "rotations").glob("*.safetensors")
     assert isinstance(load_subspace(path), Featurized)
     assert (tmp_path / "curved" / "report.html").is_file()
-    command = ["--model", "toy", "--data", "toy", "--limit", "60", "--tasks", "concadia", "--rotation", str(path)]
+    command = ["--model", "toy", "--data", "toy", "--limit", "60", "--tasks", "preference", "--rotation", str(path)]
     assert evaluate.main([*command, "--out", str(tmp_path / "evaluated"), "--controls", "none"]) == 0
 
 

@@ -143,7 +143,7 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     folder = tuned.folder / "tuned" / Place(layer, size, 0).name
     cell = tuned.trained[TUNED_BY][layer, size]["measures"]
     options = {"--model": folder, "--out": tmp_path / "out", "--transfer": f"mine={tuned.classes}", "--splits": "test"}
-    tasks = ["--tasks", "concadia,transfer", "--trust-run"]
+    tasks = ["--tasks", "preference,transfer", "--trust-run"]
     assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
     table = pd.read_csv(tmp_path / "out" / "results.csv", float_precision="round_trip")
     names = [METHODS[name].name for name in METHODS]

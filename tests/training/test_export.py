@@ -113,11 +113,11 @@ def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.C
     assert "- objective: `IIT-DAS`" in card
     assert "- layer (from 1): `9`" in card
     assert "It was not evaluated on held-out data" in card
-    assert evaluate(["--model", str(run), "--tasks", "concadia", "--controls", "none"]) == 0
+    assert evaluate(["--model", str(run), "--tasks", "preference", "--controls", "none"]) == 0
     export([str(run), "--out", str(tmp_path / "second")])
     card = (tmp_path / "second" / "README.md").read_text()
     assert "not evaluated" not in card
-    rows = [line for line in card.splitlines() if line.startswith("| concadia ")]
+    rows = [line for line in card.splitlines() if line.startswith("| preference ")]
     assert len(rows) >= 5
     assert any(re.search(r"\| \[\S+ \S+\] \| \d+ \|$", row) for row in rows)
     assert "## What these numbers do not show" in card
@@ -135,18 +135,18 @@ def test_the_card_of_a_run_that_was_evaluated_with_other_kinds(run: Path, tmp_pa
         lines.append(f"{i}.png,a red star of size {i},the {i} at the harbour,{('train', 'val', 'test')[i % 3]}")
     (tmp_path / "pairs.csv").write_text("\n".join(lines))
     data = ["--data", f"csv:{tmp_path / 'pairs.csv'}", "--kinds", "Alt,title"]
-    assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none", *data]) == 0
+    assert evaluate(["--model", str(copy), "--tasks", "preference", "--controls", "none", *data]) == 0
     assert export([str(copy), "--out", str(tmp_path / "out")]) == 0
     card = (tmp_path / "out" / "README.md").read_text()
     assert "# A CLIP that scores a description above a caption of the same image" in card
     assert "It was evaluated with other kinds of text: Alt, to be preferred to title." in card
-    assert "| concadia | test | mean Alt score |" in card
+    assert "| preference | test | mean Alt score |" in card
 
 
 def test_a_run_whose_evaluation_is_of_another_version_is_not_exported(run: Path, tmp_path: Path, capsys):
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluation"))
-    assert evaluate(["--model", str(copy), "--tasks", "concadia", "--controls", "none"]) == 0
+    assert evaluate(["--model", str(copy), "--tasks", "preference", "--controls", "none"]) == 0
     make_other_version(copy / "evaluation")
     capsys.readouterr()
     refused(

@@ -49,7 +49,7 @@ def test_a_run_that_edits_is_loaded_and_evaluated_like_any_other(
     scores = (embed_texts(edited, val.texts) * val.embeddings.repeat(2, 1)).sum(-1).reshape(2, -1).numpy()
     assert result["preference"] == pytest.approx(preference(*scores).mean(), abs=1e-6)
     capsys.readouterr()
-    assert evaluate.main(["--model", str(out), "--tasks", "concadia", "--splits", "val", "--controls", "none"]) == 0
+    assert evaluate.main(["--model", str(out), "--tasks", "preference", "--splits", "val", "--controls", "none"]) == 0
     rows = pd.read_csv(out / "evaluation" / "results.csv").set_index("measure")["value"]
     assert rows["preference"] == pytest.approx(result["preference"], abs=1e-6)
     assert rows["iia_c2d"] == pytest.approx(result["iia_c2d"], abs=1e-6)

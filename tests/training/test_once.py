@@ -23,7 +23,7 @@ def test_pairs_are_loaded_once_and_texts_to_train_on_tokenized_once(model: str, 
     assert found.texts - LOADING == Counter([*pairs.split("train").texts, *pairs.split("val").texts])
 
     with reading() as found:
-        assert evaluate("--model", str(out), "--tasks", "concadia", "--out", str(tmp_path / "evaluation")) == 0
+        assert evaluate("--model", str(out), "--tasks", "preference", "--out", str(tmp_path / "evaluation")) == 0
     assert found.data == ["toy"]
     assert found.texts - LOADING == Counter(pairs.texts)  # val and test, and train for the evidence to refer to
     assert found.of(out, "rotation.json") == {"rotation.json": 1}

@@ -198,7 +198,7 @@ def test_processes_of_their_own(small: Clip, data, tmp_path: Path, capsys, monke
     assert models(shown.out) == ["base (n = 1)"]
     assert shown.err == ""
     log = (out / "logs" / "base-evaluate.log").read_text()
-    assert "concadia  test" in log
+    assert "preference  test" in log
     assert "retrieval is among" in log
     assert "Traceback" not in log
 

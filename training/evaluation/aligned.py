@@ -95,7 +95,7 @@ def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> lis
     schema = _evidence_schema(contrast)
     # The preference of each split is among the rows already, whether there is a subspace or not.
     kept = {key: number for key, number in numbers.items() if key != Key("preference")}
-    return [measured("concadia", split, schema.column(key), replace(number, n=pairs)) for key, number in kept.items()]
+    return [measured("preference", split, schema.column(key), replace(number, n=pairs)) for key, number in kept.items()]
 
 
 def verdict_of(rows: Sequence[Number], contrast: Contrast) -> list[Answer]:

@@ -88,7 +88,7 @@ def read(path: Path) -> Evaluation:
     norms = details.get("norms", {})
     held = [settings[task] for task in tasks]  # others may be of another contrast
     kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
-    examples = details.get("concadia", {}).get("examples", [])
+    examples = details.get("preference", {}).get("examples", [])
     words, ratings = norms.get("words", {}), norms.get("ratings", {})
     return Evaluation(
         {**manifest["about"]}, values, folder, settings, words, ratings, examples, Contrast(*kinds), numbers
@@ -191,7 +191,7 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     columns: dict[str, Read] = {"preference": lambda one: preferred(one).value}
     for direction in DIRECTIONS:
         measure = Key("iia", direction=direction).column(contrast)
-        columns[f"IIA {contrast.arrow(direction)}"] = _value(("concadia", "test", measure))
+        columns[f"IIA {contrast.arrow(direction)}"] = _value(("preference", "test", measure))
     for of in sets:
         columns[of] = _value(("transfer", of, "accuracy"))
         columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
@@ -203,7 +203,7 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
 
 def preferred(one: Evaluation) -> Estimate:
     """Return the preference on test pairs, else on all or on val; NaN where it was not evaluated."""
-    known = {row.of: row for row in one.numbers if (row.task, row.measure) == ("concadia", "preference")}
+    known = {row.of: row for row in one.numbers if (row.task, row.measure) == ("preference", "preference")}
     row = next((known[of] for of in ("test", "all", "val") if of in known), None)
     return Estimate(math.nan, 0) if row is None else Estimate(row.value, row.n, row.low, row.high)
 

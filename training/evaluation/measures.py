@@ -20,7 +20,7 @@ class Number:
     """One number.
 
     Attributes:
-        task: that it belongs to: concadia, transfer, blv, norms or dose.
+        task: that it belongs to: preference, transfer, blv, norms or dose.
         of: a split, a data set, a question or a norm.
         measure: what it is; shares are from 0 to 1.
         low, high: its 95 % interval, NaN where there is none.

@@ -45,7 +45,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
         if config.data is None:
             both = np.array(list(table.values()))
-            job = Job("concadia", {}, lambda: TaskResult(given_preferences(contrast, both[:, 0], both[:, 1])))
+            job = Job("preference", {}, lambda: TaskResult(given_preferences(contrast, both[:, 0], both[:, 1])))
             notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
         else:
             pairs = without_equal_texts(
@@ -58,7 +58,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
                 )
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
-                "concadia",
+                "preference",
                 {"data": pairs.fingerprint, "contrast": list(pairs.contrast.kinds)},
                 lambda: TaskResult(preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )

@@ -34,15 +34,18 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
             f"preference, {contrast.negative} longer": rows & (longer < 0),
         }
         for title, chosen in parts.items():
-            out.append(measured("concadia", name, title, clustered_share(hits[chosen], groups[chosen])))
+            out.append(measured("preference", name, title, clustered_share(hits[chosen], groups[chosen])))
         for kind, values in zip(contrast.kinds, (positive, negative), strict=True):
-            out.append(Number("concadia", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
+            out.append(Number("preference", name, f"mean {kind} score", float(values[rows].mean()), int(rows.sum())))
     return out
 
 
 def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
     """Return preference accuracy of scores alone, of which nothing else is known; ties count half."""
     hits = preference(positive, negative)
-    found = measured("concadia", "all", "preference", wilson(float(hits.sum()), len(hits)))
+    found = measured("preference", "all", "preference", wilson(float(hits.sum()), len(hits)))
     means = zip(contrast.kinds, (positive, negative), strict=True)
-    return [found, *(Number("concadia", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means)]
+    return [
+        found,
+        *(Number("preference", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means),
+    ]

@@ -27,7 +27,7 @@ from training.evaluation.jobs import Plan, carry_out
 from training.evaluation.measures import Number
 from training.evaluation.tasks.task import Job, TaskResult
 
-PREFERENCE = ("concadia", "test", "preference")
+PREFERENCE = ("preference", "test", "preference")
 
 
 COLOUR, PLACE = ("transfer", "colour", "accuracy"), ("transfer", "place", "accuracy")
@@ -56,7 +56,7 @@ def evaluated(
 
 
 def cell(folder: Path) -> Path:
-    return folder / "cells" / "concadia.json"
+    return folder / "cells" / "preference.json"
 
 
 def lines(text: str, name: str = "table1") -> dict[str, list[str]]:
@@ -245,8 +245,8 @@ def test_an_evaluation_is_found_by_the_run_that_it_is_of(tmp_path: Path):
     ("spoil", "value"),
     [
         (make_other_version, (VERSIONS["evaluation"] - 1, VERSIONS["evaluation"])),
-        (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "concadia.json'"),
-        (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "concadia"}]}), '"of"'),
+        (lambda f: cell(f).write_text(cell(f).read_text().replace("0.5", "0.6")), "preference.json'"),
+        (lambda f: rewrite(cell(f), kept(cell(f)) | {"rows": [{"task": "preference"}]}), '"of"'),
         (lambda f: (f / "manifest.json").write_text("{ cut sho"), "manifest.json"),
         (lambda f: (f / "manifest.json").unlink(), "manifest.json"),
         (lambda f: rewrite(f / "manifest.json", {"settings": versioned("evaluation")}), '"about"'),

@@ -25,8 +25,8 @@ from training.evaluation.abilities import AbilityTests, ability_tests
 from training.evaluation.doses import ALPHAS, DOSED, at_alpha, curves_of
 from training.evaluation.measures import Number
 from training.evaluation.tasks.blv import blv, rated_images
-from training.evaluation.tasks.concadia import concadia
 from training.evaluation.tasks.dose import Rated, dose, embed_edited
+from training.evaluation.tasks.preference import measure_preference
 from training.evaluation.tasks.transfer import retrievals, transfer
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_doses_are_what_other_tasks_measure_in_edited_models(small: Clip, materi
     retrieved = set()
     for alpha, edit in edits.items():
         model = small if alpha == 0 else edit.apply(small)
-        rows, both = concadia(model, held_out, None)
+        rows, both = measure_preference(model, held_out, None)
         zero_shot, hits, _ = transfer(model, sets)
         shares, _ = retrievals(model, "toy", held_out, seed=0)
         images = rated.images, [text.description for text in rated.ratings.texts]
@@ -120,14 +120,14 @@ def test_texts_are_embedded_as_by_edited_models(small: Clip, material: Measured)
 
 
 def test_a_run_is_dosed_if_that_is_asked_for(lora: Path, ratings: Path, tmp_path: Path):
-    assert run("--model", str(lora), "--tasks", "concadia,dose", "--blv", str(ratings), "--out", str(tmp_path)) == 0
+    assert run("--model", str(lora), "--tasks", "preference,dose", "--blv", str(ratings), "--out", str(tmp_path)) == 0
     found = table(tmp_path)
     rows = found.loc["dose"]
     assert len(rows) == len(ALPHAS) * (len(DOSED) + len(QUESTIONS))
     numbers = [Number("dose", of, name, row.value, int(row.n)) for (of, name), row in rows.iterrows()]
     curves = curves_of(numbers)
     assert [len(curves[measure]) for measure in DOSED] == [9, 9, 9, 9]
-    assert curves["preference"][2].value == found.loc[("concadia", "test", "preference"), "value"]
+    assert curves["preference"][2].value == found.loc[("preference", "test", "preference"), "value"]
     assert curves_of(numbers[:-5]) == {}
     assert {row.n for row in curves["gap"]} == {len(of_test(lora))}
     assert {row.measure for row in curves["gap"]} == {at_alpha("gap", alpha) for alpha in ALPHAS}

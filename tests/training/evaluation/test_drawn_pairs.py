@@ -74,7 +74,7 @@ def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, don
     shown = read_examples(folder)
     test = load_pairs("toy", limit=60).split("test").pairs[:EXAMPLES]
     assert [(one.id, one.negative) for one in shown] == [(pair.id, pair.negative) for pair in test]
-    scored = kept(folder.cell_path("concadia"))["details"]["examples"]
+    scored = kept(folder.cell_path("preference"))["details"]["examples"]
     assert [one["id"] for one in scored] == [pair.id for pair in test]
     tuned = load_clip(str(lora), trust=True)
     images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])

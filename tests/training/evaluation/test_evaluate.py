@@ -32,23 +32,23 @@ from training.evaluation.aligned import Aligned
 from training.evaluation.measures import Number, terminal_table
 from training.evaluation.tasks import units_of
 from training.evaluation.tasks.blv import rated_scores
-from training.evaluation.tasks.concadia import concadia
+from training.evaluation.tasks.preference import measure_preference
 
 pytestmark = pytest.mark.slow
 
 
 def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
     frame, found = pd.read_csv(done / "results.csv", float_precision="round_trip"), table(done)
-    assert frame["task"].unique().tolist() == ["concadia", "transfer", "blv", "norms"]
+    assert frame["task"].unique().tolist() == ["preference", "transfer", "blv", "norms"]
     listed = json.loads((done / "results.json").read_text())
     pd.testing.assert_frame_equal(pd.DataFrame(listed), frame, check_dtype=False)
     pd.testing.assert_frame_equal(pd.read_parquet(done / "results.parquet"), frame)
     for split in ("val", "test"):
-        assert found.loc["concadia", split, "preference"]["n"] == pairs_of_toy(60, split)
+        assert found.loc["preference", split, "preference"]["n"] == pairs_of_toy(60, split)
         for name in ("iia", "iia_random"):
             for direction in ("c2d", "d2c"):
-                assert 0 <= found.loc["concadia", split, f"{name}_{direction}"]["value"] <= 1
-    assert found.loc["concadia", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
+                assert 0 <= found.loc["preference", split, f"{name}_{direction}"]["value"] <= 1
+    assert found.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
     assert {key[1] for key in found.index if key[0] == "transfer"} == {
         "shape",
         "colour",
@@ -81,14 +81,14 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
 
 def test_evidence_is_of_the_split_that_was_held_out_last(done: Path):
     found = table(done)
-    assert found.loc["concadia", "test", "r2"]["n"] == pairs_of_toy(60, "test")
+    assert found.loc["preference", "test", "r2"]["n"] == pairs_of_toy(60, "test")
     assert -1 <= found.loc["transfer", "all sets", "swap_transfer_lost"]["value"] <= 1
     with pytest.raises(KeyError):
-        found.loc["concadia", "val", "r2"]
+        found.loc["preference", "val", "r2"]
 
 
 def test_without_controls_there_is_iia_and_no_evidence(lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    out, tasks = tmp_path / "out", "concadia,transfer"
+    out, tasks = tmp_path / "out", "preference,transfer"
     assert run("--model", str(lora), "--tasks", tasks, "--controls", "none", "--out", str(out)) == 0
     assert "Verdict" not in capsys.readouterr().out
     measures = set(table(out).index.get_level_values("measure"))
@@ -97,7 +97,7 @@ def test_without_controls_there_is_iia_and_no_evidence(lora: Path, tmp_path: Pat
 
 
 def test_without_a_rotation_nothing_is_intervened_on(full: Path, model: str, ratings: Path, tmp_path: Path, capsys):
-    for name, more in ((str(full), []), (model, ["--limit", "60", "--tasks", "concadia,blv,norms"])):
+    for name, more in ((str(full), []), (model, ["--limit", "60", "--tasks", "preference,blv,norms"])):
         assert run("--model", name, "--blv", str(ratings), *more, "--out", str(tmp_path / "out")) == 0
         found = table(tmp_path / "out")
         measures = set(found.index.get_level_values("measure"))
@@ -105,7 +105,7 @@ def test_without_a_rotation_nothing_is_intervened_on(full: Path, model: str, rat
         assert {"preference", "pearson given length", "r_full"} <= measures
         assert ({"accuracy", "macro_f1", "retrieval caption"} <= measures) == (name == str(full))
         assert ("pearson more than the other" in measures) == (name == str(full))
-        assert found.loc["concadia", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
+        assert found.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
         assert f"than {model}" in capsys.readouterr().out or name == model
         shutil.rmtree(tmp_path / "out")
     about = json.loads((full / "manifest.json").read_text())["settings"]
@@ -122,9 +122,9 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
         "same": ["--data", data],
         "other": ["--data", "toy", "--limit", "60"],
     }.items():
-        assert run("--model", str(own), "--tasks", "concadia", *options, "--out", str(tmp_path / name)) == 0
+        assert run("--model", str(own), "--tasks", "preference", *options, "--out", str(tmp_path / name)) == 0
         found = table(tmp_path / name)
-        counts[name] = {split: int(found.loc["concadia", split, "preference"]["n"]) for split in ("val", "test")}
+        counts[name] = {split: int(found.loc["preference", split, "preference"]["n"]) for split in ("val", "test")}
     for name, (spec, split, limit) in {
         "own": (data, "val", 30),
         "more": (data, "val", 40),
@@ -137,12 +137,12 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
     trained = {pair.id for pair in load_pairs(data, split="val", limit=30).split("train").pairs}
     assert trained.isdisjoint(pair.id for pair in load_pairs(data, split="val", limit=40).split("test").pairs)
     assert "split 'val' alone was divided by group" in capsys.readouterr().out
-    assert run("--model", str(own), "--tasks", "concadia", "--splits", "test", "--out", str(tmp_path / "test")) == 0
+    assert run("--model", str(own), "--tasks", "preference", "--splits", "test", "--out", str(tmp_path / "test")) == 0
     alone = table(tmp_path / "test")
     assert {of.partition(",")[0] for of in alone.index.get_level_values("of")} == {"test"}
     assert (
-        alone.loc["concadia", "test", "preference"]["value"]
-        == (table(tmp_path / "own").loc["concadia", "test", "preference"]["value"])
+        alone.loc["preference", "test", "preference"]["value"]
+        == (table(tmp_path / "own").loc["preference", "test", "preference"]["value"])
     )
 
 
@@ -162,13 +162,17 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
     for name, (of, options, wanted) in asked.items():
         more = ["--sources", *options] if options == ["random"] else options
         limit = ["--limit", "60"] if name == "base" else []
-        assert run("--model", str(of), "--tasks", "concadia", *more, *limit, "--out", str(tmp_path / name / "out")) == 0
-        cell = kept(RunFolder(tmp_path / name / "out").cell_path("concadia"))
+        assert (
+            run("--model", str(of), "--tasks", "preference", *more, *limit, "--out", str(tmp_path / name / "out")) == 0
+        )
+        cell = kept(RunFolder(tmp_path / name / "out").cell_path("preference"))
         assert cell["settings"]["sources"] == wanted
-    assert table(tmp_path / "paired" / "out").loc["concadia", "test", "iia_c2d"]["value"] == (
+    assert table(tmp_path / "paired" / "out").loc["preference", "test", "iia_c2d"]["value"] == (
         by_key(
-            concadia(load_clip(str(paired), trust=True), of_test(paired), Aligned(run_rotation(paired), "paired", 0))[0]
-        )["concadia", "test", "iia_c2d"].value
+            measure_preference(
+                load_clip(str(paired), trust=True), of_test(paired), Aligned(run_rotation(paired), "paired", 0)
+            )[0]
+        )["preference", "test", "iia_c2d"].value
     )
     compared = [str(tmp_path / name / "out") for name in ("base", "paired")]
     assert evaluate.main(["--compare", *compared]) == 0  # what sources a base would have had does not matter
@@ -178,11 +182,11 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
 def test_the_default_folder_is_the_runs_own(full: Path, model: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     copied = shutil.copytree(full, tmp_path / "run")
-    assert run("--model", "run", "--tasks", "concadia") == 0
-    assert table(copied / "evaluation").loc["concadia", "test", "preference"]["n"] == pairs_of_toy(60, "test")
+    assert run("--model", "run", "--tasks", "preference") == 0
+    assert table(copied / "evaluation").loc["preference", "test", "preference"]["n"] == pairs_of_toy(60, "test")
     shutil.copytree(model, tmp_path / "My Model")
-    assert run("--model", "My Model", "--tasks", "concadia", "--limit", "40") == 0
-    assert table(tmp_path / "runs" / "evaluate-my-model").loc["concadia", "test", "preference"]["n"] == pairs_of_toy(
+    assert run("--model", "My Model", "--tasks", "preference", "--limit", "40") == 0
+    assert table(tmp_path / "runs" / "evaluate-my-model").loc["preference", "test", "preference"]["n"] == pairs_of_toy(
         40, "test"
     )
 
@@ -192,7 +196,7 @@ def test_a_rotation_for_a_base(model: str, tmp_path: Path):
     for name, seed, layer in (("first", 0, 3), ("other", 1, 4)):
         basis = random_basis(24, 7, torch.Generator().manual_seed(seed))
         Rotation(basis, Site("text", layer)).save(tmp_path / f"{name}.safetensors")
-        arguments = ["--model", model, "--tasks", "concadia,norms", "--limit", "60", "--out", str(tmp_path / name)]
+        arguments = ["--model", model, "--tasks", "preference,norms", "--limit", "60", "--out", str(tmp_path / name)]
         assert run(*arguments, "--rotation", str(tmp_path / f"{name}.safetensors")) == 0
         found[name] = table(tmp_path / name)
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
@@ -204,9 +208,9 @@ def test_a_rotation_for_a_base(model: str, tmp_path: Path):
     assert len(same) > 8
     for each in found.values():
         np.testing.assert_allclose(each.loc[same, "value"], plain.loc[same, "value"], atol=1e-4)
-        assert {"iia_c2d", "shift_c2d"} <= set(each.loc["concadia", "test"].index)
-    assert ("concadia", "test", "iia_c2d") not in plain.index
-    for key in (("concadia", "test", "shift_c2d"), ("norms", "concreteness", "r_through")):
+        assert {"iia_c2d", "shift_c2d"} <= set(each.loc["preference", "test"].index)
+    assert ("preference", "test", "iia_c2d") not in plain.index
+    for key in (("preference", "test", "shift_c2d"), ("norms", "concreteness", "r_through")):
         assert len({each.loc[key, "value"] for each in found.values()}) == 2
 
 
@@ -258,9 +262,9 @@ def test_readers_alone_need_no_pairs(model: str, ratings: Path, concadia: Path, 
 
 
 def test_a_fit_rotation_and_few_pairs_will_do_with_paired_sources(model: str, rotations: Path, tmp_path: Path):
-    arguments = ["--model", model, "--tasks", "concadia", "--rotation", str(rotations / "right.safetensors")]
+    arguments = ["--model", model, "--tasks", "preference", "--rotation", str(rotations / "right.safetensors")]
     assert run(*arguments, "--limit", "3", "--sources", "paired", "--out", str(tmp_path / "out")) == 0
-    assert table(tmp_path / "out").loc["concadia", "val", "iia_c2d"]["n"] == 1
+    assert table(tmp_path / "out").loc["preference", "val", "iia_c2d"]["n"] == 1
 
 
 def test_a_base_that_has_no_tokenizer_of_its_own(model: str, ratings: Path, tmp_path: Path):
@@ -274,16 +278,16 @@ def test_a_base_that_has_no_tokenizer_of_its_own(model: str, ratings: Path, tmp_
 
 def test_the_table_of_the_terminal():
     rows = [
-        Number("concadia", "test", "preference", 0.525, 40, 0.375, 0.671),
-        Number("concadia", "test", "preference, caption longer", float("nan"), 0),
+        Number("preference", "test", "preference", 0.525, 40, 0.375, 0.671),
+        Number("preference", "test", "preference, caption longer", float("nan"), 0),
         Number("blv", "overall", "pearson", -0.0751, 68, -0.25, 0.125),
-        Number("concadia", "test", "mean caption score", 0.5, 40),
+        Number("preference", "test", "mean caption score", 0.5, 40),
     ]
-    lines = [line.split("  ") for line in terminal_table(rows, units_of(["concadia", "blv"], PAPER)).splitlines()]
+    lines = [line.split("  ") for line in terminal_table(rows, units_of(["preference", "blv"], PAPER)).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells[1:] == [
-        ["concadia", "test", "preference", "52.5 %", "[37.5 67.1]", "40"],
-        ["concadia", "test", "preference, caption longer", "-", "0"],
+        ["preference", "test", "preference", "52.5 %", "[37.5 67.1]", "40"],
+        ["preference", "test", "preference, caption longer", "-", "0"],
         ["blv", "overall", "pearson", "-0.075", "[-0.250 +0.125]", "68"],
-        ["concadia", "test", "mean caption score", "+0.500", "40"],
+        ["preference", "test", "mean caption score", "+0.500", "40"],
     ]

@@ -40,10 +40,10 @@ def test_the_published_scores_prefer_descriptions_as_published(published: Path, 
     sample, out = published / "concadia-sample", tmp_path / "out"
     data = ["--data", f"concadia:{sample}"] if with_data else []
     scores = str(sample / "reference_clipscores.csv")
-    assert evaluate.main(["--tasks", "concadia", "--scores", scores, *data, "--out", str(out)]) == 0
+    assert evaluate.main(["--tasks", "preference", "--scores", scores, *data, "--out", str(out)]) == 0
     shown = capsys.readouterr().out
     found = table(out)
-    row = found.loc["concadia", "val" if with_data else "all", "preference"]
+    row = found.loc["preference", "val" if with_data else "all", "preference"]
     assert (row["value"] * row["n"], row["n"]) == ((104.5, 197) if with_data else (106, 200))
     assert row["low"] < 0.5 < row["high"]
     assert "  53.0 %  " in shown
@@ -65,12 +65,12 @@ def test_given_scores_of_pairs_by_hand(concadia: Path, tmp_path: Path, capsys):
             csv.writer(file).writerows([["filename", "description_score", "caption_score"], *rows])
         return str(tmp_path / "scores.csv")
 
-    arguments = ["--data", f"concadia:{concadia}", "--tasks", "concadia"]
+    arguments = ["--data", f"concadia:{concadia}", "--tasks", "preference"]
     scores = write([*reversed(values), "another.jpg"])
     assert run(*arguments, "--scores", scores, "--out", str(tmp_path / "out")) == 0
     longer = [pair for pair in pairs if len(pair.negative) > len(pair.positive)]
     hits = [values[pair.id][0] > values[pair.id][1] for pair in longer]
-    row = table(tmp_path / "out").loc["concadia", "val", "preference, caption longer"]
+    row = table(tmp_path / "out").loc["preference", "val", "preference, caption longer"]
     assert (row["value"], row["n"]) == (sum(hits) / len(hits), len(longer))
     assert 0 < row["value"] < 1
     refused(run(*arguments, "--scores", write(list(values)[1:]), "--out", str(tmp_path / "part")), capsys, 1, 48)

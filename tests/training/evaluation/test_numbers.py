@@ -31,7 +31,7 @@ from tests.training.evaluation.evaluating import by_key, some_pairs, with_images
 from training.evaluation.aligned import Aligned
 from training.evaluation.preferences import given_preferences, preferences
 from training.evaluation.tasks.blv import blv, rated_scores
-from training.evaluation.tasks.concadia import concadia
+from training.evaluation.tasks.preference import measure_preference
 from training.evaluation.tasks.transfer import retrievals, transfer
 
 pytestmark = pytest.mark.slow
@@ -61,28 +61,30 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
                     groups[kind].append(pair.group)
                 sums = [sums[0] + description, sums[1] + caption]
         for kind, hits in counts.items():
-            row = found["concadia", name, f"preference{kind}"]
+            row = found["preference", name, f"preference{kind}"]
             assert (row.value, row.n) == (pytest.approx(fmean(hits)), len(hits))
             clustered, alone = (stats.clustered_share(hits, each) for each in (groups[kind], range(len(hits))))
             assert (row.low, row.high) == pytest.approx((clustered.low, clustered.high), abs=0, nan_ok=True)
             assert kind or name != names[-1] or (row.low, row.high) != (alone.low, alone.high)
         for kind, total in zip(("description", "caption"), sums, strict=True):
-            row = found["concadia", name, f"mean {kind} score"]
+            row = found["preference", name, f"mean {kind} score"]
             assert row.value == pytest.approx(total / len(counts[""]), abs=1e-12)
             assert row.n == len(counts[""])
     alone = by_key(given_preferences(PAPER, descriptions, captions))
     whole = names[-1]
     for measure in ("preference", "mean description score", "mean caption score"):
-        known = found["concadia", whole, measure]
+        known = found["preference", whole, measure]
         if measure == "preference":  # of which articles are not known
-            known = replace(known, **{end: getattr(alone["concadia", "all", measure], end) for end in ("low", "high")})
-        assert alone["concadia", "all", measure] == replace(known, of="all")
+            known = replace(
+                known, **{end: getattr(alone["preference", "all", measure], end) for end in ("low", "high")}
+            )
+        assert alone["preference", "all", measure] == replace(known, of="all")
 
 
 def test_a_tie_counts_half():
     pairs = some_pairs(30, ("test",))
-    ties = by_key(preferences(pairs, PAPER, np.ones(30), np.ones(30)))["concadia", "test", "preference"]
-    wins = by_key(preferences(pairs, PAPER, np.ones(30) + 1.1e-6, np.ones(30)))["concadia", "test", "preference"]
+    ties = by_key(preferences(pairs, PAPER, np.ones(30), np.ones(30)))["preference", "test", "preference"]
+    wins = by_key(preferences(pairs, PAPER, np.ones(30) + 1.1e-6, np.ones(30)))["preference", "test", "preference"]
     assert (ties.value, ties.low + ties.high) == (0.5, pytest.approx(1.0))
     assert (wins.value, wins.high) == (1.0, 1.0)
 
@@ -95,7 +97,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     expected = by_key(preferences(pairs, PAPER, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     for aligned in (None, Aligned(rotation, "random", 0)):
-        rows, both = concadia(small, with_images(pairs, images), aligned)
+        rows, both = measure_preference(small, with_images(pairs, images), aligned)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
@@ -103,8 +105,8 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
             assert found[key].n == row.n
         assert (len(found) == len(expected)) == (aligned is None)
     swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
-    reverse = by_key(concadia(small, with_images(swapped, images), None)[0])
-    key = ("concadia", "test", "preference")
+    reverse = by_key(measure_preference(small, with_images(swapped, images), None)[0])
+    key = ("preference", "test", "preference")
     assert reverse[key].value == pytest.approx(1 - expected[key].value)
     assert reverse[key].value != expected[key].value
 
@@ -112,8 +114,8 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
-    found = by_key(concadia(small, with_images(pairs, images), Aligned(rotation, "paired", 0))[0])
-    assert found != by_key(concadia(small, with_images(pairs, images), Aligned(rotation, "random", 0))[0])
+    found = by_key(measure_preference(small, with_images(pairs, images), Aligned(rotation, "paired", 0))[0])
+    assert found != by_key(measure_preference(small, with_images(pairs, images), Aligned(rotation, "random", 0))[0])
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = (
@@ -125,9 +127,9 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
             gain = (images[rows] * swapped).sum(-1) - clean
             hits = gain > 0 if short == "c2d" else gain < 0
             assert gain.abs().min() > 1e-6
-            assert found["concadia", split, f"iia_{short}"].value == pytest.approx(hits.float().mean().item())
-            assert found["concadia", split, f"iia_{short}"].n == len(rows)
-            shift = found["concadia", split, f"shift_{short}"].value
+            assert found["preference", split, f"iia_{short}"].value == pytest.approx(hits.float().mean().item())
+            assert found["preference", split, f"iia_{short}"].n == len(rows)
+            shift = found["preference", split, f"shift_{short}"].value
             assert shift == pytest.approx(gain.mean().item(), abs=1e-6)
             assert abs(shift) > 1e-4
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "value"),
     [
-        (["--tasks", "concadia,tansfer"], "'tansfer'"),
+        (["--tasks", "preference,tansfer"], "'tansfer'"),
         (["--tasks", ","], "''"),
         (["--tasks", "blv"], ("blv", "--blv")),
         (["--tasks", "blv", "--blv", "/nowhere"], "'/nowhere'"),
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.slow
         (["--seed", "-1"], ("--seed", 0)),
         (["--scores", "SCORES", "--tasks", "transfer"], "--model"),
         (["--scores", "SCORES", "--tasks", "norms,blv", "--blv", "BLV"], ("norms", "--model")),
-        (["--scores", "SCORES", "--tasks", "concadia,blv", "--blv", "BLV"], "--scores"),
+        (["--scores", "SCORES", "--tasks", "preference,blv", "--blv", "BLV"], "--scores"),
         (["--scores", "SCORES", "--tasks", "blv"], ("blv", "--blv")),
         (["--scores", "SCORES", "--tasks", "blv", "--blv", "/nowhere"], "'/nowhere'"),
         (["--scores", "SCORES", "--tasks", "blv", "--blv", "BLV"], 15),
@@ -86,11 +86,11 @@ def test_a_run_of_a_base_that_has_changed(model: str, ratings: Path, tmp_path: P
         assert run("--model", str(own), *blv, "--out", str(tmp_path / f"before {number}")) == 0
     spoil_weights(base)
     capsys.readouterr()
-    for own, chosen in ((lora, ["--tasks", "concadia"]), (lora, blv), (full, blv)):
+    for own, chosen in ((lora, ["--tasks", "preference"]), (lora, blv), (full, blv)):
         refused(run("--model", str(own), *chosen, "--out", str(tmp_path / "out")), capsys, f"'{base}'")
         assert not (tmp_path / "out").exists()
     # all weights of a full run are its own; just the comparison lacks its other side
-    assert run("--model", str(full), "--tasks", "concadia", "--out", str(tmp_path / "out")) == 0
+    assert run("--model", str(full), "--tasks", "preference", "--out", str(tmp_path / "out")) == 0
     assert run("--model", str(full), *blv, "--against", "toy", "--out", str(tmp_path / "out")) == 0
 
 
@@ -101,15 +101,15 @@ def test_a_run_that_lacks_a_file(lora: Path, tmp_path: Path, capsys):
         (ADAPTER, f"{ADAPTER}'"),
         ("adapter_config.json", (f"'{copied}'", "config.json")),
     ):
-        assert run("--model", str(copied), "--tasks", "concadia", "--out", str(tmp_path / name)) == 0
+        assert run("--model", str(copied), "--tasks", "preference", "--out", str(tmp_path / name)) == 0
         content = (copied / name).read_bytes()
         (copied / name).unlink()
         capsys.readouterr()
-        refused(run("--model", str(copied), "--tasks", "concadia", "--out", str(tmp_path / "out")), capsys, value)
+        refused(run("--model", str(copied), "--tasks", "preference", "--out", str(tmp_path / "out")), capsys, value)
         (copied / name).write_bytes(content)
     (copied / "manifest.json").write_text('{"settings": {"kind": "finetune"}}')
     refused(
-        run("--model", str(copied), "--tasks", "concadia", "--out", str(tmp_path / "out")),
+        run("--model", str(copied), "--tasks", "preference", "--out", str(tmp_path / "out")),
         capsys,
         'manifest.json" ["settings"]',
     )
@@ -124,7 +124,7 @@ def test_what_a_run_names_is_loaded_only_if_that_is_allowed(full: Path, capsys: 
     (copied / "manifest.json").write_text(json.dumps(manifest))
     out = ["--out", str(tmp_path / "out")]
     refused(
-        evaluate.main([*SMALL, "--model", str(copied), "--tasks", "concadia", *out]),
+        evaluate.main([*SMALL, "--model", str(copied), "--tasks", "preference", *out]),
         capsys,
         "'csv:/etc/passwd'",
         "--trust-run",

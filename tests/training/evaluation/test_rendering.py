@@ -100,7 +100,7 @@ def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
     """Of a folder in which an earlier task was evaluated with other kinds of text."""
     facts = {"name": "x", "label": "base", "base": "b", "group": "base", "seed": 0}
     for task, measure, kinds in (
-        ("concadia", "preference", ["description", "caption"]),
+        ("preference", "preference", ["description", "caption"]),
         ("transfer", "retrieval Alt", ["Alt", "title"]),
     ):
         number = Number(task, "test", measure, 0.5, 9)

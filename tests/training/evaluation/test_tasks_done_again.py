@@ -18,15 +18,15 @@ pytestmark = pytest.mark.slow
 
 def test_what_is_done_is_not_done_again_unless_it_was_asked_otherwise(done: Path, lora: Path, ratings, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
-    arguments = ["--model", str(lora), "--blv", str(ratings), "--out", str(out), "--tasks", "concadia,norms,blv"]
+    arguments = ["--model", str(lora), "--blv", str(ratings), "--out", str(out), "--tasks", "preference,norms,blv"]
     before, first = times(out), (out / "results.csv").read_bytes()
     assert run(*arguments) == 0
     assert (times(out), (out / "results.csv").read_bytes()) == (before, first)
     for options, redone in {
         ("--n-steps", "4"): {"norms"},
-        ("--sources", "paired"): {"concadia"},
+        ("--sources", "paired"): {"preference"},
         ("--prefix", "A photo depicts "): {"blv"},
-        ("--limit", "50"): {"concadia", "norms"},
+        ("--limit", "50"): {"preference", "norms"},
     }.items():
         arguments += options
         assert run(*arguments) == 0
@@ -78,7 +78,7 @@ def test_interrupted_and_resumed_gives_the_same(done: Path, lora: Path, ratings,
     captured = capsys.readouterr()
     assert "interrupted" in captured.err
     finished = times(out)
-    assert finished.keys() == {"concadia", "transfer"}
+    assert finished.keys() == {"preference", "transfer"}
     assert not (out / "results.csv").exists()
     assert run(*arguments) == 0
     assert {name: when for name, when in times(out).items() if name in finished} == finished
@@ -88,9 +88,9 @@ def test_interrupted_and_resumed_gives_the_same(done: Path, lora: Path, ratings,
 
 def test_a_folder_is_one_models(done: Path, lora: Path, model: str, tmp_path: Path, capsys):
     out = shutil.copytree(done, tmp_path / "out")
-    refused(run("--model", model, "--tasks", "concadia", "--limit", "60", "--out", str(out)), capsys, f"'{out}'")
+    refused(run("--model", model, "--tasks", "preference", "--limit", "60", "--out", str(out)), capsys, f"'{out}'")
     assert {path.name: path.read_bytes() for path in out.glob("*.*")} == {
         path.name: path.read_bytes() for path in done.glob("*.*")
     }
-    refused(run("--model", str(lora), "--tasks", "concadia", "--out", str(lora)), capsys, f"'{lora}'")
+    refused(run("--model", str(lora), "--tasks", "preference", "--out", str(lora)), capsys, f"'{lora}'")
     assert json.loads((lora / "manifest.json").read_text())["settings"]["kind"] == "finetune"

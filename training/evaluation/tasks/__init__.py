@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from training.evaluation.tasks.task import Task
 
 TASKS = {  # name, which is that of the module -> what is measured
-    "concadia": """preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
+    "preference": """preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
     rotation also its interchange intervention accuracy, and whether that can be trusted, with a verdict""",
     "transfer": """zero-shot classification, and retrieval among 64 pairs; with a rotation also what it takes from the
     first""",

@@ -73,7 +73,9 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
     """Load the ratings; raise `UserError` if none were named, or they cannot be read."""
     if config.blv is None:
-        raise UserError("the task blv needs the ratings: add --blv FOLDER, with blv_ratings.csv and images/")
+        raise UserError(
+            "the task blv needs the ratings: add --blv FOLDER, a clone of github.com/elisakreiss/contextual-description-evaluation"
+        )
     return load_blv(config.blv)
 
 

@@ -1,4 +1,4 @@
-"""The task `concadia`: which text of each pair a model prefers, and what a subspace of it does."""
+"""The task `preference`: which text of each pair a model prefers, and what a subspace of it does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.evaluation.preferences import preferences
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
 
-def concadia(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
+def measure_preference(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
     """Measure preferences of a model; with an alignment also its IIA on each split, and its evidence on the last one.
 
     Returns:
@@ -43,7 +43,7 @@ def concadia(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tu
 
 def _job(on: EvaluatedPairs, _: None) -> Job:
     def compute() -> TaskResult:
-        rows, both = concadia(on.clip, on.features, on.aligned)
+        rows, both = measure_preference(on.clip, on.features, on.aligned)
         shown = [
             {"id": on.features.pairs[i].id, "positive": float(both[0, i]), "negative": float(both[1, i])}
             for i in on.held_out[:EXAMPLES]
@@ -51,7 +51,7 @@ def _job(on: EvaluatedPairs, _: None) -> Job:
         return TaskResult(rows, details={"examples": shown})
 
     sources = None if on.aligned is None else on.aligned.sources
-    return Job("concadia", {**on.settings, "sources": sources, "examples": EXAMPLES, **on.referred}, compute)
+    return Job("preference", {**on.settings, "sources": sources, "examples": EXAMPLES, **on.referred}, compute)
 
 
 def _units(contrast: Contrast) -> Mapping[str, Unit]:
