@@ -15,7 +15,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_texts, scores
 from interp.clip.tensors import Embeddings
 from interp.clip.trust import check_trust, name_in
-from interp.data.blv import QUESTIONS, RatedTexts, load_blv
+from interp.data.blv import QUESTIONS, SOURCE, RatedTexts, load_blv
 from interp.data.contrast import Contrast
 from interp.data.pairs import digest
 from interp.data.scores import text_scores
@@ -73,9 +73,7 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
     """Load the ratings; raise `UserError` if none were named, or they cannot be read."""
     if config.blv is None:
-        raise UserError(
-            "the task blv needs the ratings: add --blv FOLDER, a clone of github.com/elisakreiss/contextual-description-evaluation"
-        )
+        raise UserError(f"the task blv needs the ratings: add --blv FOLDER, a clone of {SOURCE}")
     return load_blv(config.blv)
 
 
