@@ -15,6 +15,7 @@ from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of
 from interp.stats import Estimate, pareto_front
 from training.evaluation.compare import lost, preferred
+from training.evaluation.grouping import base_among
 
 LEFT, GAP, TOP, TALL, FOOT, RIGHT = 30.0, 16.0, 14.0, 150.0, 26.0, 8.0  # points
 _LEGEND_LINE, _HANDLE, NAME = 11.0, 24.0, 190.0  # of the legend: a line, a handle with the space after, a label
@@ -76,7 +77,7 @@ def draw(runs: Runs) -> Picture:
 def _models(runs: Runs) -> dict[str, _Model]:
     """Return the models that were evaluated for preference and abilities, the base first."""
     found = runs.models
-    base = next((one for members in found.values() for one in members if one.about["label"] == "base"), None)
+    base = base_among([one for members in found.values() for one in members])
     seconds = {(one.about["group"], one.about["seed"]): one.seconds for one in runs.tunings}
     out = {}
     for label, members in found.items():

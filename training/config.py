@@ -229,6 +229,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
     compare: tuple[str, ...] | None = option(
         None, "print the tables of these runs or evaluations", metavar="RUN", many=True, role=WORK
     )
+    paper: bool = option(False, "with --compare: put published numbers next to those of the runs", role=WORK)
 
 
 def evaluation_preset(given: EvaluateConfig) -> Mapping[str, Any]:

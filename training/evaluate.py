@@ -33,7 +33,7 @@ examples:
   python -m training.evaluate --model runs/iit-das --tasks dose
       how preference and abilities move with the gain of the run's subspace Z
   python -m training.evaluate --compare runs/paper-toy/base runs/paper-toy/*-seed*
-      the paper's tables: mean and standard deviation over seeds
+      the paper's tables: mean and standard deviation over seeds; with --paper also published numbers next to them
   python -m training.evaluate --config runs/iit-das/evaluation --model runs/seed1 --out runs/seed1/evaluation
       another model, as the first one was evaluated
 
@@ -59,8 +59,11 @@ def assess(config: EvaluateConfig) -> int:
     if config.compare is not None:
         from training.evaluation.compare import compare
 
-        print(compare([Path(run) for run in config.compare], Path(config.out) if config.out else None))
+        folders = [Path(run) for run in config.compare]
+        print(compare(folders, Path(config.out) if config.out else None, paper=config.paper))
         return 0
+    if config.paper:
+        raise UserError("--paper belongs to --compare: name the runs with --compare RUN..., or leave --paper out")
     cli.check_bounds(config)
     tasks = _tasks(config)
     if config.scores is not None:

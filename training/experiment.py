@@ -13,12 +13,13 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from interp import cli
 from interp.cli import IMPLIED, WORK, Role, option, shared_options, words_of
 from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
 from interp.runs.files import LOCK
-from training.config import EvaluateConfig, FinetuneConfig
+from training.config import EvaluateConfig, FinetuneConfig, preset
 from training.trackers import TrackerOptions
 
 MOST_PROCESSES = 256
@@ -103,6 +104,21 @@ class Experiment:
         """Folder of the run."""
         return Path(self.config.out) / self.title
 
+    @property
+    def tuning_words(self) -> list[str]:
+        """Arguments of the fine-tuning."""
+        tuning = shared_options(self.config, FinetuneConfig, *Role)
+        tuning |= {"seed": self.seed, "out": self.folder, "resume": True}
+        return [*RECIPES[self.name], *words_of(tuning)]
+
+    def steps(self, pairs: int) -> int:
+        """Return the optimizer steps of the fine-tuning over so many training pairs; 0 of the base."""
+        from training.loop import total_steps
+
+        if self.seed is None:
+            return 0
+        return total_steps(cli.parse(FinetuneConfig, "", "", "", self.tuning_words, preset), pairs)
+
     def carry_out(self) -> None:
         """Run both commands, or go on with them; finished work costs a few seconds.
 
@@ -118,9 +134,7 @@ class Experiment:
         threads = None if self.gpu else 1
         given = shared_options(self.config, EvaluateConfig, *Role) | {"out": self.folder}
         if self.seed is not None:
-            tuning = shared_options(self.config, FinetuneConfig, *Role)
-            tuning |= {"seed": self.seed, "out": self.folder, "resume": True}
-            self._call("finetune", *RECIPES[self.name], *words_of(tuning), threads=threads)
+            self._call("finetune", *self.tuning_words, threads=threads)
             # the run's manifest names model and data
             of_run = {field.name for group in (ModelOptions, DataOptions) for field in fields(group)}
             given = {name: value for name, value in given.items() if name not in of_run - {"skip_bad_images"}}

@@ -117,7 +117,11 @@ def finetune(config: FinetuneConfig) -> int:
     notes = [*clip.notes, *pairs.notes, *features.notes, *without_intervals(features.pairs, "test")]
     if accelerator.is_main_process:
         print("".join(f"note: {note}\n" for note in notes), end="")
-    steps = total_steps(config, len(features.rows("train")))
+    pairs_of_train = len(features.rows("train"))
+    steps = total_steps(config, pairs_of_train)
+    if accelerator.is_main_process:
+        most = "" if config.patience is None else "at most "
+        print(f"{most}{steps:,} steps on {pairs_of_train:,} pairs of train; goes to {out}", flush=True)
     with Bar(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
 
         def show(step: int, loss: float) -> None:

@@ -15,7 +15,7 @@ from interp import cli
 from interp.cli.options import check_world
 from interp.cli.types import parse_ints
 from interp.data.hub import HubError, Kind, ask_hub
-from interp.data.pairs import SPLITS, DataError
+from interp.data.pairs import SPLITS, DataError, PairSet
 from interp.drawing.markup import plural
 from interp.errors import UserError, quoted, without_number
 from interp.runs.files import check_tree
@@ -44,7 +44,7 @@ examples:
 files in the folder:
   NAME-seedN/                 each run, with its evaluation/
   base/                       the base's evaluation
-  tables/                     the tables as CSV, Markdown and LaTeX
+  tables/                     the tables as CSV, Markdown and LaTeX; with --preset paper also published numbers
   logs/                       what each run printed"""
 _MOST_SEEDS = 1000
 
@@ -101,8 +101,7 @@ def paper(config: PaperConfig) -> int:
     _make_folder(out)
     runs = [Experiment(config, name, seed, gpu) for name, seed in whole]
     wanted = [run for run, which in zip(runs, whole, strict=True) if which in own]
-    counted = f"{len(wanted)} of {plural(len(runs), 'run')}, each a training and an evaluation"
-    print(f"{counted}; results go to {out}", end="\n\n", flush=True)
+    print(f"{_to_do(wanted, runs, config)}; results go to {out}", end="\n\n", flush=True)
     with (
         closing(_on_cluster(config, own) if config.engine == "ray" else _here(config, wanted)) as done,
         Bar(total=len(wanted), desc="runs", unit="run", leave=True) as bar,
@@ -112,13 +111,25 @@ def paper(config: PaperConfig) -> int:
     if left := [] if part is None else [run for run in runs if not _is_evaluated(run)]:
         print(f"{plural(len(left), 'run')} left to other parts; the command without --shard makes the tables")
     else:
-        print(compare([run.folder for run in runs], out / "tables"))
+        print(compare([run.folder for run in runs], out / "tables", paper=config.preset == "paper"))
     return 0
 
 
 def _experiments(seeds: Sequence[int], names: Sequence[str]) -> list[tuple[str, int | None]]:
     """Return names and seeds of the experiments, the base first."""
     return [("base", None), *((name, seed) for seed in seeds for name in names)]
+
+
+def _to_do(wanted: Sequence[Experiment], runs: Sequence[Experiment], config: PaperConfig) -> str:
+    """Return how many runs and optimizer steps there are to do, in words."""
+    pairs = len(_pairs(config).split("train"))
+    steps = [run.steps(pairs) for run in wanted if run.seed is not None]
+    counted = f"{len(wanted)} of {plural(len(runs), 'run')}, each a training and an evaluation"
+    if not steps:
+        return counted
+    few, many = min(steps), max(steps)
+    each = f"{many:,}" if few == many else f"{few:,} to {many:,}"
+    return f"{counted}; trainings take {each} optimizer steps at most, {sum(steps):,} in all"
 
 
 def _recipes(config: PaperConfig) -> list[str]:
@@ -222,13 +233,18 @@ def missing(config: PaperConfig) -> list[str]:
     return out
 
 
-def _pairs(config: PaperConfig) -> None:
-    """Raise `DataError` unless there are pairs in all splits: to train on, to choose by, and to evaluate on."""
+def _pairs(config: PaperConfig) -> PairSet:
+    """Load the pairs.
+
+    Raises:
+        DataError: a split lacks pairs, to train on, to choose by or to evaluate on.
+    """
     from interp.data import load_pairs
 
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
     for name in SPLITS:
         pairs.split(name)
+    return pairs
 
 
 def _unreachable(repo: str, kind: Kind) -> str | None:

@@ -53,7 +53,7 @@ class Bar(tqdm):
         done = f"{self._title}: {self.n:.0f}"
         if not self._of:
             return f"{done} {self._noun}s in {duration(seconds)}"
-        left = f", about {duration(seconds / self.n * (self._of - self.n))} left" if self.n else ""
+        left = f", about {duration(seconds / self.n * (self._of - self.n))} left" if 0 < self.n < self._of else ""
         return f"{done} of {self._of:.0f} {self._noun}s{left}"
 
 

@@ -180,7 +180,8 @@ def _paths(folder: Path, images: Collection[str]) -> dict[str, Path]:
     for name, path in named.items():
         plain.setdefault(_without_accents(name), []).append(path)
     alone = {name: paths[0] for name, paths in plain.items() if len(paths) == 1}
-    return {image: path for image in images if (path := named.get(image) or alone.get(image)) is not None}
+    known = alone | named
+    return {image: known[image] for image in images if image in known}
 
 
 def _without_accents(name: str) -> str:

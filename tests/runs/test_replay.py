@@ -31,7 +31,7 @@ AGAIN: dict[type, Again[Any]] = {
 WORKING = {
     SweepConfig: {"out", "shard", "merge", "trust_run", "engine", "address", "gpus_per_cell", "jobs"},
     FinetuneConfig: {"out", "resume", "trust_run", "log_with"},
-    EvaluateConfig: {"out", "compare", "trust_run"},
+    EvaluateConfig: {"out", "compare", "paper", "trust_run"},
 }
 
 

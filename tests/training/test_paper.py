@@ -132,6 +132,7 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     assert paper.main(arguments(small, data, out)) == 0
     shown = capsys.readouterr().out
     titles = ["base", *(f"{name}-seed0" for name in paper.RECIPES)]
+    assert "trainings take 2 optimizer steps at most, 12 in all" in shown
     assert sorted(path.name for path in out.glob("[!.]*")) == sorted([*titles, "logs", "tables"])
     assert models(shown) == models(shown, "table2") == models(shown, "table3") == [f"{each} (n = 1)" for each in LABELS]
     assert {path.name for path in (out / "tables").iterdir()} == {
@@ -248,6 +249,9 @@ def test_the_preset_of_the_paper_reaches_every_command(monkeypatch: pytest.Monke
     called: list[tuple[str, ...]] = []
     monkeypatch.setattr(paper.Experiment, "_call", lambda self, *words, threads: called.append(words))
     config = cli.parse(PaperConfig, "", "", "", ["--preset", "paper"], paper.preset)
+    # 100,000 rows in batches of 12, ten times, of all train pairs of Concadia
+    assert paper.Experiment(config, "iit-das-lora", 4, gpu=True).steps(77_534) == 83_330
+    assert paper.Experiment(config, "base", None, gpu=True).steps(77_534) == 0
     for seed in (None, 4):
         paper.Experiment(config, "base" if seed is None else "iit-das-lora", seed, gpu=True).carry_out()
     assert [words[0] for words in called] == ["evaluate", "finetune", "evaluate"]

@@ -18,8 +18,9 @@ from interp.measures.number import WordsOf
 from interp.runs.files import StoreError, check_tree
 from interp.runs.folder import RunFolder
 from interp.stats import Estimate, mean_correlation
-from training.evaluation.grouping import groups_of
+from training.evaluation.grouping import base_among, groups_of
 from training.evaluation.measures import Number
+from training.evaluation.published import with_published
 from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 from training.evaluation.tasks import TASKS
@@ -95,16 +96,22 @@ def read(path: Path) -> Evaluation:
     )
 
 
-def compare(paths: Sequence[Path], out: Path | None) -> str:
-    """The paper's tables over runs or evaluations, as text; as files too, if a folder is given.
+def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> str:
+    """Return the paper's tables over runs or evaluations, as text; write files too, if a folder is given.
+
+    Args:
+        paper: add published numbers next to those of the models.
 
     Raises:
         UserError: a folder is no evaluation, or the models have different bases or were evaluated otherwise.
     """
-    made = tables([read(path) for path in paths])
+    found = [read(path) for path in paths]
+    made = tables(found)
+    texts = [terminal(table) for table in made]
+    if paper:
+        texts.append(with_published(found, out))
     if out is not None:
         write_tables(made, out)
-    texts = [terminal(table) for table in made]
     return "\n\n".join([*texts, *([f"look at  {out}: the same as .csv, .md and .tex"] if out is not None else [])])
 
 
@@ -180,7 +187,7 @@ def _table(
 
 def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
-    base = next((one for one in found if one.about["label"] == "base"), None)
+    base = base_among(found)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
     retrieval: list[_RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]

@@ -39,6 +39,11 @@ def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
     return dict(zip(_labels([members[0].about for members in groups.values()]), groups.values(), strict=True))
 
 
+def base_among(found: Sequence[One]) -> One | None:
+    """Return the base, if it is among some evaluations."""
+    return next((one for one in found if one.about["label"] == "base"), None)
+
+
 def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return names of models: their label, and as much else as it takes to tell models of one label apart."""
     labels = [about["label"] for about in abouts]

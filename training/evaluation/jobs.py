@@ -13,6 +13,7 @@ import pandas as pd
 from interp.cli.progress import Bar
 from interp.data.contrast import PAPER, Contrast
 from interp.data.pairs import Pair, PairSet
+from interp.drawing.markup import plural
 from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.examples import keep_examples
@@ -58,6 +59,7 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
     with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
+        print(f"{plural(len(plan.jobs), 'task')}: {', '.join(job.name for job in plan.jobs)}", flush=True)
         for job in Bar(plan.jobs, desc="tasks", unit="task"):
             if not _is_done(folder, job):
                 found = job.compute()

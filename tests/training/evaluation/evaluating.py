@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,12 +14,15 @@ from interp.clip.loading import load_clip
 from interp.clip.tensors import Embeddings
 from interp.data import load_pairs
 from interp.data.pairs import Pair, PairSet
+from interp.runs.versions import VERSIONS
 from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import (
     random_texts,
 )
 from training import evaluate, finetune
+from training.evaluation.jobs import Plan, carry_out
 from training.evaluation.measures import Number
+from training.evaluation.tasks.task import Job, TaskResult
 
 SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]
 
@@ -81,3 +85,19 @@ def run_rotation(run: Path) -> Rotation:
 def some_pairs(n: int, splits: tuple[str, ...], seed: int = 0) -> list[Pair]:
     one, other = random_texts(n, seed), random_texts(n, seed + 100)
     return [Pair(str(i), one[i], other[i], splits[i % len(splits)], f"group {i // 3}") for i in range(n)]
+
+
+def evaluated(
+    folder: Path, values: dict[tuple[str, str, str], float], details: dict[str, Any] | None = None, **about: Any
+) -> Path:
+    """An evaluation folder with these values, written by the code that writes all of them."""
+    facts = {"name": str(folder), "label": "base", "base": "b", "group": "base", "seed": 0} | about
+    rows = [Number(*key, value, 9) for key, value in values.items()]
+    jobs = tuple(
+        Job(name, {}, lambda name=name: TaskResult([row for row in rows if row.task == name], details=details or {}))
+        for name in dict.fromkeys(row.task for row in rows)
+    )
+    carry_out(
+        Plan(folder, {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": str(folder)}, facts, jobs, ())
+    )
+    return folder

@@ -19,13 +19,11 @@ from interp.runs.files import StoreError
 from interp.runs.versions import VERSIONS
 from tests.oracles.plain_forward import copied_correlations, percentiles
 from tests.run_folders import kept, make_other_version, rewrite, versioned, write_tuning
+from tests.training.evaluation.evaluating import evaluated
 from tests.wording import raises, refused
 from training import evaluate
 from training.config import EvaluateConfig
 from training.evaluation.compare import compare, read
-from training.evaluation.jobs import Plan, carry_out
-from training.evaluation.measures import Number
-from training.evaluation.tasks.task import Job, TaskResult
 
 PREFERENCE = ("preference", "test", "preference")
 
@@ -37,22 +35,6 @@ RETRIEVAL = {kind: ("transfer", "retrieval", f"retrieval {kind}") for kind in ("
 
 
 RUN = {"label": "behavioral, LoRA", "objective": "behavioral", "layer": 11, "size": 64, "group": "runs"}
-
-
-def evaluated(
-    folder: Path, values: dict[tuple[str, str, str], float], details: dict[str, Any] | None = None, **about: Any
-) -> Path:
-    """An evaluation folder with these values, written by the code that writes all of them."""
-    facts = {"name": str(folder), "label": "base", "base": "b", "group": "base", "seed": 0} | about
-    rows = [Number(*key, value, 9) for key, value in values.items()]
-    jobs = tuple(
-        Job(name, {}, lambda name=name: TaskResult([row for row in rows if row.task == name], details=details or {}))
-        for name in dict.fromkeys(row.task for row in rows)
-    )
-    carry_out(
-        Plan(folder, {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": str(folder)}, facts, jobs, ())
-    )
-    return folder
 
 
 def cell(folder: Path) -> Path:

@@ -1,0 +1,88 @@
+"""Published numbers next to one's own."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pandas as pd
+import pytest
+
+from interp.errors import UserError
+from tests.training.evaluation.evaluating import evaluated
+from tests.wording import raises, refused
+from training import evaluate
+from training.evaluation.compare import TASKS, compare, read
+from training.evaluation.published import PAPER_BASE, Comparison, PublishedNumber, comparisons, published_numbers
+
+FOOD, PREFERENCE = ("transfer", "food101", "macro_f1"), ("preference", "test", "preference")
+READERS = ("blv", "overall", "pearson")
+TUNED = {"label": "behavioral, LoRA", "objective": "behavioral", "tuning": "lora", "group": "runs"}
+
+
+def test_every_published_number_has_a_key_that_an_evaluation_writes():
+    assert len({(number.models, number.key) for number in published_numbers()}) == len(published_numbers())
+    for number in published_numbers():
+        assert number.key[0] in TASKS
+        assert -1 <= number.low <= number.high <= 1
+        assert number.source
+        assert number.place
+    spans = {number.key[1]: (number.low, number.high) for number in published_numbers() if number.models != "base"}
+    assert spans == {"test": (0.86, 0.9), "cifar100": (0.06, 0.06), "food101": (0.1, 0.1), "imagenet": (0.1, 0.1)}
+
+
+@pytest.mark.parametrize(("value", "difference"), [(0.85, -0.01), (0.86, 0), (0.88, 0), (0.9, 0), (0.95, 0.05)])
+def test_a_difference_is_the_distance_from_the_range(value: float, difference: float):
+    number = PublishedNumber("fine-tuned", PREFERENCE, False, 0.86, 0.9, "source", "place")
+    assert Comparison("m", number, (value - 0.01, value + 0.01)).difference == pytest.approx(difference, abs=1e-12)
+    assert math.isnan(Comparison("m", number, ()).difference)
+
+
+def test_what_was_lost_is_compared_with_what_was_published(tmp_path: Path):
+    base = evaluated(tmp_path / "base", {FOOD: 0.8, PREFERENCE: 0.5, READERS: 0.1}, name=PAPER_BASE)
+    kept = {0: 0.72, 1: 0.64}
+    runs = [
+        evaluated(tmp_path / str(seed), {FOOD: left, PREFERENCE: 0.8 + seed / 10}, **TUNED, seed=seed)
+        for seed, left in kept.items()
+    ]
+    edit = evaluated(tmp_path / "edit", {PREFERENCE: 0.7}, **{**TUNED, "tuning": "edit", "group": "edit", "label": "e"})
+    text = compare([base, *runs, edit], tmp_path / "out", paper=True)
+    rows = {row.published.key: row for row in comparisons([read(path) for path in (base, *runs)])}
+    lost = [0.8 - left for left in kept.values()]
+    assert rows[FOOD].values == pytest.approx(lost)
+    assert rows[FOOD].difference == pytest.approx(fmean(lost) - 0.1)
+    assert rows[READERS].difference == pytest.approx(0.1 - 0.0745)
+
+    frame = pd.read_csv(tmp_path / "out" / "published.csv").set_index(["model", "number"])
+    assert sorted(set(frame.index.get_level_values(0))) == ["base (n = 1)", "behavioral, LoRA (n = 2)"]  # no edit
+    food = frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on food101, lost")]
+    assert (food["here"], food["sd"], food["n"]) == pytest.approx((fmean(lost), stdev(lost), 2))
+    assert frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on imagenet, lost"), "n"] == 0
+    # 80 and 90 % give 85 ± 7.1, a point below the published 86 to 90
+    assert "preference on test 86.0 to 90.0 85.0 ± 7.1 -1.0 Zur" in " ".join(text.split())
+    assert "not measured" in text
+    assert "need not agree" not in text
+    assert "| macro-F1 on food101, lost | 10.0 | 12.0 ± 5.7 | +2.0 | Zur et al. 2024 |" in (
+        tmp_path / "out" / "published.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_other_bases_and_none_are_told(tmp_path: Path):
+    base, run = evaluated(tmp_path / "base", {FOOD: 0.8}, name="toy"), evaluated(tmp_path / "run", {FOOD: 0.7}, **TUNED)
+    assert "the base 'toy', so their numbers need not agree" in " ".join(compare([base, run], None, paper=True).split())
+    alone = " ".join(compare([run], None, paper=True).split())
+    assert "what they lost is unknown" in alone
+    assert "macro-F1 on food101, lost 10.0 not measured" in alone
+    assert "published" not in compare([base, run], None)
+    scores = evaluated(tmp_path / "scores", {PREFERENCE: 0.8}, label="scores")
+    with raises(UserError, "--paper"):
+        compare([scores], tmp_path / "out", paper=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_paper_belongs_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    refused(evaluate.main(["--paper", "--out", str(tmp_path / "out")]), capsys, "--paper", "--compare")
+    run = evaluated(tmp_path / "run", {PREFERENCE: 0.875}, **TUNED)
+    assert evaluate.main(["--compare", str(run), "--paper"]) == 0
+    assert "in the range" in capsys.readouterr().out

@@ -1,0 +1,212 @@
+"""Published numbers next to one's own: `python -m training.evaluate --compare RUN… --paper`. No torch."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from interp.cli import folded, wrapped
+from interp.errors import UserError
+from interp.runs.files import write_atomic
+from interp.runs.spreadsheet import csv_text
+from training.evaluation.grouping import base_among, groups_of
+
+if TYPE_CHECKING:
+    from training.evaluation.compare import Evaluation
+
+PAPER_BASE = "openai/clip-vit-base-patch32"
+_NAME = "published"
+_Models = Literal["base", "fine-tuned"]
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """A line of `assets/published.csv`, which a further number only has to be added to.
+
+    Attributes:
+        models: which of ours have a counterpart: the base, or every model whose weights were fine-tuned.
+        key: task, of and measure of our number, as in `results.csv`.
+        lost: the number is how much less a model has than the base.
+        low, high: ends of the published range, which are the same for a single number; a share is from 0 to 1.
+        place: where it stands in the source, and what it was measured on.
+    """
+
+    models: _Models
+    key: tuple[str, str, str]
+    lost: bool
+    low: float
+    high: float
+    source: str
+    place: str
+
+    @property
+    def title(self) -> str:
+        """Name of the number, for a table."""
+        task, of, measure = self.key
+        name = {"macro_f1": "macro-F1", "pearson": "r"}.get(measure, measure)
+        if task == "blv":
+            return f"{name} with readers, {of}"
+        return f"{name} on {of}{', lost' if self.lost else ''}"
+
+    @property
+    def share(self) -> bool:
+        """The number is a share, which is shown in percent."""
+        return self.key[0] != "blv"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published number and that of a model.
+
+    Attributes:
+        model: name of the model, with the number of its seeds.
+        values: the model's numbers, one for each seed that has it.
+    """
+
+    model: str
+    published: PublishedNumber
+    values: tuple[float, ...]
+
+    @property
+    def difference(self) -> float:
+        """Distance of the model's mean from the published range; 0 inside of it, NaN if nothing was measured."""
+        if not self.values:
+            return math.nan
+        mean = fmean(self.values)
+        return mean - min(max(mean, self.published.low), self.published.high)
+
+
+@cache
+def published_numbers() -> tuple[PublishedNumber, ...]:
+    """Read the file of published numbers."""
+    text = (files("training.evaluation") / "assets" / f"{_NAME}.csv").read_text(encoding="utf-8")
+    return tuple(
+        PublishedNumber(
+            "base" if row["models"] == "base" else "fine-tuned",
+            (row["task"], row["of"], row["measure"]),
+            row["lost"] == "yes",
+            float(row["low"]),
+            float(row["high"]),
+            row["source"],
+            row["place"],
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+def with_published(found: Sequence[Evaluation], out: Path | None) -> str:
+    """Put published numbers next to those of models, as text; write files too, if a folder is given.
+
+    Args:
+        found: evaluations of one base (`training.evaluation.compare.check_alike`).
+
+    Raises:
+        UserError: none has a published counterpart.
+    """
+    rows = comparisons(found)
+    if not rows:
+        raise UserError("--paper: none of these models has published numbers; name a base or a fine-tuned run")
+    if out is not None:
+        write_atomic(out / f"{_NAME}.csv", csv_text(_frame(rows)).encode())
+        write_atomic(out / f"{_NAME}.md", _markdown(rows, found).encode())
+    title = f"{_NAME}: published numbers, and those of these models (% or r; mean ± SD over n seeds)"
+    return "\n".join([wrapped(title), "", *folded(_texts(rows), left=2), "", wrapped(_caution(found))])
+
+
+def comparisons(found: Sequence[Evaluation]) -> list[Comparison]:
+    """Return a row for each model and published number that it has a counterpart of, measured or not."""
+    base = base_among(found)
+    return [
+        Comparison(f"{label} (n = {len(members)})", number, _values(base, members, number))
+        for label, members in groups_of(found).items()
+        if (kind := _kind(members[0].about)) is not None
+        for number in published_numbers()
+        if number.models == kind
+    ]
+
+
+def _kind(about: Mapping[str, object]) -> _Models | None:
+    """Return which published models one is compared with; None for an edit, and for given scores."""
+    if about["label"] == "base":
+        return "base"
+    return "fine-tuned" if about.get("tuning") in ("lora", "full") else None
+
+
+def _values(base: Evaluation | None, members: Sequence[Evaluation], number: PublishedNumber) -> tuple[float, ...]:
+    own = [member.values.get(number.key, math.nan) for member in members]
+    if number.lost:
+        start = math.nan if base is None else base.values.get(number.key, math.nan)
+        own = [start - value for value in own]
+    return tuple(value for value in own if not math.isnan(value))
+
+
+def _texts(rows: Sequence[Comparison]) -> list[list[str]]:
+    lines = [["model", "number", "published", "here", "difference", "source"]]
+    for row in rows:
+        number, share = row.published, row.published.share
+        ends = dict.fromkeys(_shown(end, share) for end in (number.low, number.high))
+        here = _shown(fmean(row.values), share) if row.values else "not measured"
+        here += f" ± {_shown(stdev(row.values), share).lstrip('+')}" if len(row.values) > 1 else ""
+        lines.append([row.model, number.title, " to ".join(ends), here, _apart(row), number.source])
+    return lines
+
+
+def _apart(row: Comparison) -> str:
+    """Return how far a model's mean is from the published range."""
+    if not row.values:
+        return ""
+    if row.difference == 0:
+        return "in the range"
+    return f"{100 * row.difference:+.1f}" if row.published.share else f"{row.difference:+.3f}"
+
+
+def _shown(value: float, share: bool) -> str:
+    return f"{100 * value:.1f}" if share else f"{value:+.3f}"
+
+
+def _caution(found: Sequence[Evaluation]) -> str:
+    """Return what has to be alike before numbers can be."""
+    base = base_among(found)
+    needed = f"The published models are {PAPER_BASE}, trained and evaluated on Concadia with --preset paper."
+    if base is None:
+        return f"{needed} The base is not among these models, so what they lost is unknown; name it too."
+    if base.about["name"] != PAPER_BASE:
+        return f"{needed} These are of the base '{base.about['name']}', so their numbers need not agree."
+    return f"{needed} A difference within the spread over seeds, or within the interval of a number, shows nothing."
+
+
+def _frame(rows: Sequence[Comparison]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "model": row.model,
+                "number": row.published.title,
+                "published low": row.published.low,
+                "published high": row.published.high,
+                "here": fmean(row.values) if row.values else None,
+                "sd": stdev(row.values) if len(row.values) > 1 else None,
+                "n": len(row.values),
+                "difference": row.difference,
+                "source": row.published.source,
+                "place": row.published.place,
+            }
+            for row in rows
+        ]
+    )
+
+
+def _markdown(rows: Sequence[Comparison], found: Sequence[Evaluation]) -> str:
+    head, *body = ([*line[:-1], line[-1].replace("|", "\\|")] for line in _texts(rows))
+    rule = ["---", "---", *["---:"] * 3, "---"]
+    lines = "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *body))
+    places = dict.fromkeys(f"{row.published.title}: {row.published.source}, {row.published.place}" for row in rows)
+    return f"{lines}\n{_caution(found)}\n\n" + "".join(f"- {place}\n" for place in places)
