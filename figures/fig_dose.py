@@ -10,8 +10,8 @@ from figures.runs import Missing, Runs
 from figures.style import FONT, PAGE, SIZE, legend_below, look, picture
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of
-from training.evaluation.compare import Evaluation
 from training.evaluation.doses import ALPHAS, curves_of
+from training.evaluation.stored import Evaluation
 
 LEFT, GAP, TOP, TALL, BETWEEN, FOOT = 30.0, 40.0, 14.0, 84.0, 32.0, 26.0  # points
 _LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label

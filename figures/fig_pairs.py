@@ -15,7 +15,7 @@ from interp.data.contrast import Contrast
 from interp.drawing.pictures import Picture, at, points, shortened, titled, told_apart, value_text, width_of, wrapped
 from interp.runs.examples import Example, picture_path, read_examples
 from interp.runs.folder import RunFolder
-from training.evaluation.compare import Evaluation
+from training.evaluation.stored import Evaluation
 
 PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
 LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all

@@ -19,11 +19,12 @@ from interp.errors import UserError
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
-from training.evaluation.compare import Evaluation, check_alike, read, tables
+from training.evaluation.compare import check_alike, tables
 from training.evaluation.evaluated_model import tuned_model
 from training.evaluation.grouping import groups_of
 from training.evaluation.records import TuningManifest
 from training.evaluation.rendering import ResultTable
+from training.evaluation.stored import Evaluation, read
 
 HISTORY = "history.csv"
 _NUMBERED = ("step", "val_loss", "preference")  # what is known of every look

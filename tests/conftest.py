@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from jaxtyping import install_import_hook
@@ -51,6 +52,20 @@ settings.load_profile("steady")
 collect_ignore = ["fuzz.py"]  # needs an extra, and is a command
 
 PUBLISHED = Path(os.environ.get("CLIP_PUBLISHED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A key that marks the runs of the tests, instead of the user's (`interp.runs.own`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture
+def stranger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's key: run folders that were made before are those of a stranger."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("stranger")))
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 
 from interp.data.contrast import Contrast
 from interp.runs.cards import EditNotes, as_code, front_matter, licence_section, plain, public_name, python
-from training.evaluation.compare import Evaluation
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
+from training.evaluation.stored import Evaluation
 from training.evaluation.tasks import units_of
 
 # What a card states of a fine-tuning -> its setting in the manifest, which is an option of `training.finetune`.

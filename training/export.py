@@ -156,7 +156,7 @@ def _card(config: _ExportConfig, who: EvaluatedModel, clip: Clip, edit: Edit | N
     from interp.data.contrast import PAPER, Contrast
     from interp.edits.card import edit_notes
     from training.card import model_card
-    from training.evaluation.compare import Evaluation, read
+    from training.evaluation.stored import Evaluation, read
 
     evaluation: Evaluation | None = None
     result: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from interp.cli.options import check_world
 from interp.clip.names import check_named
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.errors import UserError
+from interp.runs.own import is_own
 from interp.runs.replay import Again
 from training.config import FinetuneConfig, check, preset
 from training.trackers import FILES
@@ -144,13 +145,13 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
     given = {name: getattr(config, name) for name in ("data", "kinds", "split")}
     words = [word for name, value in given.items() if value not in (None, "toy") for word in (f"--{name}", value)]
     own = f" {shlex.join(words)}" if words else ""
-    trust = " --trust-run" if config.tuning != "full" and (config.model, config.tokenizer) != ("toy", None) else ""
-    all_of_it = trust or (" --trust-run" if config.data != "toy" else "")
+    named = [config.data] if config.tuning == "full" else [config.data, config.model, config.tokenizer or "toy"]
+    trust = "" if all(name == "toy" or is_own(out, name) for name in named) else " --trust-run"
     drawn = f"; or: tensorboard --logdir {out}" if FILES in config.log_with else ""
     return cli.spelled(
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA{drawn}\n"
-        f"go on    python -m training.evaluate --model {out}{all_of_it}\n"
+        f"go on    python -m training.evaluate --model {out}{trust}\n"
         f"         python -m interp.sweep --objective das --model {out}{own}{trust}"
     )
 

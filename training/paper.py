@@ -33,7 +33,7 @@ What is finished is not done again: the same command goes on."""
 EPILOG = """\
 examples:
   python -m training.paper
-      the embedded toy CLIP and its world, three seeds; a quarter of an hour on two cores
+      the embedded toy CLIP and its world, three seeds; 28 CPU minutes, a quarter of an hour on two cores
   python -m training.paper --preset paper --data concadia:data/concadia --blv data/blv
       the authors' settings, five seeds; needs a GPU, Concadia, the ratings, and the hub or local copies
   python -m training.paper --preset paper --objectives behavioral-lora,iit-das-lora --seeds 0 --out runs/paper
@@ -147,7 +147,7 @@ def _recipes(config: PaperConfig) -> list[str]:
 
 
 def _is_evaluated(run: Experiment) -> bool:
-    from training.evaluation.compare import read
+    from training.evaluation.stored import read
 
     try:
         read(run.folder)

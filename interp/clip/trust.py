@@ -7,6 +7,7 @@ from pathlib import Path
 
 from interp.clip.errors import ModelError
 from interp.clip.names import OPEN_CLIP
+from interp.runs.own import is_own
 
 
 def name_in(folder: Path, name: str) -> str:
@@ -56,15 +57,18 @@ def _path_from(folder: Path, path: str) -> str:
 
 
 def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
-    """Raise `ModelError` if a run takes something from elsewhere that nobody has allowed.
+    """Raise `ModelError` if a run takes something from elsewhere that is not allowed.
+
+    Allowed are ``toy``, folders within the run's, and what this user named to the command that made the run
+    (`interp.runs.own`).
 
     Args:
         run: the folder whose files name it.
         what: is taken, as a noun.
-        name: of a model: ``toy`` and folders within the run's are always allowed.
-        trust: whether everything is.
+        name: name of a model, or data.
+        trust: allow everything.
     """
-    if not trust and name != "toy" and not _is_inside(Path(run), Path(name)):
+    if not (trust or name == "toy" or _is_inside(Path(run), Path(name)) or is_own(run, name)):
         raise ModelError(
             f"'{run}' takes its {what} from '{name}', which this command does not name; "
             "add --trust-run (in Python: trust=True) to load that too"

@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from interp.cli import LOADED, WORK, flag, is_default, options_of
 from interp.errors import UserError, quoted
 from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
+from interp.runs.own import is_own
 from interp.runs.versions import VersionedSettings, check_version
 
 Config = TypeVar("Config")
@@ -63,7 +64,7 @@ class Again(Generic[Config]):
             flag(field.name): value
             for field in options_of(type(own), LOADED)
             if (value := getattr(found, field.name)) != getattr(own, field.name)
-            and not re.fullmatch(field.metadata["loads"], str(value))
+            and not (re.fullmatch(field.metadata["loads"], str(value)) or is_own(run, str(value)))
         }
         if foreign:
             named = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())

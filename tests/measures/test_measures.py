@@ -21,7 +21,7 @@ from interp.runs.place import Place
 from interp.stats import Estimate
 from tests.run_folders import NORMS, PAPER_METHODS, PAPERS, Question, kept, write_evaluation, write_sweep
 from tests.wording import raises
-from training.evaluation.compare import read
+from training.evaluation.stored import read
 from training.evaluation.tasks import TASKS, units_of
 
 WINES = Question(Contrast("wine", "beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS))

@@ -3,97 +3,31 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from interp.data.blv import QUESTIONS
-from interp.data.contrast import DIRECTIONS, PAPER, Contrast
+from interp.data.contrast import DIRECTIONS, PAPER
 from interp.errors import UserError
 from interp.measures import MEASURED, Key
 from interp.measures.number import WordsOf
-from interp.runs.files import StoreError, check_tree
-from interp.runs.folder import RunFolder
 from interp.stats import Estimate, mean_correlation
 from training.evaluation.grouping import base_among, groups_of
-from training.evaluation.measures import Number
 from training.evaluation.published import with_published
-from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
+from training.evaluation.stored import Evaluation, RowKey, read
 from training.evaluation.tasks import TASKS
 
-_RowKey = tuple[str, str, str]  # task, of, measure
 _Ability = Literal["transfer", "retrieval"]
 _WORDS: Mapping[WordsOf, str] = {"": "", "content": ", content words"}  # which words -> in the heading of a column
 _FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
 _OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluated model, read from its folder.
-
-    Attributes:
-        about: name, label, base, group (what seeds have in common) and seed.
-        numbers: the measures, with intervals.
-        values: of each measure.
-        settings: task -> what its numbers depend on, besides the model.
-        words: route -> word type -> mean attribution; empty where norms were not evaluated.
-        ratings: norm -> word type -> rating.
-        shown: of the pairs that the folder keeps as examples: id, and score of the positive and the negative text.
-        contrast: what the two kinds of text are called.
-    """
-
-    about: dict[str, Any]
-    values: dict[_RowKey, float]
-    folder: RunFolder
-    settings: Mapping[str, TaskSettings]
-    words: Mapping[str, Mapping[str, float]]
-    ratings: Mapping[str, Mapping[str, float]]
-    shown: Sequence[ScoresOfPair]
-    contrast: Contrast
-    numbers: Sequence[Number]
-
-    @property
-    def given(self) -> bool:
-        """Whether it is of scores that were given, instead of a model."""
-        return self.about["label"] != "base" and "objective" not in self.about
-
-
 Read = Callable[[Evaluation], float]  # of a column
-
-
-def read(path: Path) -> Evaluation:
-    """Read an evaluation, or that of a fine-tuned run.
-
-    Raises:
-        StoreError: there is none, or it is damaged.
-    """
-    check_tree(path)  # whoever made the run names what is inside of it
-    inside = RunFolder(path / "evaluation")
-    folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
-    if folder.settings["kind"] != "evaluation":
-        raise StoreError(f"'{path}' has not been evaluated; run: python -m training.evaluate --model {path}")
-    manifest = folder.manifest_as(EvaluationManifest)
-    cells = {task: cell for task in TASKS if (cell := folder.read(task, TaskFile)) is not None}
-    tasks = manifest.get("tasks")
-    if tasks is None or not set(tasks) <= set(cells):
-        raise StoreError(f"the evaluation in '{folder.path}' lacks tasks that its tables hold; evaluate again")
-    numbers = [Number(**row) for task in tasks for row in cells[task]["rows"]]
-    values = {(number.task, number.of, number.measure): number.value for number in numbers}
-    settings = {task: cell["settings"] for task, cell in cells.items()}
-    details = {task: cell["details"] for task, cell in cells.items()}
-    norms = details.get("norms", {})
-    held = [settings[task] for task in tasks]  # others may be of another contrast
-    kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
-    examples = details.get("preference", {}).get("examples", [])
-    words, ratings = norms.get("words", {}), norms.get("ratings", {})
-    return Evaluation(
-        {**manifest["about"]}, values, folder, settings, words, ratings, examples, Contrast(*kinds), numbers
-    )
 
 
 def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> str:
@@ -190,7 +124,7 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     base = base_among(found)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
-    retrieval: list[_RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
+    retrieval: list[RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
 
     def drop(ability: _Ability) -> Read:
         return lambda one: math.nan if one is base else lost(base, one, ability)
@@ -228,7 +162,7 @@ def lost(base: Evaluation | None, one: Evaluation, ability: _Ability) -> float:
     return fmean(base.values[key] - one.values.get(key, math.nan) for key in keys)
 
 
-def _value(key: _RowKey) -> Read:
+def _value(key: RowKey) -> Read:
     return lambda one: one.values.get(key, math.nan)
 
 

@@ -21,7 +21,7 @@ from interp.runs.spreadsheet import csv_text
 from training.evaluation.grouping import base_among, groups_of
 
 if TYPE_CHECKING:
-    from training.evaluation.compare import Evaluation
+    from training.evaluation.stored import Evaluation
 
 PAPER_BASE = "openai/clip-vit-base-patch32"
 _NAME = "published"

@@ -23,7 +23,8 @@ from tests.training.evaluation.evaluating import evaluated
 from tests.wording import raises, refused
 from training import evaluate
 from training.config import EvaluateConfig
-from training.evaluation.compare import compare, read
+from training.evaluation.compare import compare
+from training.evaluation.stored import read
 
 PREFERENCE = ("preference", "test", "preference")
 

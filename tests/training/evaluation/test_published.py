@@ -13,8 +13,10 @@ from interp.errors import UserError
 from tests.training.evaluation.evaluating import evaluated
 from tests.wording import raises, refused
 from training import evaluate
-from training.evaluation.compare import TASKS, compare, read
+from training.evaluation.compare import compare
 from training.evaluation.published import PAPER_BASE, Comparison, PublishedNumber, comparisons, published_numbers
+from training.evaluation.stored import read
+from training.evaluation.tasks import TASKS
 
 FOOD, PREFERENCE = ("transfer", "food101", "macro_f1"), ("preference", "test", "preference")
 READERS = ("blv", "overall", "pearson")

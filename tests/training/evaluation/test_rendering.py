@@ -11,10 +11,11 @@ import pytest
 
 from interp.runs.versions import VERSIONS
 from tests.training.evaluation.test_compare import PREFERENCE, RUN, evaluated, lines, table
-from training.evaluation.compare import compare, read
+from training.evaluation.compare import compare
 from training.evaluation.jobs import Plan, carry_out
 from training.evaluation.measures import Number
 from training.evaluation.rendering import Entry, ResultTable, latex
+from training.evaluation.stored import read
 from training.evaluation.tasks.task import Job, TaskResult
 
 NAMES = ["100 % & more_of|it", "plain"]

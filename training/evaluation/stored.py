@@ -1,0 +1,79 @@
+"""Evaluations as they are read from their folders. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interp.data.contrast import PAPER, Contrast
+from interp.runs.files import StoreError, check_tree
+from interp.runs.folder import RunFolder
+from training.evaluation.measures import Number
+from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
+from training.evaluation.tasks import TASKS
+
+RowKey = tuple[str, str, str]  # task, of, measure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluated model, read from its folder.
+
+    Attributes:
+        about: name, label, base, group (what seeds have in common) and seed.
+        numbers: the measures, with intervals.
+        values: of each measure.
+        settings: task -> what its numbers depend on, besides the model.
+        words: route -> word type -> mean attribution; empty where norms were not evaluated.
+        ratings: norm -> word type -> rating.
+        shown: of the pairs that the folder keeps as examples: id, and score of the positive and the negative text.
+        contrast: what the two kinds of text are called.
+    """
+
+    about: dict[str, Any]
+    values: dict[RowKey, float]
+    folder: RunFolder
+    settings: Mapping[str, TaskSettings]
+    words: Mapping[str, Mapping[str, float]]
+    ratings: Mapping[str, Mapping[str, float]]
+    shown: Sequence[ScoresOfPair]
+    contrast: Contrast
+    numbers: Sequence[Number]
+
+    @property
+    def given(self) -> bool:
+        """Whether it is of scores that were given, instead of a model."""
+        return self.about["label"] != "base" and "objective" not in self.about
+
+
+def read(path: Path) -> Evaluation:
+    """Read an evaluation, or that of a fine-tuned run.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+    """
+    check_tree(path)  # whoever made the run names what is inside of it
+    inside = RunFolder(path / "evaluation")
+    folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
+    if folder.settings["kind"] != "evaluation":
+        raise StoreError(f"'{path}' has not been evaluated; run: python -m training.evaluate --model {path}")
+    manifest = folder.manifest_as(EvaluationManifest)
+    cells = {task: cell for task in TASKS if (cell := folder.read(task, TaskFile)) is not None}
+    tasks = manifest.get("tasks")
+    if tasks is None or not set(tasks) <= set(cells):
+        raise StoreError(f"the evaluation in '{folder.path}' lacks tasks that its tables hold; evaluate again")
+    numbers = [Number(**row) for task in tasks for row in cells[task]["rows"]]
+    values = {(number.task, number.of, number.measure): number.value for number in numbers}
+    settings = {task: cell["settings"] for task, cell in cells.items()}
+    details = {task: cell["details"] for task, cell in cells.items()}
+    norms = details.get("norms", {})
+    held = [settings[task] for task in tasks]  # others may be of another contrast
+    kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
+    examples = details.get("preference", {}).get("examples", [])
+    words, ratings = norms.get("words", {}), norms.get("ratings", {})
+    return Evaluation(
+        {**manifest["about"]}, values, folder, settings, words, ratings, examples, Contrast(*kinds), numbers
+    )
