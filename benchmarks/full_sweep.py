@@ -43,6 +43,7 @@ from interp.sweep.config import SweepConfig
 
 PROG = "python -m benchmarks.full_sweep"
 PAIRS, LAYERS, SIZES, SEEDS = 96_918, range(6, 13), 5, 5  # of Concadia, 77,534 of them for training; of the sweep
+LIMIT = 20_000  # pairs of the sweep on the page about clusters
 ENDS = (LAYERS[0], LAYERS[-1])
 # Pairs of the sweeps that are measured, and most steps of their searches: far enough apart that the noise of a timing
 # is small beside what they differ by, since it is multiplied as the difference is.
@@ -197,7 +198,7 @@ def run(options: Options) -> int:
         "ViT-L/14": (CLIPConfig(text_config=TEXT_L14, vision_config=VISION_L14, projection_dim=768), wide),
     }
     content = {
-        "pairs": PAIRS,
+        "pairs": [LIMIT, PAIRS],
         "layers": list(LAYERS),
         "sizes": SIZES,
         "seeds": SEEDS,
@@ -206,15 +207,19 @@ def run(options: Options) -> int:
     for name, (vision, text) in models.items():
         print(name, flush=True)
         parts = measure(vision, text, lengths, (8, 64, 4))
-        hours = parts.hours(PAIRS)
+        hours = {pairs: parts.hours(pairs) for pairs in (LIMIT, PAIRS)}
         content["models"][name] = asdict(parts) | {"hours": hours}
-        print("\n".join(said(parts, hours)), flush=True)
+        print("\n".join(_said(parts, hours)), flush=True)
         write_results(options.json, PROG, machine, content)
     return 0
 
 
-def said(parts: Parts, hours: dict[str, float]) -> list[str]:
-    """The results of a model, for people."""
+def _said(parts: Parts, hours: dict[int, dict[str, float]]) -> list[str]:
+    """Return the results of a model, for people.
+
+    Args:
+        hours: number of pairs -> hours by part.
+    """
     most = SweepConfig().max_steps
     cells = [
         f"layer {layer}: "
@@ -222,7 +227,7 @@ def said(parts: Parts, hours: dict[str, float]) -> list[str]:
             f"with {pairs} pairs " + " and ".join(f"{seconds:.1f} s ({steps:.0f} steps)" for steps, seconds in of)
             for pairs, of in zip(MEASURED, both, strict=True)
         )
-        + f"; with {PAIRS} and {most} steps {parts.cell(layer, PAIRS, most):.0f} s"
+        + "".join(f"; with {pairs} and {most} steps {parts.cell(layer, pairs, most):.0f} s" for pairs in hours)
         for layer, both in parts.cells.items()
     ]
     return [
@@ -230,9 +235,13 @@ def said(parts: Parts, hours: dict[str, float]) -> list[str]:
         f"a text's attributions {parts.text:.1f} s",
         "  a cell, with its share of a search, at",
         *(f"  {one}" for one in cells),
-        f"  the whole sweep, hours of one core: {', '.join(f'{name} {value:.1f}' for name, value in hours.items())}",
-        f"  memory of the clean run {parts.bytes_a_pair * PAIRS / 1e9:.0f} GB "
-        f"({parts.bytes_a_pair / 1e6:.2f} MB a pair); a cell leaves {parts.bytes_a_cell / 1e6:.2f} MB on disk",
+        *(
+            f"  the whole sweep of {pairs} pairs, hours of one core: "
+            f"{', '.join(f'{name} {value:.1f}' for name, value in some.items())}; "
+            f"memory of the clean run {parts.bytes_a_pair * pairs / 1e9:.0f} GB"
+            for pairs, some in hours.items()
+        ),
+        f"  {parts.bytes_a_pair / 1e6:.2f} MB a pair; a cell leaves {parts.bytes_a_cell / 1e6:.2f} MB on disk",
     ]
 
 

@@ -129,7 +129,7 @@ def find(paths: Sequence[Path]) -> Runs:
 def _inside(path: Path) -> list[Path]:
     """A run folder itself, or the ones that a folder holds."""
     try:
-        if (path / "manifest.json").is_file():
+        if (path / "manifest.json").is_file() and RunFolder(path).settings["kind"] != "paper":
             return [path]
         found = sorted(each for each in path.iterdir() if (each / "manifest.json").is_file())
     except OSError as error:

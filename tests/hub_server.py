@@ -20,7 +20,7 @@ COMMIT = "1" * 40
 
 
 class Hub(ThreadingHTTPServer):
-    """What was asked for, and what is in each repository."""
+    """What was asked for, and what is in each repository; the name of a data set begins with ``datasets/``."""
 
     daemon_threads = True
 
@@ -84,13 +84,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(f"{self.command} {self.path}")
-        if (about := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/[^/?]+)?(\?.*)?", self.path)) is not None:
-            if about[1] in self.server.repos:
-                files = [{"rfilename": name} for name in self.server.repos[about[1]]]
-                self.answer({"id": about[1], "sha": COMMIT, "siblings": files, "tags": []})
+        known = r"/api/(models/|datasets/)([^/]+/[^/]+)(/revision/[^/?]+)?(\?.*)?"
+        if (about := re.fullmatch(known, self.path)) is not None:
+            repo = f"{about[1].removeprefix('models/')}{about[2]}"
+            if repo in self.server.repos:
+                files = [{"rfilename": name} for name in self.server.repos[repo]]
+                self.answer({"id": about[2], "sha": COMMIT, "siblings": files, "tags": []})
             else:
                 self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
-        elif (file := re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)) is not None:
+        elif (tree := re.fullmatch(r"/api/(datasets/[^/]+/[^/]+)/tree/.*", self.path)) is not None:
+            contents = self.server.repos.get(tree[1], {}).items()
+            self.answer(
+                [
+                    {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+                    for name, content in contents
+                ]
+            )
+        elif (file := re.fullmatch(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)) is not None:
             content = self.server.repos.get(file[1], {}).get(file[2])
             if file[2] in self.server.broken:
                 self.answer({"error": "Bad request"}, 400)

@@ -6,15 +6,23 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import numpy as np
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel
 
 from benchmarks.family import Member, write
 from benchmarks.material import write_concadia
+from interp.data.blv import QUESTIONS
 from interp.data.toy.pictures import ScenePicture
 from interp.data.toy.scenes import sample_scenes
+from interp.data.transfer import KNOWN
 from tests.hub_server import Hub
 from tests.run_folders import write_paper, write_sweep
+from tests.site_pages import blocks
 
+AUTHORS = "openai/clip-vit-base-patch32"
 ROOT = Path(__file__).parents[1]
 TOY = ROOT / "interp" / "data" / "assets" / "toy-clip"
 
@@ -52,17 +60,65 @@ def paper(folder: Path) -> None:
     write_paper(folder)
 
 
+def ratings(folder: Path) -> None:
+    """A clone of the repository that publishes the ratings, with a few of them, and of the scores."""
+    images, table = folder / "behavioral_experiments/writing/data", folder / "analyses/contextclip/context_blv_data.csv"
+    scores = folder / "metrics/clipscore/results/cosid-clipscores.csv"
+    draw = np.random.default_rng(0)
+    for path in (images / "x", table, scores):
+        path.parent.mkdir(parents=True)
+    rows, scored = [["context", "description", "imgstem", *QUESTIONS.values()]], [["texts", "clipscore"]]
+    for number, scene in enumerate(sample_scenes("val", 12, draw)):
+        ScenePicture(scene, number).open().save(images / f"{number}.jpeg")
+        text = f"{number}: a {scene.size} {scene.colour} {scene.shape}"
+        rows += [["Article", text, str(number), *map(str, draw.integers(1, 6, 4))] for _ in range(4)]
+        scored.append([text, str(draw.uniform(0.2, 0.9))])
+    for path, content in ((table, rows), (scores, scored)):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(content)
+
+
+def job(path: Path) -> None:
+    """The script of the page on clusters, with what it needs next to it."""
+    page = (ROOT / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
+    (block,) = [block for block in blocks(page) if block.title == path.name]
+    path.write_text(block.content, encoding="utf-8")
+    (path.parent / "logs").mkdir()
+    (path.parent / ".venv" / "bin").mkdir(parents=True)
+    (path.parent / ".venv" / "bin" / "activate").touch()
+
+
 MATERIAL: dict[str, Callable[[Path], None]] = {
     "data/mine": pictures,
     "data/colours": pictures,
     "data/concadia": concadia,
+    "data/blv": ratings,
+    "job.sh": job,
     "models": open_clip,
     "runs/demo": runs,
     "runs/paper-toy": paper,
 }
 
 
-def publish(hub: Hub) -> None:
-    """The embedded toy, by the name of the authors' CLIP."""
-    names = [*TOY.glob("*.json"), *TOY.glob("*.safetensors")]
-    hub.repos["openai/clip-vit-base-patch32"] = {path.name: path.read_bytes() for path in names}
+def publish(hub: Hub, folder: Path) -> None:
+    """The authors' CLIP: the depth and width that their settings need, with random weights; and classification sets.
+
+    Args:
+        folder: an empty one, for files on their way to the hub.
+    """
+    config = CLIPConfig.from_pretrained(TOY)
+    config.text_config.update({"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 256})
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(folder / "clip")
+    names = [path for path in TOY.glob("*.json") if path.name != "config.json"]
+    names += [folder / "clip" / name for name in ("config.json", "model.safetensors")]
+    hub.repos[AUTHORS] = {path.name: path.read_bytes() for path in names}
+    draw = np.random.default_rng(0)
+    for known in KNOWN.values():
+        classes = datasets.ClassLabel(names=["star", "harbour", "square"])
+        features = datasets.Features({"image": datasets.Image(), known.label: classes})
+        images = [Image.fromarray(draw.integers(0, 255, (8, 8, 3), dtype=np.uint8)) for _ in range(6)]
+        rows = {"image": images, known.label: [number % 3 for number in range(len(images))]}
+        path = folder / f"{known.split}-00000-of-00001.parquet"
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
+        hub.repos[f"datasets/{known.repo}"] = {f"data/{path.name}": path.read_bytes()}

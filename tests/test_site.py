@@ -41,10 +41,12 @@ LONG = (
             "sharing",
             "figures",
             "cluster",
+            "paper",
         )
     ),
 )
 FEW = "--limit 90 --max-steps 4 --attributed 2 --n-steps 5 --jobs 1"
+TWO_RUNS = "--max-steps 2 --objectives iit-das-lora --seeds 0"
 SMALL = f"--controls none {FEW}"
 # What is smaller here than on a page, which else would take minutes, and what is another machine's there.
 SMALLER = {
@@ -73,13 +75,27 @@ SMALLER = {
         "--tasks dose --out": "--tasks dose --limit 90 --transfer-limit 20 --out",
     },
     "how-to/cluster.md": {
+        "python -m venv .venv\n": "",
+        "pip install clip-descriptions\n": "",
+        "--max-steps 400 --layers 6-12 --sizes 16,32,64,128,256 --seeds 0-4": (
+            "--max-steps 4 --layers 11 --sizes 4 --seeds 0,1 --controls none --attributed 2 --n-steps 5"
+        ),
+        "--limit 20000 --device cuda": "--limit 90 --jobs 1",
+        "--array=1-35 job.sh 35": "--array=1-2 job.sh 2",
         "--layers 6-12 --seeds 0-4": f"--layers 11 --sizes 4 --seeds 0,1 --objective das {SMALL}",
         "--device cuda": "",
-        # Each job of the array, one after the other.
-        'exec $sweep --shard "$SLURM_ARRAY_TASK_ID/20"': 'for part in 1 2; do $sweep --shard "$part/2"; done',
         # A cluster is started by the command itself; tests/sweep/test_on_ray.py has one of several nodes.
         "ray start": "echo ray start",
         "--address auto --gpus-per-cell 0.25": "",
+    },
+    "how-to/paper.md": {
+        "git clone https://github.com/elisakreiss/contextual-description-evaluation": "test -d",
+        "concadia check data/concadia": "concadia check data/concadia || test $? = 1",  # it is no whole copy
+        "--limit 400": "--limit 30",
+        "--preset paper --transfer": f"--preset paper {TWO_RUNS} --jobs 1 --transfer",
+        "--preset paper --seeds 0-4": f"--preset paper {TWO_RUNS}",
+        "--device cuda": "--device cpu",
+        "--array=1-51 job.sh 51": "--array=1-2 job.sh 2",
     },
 }
 
@@ -101,7 +117,7 @@ def smaller(name: str) -> str:
 def surroundings(folder: Path, hub: str) -> dict[str, str]:
     """The environment of a page: this environment's commands, a hub on this machine, and nothing that is kept."""
     own = {"CLIP_DESCRIPTIONS_CACHE": str(folder / "cache"), "HF_HOME": str(folder / "hf"), "HF_ENDPOINT": hub}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(ROOT / "tests" / "slurm"), str(Path(sys.executable).parent), os.environ["PATH"]])
     quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_TOKEN": "hf_none", "WANDB_MODE": "disabled"}
     kept = {key: value for key, value in os.environ.items() if key not in ("HF_HUB_OFFLINE", "SLURM_ARRAY_TASK_ID")}
     return kept | own | quiet | {"PATH": path, "PYTHONPATH": str(ROOT)}
@@ -112,7 +128,9 @@ def surroundings(folder: Path, hub: str) -> dict[str, str]:
     "name",
     [pytest.param(name, marks=[pytest.mark.thorough] if name in LONG else []) for name in RUN if name not in ELSEWHERE],
 )
-def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path):
+def test_the_code_of_a_page_runs_from_top_to_bottom(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+):
     page = smaller(name)
     for place, make in MATERIAL.items():
         if place in page:
@@ -120,7 +138,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name: str, tmp_path: Path):
     (tmp_path / "clip-descriptions").symlink_to(ROOT)
     (tmp_path / "page.md").write_text(page, encoding="utf-8")
     with running_hub() as hub:
-        publish(hub)
+        publish(hub, tmp_path_factory.mktemp("hub"))
         command = [sys.executable, "-m", "tests.site_pages", "page.md"]
         shown = call(*command, cwd=tmp_path, env=surroundings(tmp_path, hub.address))
     assert shown.count("== line ") == sum(block.runs for block in blocks(page))

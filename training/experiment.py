@@ -52,7 +52,9 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
         "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
     )
     blv: str | None = option(
-        None, "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/", loads=""
+        None,
+        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none leaves them out",
+        loads="",
     )
     objectives: str | None = option(
         None, f"some of the trainings, a list; by default all: {', '.join(RECIPES)}", metavar="LIST", role=IMPLIED

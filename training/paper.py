@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,12 @@ from interp.data.hub import HubError, Kind, ask_hub
 from interp.data.pairs import SPLITS, DataError, PairSet
 from interp.drawing.markup import plural
 from interp.errors import UserError, quoted, without_number
-from interp.runs.files import check_tree
+from interp.runs.content import to_json
+from interp.runs.environment import environment, now
+from interp.runs.files import MANIFEST, check_tree, write_atomic
+from interp.runs.own import marks
+from interp.runs.replay import Again
+from interp.runs.versions import VERSIONS
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import go_to
 from interp.sweep.sharing import Shard
@@ -44,6 +49,7 @@ examples:
 files in the folder:
   NAME-seedN/                 each run, with its evaluation/
   base/                       the base's evaluation
+  manifest.json               what was asked for; --config FOLDER asks for the same
   tables/                     the tables as CSV, Markdown and LaTeX; with --preset paper also published numbers
   logs/                       what each run printed"""
 _MOST_SEEDS = 1000
@@ -65,7 +71,7 @@ def preset(given: PaperConfig) -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset)
+    config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("paper", preset))
     with alone():  # each run is a process of its own
         return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
 
@@ -83,6 +89,7 @@ def paper(config: PaperConfig) -> int:
     from interp.clip.devices import check_device
     from training.evaluation.compare import compare
 
+    config = replace(config, blv=None if config.blv == "none" else config.blv)
     cli.check_bounds(config)
     check_world(config.model, config.data)
     config.check_engine()
@@ -99,6 +106,7 @@ def paper(config: PaperConfig) -> int:
     gpu = torch.cuda.is_available() if config.device is None else config.device != "cpu"
     out = Path(config.out)
     _make_folder(out)
+    _write_manifest(out, config)
     runs = [Experiment(config, name, seed, gpu) for name, seed in whole]
     wanted = [run for run, which in zip(runs, whole, strict=True) if which in own]
     print(f"{_to_do(wanted, runs, config)}; results go to {out}", end="\n\n", flush=True)
@@ -202,15 +210,22 @@ def _make_folder(out: Path) -> None:
         raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
 
 
+def _write_manifest(out: Path, config: PaperConfig) -> None:
+    """Write what was asked for, last by this command; the runs in the folder refuse other settings by themselves."""
+    settings = {"kind": "paper", "version": VERSIONS["paper"]}
+    arguments = asdict(config)
+    asked = {"arguments": arguments, "own": marks(arguments.values()), "command": cli.command_line(PROG, config)}
+    write_atomic(out / MANIFEST, to_json({"settings": settings, "started": now(), **environment(), **asked}))
+
+
 def missing(config: PaperConfig) -> list[str]:
     """Return a sentence for each thing that is missing, with the remedy. Nothing large is downloaded."""
-    from interp.data.blv import load_blv
     from interp.data.transfer import KNOWN, default_sets, load_transfer
 
     out = []
     loads: list[Callable[[], object]] = [lambda: _pairs(config)]
     if config.blv is not None:
-        loads.append(lambda: load_blv(config.blv or ""))
+        loads.append(partial(_ratings, config.blv))
     wanted: list[tuple[str, str]] = []  # of the hub, and for which classification set
     for spec in filter(None, (config.transfer or default_sets(config.data)).split(",")):
         name, _, where = spec.strip().partition("=")
@@ -231,6 +246,16 @@ def missing(config: PaperConfig) -> list[str]:
         if why := _unreachable(repo, "dataset"):
             out.append(f"the data set {repo} cannot be fetched ({why}); give local files with --transfer {name}=PATH")
     return out
+
+
+def _ratings(folder: str) -> None:
+    """Raise `DataError` if there are no ratings in a folder."""
+    from interp.data.blv import load_blv
+
+    try:
+        load_blv(folder)
+    except DataError as error:
+        raise DataError(f"{error}; --blv none leaves the ratings out") from error
 
 
 def _pairs(config: PaperConfig) -> PairSet:

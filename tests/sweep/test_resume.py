@@ -35,6 +35,7 @@ def test_the_command_in_the_manifest_asks_for_the_same():
     assert cli.command_line("python", sweep.SweepConfig()) == "python"
 
 
+@pytest.mark.usefixtures("stranger")
 def test_a_sweep_is_run_again_from_its_manifest(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The same bits; what it names from elsewhere takes trust; what is typed beside it wins."""
     again = ["--config", str(done / "manifest.json"), "--out", str(tmp_path / "again"), "--jobs", "1"]

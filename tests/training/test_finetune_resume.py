@@ -60,6 +60,7 @@ def test_calibrated_runs_go_on_as_if_never_stopped(
     assert weights(tmp_path / "other") != weights(calibrated)
 
 
+@pytest.mark.usefixtures("stranger")
 def test_a_run_is_trained_again_from_its_manifest(done: Path, model: str, tmp_path: Path, capsys):
     again = ["--config", str(done), "--out", str(tmp_path / "again")]
     with exits(capsys, "--model", f"'{model}'", "--trust-run"):

@@ -9,6 +9,7 @@ import json
 import re
 import threading
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -24,6 +25,7 @@ from PIL import Image
 from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
+from interp.runs.replay import Again
 from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import random_texts
 from tests.wording import refused
@@ -133,7 +135,7 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     shown = capsys.readouterr().out
     titles = ["base", *(f"{name}-seed0" for name in paper.RECIPES)]
     assert "trainings take 2 optimizer steps at most, 12 in all" in shown
-    assert sorted(path.name for path in out.glob("[!.]*")) == sorted([*titles, "logs", "tables"])
+    assert sorted(path.name for path in out.glob("[!.]*")) == sorted([*titles, "logs", "manifest.json", "tables"])
     assert models(shown) == models(shown, "table2") == models(shown, "table3") == [f"{each} (n = 1)" for each in LABELS]
     assert {path.name for path in (out / "tables").iterdir()} == {
         f"table{number}.{kind}" for number in (1, 2, 3) for kind in ("csv", "md", "tex")
@@ -151,6 +153,12 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     assert first["mine"].notna().all()
     assert first["IIA c>d n"].tolist() == [0, 0, 0, 1, 1, 1, 1]
     assert first["transfer drop"].notna().tolist() == [False, *[True] * 6]
+
+    # the folder says what was asked for
+    again = ["--config", str(out), "--out", "elsewhere"]
+    asked = cli.parse(PaperConfig, "", "", "", again, paper.preset, Again("paper", paper.preset))
+    first_asked = cli.parse(PaperConfig, "", "", "", arguments(small, data, out), paper.preset)
+    assert asked == replace(first_asked, out="elsewhere", jobs=asked.jobs)
 
     # again, with another seed, of one model alone for time: what is done is not done anew
     before = times(out)
@@ -223,6 +231,9 @@ def test_the_preset_names_all_that_is_missing_at_once(tmp_path: Path, capsys, mo
     ]
     error = refused(paper.main(["--preset", "paper"]), capsys, "--transfer imagenet=PATH")
     assert named_in_order(error, parts)
+    without = refused(paper.main(["--preset", "paper", "--blv", "none"]), capsys, "--transfer imagenet=PATH")
+    assert named_in_order(without, [part for part in parts if part != "'data/blv'"])
+    assert "data/blv" not in without
     assert list(tmp_path.iterdir()) == []
 
 

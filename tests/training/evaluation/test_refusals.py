@@ -132,6 +132,7 @@ def test_what_a_run_names_is_loaded_only_if_that_is_allowed(full: Path, capsys: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("stranger")
 def test_the_base_to_compare_with_is_loaded_only_if_that_is_allowed(
     full: Path, ratings: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):

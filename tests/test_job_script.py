@@ -1,0 +1,77 @@
+"""The script of the page on clusters, as it stands there, with stand-ins for Slurm and for our command."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.site_material import job
+
+# Writes what it was given; waits for a signal if it is to, and ends as our commands do.
+COMMAND = """\
+#!/bin/bash
+echo "$@ offline=$HF_HUB_OFFLINE threads=$OMP_NUM_THREADS" >> called
+trap 'echo ended >> called; exit 143' TERM
+[[ "$*" == *wait* ]] && { touch waiting; while :; do sleep 0.05; done; }
+[[ "$*" == *fail* ]] && exit 3
+exit 0
+"""
+SCONTROL = '#!/bin/bash\necho "$@" >> scontrolled\n'
+SLURM = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2", "SLURM_CPUS_PER_TASK": "4"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    job(tmp_path / "job.sh")
+    for name, content in (("clip-descriptions", COMMAND), ("scontrol", SCONTROL)):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        path.chmod(0o755)
+    return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | SLURM | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize(("word", "status"), [("", 0), ("fail", 3)])
+def test_a_task_of_the_array_does_its_part(folder: Path, word: str, status: int):
+    command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", *word.split(), "--out", "my runs"]
+    done = subprocess.run(command, cwd=folder, env=environment(folder), check=False)
+    assert done.returncode == status
+    called = " ".join(["sweep", *word.split(), "--out my runs --shard 2/3 offline=1 threads=4"])
+    assert (folder / "called").read_text() == f"{called}\n"
+    assert not (folder / "scontrolled").exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGUSR1, signal.SIGTERM])
+def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent: signal.Signals):
+    """SIGUSR1 is sent before the time is over; SIGTERM cancels, after which nothing is queued."""
+    command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", "wait"]
+    process = subprocess.Popen(command, cwd=folder, env=environment(folder), start_new_session=True)
+    end = time.monotonic() + 60
+    while not (folder / "waiting").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    if sent == signal.SIGUSR1:
+        process.send_signal(sent)
+        assert process.wait(30) == 0
+        assert (folder / "scontrolled").read_text() == "requeue 7_2\n"
+    else:
+        os.killpg(process.pid, sent)  # scancel tells every process of a job
+        assert process.wait(30) != 0
+        assert not (folder / "scontrolled").exists()
+    assert (folder / "called").read_text().splitlines()[1:] == ["ended"]
+
+
+def test_what_slurm_is_asked_for(folder: Path):
+    asked = dict(re.findall(r"^#SBATCH --([\w-]+)=?(\S*)", (folder / "job.sh").read_text(), re.MULTILINE))
+    assert asked["signal"].startswith("B:USR1@")
+    assert {"requeue", "mem", "time", "gres", "cpus-per-task", "output"} <= asked.keys()
+    assert asked["open-mode"] == "append"  # else a job that is queued again forgets what it wrote
