@@ -9,6 +9,7 @@ from typing import Any
 
 from interp.data.contrast import Contrast
 from interp.runs.cards import EditNotes, as_code, front_matter, licence_section, plain, public_name, python
+from training.evaluation.compare import preference_of
 from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 from training.evaluation.stored import Evaluation
 from training.evaluation.tasks import units_of
@@ -39,7 +40,7 @@ _LIMITS = """\
 - Preference was measured on pairs of one data set. Whether a text is a good description of an image for somebody who
   does not see it is another question, and longer texts are easily taken for better ones.
 - Fine-tuning costs other abilities: look at transfer and retrieval before you use the model for anything else.
-- Intervals are of each number by itself, and heed that pairs come in articles; they say nothing of other seeds.
+- Intervals are of each number by itself and respect that pairs come in articles; they say nothing about other seeds.
 - Attributions and their correlations with word norms are no causes."""
 _TUNINGS = {
     "lora": "LoRA, merged",
@@ -57,8 +58,9 @@ def model_card(
     licence: str | None,
     result: Mapping[str, Any],
     edit: EditNotes | None = None,
+    language: str | None = None,
 ) -> str:
-    """Markdown with the hub's header.
+    """Return Markdown with the hub's header. The title claims no more than the interval of the preference allows.
 
     Args:
         model: a fine-tuned run, or a base.
@@ -68,15 +70,13 @@ def model_card(
         licence: an identifier such as the hub's, if it is known.
         result: what the run's manifest says of the weights that were kept.
         edit: lines on the edit that the model makes, if it makes one.
+        language: code of the language of the texts, if it is known.
     """
     by_hook = edit is not None and bool(edit.code)
-    lines = front_matter("clip-descriptions" if by_hook else form, edit.base if edit else _base(model), licence)
-    positive, negative = map(plain, contrast.kinds)
-    lines += [
-        f"# A CLIP that scores a {positive} above a {negative} of the same image"
-        if model.is_run
-        else f"# A CLIP{' with an edit' if edit else ''}",
-        "",
+    library, base = "clip-descriptions" if by_hook else form, edit.base if edit else _base(model)
+    lines = [
+        *front_matter(library, base, licence, data=model.arguments.get("data"), language=language),
+        *(_claim(evaluation, contrast) if model.is_run else [f"# A CLIP{' with an edit' if edit else ''}", ""]),
         *_made(model, edit),
         *("", "## How to load it", "", *_loading("clip-descriptions" if by_hook else form), ""),
         *(("## Without this package", "", *edit.code, "") if edit is not None and edit.code else ()),
@@ -85,6 +85,25 @@ def model_card(
     lines += _of_training(result, contrast) if evaluation is None else _results(evaluation, contrast)
     lines += ["", "## What these numbers do not show", "", _LIMITS, *(edit.limits if edit else ()), ""]
     return "\n".join([*lines, *licence_section(licence)])
+
+
+def _claim(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
+    """Return the title of a fine-tuned model's card, and the preference that bears it out or does not."""
+    positive, negative = map(plain, contrast.kinds)
+    aim = [f"# A CLIP fine-tuned to score a {positive} above a {negative} of the same image", ""]
+    row = None if evaluation is None or not evaluation.contrast.agrees(contrast) else preference_of(evaluation)
+    if row is None:
+        return aim
+    share, low, high = (f"{100 * value:.1f}" for value in (row.value, row.low, row.high))
+    interval = "without an interval" if math.isnan(row.low) else f"[{low} {high}]"
+    pairs = f"{row.n} {'' if row.of == 'all' else f'{row.of} '}pairs"
+    measured = f"the {positive} of {share} % {interval} of {pairs}"
+    if row.low > 0.5:
+        title = f"# A CLIP that scores a {positive} above a {negative} of the same image"
+        return [title, "", f"It prefers {measured}.", ""]
+    if row.high < 0.5:
+        return [*aim, f"It does the opposite: it prefers {measured}, fewer than half.", ""]
+    return [*aim, f"It is not known to do so: it prefers {measured}.", ""]
 
 
 def _made(model: EvaluatedModel, edit: EditNotes | None) -> list[str]:

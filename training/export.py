@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from interp.clip.model import Clip
 
 PROG = "python -m training.export"
+_TOY_LICENCE = "apache-2.0"  # that of this package, whose part the toy is
 _FORMATS = ("transformers", "open_clip")
 _COMPARED = {  # open_clip itself, which need not be installed, does not load what was written
     "transformers": "read again, its embeddings",
@@ -61,7 +62,13 @@ class _ExportConfig(ModelOptions):
     out: str = option("", "a new folder for it", metavar="FOLDER")
     format: str = option("transformers", "whose files to write", choices=_FORMATS)
     merge: bool = option(False, "put an edit into the weights, where that is exact")
-    license: str | None = option(None, "of the model, for its card: an identifier such as mit or apache-2.0")
+    license: str | None = option(
+        None,
+        "license of the model, for its card: an identifier such as mit; by default that of the toy for its models",
+    )
+    language: str | None = option(
+        None, "language of the texts, for the card: a code such as en; by default en for the toy and for Concadia"
+    )
     push: str | None = option(None, "upload the folder to this repository of the hub", metavar="OWNER/NAME")
     private: bool = option(False, "make that repository private, if it is not there yet")
 
@@ -166,7 +173,17 @@ def _card(config: _ExportConfig, who: EvaluatedModel, clip: Clip, edit: Edit | N
         if (Path(config.model) / "evaluation" / "manifest.json").is_file():
             evaluation = read(Path(config.model))
     notes = None if edit is None else edit_notes(edit, clip.family, "FOLDER", merged=config.merge)
-    return model_card(who, evaluation, contrast, form=config.format, licence=config.license, result=result, edit=notes)
+    base, data = who.name if who.named is None else who.named["base"], str(who.arguments.get("data", ""))
+    return model_card(
+        who,
+        evaluation,
+        contrast,
+        form=config.format,
+        licence=config.license or (_TOY_LICENCE if base == "toy" else None),
+        result=result,
+        edit=notes,
+        language=config.language or ("en" if data == "toy" or data.startswith("concadia:") else None),
+    )
 
 
 def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None, edit: Edit | None) -> None:

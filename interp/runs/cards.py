@@ -37,26 +37,33 @@ def _is_hub_id(name: str) -> bool:
     return re.fullmatch(_HUB_ID, name) is not None
 
 
-def front_matter(library: str, base: str | None, licence: str | None) -> list[str]:
+def front_matter(
+    library: str, base: str | None, licence: str | None, *, data: str | None = None, language: str | None = None
+) -> list[str]:
     """Return the header that the hub reads.
 
     Args:
         library: name of the library that loads the files.
         base: name of the base, which is left out unless it is an id of the hub.
         licence: an identifier such as the hub's, if it is known.
+        data: data as `load_pairs` names them, which are left out unless they are of the hub.
+        language: code of the language of the texts, if it is known.
     """
     header: dict[str, Any] = {
         "library_name": library,
         "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"],
     }
     header |= {"base_model": base.partition("@")[0]} if base is not None and _is_hub_id(base) else {}
+    header |= {"datasets": [data.removeprefix("hf:").partition("@")[0]]} if data and data.startswith("hf:") else {}
+    header |= {"language": language} if language else {}
     header |= {"license": licence} if licence else {}
     return ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
 
 
 def licence_section(licence: str | None) -> list[str]:
     """Return the last section of a card."""
-    text = f"{licence}." if licence else "Not said: that of the base, of its training data and of yours decide."
+    unknown = "Not stated. The licences of the base, of its training data and of your data decide."
+    text = f"{licence}." if licence else unknown
     return ["## Licence", "", text, ""]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from training import card as cards
 from training.card import model_card
 from training.config import FinetuneConfig
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
+from training.evaluation.measures import Number
+from training.evaluation.stored import Evaluation
 from training.export import main as export
 from training.finetune import main as finetune
 
@@ -53,6 +56,14 @@ EVERY = {
 }
 ROTATION = {"layer (from 1)": "5", "directions": "6", "sources": "paired", "learning rate of the rotation": "0.0456"}
 ADAPTERS = {"rank": "9", "adapted layers": "fc1,q_proj"}
+
+
+RUN = EvaluatedModel(
+    "run",
+    {"model": "toy", "data": "toy"},
+    asdict(FinetuneConfig(objective="behavioral", tuning="full")),
+    {"base": "toy", "tokenizer": None},
+)
 
 
 def stated(who: EvaluatedModel) -> dict[str, str]:
@@ -101,6 +112,52 @@ def test_the_card_of_a_run_states_what_its_manifest_holds(tmp_path: Path, tuning
     assert (found["learning rate"], found["learning rate of the rotation"]) == ("0.00123", "0.0456")
     assert (found["layer (from 1)"], found["directions"], found["seed"]) == ("9", "4", "3")
     assert ("rank" in found) == (tuning == "lora")
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "title", "stated_as"),
+    [
+        (
+            0.7,
+            0.8,
+            0.9,
+            "that scores a description",
+            "prefers the description of 80.0 % [70.0 90.0] of 9 test pairs.",
+        ),
+        (
+            0.45,
+            0.55,
+            0.65,
+            "fine-tuned to",
+            "It is not known to do so: it prefers the description of 55.0 %",
+        ),
+        (0.31, 0.41, 0.49, "fine-tuned to", "It does the opposite: it prefers the description of 41.0 % [31.0 49.0]"),
+        (math.nan, 0.9, math.nan, "fine-tuned to", "of 90.0 % without an interval of 9 test pairs"),
+    ],
+)
+def test_the_title_claims_what_the_interval_allows(low: float, value: float, high: float, title: str, stated_as: str):
+    number = Number("preference", "test", "preference", value, 9, low, high)
+    about = {"name": "run", "label": "behavioral, LoRA", "base": "b", "group": "g", "seed": 0}
+    folder = RunFolder(Path("nowhere"))
+
+    def card(contrast: Contrast) -> str:
+        evaluation = Evaluation(about, {}, folder, {"preference": {}}, {}, {}, [], PAPER, [number])
+        return model_card(RUN, evaluation, contrast, form="transformers", licence=None, result={})
+
+    assert f"\n# A CLIP {title}" in card(PAPER)
+    assert stated_as in card(PAPER)
+    assert "\n# A CLIP fine-tuned to score a red above a blue" in card(Contrast("red", "blue"))
+    assert "80.0 %" not in card(Contrast("red", "blue")).partition("## How to load it")[0]
+
+
+def test_the_header_names_base_data_language_and_licence():
+    known = {"form": "transformers", "result": {}, "licence": "mit", "language": "en"}
+    named = replace(RUN, arguments={"data": "hf:me/pairs@main"}, named={"base": "me/clip@v1", "tokenizer": None})
+    found = header(model_card(named, None, PAPER, **known))
+    wanted = {"base_model": "me/clip", "datasets": ["me/pairs"], "language": "en", "license": "mit"}
+    assert {key: found.get(key) for key in wanted} == wanted
+    bare = header(model_card(RUN, None, PAPER, form="transformers", licence=None, result={}))
+    assert not wanted.keys() & bare.keys()
 
 
 def header(card: str) -> dict[str, object]:

@@ -108,6 +108,7 @@ def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.C
     assert header(card) == {
         "library_name": "transformers",
         "tags": ["clip", "alt-text", "interpretability", "clip-descriptions"],
+        "language": "en",
         "license": "mit",
     }
     assert "- objective: `IIT-DAS`" in card
@@ -138,7 +139,7 @@ def test_the_card_of_a_run_that_was_evaluated_with_other_kinds(run: Path, tmp_pa
     assert evaluate(["--model", str(copy), "--tasks", "preference", "--controls", "none", *data]) == 0
     assert export([str(copy), "--out", str(tmp_path / "out")]) == 0
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "# A CLIP that scores a description above a caption of the same image" in card
+    assert "# A CLIP fine-tuned to score a description above a caption of the same image" in card
     assert "It was evaluated with other kinds of text: Alt, to be preferred to title." in card
     assert "| preference | test | mean Alt score |" in card
 

@@ -16,6 +16,7 @@ from interp.measures import MEASURED, Key
 from interp.measures.number import WordsOf
 from interp.stats import Estimate, mean_correlation
 from training.evaluation.grouping import base_among, groups_of
+from training.evaluation.measures import Number
 from training.evaluation.published import with_published
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 from training.evaluation.stored import Evaluation, RowKey, read
@@ -142,10 +143,15 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
     return _table("table1", title, found, columns, share=True)
 
 
-def preferred(one: Evaluation) -> Estimate:
-    """Return the preference on test pairs, else on all or on val; NaN where it was not evaluated."""
+def preference_of(one: Evaluation) -> Number | None:
+    """Return the preference on test pairs, else on all or on val; None where it was not evaluated."""
     known = {row.of: row for row in one.numbers if (row.task, row.measure) == ("preference", "preference")}
-    row = next((known[of] for of in ("test", "all", "val") if of in known), None)
+    return next((known[of] for of in ("test", "all", "val") if of in known), None)
+
+
+def preferred(one: Evaluation) -> Estimate:
+    """Return `preference_of` as an estimate; NaN where it was not evaluated."""
+    row = preference_of(one)
     return Estimate(math.nan, 0) if row is None else Estimate(row.value, row.n, row.low, row.high)
 
 
