@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(f"{self.command} {self.path}")
-        known = r"/api/(models/|datasets/)([^/]+/[^/]+)(/revision/[^/?]+)?(\?.*)?"
+        known = r"/api/(models/|datasets/)([^/]+/[^/]+)(/revision/[^/?]+|/auth-check)?(\?.*)?"
         if (about := re.fullmatch(known, self.path)) is not None:
             repo = f"{about[1].removeprefix('models/')}{about[2]}"
             if repo in self.server.repos:

@@ -9,6 +9,10 @@ from statistics import fmean, stdev
 import pandas as pd
 import pytest
 
+from interp.data.blv import QUESTIONS
+from interp.data.contrast import PAPER
+from interp.data.pairs import SPLITS
+from interp.data.transfer import KNOWN
 from interp.errors import UserError
 from tests.training.evaluation.evaluating import evaluated
 from tests.wording import raises, refused
@@ -16,9 +20,9 @@ from training import evaluate
 from training.evaluation.compare import compare
 from training.evaluation.published import PAPER_BASE, Comparison, PublishedNumber, comparisons, published_numbers
 from training.evaluation.stored import read
-from training.evaluation.tasks import TASKS
+from training.evaluation.tasks import TASKS, find_task
 
-FOOD, PREFERENCE = ("transfer", "food101", "macro_f1"), ("preference", "test", "preference")
+FOOD, PREFERENCE = ("transfer", "Food101", "macro_f1"), ("preference", "test", "preference")
 READERS = ("blv", "overall", "pearson")
 TUNED = {"label": "behavioral, LoRA", "objective": "behavioral", "tuning": "lora", "group": "runs"}
 
@@ -30,8 +34,11 @@ def test_every_published_number_has_a_key_that_an_evaluation_writes():
         assert -1 <= number.low <= number.high <= 1
         assert number.source
         assert number.place
+        known = {"transfer": [known.title for known in KNOWN.values()], "blv": QUESTIONS, "preference": SPLITS}
+        assert number.key[1] in known[number.key[0]]
+        assert number.key[2] in find_task(number.key[0]).units(PAPER)
     spans = {number.key[1]: (number.low, number.high) for number in published_numbers() if number.models != "base"}
-    assert spans == {"test": (0.86, 0.9), "cifar100": (0.06, 0.06), "food101": (0.1, 0.1), "imagenet": (0.1, 0.1)}
+    assert spans == {"test": (0.86, 0.9), "CIFAR-100": (0.06, 0.06), "Food101": (0.1, 0.1), "ImageNet": (0.1, 0.1)}
 
 
 @pytest.mark.parametrize(("value", "difference"), [(0.85, -0.01), (0.86, 0), (0.88, 0), (0.9, 0), (0.95, 0.05)])
@@ -58,14 +65,14 @@ def test_what_was_lost_is_compared_with_what_was_published(tmp_path: Path):
 
     frame = pd.read_csv(tmp_path / "out" / "published.csv").set_index(["model", "number"])
     assert sorted(set(frame.index.get_level_values(0))) == ["base (n = 1)", "behavioral, LoRA (n = 2)"]  # no edit
-    food = frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on food101, lost")]
+    food = frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on Food101, lost")]
     assert (food["here"], food["sd"], food["n"]) == pytest.approx((fmean(lost), stdev(lost), 2))
-    assert frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on imagenet, lost"), "n"] == 0
+    assert frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on ImageNet, lost"), "n"] == 0
     # 80 and 90 % give 85 ± 7.1, a point below the published 86 to 90
     assert "preference on test 86.0 to 90.0 85.0 ± 7.1 -1.0 Zur" in " ".join(text.split())
     assert "not measured" in text
     assert "need not agree" not in text
-    assert "| macro-F1 on food101, lost | 10.0 | 12.0 ± 5.7 | +2.0 | Zur et al. 2024 |" in (
+    assert "| macro-F1 on Food101, lost | 10.0 | 12.0 ± 5.7 | +2.0 | Zur et al. 2024 |" in (
         tmp_path / "out" / "published.md"
     ).read_text(encoding="utf-8")
 
@@ -75,7 +82,7 @@ def test_other_bases_and_none_are_told(tmp_path: Path):
     assert "the base 'toy', so their numbers need not agree" in " ".join(compare([base, run], None, paper=True).split())
     alone = " ".join(compare([run], None, paper=True).split())
     assert "what they lost is unknown" in alone
-    assert "macro-F1 on food101, lost 10.0 not measured" in alone
+    assert "macro-F1 on Food101, lost 10.0 not measured" in alone
     assert "published" not in compare([base, run], None)
     scores = evaluated(tmp_path / "scores", {PREFERENCE: 0.8}, label="scores")
     with raises(UserError, "--paper"):
