@@ -17,6 +17,7 @@ from interp.runs.content import parse
 from interp.runs.files import MANIFEST, StoreError, read_bytes
 
 _BYTES = 32
+_LONGEST = 4096  # characters of a text that is marked; each of its parts may be a path, and is looked for
 
 
 class Marks(TypedDict):
@@ -47,7 +48,7 @@ def marks(given: Iterable[Any]) -> Marks | None:
     if key is None:
         return None
     salt = secrets.token_hex(8)
-    texts = sorted({value for value in given if isinstance(value, str)})
+    texts = sorted({value for value in given if isinstance(value, str) and len(value) <= _LONGEST})
     return Marks(salt=salt, values=[_mark(key, salt, text) for text in texts])
 
 
@@ -66,7 +67,7 @@ def is_own(run: Path | str, text: str) -> bool:
     except StoreError:
         return False
     key = _key() if found is not None else None
-    if found is None or key is None:
+    if found is None or key is None or len(text) > _LONGEST:
         return False
     mark = _mark(key, found["salt"], text)
     return any(hmac.compare_digest(mark, value) for value in found["values"] if value.isascii())

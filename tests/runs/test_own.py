@@ -80,6 +80,7 @@ def test_the_run_of_a_stranger(tmp_path: Path):
     content = json.loads(manifest.read_text())
     own = marks(["owner/name"])
     assert own is not None
+    assert not is_own(run, "/" * 5000)
     for value in (None, own | {"salt": "0"}, own | {"values": ["0" * 64, "é"]}, {"salt": 3}, [], "x"):
         manifest.write_text(json.dumps(content | {"own": value}))
         assert not is_own(run, "owner/name")
