@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ QUESTIONS = {
     "relevance": "q_relevance",
     "irrelevance": "q_irrelevance",
 }
+_READER = "participant"  # column of the code of each person; without it there is no ceiling
 _TEXT = ("description", "context", "imgstem")
 SOURCE = "github.com/elisakreiss/contextual-description-evaluation"
 
@@ -46,6 +47,8 @@ class RatedText:
         image: the name of the image, without suffix, in Unicode's form NFC.
         ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN if nobody answered.
         raters: how many people were asked.
+        readers: code of each person that was asked; empty where the file has no column ``participant``.
+        answers: rating of each person by question, in the order of `QUESTIONS`; NaN if there is none.
     """
 
     description: str
@@ -53,6 +56,8 @@ class RatedText:
     image: str
     ratings: Mapping[str, float]
     raters: int
+    readers: tuple[str, ...] = ()
+    answers: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class RatedTexts:
                 text.image,
                 self.image_key(text.image),
                 str(text.raters),
+                *text.readers,
+                *map(repr, text.answers),
                 *(f"{question}={rating!r}" for question, rating in text.ratings.items()),
             )
         )
@@ -112,10 +119,7 @@ def load_blv(folder: Path | str) -> RatedTexts:
     paths = _paths(images, {image for _, _, image in answers})
     if missing := [image for _, _, image in answers if image not in paths]:
         raise DataError(f"'{images}' has no image {quoted(missing[0])}; take it from {SOURCE}")
-    texts = tuple(
-        RatedText(*text, dict(zip(QUESTIONS, map(_mean, zip(*rows, strict=True)), strict=True)), len(rows))
-        for text, rows in answers.items()
-    )
+    texts = tuple(_rated(text, rows) for text, rows in answers.items())
 
     def read(image: str) -> bytes:
         """The content of an image file."""
@@ -130,17 +134,26 @@ def _places(folder: Path) -> tuple[Path, Path]:
     return cloned if os.path.isfile(cloned[0]) and not os.path.isfile(ours[0]) else ours
 
 
-def _answers(path: Path) -> dict[tuple[str, str, str], list[list[float]]]:
-    """Description, context and image -> the ratings of each rater in the order of `QUESTIONS`."""
+def _rated(text: tuple[str, str, str], rows: Sequence[tuple[str, tuple[float, ...]]]) -> RatedText:
+    """Return a text with the answers of its readers, and their means."""
+    answers = tuple(ratings for _, ratings in rows)
+    means = dict(zip(QUESTIONS, map(_mean, zip(*answers, strict=True)), strict=True))
+    readers = tuple(reader for reader, _ in rows)
+    return RatedText(*text, means, len(rows), readers if all(readers) else (), answers)
+
+
+def _answers(path: Path) -> dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]]:
+    """Return for each description, context and image its readers, and their ratings in the order of `QUESTIONS`."""
     if not os.path.isfile(path):
         raise DataError(f"'{path.parent}' has no {path.name}, nor is it a clone of {SOURCE}")
     table = read_table(path)
     table.require(*_TEXT, *QUESTIONS.values())
-    answers: dict[tuple[str, str, str], list[list[float]]] = {}
+    answers: dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]] = {}
+    named = _READER in table.columns
     for row in table.rows:
         description, context, image = (row.filled(column) for column in _TEXT)
-        ratings = [_rating(row, column) for column in QUESTIONS.values()]
-        answers.setdefault((description, context, unicodedata.normalize("NFC", image)), []).append(ratings)
+        answer = row[_READER] if named else "", tuple(_rating(row, column) for column in QUESTIONS.values())
+        answers.setdefault((description, context, unicodedata.normalize("NFC", image)), []).append(answer)
     if not answers:
         raise DataError(f"'{path}' holds no ratings; take it from {SOURCE}")
     return answers

@@ -5,6 +5,7 @@ from interp.stats.correlation import CorrelationMethod, correlate, difference, m
 from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
 from interp.stats.pareto import pareto_front
+from interp.stats.raters import RaterVariances, order_within, rater_variances
 from interp.stats.ratios import Yardstick, measured_mean, ratio, ratio_to, yardstick
 from interp.stats.reliability import Disattenuated, disattenuate
 from interp.stats.shares import iia_outcomes, macro_f1, mean_of_means, placement, preference, settled, wilson
@@ -17,6 +18,7 @@ __all__ = [
     "Estimate",
     "GridTests",
     "Occurrences",
+    "RaterVariances",
     "Yardstick",
     "clustered_mean",
     "clustered_share",
@@ -30,11 +32,13 @@ __all__ = [
     "mean_correlation",
     "mean_of_means",
     "measured_mean",
+    "order_within",
     "paired_difference",
     "pareto_front",
     "pearson",
     "placement",
     "preference",
+    "rater_variances",
     "ratio",
     "ratio_to",
     "regress_words",

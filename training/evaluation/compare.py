@@ -178,8 +178,18 @@ def _readers_table(found: Sequence[Evaluation]) -> ResultTable:
     columns |= {
         f"{question}, given length": _value(("blv", question, "pearson given length")) for question in QUESTIONS
     }
-    title = "Correlation with ratings by blind and low-vision readers (Pearson's r)"
+    title = f"Correlation with ratings by blind and low-vision readers (Pearson's r{_ceilings(found)})"
     return _table("table2", title, found, columns, share=False)
+
+
+def _ceilings(found: Sequence[Evaluation]) -> str:
+    """Return the highest correlations that the readers' agreement allows, in words; nothing where it is not known."""
+    known = [
+        (question, one.values.get(("blv", question, "ceiling"), math.nan)) for one in found for question in QUESTIONS
+    ]
+    ceilings = {question: value for question, value in known if not math.isnan(value)}
+    parts = [f"{question} {value:.2f}" for question, value in ceilings.items()]
+    return f"; at most to be expected of any score: {', '.join(parts)}" if parts else ""
 
 
 def _norms_table(found: Sequence[Evaluation]) -> ResultTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,31 @@ def test_the_published_scores_agree_with_readers_as_published(published: Path, t
     length = table(out).loc["blv", "overall", "pearson of length"]
     assert (round(length["value"], 2), length["n"]) == (0.57, 68)
     assert "than the other" not in (out / "results.csv").read_text()
+    found = table(out).loc["blv"]
+    ceilings = {"overall": 0.770, "imaginability": 0.747, "relevance": 0.699, "irrelevance": 0.437}
+    for question, ceiling in ceilings.items():
+        assert found.loc[(question, "ceiling"), "value"] == pytest.approx(ceiling, abs=6e-4)
+        assert found.loc[(question, "reliability"), "value"] == pytest.approx(ceiling**2, abs=1e-3)
+    order = {name: found.loc[("overall", f"order within images{name}")] for name in ("", " of length")}
+    assert [(round(row["value"], 3), row["n"]) for row in order.values()] == [(0.538, 91), (0.780, 91)]
+    assert evaluate.main(["--compare", str(out)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "overall 0.77, imaginability 0.75, relevance 0.70, irrelevance 0.44" in shown
+
+
+def test_without_codes_of_the_readers_there_is_no_ceiling(published: Path, tmp_path: Path):
+    with (published / "blv" / "blv_ratings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    shutil.copytree(published / "blv" / "images", tmp_path / "blv" / "images")
+    with (tmp_path / "blv" / "blv_ratings.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [name for name in rows[0] if name != "participant"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    arguments = ["--tasks", "blv", "--scores", str(published / "blv" / "reference_clipscores.csv")]
+    assert evaluate.main([*arguments, "--blv", str(tmp_path / "blv"), "--out", str(tmp_path / "out")]) == 0
+    measures = set(table(tmp_path / "out").loc["blv"].index.get_level_values(1))
+    assert "pearson" in measures
+    assert not {"ceiling", "reliability"} & measures
 
 
 @pytest.mark.parametrize("with_data", [True, False])

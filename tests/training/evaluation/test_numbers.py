@@ -225,7 +225,7 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
     found = by_key(blv(rated, scores, rival))
     alone = by_key(blv(rated, scores))
     assert alone == {key: row for key, row in found.items() if "other" not in key[2]}
-    assert len(found) == 7 * 4
+    assert len(found) == 9 * 4
     length = np.array([len(text.description) for text in rated.texts], dtype=float)
     for question in QUESTIONS:
         y = np.array([text.ratings[question] for text in rated.texts])

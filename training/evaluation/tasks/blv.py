@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import harmonic_mean
 
 import numpy as np
 
@@ -20,14 +22,15 @@ from interp.data.contrast import Contrast
 from interp.data.pairs import digest
 from interp.data.scores import text_scores
 from interp.errors import UserError
-from interp.measures.schema import CORRELATION, Unit
-from interp.stats import CorrelationMethod, correlate, difference
+from interp.measures.schema import CORRELATION, SHARE, Unit
+from interp.stats import CorrelationMethod, correlate, difference, order_within, rater_variances
 from training.config import EvaluateConfig
 from training.evaluation.evaluated import Evaluated
 from training.evaluation.evaluated_model import EvaluatedModel
 from training.evaluation.measures import Number, measured
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
+_AGREEMENT = ("variance of readers", "variance of texts", "variance of the rest", "reliability", "ceiling")
 _CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 
 
@@ -63,11 +66,29 @@ def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -
             given = correlate(found, ratings, images, given=length, method=method)
             rows.append(measured("blv", question, f"{method} given length", given))
         rows.append(measured("blv", question, "pearson of length", correlate(length, ratings, images)))
+        rows.append(measured("blv", question, "order within images", order_within(found, ratings, images)))
+        rows.append(measured("blv", question, "order within images of length", order_within(length, ratings, images)))
         if other is not None:
             for method in _CORRELATIONS:
                 more = difference(found, other, ratings, images, method=method)
                 rows.append(measured("blv", question, f"{method} more than the other", more))
+        rows += _agreement(rated, question)
     return rows
+
+
+def _agreement(rated: RatedTexts, question: str) -> list[Number]:
+    """Return how far readers agree with each other, which bounds the correlation of any score with their means."""
+    if not all(text.readers for text in rated.texts):
+        return []
+    place = list(QUESTIONS).index(question)
+    people = [reader for text in rated.texts for reader in text.readers]
+    items = [str(i) for i, text in enumerate(rated.texts) for _ in text.readers]
+    ratings = np.array([answer[place] for text in rated.texts for answer in text.answers])
+    found = rater_variances(ratings, people, items)
+    counts = [sum(not math.isnan(answer[place]) for answer in text.answers) for text in rated.texts]
+    raters = harmonic_mean([count for count in counts if count] or [1])
+    values = (found.people, found.items, found.rest, found.reliability(raters), found.ceiling(raters))
+    return [Number("blv", question, name, value, sum(counts)) for name, value in zip(_AGREEMENT, values, strict=True)]
 
 
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
@@ -116,7 +137,12 @@ def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
 def _units(_: Contrast) -> Mapping[str, Unit]:
     forms = ("{}", "{} given length", "{} more than the other")
     names = [form.format(method) for method in _CORRELATIONS for form in forms]
-    return dict.fromkeys((*names, "pearson of length"), replace(CORRELATION, form="+.3f"))
+    orders = ("order within images", "order within images of length")
+    return (
+        dict.fromkeys((*names, "pearson of length"), replace(CORRELATION, form="+.3f"))
+        | dict.fromkeys(orders, SHARE)
+        | dict.fromkeys(_AGREEMENT, replace(CORRELATION, form=".3f"))
+    )
 
 
 TASK = Task(_job, _units, load_ratings, on_pairs=False)
