@@ -41,6 +41,12 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | SLURM | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(("word", "status"), [("", 0), ("fail", 3)])
 def test_a_task_of_the_array_does_its_part(folder: Path, word: str, status: int):
     command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", *word.split(), "--out", "my runs"]
@@ -56,9 +62,7 @@ def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent:
     """SIGUSR1 is sent before the time is over; SIGTERM cancels, after which nothing is queued."""
     command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", "wait"]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder), start_new_session=True)
-    end = time.monotonic() + 60
-    while not (folder / "waiting").exists() and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for(folder / "waiting")
     if sent == signal.SIGUSR1:
         process.send_signal(sent)
         assert process.wait(30) == 0
@@ -68,6 +72,23 @@ def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent:
         assert process.wait(30) != 0
         assert not (folder / "scontrolled").exists()
     assert (folder / "called").read_text().splitlines()[1:] == ["ended"]
+
+
+def test_a_requeue_that_is_refused_is_a_failure(folder: Path):
+    (folder / "bin" / "scontrol").write_text("#!/bin/bash\nexit 1\n")
+    command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", "wait"]
+    process = subprocess.Popen(command, cwd=folder, env=environment(folder))
+    wait_for(folder / "waiting")
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(30) == 1
+
+
+def test_without_the_environment_nothing_is_run(folder: Path):
+    (folder / ".venv" / "bin" / "activate").unlink()
+    command = ["bash", "job.sh", "3", "clip-descriptions", "sweep"]
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, check=False)
+    assert done.returncode == 1
+    assert not (folder / "called").exists()
 
 
 def test_what_slurm_is_asked_for(folder: Path):

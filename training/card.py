@@ -99,7 +99,7 @@ def _claim(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
     pairs = f"{row.n} {'' if row.of == 'all' else f'{row.of} '}pairs"
     measured = f"the {positive} of {share} % {interval} of {pairs}"
     if row.low > 0.5:
-        title = f"# A CLIP that scores a {positive} above a {negative} of the same image"
+        title = f"# A CLIP that scores the {positive} of an image above its {negative} in {share} % of pairs"
         return [title, "", f"It prefers {measured}.", ""]
     if row.high < 0.5:
         return [*aim, f"It does the opposite: it prefers {measured}, fewer than half.", ""]

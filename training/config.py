@@ -215,7 +215,9 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
         None, "text file with prompts, one a line, {} for the class; several are ensembled", loads=""
     )
     blv: str | None = option(
-        None, "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/", loads=""
+        None,
+        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none leaves them out",
+        loads="",
     )
     prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
     scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (preference, blv)", loads="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from interp import cli
@@ -64,6 +64,7 @@ def assess(config: EvaluateConfig) -> int:
         return 0
     if config.paper:
         raise UserError("--paper belongs to --compare: name the runs with --compare RUN..., or leave --paper out")
+    config = replace(config, blv=None if config.blv == "none" else config.blv)
     cli.check_bounds(config)
     tasks = _tasks(config)
     if config.scores is not None:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from interp import cli
 from interp.cli import IMPLIED, WORK, Role, option, shared_options, words_of
+from interp.cli.fields import Unnamed
 from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
@@ -77,7 +78,9 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
         role=WORK,
         most=MOST_PROCESSES,
     )
-    out: str = option("runs/paper-toy", "folder for runs, evaluations and tables", role=WORK)
+    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
+    prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
+    out: str = option(Unnamed("runs/paper-toy"), "folder for runs, evaluations and tables", role=WORK)
 
 
 @dataclass
@@ -93,6 +96,7 @@ class Experiment:
     seed: int | None
     gpu: bool
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    log: Path | None = field(default=None, init=False)
     stopped: bool = field(default=False, init=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -120,6 +124,13 @@ class Experiment:
         if self.seed is None:
             return 0
         return total_steps(cli.parse(FinetuneConfig, "", "", "", self.tuning_words, preset), pairs)
+
+    def last_line(self) -> str:
+        """Return the last line that the command at work has printed, with the title; empty if none is at work."""
+        if self.process is None or self.process.poll() is not None or self.log is None:
+            return ""
+        lines = _lines(self.log)
+        return f"{self.title}: {lines[-1]}" if lines else ""
 
     def carry_out(self) -> None:
         """Run both commands, or go on with them; finished work costs a few seconds.
@@ -161,9 +172,9 @@ class Experiment:
             self.process.stdin.close()
 
     def _call(self, command: str, *arguments: str, threads: int | None) -> None:
-        log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
+        log = self.log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
         few = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
-        with log.open("wb") as file:
+        with log.open("ab") as file:  # what an earlier command printed is kept
             with self.lock:
                 if self.stopped:
                     return
@@ -180,6 +191,11 @@ class Experiment:
             if self.process.stdin is not None:
                 self.process.stdin.close()
         if status != 0 and not self.stopped:
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            lines = _lines(log)
             last = lines[-1].removeprefix("error: ") if lines else f"exit status {status}"
             raise UserError(f"{self.title}: {last} (all it said: {log}); mend that, then the same command goes on")
+
+
+def _lines(log: Path) -> list[str]:
+    """Return the lines of a log."""
+    return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

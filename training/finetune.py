@@ -145,8 +145,9 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
     given = {name: getattr(config, name) for name in ("data", "kinds", "split")}
     words = [word for name, value in given.items() if value not in (None, "toy") for word in (f"--{name}", value)]
     own = f" {shlex.join(words)}" if words else ""
-    named = [config.data] if config.tuning == "full" else [config.data, config.model, config.tokenizer or "toy"]
-    trust = "" if all(name == "toy" or is_own(out, name) for name in named) else " --trust-run"
+    named = {"data": config.data}
+    named |= {} if config.tuning == "full" else {"model": config.model, "tokenizer": config.tokenizer or "toy"}
+    trust = "" if all(name == "toy" or is_own(out, option, name) for option, name in named.items()) else " --trust-run"
     drawn = f"; or: tensorboard --logdir {out}" if FILES in config.log_with else ""
     return cli.spelled(
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"

@@ -5,30 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from interp import cli
+from interp.cli.fields import Unnamed
 from interp.cli.options import check_world
+from interp.cli.progress import EVERY, Bar
 from interp.cli.types import parse_ints
 from interp.data.hub import HubError, Kind, ask_hub
 from interp.data.pairs import SPLITS, DataError, PairSet
 from interp.drawing.markup import plural
 from interp.errors import UserError, quoted, without_number
-from interp.runs.content import to_json
-from interp.runs.environment import environment, now
-from interp.runs.files import MANIFEST, check_tree, write_atomic
-from interp.runs.own import marks
+from interp.runs.files import MANIFEST, check_tree
 from interp.runs.replay import Again
-from interp.runs.versions import VERSIONS
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import go_to
 from interp.sweep.sharing import Shard
 from training.experiment import RECIPES, Experiment, PaperConfig
 from training.launching import alone
+from training.parts import check_parts, write_manifest
 from training.trackers import check_trackers
 
 PROG = "python -m training.paper"
@@ -65,7 +64,7 @@ def preset(given: PaperConfig) -> dict[str, str]:
         "blv": "data/blv",
         "transfer": "cifar100,food101,imagenet",
         "seeds": "0-4",
-        "out": "runs/paper",
+        "out": Unnamed("runs/paper"),
     }
 
 
@@ -85,7 +84,6 @@ def paper(config: PaperConfig) -> int:
     check_trackers(config.log_with)
     import torch
 
-    from interp.cli.progress import Bar
     from interp.clip.devices import check_device
     from training.evaluation.compare import compare
 
@@ -106,16 +104,24 @@ def paper(config: PaperConfig) -> int:
     gpu = torch.cuda.is_available() if config.device is None else config.device != "cpu"
     out = Path(config.out)
     _make_folder(out)
-    _write_manifest(out, config)
+    check_parts(out, config)
+    if part is not None or not (out / MANIFEST).is_file():
+        write_manifest(out, config)  # parts agree on it
     runs = [Experiment(config, name, seed, gpu) for name, seed in whole]
     wanted = [run for run, which in zip(runs, whole, strict=True) if which in own]
+    if not wanted:
+        print(f"part {config.shard} has none of the {plural(len(runs), 'run')}: there are more parts than runs")
+        return 0
     print(f"{_to_do(wanted, runs, config)}; results go to {out}", end="\n\n", flush=True)
     with (
         closing(_on_cluster(config, own) if config.engine == "ray" else _here(config, wanted)) as done,
         Bar(total=len(wanted), desc="runs", unit="run", leave=True) as bar,
     ):
-        for _ in done:
-            bar.update()
+        for count in done:
+            bar.update(count)
+            if not count and not sys.stderr.isatty():
+                print("".join(f"{line}\n" for run in wanted if (line := run.last_line())), end="", file=sys.stderr)
+    write_manifest(out, config)
     if left := [] if part is None else [run for run in runs if not _is_evaluated(run)]:
         print(f"{plural(len(left), 'run')} left to other parts; the command without --shard makes the tables")
     else:
@@ -164,13 +170,16 @@ def _is_evaluated(run: Experiment) -> bool:
     return True
 
 
-def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[None]:
-    """Carry out experiments in processes of this machine; yields as each is done."""
+def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[int]:
+    """Carry out experiments in processes of this machine; yield how many are done since, at least once a minute."""
     with ThreadPoolExecutor(config.jobs or (1 if runs[0].gpu else min(4, cli.cores()))) as pool:
         try:
-            for future in as_completed([pool.submit(run.carry_out) for run in runs]):
-                future.result()
-                yield
+            left = {pool.submit(run.carry_out) for run in runs}
+            while left:
+                done, left = wait(left, EVERY, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                yield len(done)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for run in runs:
@@ -180,8 +189,8 @@ def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[None]:
             raise
 
 
-def _on_cluster(config: PaperConfig, which: Sequence[tuple[str, int | None]]) -> Generator[None]:
-    """Carry out experiments on the nodes of a Ray cluster; yields as each is done."""
+def _on_cluster(config: PaperConfig, which: Sequence[tuple[str, int | None]]) -> Generator[int]:
+    """Carry out experiments on the nodes of a Ray cluster; yield 1 as each is done."""
     gpus = config.gpus_per_cell
     with cluster(config.address, gpus=gpus or 0.0, most=config.jobs) as nodes:
         if gpus is None and nodes.gpus_there:
@@ -189,7 +198,7 @@ def _on_cluster(config: PaperConfig, which: Sequence[tuple[str, int | None]]) ->
         _ = nodes.room
         task = partial(_carry_out, config, Path.cwd(), nodes.gpus > 0)
         for _ in nodes.as_done(task, which):
-            yield
+            yield 1
 
 
 def _carry_out(config: PaperConfig, start: Path, gpu: bool, which: tuple[str, int | None]) -> None:
@@ -208,14 +217,6 @@ def _make_folder(out: Path) -> None:
         check_tree(out)
     except OSError as error:
         raise UserError(f"cannot write '{out}': {error.strerror}; choose another folder with --out") from error
-
-
-def _write_manifest(out: Path, config: PaperConfig) -> None:
-    """Write what was asked for, last by this command; the runs in the folder refuse other settings by themselves."""
-    settings = {"kind": "paper", "version": VERSIONS["paper"]}
-    arguments = asdict(config)
-    asked = {"arguments": arguments, "own": marks(arguments.values()), "command": cli.command_line(PROG, config)}
-    write_atomic(out / MANIFEST, to_json({"settings": settings, "started": now(), **environment(), **asked}))
 
 
 def missing(config: PaperConfig) -> list[str]:

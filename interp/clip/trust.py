@@ -9,6 +9,8 @@ from interp.clip.errors import ModelError
 from interp.clip.names import OPEN_CLIP
 from interp.runs.own import is_own
 
+_OPTIONS = {"base": "model", "tokenizer": "tokenizer", "data": "data"}  # what a run takes -> option that names it
+
 
 def name_in(folder: Path, name: str) -> str:
     """What a name in a folder's files stands for: one that begins with a dot is a path from that folder.
@@ -64,11 +66,11 @@ def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
 
     Args:
         run: the folder whose files name it.
-        what: is taken, as a noun.
+        what: is taken: base, tokenizer or data.
         name: name of a model, or data.
         trust: allow everything.
     """
-    if not (trust or name == "toy" or _is_inside(Path(run), Path(name)) or is_own(run, name)):
+    if not (trust or name == "toy" or _is_inside(Path(run), Path(name)) or is_own(run, _OPTIONS[what], name)):
         raise ModelError(
             f"'{run}' takes its {what} from '{name}', which this command does not name; "
             "add --trust-run (in Python: trust=True) to load that too"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,9 @@ def load_blv(folder: Path | str) -> RatedTexts:
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
-        raise DataError(f"no folder '{folder}' with the ratings; make it: git clone https://{SOURCE} {folder}")
+        raise DataError(
+            f"no folder '{folder}' with the ratings; make it: git clone https://{SOURCE} {shlex.quote(str(folder))}"
+        )
     ratings, images = _places(folder)
     answers = _answers(ratings)
     paths = _paths(images, {image for _, _, image in answers})

@@ -187,7 +187,7 @@ def open_run(path: Path, settings: Mapping[str, Any], *, part: str | None = None
 def _write_manifest(folder: RunFolder, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """A new manifest, or the old one with new facts if the run is the same."""
     before = folder.manifest() if folder.manifest_path.is_file() else None
-    facts = {**facts, "own": marks(facts.get("arguments", {}).values())}
+    facts = {**facts, "own": marks(wanted, facts.get("arguments", {}))}
     if before is not None:
         _check_settings(folder, before["settings"], wanted)
         again = [*before["resumed"], {"at": now(), **environment()}]

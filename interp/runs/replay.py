@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypedDict
 
 from interp.cli import LOADED, WORK, flag, is_default, options_of
+from interp.cli.fields import Unnamed
 from interp.errors import UserError, quoted
 from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
 from interp.runs.own import is_own
@@ -55,7 +56,7 @@ class Again(Generic[Config]):
             UserError: the run cannot be read, or is none of this command or version; no folder was named for the new
                 one; the run names something to be loaded that neither this command names nor is embedded.
         """
-        if getattr(own, "out", None) is None:
+        if isinstance(out := getattr(own, "out", None), Unnamed) or out is None:
             raise UserError("--config runs a run again in another folder; name that with --out")
         found = ready(self._words(run, type(own)))
         if getattr(own, "trust_run", False):
@@ -64,7 +65,7 @@ class Again(Generic[Config]):
             flag(field.name): value
             for field in options_of(type(own), LOADED)
             if (value := getattr(found, field.name)) != getattr(own, field.name)
-            and not (re.fullmatch(field.metadata["loads"], str(value)) or is_own(run, str(value)))
+            and not (re.fullmatch(field.metadata["loads"], str(value)) or is_own(run, field.name, str(value)))
         }
         if foreign:
             named = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())

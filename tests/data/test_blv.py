@@ -77,6 +77,10 @@ def test_a_clone_of_the_repository_that_publishes_the_ratings(folder: Path, tmp_
     (images / "attentionchecks").mkdir()
     found = load_blv(clone)
     assert (found.texts, found.fingerprint) == (load_blv(folder).texts, load_blv(folder).fingerprint)
+    write(clone, ROWS[:2])  # a table by our name is the one that is meant, and then so are images by our name
+    with raises(DataError, "images"):
+        load_blv(clone)
+    (clone / "blv_ratings.csv").unlink()
     # as with one of the published images: an accent in the name of the file, none in the table
     (images / "table.v2.png").rename(images / "táble.v2.PNG")
     assert load_blv(clone).open_image("table.v2").getpixel((3, 3)) == (200, 0, 90)

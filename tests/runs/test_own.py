@@ -7,18 +7,23 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interp import cli
 from interp.clip.errors import ModelError
 from interp.clip.trust import check_trust
 from interp.runs.folder import open_run
 from interp.runs.own import is_own, marks
+from interp.runs.replay import Again
 from interp.runs.versions import VERSIONS
 from tests.wording import raises
+from training.config import FinetuneConfig, preset
 
 SETTINGS = {"kind": "evaluation", "version": VERSIONS["evaluation"]}
 
@@ -35,20 +40,25 @@ def key() -> Path:
 
 @given(st.text(), st.text())
 def test_a_text_is_marked_and_no_other(text: str, other: str):
-    found = marks([text, None, 3])
-    assert found is not None
-    assert len(found["values"]) == 1
-    again = marks([text])
-    assert again is not None
-    assert again["values"] != found["values"]  # salted: two runs do not tell that they are of one user
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_of(Path(folder) / "run", model=text)
+        assert is_own(run, "model", text)
+        assert is_own(run, "model", other) is (other == text)
+        assert not is_own(run, "data", text)
+
+
+def test_marks_are_salted():
+    found = [marks(SETTINGS, {"model": "owner/name", "tokenizer": None, "limit": 3}) for _ in range(2)]
+    assert all(one is not None and list(one["values"]) == ["model"] for one in found)
+    assert found[0] != found[1]
 
 
 def test_what_one_named_oneself_is_trusted_and_nothing_else(tmp_path: Path):
     run = run_of(tmp_path / "run", model="owner/name", data="concadia:data", tokenizer=None, limit=3)
-    assert is_own(run, "owner/name")
-    assert is_own(run / "manifest.json", "concadia:data")
-    assert not is_own(run, "owner/other")
-    assert not is_own(run, "3")
+    assert is_own(run, "model", "owner/name")
+    assert is_own(run / "manifest.json", "data", "concadia:data")
+    assert not is_own(run, "model", "owner/other")
+    assert not is_own(run, "limit", "3")
     check_trust(str(run), "base", "owner/name", trust=False)
     with raises(ModelError, f"'{run}'", "'owner/other'", "--trust-run"):
         check_trust(str(run), "base", "owner/other", trust=False)
@@ -58,15 +68,42 @@ def test_a_folder_is_known_by_its_place_not_by_its_name(tmp_path: Path, monkeypa
     for place in ("here", "there"):
         (tmp_path / place / "data").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
-    run = run_of(tmp_path / "run", model="data", data="csv:data")
-    for name in ("data", "csv:data", "../here/data", f"csv:{tmp_path}/here/data"):
-        assert is_own(run, name)
+    forms = ("{}", "csv:{}", "open_clip:ViT-B-32/{}", "imageability,mine={}", "mine={},other=" + str(tmp_path))
+    given = {f"option{i}": form.format("data") for i, form in enumerate(forms)}
+    run = run_of(tmp_path / "run", **given)
+    for (option, name), form in zip(given.items(), forms, strict=True):
+        assert all(
+            is_own(run, option, text)
+            for text in (name, form.format("../here/data"), form.format(tmp_path / "here/data"))
+        )
     monkeypatch.chdir(tmp_path / "there")
-    assert not is_own(run, "data")
-    assert not is_own(run, "csv:data")
-    assert is_own(run, "../here/data")
+    for (option, name), form in zip(given.items(), forms, strict=True):
+        assert not is_own(run, option, name)
+        assert is_own(run, option, form.format("../here/data"))
     run.rename(tmp_path / "moved")
-    assert is_own(tmp_path / "moved", "../here/data")
+    assert is_own(tmp_path / "moved", "option0", "../here/data")
+
+
+def test_marks_of_one_run_do_not_hold_in_another(tmp_path: Path):
+    run = run_of(tmp_path / "run", model="owner/name")
+    content = json.loads((run / "manifest.json").read_text())
+    for settings, own in ((SETTINGS, True), ({**SETTINGS, "base": "another"}, False)):
+        (run / "manifest.json").write_text(json.dumps({**content, "settings": settings}))
+        assert is_own(run, "model", "owner/name") is own
+
+
+def test_config_takes_what_one_named_oneself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    own = FinetuneConfig(model="owner/name", data="csv:pairs.csv")
+    settings = {"kind": "finetune", "version": VERSIONS["finetune"]}
+    with open_run(tmp_path / "run", settings, arguments=asdict(own)):
+        pass
+    words = ["--config", str(tmp_path / "run"), "--out", "new"]
+    earlier = Again("finetune", preset)
+    found = cli.parse(FinetuneConfig, "", "", "", words, preset, earlier)
+    assert (found.model, found.data) == ("owner/name", "csv:pairs.csv")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    with pytest.raises(SystemExit):
+        cli.parse(FinetuneConfig, "", "", "", words, preset, earlier)
 
 
 @pytest.mark.usefixtures("stranger")
@@ -74,20 +111,28 @@ def test_the_run_of_a_stranger(tmp_path: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
         run = run_of(tmp_path / "run", model="owner/name")
-        assert is_own(run, "owner/name")
-    assert not is_own(run, "owner/name")
+        assert is_own(run, "model", "owner/name")
+    assert not is_own(run, "model", "owner/name")
     manifest = run / "manifest.json"
     content = json.loads(manifest.read_text())
-    own = marks(["owner/name"])
+    own = marks(SETTINGS, {"model": "owner/name"})
     assert own is not None
-    assert not is_own(run, "/" * 5000)
-    for value in (None, own | {"salt": "0"}, own | {"values": ["0" * 64, "é"]}, {"salt": 3}, [], "x"):
+    assert not is_own(run, "model", "/" * 5000)
+    for value in (
+        None,
+        own | {"salt": "0"},
+        own | {"values": {"model": "0" * 64}},
+        own | {"values": {"model": "é"}},
+        {"salt": 3},
+        [],
+        "x",
+    ):
         manifest.write_text(json.dumps(content | {"own": value}))
-        assert not is_own(run, "owner/name")
+        assert not is_own(run, "model", "owner/name")
     manifest.write_text(json.dumps(content | {"own": own}))
-    assert is_own(run, "owner/name")  # only the key makes marks
+    assert is_own(run, "model", "owner/name")  # only the key makes marks
     manifest.unlink()
-    assert not is_own(run, "owner/name")
+    assert not is_own(run, "model", "owner/name")
 
 
 @pytest.mark.usefixtures("stranger")
@@ -95,16 +140,39 @@ def test_a_key_that_others_can_read_or_that_cannot_be_kept_is_none(tmp_path: Pat
     run = run_of(tmp_path / "run", model="owner/name")
     assert stat.S_IMODE(key().stat().st_mode) == 0o600
     key().chmod(0o640)
-    assert not is_own(run, "owner/name")
-    assert marks(["owner/name"]) is None
+    assert not is_own(run, "model", "owner/name")
+    assert marks(SETTINGS, {"model": "owner/name"}) is None
     key().chmod(0o600)
-    assert is_own(run, "owner/name")
+    assert is_own(run, "model", "owner/name")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: -1)  # the key is another user's
+        assert not is_own(run, "model", "owner/name")
     key().write_bytes(b"short")
-    assert not is_own(run, "owner/name")
+    assert not is_own(run, "model", "owner/name")
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     assert json.loads((run_of(tmp_path / "other", model="owner/name") / "manifest.json").read_text())["own"] is None
-    assert not is_own(tmp_path / "other", "owner/name")
+    assert not is_own(tmp_path / "other", "model", "owner/name")
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_disk_without_hard_links(monkeypatch: pytest.MonkeyPatch):
+    def link(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", link)
+    assert marks(SETTINGS, {}) is not None
+    assert stat.S_IMODE(key().stat().st_mode) == 0o600
+    assert [path.name for path in key().parent.iterdir()] == ["key"]
+
+
+def test_a_relative_state_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It would be another one in each folder, and an archive could bring its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert marks(SETTINGS, {}) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 @pytest.mark.usefixtures("stranger")

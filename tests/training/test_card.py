@@ -121,7 +121,7 @@ def test_the_card_of_a_run_states_what_its_manifest_holds(tmp_path: Path, tuning
             0.7,
             0.8,
             0.9,
-            "that scores a description",
+            "that scores the description of an image above its caption in 80.0 %",
             "prefers the description of 80.0 % [70.0 90.0] of 9 test pairs.",
         ),
         (

@@ -7,6 +7,8 @@ import importlib.util
 import io
 import json
 import re
+import subprocess
+import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -28,7 +30,7 @@ from interp.data.blv import QUESTIONS
 from interp.runs.replay import Again
 from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import random_texts
-from tests.wording import refused
+from tests.wording import exits, refused
 from training import experiment, paper
 from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 from training.experiment import PaperConfig
@@ -336,6 +338,12 @@ def test_parts_fill_one_folder_and_the_whole_command_makes_the_tables(
     assert (out / "tables").is_dir()  # all are there now
     assert "2 of 3 runs" in shown
     calls.clear()
+    # a part beyond the runs has nothing to do; one that would divide other runs is refused
+    assert paper.main([*some, "--shard", "4/4"]) == 0
+    assert "part 4/4 has none of the 3 runs" in capsys.readouterr().out
+    other = arguments(small, data, out, objectives="iit-das-lora,behavioral-edit-size2-retain0", seeds="0,1")
+    refused(paper.main([*other, "--shard", "1/2"]), capsys, "--seeds", "0,1")
+    assert calls == []
     assert paper.main(some) == 0
     assert {path.name for path in out.iterdir() if path.is_dir()} == {
         "base",
@@ -345,6 +353,40 @@ def test_parts_fill_one_folder_and_the_whole_command_makes_the_tables(
         "logs",
     }
     capsys.readouterr()
+
+
+def test_a_refused_command_leaves_what_was_asked_for(small: Clip, data, calls, tmp_path: Path, capsys):
+    out = tmp_path / "runs"
+    assert paper.main(arguments(small, data, out, objectives="behavioral-edit-size2-retain0")) == 0
+    before, log = (
+        (out / "manifest.json").read_bytes(),
+        out / "logs" / "behavioral-edit-size2-retain0-seed0-finetune.log",
+    )
+    printed = log.read_text()
+    other = arguments(small, data, out, objectives="behavioral-edit-size2-retain0", limit="30")
+    assert paper.main(other) == 2
+    assert (out / "manifest.json").read_bytes() == before
+    assert log.read_text().startswith(printed)
+    capsys.readouterr()
+    with exits(capsys, "--out"):
+        paper.main(["--config", str(out)])
+
+
+def test_without_a_terminal_there_is_a_line_a_minute_of_what_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(paper, "EVERY", 0.2)
+    code = "import time; print('iit-das: 7 of 9 steps', flush=True); time.sleep(1)"
+
+    def slow(run: paper.Experiment) -> None:
+        run.log = tmp_path / "x.log"
+        with run.log.open("wb") as log:
+            run.process = subprocess.Popen([sys.executable, "-c", code], stdout=log)
+            run.process.wait()
+
+    monkeypatch.setattr(paper.Experiment, "carry_out", slow)
+    assert paper.main(["--objectives", "iit-das-lora", "--shard", "2/2", "--seeds", "0", "--out", str(tmp_path)]) == 0
+    assert "iit-das-lora-seed0: iit-das: 7 of 9 steps" in capsys.readouterr().err
 
 
 def test_an_experiment_waits_for_another_command_that_is_at_work_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -47,7 +47,8 @@ def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> 
         texts.append(with_published(found, out))
     if out is not None:
         write_tables(made, out)
-    return "\n\n".join([*texts, *([f"look at  {out}: the same as .csv, .md and .tex"] if out is not None else [])])
+    where = f"look at  {out}: the same as .csv, .md and .tex{' (published numbers: .csv, .md)' if paper else ''}"
+    return "\n\n".join([*texts, *([where] if out is not None else [])])
 
 
 def tables(found: Sequence[Evaluation]) -> list[ResultTable]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +23,7 @@ from interp.clip.sites import SiteMismatch
 from interp.clip.trust import check_trust
 from interp.data import load_pairs
 from interp.data.pairs import DataError, PairSet, without_intervals
+from interp.errors import UserError, quoted
 from interp.runs.examples import EXAMPLES
 from interp.runs.folder import check_folder
 from interp.runs.versions import VERSIONS
@@ -54,6 +57,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     check_folder(out)
     data = config.data or str(who.arguments.get("data", "toy"))
     if config.data is None:
+        _check_place(config.model, data)
         check_trust(config.model, "data", data, trust=config.trust_run)
     chosen = {name: find_task(name) for name in tasks}
     loaded = {name: task.load(config, data) for name, task in chosen.items() if not task.downloads}
@@ -72,6 +76,13 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     settings = {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": on.clip.fingerprint}
     jobs = tuple(task.job(on, loaded[name]) for name, task in chosen.items())
     return Plan(out, settings, who.about(on.clip.fingerprint), jobs, tuple(notes), **facts)
+
+
+def _check_place(run: str, data: str) -> None:
+    """Raise `UserError` if a run names its data by a path that is only known where the run was made."""
+    path = re.sub(r"^(csv|concadia):", "", data)
+    if path != data and not os.path.isabs(path) and not os.path.lexists(path):
+        raise UserError(f"'{run}' was made with {quoted(data)}, which is not here; name the data with --data")
 
 
 def _on_pairs(

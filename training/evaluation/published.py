@@ -30,14 +30,17 @@ _Models = Literal["base", "fine-tuned"]
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """A line of `assets/published.csv`, which a further number only has to be added to.
+    """A line of `assets/published.csv`. A line that is added there is compared too.
 
     Attributes:
-        models: which of ours have a counterpart: the base, or every model whose weights were fine-tuned.
+        models: our models with this counterpart: the base (and given scores), or every model whose weights were
+            fine-tuned.
         key: task, of and measure of our number, as in `results.csv`.
         lost: the number is how much less a model has than the base.
         low, high: ends of the published range, which are the same for a single number; a share is from 0 to 1.
-        place: where it stands in the source, and what it was measured on.
+        about: the source rounds to whole points.
+        prefix: text that was put before each rated text.
+        place: its place in the source, and what it was measured on.
     """
 
     models: _Models
@@ -45,6 +48,8 @@ class PublishedNumber:
     lost: bool
     low: float
     high: float
+    about: bool
+    prefix: str
     source: str
     place: str
 
@@ -70,11 +75,13 @@ class Comparison:
     Attributes:
         model: name of the model, with the number of its seeds.
         values: the model's numbers, one for each seed that has it.
+        alike: both were measured in the same way, as far as that is recorded.
     """
 
     model: str
     published: PublishedNumber
     values: tuple[float, ...]
+    alike: bool = True
 
     @property
     def difference(self) -> float:
@@ -96,6 +103,8 @@ def published_numbers() -> tuple[PublishedNumber, ...]:
             row["lost"] == "yes",
             float(row["low"]),
             float(row["high"]),
+            row["about"] == "yes",
+            row["prefix"],
             row["source"],
             row["place"],
         )
@@ -126,7 +135,9 @@ def comparisons(found: Sequence[Evaluation]) -> list[Comparison]:
     """Return a row for each model and published number that it has a counterpart of, measured or not."""
     base = base_among(found)
     return [
-        Comparison(f"{label} (n = {len(members)})", number, _values(base, members, number))
+        Comparison(
+            f"{label} (n = {len(members)})", number, _values(base, members, number), _is_alike(members[0], number)
+        )
         for label, members in groups_of(found).items()
         if (kind := _kind(members[0].about)) is not None
         for number in published_numbers()
@@ -135,10 +146,16 @@ def comparisons(found: Sequence[Evaluation]) -> list[Comparison]:
 
 
 def _kind(about: Mapping[str, object]) -> _Models | None:
-    """Return which published models one is compared with; None for an edit, and for given scores."""
-    if about["label"] == "base":
+    """Return the published models that a model is compared with; None for an edit. Given scores count as the base's."""
+    if about["label"] == "base" or "objective" not in about:
         return "base"
     return "fine-tuned" if about.get("tuning") in ("lora", "full") else None
+
+
+def _is_alike(one: Evaluation, number: PublishedNumber) -> bool:
+    """Return whether a task had the prefix of the published number; given scores do not say which they had."""
+    settings: Mapping[str, object] = {**one.settings.get(number.key[0], {})}
+    return settings.get("prefix", number.prefix) == number.prefix
 
 
 def _values(base: Evaluation | None, members: Sequence[Evaluation], number: PublishedNumber) -> tuple[float, ...]:
@@ -154,6 +171,8 @@ def _texts(rows: Sequence[Comparison]) -> list[list[str]]:
     for row in rows:
         number, share = row.published, row.published.share
         ends = dict.fromkeys(_shown(end, share) for end in (number.low, number.high))
+        if number.about:
+            ends = dict.fromkeys([f"about {100 * number.low:.0f}"])
         here = _shown(fmean(row.values), share) if row.values else "not measured"
         here += f" ± {_shown(stdev(row.values), share).lstrip('+')}" if len(row.values) > 1 else ""
         lines.append([row.model, number.title, " to ".join(ends), here, _apart(row), number.source])
@@ -161,12 +180,14 @@ def _texts(rows: Sequence[Comparison]) -> list[list[str]]:
 
 
 def _apart(row: Comparison) -> str:
-    """Return how far a model's mean is from the published range."""
+    """Return how far a model's mean is from the published range, with the digits that the source has."""
     if not row.values:
         return ""
-    if row.difference == 0:
-        return "in the range"
-    return f"{100 * row.difference:+.1f}" if row.published.share else f"{row.difference:+.3f}"
+    if not row.alike:
+        return "other prefix"
+    digits = (0 if row.published.about else 1) if row.published.share else 3
+    apart = f"{(100 if row.published.share else 1) * row.difference:+.{digits}f}"
+    return apart if float(apart) else "as published"
 
 
 def _shown(value: float, share: bool) -> str:
@@ -174,9 +195,9 @@ def _shown(value: float, share: bool) -> str:
 
 
 def _caution(found: Sequence[Evaluation]) -> str:
-    """Return what has to be alike before numbers can be."""
+    """Return a sentence on whether the published numbers and these can be compared."""
     base = base_among(found)
-    needed = f"The published models are {PAPER_BASE}, trained and evaluated on Concadia with --preset paper."
+    needed = f"The published numbers are of {PAPER_BASE}; its fine-tuned models were trained and evaluated on Concadia."
     if base is None:
         return f"{needed} The base is not among these models, so what they lost is unknown; name it too."
     if base.about["name"] != PAPER_BASE:
@@ -195,7 +216,7 @@ def _frame(rows: Sequence[Comparison]) -> pd.DataFrame:
                 "here": fmean(row.values) if row.values else None,
                 "sd": stdev(row.values) if len(row.values) > 1 else None,
                 "n": len(row.values),
-                "difference": row.difference,
+                "difference": row.difference if row.alike else None,
                 "source": row.published.source,
                 "place": row.published.place,
             }

@@ -132,6 +132,19 @@ def test_what_a_run_names_is_loaded_only_if_that_is_allowed(full: Path, capsys: 
     assert not (tmp_path / "out").exists()
 
 
+def test_data_that_were_named_elsewhere_are_named_again(
+    full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    copied = shutil.copytree(full, tmp_path / "copied", ignore=shutil.ignore_patterns("evaluation"))
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["arguments"]["data"] = "csv:mine/pairs.csv"
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.chdir(tmp_path)
+    out = ["--out", str(tmp_path / "out")]
+    asked = [*SMALL, "--model", str(copied), "--tasks", "preference", *out]
+    refused(evaluate.main(asked), capsys, "'csv:mine/pairs.csv'", "--data")
+
+
 @pytest.mark.usefixtures("stranger")
 def test_the_base_to_compare_with_is_loaded_only_if_that_is_allowed(
     full: Path, ratings: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path

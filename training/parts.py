@@ -1,0 +1,49 @@
+"""What was asked for in the folder of all experiments: a manifest, and agreement of parts. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from interp import cli
+from interp.errors import UserError
+from interp.runs.content import to_json
+from interp.runs.environment import environment, now
+from interp.runs.files import MANIFEST, write_atomic
+from interp.runs.folder import RunFolder
+from interp.runs.own import marks
+from interp.runs.versions import VERSIONS
+from training.experiment import PaperConfig
+
+_OF_A_PART = ("shard", "out", "jobs", "device", "trust_run", "log_with", "engine", "address", "gpus_per_cell")
+
+
+class _Asked(TypedDict):
+    arguments: dict[str, Any]
+
+
+def check_parts(out: Path, config: PaperConfig) -> None:
+    """Raise `UserError` if a part would divide other work than the parts that were at work in the folder before."""
+    manifest = out / MANIFEST
+    if config.shard is None or not manifest.is_file():
+        return
+    before = RunFolder(out).manifest_as(_Asked)["arguments"]
+    shared = [field.name for field in fields(config) if field.name not in _OF_A_PART]
+    apart = [name for name in shared if before.get(name) != getattr(config, name)]
+    if before.get("shard") is not None and apart:
+        raise UserError(
+            f"'{out}' is divided over parts with {cli.flag(apart[0])} {before.get(apart[0])}, not "
+            f"{getattr(config, apart[0])}; give all parts the same options, or choose another folder"
+        )
+
+
+def write_manifest(out: Path, config: PaperConfig) -> None:
+    """Write what was asked for, last by this command; the runs in the folder refuse other settings by themselves."""
+    settings = {"kind": "paper", "version": VERSIONS["paper"]}
+    arguments = asdict(config)
+    command = cli.command_line("python -m training.paper", config)
+    asked = {"arguments": arguments, "own": marks(settings, arguments), "command": command}
+    write_atomic(out / MANIFEST, to_json({"settings": settings, "started": now(), **environment(), **asked}))
