@@ -92,7 +92,7 @@ SMALLER = {
         "git clone https://github.com/elisakreiss/contextual-description-evaluation": "test -d",
         "concadia check data/concadia": "concadia check data/concadia || test $? = 1",  # it is no whole copy
         "--limit 400 --transfer-limit 200": "--limit 30 --transfer-limit 3",
-        "--preset paper --transfer": f"--preset paper {TWO_RUNS} --jobs 1 --transfer",
+        "--preset paper \\\n    --transfer": f"--preset paper {TWO_RUNS} --jobs 1 --transfer",
         "--preset paper --seeds 0-4": f"--preset paper {TWO_RUNS}",
         "--device cuda": "--device cpu",
         "--array=1-51 job.sh 51": "--array=1-2 job.sh 2",
