@@ -1,4 +1,4 @@
-"""What fine-tunings and evaluations are asked for: options, presets, and what they must satisfy. No torch."""
+"""Options of fine-tunings and evaluations, presets, and the bounds that they must satisfy. No torch."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 
     @property
     def calibrated(self) -> bool:
-        """Whether texts are also given Z of their own kind, and a neutral one."""
+        """True if texts are also given Z of their own kind, and a neutral one."""
         return self.objective == "iit-das-calibrated"
 
     @property
     def weight(self) -> float:
-        """Of what the objective adds to its first part, or mixes with it."""
+        """Weight of what the objective adds to its first part, or mixes with it."""
         return self.calibration_weight if self.calibrated else self.joint_weight
 
     @property
@@ -183,7 +183,25 @@ def check(config: FinetuneConfig) -> None:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOptions, DataOptions, DeviceOptions):
+class AssessmentOptions(TransferOptions):
+    """The assessment."""
+
+    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
+    blv: str | None = option(
+        None,
+        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none leaves them out",
+        loads="",
+    )
+    prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
+
+    @property
+    def ratings(self) -> str | None:
+        """Folder with the ratings; None where they are left out."""
+        return None if self.blv == "none" else self.blv
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(SourceOptions, AttributionOptions, AssessmentOptions, ModelOptions, DataOptions, DeviceOptions):
     """The evaluation."""
 
     preset: Literal["toy", "paper"] = option(
@@ -210,16 +228,9 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
         "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
         choices=("all", "none"),
     )
-    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
     templates: str | None = option(
         None, "text file with prompts, one a line, {} for the class; several are ensembled", loads=""
     )
-    blv: str | None = option(
-        None,
-        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none leaves them out",
-        loads="",
-    )
-    prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
     scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (preference, blv)", loads="")
     against: str | None = option(
         None,
@@ -235,5 +246,5 @@ class EvaluateConfig(SourceOptions, AttributionOptions, TransferOptions, ModelOp
 
 
 def evaluation_preset(given: EvaluateConfig) -> Mapping[str, Any]:
-    """Defaults of a preset of `training.evaluate`."""
+    """Return the defaults of a preset of `training.evaluate`."""
     return PAPER_ATTRIBUTIONS if given.preset == "paper" else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from interp import cli
@@ -64,13 +64,12 @@ def assess(config: EvaluateConfig) -> int:
         return 0
     if config.paper:
         raise UserError("--paper belongs to --compare: name the runs with --compare RUN..., or leave --paper out")
-    config = replace(config, blv=None if config.blv == "none" else config.blv)
     cli.check_bounds(config)
     tasks = _tasks(config)
     if config.scores is not None:
         from training.evaluation.of_scores import of_scores as prepare
     else:
-        check_world(config.model, config.data or config.blv or "toy")
+        check_world(config.model, config.data or config.ratings or "toy")
         check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
         from training.evaluation.of_model import of_model as prepare
     from interp.report.terminal import verdict_lines
@@ -92,7 +91,7 @@ def _tasks(config: EvaluateConfig) -> list[str]:
     """The tasks that were asked for, or those that can be done with what was given."""
     if config.tasks is None:
         able = _OF_SCORES if config.scores is not None else [task for task in TASKS if task not in ON_REQUEST]
-        chosen = [task for task in able if task != "blv" or config.blv is not None]
+        chosen = [task for task in able if task != "blv" or config.ratings is not None]
     else:
         chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))
         if unknown := [task for task in chosen if task not in TASKS]:

@@ -16,11 +16,11 @@ from filelock import FileLock, Timeout
 from interp import cli
 from interp.cli import IMPLIED, WORK, Role, option, shared_options, words_of
 from interp.cli.fields import Unnamed
-from interp.cli.options import EngineOptions, ModelOptions, TransferOptions
+from interp.cli.options import EngineOptions, ModelOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
 from interp.runs.files import LOCK
-from training.config import EvaluateConfig, FinetuneConfig, preset
+from training.config import AssessmentOptions, EvaluateConfig, FinetuneConfig, preset
 from training.trackers import TrackerOptions
 
 MOST_PROCESSES = 256
@@ -46,16 +46,11 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, TrackerOptions):
+class PaperConfig(AssessmentOptions, ModelOptions, DataOptions, EngineOptions, TrackerOptions):
     """The experiments."""
 
     preset: Literal["toy", "paper"] = option(
         "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
-    )
-    blv: str | None = option(
-        None,
-        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none leaves them out",
-        loads="",
     )
     objectives: str | None = option(
         None, f"some of the trainings, a list; by default all: {', '.join(RECIPES)}", metavar="LIST", role=IMPLIED
@@ -78,8 +73,6 @@ class PaperConfig(TransferOptions, ModelOptions, DataOptions, EngineOptions, Tra
         role=WORK,
         most=MOST_PROCESSES,
     )
-    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
-    prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
     out: str = option(Unnamed("runs/paper-toy"), "folder for runs, evaluations and tables", role=WORK)
 
 

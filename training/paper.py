@@ -87,7 +87,6 @@ def paper(config: PaperConfig) -> int:
     from interp.clip.devices import check_device
     from training.evaluation.compare import compare
 
-    config = replace(config, blv=None if config.blv == "none" else config.blv)
     cli.check_bounds(config)
     check_world(config.model, config.data)
     config.check_engine()
@@ -225,8 +224,8 @@ def missing(config: PaperConfig) -> list[str]:
 
     out = []
     loads: list[Callable[[], object]] = [lambda: _pairs(config)]
-    if config.blv is not None:
-        loads.append(partial(_ratings, config.blv))
+    if config.ratings is not None:
+        loads.append(partial(_ratings, config.ratings))
     wanted: list[tuple[str, str]] = []  # of the hub, and for which classification set
     for spec in filter(None, (config.transfer or default_sets(config.data)).split(",")):
         name, _, where = spec.strip().partition("=")

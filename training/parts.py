@@ -1,4 +1,4 @@
-"""What was asked for in the folder of all experiments: a manifest, and agreement of parts. No torch."""
+"""Manifest of the folder of all experiments, and agreement of its parts. No torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing_extensions import TypedDict
 from interp import cli
 from interp.errors import UserError
 from interp.runs.content import to_json
-from interp.runs.environment import environment, now
 from interp.runs.files import MANIFEST, write_atomic
-from interp.runs.folder import RunFolder
-from interp.runs.own import marks
+from interp.runs.folder import RunFolder, new_manifest
 from interp.runs.versions import VERSIONS
 from training.experiment import PaperConfig
 
@@ -43,7 +41,5 @@ def check_parts(out: Path, config: PaperConfig) -> None:
 def write_manifest(out: Path, config: PaperConfig) -> None:
     """Write what was asked for, last by this command; the runs in the folder refuse other settings by themselves."""
     settings = {"kind": "paper", "version": VERSIONS["paper"]}
-    arguments = asdict(config)
-    command = cli.command_line("python -m training.paper", config)
-    asked = {"arguments": arguments, "own": marks(settings, arguments), "command": command}
-    write_atomic(out / MANIFEST, to_json({"settings": settings, "started": now(), **environment(), **asked}))
+    facts = {"arguments": asdict(config), "command": cli.command_line("python -m training.paper", config)}
+    write_atomic(out / MANIFEST, to_json(new_manifest(settings, facts)))

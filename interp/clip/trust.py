@@ -13,7 +13,7 @@ _OPTIONS = {"base": "model", "tokenizer": "tokenizer", "data": "data"}  # what a
 
 
 def name_in(folder: Path, name: str) -> str:
-    """What a name in a folder's files stands for: one that begins with a dot is a path from that folder.
+    """Return the model that a name in a folder's files stands for; a name that begins with a dot is a path from there.
 
     Raises:
         ModelError: there is no such folder; its name is not to be taken for that of a model on the hub.

@@ -47,18 +47,21 @@ class RatedText:
         context: the article in which it stood.
         image: the name of the image, without suffix, in Unicode's form NFC.
         ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN if nobody answered.
-        raters: how many people were asked.
         readers: code of each person that was asked; empty where the file has no column ``participant``.
-        answers: rating of each person by question, in the order of `QUESTIONS`; NaN if there is none.
+        answers: question of `QUESTIONS` -> rating of each person that was asked; NaN if there is none.
     """
 
     description: str
     context: str
     image: str
     ratings: Mapping[str, float]
-    raters: int
-    readers: tuple[str, ...] = ()
-    answers: tuple[tuple[float, ...], ...] = ()
+    readers: tuple[str, ...]
+    answers: Mapping[str, tuple[float, ...]]
+
+    @property
+    def raters(self) -> int:
+        """Number of people that were asked."""
+        return len(next(iter(self.answers.values())))
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,8 @@ class RatedTexts:
                 text.context,
                 text.image,
                 self.image_key(text.image),
-                str(text.raters),
                 *text.readers,
-                *map(repr, text.answers),
-                *(f"{question}={rating!r}" for question, rating in text.ratings.items()),
+                *(f"{question}={ratings!r}" for question, ratings in text.answers.items()),
             )
         )
 
@@ -139,10 +140,10 @@ def _places(folder: Path) -> tuple[Path, Path]:
 
 def _rated(text: tuple[str, str, str], rows: Sequence[tuple[str, tuple[float, ...]]]) -> RatedText:
     """Return a text with the answers of its readers, and their means."""
-    answers = tuple(ratings for _, ratings in rows)
-    means = dict(zip(QUESTIONS, map(_mean, zip(*answers, strict=True)), strict=True))
+    answers = dict(zip(QUESTIONS, zip(*(ratings for _, ratings in rows), strict=True), strict=True))
+    means = {question: _mean(ratings) for question, ratings in answers.items()}
     readers = tuple(reader for reader, _ in rows)
-    return RatedText(*text, means, len(rows), readers if all(readers) else (), answers)
+    return RatedText(*text, means, readers if all(readers) else (), answers)
 
 
 def _answers(path: Path) -> dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]]:

@@ -47,7 +47,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class Published:
-    """Where the ratings of a known norm are.
+    """Place of the ratings of a known norm.
 
     Attributes:
         source: who published it, and its scale.
@@ -148,7 +148,7 @@ def _ratings(table: Table, value: str) -> dict[str, float]:
 
 
 def _own_ratings(table: Table) -> dict[str, float]:
-    """Those of a user's file, in which no word may have two ratings, and some word must have one."""
+    """Read ratings from a user's file, in which no word may have two ratings, and some word must have one."""
     ratings = _ratings(table, "value")
     for row in table.rows:
         if row["value"] and ratings[row["word"].lower()] != row.number_in("value"):
@@ -183,7 +183,7 @@ def _glasgow(path: str, scale: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """The action."""
 
     action: str = cli.argument("list, which is all that there is", metavar="list")
 

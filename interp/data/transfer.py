@@ -53,7 +53,7 @@ class LabelledImages:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """What changes with each image; all of them are read once for this."""
+        """Checksum of each image; all images are read once for this."""
         return tuple(self.image_key(i) for i in range(len(self)))
 
     @cached_property

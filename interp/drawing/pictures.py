@@ -38,7 +38,7 @@ class Picture(Figure):
     """
 
     def __init__(self, width: float, height: float, **options: Any) -> None:
-        """In inches."""
+        """Make a figure; width and height are in inches."""
         super().__init__(figsize=(width, height), **options)
         FigureCanvasAgg(self)
         self.alt = ""
@@ -113,7 +113,7 @@ def _without_middle(text: str, width: float, size: float, family: tuple[str, ...
 
 
 def _ended(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
-    """As much of a text as fits with an ellipsis after it."""
+    """Return as much of a text as fits with an ellipsis after it."""
     while text and width_of(text + ELLIPSIS, size, family) > width:
         text = text[:-1].rstrip()
     return text + ELLIPSIS

@@ -73,7 +73,7 @@ class Judged:
 
     @property
     def converged(self) -> bool:
-        """Whether the search for Z has converged; a subspace that was not searched for counts as found."""
+        """Convergence of the search for Z; a subspace that was not searched for counts as found."""
         return Key("converged") not in self.numbers or bool(self.number(Key("converged")).value)
 
     def not_below(self, key: Key, bound: float) -> Answered:

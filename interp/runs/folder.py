@@ -62,15 +62,15 @@ class RunFolder:
 
     @property
     def manifest_path(self) -> Path:
-        """Of the manifest, whether it is there or not."""
+        """Path of the manifest, whether it is there or not."""
         return self.path / MANIFEST
 
     def cell_path(self, name: str) -> Path:
-        """Of a cell's file, whether it is there or not."""
+        """Return the path of a cell's file, whether it is there or not."""
         return self.path / CELLS / f"{name}.json"
 
     def manifest(self) -> dict[str, Any]:
-        """What the manifest says.
+        """Return the content of the manifest.
 
         Raises:
             StoreError: there is none, it is damaged or of another version, or something in the folder leads out of it.
@@ -88,13 +88,13 @@ class RunFolder:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the numbers depend on, which does not change as long as there is a run."""
+        """Settings that the numbers depend on, which does not change as long as there is a run."""
         found: dict[str, Any] = self.manifest()["settings"]
         return found
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the settings: 16 hexadecimal digits."""
+        """Fingerprint of the settings: 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def write_file(self, name: str, content: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ class RunFolder:
         write_atomic(self.path / name, sealed({"run": self.fingerprint, **content}))
 
     def read_file(self, name: str, kind: Callable[..., Record], mend: str) -> Record | None:
-        """What `write_file` wrote; None, if there is none.
+        """Return what `write_file` wrote; None, if there is none.
 
         Args:
             mend: what to do if it is damaged, for the error.
@@ -126,7 +126,7 @@ class RunFolder:
         return self.read_file(f"{CELLS}/{name}.json", kind, mend)
 
     def names(self) -> list[str]:
-        """Of all that has a file among the cells, sorted."""
+        """Return the names of all that has a file among the cells, sorted."""
         return sorted(path.stem for path in self.path.glob(f"{CELLS}/*.json"))
 
     def write(self, name: str, cell: Mapping[str, Any]) -> None:
@@ -184,17 +184,26 @@ def open_run(path: Path, settings: Mapping[str, Any], *, part: str | None = None
         yield folder
 
 
+def new_manifest(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a run that begins now.
+
+    Args:
+        settings: settings as `open_run` takes them.
+        facts: anything else; the `arguments` among them are marked as this user's (`interp.runs.own`).
+    """
+    content = {"settings": settings, "started": now(), "resumed": [], **environment(), **facts}
+    return content | {"own": marks(settings, facts.get("arguments", {}))}
+
+
 def _write_manifest(folder: RunFolder, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """A new manifest, or the old one with new facts if the run is the same."""
+    """Write a new manifest, or the old one with new facts if the run is the same."""
     before = folder.manifest() if folder.manifest_path.is_file() else None
-    facts = {**facts, "own": marks(wanted, facts.get("arguments", {}))}
+    content = new_manifest(wanted, facts)
     if before is not None:
         _check_settings(folder, before["settings"], wanted)
         again = [*before["resumed"], {"at": now(), **environment()}]
-        write_atomic(folder.manifest_path, to_json({**before, **facts, "resumed": again}))
-    else:
-        content = {"settings": wanted, "started": now(), "resumed": [], **environment(), **facts}
-        write_atomic(folder.manifest_path, to_json(content))
+        content = {**before, **facts, "own": content["own"], "resumed": again}
+    write_atomic(folder.manifest_path, to_json(content))
 
 
 def _check_settings(folder: RunFolder, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -222,7 +231,7 @@ def check_folder(path: Path) -> None:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether a file is none of those that a run leaves that was killed before it had a manifest."""
+    """Return whether a file is none of those that a run leaves that was killed before it had a manifest."""
     return not (path.name.startswith(".") and path.name.endswith((LOCK, UNFINISHED)))
 
 

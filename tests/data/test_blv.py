@@ -47,9 +47,10 @@ def test_ratings_are_averaged_in_order_of_appearance(folder: Path):
     assert found.name == f"blv:{folder}"
     assert len(found) == 3
     means = {"overall": 2.5, "imaginability": 4, "relevance": 1.5, "irrelevance": 3}
-    church = RatedText("A church.", "Roof", "süd", means, 3, ("p1", "p2", "p3"), found.texts[0].answers)
+    church = RatedText("A church.", "Roof", "süd", means, ("p1", "p2", "p3"), found.texts[0].answers)
+    assert church.raters == 3
     assert found.texts[0] == church
-    assert [[str(rating) for rating in answer] for answer in church.answers] == [
+    assert [[str(rating) for rating in answer] for answer in zip(*church.answers.values(), strict=True)] == [
         ["4.0", "5.0", "1.0", "3.0"],
         ["1.0", "4.0", "nan", "nan"],
         ["2.5", "3.0", "2.0", "nan"],

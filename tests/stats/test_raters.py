@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.data.blv import QUESTIONS, load_blv
+from interp.data.blv import load_blv
 from interp.stats import RaterVariances, order_within, rater_variances
 
 # Of the published ratings (Kreiss et al. 2022), 16 people x 68 items: people, items, rest, reliability of four readers.
@@ -25,8 +25,8 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("question", PUBLISHED)
 def test_variances_of_the_published_ratings(published: Path, question: str):
-    texts, place = load_blv(published / "blv").texts, list(QUESTIONS).index(question)
-    ratings = [answer[place] for text in texts for answer in text.answers]
+    texts = load_blv(published / "blv").texts
+    ratings = [rating for text in texts for rating in text.answers[question]]
     people = [reader for text in texts for reader in text.readers]
     found = rater_variances(ratings, people, [str(i) for i, text in enumerate(texts) for _ in text.readers])
     assert len(ratings) == 272

@@ -217,7 +217,7 @@ def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
 
 
 def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Estimate:
-    """Of the mean attribution of word types with a norm: the mean over seeds, with an interval that resamples words.
+    """Correlate the mean attribution of word types with a norm; the mean over seeds has an interval over words.
 
     All is NaN where no member knows the words.
     """

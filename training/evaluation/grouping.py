@@ -11,7 +11,7 @@ from interp.errors import UserError
 
 @runtime_checkable
 class _OfModel(Protocol):
-    """What knows which model and seed it is of."""
+    """Record that knows its model and seed."""
 
     @property
     def about(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
 
 
 def _is_done(folder: RunFolder, job: Job) -> bool:
-    """Whether a task was done as it is asked for now."""
+    """Return whether a task was done as it is asked for now."""
     cell = _read(folder, job.name)
     return cell is not None and cell["settings"] == json.loads(to_json(job.settings))
 
@@ -99,5 +99,5 @@ def _read(folder: RunFolder, name: str) -> TaskFile | None:
 
 
 def _agrees(cell: TaskFile, known: Mapping[str, Any]) -> bool:
-    """Whether an earlier task was evaluated on the same things as those of this plan."""
+    """Return whether an earlier task was evaluated on the same things as those of this plan."""
     return all(known.get(key, value) == value for key, value in cell["settings"].items())

@@ -1,4 +1,4 @@
-"""What an evaluation measures: rows of numbers with intervals, which files and tables are made of. No torch."""
+"""Numbers of an evaluation: rows of numbers with intervals, which files and tables are made of. No torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Number:
     high: float = math.nan
 
     def row(self) -> dict[str, Any]:
-        """As a row of the table, columns in order."""
+        """Return a row of the table, columns in order."""
         values = asdict(self)
         return {column: values[column] for column in COLUMNS}
 

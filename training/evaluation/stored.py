@@ -45,7 +45,7 @@ class Evaluation:
 
     @property
     def given(self) -> bool:
-        """Whether it is of scores that were given, instead of a model."""
+        """True if scores were given instead of a model."""
         return self.about["label"] != "base" and "objective" not in self.about
 
 

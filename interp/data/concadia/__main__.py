@@ -26,7 +26,7 @@ exit status: 0 if all is as published, 1 if something is not, 2 if it cannot be 
 
 @dataclass(frozen=True)
 class Options:
-    """What is looked at."""
+    """The copy."""
 
     action: str = cli.argument("check, which is all that there is", metavar="check")
     folder: str = cli.argument("with wiki_split.json, and resized/ or resized.zip", metavar="FOLDER")

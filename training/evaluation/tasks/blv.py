@@ -80,12 +80,11 @@ def _agreement(rated: RatedTexts, question: str) -> list[Number]:
     """Return how far readers agree with each other, which bounds the correlation of any score with their means."""
     if not all(text.readers for text in rated.texts):
         return []
-    place = list(QUESTIONS).index(question)
     people = [reader for text in rated.texts for reader in text.readers]
     items = [str(i) for i, text in enumerate(rated.texts) for _ in text.readers]
-    ratings = np.array([answer[place] for text in rated.texts for answer in text.answers])
+    ratings = np.array([rating for text in rated.texts for rating in text.answers[question]])
     found = rater_variances(ratings, people, items)
-    counts = [sum(not math.isnan(answer[place]) for answer in text.answers) for text in rated.texts]
+    counts = [sum(not math.isnan(rating) for rating in text.answers[question]) for text in rated.texts]
     raters = harmonic_mean([count for count in counts if count] or [1])
     values = (found.people, found.items, found.rest, found.reliability(raters), found.ceiling(raters))
     return [Number("blv", question, name, value, sum(counts)) for name, value in zip(_AGREEMENT, values, strict=True)]
@@ -93,9 +92,9 @@ def _agreement(rated: RatedTexts, question: str) -> list[Number]:
 
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
     """Load the ratings; raise `UserError` if none were named, or they cannot be read."""
-    if config.blv is None:
+    if config.ratings is None:
         raise UserError(f"the task blv needs the ratings: add --blv FOLDER, a clone of {SOURCE}")
-    return load_blv(config.blv)
+    return load_blv(config.ratings)
 
 
 def _job(on: Evaluated, rated: RatedTexts) -> Job:

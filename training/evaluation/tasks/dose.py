@@ -124,7 +124,7 @@ def _agreement(rated: Rated, texts: Embeddings) -> list[Number]:
 
 
 def _load(config: EvaluateConfig, data: str) -> tuple[list[LabelledImages], RatedTexts | None]:
-    return load_sets(config, data), None if config.blv is None else load_ratings(config)
+    return load_sets(config, data), None if config.ratings is None else load_ratings(config)
 
 
 def _job(on: EvaluatedPairs, loaded: tuple[list[LabelledImages], RatedTexts | None]) -> Job:
