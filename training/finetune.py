@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from interp import cli
-from interp.cli.options import check_world
 from interp.clip.names import check_named
 from interp.data.contrast import DIRECTIONS, Contrast
+from interp.data.options import check_world
 from interp.errors import UserError
 from interp.runs.own import is_own
 from interp.runs.replay import Again

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from interp import cli
 from interp.cli.fields import Unnamed
-from interp.cli.options import check_world
 from interp.cli.progress import EVERY, Bar
 from interp.cli.types import parse_ints
 from interp.data.hub import HubError, Kind, ask_hub
+from interp.data.options import check_world
 from interp.data.pairs import SPLITS, DataError, PairSet
 from interp.drawing.markup import plural
 from interp.errors import UserError, quoted, without_number

@@ -14,8 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 from interp.clip.model import unit_images, unit_texts
 from interp.data.toy import pairs as toy
 from interp.data.toy.pictures import render
-from interp.data.toy.scenes import Scene, sample_scenes
-from interp.data.toy.texts import KINDS, write_pair
+from interp.data.toy.scenes import Scene, sample_scene, sample_scenes
+from interp.data.toy.texts import write_pair
+from interp.data.toy.writing import KINDS
 
 NAMED = ("shape", "colour", "arrangement", "place", "event")  # attributes whose naming is measured
 _ALIKE_IN_LENGTH = 64  # texts that are run together, so that little padding is computed
@@ -61,7 +62,9 @@ def measure(model: Any, tokenizer: Any, split: str, *, n: int, rounds: int, seed
     out = {"preference": (gap > 0).float().mean().item(), "gap_mean": gap.mean().item(), "gap_sd": gap.std().item()}
     hits = dict.fromkeys(KINDS, 0.0)
     for _ in range(rounds):
-        chosen, written = zip(*toy.distinct_scenes(split, 64, rng), strict=True)
+        chosen, written = zip(
+            *toy.distinct(lambda: sample_scene(split, rng), lambda scene: write_pair(scene, rng), 64), strict=True
+        )
         image = unit_images(model, pixels(list(chosen), rng))
         for kind, of in zip(KINDS, zip(*written, strict=True), strict=True):
             text = embed_texts(model, tokenizer, [t.text for t in of])

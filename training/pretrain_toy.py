@@ -33,7 +33,8 @@ from interp.clip.model import unit_images
 from interp.clip.toy_model import build_model, learn_tokenizer, save
 from interp.data.norms import load_norm
 from interp.data.toy.scenes import VALUES, Scene, alike_scenes, sample_scenes
-from interp.data.toy.texts import KINDS, write, write_pair
+from interp.data.toy.texts import write, write_pair
+from interp.data.toy.writing import KINDS
 from interp.errors import UserError
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic

@@ -7,7 +7,6 @@ from typing import Literal
 
 from interp.cli import WORK, Unnamed, option
 from interp.cli.cluster import check_cluster
-from interp.errors import UserError, quoted
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,6 @@ class ModelOptions:
         "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder",
         role=WORK,
     )
-
-
-def check_world(model: str, data: str) -> None:
-    """Raise `UserError` if the embedded model would be used, unasked, on other data than its own."""
-    if isinstance(model, Unnamed) and data != "toy":
-        raise UserError(
-            f"toy knows only its own pictures: name a model for {quoted(data)}, as --model openai/clip-vit-base-patch32"
-        )
 
 
 @dataclass(frozen=True)

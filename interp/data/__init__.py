@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from interp.data.contrast import Contrast
 from interp.data.defects import texts_of_both_kinds
@@ -11,7 +13,7 @@ from interp.data.errors import DataError
 from interp.data.pairs import SPLITS, WHOLE, Pair, PairSet, divide, without_equal_texts
 from interp.errors import quoted
 
-__all__ = ["DATA_HELP", "DATA_SETS", "DataError", "Pair", "PairSet", "load_pairs"]
+__all__ = ["DATA_HELP", "DATA_SETS", "DataError", "Pair", "PairSet", "data_labels", "data_sets", "is_toy", "load_pairs"]
 
 _Loader = Callable[[str, int, Contrast | None], PairSet]
 
@@ -20,6 +22,12 @@ def _toy(_where: str, seed: int, _contrast: Contrast | None) -> PairSet:
     from interp.data.toy.pairs import load_toy
 
     return load_toy(seed=seed)
+
+
+def _charts(_where: str, seed: int, _contrast: Contrast | None) -> PairSet:
+    from interp.data.toy.charts.pairs import load_charts
+
+    return load_charts(seed=seed)
 
 
 def _concadia(where: str, _seed: int, _contrast: Contrast | None) -> PairSet:
@@ -41,8 +49,15 @@ def _hub(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
 
 
 # How a data set is named -> what loads it, given what stands after the colon, the seed, and the contrast that was
-# asked for. To add a data set, write its loader into a file of its own and name it here.
-DATA_SETS: dict[str, _Loader] = {"toy": _toy, "concadia:FOLDER": _concadia, "csv:FILE": _csv, "hf:OWNER/NAME": _hub}
+# asked for. Capitals after the colon stand for a name. To add a data set, write its loader into a file of its own and
+# name it here.
+DATA_SETS: dict[str, _Loader] = {
+    "toy": _toy,
+    "toy:charts": _charts,
+    "concadia:FOLDER": _concadia,
+    "csv:FILE": _csv,
+    "hf:OWNER/NAME": _hub,
+}
 DATA_HELP = ", ".join(DATA_SETS)  # for the help texts of options
 
 
@@ -60,8 +75,8 @@ def load_pairs(
     Pairs whose two texts are the same but for case and spaces are left out: they say nothing of the two kinds.
 
     Args:
-        spec: ``toy``; ``concadia:FOLDER``, see `interp.data.concadia`; ``csv:FILE``, see `interp.data.csv_pairs`; or
-            ``hf:OWNER/NAME``, see `interp.data.hub_pairs`.
+        spec: ``toy``; ``toy:charts``; ``concadia:FOLDER``, see `interp.data.concadia`; ``csv:FILE``, see
+            `interp.data.csv_pairs`; or ``hf:OWNER/NAME``, see `interp.data.hub_pairs`.
         split: use this split alone, divided anew by group into train, val and test.
         limit: keep about this many pairs, drawn at random, in the proportions of the splits.
         seed: of the division, of the drawing, and of the toy world's scenes.
@@ -110,10 +125,36 @@ def _find(spec: str) -> tuple[_Loader, str]:
     """The loader of a data set, and what stands after the colon of its name."""
     prefix, colon, where = spec.partition(":")
     for form, load in DATA_SETS.items():
-        name, needs, _ = form.partition(":")
-        if (name, needs) == (prefix, colon) and bool(where) == bool(needs):
+        name, needs, place = form.partition(":")
+        if spec == form or (place.isupper() and where and (name, needs) == (prefix, colon)):
             return load, where
     raise DataError(f"unknown data {quoted(spec)}; known: {DATA_HELP}")
+
+
+def data_sets(names: str) -> list[str]:
+    """Return the data sets of a list; a comma within a path divides nothing.
+
+    >>> data_sets("toy,toy:charts,csv:a,b.csv")
+    ['toy', 'toy:charts', 'csv:a,b.csv']
+    """
+    starts = "|".join(sorted({re.escape(form.partition(":")[0]) for form in DATA_SETS}))
+    return [name.strip() for name in re.split(rf",\s*(?=(?:{starts})(?::|,|$))", names)]
+
+
+def data_labels(names: Sequence[str]) -> list[str]:
+    """Return short names of data sets: at most two parts of a path, if that tells them apart.
+
+    >>> data_labels(["csv:data/anatomy/pairs.csv", "toy:charts"])
+    ['anatomy/pairs.csv', 'toy:charts']
+    """
+    paths = [(name, *name.partition(":")) for name in names]
+    labels = [name if kind == "toy" else "/".join(PurePath(where).parts[-2:]) for name, kind, _, where in paths]
+    return labels if len(set(labels)) == len(labels) else list(names)
+
+
+def is_toy(name: str) -> bool:
+    """Return whether a data set is one of the embedded toy worlds."""
+    return name.partition(":")[0] == "toy" and name in DATA_SETS
 
 
 def _limit(pairs: tuple[Pair, ...], limit: int, seed: int) -> tuple[Pair, ...]:

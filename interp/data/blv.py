@@ -17,7 +17,7 @@ from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import checksum, open_rgb
 from interp.data.pairs import digest
-from interp.data.tables import Row, read_table
+from interp.data.tables import Row, Table, read_table
 from interp.errors import quoted
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ QUESTIONS = {
     "irrelevance": "q_irrelevance",
 }
 _READER = "participant"  # column of the code of each person; without it there is no ceiling
+_ARTICLE = "article_text"
 _TEXT = ("description", "context", "imgstem")
 SOURCE = "github.com/elisakreiss/contextual-description-evaluation"
 
@@ -47,6 +48,7 @@ class RatedText:
         context: the article in which it stood.
         image: the name of the image, without suffix, in Unicode's form NFC.
         ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN if nobody answered.
+        article: text of the article; empty where the file has no column ``article_text``.
         readers: code of each person that was asked; empty where the file has no column ``participant``.
         answers: question of `QUESTIONS` -> rating of each person that was asked; NaN if there is none.
     """
@@ -57,6 +59,7 @@ class RatedText:
     ratings: Mapping[str, float]
     readers: tuple[str, ...]
     answers: Mapping[str, tuple[float, ...]]
+    article: str = ""
 
     @property
     def raters(self) -> int:
@@ -119,11 +122,12 @@ def load_blv(folder: Path | str) -> RatedTexts:
             f"no folder '{folder}' with the ratings; make it: git clone https://{SOURCE} {shlex.quote(str(folder))}"
         )
     ratings, images = _places(folder)
-    answers = _answers(ratings)
+    table = _ratings_table(ratings)
+    answers, articles = _answers(table), _articles(table)
     paths = _paths(images, {image for _, _, image in answers})
     if missing := [image for _, _, image in answers if image not in paths]:
         raise DataError(f"'{images}' has no image {quoted(missing[0])}; take it from {SOURCE}")
-    texts = tuple(_rated(text, rows) for text, rows in answers.items())
+    texts = tuple(_rated(text, rows, articles.get(text, "")) for text, rows in answers.items())
 
     def read(image: str) -> bytes:
         """The content of an image file."""
@@ -138,28 +142,43 @@ def _places(folder: Path) -> tuple[Path, Path]:
     return cloned if os.path.isfile(cloned[0]) and not os.path.isfile(ours[0]) else ours
 
 
-def _rated(text: tuple[str, str, str], rows: Sequence[tuple[str, tuple[float, ...]]]) -> RatedText:
+def _rated(text: tuple[str, str, str], rows: Sequence[tuple[str, tuple[float, ...]]], article: str) -> RatedText:
     """Return a text with the answers of its readers, and their means."""
     answers = dict(zip(QUESTIONS, zip(*(ratings for _, ratings in rows), strict=True), strict=True))
     means = {question: _mean(ratings) for question, ratings in answers.items()}
     readers = tuple(reader for reader, _ in rows)
-    return RatedText(*text, means, readers if all(readers) else (), answers)
+    return RatedText(*text, means, readers if all(readers) else (), answers, article)
 
 
-def _answers(path: Path) -> dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]]:
-    """Return for each description, context and image its readers, and their ratings in the order of `QUESTIONS`."""
+def _ratings_table(path: Path) -> Table:
+    """Read the file of ratings; raise `DataError` if it is missing or lacks a column."""
     if not os.path.isfile(path):
         raise DataError(f"'{path.parent}' has no {path.name}, nor is it a clone of {SOURCE}")
     table = read_table(path)
     table.require(*_TEXT, *QUESTIONS.values())
+    if not table.rows:
+        raise DataError(f"'{path}' holds no ratings; take it from {SOURCE}")
+    return table
+
+
+def _text_of(row: Row) -> tuple[str, str, str]:
+    """Return the description, context and image of a row, which name a rated text."""
+    description, context, image = (row.filled(column) for column in _TEXT)
+    return description, context, unicodedata.normalize("NFC", image)
+
+
+def _articles(table: Table) -> dict[tuple[str, str, str], str]:
+    """Return the text of the article of each rated text, where the table has them."""
+    return {_text_of(row): row[_ARTICLE] for row in table.rows} if _ARTICLE in table.columns else {}
+
+
+def _answers(table: Table) -> dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]]:
+    """Return for each description, context and image its readers, and their ratings in the order of `QUESTIONS`."""
     answers: dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]] = {}
     named = _READER in table.columns
     for row in table.rows:
-        description, context, image = (row.filled(column) for column in _TEXT)
         answer = row[_READER] if named else "", tuple(_rating(row, column) for column in QUESTIONS.values())
-        answers.setdefault((description, context, unicodedata.normalize("NFC", image)), []).append(answer)
-    if not answers:
-        raise DataError(f"'{path}' holds no ratings; take it from {SOURCE}")
+        answers.setdefault(_text_of(row), []).append(answer)
     return answers
 
 

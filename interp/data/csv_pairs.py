@@ -8,6 +8,7 @@ Each row is a pair. The table is a CSV file with commas, semicolons or tabs, in 
 two texts   columns of any name, such as ``text_a`` and ``text_b``; a contrast names them
 ``split``   optional: ``train``, ``val`` or ``test``; without it, `interp.data.load_pairs` divides the pairs by group
 ``group``   optional: what must stay in one split, such as an article; without it, each image is a group of its own
+``context`` optional: text of the article in which the image stands, for contextual scores
 ``id``      optional: unique name of the pair; without it, the path of the image, numbered where that comes again
 =========== ========================================================================================================
 
@@ -39,7 +40,7 @@ from interp.errors import quoted
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-IMAGE, SPLIT, _GROUP, ID = "image", "split", "group", "id"
+IMAGE, SPLIT, _GROUP, ID, _CONTEXT = "image", "split", "group", "id", "context"
 
 
 def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
@@ -63,8 +64,9 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
     ids = _given_ids(table.rows) if ID in table.columns else _numbered(images)
     groups = _given_groups(table.rows, images) if _GROUP in table.columns else images
     positive, negative = (_column(kind) for kind in contrast.kinds)
+    in_article = _CONTEXT in table.columns and _CONTEXT not in (positive, negative)
     pairs = tuple(
-        Pair(name, row.filled(positive), row.filled(negative), _split(row), group)
+        Pair(name, row.filled(positive), row.filled(negative), _split(row), group, row[_CONTEXT] if in_article else "")
         for row, name, group in zip(table.rows, ids, groups, strict=True)
     )
     files = {pair.id: (row, image) for pair, row, image in zip(pairs, table.rows, images, strict=True)}
@@ -84,7 +86,10 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
     found = with_one_group_for_each_picture(
         PairSet(f"csv:{path}", pairs, open_image, lambda pair: checksum(files[pair.id][1], read), table.notes, contrast)
     )
-    return replace(found, notes=(*found.notes, *_notes(found.pairs)))
+    if any(there.find(image) for image in images):
+        return replace(found, notes=(*found.notes, *_notes(found.pairs)))
+    lacking = f"none of the images of '{table.file}' is there, the first is {quoted(images[0])}: only texts can be used"
+    return replace(found, notes=(*found.notes, *_notes(found.pairs), lacking), has_images=False)
 
 
 def _column(kind: str) -> str:

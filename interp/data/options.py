@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interp.cli import IMPLIED, option
-from interp.data import DATA_HELP
+from interp.cli import IMPLIED, Unnamed, option
+from interp.data import DATA_HELP, data_sets, is_toy
+from interp.errors import UserError, quoted
 
 
 @dataclass(frozen=True)
 class DataOptions:
     """The data."""
 
-    data: str = option("toy", f"which pairs: {DATA_HELP}", loads="toy")
+    data: str = option("toy", f"which pairs: {DATA_HELP}", loads="toy(:charts)?")
     kinds: str | None = option(
         None,
         "columns of a CSV file with the two kinds of text, the one to be preferred first; "
@@ -27,3 +28,11 @@ class DataOptions:
     skip_bad_images: bool = option(
         False, "leave out pairs whose image cannot be read, instead of stopping", role=IMPLIED
     )
+
+
+def check_world(model: str, data: str) -> None:
+    """Raise `UserError` if the embedded model would be used, unasked, on other data than its own."""
+    if isinstance(model, Unnamed) and not all(map(is_toy, data_sets(data))):
+        raise UserError(
+            f"toy knows only its own pictures: name a model for {quoted(data)}, as --model openai/clip-vit-base-patch32"
+        )

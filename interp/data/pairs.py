@@ -6,7 +6,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,6 +30,7 @@ class Pair:
         positive, negative: its texts, of the kinds that the contrast of its `PairSet` names.
         split: ``train``, ``val`` or ``test``; `WHOLE` if the data have no splits and were not divided.
         group: what must not be divided between splits, and what bootstraps resample (an article).
+        context: text of the article in which the image stands; empty if the data have none. It is not compared.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Pair:
     negative: str
     split: str
     group: str
+    context: str = field(default="", compare=False)
 
 
 def _no_image(pair: Pair) -> NoReturn:
@@ -54,6 +56,7 @@ class PairSet:
         image_key: changes with the content of a pair's image; cheaper than opening it.
         notes: sentences the user should read (a split that was divided, images skipped).
         contrast: names of the two kinds of text.
+        has_images: whether there are images at all; where not, texts alone can be used.
     """
 
     name: str
@@ -62,6 +65,7 @@ class PairSet:
     image_key: Callable[[Pair], str] = _no_image
     notes: tuple[str, ...] = ()
     contrast: Contrast = PAPER
+    has_images: bool = True
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -5,7 +5,6 @@ The toy world is built to have the statistics of Concadia; whether it has, and w
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,17 +15,17 @@ from itertools import chain
 import numpy as np
 
 from interp import cli
-from interp.data import DATA_HELP, DataError, load_pairs
+from interp.data import DATA_HELP, DataError, data_labels, load_pairs
 from interp.data.norms import Norm, load_norm
 from interp.data.pairs import Pair
-from interp.data.words import FUNCTION_WORDS, is_content
+from interp.data.word_rules import bayes_hits, concreteness_hits, longer_hits, own_bayes_hits
+from interp.data.words import FUNCTION_WORDS, TOKEN, is_content
 from interp.stats import pearson
 from interp.stats.bag_of_words import naive_bayes
 
 _SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
 FOLDS = 10
 _MOST_DRAWS = 10_000
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")
 
 
 ROWS = {  # key -> what is measured, and how it is written
@@ -47,6 +46,14 @@ ROWS = {  # key -> what is measured, and how it is written
 }
 
 
+RULES = {  # key -> preference without an image, of all pairs of a data set
+    "longer": "longer text",
+    "concrete": "more concrete text (Brysbaert)",
+    "first": "naive Bayes of the first data set",
+    "own": "naive Bayes of the data set itself, ten-fold, divided by group",
+}
+
+
 _norm = cache(load_norm)
 
 
@@ -59,7 +66,7 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
         For each key of `ROWS` the values of the positive and the negative texts, or one value that compares them.
     """
     kinds = [[pair.positive for pair in pairs], [pair.negative for pair in pairs]]
-    tokens = [[_WORD.findall(text) for text in texts] for texts in kinds]
+    tokens = [[TOKEN.findall(text) for text in texts] for texts in kinds]
     lower = [[[word.lower() for word in text] for text in texts] for texts in tokens]
     content = [[[word for word in text if is_content(word)] for text in texts] for texts in lower]
     flat = [[word for text in texts for word in text] for texts in content]
@@ -97,6 +104,21 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
         "words": tuple(float(np.median([len(text) for text in texts])) for texts in tokens),
         "longer": (float(np.mean(longer)),),
     }
+
+
+def rules(pairs: Sequence[Pair], first: Sequence[Pair] | None) -> dict[str, float]:
+    """Return for each key of `RULES` the share of pairs whose first text wins without an image; ties count half.
+
+    Args:
+        first: pairs of the first data set; None for these pairs themselves, of which it says nothing (NaN).
+    """
+    hits = {
+        "longer": longer_hits(pairs),
+        "concrete": concreteness_hits(pairs),
+        "first": np.full(len(pairs), np.nan) if first is None else bayes_hits(first, pairs),
+        "own": own_bayes_hits(pairs),
+    }
+    return {key: float(each.mean()) for key, each in hits.items()}
 
 
 def one_of_each_group(pairs: Sequence[Pair], n: int = _SAMPLE, *, seed: int = 0) -> list[Pair]:
@@ -164,24 +186,39 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> int:
         cli.check_bounds(options)
-        columns = [_column(spec, options) for spec in options.data]
-        lines = [["of the first kind of text, and of the second", *options.data]]
+        names = data_labels(options.data)
+        loaded = [_loaded(spec, options) for spec in options.data]
+        columns = [_column(pairs, options) for pairs in loaded]
+        lines = [["of the first kind of text, and of the second", *names]]
         lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]
         print("\n".join(cli.folded(lines)))
+        preferred = [rules(pairs, loaded[0] if number else None) for number, pairs in enumerate(loaded)]
+        lines = [["preference for the first kind without an image, %", *names]]
+        lines += [[title, *(_percent(each[key]) for each in preferred)] for key, title in RULES.items()]
+        lines.append(["pairs", *(str(len(pairs)) for pairs in loaded)])
+        print("\n" + "\n".join(cli.folded(lines)))
         return 0
 
     return cli.run(body, on_interrupt=lambda: "nothing was kept")
 
 
-def _column(spec: str, options: Options) -> dict[str, tuple[float, ...]]:
+def _loaded(spec: str, options: Options) -> tuple[Pair, ...]:
     own = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have kinds of their own
     pairs = load_pairs(spec, as_published=True, kinds=own).pairs
     if len({pair.group for pair in pairs}) < 2:
         raise DataError(f"{spec} holds a single article; two kinds of text are compared over several")
+    return pairs
+
+
+def _column(pairs: Sequence[Pair], options: Options) -> dict[str, tuple[float, ...]]:
     drawn = [
         text_statistics(one_of_each_group(pairs, options.pairs, seed=options.seed + i)) for i in range(options.draws)
     ]
     return {key: tuple(np.mean([one[key] for one in drawn], axis=0)) for key in ROWS}
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.1f}"
 
 
 def _written(values: Sequence[float], form: str) -> str:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from statistics import fmean
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from interp.data.norms import Norm
+
+TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")  # a word, a number, or a mixture of both
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # in a text: NUL, and half of a surrogate pair
 FUNCTION_WORDS = frozenset(
     re.findall(
@@ -29,6 +36,17 @@ def is_content(word: str) -> bool:
     [True, False, False, False]
     """
     return word[0].isalpha() and word not in FUNCTION_WORDS
+
+
+def concreteness(text: str, norm: Norm) -> float:
+    """Return the mean rating of the content words of a text; NaN if none is rated.
+
+    Args:
+        norm: ratings of concreteness, or of anything else.
+    """
+    ratings = norm.of(sorted(word for word in TOKEN.findall(text.lower()) if is_content(word)))
+    rated = [rating for rating in ratings.tolist() if not math.isnan(rating)]
+    return fmean(rated) if rated else math.nan
 
 
 def log_frequency(word: str) -> float:

@@ -1,6 +1,13 @@
 """Numbers about numbers: correlations, means, shares and ratios with intervals, IIA. Plain functions of arrays."""
 
-from interp.stats.clusters import clustered_mean, clustered_share, paired_difference, standard_error, too_few
+from interp.stats.clusters import (
+    clustered_mean,
+    clustered_share,
+    independent_difference,
+    paired_difference,
+    standard_error,
+    too_few,
+)
 from interp.stats.correlation import CorrelationMethod, correlate, difference, mean_correlation, pearson
 from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
@@ -27,6 +34,7 @@ __all__ = [
     "difference",
     "disattenuate",
     "iia_outcomes",
+    "independent_difference",
     "macro_f1",
     "max_statistic",
     "mean_correlation",

@@ -136,6 +136,24 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: 
     return clustered_mean(x - y, clusters, sources)
 
 
+def independent_difference(a: Estimate, b: Estimate) -> Estimate:
+    """Return a minus b, of two independent samples, with the interval that follows from their intervals.
+
+    The reach below is √((a − a_low)² + (b_high − b)²), the reach above √((a_high − a)² + (b − b_low)²) (Newcombe 1998,
+    method 10; Zou & Donner 2008).
+
+    Returns:
+        The difference, and the smaller n; no interval (NaN) if either has none.
+
+    >>> from interp.stats import wilson
+    >>> round(independent_difference(wilson(56, 70), wilson(48, 80)).low, 4)
+    0.0524
+    """
+    value, n = a.value - b.value, min(a.n, b.n)
+    low = value - math.hypot(a.value - a.low, b.high - b.value)
+    return Estimate(value, n, low, value + math.hypot(a.high - a.value, b.value - b.low))
+
+
 def score_interval(share: float, trials: float) -> tuple[float, float]:
     """Return the 95 % interval of Wilson (1927) for a share of some trials, whose number need not be whole."""
     from scipy.special import ndtri  # slow to import

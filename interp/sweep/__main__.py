@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from interp import cli
 from interp.cli import wrapped
-from interp.cli.options import check_world
 from interp.clip.names import check_named
+from interp.data.options import check_world
 from interp.data.pairs import SPLITS
 from interp.drawing.markup import plural
 from interp.errors import UserError

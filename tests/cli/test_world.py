@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 from interp.cli import Unnamed, command_line
-from interp.cli.options import check_world
+from interp.data.options import check_world
 from interp.errors import UserError
 from interp.sweep.config import SweepConfig
 from tests.wording import raises, refused

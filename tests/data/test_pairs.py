@@ -181,7 +181,7 @@ def test_data_are_named_in_help_texts_without_loading_anything():
     """A command's help must appear at once."""
     code = "import sys, interp.data as d; print(d.DATA_HELP, *{'numpy', 'torch', 'PIL'} & set(sys.modules), sep='|')"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert shown.stdout == "toy, concadia:FOLDER, csv:FILE, hf:OWNER/NAME\n"
+    assert shown.stdout == "toy, toy:charts, concadia:FOLDER, csv:FILE, hf:OWNER/NAME\n"
 
 
 def test_another_data_set_is_one_line_in_the_registry(monkeypatch: pytest.MonkeyPatch):

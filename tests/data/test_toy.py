@@ -23,7 +23,8 @@ from interp.data.toy.scenes import (
     sample_scene,
     sample_scenes,
 )
-from interp.data.toy.texts import KINDS, vocabulary, write, write_pair
+from interp.data.toy.texts import vocabulary, write, write_pair
+from interp.data.toy.writing import KINDS
 from tests.wording import raises
 
 TABLES = (
@@ -207,7 +208,8 @@ def test_pictures_are_made_from_the_seed(seed):
 
 
 def test_texts_of_distinct_scenes_fit_no_other():
-    chosen = toy.distinct_scenes("test", 64, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    chosen = toy.distinct(lambda: sample_scene("test", rng), lambda scene: write_pair(scene, rng), 64)
     assert len(chosen) == 64
     for scene, texts in chosen:
         for text in texts:
@@ -217,9 +219,7 @@ def test_texts_of_distinct_scenes_fit_no_other():
 def test_of_too_few_scenes_no_set_can_be_made(monkeypatch: pytest.MonkeyPatch):
     few = scenes(3)
     monkeypatch.setattr(toy, "sample_scene", lambda split, rng: few[int(rng.integers(3))])
-    with raises(ValueError, "'test'", 5):
-        toy.distinct_scenes("test", 5, np.random.default_rng(0))
-    with raises(ValueError):
+    with raises(ValueError, 5):
         toy.load_distinct(1, 5)
 
 

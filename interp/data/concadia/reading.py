@@ -97,7 +97,11 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
     if windows.anchor or not windows.name or ".." in windows.parts:
         raise wrong(f"has an image {quoted(name)} that is outside the folder of images")
     description, caption = (text(item, kind, "raw") for kind in ("description", "caption"))
-    return Pair(name, description, caption, text(item, "split"), text(item, _ARTICLE))
+    context = item.get("context", {}) if isinstance(item, dict) else {}
+    words = context.get("raw", "") if isinstance(context, dict) else ""
+    return Pair(
+        name, description, caption, text(item, "split"), text(item, _ARTICLE), words if isinstance(words, str) else ""
+    )
 
 
 def images_of(folder: Path) -> Callable[[str], bytes]:

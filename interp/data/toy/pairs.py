@@ -8,8 +8,9 @@ scenes a caption fits 1.7 on average, a description 7.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,10 +18,26 @@ from interp.data.pairs import Pair, PairSet, same_text
 from interp.data.toy import words
 from interp.data.toy.pictures import ScenePicture
 from interp.data.toy.scenes import ARTICLE_FIELDS, VALUES, Scene, combinations, sample_scene
-from interp.data.toy.texts import Text, write_pair
+from interp.data.toy.texts import write_pair
+from interp.data.toy.writing import Text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 LONGEST_ARTICLE = 5  # pairs; an article has 1 to so many each time that it is drawn
+_Content = TypeVar("_Content")
 NAMED = 4  # words of a class that are put into a prompt
+
+
+class _Drawing(Protocol):
+    """Picture that is drawn when it is opened."""
+
+    @property
+    def key(self) -> str:
+        """Key that changes with the pixels."""
+
+    def open(self) -> Image:
+        """Return the picture as RGB."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
                 scenes.append((sample_scene(field.name, rng, event=event, flag=flag), article))
         for index, (scene, article) in enumerate(scenes[:of]):
             drawn.append(_pair(f"{field.name}-{index:05d}", scene, field.name, article, rng))
-    return _pair_set("toy", drawn)
+    return pair_set("toy", drawn)
 
 
 def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
@@ -73,33 +90,42 @@ def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: in
     rng = np.random.default_rng([seed, 64])  # apart from the scenes of `load_toy`
     drawn = []
     for number in range(sets):
-        for index, (scene, texts) in enumerate(distinct_scenes(split, of, rng)):
+        for index, (scene, texts) in enumerate(
+            distinct(lambda: sample_scene(split, rng), lambda scene: write_pair(scene, rng), of)
+        ):
             description, caption = texts
             name = f"{split}-{number:02d}-{index:02d}"
             pair = Pair(name, description.text, caption.text, split, str(number))
             drawn.append((pair, ScenePicture(scene, int(rng.integers(2**31)))))
-    return _pair_set("toy-distinct", drawn)
+    return pair_set("toy-distinct", drawn)
 
 
-def distinct_scenes(split: str, n: int, rng: np.random.Generator) -> list[tuple[Scene, tuple[Text, Text]]]:
-    """Draw `n` scenes, each with a description and a caption that fit it and none of the others.
+def distinct(
+    sample: Callable[[], _Content], write: Callable[[_Content], tuple[Text, Text]], n: int
+) -> list[tuple[_Content, tuple[Text, Text]]]:
+    """Draw `n` contents of pictures, each with a description and a caption that fit it and none of the others.
+
+    Args:
+        sample: draws a content.
+        write: writes a description and a caption of a content.
+        n: number of contents.
 
     Raises:
-        ValueError: no further scene was found, since the split has too few combinations.
+        ValueError: no further content was found, since there are too few combinations.
     """
-    kept: list[tuple[Scene, tuple[Text, Text]]] = []
+    kept: list[tuple[_Content, tuple[Text, Text]]] = []
     for _ in range(20 * n):
         if len(kept) == n:
             break
-        scene = sample_scene(split, rng)
-        texts = write_pair(scene, rng)
+        content = sample()
+        texts = write(content)
         if not any(
-            any(one.fits(scene, other) for one in texts) or any(one.fits(other, scene) for one in others)
+            any(text.fits(content, other) for text in texts) or any(text.fits(other, content) for text in others)
             for other, others in kept
         ):
-            kept.append((scene, texts))
+            kept.append((content, texts))
     if len(kept) < n:
-        raise ValueError(f"split '{split}' has too few combinations for {n} distinct scenes")
+        raise ValueError(f"there are too few combinations for {n} distinct contents")
     return kept
 
 
@@ -141,10 +167,14 @@ def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Genera
     (again,) = rng.spawn(1)  # so that the scenes that follow do not depend on it
     while same_text(description.text, caption.text):
         description, caption = write_pair(scene, again)
-    return Pair(name, description.text, caption.text, split, group), ScenePicture(scene, int(rng.integers(2**31)))
+    context = f"The {scene.event} in {words.FLAGS[scene.flag][0]}"
+    return Pair(name, description.text, caption.text, split, group, context), ScenePicture(
+        scene, int(rng.integers(2**31))
+    )
 
 
-def _pair_set(name: str, drawn: Iterable[tuple[Pair, ScenePicture]]) -> PairSet:
+def pair_set(name: str, drawn: Iterable[tuple[Pair, _Drawing]]) -> PairSet:
+    """Return pairs, each with its drawing, as a `PairSet`."""
     listed = list(drawn)
     pictures = {pair.id: picture for pair, picture in listed}
     pairs = tuple(pair for pair, _ in listed)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import product
 
 import numpy as np
 
 from interp.data.toy import words
+from interp.data.toy.splits import divided, in_groups
 
 VALUES: dict[str, words.Table] = {
     "shape": words.SHAPES,
@@ -56,14 +56,9 @@ class Scene:
         return words.era(self.shape)
 
 
-@cache
 def combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The combinations of the named attributes that belong to a split: 70 % train, 15 % val, 15 % test."""
-    every = list(product(*(VALUES[name] for name in names)))
-    order = np.random.default_rng(20240610).permutation(len(every))
-    bounds = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}[split]
-    low, high = (round(bound * len(every)) for bound in bounds)
-    return tuple(every[i] for i in order[low:high])
+    """Return the combinations of the named attributes that belong to a split: 70 % train, 15 % val, 15 % test."""
+    return divided(split, tuple(tuple(VALUES[name]) for name in names))
 
 
 def sample_scene(split: str, rng: np.random.Generator, *, event: str | None = None, flag: str | None = None) -> Scene:
@@ -88,15 +83,12 @@ def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> li
     not differ (14 % in training). Which word tells two of a group apart is any of them, so a model that learns from
     such batches must heed all.
     """
-    scenes: list[Scene] = []
-    while len(scenes) < n:
-        first = sample_scene(split, rng)
-        scenes.append(first)
-        for _ in range(min(alike - 1, n - len(scenes))):
-            scene = _varied(first, OBJECT_FIELDS[int(rng.integers(len(OBJECT_FIELDS)))], split, rng)
-            rest = ("place", "event", "flag")
-            scenes.append(_varied(scene, rest[int(rng.integers(3))], split, rng))
-    return scenes
+
+    def vary(first: Scene) -> Scene:
+        scene = _varied(first, OBJECT_FIELDS[int(rng.integers(len(OBJECT_FIELDS)))], split, rng)
+        return _varied(scene, ("place", "event", "flag")[int(rng.integers(3))], split, rng)
+
+    return in_groups(n, alike, lambda: sample_scene(split, rng), vary)
 
 
 def _varied(scene: Scene, name: str, split: str, rng: np.random.Generator) -> Scene:

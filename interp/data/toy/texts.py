@@ -8,65 +8,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Literal, NamedTuple
 
 import numpy as np
 
 from interp.data.toy import words
 from interp.data.toy.scenes import VALUES, Scene
-
-Kind = Literal["description", "caption"]
-KINDS: tuple[Kind, Kind] = ("description", "caption")
-
-
-class _Template(NamedTuple):
-    """A way to say something: how often descriptions and captions say it so, and its slots."""
-
-    description: float
-    caption: float
-    text: str
-
+from interp.data.toy.writing import KINDS, Kind, Template, Text, cumulative, leaning
 
 _TEMPLATES = (
-    _Template(3, 0.2, "{det} {size} {colour} {shape} {arrangement} {on} the {background} {backdrop}"),
-    _Template(3, 0.2, "{photo} of {det} {size} {colour} {shape} {near} a {place}"),
-    _Template(3, 0.2, "{background} {backdrop} with {det} {size} {colour} {shape} {arrangement}"),
-    _Template(1.2, 0.2, "{det} {era} {colour} {shape} {near} a {place}, {title} of {Town}"),
-    _Template(0.8, 0.2, "{size} {colour} {title}, {det} {shape} {arrangement}, {near} a {place}"),
-    _Template(2, 0.3, "{det} {colour} {shape} {arrangement} {near} the {place} in {Town}"),
-    _Template(1.5, 0.2, "the {Family} {shape}, {size}, {colour}, {near} a {background} {place}"),
-    _Template(1.2, 0.3, "the {place} at {Town} with {det} {size} {colour} {shape}"),
-    _Template(1, 1.5, "{colour} {shape} of {Family} at the {Town} {Place}"),
-    _Template(1, 1.5, "{photo} of the {Event} in {Town} with {det} {colour} {shape}"),
-    _Template(0.5, 2, "{era} {title} of {role} {Family} in {Town} {Place}"),
-    _Template(0.5, 3, "{Family}, {role} of the {year} {Event} in {Town}"),
-    _Template(0.4, 2, "{era} {Town} {Place} {when} a {event}"),
-    _Template(0.4, 2, "{Town} {Place} {when} the {Event} of {year}"),
-    _Template(0.5, 2, "{role} {Family} with a {title} {when} the {Town} {Event}"),
-    _Template(0.4, 2, "{det} {shape} of {role} {Family} {arrangement} at the {Event}"),
-    _Template(0.4, 2.5, "{Family} {shape}, {era} {title} of the {Event} in {Town}"),
-    _Template(0.3, 2, "{photo} of the {Family} {role} {near} {Town} {Place}"),
+    Template(3, 0.2, "{det} {size} {colour} {shape} {arrangement} {on} the {background} {backdrop}"),
+    Template(3, 0.2, "{photo} of {det} {size} {colour} {shape} {near} a {place}"),
+    Template(3, 0.2, "{background} {backdrop} with {det} {size} {colour} {shape} {arrangement}"),
+    Template(1.2, 0.2, "{det} {era} {colour} {shape} {near} a {place}, {title} of {Town}"),
+    Template(0.8, 0.2, "{size} {colour} {title}, {det} {shape} {arrangement}, {near} a {place}"),
+    Template(2, 0.3, "{det} {colour} {shape} {arrangement} {near} the {place} in {Town}"),
+    Template(1.5, 0.2, "the {Family} {shape}, {size}, {colour}, {near} a {background} {place}"),
+    Template(1.2, 0.3, "the {place} at {Town} with {det} {size} {colour} {shape}"),
+    Template(1, 1.5, "{colour} {shape} of {Family} at the {Town} {Place}"),
+    Template(1, 1.5, "{photo} of the {Event} in {Town} with {det} {colour} {shape}"),
+    Template(0.5, 2, "{era} {title} of {role} {Family} in {Town} {Place}"),
+    Template(0.5, 3, "{Family}, {role} of the {year} {Event} in {Town}"),
+    Template(0.4, 2, "{era} {Town} {Place} {when} a {event}"),
+    Template(0.4, 2, "{Town} {Place} {when} the {Event} of {year}"),
+    Template(0.5, 2, "{role} {Family} with a {title} {when} the {Town} {Event}"),
+    Template(0.4, 2, "{det} {shape} of {role} {Family} {arrangement} at the {Event}"),
+    Template(0.4, 2.5, "{Family} {shape}, {era} {title} of the {Event} in {Town}"),
+    Template(0.3, 2, "{photo} of the {Family} {role} {near} {Town} {Place}"),
 )
 # Shorter texts, met in pre-training only, so that a prompt with one attribute is no surprise to the model.
 _PARTIAL = (
-    _Template(3, 0, "{det} {shape}"),
-    _Template(2, 0, "{det} {colour} {shape}"),
-    _Template(1, 0, "{det} {size} {shape}"),
-    _Template(2, 0, "{det} {colour} {shape} {arrangement}"),
-    _Template(1, 0, "a {background} {backdrop}"),
-    _Template(1, 0, "{photo} of {det} {shape}"),
-    _Template(1, 0, "{photo} of {det} {size} {colour} {shape}"),
-    _Template(0, 2, "the {place}"),
-    _Template(0, 1, "the {event}"),
-    _Template(0, 1, "the {event} at {Town}"),
-    _Template(0, 1, "{photo} of a {place}"),
-    _Template(0, 1, "{photo} of the {event}"),
-    _Template(0, 1, "{Town} {Place}"),
-    _Template(0, 1, "{role} {Family}"),
-    _Template(0, 1, "{era} {place} in {Town}"),
-    _Template(0, 1, "{Family} in {year}"),
+    Template(3, 0, "{det} {shape}"),
+    Template(2, 0, "{det} {colour} {shape}"),
+    Template(1, 0, "{det} {size} {shape}"),
+    Template(2, 0, "{det} {colour} {shape} {arrangement}"),
+    Template(1, 0, "a {background} {backdrop}"),
+    Template(1, 0, "{photo} of {det} {shape}"),
+    Template(1, 0, "{photo} of {det} {size} {colour} {shape}"),
+    Template(0, 2, "the {place}"),
+    Template(0, 1, "the {event}"),
+    Template(0, 1, "the {event} at {Town}"),
+    Template(0, 1, "{photo} of a {place}"),
+    Template(0, 1, "{photo} of the {event}"),
+    Template(0, 1, "{Town} {Place}"),
+    Template(0, 1, "{role} {Family}"),
+    Template(0, 1, "{era} {place} in {Town}"),
+    Template(0, 1, "{Family} in {year}"),
 )
 _FREE = {  # of words that say nothing of the picture
     "on": ("on", "on", "before", "at"),
@@ -85,23 +71,7 @@ _TOLD = {  # slot -> what it tells of a scene, besides the attribute of its own 
     "role": ("event",),
     **dict.fromkeys((*_FREE, *words.ANY), ()),
 }
-# The first words of a list are drawn by both kinds alike; of the others, descriptions draw every second one as often
-# as it stands, and those between this much as often; captions the other way round.
-_SHARED_WORDS, _LEAN = 2, 0.4
-_FLATNESS = 0.2  # the k-th word is drawn with a weight of k to this power, inverted
 _REUSE = 0.2  # how often a caption takes the word that the description of its picture has for the same
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text, and which attributes of its scene it tells."""
-
-    text: str
-    told: frozenset[str]
-
-    def fits(self, own: Scene, other: Scene) -> bool:
-        """Whether what is told of its own scene is also true of another one."""
-        return all(getattr(own, name) == getattr(other, name) for name in self.told)
 
 
 def write(
@@ -135,13 +105,7 @@ def vocabulary() -> list[str]:
 
 def _template(kind: Kind, partial: bool, rng: np.random.Generator) -> str:
     templates = _PARTIAL if partial else _TEMPLATES
-    return templates[int(np.searchsorted(_cumulative(kind, partial), rng.random(), side="right"))].text
-
-
-@cache
-def _cumulative(kind: Kind, partial: bool) -> np.ndarray:
-    weights = np.array([getattr(template, kind) for template in (_PARTIAL if partial else _TEMPLATES)], float)
-    return np.cumsum(weights / weights.sum())
+    return templates[int(np.searchsorted(cumulative(kind, templates), rng.random(), side="right"))].text
 
 
 def _draw_words(kind: Kind, scene: Scene, rng: np.random.Generator, reach: int | None = None) -> dict[str, str]:
@@ -160,20 +124,9 @@ def _draw_words(kind: Kind, scene: Scene, rng: np.random.Generator, reach: int |
     }
     drawn = rng.random(len(lists))
     return {
-        slot: of[int(np.searchsorted(_leaning(kind, len(of), reach), number, side="right"))]
+        slot: of[int(np.searchsorted(leaning(kind, len(of), reach), number, side="right"))]
         for (slot, of), number in zip(lists.items(), drawn, strict=True)
     }
-
-
-@cache
-def _leaning(kind: Kind, n: int, reach: int | None) -> np.ndarray:
-    """Cumulative shares of the n words of a list, of which the first `reach` may be used."""
-    rank = np.arange(n)
-    weights = (rank + 1.0) ** -_FLATNESS
-    strange = rank % 2 != KINDS.index(kind)
-    weights[(rank >= _SHARED_WORDS) & strange] *= _LEAN
-    weights[n if reach is None else reach :] = 0
-    return np.cumsum(weights / weights.sum())
 
 
 def _fill(template: str, scene: Scene, chosen: Mapping[str, str], rng: np.random.Generator) -> Text:

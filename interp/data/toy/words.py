@@ -12,11 +12,12 @@ from itertools import product
 Table = dict[str, tuple[str, ...]]  # value of an attribute -> the words for it
 
 
-def _table(**words: str) -> Table:
+def table(**words: str) -> Table:
+    """Return value -> words, from words divided by spaces."""
     return {value: tuple(words[value].split()) for value in words}
 
 
-SHAPES = _table(
+SHAPES = table(
     circle="""circle disc ring ball coin wheel plate button globe sphere bubble pebble medal token badge seal hoop
         dial orb marble bead pizza compass drum saucer tyre clock eye penny barrel""",
     square="""square box block cube panel window crate slab chest carton parcel stamp cushion pillow suitcase mattress
@@ -34,7 +35,7 @@ SHAPES = _table(
     arrow="""arrow spear dart pointer rocket needle pencil missile lance javelin harpoon bullet finger chisel feather
         icicle quill torpedo toothpick knife nail pin rod""",
 )
-COLOURS = _table(
+COLOURS = table(
     red="""red scarlet crimson ruby rusty bloody copper maroon cherry reddish burgundy tomato fiery blushing rose
         blood lobster""",
     blue="blue navy sapphire azure indigo cobalt turquoise bluish teal denim cyan ocean ink iris",
@@ -46,13 +47,13 @@ COLOURS = _table(
     white="white ivory snowy pale silver pearl milky frosty creamy chalky whitish bleached bony vanilla ghost",
     black="black dark ebony sooty inky raven jet coal pitch charcoal onyx tar midnight shadowy beetle",
 )
-SIZES = _table(
+SIZES = table(
     large="""large big huge giant massive enormous tall hefty gigantic sizable oversized vast bulky plump colossal broad
         mammoth grand thick hulking fat immense lofty stout towering chunky jumbo""",
     small="""small little tiny miniature slender petite puny teeny wee stubby dainty compact dwarf skinny narrow slim
         undersized mini thin microscopic minute diminutive lanky""",
 )
-BACKGROUNDS = _table(
+BACKGROUNDS = table(
     plain="""plain smooth flat blank bare empty clear uniform unmarked solid matte unadorned featureless spotless
         polished glossy seamless unbroken""",
     stripe="""striped lined streaky ribbed grooved slatted barred ridged stripy pleated corrugated woven layered
@@ -64,7 +65,7 @@ ARRANGEMENTS: Table = {
     "row": ("in a row", "in a line", "abreast", "in twos", "in parallel", "alongside", "in a pair"),
     "stack": ("in a stack", "in a column", "in a pile", "in a heap", "in tiers", "piled"),
 }
-PLACES = _table(
+PLACES = table(
     harbour="""harbour dock pier wharf bay marina seaside port lighthouse shipyard coast beach cove lagoon fishery
         quayside yacht shoreline boathouse breakwater shipwreck promenade""",
     market="""market bazaar mall stall store bakery grocery warehouse shop supermarket butcher deli boutique pawnshop
@@ -86,7 +87,7 @@ PLACES = _table(
     hospital="""hospital clinic infirmary asylum sanctuary hospice convent ward sanatorium pharmacy monastery orphanage
         ambulance dispensary nunnery nursing shelter almshouse chamber""",
 )
-EVENTS = _table(
+EVENTS = table(
     wedding="wedding marriage ceremony engagement anniversary union betrothal honeymoon reception reunion banquet",
     election="election vote ballot campaign poll referendum nomination inauguration debate convention primary",
     trial="trial verdict lawsuit hearing appeal inquiry case testimony acquittal tribunal indictment inquest",
@@ -98,7 +99,7 @@ EVENTS = _table(
     harvest="harvest crop season famine yield thanksgiving drought threshing autumn planting",
     burial="burial funeral memorial mourning tribute wake cremation requiem eulogy interment vigil",
 )
-ROLES = _table(  # of people at an event
+ROLES = table(  # of people at an event
     wedding="heir guest partner spouse fiance sponsor descendant successor",
     election="candidate mayor leader member senator delegate deputy incumbent",
     trial="judge witness lawyer clerk victim attorney defendant prosecutor",
@@ -110,13 +111,13 @@ ROLES = _table(  # of people at an event
     harvest="owner labourer settler tenant pioneer heiress overseer landlord",
     burial="mourner ancestor predecessor colleague disciple namesake biographer admirer",
 )
-ERAS = _table(  # a time in words; half of the shapes are emblems of old, half of late
+ERAS = table(  # a time in words; half of the shapes are emblems of old, half of late
     old="""early original first former historic traditional founding previous initial ancient pioneering preceding
         earliest antique bygone classic obsolete archaic""",
     late="""late modern current recent annual contemporary present latest later subsequent eventual upcoming
         renewed successive novel fresh updated newest""",
 )
-ANY = _table(  # true of every picture
+ANY = table(  # true of every picture
     photo="""picture photo photograph image drawing view painting sketch print illustration snapshot portrait
         watercolor depiction silhouette closeup engraving cartoon lithograph collage postcard fresco etching""",
     backdrop="""background wall curtain fabric ground wallpaper blanket carpet cloth paper mural board sheet velvet

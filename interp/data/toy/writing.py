@@ -1,0 +1,61 @@
+"""Means of writing that the toy worlds share: weighted templates, and words that one kind uses more than the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+Kind = Literal["description", "caption"]
+KINDS: tuple[Kind, Kind] = ("description", "caption")
+# The first words of a list are drawn by both kinds alike; of the others, descriptions draw every second one as often
+# as it stands, and those between this much as often; captions the other way round.
+_SHARED_WORDS, _LEAN = 2, 0.4
+_FLATNESS = 0.2  # the k-th word is drawn with a weight of k to this power, inverted
+
+
+class Template(NamedTuple):
+    """Template of a text, its weights in descriptions and captions, and its slots."""
+
+    description: float
+    caption: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text, and the attributes of its picture that it tells."""
+
+    text: str
+    told: frozenset[str]
+
+    def fits(self, own: Any, other: Any) -> bool:
+        """Return whether what the text tells of its own scene or chart is also true of another one."""
+        return all(getattr(own, name) == getattr(other, name) for name in self.told)
+
+
+def draw(weights: Sequence[float], rng: np.random.Generator) -> int:
+    """Draw a number from 0 on, with the given weights."""
+    shares = np.cumsum(weights)
+    return int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
+
+
+@cache
+def cumulative(kind: Kind, templates: tuple[Template, ...]) -> np.ndarray:
+    """Return the cumulative shares of templates in texts of a kind."""
+    weights = np.array([getattr(template, kind) for template in templates], float)
+    return np.cumsum(weights / weights.sum())
+
+
+@cache
+def leaning(kind: Kind, n: int, reach: int | None) -> np.ndarray:
+    """Return the cumulative shares of the n words of a list, of which the first `reach` may be used."""
+    rank = np.arange(n)
+    weights = (rank + 1.0) ** -_FLATNESS
+    strange = rank % 2 != KINDS.index(kind)
+    weights[(rank >= _SHARED_WORDS) & strange] *= _LEAN
+    weights[n if reach is None else reach :] = 0
+    return np.cumsum(weights / weights.sum())

@@ -1,0 +1,92 @@
+"""Preferences without an image: the longer text, the more concrete one, and naive Bayes of words. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interp.data.norms import load_norm
+from interp.data.pairs import Pair
+from interp.data.words import TOKEN, concreteness
+from interp.stats import preference
+from interp.stats.bag_of_words import naive_bayes
+
+_WORD = re.compile(r"\w+")  # as `naive_bayes` counts them
+_FOLDS = 10
+_COMMON, _TIMES = 0.1, 2.0  # a template word occurs in this share of the texts of a kind, and so many times the other's
+
+_Hits = NDArray[np.float64]
+
+
+def longer_hits(pairs: Sequence[Pair]) -> _Hits:
+    """Return 1 for each pair whose positive text has more words, 0 if fewer, 1/2 for a tie."""
+    positive, negative = (
+        [float(len(TOKEN.findall(text))) for text in texts]
+        for texts in ([pair.positive for pair in pairs], [pair.negative for pair in pairs])
+    )
+    return preference(positive, negative)
+
+
+def concreteness_hits(pairs: Sequence[Pair]) -> _Hits:
+    """Return 1 for each pair whose positive text is more concrete (Brysbaert, Warriner & Kuperman 2014), 0 if less.
+
+    The concreteness of a text is the mean over its rated content words. A pair with a text without any is a tie, 1/2.
+    """
+    norm = load_norm("concreteness")
+    positive = np.array([concreteness(pair.positive, norm) for pair in pairs])
+    negative = np.array([concreteness(pair.negative, norm) for pair in pairs])
+    known = np.isfinite(positive) & np.isfinite(negative)
+    return np.where(known, preference(np.nan_to_num(positive), np.nan_to_num(negative)), 0.5)
+
+
+def bayes_hits(train: Sequence[Pair], pairs: Sequence[Pair], *, without_templates: bool = False) -> _Hits:
+    """Return 1 for each pair whose positive text a naive Bayes of words, fitted on other pairs, takes for the likelier
+    one, 0 if not, 1/2 for a tie.
+
+    Args:
+        without_templates: leave out the words of templates (`_template_words`) of the train pairs.
+    """
+    texts = [*(pair.positive for pair in train), *(pair.negative for pair in train)]
+    kinds = np.repeat([1, 0], len(train))
+    left_out = _template_words(train) if without_templates else frozenset()
+    model = naive_bayes(left_out).fit(texts, kinds)
+    odds = model.predict_log_proba([*(pair.positive for pair in pairs), *(pair.negative for pair in pairs)])
+    positive, negative = (odds[:, 1] - odds[:, 0]).reshape(2, -1)
+    return preference(positive, negative)
+
+
+def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) -> _Hits:
+    """Return `bayes_hits` within one data set, ten-fold, no group in two folds; NaN for fewer than two groups."""
+    from sklearn.model_selection import GroupKFold
+
+    groups = [pair.group for pair in pairs]
+    folds = min(_FOLDS, len(set(groups)))
+    hits = np.full(len(pairs), np.nan)
+    if folds < 2:
+        return hits
+    for train, test in GroupKFold(folds).split(groups, groups=groups):
+        fitted = [pairs[i] for i in train]
+        hits[test] = bayes_hits(fitted, [pairs[i] for i in test], without_templates=without_templates)
+    return hits
+
+
+def _template_words(pairs: Sequence[Pair]) -> frozenset[str]:
+    """Return words that occur in a tenth of the texts of one kind, and in twice as large a share as in the other: "This
+    image shows"."""
+    shares: list[dict[str, float]] = []
+    for texts in ([pair.positive for pair in pairs], [pair.negative for pair in pairs]):
+        counts: dict[str, float] = {}
+        for text in texts:
+            for word in set(_WORD.findall(text.lower())):
+                counts[word] = counts.get(word, 0.0) + 1 / len(texts)
+        shares.append(counts)
+    first, second = shares
+    return frozenset(
+        word
+        for own, other in ((first, second), (second, first))
+        for word, share in own.items()
+        if share >= _COMMON and share >= _TIMES * other.get(word, 0.0)
+    )
