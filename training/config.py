@@ -212,7 +212,9 @@ class EvaluateConfig(SourceOptions, AttributionOptions, AssessmentOptions, Model
         None, "a list of the tasks above; by default all but dose, blv only with --blv", metavar="LIST", role=IMPLIED
     )
     data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
-        None, f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy", loads="toy"
+        None,
+        f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy; a list adds the task domains",
+        loads="toy(:charts)?(, *toy(:charts)?)*",
     )
     sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # nor what it was trained with
         None,

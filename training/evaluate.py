@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from interp import cli
-from interp.cli.options import check_world
 from interp.clip.names import check_named
+from interp.data import data_sets
+from interp.data.options import check_world
 from interp.errors import UserError
 from interp.runs.replay import Again
 from training.config import EvaluateConfig, evaluation_preset
-from training.evaluation.tasks import ON_REQUEST, TASKS, units_of
+from training.evaluation.tasks import ON_REQUEST, ON_SEVERAL, TASKS, units_of
 
 _OF_SCORES = ("preference", "blv")  # tasks that given scores will do for
 PROG = "python -m training.evaluate"
@@ -32,6 +33,8 @@ examples:
       published scores instead of a model
   python -m training.evaluate --model runs/iit-das --tasks dose
       how preference and abilities move with the gain of the run's subspace Z
+  python -m training.evaluate --model runs/iit-das --data toy,toy:charts
+      does it carry over? the further data sets next to the first, and what words alone give on each
   python -m training.evaluate --compare runs/paper-toy/base runs/paper-toy/*-seed*
       the paper's tables: mean and standard deviation over seeds; with --paper also published numbers next to them
   python -m training.evaluate --config runs/iit-das/evaluation --model runs/seed1 --out runs/seed1/evaluation
@@ -92,6 +95,8 @@ def _tasks(config: EvaluateConfig) -> list[str]:
     if config.tasks is None:
         able = _OF_SCORES if config.scores is not None else [task for task in TASKS if task not in ON_REQUEST]
         chosen = [task for task in able if task != "blv" or config.ratings is not None]
+        if len(data_sets(config.data or "")) < 2:
+            chosen = [task for task in chosen if task != ON_SEVERAL]
     else:
         chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))
         if unknown := [task for task in chosen if task not in TASKS]:

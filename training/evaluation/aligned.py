@@ -24,6 +24,7 @@ from training.evaluation.measures import Number, measured
 # other subspaces at the same site, none of which takes a search
 CONTROLS = [method for method in METHODS.values() if not method.searched]
 SETS = "all sets"  # of zero-shot classification
+_JUDGED = ("preference", "transfer")  # tasks that hold evidence of the held-out pairs
 _RANDOM = METHODS["random"]
 
 
@@ -100,6 +101,7 @@ def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> lis
 
 def verdict_of(rows: Sequence[Number], contrast: Contrast) -> list[Answer]:
     """Return the verdict on a subspace whose evidence is among the rows of an evaluation; else no answer."""
+    rows = [row for row in rows if row.task in _JUDGED]
     splits = [row.of for row in rows if row.measure == Key("r2_own").column(contrast)]
     if not splits:
         return []

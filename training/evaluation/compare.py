@@ -15,6 +15,7 @@ from interp.errors import UserError
 from interp.measures import MEASURED, Key
 from interp.measures.number import WordsOf
 from interp.stats import Estimate, mean_correlation
+from training.evaluation.domain_measures import BEYOND, WORDS_OF_FIRST
 from training.evaluation.grouping import base_among, groups_of
 from training.evaluation.measures import Number
 from training.evaluation.published import with_published
@@ -53,7 +54,7 @@ def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> 
 
 def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
     """Table 1 is what the models prefer and can still do, table 2 how they agree with readers, table 3 how their word
-    attributions follow norms; those that anything is known for.
+    attributions follow norms, table 4 what they prefer on further data sets; those that anything is known for.
 
     Drops are the base's value minus the model's, mean over tasks or kinds of text.
 
@@ -61,7 +62,8 @@ def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
         UserError: the models have different bases or were evaluated otherwise, or two have one seed.
     """
     check_alike(found)
-    return [table for table in (_preferences_table(found), _readers_table(found), _norms_table(found)) if table.columns]
+    every = (_preferences_table(found), _readers_table(found), _norms_table(found), _domains_table(found))
+    return [table for table in every if table.columns]
 
 
 def check_alike(found: Sequence[Evaluation]) -> None:
@@ -214,6 +216,26 @@ def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
     columns = {name: _value(("norms", key.norm, replace(key, norm="").column())) for name, key in names.items()}
     title = "Correlation of word attributions with norms, by route (Pearson's r); [95 % interval over words]"
     return _table("table3", title, found, columns, share=False, interval=interval)
+
+
+def _domains_table(found: Sequence[Evaluation]) -> ResultTable:
+    """Preference on each data set, what is lost of that on the first, and by how much it exceeds words of the first."""
+    names = list(dict.fromkeys(of for one in found for task, of, _ in one.values if task == "domains"))
+    measures = {"preference": "", "loss": " loss", BEYOND: " beyond words"}
+    columns = {
+        f"{name}{title}": _value(("domains", name, measure)) for name in names for measure, title in measures.items()
+    }
+    words = [
+        f"{name} {100 * value:.1f}" for name in names if not math.isnan(value := _first_of(found, name, WORDS_OF_FIRST))
+    ]
+    title = f"Preference on several data sets (%); words of the first one alone prefer: {', '.join(words)}"
+    return _table("table4", title, found, columns, share=True)
+
+
+def _first_of(found: Sequence[Evaluation], name: str, measure: str) -> float:
+    """Return a number that is the same for all models, from the first one that has it; NaN if none has."""
+    values = (one.values.get(("domains", name, measure), math.nan) for one in found)
+    return next((value for value in values if not math.isnan(value)), math.nan)
 
 
 def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Estimate:

@@ -21,7 +21,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from interp.clip.sites import SiteMismatch
 from interp.clip.trust import check_trust
-from interp.data import load_pairs
+from interp.data import data_sets, load_pairs
 from interp.data.pairs import DataError, PairSet, without_intervals
 from interp.errors import UserError, quoted
 from interp.runs.examples import EXAMPLES
@@ -50,7 +50,9 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     Raises:
         UserError: something is missing or does not fit; nothing has been written then.
     """
-    who = evaluated_model(config.model)
+    given, who = config, evaluated_model(config.model)
+    if config.data is not None:
+        config = replace(config, data=data_sets(config.data)[0])
     beside = f"{config.model}/evaluation" if who.is_run else f"runs/evaluate-{slug(config.model)}"
     out = Path(config.out or beside)
     check_device(config.device)
@@ -60,7 +62,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         _check_place(config.model, data)
         check_trust(config.model, "data", data, trust=config.trust_run)
     chosen = {name: find_task(name) for name in tasks}
-    loaded = {name: task.load(config, data) for name, task in chosen.items() if not task.downloads}
+    loaded = {name: task.load(given, data) for name, task in chosen.items() if not task.downloads}
     every = _pairs(config, who, data) if any(task.on_pairs for task in chosen.values()) else None
     pairs = None if every is None else _chosen(config, every)
     on = Evaluated(
@@ -69,7 +71,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         load_clip(config.model, tokenizer=config.tokenizer, device=config.device, trust=config.trust_run),
     )
     subspace = _subspace(config, on.clip, who)
-    loaded |= {name: task.load(config, data) for name, task in chosen.items() if task.downloads}
+    loaded |= {name: task.load(given, data) for name, task in chosen.items() if task.downloads}
     notes, facts = [*on.clip.notes], dict[str, Any]()
     if every is not None and pairs is not None:
         on, notes, facts = _on_pairs(on, data, every, pairs, subspace, chosen.values())

@@ -17,7 +17,8 @@ from interp.runs.versions import VERSIONS
 from training.config import EvaluateConfig
 from training.evaluation.jobs import Plan
 from training.evaluation.preferences import given_preferences, preferences
-from training.evaluation.tasks.blv import blv, load_ratings
+from training.evaluation.readers import agreement_with_readers
+from training.evaluation.tasks.blv import load_ratings
 from training.evaluation.tasks.task import Job, TaskResult
 
 
@@ -39,7 +40,7 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         rival = None if config.against is None else text_scores(Path(config.against), rated)
         settings = {"ratings": rated.fingerprint, "against": None if rival is None else digest(map(repr, rival))}
         key = digest(map(repr, found))
-        job = Job("blv", settings, lambda: TaskResult(blv(rated, found, rival)))
+        job = Job("blv", settings, lambda: TaskResult(agreement_with_readers(rated, found, rival)))
     else:
         table = read_pair_scores(path)
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))

@@ -24,7 +24,8 @@ from tests.training.evaluation.evaluating import of_test, run, table
 from training.evaluation.abilities import AbilityTests, ability_tests
 from training.evaluation.doses import ALPHAS, DOSED, at_alpha, curves_of
 from training.evaluation.measures import Number
-from training.evaluation.tasks.blv import blv, rated_images
+from training.evaluation.readers import agreement_with_readers
+from training.evaluation.tasks.blv import rated_images
 from training.evaluation.tasks.dose import Rated, dose, embed_edited
 from training.evaluation.tasks.preference import measure_preference
 from training.evaluation.tasks.transfer import retrievals, transfer
@@ -67,7 +68,9 @@ def test_doses_are_what_other_tasks_measure_in_edited_models(small: Clip, materi
         zero_shot, hits, _ = transfer(model, sets)
         shares, _ = retrievals(model, "toy", held_out, seed=0)
         images = rated.images, [text.description for text in rated.ratings.texts]
-        readers = blv(rated.ratings, scores(images[0], embed_texts(model, images[1])).double().numpy())
+        readers = agreement_with_readers(
+            rated.ratings, scores(images[0], embed_texts(model, images[1])).double().numpy()
+        )
         expected = {("test", "preference"): next(row for row in rows if row.measure == "preference")}
         expected |= {(row.of, row.measure): row for row in readers if row.measure == "pearson"}
         assert len(expected) == 1 + len(QUESTIONS)

@@ -30,7 +30,8 @@ from tests.run_folders import FIELDS
 from tests.training.evaluation.evaluating import by_key, some_pairs, with_images
 from training.evaluation.aligned import Aligned
 from training.evaluation.preferences import given_preferences, preferences
-from training.evaluation.tasks.blv import blv, rated_scores
+from training.evaluation.readers import agreement_with_readers
+from training.evaluation.tasks.blv import rated_scores
 from training.evaluation.tasks.preference import measure_preference
 from training.evaluation.tasks.transfer import retrievals, transfer
 
@@ -222,8 +223,8 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
         rated.image_key,
     )
     scores, rival = np.random.default_rng(0).normal(size=(2, len(rated)))
-    found = by_key(blv(rated, scores, rival))
-    alone = by_key(blv(rated, scores))
+    found = by_key(agreement_with_readers(rated, scores, rival))
+    alone = by_key(agreement_with_readers(rated, scores))
     assert alone == {key: row for key, row in found.items() if "other" not in key[2]}
     assert len(found) == 9 * 4
     length = np.array([len(text.description) for text in rated.texts], dtype=float)

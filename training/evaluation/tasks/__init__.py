@@ -20,8 +20,11 @@ TASKS = {  # name, which is that of the module -> what is measured
     "norms": "correlation of word attributions with imageability and concreteness",
     "dose": """preference, gap, retrieval and zero-shot accuracy, with --blv also agreement with readers, where the
     deviation of Z from the middle between the kinds is multiplied by 0 to 4; only if it is named""",
+    "domains": """preference on each further data set of --data, what is lost of that on the first, and what words alone
+    give: longer texts, concreteness, naive Bayes of the first data set and of each itself; retrieval, and Z""",
 }
 ON_REQUEST = ("dose",)  # tasks that are not done unless they are named
+ON_SEVERAL = "domains"  # task that is done where several data sets are named
 
 
 def find_task(name: str) -> Task:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import harmonic_mean
 
 import numpy as np
 
@@ -17,21 +15,17 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_texts, scores
 from interp.clip.tensors import Embeddings
 from interp.clip.trust import check_trust, name_in
-from interp.data.blv import QUESTIONS, SOURCE, RatedTexts, load_blv
+from interp.data.blv import SOURCE, RatedTexts, load_blv
 from interp.data.contrast import Contrast
 from interp.data.pairs import digest
 from interp.data.scores import text_scores
 from interp.errors import UserError
 from interp.measures.schema import CORRELATION, SHARE, Unit
-from interp.stats import CorrelationMethod, correlate, difference, order_within, rater_variances
 from training.config import EvaluateConfig
 from training.evaluation.evaluated import Evaluated
 from training.evaluation.evaluated_model import EvaluatedModel
-from training.evaluation.measures import Number, measured
+from training.evaluation.readers import AGREEMENT, CORRELATIONS, agreement_with_readers
 from training.evaluation.tasks.task import Job, Task, TaskResult
-
-_AGREEMENT = ("variance of readers", "variance of texts", "variance of the rest", "reliability", "ceiling")
-_CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 
 
 def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
@@ -46,48 +40,6 @@ def rated_images(clip: Clip, rated: RatedTexts) -> Embeddings:
     keys = [rated.image_key(name) for name in names]
     images, _ = embed_cached(clip, keys, lambda i: rated.open_image(names[i]))
     return images[[names.index(text.image) for text in rated.texts]]
-
-
-def blv(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Number]:
-    """Correlate scores with mean ratings; intervals resample images, of which each has several texts.
-
-    Args:
-        found: scores of the rated texts.
-        other: scores by another model; the difference of both correlations is added, in the same resamples.
-    """
-    images = [text.image for text in rated.texts]
-    length = np.array([len(text.description) for text in rated.texts], dtype=float)
-    rows = []
-    for question in QUESTIONS:
-        ratings = [text.ratings[question] for text in rated.texts]
-        for method in _CORRELATIONS:
-            rows.append(measured("blv", question, method, correlate(found, ratings, images, method=method)))
-        for method in _CORRELATIONS:
-            given = correlate(found, ratings, images, given=length, method=method)
-            rows.append(measured("blv", question, f"{method} given length", given))
-        rows.append(measured("blv", question, "pearson of length", correlate(length, ratings, images)))
-        rows.append(measured("blv", question, "order within images", order_within(found, ratings, images)))
-        rows.append(measured("blv", question, "order within images of length", order_within(length, ratings, images)))
-        if other is not None:
-            for method in _CORRELATIONS:
-                more = difference(found, other, ratings, images, method=method)
-                rows.append(measured("blv", question, f"{method} more than the other", more))
-        rows += _agreement(rated, question)
-    return rows
-
-
-def _agreement(rated: RatedTexts, question: str) -> list[Number]:
-    """Return how far readers agree with each other, which bounds the correlation of any score with their means."""
-    if not all(text.readers for text in rated.texts):
-        return []
-    people = [reader for text in rated.texts for reader in text.readers]
-    items = [str(i) for i, text in enumerate(rated.texts) for _ in text.readers]
-    ratings = np.array([rating for text in rated.texts for rating in text.answers[question]])
-    found = rater_variances(ratings, people, items)
-    counts = [sum(not math.isnan(rating) for rating in text.answers[question]) for text in rated.texts]
-    raters = harmonic_mean([count for count in counts if count] or [1])
-    values = (found.people, found.items, found.rest, found.reliability(raters), found.ceiling(raters))
-    return [Number("blv", question, name, value, sum(counts)) for name, value in zip(_AGREEMENT, values, strict=True)]
 
 
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
@@ -119,7 +71,7 @@ def _job(on: Evaluated, rated: RatedTexts) -> Job:
     def compute() -> TaskResult:
         rival = known if other is None else rated_scores(other, rated, config.prefix)
         notes = [] if against is None else [f"'more than the other': than {against}"]
-        return TaskResult(blv(rated, rated_scores(on.clip, rated, config.prefix), rival), notes)
+        return TaskResult(agreement_with_readers(rated, rated_scores(on.clip, rated, config.prefix), rival), notes)
 
     return Job("blv", {"ratings": rated.fingerprint, "prefix": config.prefix, "against": name}, compute)
 
@@ -135,12 +87,12 @@ def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
 
 def _units(_: Contrast) -> Mapping[str, Unit]:
     forms = ("{}", "{} given length", "{} more than the other")
-    names = [form.format(method) for method in _CORRELATIONS for form in forms]
+    names = [form.format(method) for method in CORRELATIONS for form in forms]
     orders = ("order within images", "order within images of length")
     return (
         dict.fromkeys((*names, "pearson of length"), replace(CORRELATION, form="+.3f"))
         | dict.fromkeys(orders, SHARE)
-        | dict.fromkeys(_AGREEMENT, replace(CORRELATION, form=".3f"))
+        | dict.fromkeys(AGREEMENT, replace(CORRELATION, form=".3f"))
     )
 
 
