@@ -76,6 +76,9 @@ ROWS = {
         2e-5,
     ),
     "of embeddings": Row("attributions of embeddings, over the largest one", "captum's IntegratedGradients", 1e-5),
+    "contextual score": Row(
+        "contextual scores of Kreiss et al. 2022, float64", "its formula by norms and cosines", 1e-10
+    ),
     "partial correlation": Row("partial correlations", "pingouin", 1e-10),
     "coefficients": Row("standardized coefficients", "statsmodels", 1e-10),
     "clusters": Row("variances of means of clusters of even size", "statsmodels", 1e-10),

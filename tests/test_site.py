@@ -41,6 +41,8 @@ LONG = (
             "sharing",
             "figures",
             "cluster",
+            "domains",
+            "metrics",
             "paper",
         )
     ),
@@ -66,6 +68,14 @@ SMALLER = {
     "how-to/fine-tuning.md": {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 4",
         "evaluate --model": "evaluate --controls none --tasks preference,norms --attributed 2 --model",
+    },
+    "how-to/metrics.md": {
+        "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 2",
+        "--model base,runs/iit-das --data toy": "--model base,runs/iit-das --data toy --limit 120",
+    },
+    "how-to/domains.md": {
+        "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 2",
+        "evaluate --model": "evaluate --controls none --limit 90 --model",
     },
     "how-to/edits.md": {
         'load_pairs("toy")': 'load_pairs("toy", limit=90)',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
@@ -9,7 +11,28 @@ from interp.clip.edits.edit import FILE, Edit
 from interp.clip.errors import ModelError
 from interp.clip.files import check_run
 from interp.clip.trust import name_in
-from interp.errors import quoted
+from interp.errors import UserError, quoted
+
+BASE = "base"  # as a model in a list: that of the model after it
+
+
+def named_models(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]:
+    """Return models of a list with whether their files may name what lies elsewhere; `BASE` becomes the base's name.
+
+    The model after `BASE` may name its base, which the user has asked for.
+
+    Raises:
+        UserError: no model follows a `BASE`, or a base is unknown.
+    """
+    if names and BASE in (names[-1], *(first for first, second in pairwise(names) if first == second)):
+        raise UserError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
+    models: list[tuple[str, bool]] = []
+    for place, name in enumerate(names):
+        if name == BASE:
+            models.append((base_of(names[place + 1]), trust))
+        else:
+            models.append((name, trust or (place > 0 and names[place - 1] == BASE)))
+    return models
 
 
 def base_of(name: str) -> str:

@@ -205,8 +205,11 @@ def unit_images(model: nn.Module, pixels: Pixels) -> Embeddings:
 
 
 @no_gradients()
-def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128) -> Embeddings:
-    """Embed a text, or texts, by the model's own forward pass: unit-norm, shape (n, embed).
+def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128, unit: bool = True) -> Embeddings:
+    """Embed a text, or texts, by the model's own forward pass, shape (n, embed).
+
+    Args:
+        unit: divide each embedding by its norm.
 
     Raises:
         TypeError: something else than text is among them.
@@ -215,7 +218,7 @@ def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128) -> Embedding
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     for rows in length_batches(tokens.eot, batch_size):
         ids = tokens.take(rows).ids.to(clip.device)
-        out[rows] = unit_texts(clip.model, ids)
+        out[rows] = unit_texts(clip.model, ids) if unit else family_of(clip.model).text_features(clip.model, ids)
     return out
 
 
@@ -271,6 +274,22 @@ def score(clip: Clip, images: Images, texts: Texts) -> Float[Tensor, " n"]:
         raise ValueError(f"expected one text for each image, got {len(seen)} images and {len(said)} texts")
     count = max(len(seen), len(said)) if len(seen) and len(said) else 0
     return scores(seen.expand(count, -1), said.expand(count, -1))
+
+
+def contextual_scores(images: Embeddings, texts: Embeddings, contexts: Embeddings) -> Float[Tensor, " n"]:
+    """Score texts with their images in the contexts of their articles (Kreiss et al. 2022, ContextCLIP).
+
+    The score is c · t/|t| + t · (i/|i| − c/|c|): how close a text t is to its context c, and what the image i adds to
+    that. ContextRef (Kreiss et al. 2024) computes the same number.
+
+    Args:
+        images: image embeddings, shape (n, embed).
+        texts: text embeddings that were not divided by their norms (`embed_texts` with ``unit=False``), shape
+            (n, embed).
+        contexts: embeddings of the contexts, not divided by their norms either, shape (n, embed).
+    """
+    image, text, context = (functional.normalize(each, dim=-1) for each in (images, texts, contexts))
+    return (contexts * text).sum(-1) + (texts * (image - context)).sum(-1)
 
 
 def clipscore(cosines: np.ndarray | Tensor) -> Any:

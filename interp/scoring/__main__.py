@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp import cli
 from interp.cli import argument, option
 from interp.cli.options import DeviceOptions
+from interp.clip.bases import BASE, named_models
 from interp.clip.names import check_named
 from interp.drawing.markup import plural
 from interp.errors import UserError, shown
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from interp.scoring.rows import AltTexts
 
 PROG = "python -m interp.scoring"
-BASE = "base"  # as a model: that of the other one
 _LISTED, _WORST = 20, 5  # rows in the terminal
 DESCRIPTION = """\
 Score how well each alt text of a table fits its image, for each model that is named, and write a page that lists the
@@ -80,7 +79,8 @@ def _score(config: _ScoreConfig) -> int:
     from interp.scoring.rows import read_alt_texts
 
     cli.check_bounds(config)
-    _check_models(config.model)
+    if not config.model:
+        raise UserError("no model is named; add, for example, --model openai/clip-vit-base-patch32")
     table = read_alt_texts(config.file, config.image, config.text)
     print("".join(f"note: {note}\n" for note in table.notes), end="")
     lacking = [row for row in table.rows if row.problem]
@@ -93,30 +93,6 @@ def _score(config: _ScoreConfig) -> int:
     return _computed(config, table)
 
 
-def _check_models(names: Sequence[str]) -> None:
-    """Raise `UserError` unless models are named, and one follows each `BASE`."""
-    if not names:
-        raise UserError("no model is named; add, for example, --model openai/clip-vit-base-patch32")
-    if BASE in (names[-1], *(one for one, following in pairwise(names) if one == following)):
-        raise UserError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
-
-
-def _located(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]:
-    """Return the models, each with whether its files may name what lies elsewhere.
-
-    The model after `BASE` may name its base, which the user has asked for.
-    """
-    from interp.clip.bases import base_of
-
-    models: list[tuple[str, bool]] = []
-    for place, name in enumerate(names):
-        if name == BASE:
-            models.append((base_of(names[place + 1]), trust))
-        else:
-            models.append((name, trust or (place > 0 and names[place - 1] == BASE)))
-    return models
-
-
 def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     from interp.cli.progress import Bar
     from interp.clip.loading import load_clip
@@ -125,7 +101,7 @@ def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     from interp.scoring.results import write_scores
     from interp.scoring.scored import score_table, shade_words
 
-    models = _located(config.model, trust=config.trust_run)
+    models = named_models(config.model, trust=config.trust_run)
     names = [name for name, _ in models]
     clips = [load_clip(name, device=config.device, trust=trust) for name, trust in models]
     with Bar(total=sum(row.path is not None for row in table.rows), desc="images", unit="image") as bar:

@@ -1,0 +1,155 @@
+"""`python -m training.metric`: is a metric of alt text better than another one, than length, than words alone?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interp import cli
+from interp.cli import WORK, option
+from interp.cli.options import DeviceOptions
+from interp.data import DATA_HELP, load_pairs
+from interp.data.pairs import SPLITS
+from interp.errors import UserError
+from training.metrics.checks import CHECKS
+
+if TYPE_CHECKING:
+    from interp.data.pairs import PairSet
+
+PROG = "python -m training.metric"
+_CHECKS = ";\n".join(f"  * {name}: {check.about}" for name, check in CHECKS.items())
+DESCRIPTION = f"""\
+Compare metrics of alt text, after ContextRef (Kreiss et al. 2024). Checks make a text, its image or its context worse,
+and count how often a metric scores it lower:
+{_CHECKS}.
+With --blv, metrics are compared with ratings by blind and low-vision readers. Each metric stands next to the length of
+the text and the concreteness of its words. Models with a subspace Z are also scored with Z neutral, and where texts
+have a context, by the contextual score of Kreiss et al. 2022. The first metric is what the others are compared with."""
+EPILOG = """\
+examples:
+  clip-descriptions metric --model toy,runs/iit-das --data toy
+      twelve checks of the base and of a fine-tuned model, with and without its Z
+  clip-descriptions metric --scores spurts.csv length.csv --blv data/blv
+      two metrics that others computed, against readers
+  clip-descriptions metric --model base,runs/iit-das --data concadia:data/concadia --blv data/blv \\
+      --prefix "A photo depicts "
+
+files in the output folder:
+  items.csv                   every text that is scored; score it, write item,score, and give that file as --scores
+  results.csv, results.json   one row for each number, with interval and n
+  metrics.html                the page
+  manifest.json, cells/       arguments, versions, scores; the same command goes on where it was stopped"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricConfig(DeviceOptions):
+    """The benchmark."""
+
+    model: str | None = option(
+        None,
+        "models, a list: toy, local folders, fine-tuned runs, hub ids; base is the base of the next one",
+        metavar="LIST",
+        loads="toy",
+    )
+    scores: tuple[str, ...] = option(
+        (), "CSV files with scores: item,score of items.csv, or description,score of rated texts", many=True, loads=""
+    )
+    data: str | None = option(None, f"pairs whose descriptions are checked: {DATA_HELP}", loads="toy.*")
+    kinds: str | None = option(
+        None, "columns of a table with the two kinds of text; the first one is checked", metavar="KIND,KIND"
+    )
+    splits: str = option("test", "splits whose texts are checked, a list; or all")
+    limit: int | None = option(None, "check about this many pairs, drawn at random")
+    checks: str = option("all", "names of checks, a list", metavar="LIST")
+    blv: str | None = option(
+        None, "folder with ratings by readers: a clone of their repository, or blv_ratings.csv and images/", loads=""
+    )
+    prefix: str = option("", "put before each text, as CLIPScore does with 'A photo depicts '")
+    seed: int = option(0, "of random choices in checks", least=0)
+    out: str = option("runs/metrics", "output folder", role=WORK)
+    trust_run: bool = option(
+        False, "load what the files of a run name besides, such as a base from elsewhere", role=WORK
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    config = cli.parse(MetricConfig, PROG, DESCRIPTION, EPILOG, argv)
+    return cli.run(lambda: _compare(config), on_interrupt=lambda: "scores are kept; the same command goes on")
+
+
+def _compare(config: MetricConfig) -> int:
+    """Check what was asked for, score, and print the tables."""
+    from interp.clip.bases import BASE
+    from interp.clip.devices import check_device
+    from interp.clip.names import check_named
+    from interp.data.blv import load_blv
+    from interp.runs.folder import check_folder
+
+    cli.check_bounds(config)
+    checks = _checks(config.checks)
+    models = tuple(name.strip() for name in (config.model or "").split(",") if name.strip())
+    if not models and not config.scores:
+        raise UserError("no metric is named: add --model MODEL, or --scores FILE with scores of a metric of yours")
+    if config.data is None and config.blv is None:
+        raise UserError(f"nothing to score: add --data, one of {DATA_HELP}, or --blv FOLDER with ratings by readers")
+    check_named(*(name for name in models if name != BASE))
+    check_device(config.device)
+    check_folder(Path(config.out))
+    from training.metrics.benchmark import ModelSource, baselines, compare_metrics, given_metric, material_of
+    from training.metrics.page import write_page
+    from training.metrics.table import terminal_tables
+
+    given = [given_metric(path) for path in config.scores]
+    rated = None if config.blv is None else load_blv(config.blv)
+    every = None if config.data is None else load_pairs(config.data, kinds=config.kinds, limit=config.limit)
+    pairs = None if every is None else _chosen(every, config.splits)
+    material = material_of(pairs, rated, checks, config.seed)
+    source = ModelSource(models, config.device, config.trust_run, config.prefix)
+    own, notes = source.metrics(material, None if every is None else _train(every))
+    numbers = compare_metrics(
+        material,
+        [*own, *given, *baselines()],
+        Path(config.out),
+        arguments=asdict(config),
+        command=cli.command_line(PROG, config),
+    )
+    notes = [*(() if every is None else every.notes), *notes]
+    print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
+    print(terminal_tables(numbers))
+    page = write_page(numbers, Path(config.out), title=f"Metrics of alt text: {config.data or config.blv}", notes=notes)
+    print(f"\nlook at  {page}  in a browser\n         {Path(config.out) / 'results.csv'}  every digit")
+    return 0
+
+
+def _checks(names: str) -> list[str]:
+    """Return the checks that were asked for."""
+    chosen = list(CHECKS) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
+    if unknown := [name for name in chosen if name not in CHECKS]:
+        raise UserError(f"--checks: there is no check '{unknown[0]}'; known: {', '.join(CHECKS)}")
+    return chosen
+
+
+def _chosen(pairs: PairSet, splits: str) -> PairSet:
+    """Return the pairs of some splits, or all."""
+    from dataclasses import replace
+
+    if splits == "all":
+        return pairs
+    names = [name.strip() for name in splits.split(",")]
+    for name in names:
+        pairs.split(name)  # raises where there are none
+    return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in names))
+
+
+def _train(pairs: PairSet) -> PairSet | None:
+    """Return the train pairs, if there are any."""
+    there = any(pair.split == SPLITS[0] for pair in pairs.pairs)
+    return pairs.split(SPLITS[0]) if there else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

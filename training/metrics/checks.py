@@ -1,0 +1,200 @@
+"""Checks of a metric: each makes a text, its image or its context worse, and a good metric scores it lower.
+
+Most are those of ContextRef (Kreiss et al. 2024, section 5), made by rules instead of language models. To add a check,
+write a function and name it in `CHECKS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from training.metrics.items import Item, Variants, others_of
+from training.metrics.words import COLOUR_WORDS, ERRORS, OBJECTS
+
+_Change = Callable[["_Material", int, np.random.Generator], Item | None]
+_NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*")  # capitalized, and not after a full stop
+_WORD = re.compile(r"\w+")
+_SENTENCES = (
+    "The bus to the station leaves at nine every morning.",
+    "The recipe needs two eggs and a pinch of salt.",
+    "The library is closed on public holidays.",
+    "The invoice was paid by cheque last week.",
+    "The committee will meet again in spring.",
+)
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class _Material:
+    """All items of a benchmark, and what checks look up among them."""
+
+    items: Sequence[Item]
+
+    @cached_property
+    def near(self) -> list[list[int]]:
+        """Numbers of the other items of each item's group."""
+        return others_of(self.items, same_group=True)
+
+    @cached_property
+    def far(self) -> list[list[int]]:
+        """Numbers of the items of other groups, for each item."""
+        return others_of(self.items, same_group=False)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names that occur in texts, sorted."""
+        return sorted({name for item in self.items for name in _NAME.findall(item.text)})
+
+
+def _other(material: _Material, candidates: Sequence[int], own: str, rng: np.random.Generator) -> Item | None:
+    """Draw another item whose text differs; None if none was found."""
+    for _ in range(_TRIES if candidates else 0):
+        other = material.items[candidates[int(rng.integers(len(candidates)))]]
+        if other.text != own:
+            return other
+    return None
+
+
+def _text_nearby(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    other = _other(material, material.near[row], material.items[row].text, rng)
+    return None if other is None else replace(material.items[row], text=other.text)
+
+
+def _text_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    other = _other(material, material.far[row], material.items[row].text, rng)
+    return None if other is None else replace(material.items[row], text=other.text)
+
+
+def _shuffled(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    words = material.items[row].text.split()
+    for _ in range(_TRIES if len(set(words)) > 1 else 0):
+        shuffled = [words[i] for i in rng.permutation(len(words))]
+        if shuffled != words:
+            return replace(material.items[row], text=" ".join(shuffled))
+    return None
+
+
+def _renamed(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    text = material.items[row].text
+    own = set(_NAME.findall(text))
+    others = [name for name in material.names if name not in own]
+    if not own or not others:
+        return None
+    drawn = {name: others[int(rng.integers(len(others)))] for name in sorted(own)}
+    return replace(material.items[row], text=_NAME.sub(lambda match: drawn[match[0]], text))
+
+
+def _replaced(table: Mapping[str, Sequence[str]]) -> _Change:
+    """Return a check that replaces each word of a table by one of those that the table has for it."""
+
+    def change(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+        def replacement(match: re.Match[str]) -> str:
+            words = table.get(match[0].lower())
+            if not words:
+                return match[0]
+            word = words[int(rng.integers(len(words)))]
+            return word.capitalize() if match[0][0].isupper() else word
+
+        text = _WORD.sub(replacement, material.items[row].text)
+        return None if text == material.items[row].text else replace(material.items[row], text=text)
+
+    return change
+
+
+def _last_sentence(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    return replace(
+        material.items[row], text=_with(material.items[row].text, _SENTENCES[int(rng.integers(len(_SENTENCES)))])
+    )
+
+
+def _continued(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    other = _other(material, material.far[row], material.items[row].text, rng)
+    return None if other is None else replace(material.items[row], text=_with(material.items[row].text, other.text))
+
+
+def _repeated(material: _Material, row: int, _: np.random.Generator) -> Item | None:
+    text = material.items[row].text
+    return replace(material.items[row], text=_with(text, text))
+
+
+def _image_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    own, candidates = material.items[row], material.far[row]
+    for _ in range(_TRIES if candidates else 0):
+        other = material.items[candidates[int(rng.integers(len(candidates)))]]
+        if other.image != own.image:
+            return replace(material.items[row], image=other.image)
+    return None
+
+
+def _context_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
+    own, candidates = material.items[row], material.far[row]
+    for _ in range(_TRIES if candidates and own.context else 0):
+        context = material.items[candidates[int(rng.integers(len(candidates)))]].context
+        if context and context != own.context:
+            return replace(material.items[row], context=context)
+    return None
+
+
+def _with(text: str, sentence: str) -> str:
+    """Return two texts as sentences, one after the other."""
+    return f"{text}{'' if text.rstrip()[-1:] in ('.', '!', '?') else '.'} {sentence}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        about: what is changed, for help and page.
+        change: fields of the changed item; None where the check cannot change an item.
+        part: what is changed: ``text``, ``image`` or ``context``. A metric that does not read it is not checked.
+    """
+
+    about: str
+    change: _Change
+    part: str = "text"
+
+
+CHECKS = {
+    "text of another image": Check("a text of the same article, of another image", _text_nearby),
+    "text of another article": Check("a text of another article", _text_elsewhere),
+    "shuffled words": Check("the words in random order", _shuffled),
+    "other names": Check("each name replaced by a name from another text", _renamed),
+    "other objects": Check(
+        "words for things replaced by words for other things (words of the toy)", _replaced(OBJECTS)
+    ),
+    "other colours": Check(
+        "words for colours replaced by words for other colours (words of the toy)", _replaced(COLOUR_WORDS)
+    ),
+    "frequent errors": Check("sex, age, number, place, colour or clothes wrong (60 pairs of words)", _replaced(ERRORS)),
+    "irrelevant sentence": Check("a sentence that has nothing to do with it at the end", _last_sentence),
+    "continued elsewhere": Check("a text of another article at the end", _continued),
+    "exact repetition": Check("the text twice", _repeated),
+    "image of another article": Check("the text with an image of another article", _image_elsewhere, "image"),
+    "context of another article": Check("the text in the context of another article", _context_elsewhere, "context"),
+}
+
+
+def variants_of(items: Sequence[Item], names: Sequence[str], seed: int) -> list[Variants]:
+    """Change items by checks.
+
+    Args:
+        names: keys of `CHECKS`.
+        seed: of random choices; those of a check do not depend on other checks.
+
+    Returns:
+        Items of each check, in the order of the names; a check that changes no item has none.
+    """
+    material, known = _Material(items), list(CHECKS)
+    out = []
+    for name in names:
+        rng = np.random.default_rng([seed, known.index(name)])
+        changed = {row: CHECKS[name].change(material, row, rng) for row in range(len(items))}
+        kept = {row: replace(item, name=f"{name}/{items[row].name}") for row, item in changed.items() if item}
+        out.append(Variants(name, tuple(kept), tuple(kept.values())))
+    return out

@@ -1,0 +1,116 @@
+"""Page of a benchmark: outcomes of checks as bars, correlations with readers, paired differences. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interp.data.blv import QUESTIONS
+from interp.report.page.rendering import render
+from interp.runs.files import write_atomic
+from training.metrics.checks import CHECKS
+from training.metrics.numbers import CHECKED, OUTCOMES, READERS, MetricNumber
+from training.metrics.table import checks_in, correlation, find, metrics_in, percent, points
+
+FILE = "metrics.html"
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """Outcomes of a check by one metric.
+
+    Attributes:
+        shares: outcome -> percent, for the widths of the parts of a bar.
+        words: the same in words, with the interval.
+    """
+
+    metric: str
+    shares: dict[str, float]
+    words: str
+
+
+@dataclass(frozen=True)
+class _CheckBars:
+    check: str
+    about: str
+    n: int
+    bars: Sequence[_Bar]
+
+
+def write_page(numbers: Sequence[MetricNumber], folder: Path, *, title: str, notes: Sequence[str]) -> Path:
+    """Write the page; return the file."""
+    values = {
+        "title": title,
+        "notes": list(dict.fromkeys(notes)),
+        "finding": _finding(numbers),
+        "checks": [_bars(numbers, check) for check in checks_in(numbers)],
+        "questions": list(QUESTIONS),
+        "readers": _readers(numbers),
+        "ceilings": _ceilings(numbers),
+        "differences": _differences(numbers),
+    }
+    path = folder / FILE
+    write_atomic(path, render("metrics.html.j2", values))
+    return path
+
+
+def _finding(numbers: Sequence[MetricNumber]) -> str:
+    """Return a sentence on the checks that the first metric fails most often."""
+    metrics = metrics_in(numbers)
+    found = [number for number in numbers if number.part == CHECKED and number.metric == metrics[0]]
+    worse = [number for number in found if number.measure == "worse"]
+    if not worse:
+        return ""
+    least, most = min(worse, key=lambda one: one.value), max(worse, key=lambda one: one.value)
+    return (
+        f"{metrics[0]} scores the worse text lower in {percent(least)} % of items ({least.of}) to {percent(most)} % "
+        f"({most.of})."
+    )
+
+
+def _bars(numbers: Sequence[MetricNumber], check: str) -> _CheckBars:
+    bars, n = [], 0
+    for metric in metrics_in(numbers):
+        shares = {outcome: find(numbers, check, metric, outcome) for outcome in OUTCOMES}
+        known = {outcome: share for outcome, share in shares.items() if share is not None}
+        if len(known) < len(OUTCOMES):
+            continue
+        n = max(n, known["worse"].n)
+        rest = ", ".join(f"{name} {100 * known[name].value:.1f} %" for name in OUTCOMES[1:])
+        words = f"worse {percent(known['worse'])} %, {rest}"
+        bars.append(_Bar(metric, {outcome: round(100 * share.value, 2) for outcome, share in known.items()}, words))
+    return _CheckBars(check, CHECKS[check].about, n, bars)
+
+
+def _readers(numbers: Sequence[MetricNumber]) -> list[tuple[str, list[str], list[str], str]]:
+    """Return for each metric its correlations, those given length, and the share of ordered pairs."""
+    rows = []
+    for metric in metrics_in(numbers):
+        if find(numbers, "overall", metric, "pearson") is None:
+            continue
+        plain, given = (
+            [correlation(find(numbers, question, metric, measure)) for question in QUESTIONS]
+            for measure in ("pearson", "pearson given length")
+        )
+        rows.append((metric, plain, given, percent(find(numbers, "overall", metric, "order within images"))))
+    return rows
+
+
+def _ceilings(numbers: Sequence[MetricNumber]) -> list[str]:
+    found = [next((one for one in numbers if (one.of, one.measure) == (name, "ceiling")), None) for name in QUESTIONS]
+    return [f"{one.value:.3f}" for one in found if one is not None]
+
+
+def _differences(numbers: Sequence[MetricNumber]) -> list[tuple[str, str, str, str, bool]]:
+    """Return pair of metrics, check or question, measure, value, and whether the interval leaves out 0."""
+    singles = set(metrics_in(numbers))
+    rows = []
+    for number in numbers:
+        if number.metric in singles or (number.part == READERS and number.of != "overall"):
+            continue
+        checked = number.part == CHECKED
+        measure = "scored worse, points" if checked else number.measure
+        value = points(number) if checked else correlation(number)
+        rows.append((number.metric, number.of, measure, value, number.low * number.high > 0))
+    return rows

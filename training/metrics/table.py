@@ -1,0 +1,115 @@
+"""Tables of a benchmark for the terminal. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from interp import cli
+from interp.data.blv import QUESTIONS
+from training.metrics.numbers import CHECKED, READERS, MetricNumber
+
+_BASELINES = tuple(f"{name} " for name in ("length", "concreteness"))
+
+
+def terminal_tables(numbers: Sequence[MetricNumber]) -> str:
+    """Return checks by metric, correlations with readers, and paired differences, as plain text."""
+    blocks = [_checks(numbers), _readers(numbers), _differences(numbers)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def metrics_in(numbers: Sequence[MetricNumber]) -> list[str]:
+    """Return the names of metrics, without differences of two, in their order."""
+    named = [number.metric for number in numbers if number.measure in ("same", "pearson of length")]
+    return list(dict.fromkeys(named))
+
+
+def checks_in(numbers: Sequence[MetricNumber]) -> list[str]:
+    """Return the names of checks in their order."""
+    return list(dict.fromkeys(number.of for number in numbers if number.part == CHECKED))
+
+
+def find(numbers: Sequence[MetricNumber], of: str, metric: str, measure: str) -> MetricNumber | None:
+    """Return one number, if it is there."""
+    return next((one for one in numbers if (one.of, one.metric, one.measure) == (of, metric, measure)), None)
+
+
+def percent(number: MetricNumber | None) -> str:
+    """Return a share in percent with its interval."""
+    return _with_interval(number, lambda value: f"{100 * value:.1f}")
+
+
+def points(number: MetricNumber | None) -> str:
+    """Return a difference of shares in points with its interval."""
+    return _with_interval(number, lambda value: f"{100 * value:+.1f}")
+
+
+def correlation(number: MetricNumber | None) -> str:
+    """Return a correlation, or a difference of two, with its interval."""
+    return _with_interval(number, lambda value: f"{value:+.3f}")
+
+
+def _with_interval(number: MetricNumber | None, text: Callable[[float], str]) -> str:
+    if number is None or math.isnan(number.value):
+        return "-"
+    interval = "" if math.isnan(number.low) else f" [{text(number.low)} {text(number.high)}]"
+    return f"{text(number.value)}{interval}"
+
+
+def _checks(numbers: Sequence[MetricNumber]) -> str:
+    checks, metrics = checks_in(numbers), metrics_in(numbers)
+    if not checks:
+        return ""
+    lines = [["scored worse, % (same, %)", "n", *metrics]]
+    for check in checks:
+        found = [(find(numbers, check, metric, "worse"), find(numbers, check, metric, "same")) for metric in metrics]
+        n = max((worse.n for worse, _ in found if worse), default=0)
+        cells = [
+            "-" if worse is None or same is None else f"{100 * worse.value:.1f} ({100 * same.value:.1f})"
+            for worse, same in found
+        ]
+        lines.append([check, str(n), *cells])
+    return "\n".join(cli.folded(lines))
+
+
+def _readers(numbers: Sequence[MetricNumber]) -> str:
+    metrics = [name for name in metrics_in(numbers) if find(numbers, "overall", name, "pearson")]
+    if not metrics:
+        return ""
+    lines = [["readers: r (given length)", *QUESTIONS, "order, %"]]
+    for metric in metrics:
+        cells = []
+        for question in QUESTIONS:
+            own, given = (find(numbers, question, metric, name) for name in ("pearson", "pearson given length"))
+            cells.append("-" if own is None or given is None else f"{_r(own.value)} ({_r(given.value)})")
+        order = find(numbers, "overall", metric, "order within images")
+        lines.append([metric, *cells, "-" if order is None else f"{100 * order.value:.1f}"])
+    ceilings = [find(numbers, question, metrics[0], "ceiling") for question in QUESTIONS]
+    if all(ceilings):
+        lines.append(["no metric can exceed", *(f"{one.value:.3f}" for one in ceilings if one), ""])
+    return "\n".join(cli.folded(lines))
+
+
+def _r(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:+.3f}"
+
+
+def _differences(numbers: Sequence[MetricNumber]) -> str:
+    singles = set(metrics_in(numbers))
+    names = list(dict.fromkeys(number.metric for number in numbers if number.metric not in singles))
+    lines = [["difference", "of", "measure", "value", "n"]]
+    for name in names:
+        for number in numbers:
+            if number.metric != name or (number.part == READERS and number.of != "overall"):
+                continue
+            if number.part == CHECKED and name.startswith(_BASELINES):  # seen from the table of checks
+                continue
+            if not number.low * number.high > 0:  # only differences whose interval leaves out 0
+                continue
+            value = points(number) if number.part == CHECKED else correlation(number)
+            unit = "worse, points" if number.part == CHECKED else number.measure
+            lines.append([name, number.of, unit, value, str(number.n)])
+    if not names:
+        return ""
+    head = "Paired differences whose interval leaves out 0 (all others are in results.csv):"
+    return "\n".join([head, *(cli.folded(lines, left=3) if len(lines) > 1 else ["none"])])
