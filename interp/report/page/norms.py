@@ -18,7 +18,14 @@ from interp.stats import Estimate
 from interp.stats.reliability import LEAST_TYPES
 
 LEAST = 0.0001  # of a p, as the table shows it
-_HEADINGS = {"r": "r", "disattenuated": "r, disattenuated", "rho": "ρ", "partial": "partial r", "beta": "β"}
+_HEADINGS = {
+    "r": "r",
+    "disattenuated": "r, disattenuated",
+    "rho": "ρ",
+    "partial": "partial r",
+    "held": "partial r, age",
+    "beta": "β",
+}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from interp.clip.tensors import Tensor
 from interp.data.contrast import Contrast
 from interp.data.norms import Norm, load_norms
 from interp.measures import MEASURED
-from interp.measures.attributions import attributions, is_word_count
+from interp.measures.attributions import WITH_COVARIATES, attributions, is_word_count
 from interp.measures.schema import CORRELATION, SCORE, Unit
 from interp.stats import mean_of_means
 from interp.subspaces.subspace import Subspace
@@ -106,7 +106,7 @@ def _job(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
 
 
 def _units(contrast: Contrast) -> Mapping[str, Unit]:
-    several = ["", "another"]  # of several norms, of which the row tells the name
+    several = ["", WITH_COVARIATES]  # of several norms, of which the row tells the name
     known = {measure.key.column(): measure.unit for measure in attributions(contrast, several)}
     finer = replace(CORRELATION, form="+.3f")
     areas = dict.fromkeys((f"area, {order}" for order in _AREAS.values()), SCORE)
