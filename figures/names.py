@@ -14,4 +14,5 @@ TABLES = {  # and what they need
     "table1": "preferences: evaluate with the task preference",
     "table2": "ratings of readers: evaluate with --blv FOLDER",
     "table3": "norms: evaluate with the task norms",
+    "table4": "several data sets: evaluate with --data FIRST,OTHER",
 }
