@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp import cli
-from interp.cli import WORK, option
+from interp.cli import WORK, option, slug
 from interp.cli.options import DeviceOptions
-from interp.data import DATA_HELP, load_pairs
+from interp.data import DATA_HELP, data_labels, load_pairs
 from interp.data.pairs import SPLITS
 from interp.errors import UserError
 from training.metrics.checks import CHECKS
@@ -69,7 +69,7 @@ class MetricConfig(DeviceOptions):
     )
     prefix: str = option("", "put before each text, as CLIPScore does with 'A photo depicts '")
     seed: int = option(0, "of random choices in checks", least=0)
-    out: str = option("runs/metrics", "output folder", role=WORK)
+    out: str | None = option(None, "output folder; by default runs/metrics- and the name of the data", role=WORK)
     trust_run: bool = option(
         False, "load what the files of a run name besides, such as a base from elsewhere", role=WORK
     )
@@ -98,7 +98,9 @@ def _compare(config: MetricConfig) -> int:
         raise UserError(f"nothing to score: add --data, one of {DATA_HELP}, or --blv FOLDER with ratings by readers")
     check_named(*(name for name in models if name != BASE))
     check_device(config.device)
-    check_folder(Path(config.out))
+    name = data_labels([config.data])[0] if config.data else config.blv
+    out = Path(config.out or f"runs/metrics-{slug(str(name))}")
+    check_folder(out)
     from training.metrics.benchmark import ModelSource, baselines, compare_metrics, given_metric, material_of
     from training.metrics.page import write_page
     from training.metrics.table import terminal_tables
@@ -113,15 +115,15 @@ def _compare(config: MetricConfig) -> int:
     numbers = compare_metrics(
         material,
         [*own, *given, *baselines()],
-        Path(config.out),
+        out,
         arguments=asdict(config),
         command=cli.command_line(PROG, config),
     )
     notes = [*(() if every is None else every.notes), *notes]
     print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
     print(terminal_tables(numbers))
-    page = write_page(numbers, Path(config.out), title=f"Metrics of alt text: {config.data or config.blv}", notes=notes)
-    print(f"\nlook at  {page}  in a browser\n         {Path(config.out) / 'results.csv'}  every digit")
+    page = write_page(numbers, out, title=f"Metrics of alt text: {config.data or config.blv}", notes=notes)
+    print(f"\nlook at  {page}  in a browser\n         {out / 'results.csv'}  every digit")
     return 0
 
 

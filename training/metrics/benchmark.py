@@ -53,6 +53,7 @@ class Material:
         variants: items of each check.
         rated: texts with ratings, if there are any, and their items.
         rated_items: one for each rated text.
+        seed: of random choices in checks.
     """
 
     pairs: PairSet | None
@@ -60,6 +61,7 @@ class Material:
     variants: tuple[Variants, ...]
     rated: RatedTexts | None
     rated_items: tuple[Item, ...]
+    seed: int
 
     @property
     def parts(self) -> dict[str, tuple[Item, ...]]:
@@ -70,14 +72,14 @@ class Material:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the run folder: a digest of all items, which change with data, checks and seed."""
-        every = (item for items in self.parts.values() for item in items)
+        """Settings of the run folder; other checks may be made in it later."""
         return {
             "kind": "metrics",
             "version": VERSIONS["metrics"],
             "data": None if self.pairs is None else self.pairs.fingerprint,
+            "contexts": digest(item.context for item in (*self.items, *self.rated_items)),
             "ratings": None if self.rated is None else self.rated.fingerprint,
-            "items": digest(part for item in every for part in (item.name, item.text, item.context, str(item.image))),
+            "seed": self.seed,
         }
 
 
@@ -95,7 +97,7 @@ def material_of(pairs: PairSet | None, rated: RatedTexts | None, checks: Sequenc
         Item(f"{_RATED}/{row}", len(items) + row, text.description, text.article, text.image)
         for row, text in enumerate(texts)
     )
-    return Material(pairs, items, tuple(variants_of(items, checks, seed)), rated, rated_items)
+    return Material(pairs, items, tuple(variants_of(items, checks, seed)), rated, rated_items, seed)
 
 
 def write_items(material: Material, path: Path) -> None:
@@ -223,7 +225,8 @@ def compare_metrics(material: Material, metrics: Sequence[Metric], out: Path, **
 
 def _scores(folder: RunFolder, metric: Metric, part: str, items: Sequence[Item]) -> np.ndarray:
     """Return the scores of a part by a metric: those that are kept, or new ones."""
-    name, key = f"{slug(metric.name)}-{digest([metric.name])[:6]}-{slug(part)}", digest([metric.key])
+    name = f"{slug(metric.name)}-{digest([metric.name])[:6]}-{slug(part)}"
+    key = digest([metric.key, *(f"{item.name} {item.image} {item.text} {item.context}" for item in items)])
     try:
         known = folder.read(name, _Scores)
     except StoreError as error:
