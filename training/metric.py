@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from interp import cli
 from interp.cli import WORK, option, slug
 from interp.cli.options import DeviceOptions
 from interp.data import DATA_HELP, data_labels, load_pairs
-from interp.data.pairs import SPLITS
+from interp.data.pairs import SPLITS, held_out, without_equal_texts
 from interp.errors import UserError
 from training.metrics.checks import CHECKS
 
@@ -32,13 +32,13 @@ EPILOG = """\
 examples:
   clip-descriptions metric --model toy,runs/iit-das --data toy
       twelve checks of the base and of a fine-tuned model, with and without its Z
-  clip-descriptions metric --scores spurts.csv length.csv --blv data/blv
+  clip-descriptions metric --scores clipscore.csv spurts.csv --blv data/blv
       two metrics that others computed, against readers
   clip-descriptions metric --model base,runs/iit-das --data concadia:data/concadia --blv data/blv \\
       --prefix "A photo depicts "
 
 files in the output folder:
-  items.csv                   every text that is scored; score it, write item,score, and give that file as --scores
+  items.jsonl                 every text that is scored; score it, write item,score, and give that file as --scores
   results.csv, results.json   one row for each number, with interval and n
   metrics.html                the page
   manifest.json, cells/       arguments, versions, scores; the same command goes on where it was stopped"""
@@ -55,13 +55,15 @@ class MetricConfig(DeviceOptions):
         loads="toy",
     )
     scores: tuple[str, ...] = option(
-        (), "CSV files with scores: item,score of items.csv, or description,score of rated texts", many=True, loads=""
+        (), "CSV files with scores: item,score of items.jsonl, or description,score of rated texts", many=True, loads=""
     )
     data: str | None = option(None, f"pairs whose descriptions are checked: {DATA_HELP}", loads="toy.*")
     kinds: str | None = option(
         None, "columns of a table with the two kinds of text; the first one is checked", metavar="KIND,KIND"
     )
-    splits: str = option("test", "splits whose texts are checked, a list; or all")
+    splits: str | None = option(
+        None, "splits whose texts are checked, a list; by default test where the data have train and test, else all"
+    )
     limit: int | None = option(None, "check about this many pairs, drawn at random")
     checks: str = option("all", "names of checks, a list", metavar="LIST")
     blv: str | None = option(
@@ -92,24 +94,23 @@ def _compare(config: MetricConfig) -> int:
     cli.check_bounds(config)
     checks = _checks(config.checks)
     models = tuple(name.strip() for name in (config.model or "").split(",") if name.strip())
-    if not models and not config.scores:
-        raise UserError("no metric is named: add --model MODEL, or --scores FILE with scores of a metric of yours")
     if config.data is None and config.blv is None:
         raise UserError(f"nothing to score: add --data, one of {DATA_HELP}, or --blv FOLDER with ratings by readers")
     check_named(*(name for name in models if name != BASE))
     check_device(config.device)
-    name = data_labels([config.data])[0] if config.data else config.blv
-    out = Path(config.out or f"runs/metrics-{slug(str(name))}")
+    out = Path(config.out or f"runs/metrics-{_name(config)}")
     check_folder(out)
-    from training.metrics.benchmark import ModelSource, baselines, compare_metrics, given_metric, material_of
+    from training.metrics.benchmark import ModelSource, check_names, compare_metrics, material_of
+    from training.metrics.metrics import baselines, given_metric
     from training.metrics.page import write_page
     from training.metrics.table import terminal_tables
 
-    given = [given_metric(path) for path in config.scores]
     rated = None if config.blv is None else load_blv(config.blv)
-    every = None if config.data is None else load_pairs(config.data, kinds=config.kinds, limit=config.limit)
+    every = None if config.data is None else _load(config.data, config.kinds, config.limit)
     pairs = None if every is None else _chosen(every, config.splits)
     material = material_of(pairs, rated, checks, config.seed)
+    given = [given_metric(path, material.parts) for path in config.scores]
+    check_names([*given, *baselines()])
     source = ModelSource(models, config.device, config.trust_run, config.prefix)
     own, notes = source.metrics(material, None if every is None else _train(every))
     numbers = compare_metrics(
@@ -127,6 +128,16 @@ def _compare(config: MetricConfig) -> int:
     return 0
 
 
+def _name(config: MetricConfig) -> str:
+    """Return the name of the data or of the ratings for that of a folder."""
+    label = data_labels([config.data])[0] if config.data else Path(str(config.blv)).name
+    return slug(label.replace("/", "-").removesuffix(".csv"))
+
+
+def _load(data: str, kinds: str | None, limit: int | None) -> PairSet:
+    return without_equal_texts(load_pairs(data, kinds=kinds, limit=limit, as_published=True))
+
+
 def _checks(names: str) -> list[str]:
     """Return the checks that were asked for."""
     chosen = list(CHECKS) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
@@ -135,12 +146,10 @@ def _checks(names: str) -> list[str]:
     return chosen
 
 
-def _chosen(pairs: PairSet, splits: str) -> PairSet:
-    """Return the pairs of some splits, or all."""
-    from dataclasses import replace
-
-    if splits == "all":
-        return pairs
+def _chosen(pairs: PairSet, splits: str | None) -> PairSet:
+    """Return the pairs of the splits that were asked for; by default those that are held out."""
+    if splits is None:
+        return held_out(pairs)
     names = [name.strip() for name in splits.split(",")]
     for name in names:
         pairs.split(name)  # raises where there are none

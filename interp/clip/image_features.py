@@ -119,6 +119,8 @@ def image_features(
     Raises:
         DataError: images cannot be read; the message counts them and names the first three.
     """
+    if not pairs.has_images:
+        raise DataError(f"{pairs.name} has no images here, and a score takes them; put the images where the file says")
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
     known, said = _read(path, len(pairs))
     if known is not None:

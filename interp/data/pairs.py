@@ -145,6 +145,12 @@ def without_equal_texts(pairs: PairSet) -> PairSet:
     return replace(pairs, pairs=kept, notes=(*pairs.notes, note))
 
 
+def held_out(pairs: PairSet) -> PairSet:
+    """Return the test pairs of data that have train and test pairs; of other data all pairs."""
+    splits = {pair.split for pair in pairs.pairs}
+    return pairs.split("test") if {"train", "test"} <= splits else pairs
+
+
 def without_intervals(pairs: Sequence[Pair], split: str, of: str = "") -> list[str]:
     """Return a note on why numbers of one split have no intervals, if they have none.
 

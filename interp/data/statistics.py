@@ -17,7 +17,7 @@ import numpy as np
 from interp import cli
 from interp.data import DATA_HELP, DataError, data_labels, load_pairs
 from interp.data.norms import Norm, load_norm
-from interp.data.pairs import Pair
+from interp.data.pairs import Pair, PairSet
 from interp.data.word_rules import bayes_hits, concreteness_hits, longer_hits, own_bayes_hits
 from interp.data.words import FUNCTION_WORDS, TOKEN, is_content
 from interp.stats import pearson
@@ -187,7 +187,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> int:
         cli.check_bounds(options)
         names = data_labels(options.data)
-        loaded = [_loaded(spec, options) for spec in options.data]
+        sets = [_loaded(spec, options) for spec in options.data]
+        loaded = [pairs.pairs for pairs in sets]
+        print("".join(f"note: {note}\n" for pairs in sets for note in pairs.notes), end="")
         columns = [_column(pairs, options) for pairs in loaded]
         lines = [["of the first kind of text, and of the second", *names]]
         lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]
@@ -202,10 +204,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(body, on_interrupt=lambda: "nothing was kept")
 
 
-def _loaded(spec: str, options: Options) -> tuple[Pair, ...]:
+def _loaded(spec: str, options: Options) -> PairSet:
     own = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have kinds of their own
-    pairs = load_pairs(spec, as_published=True, kinds=own).pairs
-    if len({pair.group for pair in pairs}) < 2:
+    pairs = load_pairs(spec, as_published=True, kinds=own)
+    if len({pair.group for pair in pairs.pairs}) < 2:
         raise DataError(f"{spec} holds a single article; two kinds of text are compared over several")
     return pairs
 

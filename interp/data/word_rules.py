@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,8 @@ from interp.stats.bag_of_words import naive_bayes
 
 _WORD = re.compile(r"\w+")  # as `naive_bayes` counts them
 _FOLDS = 10
-_COMMON, _TIMES = 0.1, 2.0  # a template word occurs in this share of the texts of a kind, and so many times the other's
+# A template word occurs in so many texts of a kind, in this share of them, and in so many times those of the other.
+_LEAST, _COMMON, _TIMES = 3, 0.1, 2.0
 
 _Hits = NDArray[np.float64]
 
@@ -52,6 +54,8 @@ def bayes_hits(train: Sequence[Pair], pairs: Sequence[Pair], *, without_template
     texts = [*(pair.positive for pair in train), *(pair.negative for pair in train)]
     kinds = np.repeat([1, 0], len(train))
     left_out = _template_words(train) if without_templates else frozenset()
+    if not any(word not in left_out for text in texts for word in _WORD.findall(text.lower())):
+        return np.full(len(pairs), 0.5)  # nothing can be learnt
     model = naive_bayes(left_out).fit(texts, kinds)
     odds = model.predict_log_proba([*(pair.positive for pair in pairs), *(pair.negative for pair in pairs)])
     positive, negative = (odds[:, 1] - odds[:, 0]).reshape(2, -1)
@@ -74,19 +78,16 @@ def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) ->
 
 
 def _template_words(pairs: Sequence[Pair]) -> frozenset[str]:
-    """Return words that occur in a tenth of the texts of one kind, and in twice as large a share as in the other: "This
-    image shows"."""
-    shares: list[dict[str, float]] = []
-    for texts in ([pair.positive for pair in pairs], [pair.negative for pair in pairs]):
-        counts: dict[str, float] = {}
-        for text in texts:
-            for word in set(_WORD.findall(text.lower())):
-                counts[word] = counts.get(word, 0.0) + 1 / len(texts)
-        shares.append(counts)
-    first, second = shares
+    """Return words that occur in a tenth of the texts of one kind, and in twice as many as of the other: "This image
+    shows"."""
+    first, second = (
+        Counter(word for text in texts for word in set(_WORD.findall(text.lower())))
+        for texts in ([pair.positive for pair in pairs], [pair.negative for pair in pairs])
+    )
+    least = max(_LEAST, _COMMON * len(pairs))
     return frozenset(
         word
         for own, other in ((first, second), (second, first))
-        for word, share in own.items()
-        if share >= _COMMON and share >= _TIMES * other.get(word, 0.0)
+        for word, count in own.items()
+        if count >= least and count >= _TIMES * other[word]
     )

@@ -37,7 +37,8 @@ def two_way_difference(
 
     Args:
         x, other: scores of n items by two metrics.
-        ratings: ratings of each item by its readers, NaN where there is none.
+        ratings: ratings of each item by its readers, NaN where there is none;
+            of several ratings by one reader, the mean counts.
         people: reader of each rating.
         clusters: image of each item.
         given: a third variable, length n; the correlations are then partial ones.
@@ -54,9 +55,15 @@ def two_way_difference(
     if not len(a) == len(b) == len(ratings) == len(people) == len(clusters) == len(rest[0] if rest else a):
         raise ValueError("x, other, ratings, people, clusters and given must be of one length")
     names = sorted({name for readers in people for name in readers})
-    table = np.full((len(a), len(names)), np.nan)
+    places = {name: column for column, name in enumerate(names)}
+    sums, counts = np.zeros((2, len(a), len(names)))
     for row, (values, readers) in enumerate(zip(ratings, people, strict=True)):
-        table[row, [names.index(name) for name in readers]] = values
+        for value, name in zip(values, readers, strict=True):
+            if not math.isnan(value):
+                sums[row, places[name]] += value
+                counts[row, places[name]] += 1
+    with np.errstate(invalid="ignore"):
+        table = sums / counts
     kept = np.isfinite(table).any(1) & np.logical_and.reduce([np.isfinite(each) for each in (a, b, *rest)])
     table, a, b, rest = table[kept], a[kept], b[kept], [each[kept] for each in rest]
     groups = np.unique(np.asarray(clusters)[kept], return_inverse=True)[1]

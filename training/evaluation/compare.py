@@ -15,7 +15,7 @@ from interp.errors import UserError
 from interp.measures import MEASURED, Key
 from interp.measures.number import WordsOf
 from interp.stats import Estimate, mean_correlation
-from training.evaluation.domain_measures import BEYOND, WORDS_OF_FIRST
+from training.evaluation.domain_measures import BEYOND, RULES
 from training.evaluation.grouping import base_among, groups_of
 from training.evaluation.measures import Number
 from training.evaluation.published import with_published
@@ -225,11 +225,17 @@ def _domains_table(found: Sequence[Evaluation]) -> ResultTable:
     columns = {
         f"{name}{title}": _value(("domains", name, measure)) for name in names for measure, title in measures.items()
     }
-    words = [
-        f"{name} {100 * value:.1f}" for name in names if not math.isnan(value := _first_of(found, name, WORDS_OF_FIRST))
+    title = (
+        "Preference on several data sets (%), and below them that of words alone; a preference that does not exceed "
+        "the words of the first data shows nothing about images"
+    )
+    table = _table("table4", title, found, columns, share=True)
+    rows = {rule: {name: _first_of(found, name, rule) for name in names} for rule in RULES}
+    cells = [
+        tuple(Entry(() if math.isnan(value := row.get(column, math.nan)) else (value,)) for column in table.columns)
+        for row in rows.values()
     ]
-    title = f"Preference on several data sets (%); words of the first one alone prefer: {', '.join(words)}"
-    return _table("table4", title, found, columns, share=True)
+    return replace(table, rows=(*table.rows, *rows), cells=(*table.cells, *cells)) if table.columns else table
 
 
 def _first_of(found: Sequence[Evaluation], name: str, measure: str) -> float:

@@ -53,6 +53,8 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     given, who = config, evaluated_model(config.model)
     if config.data is not None:
         config = replace(config, data=data_sets(config.data)[0])
+    kinds, _, limit = _pair_options(config, who)
+    given = replace(given, kinds=kinds, limit=limit)
     beside = f"{config.model}/evaluation" if who.is_run else f"runs/evaluate-{slug(config.model)}"
     out = Path(config.out or beside)
     check_device(config.device)
@@ -121,11 +123,17 @@ def _on_pairs(
 
 def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:
     """The pairs of the data, in the splits that a run was made with."""
+    kinds, split, limit = _pair_options(config, who)
+    return load_pairs(data, kinds=kinds, split=split, limit=limit)
+
+
+def _pair_options(config: EvaluateConfig, who: EvaluatedModel) -> tuple[str | None, str | None, int | None]:
+    """Return kinds, split and limit: those that were asked for, or those that a run on the same data was made with."""
     own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
     kinds, split, limit = (
         own.get(name) if (given := getattr(config, name)) is None else given for name in ("kinds", "split", "limit")
     )
-    return load_pairs(data, kinds=kinds, split=split, limit=limit)
+    return kinds, split, limit
 
 
 def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:

@@ -13,11 +13,14 @@ from functools import cached_property
 
 import numpy as np
 
-from training.metrics.items import Item, Variants, others_of
+from interp.data.pairs import digest
+from training.metrics.items import Item, Variants, of_same_group
 from training.metrics.words import COLOUR_WORDS, ERRORS, OBJECTS
 
 _Change = Callable[["_Material", int, np.random.Generator], Item | None]
-_NAME = re.compile(r"(?<=[\w,;] )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*")  # capitalized, and not after a full stop
+# Words that begin with a letter, after a word or a comma and so not after a full stop; `_names` asks for capitals.
+_CAPITAL = r"(?![a-z])[^\W\d_][\w'’-]+"
+_NAME = re.compile(rf"(?<=[\w,;] ){_CAPITAL}(?: {_CAPITAL})*")
 _WORD = re.compile(r"\w+")
 _SENTENCES = (
     "The bus to the station leaves at nine every morning.",
@@ -26,7 +29,7 @@ _SENTENCES = (
     "The invoice was paid by cheque last week.",
     "The committee will meet again in spring.",
 )
-_TRIES = 20
+_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -38,35 +41,35 @@ class _Material:
     @cached_property
     def near(self) -> list[list[int]]:
         """Numbers of the other items of each item's group."""
-        return others_of(self.items, same_group=True)
-
-    @cached_property
-    def far(self) -> list[list[int]]:
-        """Numbers of the items of other groups, for each item."""
-        return others_of(self.items, same_group=False)
+        return of_same_group(self.items)
 
     @cached_property
     def names(self) -> list[str]:
         """Names that occur in texts, sorted."""
-        return sorted({name for item in self.items for name in _NAME.findall(item.text)})
+        return sorted({name for item in self.items for name in _names(item.text)})
+
+    def elsewhere(self, row: int, rng: np.random.Generator, differs: Callable[[Item, Item], bool]) -> Item | None:
+        """Draw an item of another group that differs from an item in some way; None if none was found."""
+        own = self.items[row]
+        for _ in range(_TRIES):
+            other = self.items[int(rng.integers(len(self.items)))]
+            if other.group != own.group and differs(other, own):
+                return other
+        return None
 
 
-def _other(material: _Material, candidates: Sequence[int], own: str, rng: np.random.Generator) -> Item | None:
-    """Draw another item whose text differs; None if none was found."""
-    for _ in range(_TRIES if candidates else 0):
-        other = material.items[candidates[int(rng.integers(len(candidates)))]]
-        if other.text != own:
-            return other
-    return None
+def _other_text(other: Item, own: Item) -> bool:
+    return other.text != own.text
 
 
 def _text_nearby(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    other = _other(material, material.near[row], material.items[row].text, rng)
-    return None if other is None else replace(material.items[row], text=other.text)
+    own = material.items[row]
+    others = [text for number in material.near[row] if (text := material.items[number].text) != own.text]
+    return replace(own, text=others[int(rng.integers(len(others)))]) if others else None
 
 
 def _text_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    other = _other(material, material.far[row], material.items[row].text, rng)
+    other = material.elsewhere(row, rng, _other_text)
     return None if other is None else replace(material.items[row], text=other.text)
 
 
@@ -79,14 +82,19 @@ def _shuffled(material: _Material, row: int, rng: np.random.Generator) -> Item |
     return None
 
 
+def _names(text: str) -> list[str]:
+    """Return the names of a text: runs of capitalized words that do not begin a sentence."""
+    return [match[0] for match in _NAME.finditer(text) if all(word[0].isupper() for word in match[0].split())]
+
+
 def _renamed(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
     text = material.items[row].text
-    own = set(_NAME.findall(text))
+    own = list(dict.fromkeys(_names(text)))
     others = [name for name in material.names if name not in own]
-    if not own or not others:
+    if not own or len(others) < len(own):
         return None
-    drawn = {name: others[int(rng.integers(len(others)))] for name in sorted(own)}
-    return replace(material.items[row], text=_NAME.sub(lambda match: drawn[match[0]], text))
+    drawn = dict(zip(own, (others[i] for i in rng.permutation(len(others))), strict=False))
+    return replace(material.items[row], text=_NAME.sub(lambda match: drawn.get(match[0], match[0]), text))
 
 
 def _replaced(table: Mapping[str, Sequence[str]]) -> _Change:
@@ -113,7 +121,7 @@ def _last_sentence(material: _Material, row: int, rng: np.random.Generator) -> I
 
 
 def _continued(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    other = _other(material, material.far[row], material.items[row].text, rng)
+    other = material.elsewhere(row, rng, _other_text)
     return None if other is None else replace(material.items[row], text=_with(material.items[row].text, other.text))
 
 
@@ -123,21 +131,16 @@ def _repeated(material: _Material, row: int, _: np.random.Generator) -> Item | N
 
 
 def _image_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    own, candidates = material.items[row], material.far[row]
-    for _ in range(_TRIES if candidates else 0):
-        other = material.items[candidates[int(rng.integers(len(candidates)))]]
-        if other.image != own.image:
-            return replace(material.items[row], image=other.image)
-    return None
+    other = material.elsewhere(row, rng, lambda other, own: other.image != own.image)
+    return None if other is None else replace(material.items[row], image=other.image)
 
 
 def _context_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    own, candidates = material.items[row], material.far[row]
-    for _ in range(_TRIES if candidates and own.context else 0):
-        context = material.items[candidates[int(rng.integers(len(candidates)))]].context
-        if context and context != own.context:
-            return replace(material.items[row], context=context)
-    return None
+    own = material.items[row]
+    if not own.context:
+        return None
+    other = material.elsewhere(row, rng, lambda other, own: other.context not in ("", own.context))
+    return None if other is None else replace(own, context=other.context)
 
 
 def _with(text: str, sentence: str) -> str:
@@ -171,7 +174,7 @@ CHECKS = {
     "other colours": Check(
         "words for colours replaced by words for other colours (words of the toy)", _replaced(COLOUR_WORDS)
     ),
-    "frequent errors": Check("sex, age, number, place, colour or clothes wrong (60 pairs of words)", _replaced(ERRORS)),
+    "frequent errors": Check("sex, age, number, place, colour or clothes wrong (67 pairs of words)", _replaced(ERRORS)),
     "irrelevant sentence": Check("a sentence that has nothing to do with it at the end", _last_sentence),
     "continued elsewhere": Check("a text of another article at the end", _continued),
     "exact repetition": Check("the text twice", _repeated),
@@ -185,7 +188,7 @@ def variants_of(items: Sequence[Item], names: Sequence[str], seed: int) -> list[
 
     Args:
         names: keys of `CHECKS`.
-        seed: of random choices; those of a check do not depend on other checks.
+        seed: of random choices; those for an item depend on no other check.
 
     Returns:
         Items of each check, in the order of the names; a check that changes no item has none.
@@ -193,8 +196,10 @@ def variants_of(items: Sequence[Item], names: Sequence[str], seed: int) -> list[
     material, known = _Material(items), list(CHECKS)
     out = []
     for name in names:
-        rng = np.random.default_rng([seed, known.index(name)])
-        changed = {row: CHECKS[name].change(material, row, rng) for row in range(len(items))}
-        kept = {row: replace(item, name=f"{name}/{items[row].name}") for row, item in changed.items() if item}
-        out.append(Variants(name, tuple(kept), tuple(kept.values())))
+        changed = {}
+        for row, item in enumerate(items):
+            rng = np.random.default_rng([seed, known.index(name), int(digest([item.name]), 16)])
+            if (change := CHECKS[name].change(material, row, rng)) is not None:
+                changed[row] = change
+        out.append(Variants(name, tuple(changed), tuple(changed.values())))
     return out

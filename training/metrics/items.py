@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interp.data.pairs import digest
+
 
 @dataclass(frozen=True)
 class Item:
     """One text with its image.
 
     Attributes:
-        name: unique among all items of a benchmark, such as ``shuffled words/3.jpg``.
-        image: number of the image among those that a metric was given.
+        name: pair or rated text that the item comes from.
+        image: number of the image among those that a metric was given; pairs of one picture have one number.
         text: the text.
         context: text of the article; empty if there is none.
         group: article, which intervals resample.
@@ -23,6 +25,11 @@ class Item:
     text: str
     context: str
     group: str
+
+
+def item_key(part: str, item: Item) -> str:
+    """Return an identifier that changes with the check, the pair, its image, text or context."""
+    return digest([part, item.name, str(item.image), item.text, item.context])
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,9 @@ class Variants:
         return len(self.rows)
 
 
-def others_of(items: Sequence[Item], *, same_group: bool) -> list[list[int]]:
-    """Return for each item the numbers of those of its own group (without itself, and with another image), or of all
-    other groups."""
+def of_same_group(items: Sequence[Item]) -> list[list[int]]:
+    """Return for each item the numbers of the items of its group that have another image."""
     by_group: dict[str, list[int]] = {}
     for number, item in enumerate(items):
         by_group.setdefault(item.group, []).append(number)
-    if same_group:
-        return [[other for other in by_group[item.group] if items[other].image != item.image] for item in items]
-    everyone = list(range(len(items)))
-    without = {group: [number for number in everyone if items[number].group != group] for group in by_group}
-    return [without[item.group] for item in items]
+    return [[other for other in by_group[item.group] if items[other].image != item.image] for item in items]

@@ -1,8 +1,7 @@
-"""Metrics that are compared: texts alone, scores from a file, and CLIP with and without context and subspace."""
+"""Metrics that are compared, without a model: the length of a text, its concreteness, and scores from a file."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,17 @@ import numpy as np
 from interp.data.errors import DataError
 from interp.data.norms import load_norm
 from interp.data.pairs import digest
+from interp.data.scores import read_text_scores
 from interp.data.tables import read_table
+from interp.data.words import concreteness
 from interp.errors import quoted
-from training.metrics.items import Item
+from training.metrics.items import Item, item_key
 
-_WORD = re.compile(r"\w+")
+ALL_PARTS = frozenset({"text", "image", "context"})
+RATED = "rated"  # part of the rated texts
+_KEY, _SCORE = "item", "score"  # columns of a file with scores
+
+Score = Callable[[str, Sequence[Item]], np.ndarray]  # part and its items -> scores
 
 
 @dataclass(frozen=True)
@@ -26,66 +31,91 @@ class Metric:
     Attributes:
         name: for tables.
         key: changes whenever a score would.
-        score: items -> scores, shape (n,); NaN where a metric has none.
+        score: name of a part (a check) and its items -> scores, shape (n,); NaN where a metric has none.
         reads: parts of an item that a score depends on: ``text``, ``image``, ``context``.
-        versus: name of the metric that it is compared with, beside the first one.
+        versus: name of the metric that it is compared with, besides the first one.
+        cut: items -> marks of texts that are not read to their end; None where all are.
+        only_rated: whether the metric has scores of rated texts alone.
     """
 
     name: str
     key: str
-    score: Callable[[Sequence[Item]], np.ndarray]
+    score: Score
     reads: frozenset[str] = field(default_factory=lambda: frozenset({"text"}))
     versus: str | None = None
+    cut: Callable[[Sequence[Item]], np.ndarray] | None = None
+    only_rated: bool = False
 
 
-def length_metric() -> Metric:
-    """Return the number of characters of a text."""
-    return Metric("length", "characters", lambda items: np.array([float(len(item.text)) for item in items]))
+def baselines() -> list[Metric]:
+    """Return the metrics that read no image: what a metric must exceed.
 
-
-def concreteness_metric() -> Metric:
-    """Return the mean concreteness of the words of a text (Brysbaert, Warriner & Kuperman 2014); a text without rated
-    words has the mean of all rated words."""
+    These are ``length``, the number of characters, and ``concreteness``, the mean concreteness of the content words
+    (Brysbaert, Warriner & Kuperman 2014). A text without rated words has the mean of all rated words.
+    """
     norm = load_norm("concreteness")
     usual = float(np.mean(list(norm.ratings.values())))
 
-    def score(items: Sequence[Item]) -> np.ndarray:
-        return np.array([_mean(norm.of(sorted(_WORD.findall(item.text))), usual) for item in items])
+    def length(_part: str, items: Sequence[Item]) -> np.ndarray:
+        return np.array([float(len(item.text)) for item in items])
 
-    return Metric("concreteness", norm.fingerprint, score)
+    def concrete(_part: str, items: Sequence[Item]) -> np.ndarray:
+        return np.nan_to_num(np.array([concreteness(item.text, norm) for item in items]), nan=usual)
 
-
-def _mean(ratings: np.ndarray, usual: float) -> float:
-    rated = ratings[np.isfinite(ratings)]
-    return float(rated.mean()) if len(rated) else usual
+    return [Metric("length", "characters", length), Metric("concreteness", norm.fingerprint, concrete)]
 
 
-def file_metric(path: Path | str) -> Metric:
-    """Return the metric whose scores a file holds: a CSV with the columns ``item`` and ``score``.
+def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
+    """Return the metric whose scores a file holds: of all items, or of rated texts alone.
 
-    Names of items are those of ``items.csv``, which the benchmark writes.
+    Args:
+        path: a CSV with the columns ``item`` and ``score``, whose items are those of ``items.jsonl``; or one that
+            `interp.data.scores.read_text_scores` reads.
+        parts: items that are to be scored, by part.
 
     Raises:
-        DataError: the file is missing or damaged, lacks a column, or has two scores for an item.
+        DataError: the file is missing or damaged, lacks columns or items, or has two scores of one.
     """
+    if _KEY not in read_table(path).columns:
+        return _of_texts(path, parts.get(RATED, ()))
+    known = _read_items(path)
+    every = {item_key(part, item): item for part, items in parts.items() for item in items}
+    if absent := [item for key, item in every.items() if key not in known]:
+        raise DataError(
+            f"'{path}' has no scores for {len(absent)} of the {len(every)} items, the first is of "
+            f"{quoted(absent[0].name)}; score the items.jsonl of these data, limit and seed"
+        )
+
+    def score(part: str, items: Sequence[Item]) -> np.ndarray:
+        return np.array([known[item_key(part, item)] for item in items])
+
+    return Metric(Path(path).stem, digest(f"{key}={known[key]!r}" for key in sorted(every)), score, ALL_PARTS)
+
+
+def _read_items(path: str) -> dict[str, float]:
     table = read_table(path)
-    table.require("item", "score")
+    table.require(_KEY, _SCORE)
     known: dict[str, float] = {}
     for row in table.rows:
-        name, score = row.filled("item"), row.number_in("score")
-        if known.setdefault(name, score) != score:
-            raise row.error("item", f"{quoted(name)} has another score before; keep one of the rows")
-    if not known:
-        raise DataError(f"'{path}' holds no scores, only the header")
-
-    def scores(items: Sequence[Item]) -> np.ndarray:
-        return np.array([known.get(item.name, np.nan) for item in items])
-
-    reads = frozenset({"text", "image", "context"})
-    return Metric(Path(path).stem, digest(f"{name}={score!r}" for name, score in sorted(known.items())), scores, reads)
+        key, score = row.filled(_KEY), row.number_in(_SCORE)
+        if known.setdefault(key, score) != score:
+            raise row.error(_KEY, f"{quoted(key)} has another score before; keep one of the rows")
+    return known
 
 
-def text_only(scores: Mapping[str, float], name: str) -> Metric:
-    """Return the metric that a table of texts gives, for rated texts alone."""
-    key = digest(f"{text}={score!r}" for text, score in sorted(scores.items()))
-    return Metric(name, key, lambda items: np.array([scores.get(item.text, np.nan) for item in items]))
+def _of_texts(path: str, rated: Sequence[Item]) -> Metric:
+    """Return the metric that a table of rated texts gives."""
+    known = read_text_scores(path)
+    if not rated:
+        raise DataError(f"'{path}' has scores of rated texts, and no ratings were named; add --blv FOLDER")
+    if absent := [item for item in rated if item.text not in known]:
+        raise DataError(
+            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, "
+            f"the first is: {absent[0].text:.60}"
+        )
+
+    def score(_part: str, items: Sequence[Item]) -> np.ndarray:
+        return np.array([known[item.text] for item in items])
+
+    key = digest(f"{item.text}={known[item.text]!r}" for item in rated)
+    return Metric(Path(path).stem, key, score, only_rated=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from training.metrics.metrics import Metric
 
 OUTCOMES = ("worse", "same", "better")
 CHECKED, READERS = "checks", "readers"
+CUT, UNCUT = "cut", ", nothing cut"
 _MINUS = " − "
 
 
@@ -57,15 +58,34 @@ class Scored:
     """Scores by one metric.
 
     Attributes:
-        plain: of the unchanged items, length n.
+        plain: of the unchanged items, length n; None without any.
         changed: check -> scores of its variants.
-        rated: of the rated texts; none without readers.
+        rated: of the rated texts; None without readers.
+        cut: marks of unchanged items that are not read to their end; None where all are.
+        cut_changed: check -> the same of its variants.
     """
 
     metric: Metric
-    plain: np.ndarray
+    plain: np.ndarray | None
     changed: Mapping[str, np.ndarray]
     rated: np.ndarray | None
+    cut: np.ndarray | None = None
+    cut_changed: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Effect of a check on the scores of one metric.
+
+    Attributes:
+        signs: -1 for each variant that is scored worse, 0 for the same, 1 for better; NaN where a score lacks.
+        cut: marks of variants that are not read to their end, or whose item is not.
+        groups: article of each variant.
+    """
+
+    signs: np.ndarray
+    cut: np.ndarray
+    groups: np.ndarray
 
 
 def numbers_of(
@@ -79,64 +99,79 @@ def numbers_of(
         variants: items of each check.
         rated: texts with ratings by readers, if there are any.
     """
-    by_name = {one.metric.name: one for one in scored}
-    rivals = [(one, scored[0]) for one in scored[1:]]
-    rivals += [
-        (one, by_name[one.metric.versus])
-        for one in scored
-        if one.metric.versus in by_name and by_name[one.metric.versus] is not scored[0]
-    ]
     groups = np.array([item.group for item in items])
     rows: list[MetricNumber] = []
     for check in variants:
-        for one in scored:
-            rows += _outcomes(one, check, groups)
-        for one, other in rivals:
-            rows += _more_often_worse(one, other, check, groups)
+        changes = {one.metric.name: found for one in scored if (found := _changes(one, check, groups)) is not None}
+        for name, found in changes.items():
+            rows += _outcomes(name, check.name, found)
+        for one, other in _rivals(scored, list(changes)):
+            rows += _more_often_worse(one, other, check.name, changes)
     if rated is not None:
-        for one in scored:
+        agreeing = [one for one in scored if one.rated is not None and np.isfinite(one.rated).all()]
+        for one in agreeing:
             rows += _agreement(one, rated)
-        for one, other in rivals:
+        for one, other in _rivals(agreeing, [one.metric.name for one in agreeing]):
             rows += _differences(one, other, rated)
     return rows
 
 
-def _changes(one: Scored, check: Variants) -> np.ndarray | None:
-    """Return by how much a check changes each score, NaN where there is none; None if the metric does not read it."""
-    if CHECKS[check.name].part not in one.metric.reads or not len(check):
+def _rivals(scored: Sequence[Scored], names: Sequence[str]) -> list[tuple[Scored, Scored]]:
+    """Return pairs of metrics that are compared: each with the first one that has numbers, and with its own rival."""
+    there = {one.metric.name: one for one in scored if one.metric.name in names}
+    first = next(iter(there.values()), None)
+    pairs = [(one, first) for one in there.values() if first is not None and one is not first]
+    own = [(one, there[one.metric.versus]) for one in there.values() if one.metric.versus in there]
+    return pairs + [(one, other) for one, other in own if other is not first]
+
+
+def _changes(one: Scored, check: Variants, groups: np.ndarray) -> _Changes | None:
+    """Return the effect of a check; None if the metric does not read what it changes, or has no scores."""
+    if one.plain is None or check.name not in one.changed or CHECKS[check.name].part not in one.metric.reads:
         return None
-    changes = one.changed[check.name] - one.plain[list(check.rows)]
-    return np.where(np.isfinite(changes), settled(np.nan_to_num(changes)), np.nan)
+    rows = list(check.rows)
+    differences = one.changed[check.name] - one.plain[rows]
+    known = np.isfinite(differences)
+    if not known.any():
+        return None
+    signs = np.where(known, np.sign(settled(np.nan_to_num(differences))), np.nan)
+    cut = np.zeros(len(rows), bool) if one.cut is None else one.cut[rows] | one.cut_changed[check.name]
+    return _Changes(signs, cut, groups[rows])
 
 
-def _outcomes(one: Scored, check: Variants, groups: np.ndarray) -> list[MetricNumber]:
-    changes = _changes(one, check)
-    if changes is None or not (known := np.isfinite(changes)).any():
-        return []
-    clusters = groups[list(check.rows)][known]
-    signs = np.sign(changes[known])
-    shares = {
-        name: clustered_share((signs == sign).astype(float), clusters)
-        for sign, name in zip((-1, 0, 1), OUTCOMES, strict=True)
-    }
-    return [_number(CHECKED, check.name, one.metric.name, name, share) for name, share in shares.items()]
+def _outcomes(name: str, check: str, found: _Changes) -> list[MetricNumber]:
+    """Return the shares of outcomes; where some texts are cut, also their share, and the outcomes of the others."""
+    known = np.isfinite(found.signs)
+    rows = _shares(name, check, found, known, "")
+    if found.cut[known].any():
+        rows.append(
+            _number(CHECKED, check, name, CUT, clustered_share(found.cut[known].astype(float), found.groups[known]))
+        )
+        if not found.cut[known].all():
+            rows += _shares(name, check, found, known & ~found.cut, UNCUT)
+    return rows
 
 
-def _more_often_worse(one: Scored, other: Scored, check: Variants, groups: np.ndarray) -> list[MetricNumber]:
+def _shares(name: str, check: str, found: _Changes, kept: np.ndarray, ending: str) -> list[MetricNumber]:
+    signs, groups = found.signs[kept], found.groups[kept]
+    return [
+        _number(CHECKED, check, name, f"{outcome}{ending}", clustered_share((signs == sign).astype(float), groups))
+        for sign, outcome in zip((-1, 0, 1), OUTCOMES, strict=True)
+    ]
+
+
+def _more_often_worse(one: Scored, other: Scored, check: str, changes: Mapping[str, _Changes]) -> list[MetricNumber]:
     """Return the paired difference of how often two metrics score changed items worse."""
-    changes = [_changes(each, check) for each in (one, other)]
-    if changes[0] is None or changes[1] is None:
-        return []
-    known = np.isfinite(changes[0]) & np.isfinite(changes[1])
+    own, rival = changes[one.metric.name], changes[other.metric.name]
+    known = np.isfinite(own.signs) & np.isfinite(rival.signs)
     if not known.any():
         return []
-    own, rival = ((each[known] < 0).astype(float) for each in (changes[0], changes[1]))
-    found = paired_difference(own, rival, groups[list(check.rows)][known])
-    return [_number(CHECKED, check.name, _versus(one, other), "worse", found)]
+    left, right = ((each.signs[known] < 0).astype(float) for each in (own, rival))
+    return [_number(CHECKED, check, _versus(one, other), "worse", paired_difference(left, right, own.groups[known]))]
 
 
 def _agreement(one: Scored, rated: RatedTexts) -> list[MetricNumber]:
-    if one.rated is None or not np.isfinite(one.rated).all():
+    if one.rated is None:
         return []
     return [
         MetricNumber(READERS, row.of, one.metric.name, row.measure, row.value, row.low, row.high, row.n)
@@ -145,10 +180,11 @@ def _agreement(one: Scored, rated: RatedTexts) -> list[MetricNumber]:
 
 
 def _differences(one: Scored, other: Scored, rated: RatedTexts) -> list[MetricNumber]:
-    """Return paired differences of two metrics' correlations with readers, also with length held."""
+    """Return paired differences of two metrics' correlations with readers, also with length held.
+
+    Without codes of people there are no intervals that resample them, and no differences.
+    """
     if one.rated is None or other.rated is None or not all(text.readers for text in rated.texts):
-        return []
-    if not (np.isfinite(one.rated).all() and np.isfinite(other.rated).all()):
         return []
     images = [text.image for text in rated.texts]
     people = [text.readers for text in rated.texts]

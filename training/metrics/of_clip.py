@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from interp.clip.model import Clip, contextual_scores, embed_texts, scores
-from interp.clip.tensors import Embeddings, Float, Tensor
+from interp.clip.tensors import Embeddings, Float, Streams, Tensor
+from interp.data.pairs import Pair, digest
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.pairs import push_all
 from interp.subspaces.subspace import Subspace
@@ -16,6 +18,7 @@ from training.metrics.items import Item
 from training.metrics.metrics import Metric
 
 _AT_ONCE = 512  # texts in one clean run, which takes memory
+_REFERENCE = 2048  # pairs that say what a neutral Z is, drawn at random
 
 
 class _Texts:
@@ -48,7 +51,7 @@ def metrics_of_clip(
     Args:
         images: unit-norm embeddings of all images that items name, shape (n, embed).
         prefix: put before each text.
-        contextual: add the contextual score of Kreiss et al. 2022.
+        contextual: add the contextual score of Kreiss et al. 2022; an item without context has none.
         subspace, neutral: add the score with Z of each text set to its value in a stream at the site, shape (d,).
     """
     key = f"{clip.fingerprint} {prefix!r}"
@@ -58,41 +61,76 @@ def metrics_of_clip(
     def of_images(items: Sequence[Item]) -> Embeddings:
         return images[[item.image for item in items]]
 
-    def plain(items: Sequence[Item]) -> np.ndarray:
-        texts = torch.nn.functional.normalize(raw([item.text for item in items]), dim=-1)
+    def plain(_part: str, items: Sequence[Item]) -> np.ndarray:
+        texts = functional.normalize(raw([item.text for item in items]), dim=-1)
         return _numbers(scores(of_images(items), texts))
 
-    def in_context(items: Sequence[Item]) -> np.ndarray:
+    def in_context(_part: str, items: Sequence[Item]) -> np.ndarray:
         texts, around = raw([item.text for item in items]), contexts([item.context for item in items])
-        return _numbers(contextual_scores(of_images(items), texts, around))
+        found = _numbers(contextual_scores(of_images(items), texts, around))
+        return np.where([bool(item.context) for item in items], found, np.nan)
+
+    def cut(items: Sequence[Item]) -> np.ndarray:
+        return _cut(clip, [prefix + item.text for item in items])
 
     reads = frozenset({"text", "image"})
-    metrics = [Metric(name, key, plain, reads)]
+    metrics = [Metric(name, key, plain, reads, cut=cut)]
     if contextual:
-        metrics.append(Metric(f"{name}, in context", f"{key} context", in_context, reads | {"context"}, name))
+        metrics.append(Metric(f"{name}, in context", f"{key} context", in_context, reads | {"context"}, name, cut))
     if subspace is not None and neutral is not None:
         without = _Texts(lambda texts: _neutral(clip, texts, subspace, neutral), prefix)
+        value = digest([neutral.cpu().numpy().tobytes().hex()])
         metrics.append(
             Metric(
                 f"{name}, Z neutral",
-                f"{key} {subspace.fingerprint}",
-                lambda items: _numbers(scores(of_images(items), without([item.text for item in items]))),
+                f"{key} {subspace.fingerprint} {value}",
+                lambda _part, items: _numbers(scores(of_images(items), without([item.text for item in items]))),
                 reads,
                 name,
+                cut,
             )
         )
     return metrics
+
+
+def neutral_stream(clip: Clip, subspace: Subspace, pairs: Sequence[Pair], prefix: str) -> Float[Tensor, " d"]:
+    """Return the stream half way between the mean streams of both kinds of text at the site of Z, float64, shape (d,).
+
+    Args:
+        pairs: pairs that say what the kinds are; of many, some are drawn at random.
+        prefix: put before each text.
+    """
+    drawn = np.random.default_rng(0).permutation(len(pairs))[:_REFERENCE]
+    means = []
+    for texts in ([pairs[i].positive for i in drawn], [pairs[i].negative for i in drawn]):
+        parts = [_streams(clip, [prefix + text for text in some], subspace) for some in _batches(texts)]
+        means.append(torch.cat(parts).double().mean(0))
+    return (means[0] + means[1]) / 2
+
+
+def _batches(texts: Sequence[str]) -> list[Sequence[str]]:
+    return [texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE)]
+
+
+def _streams(clip: Clip, texts: Sequence[str], subspace: Subspace) -> Streams:
+    return clean_texts(clip, texts, [subspace.site]).stream(subspace.site)
 
 
 def _numbers(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
 
 
+def _cut(clip: Clip, texts: Sequence[str]) -> np.ndarray:
+    """Return marks of texts that are longer than the model reads."""
+    ids = clip.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
+    return np.array([len(each) > clip.context for each in ids])
+
+
 @torch.inference_mode()
 def _neutral(clip: Clip, texts: Sequence[str], subspace: Subspace, value: Tensor) -> Embeddings:
     """Embed texts with a neutral Z, a few hundred at a time."""
     parts = []
-    for start in range(0, len(texts), _AT_ONCE):
-        run = clean_texts(clip, texts[start : start + _AT_ONCE], [subspace.site])
+    for some in _batches(texts):
+        run = clean_texts(clip, some, [subspace.site])
         parts.append(push_all(run, subspace.site, subspace.neutral(run.stream(subspace.site), value)))
     return torch.cat(parts)

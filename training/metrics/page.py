@@ -11,7 +11,7 @@ from interp.report.page.rendering import render
 from interp.runs.files import write_atomic
 from training.metrics.checks import CHECKS
 from training.metrics.numbers import CHECKED, OUTCOMES, READERS, MetricNumber
-from training.metrics.table import checks_in, correlation, find, metrics_in, percent, points
+from training.metrics.table import checks_in, correlation, cut_sentences, find, metrics_in, percent, points
 
 FILE = "metrics.html"
 
@@ -44,6 +44,7 @@ def write_page(numbers: Sequence[MetricNumber], folder: Path, *, title: str, not
         "title": title,
         "notes": list(dict.fromkeys(notes)),
         "finding": _finding(numbers),
+        "cut": cut_sentences(numbers),
         "checks": [_bars(numbers, check) for check in checks_in(numbers)],
         "questions": list(QUESTIONS),
         "readers": _readers(numbers),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from interp import cli
 from interp.data.blv import QUESTIONS
-from training.metrics.numbers import CHECKED, READERS, MetricNumber
+from training.metrics.numbers import CHECKED, CUT, READERS, MetricNumber
 
 _BASELINES = tuple(f"{name} " for name in ("length", "concreteness"))
 
@@ -69,7 +69,17 @@ def _checks(numbers: Sequence[MetricNumber]) -> str:
             for worse, same in found
         ]
         lines.append([check, str(n), *cells])
-    return "\n".join(cli.folded(lines))
+    return "\n".join([*cli.folded(lines), *cut_sentences(numbers)])
+
+
+def cut_sentences(numbers: Sequence[MetricNumber]) -> list[str]:
+    """Return a sentence for each metric with texts that it does not read to their end."""
+    cut = [number for number in numbers if number.measure == CUT]
+    parts: dict[str, list[str]] = {}
+    for number in cut:
+        parts.setdefault(number.metric, []).append(f"{number.of} {100 * number.value:.1f} %")
+    ending = "the measures ', nothing cut' of results.csv leave these texts out"
+    return [f"{metric} does not read to the end: {', '.join(shares)}; {ending}." for metric, shares in parts.items()]
 
 
 def _readers(numbers: Sequence[MetricNumber]) -> str:
@@ -97,13 +107,16 @@ def _r(value: float) -> str:
 def _differences(numbers: Sequence[MetricNumber]) -> str:
     singles = set(metrics_in(numbers))
     names = list(dict.fromkeys(number.metric for number in numbers if number.metric not in singles))
-    lines = [["difference", "of", "measure", "value", "n"]]
+    lines, sure = [["difference", "of", "measure", "value", "n"]], False
     for name in names:
         for number in numbers:
             if number.metric != name or (number.part == READERS and number.of != "overall"):
                 continue
             if number.part == CHECKED and name.startswith(_BASELINES):  # seen from the table of checks
                 continue
+            if number.measure not in ("worse", "pearson", "pearson given length"):
+                continue
+            sure = sure or not math.isnan(number.low)
             if not number.low * number.high > 0:  # only differences whose interval leaves out 0
                 continue
             value = points(number) if number.part == CHECKED else correlation(number)
@@ -111,5 +124,7 @@ def _differences(numbers: Sequence[MetricNumber]) -> str:
             lines.append([name, number.of, unit, value, str(number.n)])
     if not names:
         return ""
+    if not sure:
+        return "No paired difference has an interval: there are too few articles, readers or images."
     head = "Paired differences whose interval leaves out 0 (all others are in results.csv):"
     return "\n".join([head, *(cli.folded(lines, left=3) if len(lines) > 1 else ["none"])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts, scores
 from interp.data import load_pairs
 from interp.data.word_rules import bayes_hits
-from interp.stats import preference
+from interp.stats import Estimate, preference
 from tests.training.evaluation.evaluating import run, table
 from tests.wording import refused
+from training.evaluation.tasks import domains
 
 SEVERAL = "toy,toy:charts"
 SMALL = ("--limit", "60", "--out")
@@ -82,7 +84,8 @@ def test_preferences_are_those_of_the_scores_and_words_are_learnt_on_the_first_d
 def test_the_first_data_are_not_judged_by_words_of_their_own_test_pairs(evaluation: Path):
     pairs = load_pairs("toy", limit=60)
     test = pairs.split("test").pairs
-    learnt = [pair for pair in pairs.pairs if pair not in test]
+    groups = {pair.group for pair in test}
+    learnt = [pair for pair in pairs.pairs if pair.group not in groups]
     expected = bayes_hits(learnt, test).mean()
     assert rows(evaluation).loc[("toy", "words of the first data"), "value"] == expected
 
@@ -91,6 +94,10 @@ def test_z_of_the_first_data_is_used_on_the_others(evaluation: Path):
     charts = rows(evaluation).loc["toy:charts"]
     assert {"iia_c2d", "iia_d2c", "iia_random_c2d", "r2_own", "neutral_preference"} <= set(charts.index)
     assert charts.loc["iia_c2d", "value"] != charts.loc["iia_random_c2d", "value"]
+    first = rows(evaluation).loc["toy"]
+    for name in ("iia_c2d", "r2_own", "neutral_preference", "retrieval caption"):
+        lost = first.loc[name, "value"] - charts.loc[name, "value"]
+        assert charts.loc[f"loss of {name}", "value"] == pytest.approx(lost)
     assert {"retrieval description", "retrieval caption"} <= set(charts.index)
 
 
@@ -124,14 +131,27 @@ def test_models_stand_side_by_side(evaluation: Path, model: str, tmp_path: Path,
     frame = pd.read_csv(tmp_path / "tables" / "table4.csv")
     assert {"toy", "toy:charts", "toy:charts loss", "toy:charts beyond words"} <= set(frame.columns)
     assert frame["toy:charts"].iloc[0] == rows(base).loc[("toy:charts", "preference"), "value"]
+    named = frame.set_index("model")["toy:charts"]
+    for rule in ("longer text", "words of the first data", "own words, no templates"):
+        assert named[rule] == rows(base).loc[("toy:charts", rule), "value"]
 
 
 def test_a_sentence_says_what_a_preference_shows(lora: Path, tmp_path: Path, capsys):
     out = str(tmp_path / "out")
     assert run("--model", str(lora), "--tasks", "domains", "--data", SEVERAL, *SMALL, out) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: toy:charts:")]
-    assert len(lines) == 1
-    assert "words tell" in lines[0]
+    assert len([line for line in lines if "words" in line]) == 1
+    words = np.array([1.0, 0.0])
+    said = {
+        end: domains._sentence("x", Estimate(0.6, 9), Estimate(0.1, 9, *ends), words)
+        for end, ends in {
+            "more than those words tell": (0.05, 0.15),
+            "shows nothing about images": (-0.05, 0.25),
+            "too few articles to tell whether the preference exceeds those words": (math.nan, math.nan),
+        }.items()
+    }
+    assert all(sentence.endswith(end) for end, sentence in said.items())
+    assert "x: 60.0 % preferred, by words of the first data 50.0 %" in said["more than those words tell"]
 
 
 def test_what_cannot_be_compared_is_one_line(model: str, capsys, tmp_path: Path):
@@ -139,4 +159,9 @@ def test_what_cannot_be_compared_is_one_line(model: str, capsys, tmp_path: Path)
     refused(run("--model", model, "--tasks", "domains", "--data", "toy", *out), capsys, "--data")
     refused(run("--model", model, "--data", "toy,csv:none.csv", *out), capsys, "none.csv")
     refused(run("--model", model, "--data", "toy,charts", *out), capsys, "toy,charts")
+    refused(run("--model", model, "--data", "toy,toy", "--tasks", "domains", *out), capsys, "toy")
+    kinds = ("--kinds", "good,bad")
+    table = tmp_path / "ab.csv"
+    table.write_text("image,good,bad\n1.png,a,b\n2.png,c,d\n3.png,e,f\n4.png,g,h\n")
+    refused(run("--model", model, "--data", f"csv:{table},toy", *kinds, "--tasks", "domains", *out), capsys, "toy")
     assert not (tmp_path / "out").exists()

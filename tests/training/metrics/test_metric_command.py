@@ -42,9 +42,9 @@ def test_every_check_has_outcomes_with_intervals_for_each_metric(made: Path, sma
     )
 
 
-def test_the_items_can_be_scored_elsewhere(made: Path, tmp_path: Path):
+def test_the_items_can_be_scored_elsewhere(made: Path, tmp_path: Path, capsys):
     """Scores of `items.csv` in a file give the numbers that the same metric has here."""
-    items = pd.read_csv(made / "items.csv", keep_default_na=False)
+    items = pd.read_json(made / "items.jsonl", lines=True)
     assert items["item"].is_unique
     items["score"] = items["text"].str.len()
     items[["item", "score"]].to_csv(tmp_path / "characters.csv", index=False)
@@ -61,6 +61,8 @@ def test_the_items_can_be_scored_elsewhere(made: Path, tmp_path: Path):
         name = next(name for name, check in CHECKS.items() if check.part == part)
         assert frame.loc[("checks", name, "characters", "same"), "value"] == 1.0
     assert frame.loc[("checks", "shuffled words", "length − characters", "worse"), "value"] == 0.0
+    other = ["--scores", str(tmp_path / "characters.csv"), *SMALL, "--seed", "5", "--out", str(tmp_path / "new")]
+    refused(metric.main(other), capsys, "characters.csv", "items.jsonl")  # other texts than those that were scored
 
 
 def test_a_stopped_benchmark_goes_on_to_the_same_files(made: Path, small, tmp_path: Path, capsys):
@@ -72,11 +74,17 @@ def test_a_stopped_benchmark_goes_on_to_the_same_files(made: Path, small, tmp_pa
     kept[1].write_text("{")  # cut short
     assert metric.main(["--model", small.name, *SMALL, "--out", str(out)]) == 0
     assert "computed again" in capsys.readouterr().out
-    for name in ("results.csv", "results.json", "items.csv", "metrics.html"):
+    for name in ("results.csv", "results.json", "items.jsonl", "metrics.html"):
         assert (out / name).read_bytes() == (made / name).read_bytes(), name
     times = {path: path.stat().st_mtime_ns for path in (out / "cells").glob("*.json")}
     assert metric.main(["--model", small.name, *SMALL, "--out", str(out)]) == 0
     assert {path: path.stat().st_mtime_ns for path in times} == times  # nothing is scored again
+
+
+def test_words_alone_are_compared_without_a_model(tmp_path: Path):
+    assert metric.main([*SMALL, "--checks", "shuffled words", "--out", str(tmp_path / "out")]) == 0
+    assert set(numbers(tmp_path / "out").reset_index()["of"]) == {"shuffled words"}
+    assert metric.main([*SMALL, "--out", str(tmp_path / "out")]) == 0  # other checks go into the same folder
 
 
 def test_other_settings_are_refused_in_the_same_folder(made: Path, small, capsys):
@@ -86,13 +94,13 @@ def test_other_settings_are_refused_in_the_same_folder(made: Path, small, capsys
 @pytest.mark.parametrize(
     ("arguments", "quoted"),
     [
-        ((*SMALL,), "--model"),
         (("--model", "toy"), "--data"),
         (("--model", "toy", *SMALL, "--checks", "shufled"), "shufled"),
         (("--model", "toy,base", *SMALL), "base"),
         (("--model", "toy", "--data", "toy", "--splits", "dev"), "dev"),
         (("--scores", "none.csv", *SMALL), "none.csv"),
         (("--model", "toy", "--blv", "nowhere"), "nowhere"),
+        (("--model", "toy,toy", *SMALL), "toy"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(arguments, quoted, capsys, tmp_path: Path, monkeypatch):

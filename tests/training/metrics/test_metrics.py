@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.wording import raises
 from training.metrics.checks import CHECKS, variants_of
-from training.metrics.items import Item
-from training.metrics.metrics import concreteness_metric, file_metric, length_metric, text_only
+from training.metrics.items import Item, Variants, item_key
+from training.metrics.metrics import RATED, baselines, given_metric
 from training.metrics.numbers import CHECKED, Scored, numbers_of
 from training.metrics.of_clip import metrics_of_clip
 
@@ -33,8 +34,8 @@ def test_a_score_that_knows_no_order_stays_the_same_under_shuffling_and_longer_i
     items = toy_items(60)
     variants = variants_of(items, list(CHECKS), 0)
     scored = [
-        Scored(metric, metric.score(items), {one.name: metric.score(one.items) for one in variants}, None)
-        for metric in (length_metric(), concreteness_metric())
+        Scored(metric, metric.score("", items), {one.name: metric.score(one.name, one.items) for one in variants}, None)
+        for metric in baselines()
     ]
     rows = {(row.of, row.metric, row.measure): row for row in numbers_of(scored, items, variants, None)}
     for metric in ("length", "concreteness"):
@@ -51,17 +52,21 @@ def test_a_score_that_knows_no_order_stays_the_same_under_shuffling_and_longer_i
 
 
 def test_a_metric_does_not_differ_from_itself_and_identical_texts_change_nothing(small: Clip):
-    items, metric = toy_items(20), length_metric()
+    items, metric = toy_items(20), baselines()[0]
     variants = variants_of(items, ["shuffled words"], 0)
     twins = [
-        Scored(each, metric.score(items), {"shuffled words": metric.score(variants[0].items)}, None)
-        for each in (metric, text_only({}, "twin"))
+        Scored(each, metric.score("", items), {"shuffled words": metric.score("", variants[0].items)}, None)
+        for each in (metric, replace(metric, name="twin"))
     ]
     (difference,) = (row for row in numbers_of(twins, items, variants, None) if " − " in row.metric)
     assert difference.value == 0.0
     images = torch.nn.functional.normalize(torch.randn(20, small.embed_dim), dim=1)
-    for each in metrics_of_clip(small, "small", images, contextual=True):
-        assert (each.score(items) - each.score(list(items))).tolist() == [0.0] * 20
+    same = [replace(item, name="copy") for item in items]
+    for each in metrics_of_clip(small, "small", images, contextual=True):  # each embeds its texts anew
+        rival = next(one for one in metrics_of_clip(small, "small", images, contextual=True) if one.name == each.name)
+        left = Scored(each, each.score("", items), {"shuffled words": rival.score("", same)}, None)
+        found = numbers_of([left], items, [Variants("shuffled words", tuple(range(20)), tuple(same))], None)
+        assert [(row.measure, row.value) for row in found] == [("worse", 0.0), ("same", 1.0), ("better", 0.0)]
 
 
 def test_the_contextual_score_is_that_of_its_formula(generator: torch.Generator):
@@ -91,14 +96,14 @@ def test_the_score_of_a_clip_with_context_and_with_a_neutral_subspace(small: Cli
     )
     n = len(items)
     expected = part.clean.reshape(2, -1)[1].double().numpy()
-    np.testing.assert_allclose(plain.score(items), expected, atol=1e-6)
-    np.testing.assert_allclose(neutral.score(items), neutralize(part, rotation, part.midpoint).positive, atol=1e-6)
-    assert np.abs(neutral.score(items) - expected).max() > 1e-4
+    np.testing.assert_allclose(plain.score("", items), expected, atol=1e-6)
+    np.testing.assert_allclose(neutral.score("", items), neutralize(part, rotation, part.midpoint).positive, atol=1e-6)
+    assert np.abs(neutral.score("", items) - expected).max() > 1e-4
     texts, around = (
         embed_texts(small, each, unit=False) for each in ([i.text for i in items], [i.context for i in items])
     )
     found = contextual_scores(features.embeddings, texts, around)
-    np.testing.assert_allclose(context.score(items), found.double().numpy(), atol=1e-6)
+    np.testing.assert_allclose(context.score("", items), found.double().numpy(), atol=1e-6)
     assert len({plain.key, context.key, neutral.key}) == 3
     assert (context.versus, neutral.versus, "context" in context.reads, "context" in plain.reads) == (
         "small",
@@ -109,19 +114,46 @@ def test_the_score_of_a_clip_with_context_and_with_a_neutral_subspace(small: Cli
     assert n == len(pairs)
 
 
+def test_an_item_without_context_has_no_contextual_score(small: Clip):
+    images = torch.nn.functional.normalize(torch.randn(2, small.embed_dim), dim=1)
+    items = [Item("a", 0, "a red star", "", "g"), Item("b", 1, "a red star", "the war", "g")]
+    _, context = metrics_of_clip(small, "small", images, contextual=True)
+    assert np.isnan(context.score("", items)).tolist() == [True, False]
+
+
+def test_texts_that_are_not_read_to_the_end_are_counted_and_left_out_once(small: Clip):
+    items = [Item(str(i), i, "a red star " * (1 if i % 2 else 30), "", f"g{i}") for i in range(20)]
+    images = torch.nn.functional.normalize(torch.randn(20, small.embed_dim), dim=1)
+    variants = variants_of(items, ["irrelevant sentence"], 0)
+    (metric,) = metrics_of_clip(small, "small", images)
+    changed = {one.name: metric.score(one.name, one.items) for one in variants}
+    cut = {one.name: metric.cut(one.items) for one in variants}
+    scored = Scored(metric, metric.score("", items), changed, None, metric.cut(items), cut)
+    rows = {row.measure: row for row in numbers_of([scored], items, variants, None)}
+    assert (rows["cut"].value, rows["same"].value) == (0.5, 0.5)  # what is added is not read
+    assert (rows["same, nothing cut"].value, rows["same, nothing cut"].n) == (0.0, 10)
+
+
 def test_a_file_of_scores(tmp_path: Path):
     path = tmp_path / "mine.csv"
-    path.write_text("item,score\n3.jpg,0.5\nshuffled words/3.jpg,0.25\n")
-    metric = file_metric(path)
     items = [Item("3.jpg", 0, "a", "", "g"), Item("4.jpg", 1, "b", "", "g")]
-    np.testing.assert_array_equal(metric.score(items), [0.5, np.nan])
+    keys = [item_key("unchanged", item) for item in items]
+    path.write_text(f"item,score\n{keys[0]},0.5\n{keys[1]},0.25\n")
+    metric = given_metric(str(path), {"unchanged": items})
+    assert metric.score("unchanged", items).tolist() == [0.5, 0.25]
     assert metric.name == "mine"
+    other = [items[0], replace(items[1], text="another text")]  # of the same pair, but not what was scored
+    with raises(DataError, path, 1, 2, "'4.jpg'"):
+        given_metric(str(path), {"unchanged": other})
     path.write_text("item,score\n3.jpg,0.5\n3.jpg,0.7\n")
     with raises(DataError, "3.jpg", "3"):
-        file_metric(path)
-    path.write_text("item,score\n")
-    with raises(DataError, path):
-        file_metric(path)
+        given_metric(str(path), {"unchanged": items})
     path.write_text("item,score\n3.jpg,much\n")
     with raises(DataError, "much"):
-        file_metric(path)
+        given_metric(str(path), {"unchanged": items})
+    path.write_text("description,score\na,0.5\n")
+    with raises(DataError, path, "--blv"):
+        given_metric(str(path), {"unchanged": items})
+    with raises(DataError, path, 1, 2, "b"):
+        given_metric(str(path), {RATED: items})
+    assert given_metric(str(path), {RATED: items[:1]}).only_rated

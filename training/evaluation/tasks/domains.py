@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from interp.clip.image_features import EmbeddedPairs, image_features
 from interp.clip.model import Clip, embed_texts, scores
 from interp.data import data_labels, data_sets, load_pairs
 from interp.data.contrast import Contrast
-from interp.data.pairs import Pair, PairSet, digest, without_equal_texts
+from interp.data.pairs import Pair, PairSet, digest, held_out, without_equal_texts
 from interp.data.word_rules import bayes_hits, concreteness_hits, longer_hits, own_bayes_hits
 from interp.errors import UserError
 from interp.evidence.measuring import How
@@ -23,15 +24,21 @@ from interp.subspaces.outcomes import DRAWS
 from interp.subspaces.search import SearchConfig
 from training.config import EvaluateConfig
 from training.evaluation.aligned import evidence_units
-from training.evaluation.domain_measures import BEYOND, WORDS_OF_FIRST
+from training.evaluation.domain_measures import (
+    BEYOND,
+    CONCRETE,
+    LONGER,
+    NO_TEMPLATES,
+    OWN,
+    RULES,
+    WORDS_OF_FIRST,
+)
 from training.evaluation.evaluated import EvaluatedPairs
 from training.evaluation.measures import Number, measured
 from training.evaluation.retrieval import retrieved
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
 _PREFERENCE, _LOSS = "preference", "loss"
-_LONGER, _CONCRETE = "longer text", "more concrete text"
-_OWN, _NO_TEMPLATES = "own words", "own words, no templates"
 _UNCUT = ", nothing cut"
 _OF_Z = ("iia", "r2_own", "neutral_preference")  # measures of Z, by their keys
 
@@ -67,81 +74,88 @@ def load_domains(config: EvaluateConfig, data: str) -> _Domains:
 
     Raises:
         DataError: a data set cannot be loaded.
-        UserError: no other data set is named.
+        UserError: no other data set is named, one is named twice, or they have other kinds of text than the first.
     """
     specs = data_sets(config.data or data)
     if len(specs) < 2:
         raise UserError("the task domains compares data sets: name them with --data FIRST,OTHER")
+    if twice := [spec for spec in specs if specs.count(spec) > 1]:
+        raise UserError(f"--data names {twice[0]} twice; name each data set once")
     labels = data_labels(specs)
     kinds = [config.kinds if spec.startswith(("csv:", "hf:")) else None for spec in specs]
     first, *others = (
         without_equal_texts(load_pairs(spec, kinds=kind, as_published=True, limit=config.limit))
         for spec, kind in zip(specs, kinds, strict=True)
     )
-    measured_on = zip(labels[1:], specs[1:], others, strict=True)
-    return _Domains(
-        labels[0], first, tuple(_Domain(label, spec, _held_out(pairs)) for label, spec, pairs in measured_on)
-    )
-
-
-def _held_out(pairs: PairSet) -> PairSet:
-    splits = {pair.split for pair in pairs.pairs}
-    return pairs.split("test") if {"train", "test"} <= splits else pairs
+    for spec, pairs in zip(specs[1:], others, strict=True):
+        if not pairs.contrast.agrees(first.contrast):
+            raise UserError(f"{spec} has texts of the kinds {pairs.contrast}, and {specs[0]} of {first.contrast}")
+    named = zip(labels[1:], specs[1:], others, strict=True)
+    return _Domains(labels[0], first, tuple(_Domain(label, spec, held_out(pairs)) for label, spec, pairs in named))
 
 
 @dataclass(frozen=True)
 class _OnDomain:
-    """What was measured on one data set: rows, and sentences on what the numbers show."""
+    """Rows of one data set, sentences on what the numbers show, and the model's preference where there are images."""
 
     rows: list[Number]
     notes: list[str]
+    preferred: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 def _job(on: EvaluatedPairs, domains: _Domains) -> Job:
     def compute() -> TaskResult:
-        held_out = on.features.take(on.held_out)
-        chosen = {pair.id for pair in held_out.pairs}
-        learnt = [pair for pair in domains.first.pairs if pair.id not in chosen]
-        own = _of_pairs(on.clip, domains.label, held_out.data, held_out, learnt, None)
-        found = [own]
-        preferred = next(row for row in own.rows if row.measure == _PREFERENCE)
-        first = Estimate(preferred.value, preferred.n, preferred.low, preferred.high)
+        own = on.features.take(on.held_out)
+        groups = set(own.groups)
+        learnt = [pair for pair in domains.first.pairs if pair.group not in groups]
+        found = [_of_pairs(on.clip, domains.label, own.data, own, learnt)]
+        first, notes = _abilities(on, on.data, own)
+        found.append(_OnDomain(_numbers(domains.label, first), notes))
         for domain in domains.others:
             features = image_features(on.clip, domain.pairs) if domain.pairs.has_images else None
-            found.append(_of_pairs(on.clip, domain.label, domain.pairs, features, domains.first.pairs, first))
+            other = _of_pairs(on.clip, domain.label, domain.pairs, features, domains.first.pairs)
+            found.append(other)
             if features is not None:
-                found.append(_abilities(on, domain, features))
-        rows = [row for each in found for row in each.rows]
-        return TaskResult(rows, [note for each in found for note in each.notes])
+                numbers, notes = _abilities(on, domain.spec, features)
+                losses = _losses({**first, **found[0].preferred}, {**numbers, **other.preferred})
+                found.append(_OnDomain(_numbers(domain.label, numbers | losses), notes))
+        return TaskResult([row for each in found for row in each.rows], [note for each in found for note in each.notes])
 
-    settings = {domain.label: domain.pairs.fingerprint for domain in domains.others}
     words = digest(text for pair in domains.first.pairs for text in (pair.positive, pair.negative))
-    return Job("domains", {**on.settings, "domains": settings, "words": words, **on.referred}, compute)
+    settings = {
+        "domains": {domain.label: domain.pairs.fingerprint for domain in domains.others},
+        "words": words,
+        "sources": None if on.aligned is None else on.aligned.sources,
+    }
+    return Job("domains", {**on.settings, **settings, **on.referred}, compute)
+
+
+def _losses(first: Mapping[str, Estimate], numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return what is lost of each number on the first data set, with intervals for two independent samples."""
+    return {
+        (_LOSS if name == _PREFERENCE else f"{_LOSS} of {name}"): independent_difference(first[name], number)
+        for name, number in numbers.items()
+        if name in first
+    }
 
 
 def _of_pairs(
-    clip: Clip,
-    label: str,
-    pairs: PairSet,
-    features: EmbeddedPairs | None,
-    learnt: Sequence[Pair],
-    first: Estimate | None,
+    clip: Clip, label: str, pairs: PairSet, features: EmbeddedPairs | None, learnt: Sequence[Pair]
 ) -> _OnDomain:
     """Measure the preference of a model and of words alone on some pairs.
 
     Args:
         features: the pairs with their images; None where there are none.
         learnt: pairs of the first data set that words are learnt from.
-        first: preference on the first data set; None for these data themselves.
     """
     chosen = pairs.pairs if features is None else features.pairs
     groups = np.array([pair.group for pair in chosen])
     rules = {
-        _LONGER: longer_hits(chosen),
-        _CONCRETE: concreteness_hits(chosen),
+        LONGER: longer_hits(chosen),
+        CONCRETE: concreteness_hits(chosen),
         WORDS_OF_FIRST: bayes_hits(learnt, chosen),
-        _OWN: own_bayes_hits(chosen),
-        _NO_TEMPLATES: own_bayes_hits(chosen, without_templates=True),
+        OWN: own_bayes_hits(chosen),
+        NO_TEMPLATES: own_bayes_hits(chosen, without_templates=True),
     }
     rows = [
         _number(label, name, clustered_share(hits, groups)) for name, hits in rules.items() if np.isfinite(hits).all()
@@ -155,22 +169,20 @@ def _of_pairs(
     preferred = clustered_share(hits, groups)
     beyond = clustered_mean(hits - rules[WORDS_OF_FIRST], groups)
     rows = [_number(label, _PREFERENCE, preferred), *rows, _number(label, BEYOND, beyond)]
-    if first is not None:
-        rows.insert(1, _number(label, _LOSS, independent_difference(first, preferred)))
     whole = ~(cut[0] | cut[1])
     if 0 < whole.sum() < len(whole):
-        rows.append(_number(label, _PREFERENCE + _UNCUT, clustered_share(hits[whole], groups[whole])))
-        rows.append(
-            _number(label, WORDS_OF_FIRST + _UNCUT, clustered_share(rules[WORDS_OF_FIRST][whole], groups[whole]))
-        )
-        more = clustered_mean((hits - rules[WORDS_OF_FIRST])[whole], groups[whole])
-        rows.append(_number(label, BEYOND + _UNCUT, more))
-    return _OnDomain(rows, [_sentence(label, preferred, beyond, rules[WORDS_OF_FIRST])])
+        model, words = hits[whole], rules[WORDS_OF_FIRST][whole]
+        rows.append(_number(label, _PREFERENCE + _UNCUT, clustered_share(model, groups[whole])))
+        rows.append(_number(label, WORDS_OF_FIRST + _UNCUT, clustered_share(words, groups[whole])))
+        rows.append(_number(label, BEYOND + _UNCUT, clustered_mean(model - words, groups[whole])))
+    return _OnDomain(rows, [_sentence(label, preferred, beyond, rules[WORDS_OF_FIRST])], {_PREFERENCE: preferred})
 
 
 def _sentence(label: str, preferred: Estimate, beyond: Estimate, words: np.ndarray) -> str:
     """Return what a preference shows, next to that of words alone."""
     both = f"{label}: {100 * preferred.value:.1f} % preferred, by words of the first data {100 * words.mean():.1f} %"
+    if math.isnan(beyond.low):
+        return f"{both}: there are too few articles to tell whether the preference exceeds those words"
     if beyond.low > 0:
         return f"{both}: more than those words tell"
     if beyond.high < 0:
@@ -190,15 +202,19 @@ def _cut(clip: Clip, texts: Sequence[str]) -> np.ndarray:
     return np.array([len(each) > clip.context for each in ids])
 
 
-def _abilities(on: EvaluatedPairs, domain: _Domain, features: EmbeddedPairs) -> _OnDomain:
-    """Measure retrieval on another data set, and Z, which was learnt on the first one.
+def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[dict[str, Estimate], list[str]]:
+    """Measure retrieval on a data set, and Z, which was learnt on the first one; return notes, too.
 
     A neutral Z has its value half way between the kinds of the first data set.
+
+    Args:
+        spec: name of the data set.
+        features: its pairs, with their images.
     """
-    shares, _ = retrieved(on.clip, domain.spec, features, seed=on.config.seed)
-    rows = [_number(domain.label, f"retrieval {kind}", share) for kind, share in shares.items()]
+    shares, notes = retrieved(on.clip, spec, features, seed=on.config.seed)
+    found = {f"retrieval {kind}": share for kind, share in shares.items()}
     if on.aligned is None or len(features) < 2:
-        return _OnDomain(rows, [])
+        return found, [f"{spec}: {note}" for note in notes]
     part = on.aligned.part(on.clip, features.tokenized(on.clip))
     numbers = dict(on.aligned.iias(part))
     (swapped,) = How(SearchConfig(sources=on.aligned.sources, seed=on.aligned.seed)).swap(
@@ -208,11 +224,12 @@ def _abilities(on: EvaluatedPairs, domain: _Domain, features: EmbeddedPairs) -> 
     if on.reference is not None:
         middle = on.aligned.part(on.clip, on.reference).midpoint
         numbers |= necessity(part, neutralize(part, on.aligned.subspace, middle))
-    return _OnDomain(rows + [_of_z(domain, key, number) for key, number in numbers.items() if key.measure in _OF_Z], [])
+    of_z = {key.column(features.contrast): number for key, number in numbers.items() if key.measure in _OF_Z}
+    return found | of_z, [f"{spec}: {note}" for note in notes]
 
 
-def _of_z(domain: _Domain, key: Key, number: Estimate) -> Number:
-    return _number(domain.label, key.column(domain.pairs.contrast), number)
+def _numbers(label: str, found: Mapping[str, Estimate]) -> list[Number]:
+    return [_number(label, name, number) for name, number in found.items()]
 
 
 def _number(label: str, measure: str, found: Estimate) -> Number:
@@ -220,12 +237,13 @@ def _number(label: str, measure: str, found: Estimate) -> Number:
 
 
 def _units(contrast: Contrast) -> Mapping[str, Unit]:
-    rules = (_PREFERENCE, _LONGER, _CONCRETE, WORDS_OF_FIRST, _OWN, _NO_TEMPLATES)
     kinds = [*(f"{kind} cut" for kind in contrast.kinds), *(f"retrieval {kind}" for kind in contrast.kinds)]
-    shares = [*rules, _PREFERENCE + _UNCUT, WORDS_OF_FIRST + _UNCUT, *kinds]
+    shares = [_PREFERENCE, *RULES, _PREFERENCE + _UNCUT, WORDS_OF_FIRST + _UNCUT, *kinds]
     points = replace(SHARE, form="+.1f", sign="points")
-    differences = dict.fromkeys((_LOSS, BEYOND, BEYOND + _UNCUT), points)
-    return evidence_units(contrast) | dict.fromkeys(shares, SHARE) | differences
+    measured_of_z = evidence_units(contrast)
+    known = measured_of_z | dict.fromkeys(shares, SHARE)
+    losses = {f"{_LOSS} of {name}": points if unit == SHARE else unit for name, unit in known.items()}
+    return known | losses | dict.fromkeys((_LOSS, BEYOND, BEYOND + _UNCUT), points)
 
 
 TASK = Task(_job, _units, load_domains, evidence=True)
