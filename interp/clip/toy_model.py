@@ -14,7 +14,7 @@ from interp.data.toy.pictures import SIZE
 BOS, EOT = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77
 END = "</w>"  # of the last piece of a word
-_MERGES = 2800
+_MERGES = 2400
 ASSETS = files("interp.data").joinpath("assets", "toy-clip")
 
 

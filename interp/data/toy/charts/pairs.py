@@ -1,8 +1,7 @@
 """Second toy world: charts with descriptions and captions in the words of a textbook of economics.
 
-The embedded toy CLIP meets charts in pre-training. What is fine-tuned on scenes never sees a chart, so charts are
-another domain: does what a model has learnt of scenes carry over? A pair's group is its article, which has one measure,
-decade and event.
+The embedded toy CLIP has met scenes alone. Charts are another domain: does what a model has learnt of scenes carry
+over? A pair's group is its article, which has one measure, decade and event.
 """
 
 from __future__ import annotations
