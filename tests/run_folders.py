@@ -15,7 +15,8 @@ import pandas as pd
 from PIL import Image
 
 from interp.data.contrast import DIRECTIONS, PAPER, Contrast
-from interp.measures import MEASURED, RELATIONS, MethodName, passes
+from interp.measures import MEASURED, MethodName, passes
+from interp.measures.attributions import relations
 from interp.runs.cells import trained_name
 from interp.runs.content import NO_SUM
 from interp.runs.files import write_atomic
@@ -211,7 +212,7 @@ def _of_words(prefix: str, norms: Sequence[str]) -> dict[str, float | None]:
     out: dict[str, float | None] = {"converged": 1.0, "attribution_unconverged": 0.0, "attribution_delta_relative": 0.0}
     for norm, route in ((norm, route) for norm in norms for route in MEASURED):
         out |= {f"attribution_coverage_{norm}_{route}": 0.5, f"reliability_{norm}_{route}": None}
-        stems = [stem for stem in RELATIONS if stem != "r" and (stem != "beta" or len(norms) > 1)]
+        stems = [stem for stem in relations(norms) if stem != "r"]
         out |= {f"{stem}_{norm}_{route}{end}": None for stem in stems for end in ("", "_low", "_high")}
     return {f"{prefix}{key}": value for key, value in out.items()}
 
@@ -254,7 +255,7 @@ def write_evaluation(
     folder = RunFolder(path)
     about = {"name": name or str(path), "label": label, "base": "b", "group": group or label, "seed": seed}
     about |= {} if label == "base" or label.startswith("scores of ") else {"objective": label.partition(",")[0]}
-    tasks = ["preference", "transfer", "norms"] + ["blv"] * readers + ["dose"] * dosed
+    tasks = ["preference", "transfer", "norms"] + ["blv", "domains"] * readers + ["dose"] * dosed
     facts = {"about": about, "finished": "now", "tasks": tasks}
     with open_run(path, versioned("evaluation"), **facts):
         pass
@@ -279,6 +280,8 @@ def write_evaluation(
         for (task, of, measure), value in zip(rows, values, strict=True)
     ]
     numbers += _retrieval(seed, label) + (_doses(seed) if dosed else [])
+    other = {"task": "domains", "of": "toy:charts", "measure": "preference", "value": 0.5, "low": None, "high": None}
+    numbers += [other | {"n": 9}] * readers
     details = {"preference": {"examples": shown}, "norms": {"words": words, "ratings": ratings}}
     for task in facts["tasks"]:
         own = [row for row in numbers if row["task"] == task]

@@ -45,7 +45,7 @@ files in the output folder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricConfig(DeviceOptions):
+class _MetricConfig(DeviceOptions):
     """The benchmark."""
 
     model: str | None = option(
@@ -79,15 +79,14 @@ class MetricConfig(DeviceOptions):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    config = cli.parse(MetricConfig, PROG, DESCRIPTION, EPILOG, argv)
+    config = cli.parse(_MetricConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _compare(config), on_interrupt=lambda: "scores are kept; the same command goes on")
 
 
-def _compare(config: MetricConfig) -> int:
+def _compare(config: _MetricConfig) -> int:
     """Check what was asked for, score, and print the tables."""
-    from interp.clip.bases import BASE
     from interp.clip.devices import check_device
-    from interp.clip.names import check_named
+    from interp.clip.names import BASE, check_bases, check_named
     from interp.data.blv import load_blv
     from interp.runs.folder import check_folder
 
@@ -96,6 +95,7 @@ def _compare(config: MetricConfig) -> int:
     models = tuple(name.strip() for name in (config.model or "").split(",") if name.strip())
     if config.data is None and config.blv is None:
         raise UserError(f"nothing to score: add --data, one of {DATA_HELP}, or --blv FOLDER with ratings by readers")
+    check_bases(models)
     check_named(*(name for name in models if name != BASE))
     check_device(config.device)
     out = Path(config.out or f"runs/metrics-{_name(config)}")
@@ -128,7 +128,7 @@ def _compare(config: MetricConfig) -> int:
     return 0
 
 
-def _name(config: MetricConfig) -> str:
+def _name(config: _MetricConfig) -> str:
     """Return the name of the data or of the ratings for that of a folder."""
     label = data_labels([config.data])[0] if config.data else Path(str(config.blv)).name
     return slug(label.replace("/", "-").removesuffix(".csv"))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from interp.clip.adapter_settings import ADAPTER_CONFIG, read_adapter
 from interp.clip.edits.edit import FILE, Edit
 from interp.clip.errors import ModelError
 from interp.clip.files import check_run
+from interp.clip.names import BASE, check_bases
 from interp.clip.trust import name_in
-from interp.errors import UserError, quoted
-
-BASE = "base"  # as a model in a list: that of the model after it
+from interp.errors import quoted
 
 
 def named_models(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]:
@@ -22,20 +20,19 @@ def named_models(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]
     The model after `BASE` may name its base, which the user has asked for.
 
     Raises:
-        UserError: no model follows a `BASE`, or a base is unknown.
+        ModelError: no model follows a `BASE`, or a base is unknown.
     """
-    if names and BASE in (names[-1], *(first for first, second in pairwise(names) if first == second)):
-        raise UserError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
+    check_bases(names)
     models: list[tuple[str, bool]] = []
     for place, name in enumerate(names):
         if name == BASE:
-            models.append((base_of(names[place + 1]), trust))
+            models.append((_base_of(names[place + 1]), trust))
         else:
             models.append((name, trust or (place > 0 and names[place - 1] == BASE)))
     return models
 
 
-def base_of(name: str) -> str:
+def _base_of(name: str) -> str:
     """Return the name of the model that a folder with an adapter or an edit belongs to.
 
     Raises:

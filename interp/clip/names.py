@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 from interp.clip.errors import ModelError
 from interp.clip.hub import is_cached, on_hub
 from interp.errors import quoted, shown
 
+BASE = "base"  # as a model in a list: the base of the model after it
 OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
 # names of OpenAI's package and of open_clip -> ids on the hub
 _KNOWN = {
@@ -93,6 +96,12 @@ def open_clip_file(name: str) -> tuple[str, Path]:
     if not os.path.isfile(path):
         raise ModelError(f"no such file {quoted(path)}, which {quoted(name)} names")
     return arch, Path(path)
+
+
+def check_bases(names: Sequence[str]) -> None:
+    """Raise `ModelError` unless a model follows each `BASE` of a list."""
+    if names and BASE in (names[-1], *(first for first, second in pairwise(names) if first == second)):
+        raise ModelError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
 
 
 def check_named(*names: str | None) -> None:

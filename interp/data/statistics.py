@@ -189,7 +189,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         names = data_labels(options.data)
         sets = [_loaded(spec, options) for spec in options.data]
         loaded = [pairs.pairs for pairs in sets]
-        print("".join(f"note: {note}\n" for pairs in sets for note in pairs.notes), end="")
+        for note in dict.fromkeys(note for pairs in sets for note in pairs.notes):
+            print(cli.wrapped(f"note: {note}"))
         columns = [_column(pairs, options) for pairs in loaded]
         lines = [["of the first kind of text, and of the second", *names]]
         lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]

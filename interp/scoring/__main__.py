@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from interp import cli
 from interp.cli import argument, option
 from interp.cli.options import DeviceOptions
-from interp.clip.bases import BASE, named_models
-from interp.clip.names import check_named
+from interp.clip.names import BASE, check_bases, check_named
 from interp.drawing.markup import plural
 from interp.errors import UserError, shown
 from interp.scoring.belief import BRIEFLY
@@ -81,6 +80,7 @@ def _score(config: _ScoreConfig) -> int:
     cli.check_bounds(config)
     if not config.model:
         raise UserError("no model is named; add, for example, --model openai/clip-vit-base-patch32")
+    check_bases(config.model)
     table = read_alt_texts(config.file, config.image, config.text)
     print("".join(f"note: {note}\n" for note in table.notes), end="")
     lacking = [row for row in table.rows if row.problem]
@@ -95,6 +95,7 @@ def _score(config: _ScoreConfig) -> int:
 
 def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     from interp.cli.progress import Bar
+    from interp.clip.bases import named_models
     from interp.clip.loading import load_clip
     from interp.scoring.known import begin_results
     from interp.scoring.page import number, write_page

@@ -38,7 +38,7 @@ from training.metrics.metrics import RATED, Metric
 from training.metrics.numbers import COLUMNS, MetricNumber, Scored, numbers_of
 from training.metrics.of_clip import metrics_of_clip, neutral_stream
 
-ITEMS = "items.jsonl"
+_ITEMS = "items.jsonl"
 _PLAIN = "unchanged"
 
 
@@ -108,7 +108,7 @@ def _picture(pairs: PairSet, row: int) -> str:
     return pairs.image_key(pairs.pairs[row]) if pairs.has_images else str(row)
 
 
-def write_items(material: Material, path: Path) -> None:
+def _write_items(material: Material, path: Path) -> None:
     """Write all items, a line of JSON for each, to be scored by metrics of one's own."""
     names = [item.name for item in material.items]
     names += [text.image for text in (material.rated.texts if material.rated else ())]
@@ -205,7 +205,7 @@ def compare_metrics(material: Material, metrics: Sequence[Metric], out: Path, **
     check_names(metrics)
     parts = material.parts
     with open_run(out, material.settings, **facts) as folder:
-        write_items(material, out / ITEMS)
+        _write_items(material, out / _ITEMS)
         with Bar(total=len(metrics) * len(parts), desc="scores", unit="check") as bar:
             scored = []
             for metric in metrics:

@@ -17,7 +17,7 @@ from interp.data.words import concreteness
 from interp.errors import quoted
 from training.metrics.items import Item, item_key
 
-ALL_PARTS = frozenset({"text", "image", "context"})
+_ALL_PARTS = frozenset({"text", "image", "context"})
 RATED = "rated"  # part of the rated texts
 _KEY, _SCORE = "item", "score"  # columns of a file with scores
 
@@ -89,7 +89,7 @@ def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
     def score(part: str, items: Sequence[Item]) -> np.ndarray:
         return np.array([known[item_key(part, item)] for item in items])
 
-    return Metric(Path(path).stem, digest(f"{key}={known[key]!r}" for key in sorted(every)), score, ALL_PARTS)
+    return Metric(Path(path).stem, digest(f"{key}={known[key]!r}" for key in sorted(every)), score, _ALL_PARTS)
 
 
 def _read_items(path: str) -> dict[str, float]:

@@ -19,7 +19,7 @@ from training.metrics.metrics import Metric
 
 OUTCOMES = ("worse", "same", "better")
 CHECKED, READERS = "checks", "readers"
-CUT, UNCUT = "cut", ", nothing cut"
+CUT, _UNCUT = "cut", ", nothing cut"
 _MINUS = " − "
 
 
@@ -148,7 +148,7 @@ def _outcomes(name: str, check: str, found: _Changes) -> list[MetricNumber]:
             _number(CHECKED, check, name, CUT, clustered_share(found.cut[known].astype(float), found.groups[known]))
         )
         if not found.cut[known].all():
-            rows += _shares(name, check, found, known & ~found.cut, UNCUT)
+            rows += _shares(name, check, found, known & ~found.cut, _UNCUT)
     return rows
 
 

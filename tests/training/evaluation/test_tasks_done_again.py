@@ -73,7 +73,7 @@ def test_interrupted_and_resumed_gives_the_same(done: Path, lora: Path, ratings,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patcher:
-        patcher.setattr(blv, "blv", interrupted)
+        patcher.setattr(blv, "agreement_with_readers", interrupted)
         assert run(*arguments) == 130
     captured = capsys.readouterr()
     assert "interrupted" in captured.err

@@ -67,7 +67,7 @@ class _Domains:
     others: tuple[_Domain, ...]
 
 
-def load_domains(config: EvaluateConfig, data: str) -> _Domains:
+def _load_domains(config: EvaluateConfig, data: str) -> _Domains:
     """Load the first data set again, with all its pairs, and the others.
 
     Data with test pairs are measured on these, and all pairs of other data.
@@ -246,4 +246,4 @@ def _units(contrast: Contrast) -> Mapping[str, Unit]:
     return known | losses | dict.fromkeys((_LOSS, BEYOND, BEYOND + _UNCUT), points)
 
 
-TASK = Task(_job, _units, load_domains, evidence=True)
+TASK = Task(_job, _units, _load_domains, evidence=True)
