@@ -1,4 +1,4 @@
-"""What words alone prefer, without an image."""
+"""Preferences by words alone, without an image."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _PLAIN = "unchanged"
 
 @dataclass(frozen=True)
 class Material:
-    """What metrics are compared on.
+    """Pairs, their items, and rated texts that metrics are compared on.
 
     Attributes:
         pairs: pairs whose positive text is checked; none where only readers are asked.

@@ -69,7 +69,7 @@ def _checks(numbers: Sequence[MetricNumber]) -> str:
             for worse, same in found
         ]
         lines.append([check, str(n), *cells])
-    return "\n".join([*cli.folded(lines), *cut_sentences(numbers)])
+    return "\n".join([*cli.folded(lines), *map(cli.wrapped, cut_sentences(numbers))])
 
 
 def cut_sentences(numbers: Sequence[MetricNumber]) -> list[str]:
@@ -107,7 +107,7 @@ def _r(value: float) -> str:
 def _differences(numbers: Sequence[MetricNumber]) -> str:
     singles = set(metrics_in(numbers))
     names = list(dict.fromkeys(number.metric for number in numbers if number.metric not in singles))
-    lines, sure = [["difference", "of", "measure", "value", "n"]], False
+    lines, ends = [["difference", "of", "measure", "value", "n"]], list[float]()
     for name in names:
         for number in numbers:
             if number.metric != name or (number.part == READERS and number.of != "overall"):
@@ -116,15 +116,15 @@ def _differences(numbers: Sequence[MetricNumber]) -> str:
                 continue
             if number.measure not in ("worse", "pearson", "pearson given length"):
                 continue
-            sure = sure or not math.isnan(number.low)
+            ends.append(number.low)
             if not number.low * number.high > 0:  # only differences whose interval leaves out 0
                 continue
             value = points(number) if number.part == CHECKED else correlation(number)
             unit = "worse, points" if number.part == CHECKED else number.measure
             lines.append([name, number.of, unit, value, str(number.n)])
-    if not names:
+    if not ends:
         return ""
-    if not sure:
+    if all(map(math.isnan, ends)):
         return "No paired difference has an interval: there are too few articles, readers or images."
     head = "Paired differences whose interval leaves out 0 (all others are in results.csv):"
     return "\n".join([head, *(cli.folded(lines, left=3) if len(lines) > 1 else ["none"])])

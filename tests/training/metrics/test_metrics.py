@@ -62,7 +62,7 @@ def test_a_metric_does_not_differ_from_itself_and_identical_texts_change_nothing
     assert difference.value == 0.0
     images = torch.nn.functional.normalize(torch.randn(20, small.embed_dim), dim=1)
     same = [replace(item, name="copy") for item in items]
-    for each in metrics_of_clip(small, "small", images, contextual=True):  # each embeds its texts anew
+    for each in metrics_of_clip(small, "small", images, contextual=True):  # each embeds its texts again
         rival = next(one for one in metrics_of_clip(small, "small", images, contextual=True) if one.name == each.name)
         left = Scored(each, each.score("", items), {"shuffled words": rival.score("", same)}, None)
         found = numbers_of([left], items, [Variants("shuffled words", tuple(range(20)), tuple(same))], None)
