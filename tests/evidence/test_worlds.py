@@ -162,7 +162,9 @@ def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, sca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["one", "half", "image", "words"])
+@pytest.mark.parametrize(
+    "kind", ["words", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("one", "half", "image"))]
+)
 def test_a_search_finds_at_least_nine_tenths_of_a_linear_truth(kind: Kind):
     """In nine of ten draws of width and scale that no other test has seen, and it says that it has converged."""
     shares, sizes = [], (1, 4)

@@ -256,6 +256,7 @@ def swept(folder: Path, by: str) -> pd.DataFrame:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_sweep_and_an_evaluation_of_it(tmp_path: Path, registered: pytest.MonkeyPatch):
     registered.setitem(METHODS, KIND, method(Bend(0.05)))
     table = swept(tmp_path / "curved", KIND)

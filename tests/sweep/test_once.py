@@ -47,6 +47,7 @@ def test_a_sweep_loads_pairs_once_tokenizes_each_text_once_and_reads_each_cell_o
     assert mended.checked[(out / "cells" / "layer04-size002-seed0.json").read_bytes()] == 1
 
 
+@pytest.mark.thorough
 def test_a_sweep_that_fine_tunes_does_so_too(model: str, tmp_path: Path):
     out = tmp_path / "run"
     tuned = ["--objective", "iit-das", "--tune-steps", "2", "--layers", "4", "--sizes", "2"]

@@ -87,6 +87,7 @@ def files_of(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for name in names for path in out.glob(name)}
 
 
+@pytest.mark.thorough  # tests/sweep/test_processes.py and test_resume.py ask the same of searched cells
 def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(model: str, tmp_path: Path):
     alone, beside = tmp_path / "alone", tmp_path / "beside"
     assert run("--model", model, "--out", str(alone), *EDITED, "--jobs", "1") == 0
