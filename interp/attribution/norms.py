@@ -121,6 +121,7 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
     at, ratings = words.at, {norm.name: words.ratings(norm) for norm in norms}
     given = np.array([[log_frequency(word), len(word)] for word in words.words]).reshape(-1, 2).T
     covariates = [words.ratings(each) for norm in norms for each in norm.covariates]
+    held = np.vstack([given, np.nan_to_num(covariates)]) if covariates else given
     numbers: dict[Key, Estimate] = {}
     for route in attributions.tokens:
         values = attributions.by_occurrence(route)
@@ -135,7 +136,6 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
             }
             if covariates:
                 known = np.where(np.isfinite(covariates).all(0), rating, np.nan)
-                held = np.vstack([given, np.nan_to_num(covariates)])
                 found["held"] = correlate_words(values, known, at, given=held, given_means=[words.positive])
                 numbers[Key("n_held", norm=norm)] = Estimate(int(np.isfinite(known).sum()), types)
             numbers |= {Key(measure, norm=norm, route=route): number for measure, number in found.items()}

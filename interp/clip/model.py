@@ -176,6 +176,12 @@ def tokenize(clip: Clip, texts: Texts) -> Tokens:
     )
 
 
+def are_cut(clip: Clip, texts: Sequence[str]) -> np.ndarray:
+    """Return marks of texts that are longer than the model reads, shape (n,)."""
+    ids = clip.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
+    return np.array([len(row) > clip.context for row in ids])
+
+
 def _pad(rows: list[list[int]], value: int) -> Tensor:
     out = torch.full((len(rows), max(map(len, rows))), value)
     for i, row in enumerate(rows):

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from importlib.resources import as_file, files
@@ -118,9 +118,10 @@ def load_norm(spec: str) -> Norm:
         source = f"file {Path(path).name}"
         if name not in _GLASGOW:
             return Norm(name, source, _own_ratings(read_table(path)))
-        ratings, others = _glasgow(path, _GLASGOW[name]), _COVARIATES if name == _GLASGOW_IMAGEABILITY else ()
-        covariates = tuple(Norm(other, source, _glasgow(path, _GLASGOW[other])) for other in others)
-        return Norm(name, source, ratings, covariates)
+        others = _COVARIATES if name == _GLASGOW_IMAGEABILITY else ()
+        table = read_table(path, header_rows=2)
+        norm, *covariates = (Norm(each, source, _glasgow(table, _GLASGOW[each])) for each in (name, *others))
+        return replace(norm, covariates=tuple(covariates))
     if name not in SOURCES:
         raise DataError(
             f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {next(iter(_GLASGOW))}=FILE.csv"
@@ -173,19 +174,19 @@ def _some(ratings: dict[str, float], table: Table) -> dict[str, float]:
     return ratings
 
 
-def _glasgow(path: str, scale: str) -> dict[str, float]:
+def _glasgow(table: Table, scale: str) -> dict[str, float]:
     """Read mean ratings from 1 to 7.
 
     Entries for one sense, as in "bank (river)", are left out: a text does not say which sense it means.
 
     Args:
-        scale: beginning of its name in the first header row.
+        table: the file as published.
+        scale: beginning of the name of the ratings in the first header row.
     """
-    table = read_table(path, header_rows=2)
     means = [column for column in table.columns if re.fullmatch(rf"{scale}\S* m", column)]
     if not means:
         raise DataError(
-            f"'{path}' is not the Glasgow norms file: no '{scale.upper()}' with its mean in two header rows"
+            f"'{table.file}' is not the Glasgow norms file: no '{scale.upper()}' with its mean in two header rows"
         )
     word, mean = table.columns[0], means[0]
     rated = [row for row in table.rows if row[mean] and "(" not in row[word]]

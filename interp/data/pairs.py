@@ -82,7 +82,7 @@ class PairSet:
     @property
     def texts(self) -> list[str]:
         """All positive texts, then all negative ones."""
-        return _texts_of(self.pairs)
+        return texts_of(self.pairs)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -107,7 +107,7 @@ class PairSet:
         return replace(self, pairs=kept)
 
 
-def _texts_of(pairs: Sequence[Pair]) -> list[str]:
+def texts_of(pairs: Sequence[Pair]) -> list[str]:
     """2n texts of n pairs: all positive ones, then all negative ones, both in the order of the pairs."""
     return [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
 

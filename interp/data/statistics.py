@@ -18,13 +18,12 @@ from interp import cli
 from interp.data import DATA_HELP, DataError, data_labels, load_pairs
 from interp.data.norms import Norm, load_norm
 from interp.data.pairs import Pair, PairSet
-from interp.data.word_rules import bayes_hits, concreteness_hits, longer_hits, own_bayes_hits
+from interp.data.word_rules import FOLDS, bayes_hits, concreteness_hits, longer_hits, own_bayes_hits
 from interp.data.words import FUNCTION_WORDS, TOKEN, is_content
 from interp.stats import pearson
 from interp.stats.bag_of_words import naive_bayes
 
 _SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
-FOLDS = 10
 _MOST_DRAWS = 10_000
 
 

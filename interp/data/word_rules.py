@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.data.norms import load_norm
-from interp.data.pairs import Pair
+from interp.data.pairs import Pair, texts_of
 from interp.data.words import TOKEN, concreteness
 from interp.stats import preference
-from interp.stats.bag_of_words import naive_bayes
+from interp.stats.bag_of_words import bayes_preference
 
 _WORD = re.compile(r"\w+")  # as `naive_bayes` counts them
-_FOLDS = 10
+FOLDS = 10
 # A template word occurs in so many texts of a kind, in this share of them, and in so many times those of the other.
 _LEAST, _COMMON, _TIMES = 3, 0.1, 2.0
 
@@ -25,11 +25,8 @@ _Hits = NDArray[np.float64]
 
 def longer_hits(pairs: Sequence[Pair]) -> _Hits:
     """Return 1 for each pair whose positive text has more words, 0 if fewer, 1/2 for a tie."""
-    positive, negative = (
-        [float(len(TOKEN.findall(text))) for text in texts]
-        for texts in ([pair.positive for pair in pairs], [pair.negative for pair in pairs])
-    )
-    return preference(positive, negative)
+    lengths = np.array([float(len(TOKEN.findall(text))) for text in texts_of(pairs)])
+    return preference(*lengths.reshape(2, -1))
 
 
 def concreteness_hits(pairs: Sequence[Pair]) -> _Hits:
@@ -38,10 +35,8 @@ def concreteness_hits(pairs: Sequence[Pair]) -> _Hits:
     The concreteness of a text is the mean over its rated content words. A pair with a text without any is a tie, 1/2.
     """
     norm = load_norm("concreteness")
-    positive = np.array([concreteness(pair.positive, norm) for pair in pairs])
-    negative = np.array([concreteness(pair.negative, norm) for pair in pairs])
-    known = np.isfinite(positive) & np.isfinite(negative)
-    return np.where(known, preference(np.nan_to_num(positive), np.nan_to_num(negative)), 0.5)
+    ratings = np.array([concreteness(text, norm) for text in texts_of(pairs)]).reshape(2, -1)
+    return np.where(np.isfinite(ratings).all(0), preference(*np.nan_to_num(ratings)), 0.5)
 
 
 def bayes_hits(train: Sequence[Pair], pairs: Sequence[Pair], *, without_templates: bool = False) -> _Hits:
@@ -51,15 +46,11 @@ def bayes_hits(train: Sequence[Pair], pairs: Sequence[Pair], *, without_template
     Args:
         without_templates: leave out the words of templates (`_template_words`) of the train pairs.
     """
-    texts = [*(pair.positive for pair in train), *(pair.negative for pair in train)]
-    kinds = np.repeat([1, 0], len(train))
+    texts = texts_of(train)
     left_out = _template_words(train) if without_templates else frozenset()
     if not any(word not in left_out for text in texts for word in _WORD.findall(text.lower())):
         return np.full(len(pairs), 0.5)  # nothing can be learnt
-    model = naive_bayes(left_out).fit(texts, kinds)
-    odds = model.predict_log_proba([*(pair.positive for pair in pairs), *(pair.negative for pair in pairs)])
-    positive, negative = (odds[:, 1] - odds[:, 0]).reshape(2, -1)
-    return preference(positive, negative)
+    return bayes_preference(texts, texts_of(pairs), left_out)
 
 
 def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) -> _Hits:
@@ -67,7 +58,7 @@ def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) ->
     from sklearn.model_selection import GroupKFold
 
     groups = [pair.group for pair in pairs]
-    folds = min(_FOLDS, len(set(groups)))
+    folds = min(FOLDS, len(set(groups)))
     hits = np.full(len(pairs), np.nan)
     if folds < 2:
         return hits
@@ -80,9 +71,10 @@ def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) ->
 def _template_words(pairs: Sequence[Pair]) -> frozenset[str]:
     """Return words that occur in a tenth of the texts of one kind, and in twice as many as of the other: "This image
     shows"."""
+    texts = texts_of(pairs)
     first, second = (
-        Counter(word for text in texts for word in set(_WORD.findall(text.lower())))
-        for texts in ([pair.positive for pair in pairs], [pair.negative for pair in pairs])
+        Counter(word for text in half for word in set(_WORD.findall(text.lower())))
+        for half in (texts[: len(pairs)], texts[len(pairs) :])
     )
     least = max(_LEAST, _COMMON * len(pairs))
     return frozenset(

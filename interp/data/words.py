@@ -1,4 +1,4 @@
-"""Which words carry content, and how frequent words are. No torch."""
+"""Words of a text, those that carry content, and their frequency and concreteness. No torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FUNCTION_WORDS = frozenset(
 
 
 def is_content(word: str) -> bool:
-    """Whether a lower-case word is neither a function word nor begins with a digit or a sign; names are content.
+    """Return whether a lower-case word is neither a function word nor begins with a digit or a sign; names are content.
 
     >>> [is_content(word) for word in ("harbour", "the", "3", ".")]
     [True, False, False, False]
@@ -50,8 +50,8 @@ def concreteness(text: str, norm: Norm) -> float:
 
 
 def log_frequency(word: str) -> float:
-    """How often a word is used in English, on the Zipf scale: the decimal logarithm of its uses in a billion words
-    (van Heuven et al. 2014), from wordfreq (Speer 2022).
+    """Return the frequency of a word in English, on the Zipf scale (van Heuven et al. 2014): the decimal logarithm of
+    its uses in a billion words, from wordfreq (Speer 2022).
 
     A word that wordfreq does not know has 0, as if it were used once in a billion words, below all words that it knows,
     which begin at 1. These are signs, rare names, misspellings, and a tenth of the words that Brysbaert's norms rate,

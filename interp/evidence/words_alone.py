@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interp.stats import Estimate, clustered_share, preference
-from interp.stats.bag_of_words import naive_bayes
+from interp.stats import Estimate, clustered_share
+from interp.stats.bag_of_words import bayes_preference
 
 
 def words_alone(train: Sequence[str], test: Sequence[str], groups: Sequence[str]) -> Estimate:
@@ -20,8 +20,4 @@ def words_alone(train: Sequence[str], test: Sequence[str], groups: Sequence[str]
         test: the same of the test pairs.
         groups: group of each test pair, such as its article, by which the interval is clustered.
     """
-    kinds = np.repeat([1, 0], len(train) // 2)
-    model = naive_bayes().fit(list(train), kinds)
-    odds = model.predict_log_proba(list(test))
-    positive, negative = (odds[:, 1] - odds[:, 0]).reshape(2, -1)
-    return clustered_share(preference(positive, negative), np.array(groups))
+    return clustered_share(bayes_preference(train, test), np.array(groups))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interp.stats.shares import preference
 
 
 def naive_bayes(left_out: Collection[str] = ()) -> Any:
@@ -17,3 +22,16 @@ def naive_bayes(left_out: Collection[str] = ()) -> Any:
     from sklearn.pipeline import make_pipeline
 
     return make_pipeline(CountVectorizer(token_pattern=r"\w+", stop_words=sorted(left_out) or None), MultinomialNB())
+
+
+def bayes_preference(train: Sequence[str], test: Sequence[str], left_out: Collection[str] = ()) -> NDArray[np.float64]:
+    """Return 1 for each pair whose positive text naive Bayes takes for the likelier one, 0 if not, 1/2 for a tie.
+
+    Args:
+        train: positive texts of the train pairs, then negative ones.
+        test: the same of the test pairs.
+        left_out: lower-case words that are not counted.
+    """
+    model = naive_bayes(left_out).fit(list(train), np.repeat([1, 0], len(train) // 2))
+    odds = model.predict_log_proba(list(test))
+    return preference(*(odds[:, 1] - odds[:, 0]).reshape(2, -1))

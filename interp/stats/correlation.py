@@ -65,11 +65,11 @@ def correlate(
         ValueError: lengths differ or the method is unknown.
     """
     (a, b, *rest), groups = _units({"x": x, "y": y} | _covariates(given), clusters, method)
-    r = _once(a, b, rest)
+    r = once(a, b, rest)
     times = resamples(groups, draws, seed)
     if times is None or math.isnan(r):
         return Estimate(r, len(a))
-    return Estimate(r, len(a), *percentiles(_weighted(a, b, rest, times), groups))
+    return Estimate(r, len(a), *percentiles(weighted(a, b, rest, times), groups))
 
 
 def difference(
@@ -97,11 +97,11 @@ def difference(
         ValueError: lengths differ or the method is unknown.
     """
     (a, o, b, *rest), groups = _units({"x": x, "other": other, "y": y} | _covariates(given), clusters, method)
-    value = _once(a, b, rest) - _once(o, b, rest)
+    value = once(a, b, rest) - once(o, b, rest)
     times = resamples(groups, draws, 0)
     if times is None or math.isnan(value):
         return Estimate(value, len(a))
-    return Estimate(value, len(a), *percentiles(_weighted(a, b, rest, times) - _weighted(o, b, rest, times), groups))
+    return Estimate(value, len(a), *percentiles(weighted(a, b, rest, times) - weighted(o, b, rest, times), groups))
 
 
 def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
@@ -119,7 +119,7 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
     mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)
     if times is None or math.isnan(mean):
         return Estimate(mean, len(b))
-    return Estimate(mean, len(b), *percentiles(np.mean([_weighted(a, b, [], times) for a in rest], axis=0), groups))
+    return Estimate(mean, len(b), *percentiles(np.mean([weighted(a, b, [], times) for a in rest], axis=0), groups))
 
 
 def _units(
@@ -147,17 +147,17 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return rankdata(values).astype(np.float64)
 
 
-def _once(a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]]) -> float:
-    """The correlation of a and b, given others if there are any, each unit counted once."""
+def once(a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]]) -> float:
+    """Return the correlation of a and b, given others if there are any, each unit counted once."""
     if not given or len(a) < 2:
         return pearson(a, b)
-    return float(_weighted(a, b, given, np.ones((1, len(a))))[0])
+    return float(weighted(a, b, given, np.ones((1, len(a))))[0])
 
 
-def _weighted(
+def weighted(
     a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The correlation of a and b, given others, under each row of weights; NaN where it is undefined."""
+    """Return the correlation of a and b, given others, under each row of weights; NaN where it is undefined."""
     return partial(covariances(np.stack([a, b, *given]), weights))
 
 

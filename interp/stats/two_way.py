@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from interp.stats.correlation import pearson
+from interp.stats.correlation import once, weighted
 from interp.stats.estimate import Estimate
-from interp.stats.moments import covariances, partial
 from interp.stats.spread import LEAST_CLUSTERS, student
 
 _DRAWS = 2000
@@ -68,7 +67,7 @@ def two_way_difference(
     table, a, b, rest = table[kept], a[kept], b[kept], [each[kept] for each in rest]
     groups = np.unique(np.asarray(clusters)[kept], return_inverse=True)[1]
     means = np.nanmean(table, axis=1)
-    value = _correlation(a, means, rest) - _correlation(b, means, rest)
+    value = once(a, means, rest) - once(b, means, rest)
     present = np.isfinite(table).any(0)
     fewest = min(int(present.sum()), len(np.unique(groups)))
     if fewest < LEAST_CLUSTERS or math.isnan(value):
@@ -76,12 +75,6 @@ def two_way_difference(
     drawn = _drawn(a, b, rest, table[:, present], groups, draws, np.random.default_rng(seed))
     reach = student(fewest - 1) * float(np.nanstd(drawn, ddof=1))
     return Estimate(value, len(a), max(value - reach, -2.0), min(value + reach, 2.0))
-
-
-def _correlation(x: NDArray[np.float64], y: NDArray[np.float64], rest: list[NDArray[np.float64]]) -> float:
-    if not rest:
-        return pearson(x, y)
-    return float(partial(covariances(np.stack([x, y, *rest]), np.ones((1, len(x)))))[0])
 
 
 def _drawn(
@@ -103,10 +96,7 @@ def _drawn(
         counts = there @ weights
         rated = counts > 0
         means = filled[rated] @ weights / counts[rated]
-        own = times[None, rated]
-        left, right = (
-            partial(covariances(np.stack([each[rated], means, *(one[rated] for one in rest)]), own))[0]
-            for each in (a, b)
-        )
+        held, own = [each[rated] for each in rest], times[None, rated]
+        left, right = (weighted(each[rated], means, held, own)[0] for each in (a, b))
         out[number] = left - right
     return out

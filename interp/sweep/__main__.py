@@ -225,7 +225,7 @@ def sweep(config: SweepConfig) -> int:
 
 
 def _remove_caches(folder: RunFolder, config: SweepConfig) -> None:
-    """What a run that was killed has left; a part looks after its own."""
+    """Remove the caches that a killed run has left; a part removes its own."""
     from interp.sweep.work import CACHE, cache_name
 
     for path in folder.path.glob(f"{CACHE}*" if config.part is None else cache_name(config.part)):
@@ -260,7 +260,7 @@ def _plan(
     objective: ModuleType | None,
     each: Pass,
 ) -> str:
-    """What a pass of the sweep does, in words."""
+    """Describe in words what a pass of the sweep does."""
     trained = "" if objective is None else objective.plan(config, each.objective, features)
     if each.searched:
         return wrapped(f"At each cell: {trained}.")

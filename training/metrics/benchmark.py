@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Material:
     rated_items: tuple[Item, ...]
     seed: int
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, tuple[Item, ...]]:
         """Items of each part that is scored at once."""
         parts = {_PLAIN: self.items} if self.items else {}

@@ -12,7 +12,7 @@ from interp.data.errors import DataError
 from interp.data.norms import load_norm
 from interp.data.pairs import digest
 from interp.data.scores import read_text_scores
-from interp.data.tables import read_table
+from interp.data.tables import Table, read_table
 from interp.data.words import concreteness
 from interp.errors import quoted
 from training.metrics.items import Item, item_key
@@ -76,9 +76,10 @@ def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
     Raises:
         DataError: the file is missing or damaged, lacks columns or items, or has two scores of one.
     """
-    if _KEY not in read_table(path).columns:
+    table = read_table(path)
+    if _KEY not in table.columns:
         return _of_texts(path, parts.get(RATED, ()))
-    known = _read_items(path)
+    known = _read_items(table)
     every = {item_key(part, item): item for part, items in parts.items() for item in items}
     if absent := [item for key, item in every.items() if key not in known]:
         raise DataError(
@@ -92,8 +93,7 @@ def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
     return Metric(Path(path).stem, digest(f"{key}={known[key]!r}" for key in sorted(every)), score, _ALL_PARTS)
 
 
-def _read_items(path: str) -> dict[str, float]:
-    table = read_table(path)
+def _read_items(table: Table) -> dict[str, float]:
     table.require(_KEY, _SCORE)
     known: dict[str, float] = {}
     for row in table.rows:

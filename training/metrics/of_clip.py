@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from interp.clip.model import Clip, contextual_scores, embed_texts, scores
+from interp.clip.model import Clip, are_cut, contextual_scores, embed_texts, scores
 from interp.clip.tensors import Embeddings, Float, Streams, Tensor
 from interp.data.pairs import Pair, digest
 from interp.subspaces.clean_run import clean_texts
@@ -70,8 +70,13 @@ def metrics_of_clip(
         found = _numbers(contextual_scores(of_images(items), texts, around))
         return np.where([bool(item.context) for item in items], found, np.nan)
 
+    marks: dict[str, bool] = {}
+
     def cut(items: Sequence[Item]) -> np.ndarray:
-        return _cut(clip, [prefix + item.text for item in items])
+        if missing := [text for text in dict.fromkeys(item.text for item in items) if text not in marks]:
+            found = are_cut(clip, [prefix + text for text in missing])
+            marks.update(zip(missing, found.tolist(), strict=True))
+        return np.array([marks[item.text] for item in items])
 
     reads = frozenset({"text", "image"})
     metrics = [Metric(name, key, plain, reads, cut=cut)]
@@ -118,12 +123,6 @@ def _streams(clip: Clip, texts: Sequence[str], subspace: Subspace) -> Streams:
 
 def _numbers(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
-
-
-def _cut(clip: Clip, texts: Sequence[str]) -> np.ndarray:
-    """Return marks of texts that are longer than the model reads."""
-    ids = clip.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
-    return np.array([len(each) > clip.context for each in ids])
 
 
 @torch.inference_mode()

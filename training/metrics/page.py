@@ -10,8 +10,19 @@ from interp.data.blv import QUESTIONS
 from interp.report.page.rendering import render
 from interp.runs.files import write_atomic
 from training.metrics.checks import CHECKS
-from training.metrics.numbers import CHECKED, OUTCOMES, READERS, MetricNumber
-from training.metrics.table import checks_in, correlation, cut_sentences, find, metrics_in, percent, points
+from training.metrics.numbers import CHECKED, OUTCOMES, MetricNumber
+from training.metrics.table import (
+    ceilings,
+    checks_in,
+    correlation,
+    cut_sentences,
+    differences,
+    find,
+    is_sure,
+    metrics_in,
+    percent,
+    points,
+)
 
 FILE = "metrics.html"
 
@@ -48,7 +59,7 @@ def write_page(numbers: Sequence[MetricNumber], folder: Path, *, title: str, not
         "checks": [_bars(numbers, check) for check in checks_in(numbers)],
         "questions": list(QUESTIONS),
         "readers": _readers(numbers),
-        "ceilings": _ceilings(numbers),
+        "ceilings": ceilings(numbers),
         "differences": _differences(numbers),
     }
     path = folder / FILE
@@ -98,20 +109,12 @@ def _readers(numbers: Sequence[MetricNumber]) -> list[tuple[str, list[str], list
     return rows
 
 
-def _ceilings(numbers: Sequence[MetricNumber]) -> list[str]:
-    found = [next((one for one in numbers if (one.of, one.measure) == (name, "ceiling")), None) for name in QUESTIONS]
-    return [f"{one.value:.3f}" for one in found if one is not None]
-
-
 def _differences(numbers: Sequence[MetricNumber]) -> list[tuple[str, str, str, str, bool]]:
     """Return pair of metrics, check or question, measure, value, and whether the interval leaves out 0."""
-    singles = set(metrics_in(numbers))
     rows = []
-    for number in numbers:
-        if number.metric in singles or (number.part == READERS and number.of != "overall"):
-            continue
+    for number in differences(numbers):
         checked = number.part == CHECKED
         measure = "scored worse, points" if checked else number.measure
         value = points(number) if checked else correlation(number)
-        rows.append((number.metric, number.of, measure, value, number.low * number.high > 0))
+        rows.append((number.metric, number.of, measure, value, is_sure(number)))
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from interp import cli
 from interp.data.blv import QUESTIONS
-from training.metrics.numbers import CHECKED, CUT, READERS, MetricNumber
+from training.metrics.numbers import CHECKED, CUT, MetricNumber
 
 _BASELINES = tuple(f"{name} " for name in ("length", "concreteness"))
 
@@ -94,37 +94,51 @@ def _readers(numbers: Sequence[MetricNumber]) -> str:
             cells.append("-" if own is None or given is None else f"{_r(own.value)} ({_r(given.value)})")
         order = find(numbers, "overall", metric, "order within images")
         lines.append([metric, *cells, "-" if order is None else f"{100 * order.value:.1f}"])
-    ceilings = [find(numbers, question, metrics[0], "ceiling") for question in QUESTIONS]
-    if all(ceilings):
-        lines.append(["no metric can exceed", *(f"{one.value:.3f}" for one in ceilings if one), ""])
+    if highest := ceilings(numbers):
+        lines.append(["no metric can exceed", *highest, ""])
     return "\n".join(cli.folded(lines))
+
+
+def ceilings(numbers: Sequence[MetricNumber]) -> list[str]:
+    """Return the highest correlation that readers allow, for each question; nothing where it is not known."""
+    known = {number.of: f"{number.value:.3f}" for number in numbers if number.measure == "ceiling"}
+    return [known[question] for question in QUESTIONS if question in known]
 
 
 def _r(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:+.3f}"
 
 
-def _differences(numbers: Sequence[MetricNumber]) -> str:
+def differences(numbers: Sequence[MetricNumber]) -> list[MetricNumber]:
+    """Return the paired differences of two metrics: of all checks, and of what readers said overall."""
     singles = set(metrics_in(numbers))
-    names = list(dict.fromkeys(number.metric for number in numbers if number.metric not in singles))
-    lines, ends = [["difference", "of", "measure", "value", "n"]], list[float]()
-    for name in names:
-        for number in numbers:
-            if number.metric != name or (number.part == READERS and number.of != "overall"):
-                continue
-            if number.part == CHECKED and name.startswith(_BASELINES):  # seen from the table of checks
-                continue
-            if number.measure not in ("worse", "pearson", "pearson given length"):
-                continue
-            ends.append(number.low)
-            if not number.low * number.high > 0:  # only differences whose interval leaves out 0
-                continue
-            value = points(number) if number.part == CHECKED else correlation(number)
-            unit = "worse, points" if number.part == CHECKED else number.measure
-            lines.append([name, number.of, unit, value, str(number.n)])
-    if not ends:
+    return [
+        number
+        for number in numbers
+        if number.metric not in singles and (number.part == CHECKED or number.of == "overall")
+    ]
+
+
+def is_sure(difference: MetricNumber) -> bool:
+    """Return whether the interval of a difference leaves out 0."""
+    return difference.low * difference.high > 0
+
+
+def _differences(numbers: Sequence[MetricNumber]) -> str:
+    found = [
+        number
+        for number in differences(numbers)  # those of baselines can be seen in the table of checks
+        if not (number.part == CHECKED and number.metric.startswith(_BASELINES))
+    ]
+    if not found:
         return ""
-    if all(map(math.isnan, ends)):
+    if all(math.isnan(number.low) for number in found):
         return "No paired difference has an interval: there are too few articles, readers or images."
+    lines = [["difference", "of", "measure", "value", "n"]]
+    pairs = list(dict.fromkeys(number.metric for number in found))
+    for number in filter(is_sure, sorted(found, key=lambda number: pairs.index(number.metric))):
+        checked = number.part == CHECKED
+        value, unit = (points(number), "worse, points") if checked else (correlation(number), number.measure)
+        lines.append([number.metric, number.of, unit, value, str(number.n)])
     head = "Paired differences whose interval leaves out 0 (all others are in results.csv):"
     return "\n".join([head, *(cli.folded(lines, left=3) if len(lines) > 1 else ["none"])])

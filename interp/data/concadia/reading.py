@@ -49,7 +49,7 @@ def load_concadia(folder: Path | str) -> PairSet:
 
 
 def items_of(folder: Path) -> list[Any]:
-    """What `wiki_split.json` lists.
+    """Read the items that `wiki_split.json` lists.
 
     Raises:
         DataError: there is no such folder or file, or it is damaged.
@@ -77,7 +77,7 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
         return DataError(f"'{folder / TEXTS}': item {number} {what}; correct it, or download the file again")
 
     def text(holder: Any, *keys: str) -> str:
-        """What stands under these keys, one inside the other, without the spaces around it."""
+        """Return the text under these keys, one inside the other, without the spaces around it."""
         for key in keys:
             if not isinstance(holder, dict) or key not in holder:
                 raise wrong(f"lacks '{key}'" + f" in '{keys[0]}'" * (key != keys[0]))

@@ -1,4 +1,4 @@
-"""What pictures of the toy world show, and which of it belongs to which split.
+"""Contents of the pictures of the toy world, and their division between splits.
 
 A scene has an object (shape, colour, size, arrangement, on a plain or striped background) at a place (the two tones
 of the picture) during an event (the colour of the border) in a town (the flag along the top).
@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from interp.data.toy import words
-from interp.data.toy.splits import divided, in_groups
+from interp.data.toy.splits import belongs, divided, in_groups
 
 VALUES: dict[str, words.Table] = {
     "shape": words.SHAPES,
@@ -34,7 +34,7 @@ _PAIRED = ("row", "stack")  # arrangements of two
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows; every field holds a key of the table of the same name in `VALUES`."""
+    """Content of one picture; each field holds a key of the table of the same name in `VALUES`."""
 
     shape: str
     colour: str
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def paired(self) -> bool:
-        """Whether two of its object are shown."""
+        """True if the object is shown twice."""
         return self.arrangement in _PAIRED
 
     @property
@@ -56,6 +56,7 @@ class Scene:
         return words.era(self.shape)
 
 
+@cache
 def combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return the combinations of the named attributes that belong to a split: 70 % train, 15 % val, 15 % test."""
     return divided(split, tuple(tuple(VALUES[name]) for name in names))
@@ -100,14 +101,4 @@ def _varied(scene: Scene, name: str, split: str, rng: np.random.Generator) -> Sc
     else:
         values = list(VALUES[name])
         other = replace(scene, **{name: values[int(rng.integers(len(values)))]})
-    kept = all(_of(other, fields) in _members(split, fields) for fields in (OBJECT_FIELDS, ARTICLE_FIELDS))
-    return other if kept else scene
-
-
-def _of(scene: Scene, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(getattr(scene, name) for name in names)
-
-
-@cache
-def _members(split: str, names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    return frozenset(combinations(split, names))
+    return other if belongs(other, split, combinations, OBJECT_FIELDS, ARTICLE_FIELDS) else scene

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 _Content = TypeVar("_Content")
+_Combinations = Callable[[str, tuple[str, ...]], tuple[tuple[str, ...], ...]]
 _BOUNDS = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}
 
 
@@ -25,6 +26,23 @@ def divided(split: str, values: tuple[tuple[str, ...], ...]) -> tuple[tuple[str,
     order = np.random.default_rng(20240610).permutation(len(every))
     low, high = (round(bound * len(every)) for bound in _BOUNDS[split])
     return tuple(every[i] for i in order[low:high])
+
+
+def belongs(content: object, split: str, combinations: _Combinations, *parts: tuple[str, ...]) -> bool:
+    """Return whether a content of a picture belongs to a split.
+
+    Args:
+        combinations: function that gives the combinations of named attributes that belong to a split.
+        parts: names of attributes that are divided together.
+    """
+    return all(
+        tuple(getattr(content, name) for name in names) in _members(combinations, split, names) for names in parts
+    )
+
+
+@cache
+def _members(combinations: _Combinations, split: str, names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(combinations(split, names))
 
 
 def in_groups(

@@ -1,4 +1,4 @@
-"""How descriptions and captions of the toy world are written, so that their statistics are those of Concadia.
+"""Writing of descriptions and captions of the toy world, with the statistics of Concadia.
 
 Descriptions mostly say what a picture looks like, captions mostly what it is of; but each also does what the other
 does, in shares that `python -m interp.data.statistics` measures beside those of real texts.

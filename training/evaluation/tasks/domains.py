@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from interp.clip.image_features import EmbeddedPairs, image_features
-from interp.clip.model import Clip, embed_texts, scores
+from interp.clip.model import Clip, are_cut
 from interp.data import data_labels, data_sets, load_pairs
 from interp.data.contrast import Contrast
 from interp.data.pairs import Pair, PairSet, digest, held_out, without_equal_texts
@@ -36,6 +36,7 @@ from training.evaluation.domain_measures import (
 from training.evaluation.evaluated import EvaluatedPairs
 from training.evaluation.measures import Number, measured
 from training.evaluation.retrieval import retrieved
+from training.evaluation.tasks.preference import pair_scores
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
 _PREFERENCE, _LOSS = "preference", "loss"
@@ -160,12 +161,12 @@ def _of_pairs(
     rows = [
         _number(label, name, clustered_share(hits, groups)) for name, hits in rules.items() if np.isfinite(hits).all()
     ]
-    cut = [_cut(clip, texts) for texts in ([pair.positive for pair in chosen], [pair.negative for pair in chosen])]
+    cut = [are_cut(clip, texts) for texts in ([pair.positive for pair in chosen], [pair.negative for pair in chosen])]
     for kind, marks in zip(pairs.contrast.kinds, cut, strict=True):
         rows.append(_number(label, f"{kind} cut", clustered_share(marks.astype(float), groups)))
     if features is None:
         return _OnDomain(rows, [f"{label} has no images here: words alone are measured"])
-    hits = _model_hits(clip, features)
+    hits = preference(*pair_scores(clip, features))
     preferred = clustered_share(hits, groups)
     beyond = clustered_mean(hits - rules[WORDS_OF_FIRST], groups)
     rows = [_number(label, _PREFERENCE, preferred), *rows, _number(label, BEYOND, beyond)]
@@ -188,18 +189,6 @@ def _sentence(label: str, preferred: Estimate, beyond: Estimate, words: np.ndarr
     if beyond.high < 0:
         return f"{both}: less than those words tell, so the preference shows nothing about images"
     return f"{both}: not more than those words tell, so the preference shows nothing about images"
-
-
-def _model_hits(clip: Clip, features: EmbeddedPairs) -> np.ndarray:
-    embedded = embed_texts(clip, features.texts)
-    positive, negative = scores(features.embeddings.repeat(2, 1), embedded).cpu().numpy().reshape(2, -1)
-    return preference(positive, negative)
-
-
-def _cut(clip: Clip, texts: Sequence[str]) -> np.ndarray:
-    """Return marks of texts that are longer than the model reads."""
-    ids = clip.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
-    return np.array([len(each) > clip.context for each in ids])
 
 
 def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[dict[str, Estimate], list[str]]:

@@ -18,15 +18,22 @@ from training.evaluation.preferences import preferences
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
 
+def pair_scores(clip: Clip, features: EmbeddedPairs) -> np.ndarray:
+    """Return the scores of each pair's positive and negative text with its image, shape (2, pairs)."""
+    texts = embed_texts(clip, features.texts)
+    found: np.ndarray = scores(features.embeddings.repeat(2, 1), texts).cpu().numpy().reshape(2, -1)
+    return found
+
+
 def measure_preference(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
     """Measure preferences of a model; with an alignment also its IIA on each split, and its evidence on the last one.
 
     Returns:
         The measures; and the scores of each pair's positive and negative text, shape (2, pairs).
     """
-    pairs, images, contrast = features.pairs, features.embeddings, features.contrast
+    pairs, contrast = features.pairs, features.contrast
     if aligned is None:
-        both = scores(images.repeat(2, 1), embed_texts(clip, features.texts)).cpu().numpy().reshape(2, -1)
+        both = pair_scores(clip, features)
         return preferences(pairs, contrast, *both), both
     both = np.zeros((2, len(pairs)))
     rows: list[Number] = []

@@ -14,7 +14,7 @@ from itertools import permutations
 import numpy as np
 
 from interp.data.toy.charts import words
-from interp.data.toy.splits import divided, in_groups
+from interp.data.toy.splits import belongs, divided, in_groups
 
 VALUES: dict[str, tuple[str, ...]] = {
     "marks": tuple(words.MARKS),
@@ -64,6 +64,7 @@ class Chart:
         return free[0] if self.count == "three" else None
 
 
+@cache
 def chart_combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return the combinations of the named attributes that belong to a split."""
     return divided(split, tuple(VALUES[name] for name in names))
@@ -99,13 +100,4 @@ def alike_charts(split: str, n: int, alike: int, rng: np.random.Generator) -> li
 def _varied(chart: Chart, name: str, split: str, rng: np.random.Generator) -> Chart:
     """Return the chart with another value of one attribute, if the split has that combination."""
     other = replace(chart, **{name: VALUES[name][int(rng.integers(len(VALUES[name])))]})
-    there = all(
-        tuple(getattr(other, name) for name in names) in _members(split, names)
-        for names in (SERIES_FIELDS, ARTICLE_FIELDS)
-    )
-    return other if there else chart
-
-
-@cache
-def _members(split: str, names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    return frozenset(chart_combinations(split, names))
+    return other if belongs(other, split, chart_combinations, SERIES_FIELDS, ARTICLE_FIELDS) else chart
