@@ -12,7 +12,7 @@ from interp.stats.correlation import CorrelationMethod, correlate, difference, m
 from interp.stats.estimate import Estimate, resamples
 from interp.stats.grid import GridTests, max_statistic
 from interp.stats.pareto import pareto_front
-from interp.stats.raters import RaterVariances, order_within, rater_variances
+from interp.stats.raters import RaterVariances, crossed_effects, krippendorff_alpha, order_within, rater_variances
 from interp.stats.ratios import Yardstick, measured_mean, ratio, ratio_to, yardstick
 from interp.stats.reliability import Disattenuated, disattenuate
 from interp.stats.shares import iia_outcomes, macro_f1, mean_of_means, placement, preference, settled, wilson
@@ -31,10 +31,12 @@ __all__ = [
     "clustered_share",
     "correlate",
     "correlate_words",
+    "crossed_effects",
     "difference",
     "disattenuate",
     "iia_outcomes",
     "independent_difference",
+    "krippendorff_alpha",
     "macro_f1",
     "max_statistic",
     "mean_correlation",

@@ -4,13 +4,15 @@ source (`interp.stats.dyads`)."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from interp.stats.dyads import constant, units
 from interp.stats.estimate import Estimate
-from interp.stats.spread import LEAST_CLUSTERS, LEAST_EFFECTIVE, student
+from interp.stats.spread import LEAST_CLUSTERS, LEAST_EFFECTIVE, Spread, Values, student
 
 
 def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, what: str = "values") -> str:
@@ -59,12 +61,16 @@ def standard_error(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | 
     return math.nan if not len(x) or dyads.least < 2 else dyads.spread(x).error
 
 
-def clustered_mean(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
+def clustered_mean(
+    values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> Estimate:
     """Return a mean with the interval mean ± t · `standard_error`, wider on the side of a long tail
     (`interp.stats.spread.Spread.reaches`).
 
     Args:
         values, clusters, sources: as for `standard_error`.
+        weights: positive numbers of units that each unit stands for; equal by default. The interval is that of the
+            linearized ratio Σ w x / Σ w.
 
     Returns:
         The mean. No interval (NaN) where clusters are too few or of too uneven size (`too_few`), or where all values
@@ -76,13 +82,63 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | 
     (x,), dyads = units({"values": values}, clusters, sources)
     if not len(x):
         return Estimate(math.nan, 0)
-    mean = float(x.mean())
-    if not dyads.enough or constant(x):
-        return Estimate(mean, len(x))
-    return Estimate(mean, len(x), *dyads.spread(x).interval(mean))
+    if weights is None:
+        mean = float(x.mean())
+        if not dyads.enough or constant(x):
+            return Estimate(mean, len(x))
+        return Estimate(mean, len(x), *dyads.spread(x).interval(mean))
+    weighted = _Weighted.of(x, weights, clusters, sources)
+    if not dyads.enough or weighted.effective < LEAST_EFFECTIVE or constant(x):
+        return Estimate(weighted.mean, len(x))
+    return Estimate(weighted.mean, len(x), *weighted.spread(dyads.spread).interval(weighted.mean))
 
 
-def clustered_share(hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
+@dataclass(frozen=True)
+class _Weighted:
+    """Weighted mean, as a plain mean of other values.
+
+    Attributes:
+        mean: Σ w x / Σ w.
+        values: values whose mean has the variance of the weighted mean: w / w̄ times the residual. A residual is too
+            small because its own cluster pulls the mean. Dividing by √(1 − 2 s + Σ s²) undoes this, where s is the
+            cluster's share of the weights; the part of it that clusters of even weight have is left to `dyads`.
+        effective: number of clusters of even weight, of the clusters or of the sources, whichever is smaller.
+    """
+
+    mean: float
+    values: Values
+    effective: float
+
+    @classmethod
+    def of(cls, x: Values, weights: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None) -> _Weighted:
+        """Linearize a weighted mean.
+
+        Raises:
+            ValueError: lengths differ, or a weight is not positive.
+        """
+        w = np.asarray(weights, np.float64)
+        if w.shape != x.shape or not (w > 0).all():
+            raise ValueError(f"weights must be positive and of shape {x.shape}, got shape {w.shape}")
+        mean = float(w @ x / w.sum())
+        larger, fewest = np.ones(len(x)), math.inf
+        for names in [clusters] if sources is None else [clusters, sources]:
+            codes = np.unique(np.asarray(names), return_inverse=True)[1]
+            shares = np.bincount(codes, w) / w.sum()
+            square = float(shares @ shares)
+            fewest = min(fewest, 1 / square)
+            pulled = np.maximum(1 - 2 * shares + square, 0.1)
+            larger = np.maximum(larger, np.sqrt((1 - 1 / len(shares)) / pulled)[codes])
+        return cls(mean, mean + w / w.mean() * larger * (x - mean), fewest)
+
+    def spread(self, spread_of: Callable[[Values], Spread]) -> Spread:
+        """Return the error of the mean, with no more degrees of freedom than clusters of even weight have."""
+        found = spread_of(self.values)
+        return replace(found, freedom=min(found.freedom, max(1.0, self.effective - 1)))
+
+
+def clustered_share(
+    hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> Estimate:
     """Return a share with the score interval of Wilson (1927) for an effective number of trials (Korn & Graubard 1998;
     Franco et al. 2019), which stays within 0 and 1 and has a width even where every trial is a hit.
 
@@ -95,6 +151,7 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | N
     Args:
         hits: outcomes from 0 to 1 (1/2 is a tie), length n.
         clusters, sources: as for `standard_error`.
+        weights: as for `clustered_mean`.
 
     Returns:
         The share, and n; no interval (NaN) where clusters are too few or of too uneven size (`too_few`).
@@ -112,12 +169,14 @@ def clustered_share(hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | N
         return Estimate(math.nan, 0)
     if (x < 0).any() or (x > 1).any():
         raise ValueError(f"hits must be from 0 to 1, got {x.min():g} to {x.max():g}")
-    share, n = float(x.mean()), len(x)
-    if not dyads.enough:
+    weighted = None if weights is None else _Weighted.of(x, weights, clusters, sources)
+    share, n = float(x.mean()) if weighted is None else weighted.mean, len(x)
+    effective = dyads.effective if weighted is None else min(dyads.effective, weighted.effective)
+    if not dyads.enough or effective < LEAST_EFFECTIVE - 1e-9:
         return Estimate(share, n)
     if constant(x):
-        return Estimate(share, n, *score_interval(float(x[0]), dyads.effective))
-    spread = dyads.spread(x)
+        return Estimate(share, n, *score_interval(float(x[0]), effective))
+    spread = dyads.spread(x) if weighted is None else weighted.spread(dyads.spread)
     trials = n / (n - 1) * share * (1 - share) / spread.variance * (student(n - 1) / spread.t) ** 2
     return Estimate(share, n, *score_interval(share, trials))
 

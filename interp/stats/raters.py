@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from interp.stats.clusters import clustered_share
 from interp.stats.estimate import Estimate
+from interp.stats.spread import student
 
 
 @dataclass(frozen=True)
@@ -58,25 +60,85 @@ def rater_variances(ratings: ArrayLike, people: Sequence[str], items: Sequence[s
         people: who gave each rating.
         items: what was rated.
     """
-    from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
-    from statsmodels.tools.sm_exceptions import ConvergenceWarning
-
     values = np.asarray(ratings, dtype=float)
     known = np.flatnonzero(~np.isnan(values)).tolist()
     values = values[known]
-    codes = [np.unique([names[i] for i in known], return_inverse=True)[1] for names in (people, items)]
-    if not len(values) or np.ptp(values) == 0 or any(len(set(code)) in (1, len(code)) for code in codes):
+    people, items = ([names[i] for i in known] for names in (people, items))
+    if not len(values) or np.ptp(values) == 0 or any(len(set(names)) in (1, len(names)) for names in (people, items)):
         return RaterVariances(math.nan, math.nan, math.nan)
+    fitted = _crossed(values, np.ones((len(values), 1)), people, items)
+    of_people, of_items = map(float, fitted.vcomp)
+    return RaterVariances(of_people, of_items, float(fitted.scale))
+
+
+def crossed_effects(
+    values: ArrayLike, effects: Mapping[str, ArrayLike], people: Sequence[str], items: Sequence[str]
+) -> dict[str, Estimate]:
+    """Estimate fixed effects on answers, with crossed random effects of people and items, by statsmodels' REML.
+
+    Args:
+        values: one answer for each person and item, or several, length n.
+        effects: name -> its value in each answer, length n, apart from its mean.
+        people: who gave each answer.
+        items: what the answer is about.
+
+    Returns:
+        "mean", the mean answer at the mean of all effects; and each effect for one unit of its value. Intervals are
+        ± t times the standard error, with one degree of freedom less than the smaller number, of people or of items.
+    """
+    x = np.asarray(values, dtype=float)
+    columns = [np.asarray(effect, dtype=float) for effect in effects.values()]
+    design = np.column_stack([np.ones(len(x)), *(column - column.mean() for column in columns)])
+    reach = student(min(len(set(people)), len(set(items))) - 1)
+    fitted = _crossed(x, design, people, items)
+    return {
+        name: Estimate(value, len(x), value - reach * error, value + reach * error)
+        for name, value, error in zip(
+            ("mean", *effects), map(float, fitted.fe_params), map(float, fitted.bse_fe), strict=True
+        )
+    }
+
+
+def _crossed(values: np.ndarray, design: np.ndarray, people: Sequence[str], items: Sequence[str]) -> Any:
+    """Fit a linear model with crossed random effects; return what statsmodels returns."""
+    from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+    codes = [np.unique(names, return_inverse=True)[1] for names in (people, items)]
     designs = [np.eye(code.max() + 1)[code] for code in codes]
-    columns = [[f"{i}" for i in range(design.shape[1])] for design in designs]
-    effects = VCSpec(["people", "items"], [[names] for names in columns], [[design] for design in designs])
-    model = MixedLM(values, np.ones((len(values), 1)), groups=np.zeros(len(values)), exog_vc=effects)
+    columns = [[f"{i}" for i in range(each.shape[1])] for each in designs]
+    effects = VCSpec(["people", "items"], [[names] for names in columns], [[each] for each in designs])
+    model = MixedLM(values, design, groups=np.zeros(len(values)), exog_vc=effects)
     with warnings.catch_warnings():  # of a variance of 0, at the edge of what there can be
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", UserWarning)
-        fitted = model.fit(reml=True)
-    of_people, of_items = map(float, fitted.vcomp)
-    return RaterVariances(of_people, of_items, float(fitted.scale))
+        return model.fit(reml=True)
+
+
+def krippendorff_alpha(
+    answers: ArrayLike, people: Sequence[str], items: Sequence[str], level: Literal["nominal", "ordinal", "interval"]
+) -> float:
+    """Return Krippendorff's alpha of answers, by the package krippendorff; NaN where no item has two different people.
+
+    Args:
+        answers: one answer for each person and item, length n; of several, the last one counts. NaN is left out.
+        people: who gave each answer.
+        items: what the answer is about.
+        level: of measurement.
+
+    >>> round(krippendorff_alpha([1, 1, 2, 2, 1, 2], list("ababab"), list("xxyyzz"), "nominal"), 3)
+    0.444
+    """
+    import krippendorff
+
+    rows, columns = (np.unique(names, return_inverse=True)[1] for names in (people, items))
+    table = np.full((rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), math.nan)
+    table[rows, columns] = np.asarray(answers, dtype=float)
+    counts = np.isfinite(table).sum(0)
+    paired = table[:, counts > 1]
+    if len(np.unique(paired[np.isfinite(paired)])) < 2:
+        return math.nan
+    return float(krippendorff.alpha(reliability_data=table, level_of_measurement=level))
 
 
 def order_within(scores: ArrayLike, ratings: ArrayLike, groups: Sequence[str]) -> Estimate:

@@ -1,9 +1,9 @@
-"""Differences of two metrics' correlations with readers: people and images are resampled, two ways at once."""
+"""Statistics of answers by people about images: people and images are resampled, two ways at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,3 +100,52 @@ def _drawn(
         left, right = (weighted(each[rated], means, held, own)[0] for each in (a, b))
         out[number] = left - right
     return out
+
+
+def two_way_jackknife(
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], people: Sequence[str], clusters: Sequence[str]
+) -> list[Estimate]:
+    """Return statistics of answers, with intervals for other people and other clusters of items.
+
+    The variance is that of the jackknife over people plus that over clusters minus that over answers of one person
+    about one cluster, which both others count (Cameron, Gelbach & Miller 2011). It is at least as large as either of
+    both. The interval is ± t standard errors, with one degree of freedom less than the smaller number, of people or
+    of clusters.
+
+    Args:
+        statistic: (weights of answers, length n) -> statistics, length m.
+        people: who gave each answer.
+        clusters: what each answer is about.
+
+    Returns:
+        m estimates. No interval (NaN) with fewer than 8 people or clusters, or where a statistic is NaN without one.
+
+    Raises:
+        ValueError: lengths differ.
+    """
+    if len(people) != len(clusters):
+        raise ValueError(f"people and clusters must be of one length, got {len(people)} and {len(clusters)}")
+    names = [np.unique(each, return_inverse=True)[1] for each in (people, clusters)]
+    cells = np.unique(names[0] * (len(people) + 1) + names[1], return_inverse=True)[1]
+    values = np.asarray(statistic(np.ones(len(people))), np.float64)
+    fewest = min(len(np.unique(codes)) for codes in names) if len(people) else 0
+    if fewest < LEAST_CLUSTERS:
+        return [Estimate(float(value), len(people)) for value in values]
+    of_people, of_clusters, of_cells = (_jackknife(statistic, values, codes) for codes in (*names, cells))
+    variances = np.maximum(of_people + of_clusters - of_cells, np.maximum(of_people, of_clusters))
+    reaches = student(fewest - 1) * np.sqrt(variances)
+    return [
+        Estimate(float(value), len(people), float(value - reach), float(value + reach))
+        for value, reach in zip(values, reaches, strict=True)
+    ]
+
+
+def _jackknife(
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    values: NDArray[np.float64],
+    codes: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the variance of statistics by leaving out one group of answers at a time."""
+    count = int(codes.max()) + 1
+    squares = [(statistic((codes != group).astype(np.float64)) - values) ** 2 for group in range(count)]
+    return np.asarray((count - 1) / count * np.sum(squares, axis=0))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.data.blv import load_blv
-from interp.stats import RaterVariances, order_within, rater_variances
+from interp.stats import RaterVariances, crossed_effects, krippendorff_alpha, order_within, rater_variances
 
 # Of the published ratings (Kreiss et al. 2022), 16 people x 68 items: people, items, rest, reliability of four readers.
 PUBLISHED = {
@@ -108,3 +108,53 @@ def test_the_order_of_published_scores(published: Path):
     length = order_within([len(text.description) for text in rated_texts], ratings, images)
     assert (length.n, round(length.value, 3)) == (91, 0.78)
     assert length.low < length.value < length.high
+
+
+# Krippendorff 2011, "Computing Krippendorff's alpha-reliability", example C: four observers, twelve units.
+OBSERVED = """\
+1 2 3 3 2 1 4 1 2 . . .
+1 2 3 3 2 2 4 1 2 5 . 3
+. 3 3 3 2 3 4 2 2 5 1 .
+1 2 3 3 2 4 4 1 2 5 1 ."""
+
+
+@pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
+def test_krippendorffs_own_example(level, alpha: float):
+    rows = [
+        (float(value), f"observer {observer}", f"unit {unit}")
+        for observer, line in enumerate(OBSERVED.splitlines())
+        for unit, value in enumerate(line.split())
+        if value != "."
+    ]
+    values, people, items = map(list, zip(*rows, strict=True))
+    assert krippendorff_alpha(values, people, items, level) == pytest.approx(alpha, abs=5e-4)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 5)), min_size=6, max_size=30))
+def test_nominal_alpha_is_observed_over_expected_disagreement(rows):
+    table = {(person, item): value for value, person, item in rows}
+    people, items = zip(*table, strict=True)
+    values = list(table.values())
+    of_item = {item: [value for (_, other), value in table.items() if other == item] for item in items}
+    paired = {item: own for item, own in of_item.items() if len(own) > 1}
+    pool = [value for own in paired.values() for value in own]
+    expected = sum(a != b for a in pool for b in pool) / (len(pool) * (len(pool) - 1)) if len(pool) > 1 else 0
+    found = krippendorff_alpha(values, [f"p{one}" for one in people], [f"i{one}" for one in items], "nominal")
+    if not expected:
+        assert math.isnan(found)
+        return
+    observed = sum(sum(a != b for a in own for b in own) / (len(own) - 1) for own in paired.values()) / len(pool)
+    assert found == pytest.approx(1 - observed / expected, abs=1e-9)
+
+
+def test_crossed_effects_of_a_full_table_are_those_of_least_squares():
+    """A fixed effect that is balanced within people and items is estimated by its plain contrast."""
+    draw = np.random.default_rng(2)
+    people, items = np.repeat(np.arange(10), 8), np.tile(np.arange(8), 10)
+    side = np.where((people + items) % 2, 0.5, -0.5)
+    values = 0.4 * side + draw.normal(size=10)[people] + draw.normal(size=8)[items] + 0.3 * draw.normal(size=80)
+    found = crossed_effects(values, {"side": side}, [f"p{one}" for one in people], [f"i{one}" for one in items])
+    assert found["mean"].value == pytest.approx(values.mean(), abs=1e-6)
+    assert found["side"].value == pytest.approx(values[side > 0].mean() - values[side < 0].mean(), abs=1e-6)
+    assert found["side"].low < 0.4 < found["side"].high
+    assert found["mean"].high - found["mean"].low > 2 * (found["side"].high - found["side"].low)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from interp.stats import independent_difference, pearson, wilson
-from interp.stats.two_way import two_way_difference
+from interp.stats import independent_difference, pearson, student, wilson
+from interp.stats.two_way import two_way_difference, two_way_jackknife
 
 
 def world(rng: np.random.Generator, images: int = 18, people: int = 16, readers: int = 4):
@@ -74,3 +74,29 @@ def test_a_difference_of_two_samples_has_the_published_interval():
     """Newcombe 1998, table II (a): 56 of 70 against 48 of 80, method 10 gives .0524 to .3339."""
     found = independent_difference(wilson(56, 70), wilson(48, 80))
     assert (round(found.value, 4), round(found.low, 4), round(found.high, 4)) == (0.2, 0.0524, 0.3339)
+
+
+def test_the_jackknife_of_a_mean_is_the_two_way_formula():
+    rng = np.random.default_rng(0)
+    people, items = (np.repeat(np.arange(9), 12), np.tile(np.arange(12), 9))
+    values = rng.normal(size=108) + rng.normal(size=9)[people] + rng.normal(size=12)[items]
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        return np.array([weights @ values / weights.sum()])
+
+    (found,) = two_way_jackknife(mean, [f"p{one}" for one in people], [f"i{one}" for one in items])
+    left = values - values.mean()
+    sums = [np.bincount(codes, left) / 108 for codes in (people, items)]
+    # leaving out one of G equal groups moves the mean by G / (G - 1) times its sum
+    variance = sum(len(each) / (len(each) - 1) * each @ each for each in sums) - 108 / 107 * (left @ left) / 108**2
+    assert found.value == pytest.approx(values.mean())
+    assert found.high - found.value == pytest.approx(student(8) * np.sqrt(variance))
+
+
+def test_few_people_give_the_jackknife_no_interval():
+    (found,) = two_way_jackknife(
+        lambda weights: np.array([weights.sum()]), ["a", "b"] * 20, [str(i) for i in range(40)]
+    )
+    assert (found.value, math.isnan(found.low)) == (40.0, True)
+    with pytest.raises(ValueError, match="one length"):
+        two_way_jackknife(lambda weights: weights, ["a"], [])
