@@ -81,9 +81,10 @@ def option(
     return dataclasses.field(default=default, metadata=facts)
 
 
-def argument(text: str, *, metavar: str) -> Any:
-    """Return a dataclass field that must be given on the command line, by its place."""
-    return dataclasses.field(metadata={"help": text, "metavar": metavar, "place": True})
+def argument(text: str, *, metavar: str, many: bool = False) -> Any:
+    """Return a dataclass field that must be given on the command line, by its place; a tuple of several, if many."""
+    nargs = "+" if many else None
+    return dataclasses.field(metadata={"help": text, "metavar": metavar, "place": True, "nargs": nargs})
 
 
 def flag(name: str) -> str:

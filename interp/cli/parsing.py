@@ -84,7 +84,8 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
             groups[owner] = parser.add_argument_group((owner.__doc__ or "").partition(".")[0].lower())
         group = groups[owner]
         if field.metadata.get("place"):
-            group.add_argument(field.name, help=field.metadata["help"], metavar=field.metadata["metavar"])
+            facts = {name: field.metadata[name] for name in ("help", "metavar", "nargs")}
+            group.add_argument(field.name, **facts)
             continue
         text, default = field.metadata["help"], field.default
         if isinstance(default, bool):
@@ -133,6 +134,7 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
         if field.metadata.get("action", "store") != "store"
     }
     values |= {name: tuple(values[name]) if values[name] else default for name, default in lists.items()}
+    values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return config(**values), run
 
 
@@ -145,7 +147,7 @@ def command_line(prog: str, config: Any) -> str:
     for _, field in owned_fields(type(config)):
         value = getattr(config, field.name)
         if field.metadata.get("place"):
-            words.append(str(value))
+            words += map(str, value) if isinstance(value, tuple) else [str(value)]
         elif not is_default(value, field.default):
             words += words_of({field.name: value})
     return f"{spelled(prog)} {shlex.join(words)}".strip()

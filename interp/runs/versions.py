@@ -11,7 +11,7 @@ from interp.runs.files import StoreError
 
 # Kind of a run -> its version. Raise one whenever the same settings come to give other numbers, so that no run mixes
 # both, and whenever files of the run come to hold something else.
-VERSIONS = {"sweep": 9, "finetune": 6, "evaluation": 9, "paper": 1, "metrics": 1}
+VERSIONS = {"sweep": 9, "finetune": 6, "evaluation": 9, "paper": 1, "metrics": 1, "study": 1}
 
 
 class VersionedSettings(TypedDict):

@@ -15,8 +15,12 @@ import pytest
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """A driver of it; without it tests are skipped, but not where CI says that they must run."""
+def chromium(profile: Path | None = None) -> Iterator[Any]:
+    """A driver of it; without it tests are skipped, but not where CI says that they must run.
+
+    Args:
+        profile: folder that keeps what pages keep, from one start to the next.
+    """
     there = shutil.which("chromedriver") and find_spec("selenium") and find_spec("axe_core_python")
     if not there and not os.environ.get("CI"):
         pytest.skip("needs chromium, chromedriver, and the packages of the extra 'test'")
@@ -36,6 +40,8 @@ def chromium() -> Iterator[Any]:
     )
     for switch in switches:
         options.add_argument(f"--{switch}")
+    if profile is not None:
+        options.add_argument(f"--user-data-dir={profile}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     try:
@@ -69,7 +75,11 @@ def requested(browser: Any) -> list[str]:
 
 def check_access(browser: Any, file: Path, *, width: int, dark: bool) -> None:
     """Fail if a page logs anything, is wider than the window, or has a fault of access that axe knows."""
-    page = opened(browser, file, width=width, dark=dark)
+    check_page(opened(browser, file, width=width, dark=dark), width=width)
+
+
+def check_page(page: Any, *, width: int) -> None:
+    """Do the same for what is in the browser now."""
     assert page.get_log("browser") == []
     assert page.execute_script("return window.broken") is None
     assert page.execute_script("return document.documentElement.scrollWidth") <= width

@@ -14,16 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from interp.drawing.markup import direction, signed
 
 
-def render(template: str, values: Mapping[str, Any], script: str = "report.js") -> str:
+def render(template: str, values: Mapping[str, Any], script: str = "report.js", style: str = "report.css") -> str:
     """Fill in a template of the folder `templates`; a value that it lacks is an error.
 
     What UTF-8 cannot write, as half of a surrogate pair from a JSON file, becomes a question mark.
 
     Args:
-        script: the one script of the page, a file of the folder `assets`.
+        script, style: the one script and the one style sheet of the page, files of the folder `assets`.
     """
     js = _asset(script)
-    text = _environment().get_template(template).render(values, css=_asset("report.css"), js=js, policy=_policy(js))
+    text = _environment().get_template(template).render(values, css=_asset(style), js=js, policy=_policy(js))
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
