@@ -19,6 +19,7 @@ COMMANDS = {
     "finetune": ("training.finetune", "teach a CLIP to prefer one kind of text"),
     "evaluate": ("training.evaluate", "what a model prefers, and what it has lost"),
     "metric": ("training.metric", "compare metrics of alt text: checks, readers, paired differences"),
+    "study": ("training.study", "ask readers which texts they prefer: power, pages, analysis"),
     "export": ("training.export", "a fine-tuned model for tools that do not know this package"),
     "paper": ("training.paper", "every objective with several seeds, and the paper's tables"),
     "figures": ("figures.make", "figures and tables from run folders"),

@@ -95,14 +95,18 @@ def _readers(numbers: Sequence[MetricNumber]) -> str:
         order = find(numbers, "overall", metric, "order within images")
         lines.append([metric, *cells, "-" if order is None else f"{100 * order.value:.1f}"])
     if highest := ceilings(numbers):
-        lines.append(["no metric can exceed", *highest, ""])
+        lines.append(["ceiling of any metric", *highest, ""])
     return "\n".join(cli.folded(lines))
 
 
 def ceilings(numbers: Sequence[MetricNumber]) -> list[str]:
     """Return the highest correlation that readers allow, for each question; nothing where it is not known."""
-    known = {number.of: f"{number.value:.3f}" for number in numbers if number.measure == "ceiling"}
+    known = {number.of: _ceiling(number.value) for number in numbers if number.measure == "ceiling"}
     return [known[question] for question in QUESTIONS if question in known]
+
+
+def _ceiling(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _r(value: float) -> str:

@@ -1,0 +1,1 @@
+"""Studies with readers: a design, a page for participants, and the analysis of their answers."""

@@ -1,0 +1,211 @@
+"""Numbers of a study: preferences for the models' texts, what could spoil them, and agreement of readers. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interp.cli.progress import Bar
+from interp.data.blv import QUESTIONS
+from interp.stats import (
+    Estimate,
+    clustered_mean,
+    clustered_share,
+    crossed_effects,
+    krippendorff_alpha,
+)
+from interp.stats.comparisons import bradley_terry
+from interp.stats.two_way import two_way_jackknife
+from training.metrics.numbers import MetricNumber
+from training.studies.answers import LONGER, Care, Choices, care_of, choices_of
+from training.studies.choosing import STRATA
+from training.studies.design import Study
+from training.studies.responses import Response
+
+PREFERENCE, DIFFERENCE, STRENGTH, CARE, AGREEMENT = "preference", "difference", "strength", "care", "agreement"
+ALL, ATTENTIVE, MIXED, DIFFER = "all", "people who passed all checks", "mixed model", "pairs on which they differ"
+CHOSEN = "chosen by readers"
+STRATUM = "stratum "
+READERS = "readers"
+ALPHA = "Krippendorff's alpha"
+_MINUS = " − "
+
+
+def study_numbers(study: Study, responses: Sequence[Response]) -> list[MetricNumber]:
+    """Return all numbers that need choices alone; correlations with ratings are in `training.studies.ratings`."""
+    choices, care = choices_of(study, responses), care_of(study, responses)
+    rivals = [*study.models, LONGER, study.kinds[0]]
+    rows = _preferences(study, choices, rivals, ALL)
+    if care.failed:
+        rows += _preferences(
+            study, choices.of_people(sorted(set(choices.person.tolist()) - care.failed), study), rivals, ATTENTIVE
+        )
+    for stratum in STRATA:
+        rows += _preferences(study, choices.rows(choices.stratum == stratum), rivals, f"{STRATUM}{stratum}")
+    for model in study.models:
+        rows += _mixed(study, choices, model)
+    for model, other in combinations([*study.models, LONGER], 2):
+        rows += _differences(study, choices, model, other)
+    if len(study.models) > 2:
+        rows += _strengths(study, choices)
+    return rows + _care(choices, care) + _agreement(study, choices, responses)
+
+
+def _ends(choices: Choices) -> tuple[list[str], list[str]]:
+    """Return the people and the articles of choices, by names that are never alike."""
+    return [f"person {name}" for name in choices.person], [f"article {name}" for name in choices.group]
+
+
+def _number(part: str, of: str, metric: str, measure: str, found: Estimate) -> MetricNumber:
+    return MetricNumber(part, of, metric, measure, found.value, found.low, found.high, found.n)
+
+
+def _preferences(study: Study, choices: Choices, rivals: Sequence[str], of: str) -> list[MetricNumber]:
+    """Return for each rival the share of choices of its text; each pair of the data has the same weight."""
+    if not len(choices):
+        return []
+    return [
+        _number(
+            PREFERENCE,
+            of,
+            rival,
+            CHOSEN,
+            clustered_share(choices.hits(study, rival), *_ends(choices), choices.weight),
+        )
+        for rival in rivals
+    ]
+
+
+def _mixed(study: Study, choices: Choices, model: str) -> list[MetricNumber]:
+    """Return the preference for a model's text by a linear mixed model, and the effects of order and of fatigue."""
+    hits = choices.hits(study, model)
+    clear = hits != 0.5
+    people, items = choices.person[clear].tolist(), choices.item[clear].tolist()
+    if min(len(set(people)), len(set(items))) < 2 or len(set(hits[clear].tolist())) < 2:
+        return []
+    own = np.where(hits == 1, choices.text, 1 - choices.text)[clear]  # the model's text
+    came_first = np.where(own == choices.first[clear], 0.5, -0.5)
+    effects = {"its text came first": came_first, "ten screens later": choices.screen[clear] / 10}
+    found = _effects(hits[clear], effects, people, items)
+    return [
+        _number(PREFERENCE, MIXED, model, CHOSEN if name == "mean" else f"more, {name}", estimate)
+        for name, estimate in found.items()
+    ]
+
+
+def _differences(study: Study, choices: Choices, model: str, other: str) -> list[MetricNumber]:
+    """Return by how much one model's text is chosen more often than another's, and how often where they differ."""
+    name = f"{other}{_MINUS}{model}"
+    more = choices.hits(study, other) - choices.hits(study, model)
+    rows = [_number(DIFFERENCE, ALL, name, CHOSEN, clustered_mean(more, *_ends(choices), choices.weight))]
+    apart = choices.rows(np.abs(more) == 1)
+    if len(apart):
+        share = clustered_share(apart.hits(study, other), *_ends(apart), apart.weight)
+        rows.append(_number(DIFFERENCE, DIFFER, name, f"{CHOSEN}, of both", share))
+    return rows
+
+
+def _strengths(study: Study, choices: Choices) -> list[MetricNumber]:
+    """Return the models' strengths: a model beats another one where readers choose its text and not the other's."""
+    hits = np.stack([choices.hits(study, model) for model in study.models], axis=1)
+
+    def strengths(times: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = (times * choices.weight)[:, None]
+        return bradley_terry(((hits == 1) * weights).T @ (hits == 0).astype(float))
+
+    people, groups = choices.person.tolist(), choices.group.tolist()
+    fits = 1 + len(set(people)) + len(set(groups)) + len(set(zip(people, groups, strict=True)))
+    with Bar(total=fits, desc="Bradley-Terry", unit="fit") as bar:
+
+        def counted(times: NDArray[np.float64]) -> NDArray[np.float64]:
+            bar.update()
+            return strengths(times)
+
+        found = two_way_jackknife(counted, people, groups)
+    return [
+        _number(STRENGTH, ALL, model, "Bradley-Terry log strength", estimate)
+        for model, estimate in zip(study.models, found, strict=True)
+    ]
+
+
+def _care(choices: Choices, care: Care) -> list[MetricNumber]:
+    """Return effects of order and fatigue on all choices, and outcomes of checks and repeats."""
+    people, groups = _ends(choices)
+    first = clustered_share((choices.text == choices.first).astype(float), people, groups, choices.weight)
+    rows = [_number(CARE, ALL, READERS, "chose the text that came first", first)]
+    seconds = choices.seconds[choices.seconds > 0]
+    if len(seconds):
+        rows.append(_plain(CARE, ALL, "seconds on a screen, median", float(np.median(seconds)), len(seconds)))
+    rows += _speed(choices)
+    for of, outcomes, measure in (
+        ("checks", [passed for _, passed in care.checks], "passed"),
+        ("repeats", [same for *_, same in care.repeats], "chose the same text again"),
+    ):
+        if outcomes:
+            names = [person for person, *_ in (care.checks if of == "checks" else care.repeats)]
+            rows.append(_number(CARE, of, READERS, measure, clustered_share(np.array(outcomes, float), names)))
+    if care.checks:
+        people_checked = len({person for person, _ in care.checks})
+        rows.append(_plain(CARE, "checks", "people who failed one", float(len(care.failed)), people_checked))
+    return rows
+
+
+def _speed(choices: Choices) -> list[MetricNumber]:
+    """Return by which factor the time on a screen changes over ten screens, by a mixed model of its logarithm."""
+    timed = choices.seconds > 0
+    people, items = choices.person[timed].tolist(), choices.item[timed].tolist()
+    if min(len(set(people)), len(set(items))) < 2:
+        return []
+    effects = {"ten screens later": choices.screen[timed] / 10}
+    slope = _effects(np.log(choices.seconds[timed]), effects, people, items).get("ten screens later")
+    if slope is None:
+        return []
+    with np.errstate(over="ignore"):
+        value, low, high = (float(np.exp(end)) for end in (slope.value, slope.low, slope.high))
+    return [_number(CARE, ALL, READERS, "seconds, factor of ten screens later", Estimate(value, slope.n, low, high))]
+
+
+def _effects(
+    values: NDArray[np.float64], effects: Mapping[str, NDArray[np.float64]], people: Sequence[str], items: Sequence[str]
+) -> Mapping[str, Estimate]:
+    """Return effects by a mixed model; none where the answers are too few to tell the effects apart."""
+    design = np.column_stack([np.ones(len(values)), *effects.values()])
+    if len(values) < 2 * design.shape[1] + 2 or np.linalg.matrix_rank(design) < design.shape[1]:
+        return {}
+    try:
+        return crossed_effects(values, effects, people, items)
+    except np.linalg.LinAlgError:
+        return {}
+
+
+def _agreement(study: Study, choices: Choices, responses: Sequence[Response]) -> list[MetricNumber]:
+    """Return how far readers agree with each other on choices, and on each question."""
+    rows = [
+        _plain(
+            AGREEMENT,
+            "choice",
+            ALPHA,
+            krippendorff_alpha(choices.text, choices.person.tolist(), choices.item.tolist(), "nominal"),
+            len(choices),
+        )
+    ]
+    for question in QUESTIONS:
+        rated = [
+            (answer.ratings[question], response.code, f"{screen.item} {screen.rated}")
+            for response in responses
+            for answer in response.answers
+            if (screen := study.form_of[response.code].screens[answer.screen]).rated is not None
+        ]
+        if rated:
+            values, people, texts = map(list, zip(*rated, strict=True))
+            alpha = krippendorff_alpha(values, people, texts, "ordinal")
+            rows.append(_plain(AGREEMENT, question, ALPHA, alpha, len(values)))
+    return rows
+
+
+def _plain(part: str, of: str, measure: str, value: float, n: int) -> MetricNumber:
+    return MetricNumber(part, of, READERS, measure, value, math.nan, math.nan, n)

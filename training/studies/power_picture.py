@@ -1,0 +1,55 @@
+"""Picture of power: share of simulated studies that find a difference, by number of participants. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interp.drawing.pictures import Picture
+from training.studies.power import PREFERENCE, Power
+
+_MARKERS = "osD^vP"
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito
+
+
+def draw(found: Sequence[Power]) -> Picture:
+    """Draw a panel for each number of items; a line for each difference, with intervals of the simulation."""
+    items = sorted({power.design.items for power in found})
+    sizes = list(dict.fromkeys((power.measure, power.size) for power in found))
+    picture = Picture(2.2 + 2.2 * len(items), 3.6, layout="constrained")
+    panels = picture.subplots(1, len(items), sharey=True, squeeze=False)[0]
+    for panel, count in zip(panels, items, strict=True):
+        for number, (measure, size) in enumerate(sizes):
+            line = [
+                power
+                for power in found
+                if power.design.items == count and (power.measure, power.size) == (measure, size)
+            ]
+            if not line:
+                continue
+            x = [power.design.people for power in line]
+            y = [100 * power.share for power in line]
+            reach = [
+                [100 * (power.share - power.low) for power in line],
+                [100 * (power.high - power.share) for power in line],
+            ]
+            label = f"preference {100 * size:g} %" if measure == PREFERENCE else f"correlations differ by {size:g}"
+            style = "-" if measure == PREFERENCE else "--"
+            mark = _MARKERS[number % len(_MARKERS)]
+            colour = _COLOURS[number % len(_COLOURS)]
+            panel.errorbar(x, y, yerr=reach, linestyle=style, marker=mark, color=colour, capsize=2, label=label)
+        panel.axhline(80, color="0.6", linewidth=1, linestyle=":")
+        panel.set_title(f"{count} pairs of texts", fontsize=10)
+        panel.set_xlabel("participants")
+        panel.set_xticks(sorted({power.design.people for power in found}))
+        panel.set_ylim(-3, 103)
+    panels[0].set_ylabel("studies that find it, %")
+    handles = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    picture.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9, frameon=False)
+    picture.alt = "Share of simulated studies that find a difference. " + " ".join(
+        f"{power.design.people} people, {power.design.items} pairs, {power.measure} {power.size:g}: "
+        f"{100 * power.share:.0f} %."
+        for power in found
+    )
+    return picture

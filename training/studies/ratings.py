@@ -1,0 +1,79 @@
+"""Ratings of a study in the form that `--blv` reads, and the correlation of each model's scores with them. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from interp.data.blv import QUESTIONS, RATINGS, RatedTexts, load_blv
+from interp.data.files import MOST_IMAGE, read_file
+from interp.errors import UserError, reason
+from interp.runs.files import write_atomic
+from interp.runs.spreadsheet import csv_text
+from training.metrics.metrics import Metric
+from training.metrics.numbers import MetricNumber, Scored, numbers_of
+from training.studies.design import IMAGES, Study
+from training.studies.responses import Response
+
+FOLDER = "blv"
+_LENGTH = "length in characters"
+_NOWHERE = "no article is known"
+
+
+def write_ratings(study: Study, responses: Sequence[Response], study_folder: Path, out: Path) -> RatedTexts | None:
+    """Write a folder that `--blv` reads, and load it; None if no text was rated.
+
+    Raises:
+        UserError: an image of the study cannot be read.
+    """
+    rows = [
+        {
+            "participant": code,
+            "description": study.by_key[key].texts[text],
+            "context": study.by_key[key].context.strip() or _NOWHERE,
+            "imgstem": study.by_key[key].image,
+        }
+        | {column: ratings[question] for question, column in QUESTIONS.items()}
+        for key, text, code, ratings in _ratings(study, responses)
+    ]
+    if not rows:
+        return None
+    for image in dict.fromkeys(str(row["imgstem"]) for row in rows):
+        source = study_folder / IMAGES / f"{image}.png"
+        try:
+            write_atomic(out / FOLDER / IMAGES / source.name, read_file(source, MOST_IMAGE))
+        except OSError as error:
+            raise UserError(f"cannot read '{source}': {reason(error)}; take the whole folder of the study") from error
+    write_atomic(out / FOLDER / RATINGS, csv_text(pd.DataFrame(rows)))
+    return load_blv(out / FOLDER)
+
+
+def agreement_with_ratings(study: Study, responses: Sequence[Response], rated: RatedTexts) -> list[MetricNumber]:
+    """Return correlations of each model and of length with mean ratings, ceilings, and paired differences of models.
+
+    Args:
+        rated: what `write_ratings` returned for the responses. Its texts are in the order in which they were rated
+            first, and may be spelled otherwise: a table protects texts that a spreadsheet would take for formulas.
+    """
+    places = list(dict.fromkeys((key, text) for key, text, *_ in _ratings(study, responses)))
+    scored = [_scored(model, [study.by_key[key].scores[model][text] for key, text in places]) for model in study.models]
+    scored.append(_scored(_LENGTH, [float(len(study.by_key[key].texts[text])) for key, text in places]))
+    return numbers_of(scored, [], [], rated)
+
+
+def _ratings(study: Study, responses: Sequence[Response]) -> Iterator[tuple[str, int, str, Mapping[str, int]]]:
+    """Yield the item, text, participant and ratings of each screen with questions."""
+    for response in responses:
+        for answer in response.answers:
+            screen = study.form_of[response.code].screens[answer.screen]
+            if screen.rated is not None:
+                yield screen.item, screen.rated, response.code, answer.ratings
+
+
+def _scored(name: str, scores: Sequence[float]) -> Scored:
+    values = np.array(scores, dtype=float)
+    metric = Metric(name, name, lambda _part, _items: values, frozenset({"text"}), only_rated=True)
+    return Scored(metric, None, {}, values)

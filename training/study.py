@@ -1,0 +1,54 @@
+"""`python -m training.study`: ask readers which texts they prefer: power, pages, simulated readers, analysis."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interp import cli
+from interp.cli import argument
+from interp.errors import UserError, quoted
+
+PROG = "python -m training.study"
+# name -> module with a `main`, and what it does
+STEPS = {
+    "power": ("training.studies.power_command", "how many people and texts a study needs, by simulation"),
+    "make": ("training.studies.make_command", "choose texts, and write the pages for participants"),
+    "simulate": ("training.studies.simulate_command", "answers of simulated participants, to try a study"),
+    "analyse": ("training.studies.analyse_command", "which model's texts readers prefer, and what could spoil it"),
+}
+DESCRIPTION = (
+    "Run a study with readers: which of two texts would they rather have as alt text?\n\nsteps:\n"
+    + "\n".join(cli.aligned([[f"  {name}", about] for name, (_, about) in STEPS.items()], left=2))
+)
+EPILOG = f"Each step has a --help of its own: {PROG} make --help"
+
+
+@dataclass(frozen=True)
+class _StepConfig:
+    """The step."""
+
+    step: str = argument(f"one of {', '.join(STEPS)}", metavar="STEP")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a step; returns its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    step = cli.parse(_StepConfig, PROG, DESCRIPTION, EPILOG, words[:1]).step
+    if step in STEPS:
+        status: int = importlib.import_module(STEPS[step][0]).main(words[1:])
+        return status
+    near = difflib.get_close_matches(step, STEPS, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(STEPS)}"
+
+    def refuse() -> int:
+        raise UserError(f"unknown step {quoted(step)}; {meant}; see {PROG} --help")
+
+    return cli.run(refuse, on_interrupt=str)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
