@@ -21,13 +21,13 @@ MARK = re.compile(r"<!-- (\w+)(?:: (\S+))? -->")
 
 
 def command_help(name: str) -> str:
-    """Return the text that a command prints with --help."""
+    """Return the text that a command prints with --help; a step of a command comes after a slash."""
     from interp.cli.commands import main
 
     os.environ["COLUMNS"] = "110"
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        main([name, "--help"] if name != "all" else ["--help"])
+        main([*name.split("/"), "--help"] if name != "all" else ["--help"])
     return f"```text\n{said.getvalue().rstrip()}\n```"
 
 
