@@ -43,6 +43,7 @@ LONG = (
             "cluster",
             "domains",
             "metrics",
+            "readers",
             "paper",
         )
     ),
@@ -72,6 +73,11 @@ SMALLER = {
     "how-to/metrics.md": {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 2",
         "--model base,runs/iit-das --data toy": "--model base,runs/iit-das --data toy --limit 120",
+    },
+    "how-to/readers.md": {
+        "study power": "study power --people 8 --items 8 --simulations 4",
+        "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 2",
+        "--items 60 --people 24 --each 30": "--items 12 --people 8 --each 12",
     },
     "how-to/domains.md": {
         "--layer 10 --size 16": "--layer 10 --size 16 --limit 90 --max-steps 2",
@@ -187,7 +193,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.thorough  # every page, in several widths
 def test_the_site_in_a_browser(site: Path):
     """At two widths and in both schemes nobody is kept out, no page is too wide, and no other host is asked."""
     from axe_core_python.selenium import Axe
