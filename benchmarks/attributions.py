@@ -1,9 +1,9 @@
-"""Mediated integrated gradients against captum.
+"""Mediated integrated gradients compared with captum.
 
-captum as an expert would set it up: `LayerIntegratedGradients` at the token embeddings, parameters frozen, all points
-of the path in one batch (faster here than smaller ones), a hook at the site that lets gradients through Z alone or
-around it alone. Of several subspaces each route has a run of its own, `full` one for all. Texts are padded to 77
-tokens, as the authors do; a second line gives captum the text's own length.
+captum is set up as an expert would: `LayerIntegratedGradients` at the token embeddings, frozen parameters, all points
+of the path in one batch (faster here than smaller batches), and a hook at the site that lets gradients pass through Z
+alone or around it alone. With several subspaces each route needs a separate run, and `full` one run for all. Texts are
+padded to 77 tokens, as the authors do; a second line gives captum the text's own length.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from interp.subspaces.rotation import Rotation, random_basis
 LAYER, LENGTH, STEPS = 11, 20, 50
 SIZES = (16, 32, 64, 128, 256)
 ROUTES: tuple[Route, ...] = ("through", "around", "full")
-CLOSE = 1e-4  # of the largest attribution, float32
+CLOSE = 1e-4  # tolerance relative to the largest attribution, float32
 
 
 def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
-    """Both bars, and what is not barred; only the cheaper bar unless `whole`."""
+    """Yield both bars, and lines without a bar; only the cheaper bar unless `whole`."""
     clip, draw = vit_b32(), np.random.default_rng(0)
     tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
     bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
@@ -92,7 +92,7 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
 
 
 def captum(clip: Clip, tokens: Tokens, image: Tensor, width: int, basis: Tensor, route: Route) -> np.ndarray:
-    """Attributions by captum, shape (1, t): the score's gradient is stopped at the site except for one route."""
+    """Return attributions by captum, shape (1, t); the score's gradient is stopped at the site except for one route."""
     table, end = clip.model.text_model.embeddings.token_embedding, int(tokens.eot[0])
 
     def padded(ids: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ def captum(clip: Clip, tokens: Tokens, image: Tensor, width: int, basis: Tensor,
 
 @contextmanager
 def stopped(clip: Clip, basis: Tensor, end: int, route: Route) -> Iterator[None]:
-    """A hook at the site that changes no value, but lets gradients pass by one route only."""
+    """Add a hook at the site that changes no value but lets gradients pass by one route only, and remove it on exit."""
     if route == "full":
         yield
         return
@@ -134,7 +134,7 @@ def stopped(clip: Clip, basis: Tensor, end: int, route: Route) -> Iterator[None]
 
 
 def check(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
-    """Raise unless both found the same for every token."""
+    """Raise unless both sides found the same for every token."""
     largest = max(float(np.abs(values).max()) for values in theirs.values())
     for name, values in theirs.items():
         np.testing.assert_allclose(ours[name], values, atol=CLOSE * largest, rtol=0, err_msg=name)
@@ -143,8 +143,11 @@ def check(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
 
 
 def gradient_work(clip: Clip, backward: Sequence[int]) -> Work:
-    """One forward pass of the path (its last block at EOT only), and passes back from some layers to the embeddings;
-    of the block in which a pass back begins only keys and values."""
+    """Return the work of one forward pass of the path, and of passes back from some layers to the embeddings.
+
+    The last block of the forward pass runs at EOT only. In the block where a pass back begins, only keys and values
+    count.
+    """
     tokens, d = STEPS * LENGTH, clip.width("text")
     part = 2 * d * d / (block_flops(clip, 1) / 2)
     passes = (12 - 1 + part) + sum(layer - 1 + part for layer in backward)

@@ -1,7 +1,7 @@
-"""A fine-tuning of the toy against the same one at an earlier commit: what work on speed has been worth.
+"""Fine-tuning of the toy compared with the same fine-tuning at an earlier commit, to measure the gain in speed.
 
-The earlier code runs in a work tree of its own, in processes of its own, on the same model and the same pairs, which
-both read from files. Times are those that the two runs give of their training loop.
+The earlier code runs in a separate work tree and in separate processes, on the same model and the same pairs, which
+both read from files. Times are those that the two runs report for their training loop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HERE = Path(__file__).parents[1]
 
 
 def measure(commit: str, repeats: int) -> Iterator[Result]:
-    """One line: the earlier commit's time over ours, of neighbouring runs.
+    """Yield one line: the earlier commit's time over ours, for neighbouring runs.
 
     Raises:
         UserError: there is no such commit, or one of the two trees cannot fine-tune.
@@ -65,7 +65,7 @@ def _git(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _write_pairs(folder: Path) -> str:
-    """The toy's pairs as `--data` takes them of either tree."""
+    """Write the toy's pairs in a format that `--data` of both trees accepts, and return the value of `--data`."""
     folder.mkdir()
     pairs = load_pairs("toy")
     with (folder / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
@@ -78,7 +78,7 @@ def _write_pairs(folder: Path) -> str:
 
 
 def _seconds(tree: Path, model: str, data: str, out: Path) -> float:
-    """Return the seconds of the training loop of one fine-tuning, in a process of its own."""
+    """Return the seconds of the training loop of one fine-tuning, in a separate process."""
     options = {
         "--model": model,
         "--data": data,

@@ -1,6 +1,6 @@
-"""Training of one cell of the toy, from an empty run folder to its last file: an edit against a fine-tuning by LoRA.
+"""Training of one cell of the toy, from an empty run folder to its last file: an edit compared with LoRA.
 
-Both are trained as cells of a sweep are: IIT-DAS by LoRA on texts, and an edit on the pairs of the clean run that all
+Both are trained like cells of a sweep: IIT-DAS by LoRA on texts, and an edit on the pairs of the clean run that all
 cells share, whose time does not count.
 """
 

@@ -1,8 +1,8 @@
-"""Optimizer steps of an edit on clean runs, against pyreft's way: a hook in a full forward pass of the text tower.
+"""Optimizer steps of an edit on clean runs, compared with pyreft's way: a hook in a full pass of the text tower.
 
 Both sides train the same LoReFT change, in the parametrization of `interp.edits.train`, in the same loop: the same
-minibatches, losses, optimizer, and images as cached embeddings; all weights are frozen. The peer is set up as an expert
-would: transformers' own fused attention, texts of one length and so without padding, and no gradient below the hook.
+minibatches, losses, optimizer, and images as cached embeddings. All weights are frozen. The peer is set up as an expert
+would: transformers' own fused attention, texts of one length and thus without padding, and no gradient below the hook.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from training.config import FinetuneConfig
 LAYER, SIZE, RETAIN = 10, 16, 1.0
 _ON_CONCADIA, _VAL, _STEPS, _REPEATS = 512, (64, 320), (2, 8), 3  # pairs of train and val, steps, measurements
 _MOST_VAL = FinetuneConfig.val_samples  # pairs of val that a training looks at
-PAIRS, BATCHES = BATCH // 2, 4  # pairs of a step; steps before a pair comes again
-Loss = Callable[[Tensor], Tensor]  # of the rows of some pairs
+PAIRS, BATCHES = BATCH // 2, 4  # pairs of a step; steps before a pair is repeated
+Loss = Callable[[Tensor], Tensor]  # rows of some pairs -> loss
 
 
 def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
-    """The bar of this file; if `whole`, also lines that are not barred."""
+    """Yield the bar of this file; if `whole`, also lines without a bar."""
     clip = vit_b32()
     for length, goal in ((77, 20.0), (25, None)):
         if whole or goal is not None:
@@ -45,7 +45,7 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
 
 
 def _step(clip: Clip, machine: Machine, length: int, goal: float | None, repeats: int, whole: bool) -> Iterator[Result]:
-    """A step of Adam; ours from a clean run that is made once, whose own cost is the second line."""
+    """Yield a step of Adam; ours uses a clean run that is made once, whose own cost is the second line."""
     n, draw, site = PAIRS * BATCHES, np.random.default_rng(0), Site("text", LAYER)
     tokens, images = random_tokens(clip, [length] * 2 * n, draw), random_images(clip, n)
     part = PairsAtSite(PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale), site)
@@ -78,10 +78,10 @@ def _step(clip: Clip, machine: Machine, length: int, goal: float | None, repeats
 
 
 def on_concadia(lengths: Sequence[int]) -> Iterator[Result]:
-    """Yield what training an edit on Concadia takes, from its measured parts: a start, steps, and looks at val.
+    """Yield the time of training an edit on Concadia, computed from measured parts: a start, steps, and looks at val.
 
-    Trainings are measured with few and many steps, and with few and many pairs of val: what they differ by is the time
-    of a step, and of a look at a pair.
+    Trainings are measured with few and many steps, and with few and many pairs of val. The differences give the time of
+    a step, and of a look at a pair.
     """
     clip, draw = vit_b32(), np.random.default_rng(0)
     (few, many), (small, large) = _STEPS, _VAL
@@ -128,10 +128,10 @@ def _training(train: PairsAtSite, val: PairsAtSite, steps: int) -> float:
 
 
 class Trained:
-    """The change of a stream that is trained: h + R' (D S (h - m) + b), with R the directions of S V.
+    """Change of a stream that is trained: h + R' (D S (h - m) + b), with R the directions of S V.
 
     Attributes:
-        leaves: V, D and b; D and b are zero in a training at first, which would hide errors in the gradients.
+        leaves: V, D and b. D and b are zero at the start of a real training, which would hide errors in the gradients.
     """
 
     def __init__(self, part: PairsAtSite) -> None:
@@ -147,8 +147,8 @@ class Trained:
 
 
 def own_loss(part: PairsAtSite, change: Callable[[Tensor], Tensor]) -> Loss:
-    """Return our loss: only EOT's streams pass the blocks above the site."""
-    basis = part.streams.new_zeros(part.streams.shape[1], 0)  # no source lends its Z
+    """Return our loss: only EOT's streams pass through the blocks above the site."""
+    basis = part.streams.new_zeros(part.streams.shape[1], 0)  # empty: no Z is swapped
 
     def loss(rows: Tensor) -> Tensor:
         losses = edit_losses(part, [Change(change, basis)], Batch(rows))
@@ -158,7 +158,7 @@ def own_loss(part: PairsAtSite, change: Callable[[Tensor], Tensor]) -> Loss:
 
 
 def peer_loss(clip: Clip, tokens: Tokens, images: Tensor, site: Site, change: Callable[[Tensor], Tensor]) -> Loss:
-    """Return the same loss of the model's own forward pass, in which a hook changes the stream at EOT."""
+    """Return the same loss by the model's own forward pass, in which a hook changes the stream at EOT."""
     n, scale = len(images), clip.logit_scale
 
     def contrastive(logits: Tensor) -> Tensor:

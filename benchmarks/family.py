@@ -1,4 +1,4 @@
-"""`python -m benchmarks.family`: the smallest sweep on each architecture of CLIP at full size, its time and memory.
+"""`python -m benchmarks.family`: measure the smallest sweep on each architecture of CLIP at full size.
 
 Weights are random. Each model is saved as its makers publish it and loaded from there, and one cell is searched for on
 24 pairs: `--objective das`, the last layer but one.
@@ -34,13 +34,13 @@ MLP = {1408: 6144, 1664: 8192}  # widths of MLPs that are not four times those o
 
 @dataclass(frozen=True)
 class Member:
-    """One of the family.
+    """Member of the family.
 
     Attributes:
-        size: a key of open_clip's sizes.
+        size: key of open_clip's sizes.
         patch, image: sides in pixels.
-        activation: transformers' name.
-        arch: open_clip's name, if the model is saved in its format.
+        activation: transformers' name of the activation.
+        arch: open_clip's name of the architecture, if the model is saved in its format.
     """
 
     size: str
@@ -63,7 +63,7 @@ FAMILY = {
 
 
 def configuration(member: Member) -> CLIPConfig:
-    """At the sizes that are published."""
+    """Return the configuration of a member at its published sizes."""
     vision, vision_blocks, text, text_blocks = SIZES[member.size]
     tokenizer = load_toy_tokenizer()
     shared = {"S": 384, "B": 512, "L": 768, "H": 1024, "g": 1024, "bigG": 1280}[member.size]
@@ -94,7 +94,7 @@ def configuration(member: Member) -> CLIPConfig:
 
 
 def write(member: Member, folder: Path) -> tuple[str, int]:
-    """Save a model with random weights; what `--model` takes, and its number of weights."""
+    """Save a model with random weights; return the value of `--model`, and the number of weights."""
     torch.manual_seed(0)
     model = CLIPModel(configuration(member))
     count = sum(one.numel() for one in model.parameters())
@@ -118,13 +118,13 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     options = cli.parse(Options, PROG, (__doc__ or "").partition("\n")[2].strip(), "", argv)
     return cli.run(lambda: run(options), on_interrupt=lambda: "nothing was kept")
 
 
 def run(options: Options) -> int:
-    """Measure each, show and write.
+    """Measure each architecture, show the results, and write them.
 
     Raises:
         UserError: no architecture has such a name.
@@ -146,7 +146,7 @@ def run(options: Options) -> int:
             layer = SIZES[member.size][3] - 1
             size = SIZES[member.size][2] // 8
             command = ["--layers", str(layer), "--sizes", str(size), "--jobs", "1", "--attributed", "2"]
-            if member.arch is not None:  # whose end of text is the last of CLIP's own tokens unless another is named
+            if member.arch is not None:  # its default end of text is the last of CLIP's own tokens
                 command += ["--tokenizer", "toy"]
             cost = sweep_cost(model, folder / "data", folder / "run", folder / "cache", command)
         found[name] = {"weights": count, "layer": layer, "seconds": cost.seconds, "peak": cost.peak}
@@ -155,7 +155,7 @@ def run(options: Options) -> int:
             f", at most {cost.peak / 1e9:.1f} GB",
             flush=True,
         )
-        if machine is not None:  # after each, since the last ones take hours
+        if machine is not None:  # after each architecture, since the last ones take hours
             write_results(options.json, PROG, machine, {"pairs": PAIRS, "models": found})
     return 0
 

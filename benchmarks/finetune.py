@@ -1,8 +1,8 @@
-"""IIT-DAS optimizer steps with LoRA: against a behavioral step, and against pyvene in the same loop.
+"""IIT-DAS optimizer steps with LoRA, compared with a behavioral step, and with pyvene in the same loop.
 
-pyvene as an expert would set it up: one plain pass gives the clean logits and, by a hook, the streams that the
-sources have at the site; these are given to pyvene (`source_representations`), which then runs each counterfactual
-once. Texts are padded to the longest of the batch, not to 77.
+pyvene is set up as an expert would: one plain pass gives the clean logits and, by a hook, the streams of the sources at
+the site. These streams are given to pyvene (`source_representations`), which then runs each counterfactual once. Texts
+are padded to the longest of the batch, not to 77.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CLOSE = 1e-4
 
 
 def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[Result]:
-    """Both bars, on batches whose texts are as long as those of Concadia."""
+    """Yield both bars, on batches whose texts are as long as those of Concadia."""
     draw = np.random.default_rng(0)
     clips = [adapted() for _ in range(3)]
     batches = [random_tokens(clips[0], draw.choice(lengths, 2 * PAIRS).tolist(), draw) for _ in range(repeats + 1)]
@@ -74,7 +74,7 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
         repeats=repeats,
         least=least,
     )
-    # The bar is on how much dearer the step is: ours to the behavioral one.
+    # The bar is on the cost of our step relative to the behavioral step.
     yield replace(
         found,
         name=f"IIT-DAS / behavioral LoRA step, {settings}",
@@ -94,30 +94,30 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
 
 
 def adapted() -> Clip:
-    """ViT-B/32 with adapters on its text tower, the same each time."""
+    """Return ViT-B/32 with adapters on its text tower, the same each time."""
     clip = vit_b32()
     prepare(clip, FinetuneConfig(lora_rank=RANK))
     torch.manual_seed(1)
     for name, parameter in clip.model.named_parameters():
-        if "lora_B" in name:  # zero at first, which would hide errors in the gradients
+        if "lora_B" in name:  # zero by default, which would hide errors in the gradients
             parameter.data.normal_(std=0.02)
     return clip
 
 
 def learner(clip: Clip, objective: Objective, free: Tensor) -> Learner:
-    """Our loss."""
+    """Return our loss."""
     return Learner(clip, objective, Site("text", LAYER), None if objective == "behavioral" else free.clone(), 0.5)
 
 
 def own_loss(learner: Learner, batch: Tokens, images: Tensor, source: Tensor) -> Tensor:
-    """Return the loss of a batch: descriptions, then captions."""
+    """Return the loss of a batch, given as descriptions, then captions."""
     return learner(batch.ids, batch.eot, images, source)
 
 
 def pyvene_loss(
     clip: Clip, free: Tensor, images: Tensor, source: Tensor
 ) -> tuple[Callable[[Tokens], Tensor], list[torch.nn.Parameter]]:
-    """The same loss by pyvene, and the parameters that it trains."""
+    """Return the same loss by pyvene, and the parameters that it trains."""
     text = clip.model.text_model
     adapters = [parameter for parameter in clip.model.parameters() if parameter.requires_grad]
     model, turn = intervenable(clip, LAYER, free, trained=True, use_fast=False)
@@ -154,7 +154,10 @@ def pyvene_loss(
 def _check(
     ours: Learner, theirs: Sequence[torch.nn.Parameter], own: Callable[[], Tensor], peer: Callable[[], Tensor]
 ) -> None:
-    """The same loss, and the same gradient of every adapter; `theirs` ends with the rotation, in other coordinates."""
+    """Check that the loss and the gradient of every adapter agree.
+
+    The last of `theirs` is the rotation, which is not compared because its coordinates differ.
+    """
     adapters = [parameter for parameter in ours.model.parameters() if parameter.requires_grad]
     losses = own(), peer()
     torch.testing.assert_close(*losses, atol=CLOSE, rtol=CLOSE)
@@ -167,8 +170,11 @@ def _check(
 
 
 def step_work(clip: Clip, tokens: float) -> Work:
-    """Forward and backward through the frozen weights at every token (the last block needs keys and values only), and
-    through the adapters with their gradients; the counterfactuals."""
+    """Return the work of forward and backward passes through frozen weights and adapters, and of the counterfactuals.
+
+    The passes run at every token, but the last block needs keys and values only. The adapters also need their own
+    gradients.
+    """
     d, depth = clip.width("text"), clip.depth("text")
     share = (depth - 1) + 2 * d * d / (block_flops(clip, 1) / 2)
     adapters = depth * 4 * 2 * (2 * d * RANK)  # flops of a token

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.full_sweep`: what the whole sweep of Concadia would cost, from measured parts.
+"""`python -m benchmarks.full_sweep`: estimate the cost of the whole sweep of Concadia from measured parts.
 
 Each part is measured at full width with random weights: an image, a pair's clean run, a text's attributions, and cells,
 these at the lowest and the highest layer, with two numbers of pairs and of steps of their search. A cell takes
@@ -42,11 +42,11 @@ from interp.subspaces.clean_run import clean_texts
 from interp.sweep.config import SweepConfig
 
 PROG = "python -m benchmarks.full_sweep"
-PAIRS, LAYERS, SIZES, SEEDS = 96_918, range(6, 13), 5, 5  # of Concadia, 77,534 of them for training; of the sweep
+PAIRS, LAYERS, SIZES, SEEDS = 96_918, range(6, 13), 5, 5  # pairs of Concadia (77,534 for training); the sweep's grid
 LIMIT = 20_000  # pairs of the sweep on the page about clusters
 ENDS = (LAYERS[0], LAYERS[-1])
-# Pairs of the sweeps that are measured, and most steps of their searches: far enough apart that the noise of a timing
-# is small beside what they differ by, since it is multiplied as the difference is.
+# Pairs of the measured sweeps, and most steps of their searches. The two values of each are far apart, so that the
+# noise of a timing is small relative to their difference; extrapolation multiplies both.
 MEASURED, STEPS = (250, 1500), (20, 220)
 TEXT_L14 = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 VISION_L14 = {
@@ -64,13 +64,13 @@ class Parts:
     """Measurements of a model; times in seconds of one core.
 
     Attributes:
-        image: the vision tower, for one image.
-        pair: the clean run, for one pair.
-        text: a text's attributions, at all layers and for all cells.
-        cells: layer -> for each number of pairs, with the fewer and with the more steps: the steps that searches took,
-            on average, and a cell with its share of the search and its controls.
-        bytes_a_pair: of the clean run in memory, and again on disk while a sweep runs.
-        bytes_a_cell: of what a cell leaves on disk.
+        image: time of the vision tower for one image.
+        pair: time of the clean run for one pair.
+        text: time of a text's attributions, at all layers and for all cells.
+        cells: layer -> for each number of pairs, with fewer and with more steps: mean steps of the searches, and time
+            of a cell with its share of the search and its controls.
+        bytes_a_pair: bytes of the clean run in memory for one pair; a sweep also needs them on disk while it runs.
+        bytes_a_cell: bytes of a cell's files on disk.
     """
 
     image: float
@@ -81,7 +81,7 @@ class Parts:
     bytes_a_cell: float
 
     def cell(self, layer: int, pairs: float, steps: float) -> float:
-        """Seconds of a cell at any layer, for any number of pairs and of steps."""
+        """Return the seconds of a cell at any layer, for any number of pairs and of steps."""
 
         def along(ends: Sequence[float], values: Sequence[float], place: float) -> float:
             return values[0] + (values[1] - values[0]) * (place - ends[0]) / (ends[1] - ends[0])
@@ -89,12 +89,12 @@ class Parts:
         of_ends = []
         for end in ENDS:
             of_counts = [along(*zip(*some, strict=True), steps) for some in self.cells[end]]
-            least = max(seconds for some in self.cells[end] for _, seconds in some)  # where all else is noise
+            least = max(seconds for some in self.cells[end] for _, seconds in some)  # bound if slopes are noise
             of_ends.append(max(least, along(MEASURED, of_counts, pairs)))
         return along(ENDS, of_ends, layer)
 
     def hours(self, pairs: int) -> dict[str, float]:
-        """Hours of one core for the whole sweep, by part, if each search takes all steps that it may."""
+        """Return the hours of one core for the whole sweep, by part, if each search takes all steps that it may."""
         texts = 2 * SweepConfig().attributed
         seconds = {
             "images": self.image * pairs,
@@ -109,9 +109,11 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
     """Measure the parts of a model.
 
     Args:
-        vision: with the vision tower that one image is timed with.
-        text: with the text tower, and a small vision tower, so that the sweeps are about texts.
-        counts: how many images, pairs and texts to time.
+        vision: configuration with the vision tower that one image is timed with.
+        text: configuration with the text tower, and with a small vision tower, so that text dominates the time of a
+            sweep.
+        lengths: lengths of texts, in tokens.
+        counts: numbers of images, pairs and texts to time.
     """
     images, pairs, texts = counts
     image_seconds = _seconds(partial(_run_images, random_clip(vision), images)) / images
@@ -136,7 +138,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
         for count in MEASURED:
             here = folder / str(count)
             write_concadia(here / "data", count, [max(3, n) for n in lengths], np.random.default_rng(0))
-            # Cells alone: attributions are timed apart, and a part of a sweep looks no further at the chosen cell.
+            # Cells alone: attributions are timed separately, and a part of a sweep does not examine the chosen cell.
             options = ("--layers", ",".join(map(str, ENDS)), "--attributed", "1", "--shard", "1/1", "--jobs", "1")
             for layer in ENDS:
                 cells[layer].append([])
@@ -155,7 +157,7 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """Return the seconds of a run, once it is warm."""
+    """Return the seconds of a run, after a first run to warm up."""
     run()
     started = time.perf_counter()
     run()
@@ -177,7 +179,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     options = cli.parse(Options, PROG, (__doc__ or "").partition("\n")[2].strip(), "", argv)
     return cli.run(lambda: run(options), on_interrupt=lambda: "nothing was kept")
 
@@ -215,9 +217,10 @@ def run(options: Options) -> int:
 
 
 def _said(parts: Parts, hours: dict[int, dict[str, float]]) -> list[str]:
-    """Return the results of a model, for people.
+    """Return the results of a model in words.
 
     Args:
+        parts: measurements of the model.
         hours: number of pairs -> hours by part.
     """
     most = SweepConfig().max_steps

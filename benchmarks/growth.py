@@ -1,4 +1,4 @@
-"""The whole sweep on a CLIP of real size: time, memory, and how both grow with the pairs; memory of the clean run."""
+"""Whole sweep on a CLIP of real size: time, memory, and their growth with the pairs; memory of the clean run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from interp.clip.sites import Site
 from interp.subspaces.clean_run import clean_texts
 
 PAIRS = 2000
-CACHED = 400  # pairs whose clean run is weighed
+CACHED = 400  # pairs whose clean run is measured
 GROWING = (500, 1000, 2000, 4000)
 LAYERS = "6-12"
 
 
 def cache_memory(lengths: Sequence[int]) -> Result:
-    """Return the growth of a process for the clean run of a sweep, as a multiple of the tensors that it must hold."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:  # this one has memory to use again
+    """Return the growth of a process by the clean run of a sweep, as a multiple of the tensors that it must hold."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:  # this process has freed memory to reuse
         grown, needed = fresh.submit(_grown, lengths).result()
     value = grown / needed
     return Result(
@@ -47,7 +47,7 @@ def _grown(lengths: Sequence[int]) -> tuple[int, int]:
     clip, draw, layers = vit_b32(), np.random.default_rng(0), range(6, 13)
     sites = [Site("text", layer) for layer in layers]
     tokens = random_tokens(clip, draw.choice(lengths, 2 * CACHED).tolist(), draw)
-    earlier = clean_texts(clip, tokens, sites)  # and kept: what torch sets up for itself must not be counted
+    earlier = clean_texts(clip, tokens, sites)  # kept, so that torch's own allocations are not counted
     before = _held()
     run = clean_texts(clip, tokens, sites)
     grown = _held() - before
@@ -57,14 +57,14 @@ def _grown(lengths: Sequence[int]) -> tuple[int, int]:
 
 
 def _held() -> int:
-    """Memory of this process, once all that was freed has been given back."""
+    """Return the memory of this process, after all freed memory has been given back."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     return memory(os.getpid())
 
 
 def measure(lengths: Sequence[int], growing: bool) -> Iterator[Result]:
-    """The sweep at 2,000 pairs, and, if asked, at the other numbers of pairs too."""
+    """Yield the sweep at 2,000 pairs and, if `growing`, at the other numbers of pairs too."""
     counts = GROWING if growing else (PAIRS,)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -106,7 +106,7 @@ def _single(name: str, value: float, unit: str, goal: float) -> Result:
 
 
 def _off_the_line(x: Sequence[float], y: Sequence[float]) -> float:
-    """The largest distance of a value from the straight line through all (least squares of relative distances)."""
+    """Return the largest distance of a value from the line through all values (least squares of relative distances)."""
     values = np.asarray(y, float)
     design = np.column_stack([np.ones(len(x)), x]) / values[:, None]
     fitted, *_ = np.linalg.lstsq(design, np.ones(len(x)), rcond=None)

@@ -1,10 +1,10 @@
-"""Counterfactual scores and DAS steps against pyvene.
+"""Counterfactual scores and DAS steps compared with pyvene.
 
-The bars are on pyvene as it is meant to be used, with sources as inputs. A second line each gives it the streams that
-the sources have at the site, found beforehand, as one can while the model is frozen. Otherwise it is set up as an
-expert would: the text tower alone, in inference mode where nothing is trained, `use_fast` (all texts end at one
-position), no parametrization where the basis is fixed, and one orthogonalization a step (`parametrize.cached`) where it
-is trained, not one for each of its three uses.
+The bars compare with pyvene as it is meant to be used, with sources as inputs. A second line for each gives pyvene the
+streams of the sources at the site, computed beforehand, which is possible while the model is frozen. Otherwise pyvene
+is set up as an expert would: the text tower alone, in inference mode if nothing is trained, `use_fast` (all texts end
+at one position), no parametrization if the basis is fixed, and one orthogonalization per step (`parametrize.cached`) if
+it is trained, instead of one for each of its three uses.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from interp.subspaces.rotation import Rotation, orthonormal, random_basis, swap_
 from interp.subspaces.search import SearchConfig
 
 BATCH, SIZE = 32, 256
-CLOSE = 1e-5  # of unit-norm embeddings, float32
+CLOSE = 1e-5  # tolerance for unit-norm embeddings, float32
 
 
 def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
-    """All bars of this file; if `whole`, also lines that are not barred."""
+    """Yield all bars of this file; if `whole`, also lines without a bar."""
     clip = vit_b32()
     for layer, length, goal in ((11, 77, 150.0), (6, 32, 38.0)):
         yield from scores(clip, machine, layer, length, goal, repeats, whole)
@@ -46,7 +46,7 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
 def scores(
     clip: Clip, machine: Machine, layer: int, length: int, goal: float, repeats: int, whole: bool
 ) -> Iterator[Result]:
-    """Scores of counterfactuals; ours from a clean run that is made once, for any number of rotations."""
+    """Yield scores of counterfactuals; ours use a clean run that is made once, for any number of rotations."""
     draw = np.random.default_rng(0)
     base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
     images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
@@ -83,7 +83,7 @@ def scores(
 def das_step(
     clip: Clip, machine: Machine, layer: int, length: int, goal: float, repeats: int, whole: bool
 ) -> Iterator[Result]:
-    """An optimizer step of a search: 32 counterfactuals, the gradient of the rotation, Adam."""
+    """Yield an optimizer step of a search: 32 counterfactuals, the gradient of the rotation, Adam."""
     draw, n, site = np.random.default_rng(0), BATCH // 2, Site("text", layer)
     tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
     pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
@@ -129,10 +129,10 @@ def das_step(
 def _check_gradients(
     own: torch.nn.Parameter, own_loss: Callable[[], Tensor], turn: torch.nn.Module, peer_loss: Callable[[], Tensor]
 ) -> None:
-    """Both losses fall alike along what each steps in: the gradient by the subspace, whose coordinates differ.
+    """Raise unless both losses change equally along the gradient, despite the different coordinates of the subspace.
 
-    The projector R R' is what both have in common, so the derivative is compared along a move of the subspace that
-    both are given: R -> orthonormal(R + t M).
+    The projector R R' is common to both sides, so the derivative is compared along a move of the subspace that is given
+    to both: R -> orthonormal(R + t M).
     """
     (grad,) = torch.autograd.grad(own_loss(), own)
     start, step = own.detach().clone(), 1e-2
@@ -154,7 +154,7 @@ def _check_gradients(
 
 
 def stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor]) -> Callable[[], float]:
-    """A step of Adam on a loss, which it returns."""
+    """Return a function that takes a step of Adam on a loss and returns the loss."""
     optimizer = torch.optim.Adam(parameters, lr=SearchConfig().lr)
 
     def step() -> float:
@@ -170,10 +170,14 @@ def stepper(parameters: list[torch.nn.Parameter], loss_of: Callable[[], Tensor])
 def intervenable(
     clip: Clip, layer: int, basis: Tensor, *, trained: bool, use_fast: bool = True
 ) -> tuple[pyvene.IntervenableModel, torch.nn.Module]:
-    """pyvene's model of the text tower with a rotation at EOT, and the module that holds the rotation.
+    """Return pyvene's model of the text tower with a rotation at EOT, and the module that holds the rotation.
 
     Args:
-        use_fast: all texts of a batch end at one position.
+        clip: model.
+        layer: layer of the site.
+        basis: basis of the rotation.
+        trained: True if the rotation is trained.
+        use_fast: True if all texts of a batch end at one position.
     """
     intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=len(basis), low_rank_dimension=basis.shape[1])
     turn = intervention.rotate_layer
@@ -189,7 +193,7 @@ def intervenable(
 
 
 def embedded(clip: Clip, out: object, length: int) -> Tensor:
-    """Unit-norm embeddings from what the text tower returns for texts of one length."""
+    """Return unit-norm embeddings from the text tower's output for texts of one length."""
     last = out.last_hidden_state[:, length - 1]  # type: ignore[attr-defined]
     return functional.normalize(clip.model.text_projection(last), dim=-1)
 
@@ -197,7 +201,7 @@ def embedded(clip: Clip, out: object, length: int) -> Tensor:
 def push_work(clip: Clip, layer: int, length: int, *, backward: bool, size: int = SIZE) -> Work:
     """Return the work that interventions at EOT cannot avoid: swap, the blocks above at EOT, projection.
 
-    A step also needs the QR.
+    A training step also needs the QR decomposition.
     """
     d, embed, blocks = clip.width("text"), clip.embed_dim, clip.depth("text") - layer
     attention = 4 * length * d

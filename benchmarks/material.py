@@ -21,12 +21,12 @@ from interp.data.toy import pairs as toy
 from interp.data.toy.texts import vocabulary
 
 CONTEXT = 77
-MEAN_LOG, SPREAD_LOG = 2.8, 0.6  # of the logarithm of a text's length
-PIECES = 1.3  # tokens a word has on average in CLIP's vocabulary, which is not at hand offline
+MEAN_LOG, SPREAD_LOG = 2.8, 0.6  # mean and standard deviation of the logarithm of a text's length
+PIECES = 1.3  # mean number of tokens of a word in CLIP's vocabulary, which is not available offline
 
 
 def random_clip(config: CLIPConfig) -> Clip:
-    """A model of some size with random weights; tokenizer and processor, which are not used, are the toy's."""
+    """Return a model of a given size with random weights; tokenizer and processor, which are unused, are the toy's."""
     torch.manual_seed(0)
     model = CLIPModel(config).eval().requires_grad_(False)
     eot = int(model.config.text_config.eos_token_id)
@@ -34,30 +34,33 @@ def random_clip(config: CLIPConfig) -> Clip:
 
 
 def vit_b32() -> Clip:
-    """ViT-B/32, of which transformers' defaults are the sizes."""
+    """Return ViT-B/32, whose sizes are transformers' defaults."""
     return random_clip(CLIPConfig())
 
 
 def concadia_lengths(folder: Path) -> list[int]:
-    """Tokens of the texts of Concadia or a sample of it, BOS and EOT included, estimated from their words."""
+    """Return the lengths of the texts of Concadia or a sample of it in tokens, BOS and EOT included.
+
+    The lengths are estimated from the numbers of words.
+    """
     pairs = load_concadia(folder).pairs
     texts = [text for pair in pairs for text in (pair.positive, pair.negative)]
     return [min(CONTEXT, 2 + round(PIECES * len(text.split()))) for text in texts]
 
 
 def typical_lengths() -> list[int]:
-    """Lengths distributed about as those of Concadia, where no sample is at hand."""
+    """Return lengths with about the distribution of Concadia's, for use without a sample."""
     drawn = np.exp(np.random.default_rng(0).normal(MEAN_LOG, SPREAD_LOG, size=1000))
     return [int(n) for n in drawn.round().clip(3, CONTEXT)]
 
 
 def text_lengths(concadia: str | None) -> list[int]:
-    """`concadia_lengths` of a folder, or `typical_lengths` if none is named."""
+    """Return `concadia_lengths` of a folder, or `typical_lengths` if the folder is None."""
     return concadia_lengths(Path(concadia)) if concadia is not None else typical_lengths()
 
 
 def random_tokens(clip: Clip, lengths: Sequence[int], draw: np.random.Generator) -> Tokens:
-    """Texts of these many tokens, BOS and EOT included, that mean nothing; each token is a word."""
+    """Return meaningless texts of the given lengths in tokens, BOS and EOT included; each token is a word."""
     eot = torch.tensor(lengths) - 1
     config = clip.model.config.text_config
     ids = torch.from_numpy(draw.integers(1000, config.vocab_size - 2, size=(len(eot), int(eot.max()) + 1)))
@@ -71,22 +74,22 @@ def random_tokens(clip: Clip, lengths: Sequence[int], draw: np.random.Generator)
 
 
 def random_images(clip: Clip, n: int) -> Embeddings:
-    """Unit-norm embeddings of no image."""
+    """Return random unit-norm embeddings in place of images."""
     drawn: Tensor = torch.randn(n, clip.embed_dim, generator=torch.Generator().manual_seed(1))
     return functional.normalize(drawn, dim=-1).to(clip.device)
 
 
 def write_model(folder: Path, clip: Clip) -> None:
-    """A folder that `--model` takes, with the toy's tokenizer and image settings."""
+    """Write a model folder that `--model` accepts, with the toy's tokenizer and CLIP's default image settings."""
     small = load_clip("toy")
     clip.model.config.text_config.eos_token_id = small.eot
     clip.model.save_pretrained(folder)
     small.tokenizer.save_pretrained(folder)
-    CLIPImageProcessor().save_pretrained(folder)  # its defaults are those of CLIP
+    CLIPImageProcessor().save_pretrained(folder)  # with the defaults, which are CLIP's
 
 
 def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.random.Generator) -> None:
-    """Data in Concadia's format: pictures of the toy world, and words of it in texts of these lengths in tokens.
+    """Write data in Concadia's format: pictures of the toy world, and texts of its words with the given token counts.
 
     Descriptions have other words than captions, so that there is something to search for.
     """

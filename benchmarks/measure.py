@@ -1,4 +1,4 @@
-"""Side-by-side timing, what the machine can do, and the bars."""
+"""Side-by-side timing, the limits of the machine, and the bars."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from interp.runs.content import to_json
 from interp.runs.environment import now
 from interp.runs.files import write_atomic
 
-FLOAT = 4  # bytes
+FLOAT = 4  # bytes of a float32
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Machine:
     """Limits that the machine sets to every step.
 
     Attributes:
-        flops: of a large matrix product, a second.
-        bandwidth: bytes a second, of copying: read and written ones both count.
+        flops: operations per second in a large matrix product.
+        bandwidth: bytes per second in a copy; bytes that are read and bytes that are written both count.
     """
 
     flops: float
     bandwidth: float
 
     def seconds(self, work: Work) -> float:
-        """The least time in which this work can be done."""
+        """Return the least time in which this work can be done."""
         return max(work.flops / self.flops, work.bytes / self.bandwidth)
 
 
@@ -51,13 +51,17 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table.
+    """Line of the table.
 
     Attributes:
+        name: name of the benchmark.
+        peer: name of the peer.
+        unit: unit of the values.
         value, low, high: median and quartiles of n measurements, in `unit`.
-        goal: the bar, with the side on which it is met; None for what is only shown.
-        share: of the machine's limit, where it is known.
-        facts: anything else for the JSON file.
+        n: number of measurements.
+        goal: bar, with the side on which it is met; None for a line without a bar.
+        share: share of the machine's limit, if it is known.
+        facts: further data for the JSON file.
     """
 
     name: str
@@ -73,7 +77,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """True if the bar is met; None if there is none."""
+        """True if the bar is met; None if there is no bar."""
         if self.goal is None:
             return None
         side, bar = self.goal
@@ -90,12 +94,16 @@ def side_by_side(
     inner: int = 1,
     least: float | None = None,
 ) -> Result:
-    """Time two ways to do the same in turn; the ratio, theirs to ours, is taken of each neighbouring two.
+    """Time two ways to do the same in turn; each ratio, theirs to ours, is taken of two neighbouring runs.
 
     Args:
-        names: of what is done, and of the peer.
-        inner: how often ours runs for each run of the peer, so that short times are measured well.
-        least: seconds in which ours could be done at the machine's limit.
+        names: names of the benchmark and of the peer.
+        peer: run of the peer.
+        ours: our run.
+        goal: bar, see `Result`.
+        repeats: number of measurements.
+        inner: number of our runs for each run of the peer, so that short times are measured well.
+        least: seconds in which our run could be done at the machine's limit.
     """
 
     def seconds(run: Callable[[], object], times: int) -> float:
@@ -127,7 +135,7 @@ def side_by_side(
 
 
 def measure_machine() -> Machine:
-    """Rates of a matrix product and of a copy, on data larger than the caches; the best of some runs each."""
+    """Return the rates of a matrix product and of a copy, on data larger than the caches; the best of several runs."""
     large = 1536
     a, b = (torch.randn(large, large) for _ in range(2))
     source = torch.randn(64_000_000)
@@ -142,7 +150,7 @@ def measure_machine() -> Machine:
 
 
 def describe(machine: Machine) -> dict[str, Any]:
-    """The machine and the versions, for the JSON file."""
+    """Return the machine and the versions, for the JSON file."""
     packages = ("torch", "transformers", "pyvene", "captum", "peft", "numpy")
     return {
         "cpu": _cpu(),
@@ -165,13 +173,13 @@ def _cpu() -> str:
 
 
 def check_writable(file: str | None) -> None:
-    """Raise `UserError` if results are to be written where nothing can be."""
+    """Raise `UserError` if results should go to a file whose folder cannot be written to."""
     if file is not None and not os.access(Path(file).absolute().parent, os.W_OK):
         raise UserError(f"cannot write '{file}': its folder cannot be written to")
 
 
 def write_results(file: str | None, prog: str, machine: Machine, content: Mapping[str, Any]) -> None:
-    """Write what a command has measured, if a file is named, with the command, the time and the machine."""
+    """Write the measurements of a command, with the command, the time and the machine; without a file, do nothing."""
     if file is not None:
         about = {"command": f"{prog} {' '.join(sys.argv[1:])}", "at": now(), "machine": describe(machine)}
         write_atomic(Path(file), to_json(about | content))

@@ -1,8 +1,8 @@
-"""Counterfactual scores and DAS steps against a prefix cache: the strongest rival that one could write in a day.
+"""Counterfactual scores and DAS steps compared with a prefix cache: the strongest rival that one could write in a day.
 
-It keeps the streams of all positions at the layer of the site and never runs the blocks below it again; sources, too,
-are streams that it kept. The blocks above run again at all positions, padded, by transformers' own layers with fused
-attention. What is left of our advantage is that a change at EOT, the last position, concerns no other one.
+The rival keeps the streams of all positions at the layer of the site and never runs the blocks below it again. Its
+sources are also streams that it kept. The blocks above run again at all positions, padded, by transformers' own layers
+with fused attention. Our remaining advantage is that a change at EOT, the last position, affects no other position.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PEER = "prefix cache"
 
 
 def measure(repeats: int) -> Iterator[Result]:
-    """All bars of this file."""
+    """Yield all bars of this file."""
     clip = vit_b32()
     for length, goal in BARS:
         for layer in (6, 11):
@@ -39,7 +39,7 @@ def measure(repeats: int) -> Iterator[Result]:
 
 
 def scores(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> Result:
-    """Scores of counterfactuals of a fixed rotation; both sides have run all texts before."""
+    """Return the time of scores of counterfactuals of a fixed rotation; both sides have run all texts before."""
     draw = np.random.default_rng(0)
     base, source = (random_tokens(clip, [length] * BATCH, draw) for _ in range(2))
     images, basis = random_images(clip, BATCH), random_basis(clip.width("text"), SIZE, torch.Generator())
@@ -60,7 +60,7 @@ def scores(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> Re
 
 
 def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> Result:
-    """An optimizer step of a search; the rival takes the same gradient through the blocks at all positions."""
+    """Return the time of an optimizer step of a search; the rival takes the same gradient at all positions."""
     draw, n, site = np.random.default_rng(0), BATCH // 2, Site("text", layer)
     tokens, images = random_tokens(clip, [length] * BATCH, draw), random_images(clip, n)
     pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
@@ -96,7 +96,7 @@ def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> 
 
 @torch.inference_mode()
 def streams(clip: Clip, tokens: Tokens, layer: int) -> Tensor:
-    """The residual stream at all positions after a layer, of texts of one length."""
+    """Return the residual stream at all positions after a layer, for texts of one length."""
     hidden: Tensor = clip.model.text_model.embeddings(input_ids=tokens.ids)
     for block in clip.model.text_model.encoder.layers[:layer]:
         hidden = block(hidden, None, is_causal=True)
@@ -104,7 +104,7 @@ def streams(clip: Clip, tokens: Tokens, layer: int) -> Tensor:
 
 
 def run_again(clip: Clip, layer: int, kept: Tensor, changed: Tensor) -> Tensor:
-    """Unit-norm embeddings, if EOT's stream after a layer is another one."""
+    """Return unit-norm embeddings after EOT's stream at a layer is replaced."""
     hidden = torch.cat([kept[:, :-1], changed[:, None]], dim=1)
     for block in clip.model.text_model.encoder.layers[layer:]:
         hidden = block(hidden, None, is_causal=True)

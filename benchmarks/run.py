@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: time the toolkit against its peers, side by side, and count the bars that are met."""
+"""`python -m benchmarks.run`: time the toolkit and its peers side by side, and count the bars that are met."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 1 if a bar that was measured is missed."""
+    """Run the command and return the exit status: 1 if a measured bar is missed."""
     options = cli.parse(Options, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(
         lambda: run(options), on_interrupt=lambda: "what was measured is in the --json file, if one was named"
@@ -75,7 +75,7 @@ def run(options: Options) -> int:
     check_writable(options.json)
     lengths = text_lengths(options.concadia)
     torch.set_num_threads(options.threads)
-    logging.disable(logging.WARNING)  # pyvene explains `use_fast` anew for every model
+    logging.disable(logging.WARNING)  # pyvene explains `use_fast` again for every model
     machine, started = measure_machine(), time.perf_counter()
     about = describe(machine)
     print(
@@ -87,7 +87,7 @@ def run(options: Options) -> int:
     for result in _measure(options, groups, machine, lengths):
         results.append(result)
         print(line(cells(result)), flush=True)
-        if options.json is not None:  # after each, so that no hours are lost
+        if options.json is not None:  # after each result, so that no hours are lost
             content = {
                 "lengths": _where_from(options),
                 "results": [asdict(result) | {"met": result.met} for result in results],
@@ -147,7 +147,7 @@ WIDTHS = (88, 34, 9, 17, 7, 9, 6)
 
 
 def line(values: Sequence[str]) -> str:
-    """A line of the table; the first two columns flush left."""
+    """Return a line of the table, with the first two columns aligned to the left."""
     shown = [v.ljust(w) if i < 2 else v.rjust(w) for i, (v, w) in enumerate(zip(values, WIDTHS, strict=True))]
     return " ".join(shown).rstrip()
 

@@ -1,8 +1,8 @@
-"""Steps of one fine-tuned cell of the toy: ours against peft's own forward pass in the same loop.
+"""Steps of one fine-tuned cell of the toy, compared with peft's own forward pass in the same loop.
 
-The peer runs the adapted model as transformers and peft do: one pass for the clean logits and, by a hook, the streams
-of the sources; another for the counterfactuals, in which a hook changes the stream. Texts are padded to the longest of
-the batch. Data, order, sources, loss and optimizer are the same.
+The peer runs the adapted model as transformers and peft do. One pass gives the clean logits and, by a hook, the streams
+of the sources. Another pass gives the counterfactuals; in it, a hook changes the stream. Texts are padded to the
+longest of the batch. Data, order, sources, loss and optimizer are the same.
 """
 
 from __future__ import annotations
@@ -34,11 +34,14 @@ from training.tuning import prepare
 
 LAYER, SIZE, PAIRS = 11, 16, 32
 CLOSE = 1e-4
-Loss = Callable[[Learner, Tensor, int], Tensor]  # of the pairs of a step, and its number
+Loss = Callable[[Learner, Tensor, int], Tensor]  # learner, pairs of a step and its number -> loss
 
 
 def measure(repeats: int) -> Iterator[Result]:
-    """The bar against peft's forward; and against our own with peft's layers, which shows what merging is worth."""
+    """Yield the bar against peft's forward pass, and a line against ours with peft's layers.
+
+    The line shows the gain of merging.
+    """
     config = FinetuneConfig(layer=LAYER, size=SIZE)
     learners = [_learner(config) for _ in range(3)]
     base = load_clip("toy")
@@ -63,13 +66,13 @@ def measure(repeats: int) -> Iterator[Result]:
 
 
 def _learner(config: FinetuneConfig) -> Learner:
-    """The toy with adapters, the same each time."""
+    """Return the toy with adapters, the same each time."""
     clip = load_clip("toy")
     free = first_rotation(config, clip)
     prepare(clip, config)
     torch.manual_seed(1)
     for name, parameter in clip.model.named_parameters():
-        if "lora_B" in name:  # zero at first, which would hide errors in the gradients
+        if "lora_B" in name:  # zero by default, which would hide errors in the gradients
             parameter.data.normal_(std=0.02)
     return Learner(clip, "iit-das", Site("text", LAYER), free, 0.5)
 
@@ -114,7 +117,7 @@ def _unmerged(train: Examples) -> Loss:
 
 @contextmanager
 def _as_they_are() -> Iterator[None]:
-    """Blocks are run without merging their adapters."""
+    """Run blocks without merging their adapters, and restore the merging on exit."""
     before = arithmetic.merged
     arithmetic.merged = lambda block: block
     try:
@@ -148,7 +151,7 @@ def _peft(train: Examples) -> Loss:
 
 
 def _check(learners: list[Learner], losses: list[Loss], rows: Tensor) -> None:
-    """The same loss, and the same gradient of every weight."""
+    """Check that the loss and the gradient of every weight agree."""
     found = []
     for learner, loss_of in zip(learners, losses, strict=True):
         loss = loss_of(learner, rows, 0)

@@ -1,4 +1,4 @@
-"""The sweep as a user runs it, timed from outside, with the memory that all of its processes hold together."""
+"""Sweep as a user runs it, timed from outside, with the total memory of all its processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from interp.processes.reaper import descendants
 
-LOOK_EVERY = 3.0  # seconds; a look walks all pages, which takes a tenth of a second
+LOOK_EVERY = 3.0  # seconds; a look visits all pages, which takes a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Cost:
     """Cost of a command.
 
     Attributes:
-        seconds: from start to end.
-        peak: bytes in memory at the worst moment, pages that processes share counted once.
+        seconds: time from start to end.
+        peak: largest number of bytes in memory; pages that processes share are counted once.
     """
 
     seconds: float
@@ -29,10 +29,10 @@ class Cost:
 
 
 def sweep_cost(model: Path | str, data: Path, out: Path, cache: Path, options: Sequence[str]) -> Cost:
-    """Run `python -m interp.sweep` in a process of its own.
+    """Run `python -m interp.sweep` in a separate process.
 
     Raises:
-        RuntimeError: it failed; the message is what it said.
+        RuntimeError: the sweep failed; the message is its output.
     """
     command = [sys.executable, "-m", "interp.sweep", "--model", str(model), "--data", f"concadia:{data}"]
     command += ["--objective", "das"]
@@ -51,7 +51,7 @@ def sweep_cost(model: Path | str, data: Path, out: Path, cache: Path, options: S
 
 
 def memory(root: int) -> int:
-    """Bytes that a process and its descendants hold (PSS); Linux only."""
+    """Return the bytes that a process and its descendants hold (PSS); Linux only."""
     total = 0
     for pid in (root, *(process.pid for process in descendants(root))):
         try:

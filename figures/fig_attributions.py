@@ -1,4 +1,4 @@
-"""`fig_attributions`: words of a text of each kind, shaded by what they add to the score, by route."""
+"""`fig_attributions`: words of a text of each kind, shaded by their contribution to the score, by route."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from interp.runs.place import Place
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
-WORDS = 40  # of a text; more would not be read
+WORDS = 40  # most words of a text; more would not be read
 
 
 def draw(runs: Runs) -> Picture:
-    """The first example pair of the sweep, at the cell that validation chooses.
+    """Draw the first example pair of the sweep, at the cell that validation chooses.
 
     Raises:
-        Missing: there is no sweep, or it keeps no examples.
+        Missing: there is no sweep, or it has no examples.
     """
     sweep = runs.sweep
     texts = example_texts(sweep)
@@ -65,15 +65,15 @@ def draw(runs: Runs) -> Picture:
 
 
 def model_of(sweep: SweepRun) -> str:
-    """Whose scores the examples of a sweep have, if it trained models."""
+    """Return a phrase that names the model whose scores the examples have, if the sweep trained models; else empty."""
     return " of the fine-tuned model" if sweep.shows_tuned else ""
 
 
 def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The positive and the negative text of the first example at the chosen cell.
+    """Return the positive and the negative text of the first example at the chosen cell.
 
     Raises:
-        Missing: the sweep keeps none.
+        Missing: the sweep has no examples.
     """
     texts = sweep.shown(Place.of(sweep.best))["examples"]
     if not texts or not sweep.examples:

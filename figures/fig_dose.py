@@ -1,4 +1,4 @@
-"""`fig_dose`: preference, gap, retrieval and zero-shot accuracy where the deviation of Z is multiplied."""
+"""`fig_dose`: preference, gap, retrieval and zero-shot accuracy as functions of the gain of Z."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.doses import ALPHAS, curves_of
 from training.evaluation.stored import Evaluation
 
 LEFT, GAP, TOP, TALL, BETWEEN, FOOT = 30.0, 40.0, 14.0, 84.0, 32.0, 26.0  # points
-_LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
+_LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # legend: a line, a handle with the space after it, a label
 _PANELS = {
     "preference": ("preference (%)", 100.0),
     "gap": ("gap of the scores", 1.0),
@@ -26,10 +26,10 @@ _Curves = Mapping[str, np.ndarray]  # measure -> value, low and high at each alp
 
 
 def draw(runs: Runs) -> Picture:
-    """Curves over alpha of all models that have them: means over seeds, in bands of their 95 % intervals.
+    """Draw curves over alpha of all models that have them: means over seeds, in bands of their 95 % intervals.
 
-    A band of several seeds is the mean of their intervals: the seeds share the pairs, so it is no narrower than the
-    interval of the mean.
+    The band of several seeds is the mean of their intervals. Since the seeds share the pairs, it is no narrower than
+    the interval of the mean.
 
     Raises:
         Missing: no evaluation has the task.
@@ -45,7 +45,7 @@ def draw(runs: Runs) -> Picture:
     figure = picture((TOP + 2 * TALL + BETWEEN + FOOT + _LEGEND_LINE * -(-len(found) // across) + 4) / 72)
     for number, (measure, (title, factor)) in enumerate(_PANELS.items()):
         row, column = divmod(number, 2)
-        same = figure.axes[2] if number == 3 else None  # the scale of retrieval, so that what is lost can be compared
+        same = figure.axes[2] if number == 3 else None  # the scale of retrieval, so that losses can be compared
         axes = at(figure, LEFT + column * (width + GAP), TOP + row * (TALL + BETWEEN), width, TALL, sharey=same)
         axes.set_title(title, loc="left")
         axes.grid(linewidth=0.4, color="0.88")
@@ -63,7 +63,7 @@ def draw(runs: Runs) -> Picture:
 
 
 def _means(members: Sequence[Evaluation]) -> _Curves:
-    """Return means over the seeds that have the task; nothing if none has."""
+    """Return means over the seeds that have the task; empty if none has."""
     each = [curves for one in members if (curves := curves_of(one.numbers))]
     values = [
         {name: [[row.value, row.low, row.high] for row in curve] for name, curve in curves.items()} for curves in each
@@ -72,7 +72,7 @@ def _means(members: Sequence[Evaluation]) -> _Curves:
 
 
 def _alt(found: Mapping[str, _Curves]) -> str:
-    """Return what the curves are, with their values at three gains."""
+    """Return a description of the curves, with their values at three gains."""
     shown = [ALPHAS.index(alpha) for alpha in (-1.0, 0.0, 1.0)]
     models = "; ".join(
         f"{label}: "

@@ -1,4 +1,4 @@
-"""`fig_method`: the interchange intervention, drawn, with the texts and scores of one example."""
+"""`fig_method`: diagram of the interchange intervention, with the texts and scores of one example."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from interp.runs.examples import picture_path
 from interp.runs.place import Place
 
 TALL = 182.0  # points
-_SOURCE, _BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and where the outcome begins
-_WIDE, BLOCK, BAR = 120.0, 17.0, 15.0  # of a lane, a box of blocks, a bar of the stream
-Z, IMAGE = 34.0, 46.0  # width of the subspace in a bar; of the image
+_SOURCE, _BASE, RIGHT = 66.0, 230.0, 316.0  # middles of both lanes, and start of the outcome
+_WIDE, BLOCK, BAR = 120.0, 17.0, 15.0  # width of a lane; height of a box of blocks, and of a bar of the stream
+Z, IMAGE = 34.0, 46.0  # widths of the subspace in a bar, and of the image
 _ABOVE, _STREAM, _BELOW, TEXTS = 14.0, 60.0, 106.0, 142.0  # from the top: blocks, stream, blocks, texts
 
 
 def draw(runs: Runs) -> Picture:
-    """A negative text that is given Z of a positive one, at the cell that validation chooses.
+    """Draw a negative text that gets Z of a positive one, at the cell that validation chooses.
 
     Raises:
-        Missing: there is no sweep, or it keeps no examples.
+        Missing: there is no sweep, or it has no examples.
     """
     sweep = runs.sweep
     _, text = example_texts(sweep)
@@ -44,7 +44,7 @@ def draw(runs: Runs) -> Picture:
     page.add_patch(_box(_BASE - _WIDE / 2, _ABOVE, _WIDE, BLOCK))
     page.text(_BASE, _ABOVE + BLOCK / 2 + 2.7, "the rest of the text tower", ha="center")
     page.add_patch(_arrow((_BASE, _STREAM), (_BASE, _ABOVE + BLOCK)))
-    own = (_SOURCE + _BASE - Z) / 2  # what Z is in the base has no part in the outcome
+    own = (_SOURCE + _BASE - Z) / 2  # the base's own value of Z has no part in the outcome
     _subspace(page, own, _STREAM + 25, SKY)
     page.plot([own - 3, own + Z + 3], [_STREAM + 25 + BAR + 3, _STREAM + 22], color="black", linewidth=0.8)
     page.text(own + Z / 2, _STREAM + 52, "the base's", ha="center")
@@ -71,12 +71,12 @@ def draw(runs: Runs) -> Picture:
 
 
 def _joined(words: str) -> str:
-    """A text of which only the words were kept, in lower case, with its punctuation in place."""
+    """Return a text with its punctuation in place, given its words in lower case."""
     return re.sub(r" (?=[,.;:!?)])", "", words)
 
 
 def _lane(page: Axes, x: float, title: str, text: str, layer: int) -> None:
-    """A text, the blocks that read it, and its stream, where Z is that of the source."""
+    """Draw a text, the blocks that read it, and its stream with its Z."""
     lines = [shortened(title, _WIDE + 10, SIZE, FONT), *wrapped(text, _WIDE + 10, SIZE, FONT, 3)]
     for number, line in enumerate(lines):
         y = TEXTS + 8 + 9.6 * number
@@ -96,7 +96,7 @@ def _subspace(page: Axes, x: float, y: float, colour: str) -> None:
 
 
 def _outcome(page: Axes, swap: Mapping[str, Any]) -> None:
-    """The base's score before and after."""
+    """Draw the base's score before and after the intervention."""
     page.add_patch(_arrow((_BASE + _WIDE / 2, _ABOVE + BLOCK / 2), (RIGHT, _ABOVE + BLOCK / 2)))
     page.text(RIGHT + 3, _ABOVE - 2, "score with image")
     page.text(RIGHT + 3, _ABOVE + 9, f"clean: {written(swap['base'], '.3f')}")

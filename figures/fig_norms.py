@@ -28,7 +28,7 @@ ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "fu
 _LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
 LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 45.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
 _ROW, FOOT, NAME = 10.5, 25.0, 130.0
-_PREFERRED = ("IIT-DAS", "joint")  # of which model word types are shown, if there are several
+_PREFERRED = ("IIT-DAS", "joint")  # labels of models whose word types are shown first
 
 
 Row = tuple[str, Route, dict[str, Estimate]]  # model, route, and the correlation with each norm
@@ -40,7 +40,7 @@ class Words:
 
     Attributes:
         label: name of the model.
-        more: further remarks on it.
+        more: further remarks on the model.
         ratings: norm -> rating of each type.
         attributions: route -> attributions of the types, in the order of the ratings, for each seed.
         found: (norm, route) -> correlation.
@@ -54,7 +54,7 @@ class Words:
 
 
 def draw(runs: Runs) -> Picture:
-    """Above, word types of one model by norm and route; below, the correlations of all models.
+    """Draw word types of one model by norm and route, and below them the correlations of all models.
 
     Raises:
         Missing: no model with a subspace has attributions of words.
@@ -151,7 +151,7 @@ def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
 
 
 def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -> None:
-    """A point for each word type, the fit, and its interval."""
+    """Draw a point for each word type, the fit, and its interval."""
     x, each = np.array(words.ratings[norm]), words.attributions[route]
     y = np.mean(each, axis=0)
     colour, mark = _LOOKS[route]

@@ -1,4 +1,4 @@
-"""`fig_pairs`: images with both their texts, and what models score them, before and after fine-tuning."""
+"""`fig_pairs`: images with both their texts, and their scores by models before and after fine-tuning."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from interp.runs.examples import Example, picture_path, read_examples
 from interp.runs.folder import RunFolder
 from training.evaluation.stored import Evaluation
 
-PAIRS, LINES = 4, 3  # pairs that are shown; lines of each text
+PAIRS, LINES = 4, 3  # number of shown pairs, and of lines of each text
 LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all
 IMAGE, TEXT, NAME, _DIFFERENCE = 58.0, 142.0, 130.0, 28.0  # points: widths
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """A pair with what each model scores its texts: label -> positive and negative text, means over seeds."""
+    """Pair with the scores of its texts: label of a model -> positive and negative text, as means over seeds."""
 
     example: Example
     folder: RunFolder
@@ -32,10 +32,10 @@ class _Scored:
 
 
 def draw(runs: Runs) -> Picture:
-    """A row for each pair; the scores of both texts for each model.
+    """Draw a row for each pair, with the scores of both texts for each model.
 
     Raises:
-        Missing: there is no base, no fine-tuned model, or their folders keep no common examples.
+        Missing: there is no base, no fine-tuned model, or their folders have no common examples.
     """
     pairs, contrast = scored(runs)[:PAIRS], next(iter(runs.models.values()))[0].contrast
     models = told_apart(list(pairs[0].scores), NAME, SIZE, FONT)
@@ -80,7 +80,7 @@ def draw(runs: Runs) -> Picture:
 
 
 def scored(runs: Runs) -> list[_Scored]:
-    """The example pairs that all models were evaluated on.
+    """Return the example pairs that all models were evaluated on.
 
     Raises:
         Missing: see `draw`.
@@ -114,7 +114,7 @@ def _texts(pair: _Scored) -> tuple[str, str]:
 
 
 def _scores(axes: Axes, pair: _Scored, *, last: bool) -> None:
-    """A line for each model, from the negative text's score to the positive one's."""
+    """Draw a line for each model, from the negative text's score to the positive one's."""
     models = pair.scores.values()
     for i, (positive, negative) in enumerate(models):
         axes.plot([negative, positive], [i, i], color=GREY, linewidth=1.0, zorder=1)

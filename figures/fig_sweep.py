@@ -1,4 +1,4 @@
-"""`fig_sweep`: layer x size, a heatmap for every measure that the sweep has, the chosen cell outlined."""
+"""`fig_sweep`: layer x size, a heatmap for every measure of the sweep, with the chosen cell outlined."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from interp.report.heatmaps import Grid, draw_grid, grid
 from interp.report.layout import Shown
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
-LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # a size, a title, labels of layers, between rows
-_NOTE_LINES = 3  # at most, of the note below all
+LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # points: row of a size, title, labels of layers, space between rows
+_NOTE_LINES = 3  # most lines of the note at the bottom
 LEAST = 24.0  # height of a heatmap, for the labels of its bar
 
 
 def draw(runs: Runs) -> Picture:
-    """Rows of heatmaps that share colours and, where they fit, the numbers.
+    """Draw rows of heatmaps that share colours, with numbers where they fit.
 
     Raises:
         Missing: there is no sweep.
@@ -71,16 +71,16 @@ def draw(runs: Runs) -> Picture:
 
 
 def _note(contrast: Contrast) -> list[str]:
-    """Return the note to read the figure by, in lines as wide as the page."""
+    """Return the explanation of the figure, in lines as wide as the page."""
     up = f"{contrast.arrow('up')}: {contrast.swap('up')}"
     said = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
     return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
 
 
 def _fitting(grids: Mapping[Shown, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
-    """Return how many heatmaps go side by side, as many as leave room for numbers, and whether these can be printed.
+    """Return the number of heatmaps side by side, as many as leave room for numbers, and whether numbers are printed.
 
-    Where the page would be too low, numbers are left out and colours must do.
+    If the page is too low for numbers, they are left out, and only the colours remain.
     """
     widest = max(
         width_of(_text(one, i, j), SIZE, FONT) for one in grids.values() for i in range(sizes) for j in range(layers)
@@ -98,7 +98,7 @@ def _tall(sizes: int) -> float:
 
 
 def _rows(grids: Mapping[Shown, Grid], across: int) -> list[list[Shown]]:
-    """Measures in rows; those of a row have one scale, and a new norm or kind begins a new row."""
+    """Return measures in rows; measures in a row share one scale, and a new norm or kind begins a new row."""
     rows: list[list[Shown]] = []
     last = None
     for measure in grids:
@@ -111,7 +111,7 @@ def _rows(grids: Mapping[Shown, Grid], across: int) -> list[list[Shown]]:
 
 
 def _one_scale(grids: Mapping[Shown, Grid]) -> dict[Shown, Grid]:
-    """The same colours for the same value in all heatmaps of a kind."""
+    """Return grids with the same colours for the same value in all heatmaps of a family."""
     out = {}
     for measure, one in grids.items():
         low, top = one.bounds[0], max(other.bounds[1] for name, other in grids.items() if name.family == measure.family)
@@ -128,7 +128,7 @@ def _text(shown: Grid, i: int, j: int) -> str:
 
 
 def _short(number: str) -> str:
-    """Without plus and the zero before the point, and with a real minus sign."""
+    """Return a number without plus sign and without a zero before the decimal point, and with a true minus sign."""
     if number == "-":
         return number
     return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)

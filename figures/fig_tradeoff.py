@@ -18,8 +18,8 @@ from training.evaluation.compare import lost, preferred
 from training.evaluation.grouping import base_among
 
 LEFT, GAP, TOP, TALL, FOOT, RIGHT = 30.0, 16.0, 14.0, 150.0, 26.0, 8.0  # points
-_LEGEND_LINE, _HANDLE, NAME = 11.0, 24.0, 190.0  # of the legend: a line, a handle with the space after, a label
-_LEAST_SECONDS = 0.05  # that are drawn; run folders keep tenths
+_LEGEND_LINE, _HANDLE, NAME = 11.0, 24.0, 190.0  # legend: a line, a handle with the space after it, a label
+_LEAST_SECONDS = 0.05  # smallest value that is drawn; run folders keep tenths of a second
 _COSTS = {
     "retrieval": "retrieval lost (points)",
     "transfer": "zero-shot accuracy lost (points)",
@@ -35,15 +35,15 @@ class _Model:
     costs: Mapping[str, Sequence[float]]
 
     def cost(self, name: str) -> float:
-        """Return the mean over seeds; NaN where no seed knows the cost."""
+        """Return the mean over seeds; NaN if no seed knows the cost."""
         return fmean(self.costs[name]) if self.costs[name] else math.nan
 
 
 def draw(runs: Runs) -> Picture:
     """Draw points with 95 % intervals of the preference and the range of the cost over seeds; a line joins the front.
 
-    Intervals of several seeds are the mean of their intervals: the seeds share the pairs, so they are no narrower than
-    the interval of the mean.
+    The interval of several seeds is the mean of their intervals. Since the seeds share the pairs, it is no narrower
+    than the interval of the mean.
 
     Raises:
         Missing: the base or all other models were not evaluated for preference and abilities.
@@ -94,7 +94,7 @@ def _models(runs: Runs) -> dict[str, _Model]:
 
 
 def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], cost: str) -> None:
-    """Draw all models that know a cost; a model that does not is left out."""
+    """Draw all models that know a cost; other models are left out."""
     axes.grid(linewidth=0.4, color="0.88")
     if not any(model.costs[cost] for model in models.values()):
         axes.text(0.5, 0.5, "not known of these runs", transform=axes.transAxes, ha="center")
@@ -115,7 +115,7 @@ def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], 
 
 
 def _log_scale(axes: Axes, values: Sequence[float]) -> None:
-    """Give the x axis a logarithmic scale with round ticks around some values."""
+    """Give the x axis a logarithmic scale with round ticks around the given values."""
     low, high = min(values) / 1.5, max(values) * 1.5
     axes.set(xscale="log", xlim=(low, high))
     rounds = [digit * 10.0**power for power in range(-2, 7) for digit in (1, 2, 5)]

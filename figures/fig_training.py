@@ -19,14 +19,14 @@ from interp.drawing.pictures import Picture, at, told_apart, width_of
 from training.evaluation.grouping import groups_of
 
 LEFT, GAP, TOP, TALL, FOOT = 30.0, 34.0, 14.0, 96.0, 26.0  # points
-RIGHT = 14.0  # for half of the last label of an axis: a number of steps
-_LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # of the legend: a line, a handle with the space after, a label
-_FILLS: tuple[dict[str, Any], ...] = ({}, {"markerfacecolor": "white"})  # of marks, for each direction
-_DECADES = 300.0  # range of losses from which on an axis is logarithmic: below, it would have a single label
+RIGHT = 14.0  # points for half of the last label of an axis, a number of steps
+_LEGEND_LINE, _HANDLE, NAME = 11.0, 36.0, 130.0  # legend: a line, a handle with the space after it, a label
+_FILLS: tuple[dict[str, Any], ...] = ({}, {"markerfacecolor": "white"})  # fills of marks, for each direction
+_DECADES = 300.0  # ratio of losses above which the axis is logarithmic; below it, the axis would have a single label
 
 
 def draw(runs: Runs) -> Picture:
-    """Means over seeds, as far as all seeds have gone, with the range between the lowest and the highest seed.
+    """Draw means over seeds, up to the last step of all seeds, with the range between the lowest and the highest seed.
 
     Raises:
         Missing: no fine-tuned run is among the runs.
@@ -82,7 +82,7 @@ def draw(runs: Runs) -> Picture:
 
 
 def _in_words(name: str, members: Sequence[Tuning]) -> str:
-    """What a model began with, and what it had at the looks whose weights were kept."""
+    """Return the values of a model at the start, and at the looks whose weights were kept."""
     first = pd.DataFrame([one.history.iloc[0] for one in members]).mean()
     kept = pd.DataFrame([one.history.loc[one.history["val_loss"].idxmin()] for one in members]).mean()
     return (
@@ -92,7 +92,10 @@ def _in_words(name: str, members: Sequence[Tuning]) -> str:
 
 
 def _aligned(members: Sequence[Tuning]) -> pd.DataFrame:
-    """Steps down, (measure, seed) across; only steps that all seeds have looked at, so that each mean is of all."""
+    """Return a table with steps as rows and (measure, seed) as columns.
+
+    Only steps at which all seeds have looked are kept, so that each mean is over all seeds.
+    """
     frames = {
         one.about["seed"]: one.history.set_index("step").drop(columns="train_loss", errors="ignore") for one in members
     }

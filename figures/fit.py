@@ -1,4 +1,4 @@
-"""A straight line through points, with the interval of where it lies."""
+"""Straight line through points, with the interval of its position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.stats import resamples
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """A least-squares line at some places, with a pointwise 95 % interval."""
+    """Least-squares line at some places, with a pointwise 95 % interval."""
 
     at: NDArray[np.float64]
     fit: NDArray[np.float64]
@@ -25,11 +25,13 @@ def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, see
     """Fit y by x, with a band between the 2.5th and 97.5th percentile of a bootstrap over points.
 
     Args:
-        x, y: length n; points with a NaN are left out.
-        places: from the lowest to the highest x.
+        x, y: coordinates, length n; points with a NaN are left out.
+        places: number of places of the line, from the lowest to the highest x.
+        draws: number of resamples.
+        seed: seed of the bootstrap.
 
     Returns:
-        None with fewer than eight points, or where x does not vary.
+        The line; None with fewer than eight points, or if x does not vary.
     """
     a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
     kept = np.isfinite(a) & np.isfinite(b)
@@ -47,7 +49,7 @@ def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, see
 def _lines(
     x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], at: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The line under each row of weights, at some places; NaN where x does not vary."""
+    """Return the line for each row of weights, at the given places; NaN if x does not vary."""
     total = weights.sum(1)
     mx, my = weights @ x / total, weights @ y / total
     var, cov = weights @ (x * x) / total - mx**2, weights @ (x * y) / total - mx * my

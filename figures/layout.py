@@ -1,4 +1,4 @@
-"""What a reviewer would circle: text that is cut, too small, or lies on other text."""
+"""Layout faults of a figure: text that is cut, too small, or overlaps other text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from matplotlib.transforms import Bbox
 from figures.style import HEIGHT, RC, SIZE
 from interp.drawing.pictures import ELLIPSIS, Picture
 
-SLACK = 1.0  # points by which boxes of letters may touch: they are a little larger than the ink
+SLACK = 1.0  # points by which boxes of letters may overlap, since they are a little larger than the ink
 
 
 def problems(figure: Picture) -> list[str]:
-    """A sentence for each thing that is wrong; none, if the figure can be printed."""
+    """Return a sentence for each fault; empty if the figure can be printed."""
     with matplotlib.rc_context(RC), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that no font has, which were said when the figure was saved
+        warnings.simplefilter("ignore")  # letters that no font has, which were reported when the figure was saved
         figure.canvas.draw()
         boxes = [(text, _in_points(text, 72 / figure.dpi)) for text in shown_texts(figure)]
     wide, high = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
@@ -37,7 +37,7 @@ def problems(figure: Picture) -> list[str]:
 
 
 def shown_texts(figure: Picture) -> list[Text]:
-    """All texts that are drawn and not empty."""
+    """Return all texts that are drawn and not empty."""
     hidden = {id(label) for axes in figure.axes for label in _unseen(axes)}
     return [
         text
@@ -47,7 +47,7 @@ def shown_texts(figure: Picture) -> list[Text]:
 
 
 def _unseen(axes: Axes) -> list[Text]:
-    """The labels of ticks that are beyond the axis, and all of an axis that is off."""
+    """Return the labels of ticks that are beyond the axis, and all labels of an axis that is off."""
     out: list[Text] = []
     for axis in (axes.xaxis, axes.yaxis):
         low, high = sorted(axis.get_view_interval())

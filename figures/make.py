@@ -1,4 +1,4 @@
-"""`python -m figures.make --run RUN...`: the paper's figures and tables, from run folders."""
+"""`python -m figures.make --run RUN...`: make the paper's figures and tables from run folders."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ class MakeConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(MakeConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: make(config), on_interrupt=lambda: "figures that are done are kept")
 
 
 def make(config: MakeConfig) -> int:
-    """Read the runs, draw what was asked for.
+    """Read the runs, and draw the figures and tables that the options name.
 
     Raises:
-        UserError: a name is unknown, a run cannot be read, or nothing can be made of the runs.
+        UserError: a name is unknown, a run cannot be read, or nothing can be made from the runs.
     """
     known = (*FIGURES, *TABLES)
     wanted = config.only or known

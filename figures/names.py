@@ -10,7 +10,7 @@ FIGURES = (
     "fig_tradeoff",
     "fig_dose",
 )
-TABLES = {  # and what they need
+TABLES = {  # table -> its requirements
     "table1": "preferences: evaluate with the task preference",
     "table2": "ratings of readers: evaluate with --blv FOLDER",
     "table3": "norms: evaluate with the task norms",

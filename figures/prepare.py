@@ -1,4 +1,4 @@
-"""Figures and tables by name, made from runs, before anything is written."""
+"""Figures and tables by name, made from runs before any file is written."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ Writer = Callable[[Path], tuple[list[Path], list[str]]]
 
 
 def prepared(name: str, runs: Runs) -> Writer:
-    """Draw a figure or compute a table; what is returned writes it to a folder and gives its files, and sentences that
-    the user should read.
+    """Draw a figure or compute a table, and return a function that writes it.
+
+    The function takes a folder, and returns the files and sentences that the user should read.
 
     Raises:
-        Missing: the runs lack what it is made of.
+        Missing: the runs lack the material.
     """
     if name in TABLES:
         if name not in runs.tables:

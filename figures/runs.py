@@ -27,22 +27,22 @@ from training.evaluation.rendering import ResultTable
 from training.evaluation.stored import Evaluation, read
 
 HISTORY = "history.csv"
-_NUMBERED = ("step", "val_loss", "preference")  # what is known of every look
+_NUMBERED = ("step", "val_loss", "preference")  # columns that are known for every look
 
 
 class Missing(UserError):
-    """A figure cannot be made of these runs; the message says which run it needs."""
+    """Error for a figure that cannot be made from these runs; the message names the run that it needs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """A fine-tuning.
+    """Fine-tuning.
 
     Attributes:
-        about: label, group and seed, as of its evaluation.
+        about: label, group and seed, as in its evaluation.
         history: a row for each look at the validation pairs: step, losses, preference, IIA.
-        seconds: seconds of the training; NaN where the run does not say.
-        contrast: what the two kinds of text are called.
+        seconds: duration of the training in seconds; NaN if the run does not have it.
+        contrast: names of the two kinds of text.
     """
 
     about: dict[str, Any]
@@ -53,10 +53,11 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """All runs that were named.
+    """All runs that the options name.
 
     Attributes:
-        notes: sentences the user should read: of runs that are not finished, and left out.
+        sweeps, evaluations, tunings: runs by kind.
+        notes: sentences the user should read, about runs that are unfinished and left out.
     """
 
     sweeps: Sequence[SweepRun]
@@ -66,7 +67,11 @@ class Runs:
 
     @property
     def sweep(self) -> SweepRun:
-        """Raises `Missing` unless there is one."""
+        """First sweep.
+
+        Raises:
+            Missing: there is none.
+        """
         if not self.sweeps:
             raise Missing("needs the run folder of a sweep: python -m interp.sweep")
         return self.sweeps[0]
@@ -86,17 +91,17 @@ class Runs:
 
     @cached_property
     def tables(self) -> dict[str, ResultTable]:
-        """Tables that the evaluations give, by name."""
+        """Tables of the evaluations, by name."""
         found = tables([one for members in self.models.values() for one in members])
         return {table.name: table for table in found}
 
 
 def find(paths: Sequence[Path]) -> Runs:
-    """Read run folders, and those inside of folders that are no run themselves; what is not finished is left out.
+    """Read run folders, and those inside folders that are not runs themselves; unfinished runs are left out.
 
     Raises:
-        StoreError: one is not there, or damaged.
-        UserError: there are two sweeps, or a run is of no known kind.
+        StoreError: a folder does not exist, or is damaged.
+        UserError: there are two sweeps, or a run has an unknown kind.
     """
     sweeps: list[SweepRun] = []
     evaluations: list[Evaluation] = []
@@ -127,7 +132,7 @@ def find(paths: Sequence[Path]) -> Runs:
 
 
 def _inside(path: Path) -> list[Path]:
-    """A run folder itself, or the ones that a folder holds."""
+    """Return a run folder itself, or the run folders in a folder."""
     try:
         if (path / "manifest.json").is_file() and RunFolder(path).settings["kind"] != "paper":
             return [path]
@@ -147,10 +152,10 @@ def _tuning(path: Path) -> Tuning:
 
 
 def _history(path: Path, contrast: Contrast) -> pd.DataFrame:
-    """The looks of a fine-tuning at val, one a row; a measure that is not known of a look is NaN.
+    """Return the looks of a fine-tuning at val, one per row; an unknown measure of a look is NaN.
 
     Raises:
-        StoreError: it is missing, something else stands there, or steps do not ascend.
+        StoreError: the file is missing or has other content, or the steps do not ascend.
     """
     try:
         table = read_table(path)
@@ -164,5 +169,5 @@ def _history(path: Path, contrast: Contrast) -> pd.DataFrame:
     steps = columns["step"]
     if not steps or any(step != int(step) for step in steps) or any(a >= b for a, b in pairwise(steps)):
         raise StoreError(f"'{path}' holds no steps that are whole numbers and ascend; fine-tune again")
-    iia = [f"iia_{contrast.short(direction)}" for direction in DIRECTIONS]  # which may have capitals
+    iia = [f"iia_{contrast.short(direction)}" for direction in DIRECTIONS]  # these names may have capitals
     return pd.DataFrame(columns).astype({"step": int}).rename(columns={name.lower(): name for name in iia})

@@ -1,4 +1,4 @@
-"""How all figures look: ACL's widths, 8 pt in the final size, colours that the colour-blind tell apart."""
+"""Common style of all figures: ACL's widths, 8 pt in the final size, colours for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from interp.drawing.pictures import UNHINTED, Picture, at
 from interp.runs.files import write_atomic
 
 PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its height (24.7 cm)
-SIZE = 8.0  # of every letter, in points
-FONT = ("STIXGeneral", "DejaVu Sans")  # like Times; the second one for what the first lacks
+SIZE = 8.0  # font size of every letter, in points
+FONT = ("STIXGeneral", "DejaVu Sans")  # like Times; the second font for letters that the first lacks
 RC: Any = {
     "font.family": list(FONT),
     "font.size": SIZE,
@@ -51,7 +51,7 @@ RC: Any = {
     "pdf.fonttype": 42,
     "text.parse_math": False,  # a name may hold dollars
 }
-# Okabe & Ito's colours, which the colour-blind tell apart
+# Okabe & Ito's colours, which colour-blind readers can tell apart
 BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY, GREY = (
     "#0072B2",
     "#D55E00",
@@ -69,13 +69,16 @@ _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (
 
 
 def look(number: int) -> dict[str, Any]:
-    """Of the n-th model. Twelve have a mark each, to be told apart in grey too; then marks come round again."""
+    """Return the style of the n-th model.
+
+    Twelve models have distinct marks, so that they can be told apart in grey too; then the marks repeat.
+    """
     colour, dashes = COLOURS[number % len(COLOURS)], _DASHES[number % len(_DASHES)]
     return {"color": colour, "marker": MARKS[number % len(MARKS)], "linestyle": dashes}
 
 
 def picture(height: float, width: float = PAGE) -> Picture:
-    """An empty figure, in inches."""
+    """Return an empty figure; height and width are in inches."""
     return Picture(width, height)
 
 
@@ -83,6 +86,8 @@ def legend_below(figure: Picture, handles: Sequence[Artist], across: int) -> Non
     """Put a legend in the lower left corner of a figure.
 
     Args:
+        figure: figure.
+        handles: handles of the legend.
         across: number of columns.
     """
     figure.legend(
@@ -97,10 +102,10 @@ def legend_below(figure: Picture, handles: Sequence[Artist], across: int) -> Non
 
 
 def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> None:
-    """A picture from a file in a square, in points from the figure's left upper corner.
+    """Draw a picture from a file in a square; the position is in points from the figure's upper left corner.
 
     Raises:
-        Missing: the file is not there, or damaged.
+        Missing: the file does not exist, or is damaged.
     """
     axes = at(figure, left, top, side, side, anchor="NW")
     axes.axis("off")
@@ -111,16 +116,16 @@ def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> 
 
 
 def drawn(draw: Callable[[], Picture]) -> Picture:
-    """A figure drawn in this style."""
+    """Return a figure drawn in this style."""
     with matplotlib.rc_context(RC):
         return draw()
 
 
 def save(figure: Picture, out: Path, name: str) -> tuple[list[Path], list[str]]:
-    """Write a figure as PDF and PNG, and what it shows as text.
+    """Write a figure as PDF and PNG, and its description as text.
 
     Returns:
-        The files; and sentences the user should read.
+        Files, and sentences the user should read.
     """
     files = {f"{name}.alt.txt": (figure.alt + "\n").encode()}
     with matplotlib.rc_context(RC), warnings.catch_warnings(record=True) as caught:

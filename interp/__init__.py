@@ -1,6 +1,6 @@
 """Causal interpretability for CLIP: rotations, interchange interventions, mediated attributions, sweeps.
 
-`__init__.pyi` lists the public names. Importing this package costs nothing: each name is loaded when it is first used.
+`__init__.pyi` lists the public names. Importing this package is cheap: each name is loaded on first use.
 """
 
 import lazy_loader

@@ -1,23 +1,23 @@
-"""The one kind of error that a command turns into a line and exit status 2, and how a message quotes what was given."""
+"""Common error that a command turns into one line and exit status 2, and functions that quote values in messages."""
 
 from __future__ import annotations
 
 import re
 
-LONGEST, _LONGEST_VALUE = 1000, 80  # letters of a message, and of a value that it quotes
+LONGEST, _LONGEST_VALUE = 1000, 80  # letters of a message, and of a quoted value
 
 
 class UserError(ValueError):
-    """Something the user can mend. The message is one line: what it is, what was expected, how to mend it."""
+    """Error that the user can correct. The message is one line with the fault, the expected value and the remedy."""
 
     def __str__(self) -> str:
-        """The message, without its middle where it is long: what is wrong is said first, how to mend it last."""
+        """Return the message; a long message loses its middle, since the fault comes first and the remedy last."""
         text = super().__str__()
         return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 + 3 :]}"
 
 
 def shown(value: object, most: int = _LONGEST_VALUE) -> str:
-    """A value as a message shows it: on one line, not long, and with signs that cannot be seen as Python writes them.
+    """Return a value for a message: on one line, shortened, with invisible characters escaped as in Python.
 
     >>> shown("two\\nlines \\0"), shown("9" * 5000, 5)
     ('two lines \\\\x00', '9999…')
@@ -28,7 +28,7 @@ def shown(value: object, most: int = _LONGEST_VALUE) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an exception says, as a message shows it, without the words of Python and of the C library."""
+    """Return the reason of an exception for a message, without the wording of Python and of the C library."""
     if isinstance(error, UnicodeError):
         return "it is not UTF-8"
     if isinstance(error, RecursionError):
@@ -37,16 +37,16 @@ def reason(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says, or the name of its exception if that is nothing."""
+    """Return the first line of a library's message, or the name of the exception if the message is empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return shown(lines[0], 300) if lines else type(error).__name__
 
 
 def without_number(text: str) -> str:
-    """What an error of the system says, without the number that Python puts before it."""
+    """Return the message of a system error, without the number that Python puts before it."""
     return re.sub(r"\[Errno -?\d+\] ", "", text)
 
 
 def quoted(value: object) -> str:
-    """A value in quotes, as `shown` shows it."""
+    """Return a value in quotes, as `shown` formats it."""
     return f"'{shown(value)}'"

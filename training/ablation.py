@@ -1,5 +1,7 @@
-"""The sweep's objectives `edit`, `iit-das` and `iit-das-calibrated`: train at every cell, and measure what was
-learned, the evidence for Z, and lost abilities. `interp.sweep.objectives` imports this module by name.
+"""Objectives `edit`, `iit-das` and `iit-das-calibrated` of a sweep.
+
+A model is trained at every cell. Its learned preference, the evidence for Z, and its lost abilities are measured.
+`interp.sweep.objectives` imports this module by name.
 """
 
 from __future__ import annotations
@@ -52,20 +54,20 @@ from training.launching import alone
 from training.loop import ROTATION, total_steps
 from training.tune import tune
 
-_EDIT_OBJECTIVE: Objective = "iit-das-calibrated"  # of the edits of a sweep
-# measure of a cell -> the kind of ability whose drop it is the mean of
+_EDIT_OBJECTIVE: Objective = "iit-das-calibrated"  # objective of the edits of a sweep
+# measure of a cell -> kind of the abilities whose mean drop the measure is
 _ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
 
 def settings(config: SweepConfig) -> dict[str, Any]:
-    """Return what the measures of fine-tuned cells depend on besides the settings of every sweep, for the manifest."""
+    """Return the settings of fine-tuned cells that are not settings of every sweep, for the manifest."""
     sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
     steps = {} if config.objective == EDIT else {"tune_steps": config.tune_steps}
     return {**steps, "preset": _tuning(config, config.objective).preset, "transfer": sets}
 
 
 def plan(config: SweepConfig, objective: str, features: EmbeddedPairs) -> str:
-    """Return what a pass trains and measures at each cell, as a part of a sentence."""
+    """Return a clause on what a pass trains and measures at each cell."""
     tuning = _tuning(config, objective)
     steps = total_steps(tuning, len(features.rows("train")))
     stop = "" if tuning.patience is None else "at most "
@@ -81,7 +83,7 @@ def plan(config: SweepConfig, objective: str, features: EmbeddedPairs) -> str:
 
 
 def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs) -> dict[str, _TrainedCells]:
-    """Embed all images that the cells need, and measure what the base can do; return the trainings of each pass."""
+    """Embed the images that the cells need, measure the abilities of the base, and return the trainings by pass."""
     with Bar(desc="abilities of the base", unit="image") as bar:
         sets = load_transfer(_transfer(config))
         tests = ability_tests(clip, sets, config.data, features.split("test"), bar.update)
@@ -91,7 +93,7 @@ def prepare(config: SweepConfig, clip: Clip, features: EmbeddedPairs) -> dict[st
 
 
 def _tuning(config: SweepConfig, objective: str) -> FinetuneConfig:
-    """Return how each cell is trained in a pass: as `training.finetune` does on the toy, else by its preset `paper`."""
+    """Return the options of each cell's training: those of `training.finetune` on the toy, else of preset `paper`."""
     source: Literal["toy", "paper"] = "toy" if config.data == "toy" else "paper"
     given = (
         FinetuneConfig(preset=source, tuning="edit", objective=_EDIT_OBJECTIVE, retain=0.0)
@@ -99,7 +101,7 @@ def _tuning(config: SweepConfig, objective: str) -> FinetuneConfig:
         else FinetuneConfig(preset=source)
     )
     own = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
-    own |= {"limit": config.limit or DEFAULT_LIMIT}  # and not the steps of a search
+    own |= {"limit": config.limit or DEFAULT_LIMIT}  # but not the steps of a search
     steps = None if objective == EDIT else config.tune_steps
     own |= {"max_steps": steps, "objective": given.objective if objective == EDIT else objective}
     return replace(given, **{**preset(given), **own})
@@ -110,7 +112,7 @@ def _transfer(config: SweepConfig) -> str:
 
 
 def _seconds(manifest: Mapping[str, Any]) -> float:
-    """Return the seconds of a training, of the last command where several went on with it."""
+    """Return the duration of a training in seconds; if several commands continued it, that of the last one."""
     return float(manifest.get("seconds", math.nan))
 
 
@@ -128,7 +130,7 @@ def _attributed(
 
 @dataclass(frozen=True)
 class _TrainedCells:
-    """Trainings at the cells of a sweep in one pass; can be sent to other processes.
+    """Trainings at the cells of a sweep in one pass, which can be sent to other processes.
 
     Attributes:
         tuning: options of the trainings, each of which has its own layer, size and seed.
@@ -152,7 +154,7 @@ class _TrainedCells:
         return self.tuning.tuning == "edit"
 
     def train(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> tuple[Clip, Rotation]:
-        """Train a copy of the base, or go on, or load what is there."""
+        """Train a copy of the base, continue a training, or load a finished model."""
         out = self._tune(work, place, clip, parts)
         return self._model(clip, out), Rotation.load(out / ROTATION)
 
@@ -179,8 +181,7 @@ class _TrainedCells:
         )
 
     def _preference_after(self, parts: Parts, place: Place) -> Estimate:
-        """Return the preference on test pairs after an edit was trained on other pairs; not defined where a split has
-        too few of them."""
+        """Return the preference on test pairs after training an edit on other pairs; NaN if there are too few pairs."""
         if min(map(len, parts.values())) < LEAST:
             return Estimate(math.nan, 0)
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed)
@@ -196,7 +197,7 @@ class _TrainedCells:
         parts: Parts | None = None,
         attributions: tuple[Attributions, Attributions] | None = None,
     ) -> Trained:
-        """Train a copy of the base, or go on, and measure on the test pairs."""
+        """Train a copy of the base, or continue a training, and measure the model on the test pairs."""
         out = self._tune(work, place, clip, parts)
         features, manifest = work.features.to(clip.device), RunFolder(out).manifest()
         own_parts: Parts = {}
@@ -220,7 +221,7 @@ class _TrainedCells:
         return place.edit_folder(folder) if self._edits else folder / "tuned" / place.name
 
     def _tune(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> Path:
-        """Return the run folder of the trained model."""
+        """Train the model of a cell if necessary, and return its run folder."""
         from accelerate import Accelerator
 
         device, out = work.config.device, self._folder(work, place)
@@ -228,8 +229,8 @@ class _TrainedCells:
         features = work.features.to(clip.device)
         own = clip if self._edits else replace(clip, model=copy.deepcopy(clip.model))
         if device.startswith("cuda:"):
-            torch.cuda.set_device(device)  # accelerate takes the current one
-        with alone():  # a sweep is no part of a group of processes
+            torch.cuda.set_device(device)  # accelerate takes the current device
+        with alone():  # a sweep is not part of a group of processes
             accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
             tune(tuning, own, features, out, accelerator, parts=parts)
             accelerator.free_memory()
@@ -267,11 +268,16 @@ class _TrainedCells:
         able: Able,
         known: Parts,
     ) -> Evidence:
-        """Measure the trained rotation in the trained model, next to the controls that take no search, and the loss of
-        abilities by its swaps.
+        """Measure the trained rotation in the trained model, with controls without a search, and the cost of its swaps.
 
         Args:
-            known: pairs of the trained model at the site, if they are known without a run of it.
+            config: options of the sweep.
+            tuned: trained model.
+            features: all pairs.
+            rotation: trained rotation.
+            place: cell.
+            able: abilities of the trained model.
+            known: pairs of the trained model at the site, for splits that need no run of the model.
         """
 
         def at(split: str) -> PairsAtSite:

@@ -1,4 +1,4 @@
-"""Pairs made ready for training, and the order in which they are taken: a function of seed and step alone."""
+"""Pairs prepared for training, and their order, which is a function of seed and step alone."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ class Examples:
     """Pairs of one split.
 
     Attributes:
-        tokens: of all positive texts, then all negative ones.
-        embeddings: of the images, unit-norm, shape (n, embed); None if they change while the vision tower is trained.
+        pairs: n pairs.
+        tokens: tokens of all positive texts, then of all negative texts.
+        embeddings: unit-norm embeddings of the images, shape (n, embed); None if the vision tower is trained.
+        open_image: function that opens the image of a pair.
+        contrast: the two kinds of text.
     """
 
     pairs: tuple[Pair, ...]
@@ -40,24 +43,26 @@ class Examples:
         return len(self.pairs)
 
     def images(self, clip: Clip, rows: Int[Tensor, " b"]) -> Tensor:
-        """What `Learner.forward` takes: embeddings, or pixel values to embed."""
+        """Return the images of some pairs as `Learner.forward` takes them: embeddings, or pixel values to embed."""
         if self.embeddings is not None:
             return self.embeddings[rows.to(self.embeddings.device)]
         return pixel_values(clip, [self.open_image(self.pairs[i]) for i in rows.tolist()])
 
     def all_embeddings(self, clip: Clip) -> Embeddings:
-        """Of all images, as the model sees them now."""
+        """Return the embeddings of all images by the current model."""
         if self.embeddings is not None:
             return self.embeddings
         return embed_images(clip, map(self.open_image, self.pairs)).to(clip.device)
 
 
 def examples(clip: Clip, features: EmbeddedPairs, split: str, *, frozen: bool, most: int | None = None) -> Examples:
-    """Return the pairs of a split, ready for training.
+    """Return the pairs of a split, prepared for training.
 
     Args:
+        clip: model.
         features: pairs of all splits.
-        frozen: the vision tower is not trained, so the features stay as they are.
+        split: name of the split.
+        frozen: True if the vision tower is not trained, so that the embeddings stay as they are.
         most: largest number of pairs, the first ones of a fixed random order.
     """
     rows = features.rows(split)
@@ -69,20 +74,21 @@ def examples(clip: Clip, features: EmbeddedPairs, split: str, *, frozen: bool, m
 
 
 def generator(*numbers: int) -> torch.Generator:
-    """A generator for one purpose, independent of those of other numbers."""
+    """Return a random generator for one purpose, independent of the generators of other numbers."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which pairs make up which step.
+    """Assignment of pairs to steps.
 
     Attributes:
-        n: pairs there are.
-        batch_size: pairs of a step; no more than there are.
-        samples: pairs of the sample, which is drawn once for all epochs; None for each pair once. What does not fill
-            a batch is left for another epoch.
-        replace: whether the sample may hold a pair more than once; if not, it has no more pairs than there are.
+        n: number of pairs.
+        batch_size: pairs of a step; at most `n`.
+        samples: pairs of the sample, which is drawn once for all epochs; None for each pair once. Pairs that do not
+            fill a batch are left for another epoch.
+        seed: seed of the order.
+        replace: True if the sample may hold a pair more than once; otherwise it has at most `n` pairs.
     """
 
     n: int
@@ -93,13 +99,13 @@ class Order:
 
     @classmethod
     def of(cls, config: FinetuneConfig, n: int) -> Order:
-        """The order of a run over n pairs."""
+        """Return the order of a run over n pairs."""
         behavioral = config.objective == "behavioral"
         return cls(n, config.pairs_per_step, config.sampled_pairs, config.seed, replace=not behavioral)
 
     @cached_property
     def sample(self) -> Int[Tensor, " s"]:
-        """The pairs that every epoch takes."""
+        """Numbers of the pairs that every epoch takes."""
         if self.samples is None:
             return torch.arange(self.n)
         draw = generator(self.seed, 3)
@@ -109,10 +115,10 @@ class Order:
 
     @property
     def per_epoch(self) -> int:
-        """Steps of an epoch."""
+        """Number of steps of an epoch."""
         return max(1, len(self.sample) // min(self.batch_size, self.n))
 
     def epoch(self, number: int) -> list[Tensor]:
-        """The pairs of each step of an epoch, counted from 0: the sample in an order of its own."""
+        """Return the pairs of each step of an epoch, counted from 0; each epoch has its own order of the sample."""
         rows = self.sample[torch.randperm(len(self.sample), generator=generator(self.seed, 0, number))]
         return list(rows.split(min(self.batch_size, self.n))[: self.per_epoch])

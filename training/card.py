@@ -1,4 +1,4 @@
-"""The card of a model that leaves: how it was made, what is known of it, and what that does not show. No torch."""
+"""Card of an exported model: how it was made, what is known of it, and the limits of that knowledge. No torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 from training.evaluation.stored import Evaluation
 from training.evaluation.tasks import units_of
 
-# What a card states of a fine-tuning -> its setting in the manifest, which is an option of `training.finetune`.
+# fact of a fine-tuning on the card -> its setting in the manifest, which is an option of `training.finetune`
 SETTINGS = {
     "tower": "tower",
     "learning rate": "lr",
@@ -64,12 +64,12 @@ def model_card(
 
     Args:
         model: a fine-tuned run, or a base.
-        evaluation: its own, if there is one.
-        contrast: that it was fine-tuned with.
+        evaluation: evaluation of the model, if there is one.
+        contrast: contrast that the model was fine-tuned with.
         form: transformers or open_clip.
-        licence: an identifier such as the hub's, if it is known.
-        result: what the run's manifest says of the weights that were kept.
-        edit: lines on the edit that the model makes, if it makes one.
+        licence: identifier of the licence, such as the hub's, if it is known.
+        result: result in the run's manifest for the weights that were kept.
+        edit: lines on the edit of the model, if it has one.
         language: code of the language of the texts, if it is known.
     """
     by_hook = edit is not None and bool(edit.code)
@@ -88,7 +88,7 @@ def model_card(
 
 
 def _claim(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
-    """Return the title of a fine-tuned model's card, and the preference that bears it out or does not."""
+    """Return the title of a fine-tuned model's card, and its preference."""
     positive, negative = map(plain, contrast.kinds)
     aim = [f"# A CLIP fine-tuned to score a {positive} above a {negative} of the same image", ""]
     row = None if evaluation is None or not evaluation.contrast.agrees(contrast) else preference_of(evaluation)
@@ -107,7 +107,7 @@ def _claim(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
 
 
 def _made(model: EvaluatedModel, edit: EditNotes | None) -> list[str]:
-    """Return how the model came to be, as a list in Markdown."""
+    """Return the origin of the model, as a list in Markdown."""
     if not model.is_run:
         source = f"Exported from {as_code(PureWindowsPath(model.name).name)} by clip-descriptions"
         return [f"{source}, as it was."] if edit is None else [f"{source}.", "", *edit.made]
@@ -168,7 +168,7 @@ def _results(evaluation: Evaluation, contrast: Contrast) -> list[str]:
 
 
 def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
-    """Return the preference on val, where nothing else is known."""
+    """Return the preference on val, for a model without an evaluation."""
     said = "It was not evaluated on held-out data: `python -m training.evaluate --model RUN` does so, with intervals."
     if not math.isfinite(float(result.get("preference", math.nan))):
         return [said]
@@ -180,5 +180,5 @@ def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
 
 
 def _base(model: EvaluatedModel) -> str | None:
-    """Return the base of a run as its folder names it; None of a base."""
+    """Return the name of a run's base in its folder; None for a base."""
     return None if model.named is None else model.named["base"]

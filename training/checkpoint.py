@@ -1,4 +1,4 @@
-"""The state of a training run in one safetensors file: trained weights, Adam's moments, and how far it has come."""
+"""State of a training run in one safetensors file: trained weights, Adam's moments, and progress."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from interp.runs.folder import RunFolder
 
 
 class CheckpointError(UserError):
-    """The file is not a checkpoint of this run."""
+    """Error for a file that is not a checkpoint of this run."""
 
 
 @dataclass
 class Progress:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
         step: optimizer steps taken.
-        best, best_step: lowest loss on `val`, and when.
-        since: looks at `val` without a lower loss.
+        best, best_step: lowest loss on `val`, and its step.
+        since: number of looks at `val` since then, without a lower loss.
         summed: sum of the training losses since the last look.
         history: one entry for each look.
         scaler: state of the gradient scaler of half precision.
@@ -47,7 +47,7 @@ class Progress:
 
 
 def save_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write the state, whole or not at all."""
+    """Write the state atomically."""
     from safetensors.torch import save
 
     flat: dict[str, torch.Tensor] = {}
@@ -64,10 +64,10 @@ def save_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
 
 
 def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Bring learner and optimizer to the state that was saved.
+    """Restore the saved state of learner and optimizer.
 
     Raises:
-        CheckpointError: the file is damaged or of another run.
+        CheckpointError: the file is damaged or belongs to another run.
     """
     from safetensors import safe_open
 
@@ -102,7 +102,7 @@ def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
 
 
 def _checksum(flat: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of tensors and their names."""
+    """Return the SHA-256 of tensors and their names."""
     found = hashlib.sha256()
     for name, tensor in sorted(flat.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

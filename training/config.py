@@ -20,11 +20,11 @@ from interp.data.options import DataOptions
 from interp.errors import UserError
 from training.trackers import TrackerOptions, check_trackers
 
-_MOST_RANK = 4096  # of adapters
-_MOST_ROWS, _MOST_SAMPLES = 1_000_000, 1_000_000_000  # of an optimizer step, of a training sample
+_MOST_RANK = 4096  # largest rank of adapters
+_MOST_ROWS, _MOST_SAMPLES = 1_000_000, 1_000_000_000  # most rows of an optimizer step, and of a training sample
 _EDIT_STEPS = 80
-_EDIT: dict[str, Any] = {"lr": 3e-2, "batch_size": 128, "look_every": 10}  # an edit's, on any data
-_ROWS_OF_A_PAIR = 2  # of a batch or a sample
+_EDIT: dict[str, Any] = {"lr": 3e-2, "batch_size": 128, "look_every": 10}  # for an edit, on any data
+_ROWS_OF_A_PAIR = 2  # rows of a batch or a sample
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,17 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 
     @property
     def calibrated(self) -> bool:
-        """True if texts are also given Z of their own kind, and a neutral one."""
+        """True if texts also get Z of their own kind, and a neutral Z."""
         return self.objective == "iit-das-calibrated"
 
     @property
     def weight(self) -> float:
-        """Weight of what the objective adds to its first part, or mixes with it."""
+        """Weight of the part that the objective adds to its first part, or mixes with it."""
         return self.calibration_weight if self.calibrated else self.joint_weight
 
     @property
     def steps_of_edit(self) -> int:
-        """Steps of the training of an edit."""
+        """Number of steps of the training of an edit."""
         return self.max_steps or _EDIT_STEPS
 
     @property
@@ -121,12 +121,12 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 
     @property
     def pairs_per_step(self) -> int:
-        """Pairs of an optimizer step: each is intervened on in both directions, or gives both its texts."""
+        """Number of pairs of an optimizer step: each pair gives two interventions, or two texts."""
         return self.batch_size // _ROWS_OF_A_PAIR
 
     @property
     def sampled_pairs(self) -> int | None:
-        """Pairs of the training sample; None to take each one once."""
+        """Number of pairs of the training sample; None to take each pair once."""
         return None if self.samples is None else self.samples // _ROWS_OF_A_PAIR
 
 
@@ -134,7 +134,7 @@ def preset(given: FinetuneConfig) -> Mapping[str, Any]:
     """Return the defaults of a preset, which depend on objective and tuning.
 
     `paper` has the model, site, ranks, rates and numbers of samples of Zur et al. (2024), and takes all its steps. The
-    authors train no edits, so that an edit has the model, the data and the layer alone from there.
+    authors train no edits, so an edit takes only the model, the data and the layer from there.
     """
     edit = given.tuning == "edit"
     if given.preset == "paper":
@@ -196,7 +196,7 @@ class AssessmentOptions(TransferOptions):
 
     @property
     def ratings(self) -> str | None:
-        """Folder with the ratings; None where they are left out."""
+        """Folder with the ratings; None if they are left out."""
         return None if self.blv == "none" else self.blv
 
 

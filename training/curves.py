@@ -1,4 +1,4 @@
-"""Curves for TensorBoard. Its own writer puts the name of the machine into the name of each file; this one does not."""
+"""Curves for TensorBoard, in files whose names lack the name of the machine, unlike those of TensorBoard's writer."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from accelerate.tracking import GeneralTracker, on_main_process
 
 
 class Curves(GeneralTracker):
-    """A tracker for accelerate: scalars, each on disk as soon as it is logged.
+    """Tracker for accelerate that writes each scalar to disk as soon as it is logged.
 
-    What an earlier file in the folder says of the first step that is logged here, and of later ones, no longer counts:
-    a run that goes on from a checkpoint takes some steps again.
+    A run that continues from a checkpoint repeats some steps. The first logged step, and all later ones, therefore
+    replace the values of earlier files in the folder.
 
     Args:
-        folder: for the files.
+        folder: folder of the files.
     """
 
     name = "curves"
@@ -30,7 +30,7 @@ class Curves(GeneralTracker):
 
     @property
     def tracker(self) -> Path | None:
-        """The file; None before anything was logged."""
+        """File of the curves; None before anything was logged."""
         return self.file
 
     @on_main_process
@@ -50,7 +50,7 @@ class Curves(GeneralTracker):
 
 
 def _new_file(folder: Path) -> Path:
-    """One that comes behind all others, in the order in which TensorBoard reads them."""
+    """Return a new file that sorts last in the order in which TensorBoard reads files."""
     folder.mkdir(parents=True, exist_ok=True)
     number = sum(1 for _ in folder.glob("events.out.tfevents.*"))
     return folder / f"events.out.tfevents.{int(time.time()):010d}.{number:04d}"

@@ -1,4 +1,4 @@
-"""Training of an edit in a run folder: what `training.finetune --tuning edit` and a sweep's edited cells both do."""
+"""Training of an edit in a run folder, shared by `training.finetune --tuning edit` and a sweep's edited cells."""
 
 from __future__ import annotations
 
@@ -31,10 +31,13 @@ EDIT_FILES = (FILE, str(Path(FILE).with_suffix(".json")))
 def pairs_to_edit_on(
     config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, known: Mapping[str, PairsAtSite] | None = None
 ) -> dict[str, PairsAtSite]:
-    """Return the train and val pairs that an edit is trained on; of more than asked for, pairs are drawn.
+    """Return the train and val pairs that an edit is trained on; a random choice if the options ask for fewer pairs.
 
     Args:
-        known: all pairs of both splits at the site, if they have been run; else the drawn ones are.
+        config: options of the training.
+        clip: base model.
+        features: all pairs.
+        known: all pairs of both splits at the site, if they have been run; else the drawn pairs are run.
     """
     site, parts = Site("text", config.layer), {}
     for split, most in (("train", config.sampled_pairs), ("val", config.val_samples)):
@@ -53,11 +56,12 @@ def pairs_to_edit_on(
 def best_edit(
     config: FinetuneConfig, parts: Mapping[str, PairsAtSite], on_step: Callable[[], object] = lambda: None
 ) -> TrainedEdit:
-    """Train an edit with each weight of retention, and return the one that val chooses.
+    """Train an edit with each weight of retention, and return the edit that val chooses.
 
     Args:
+        config: options of the training.
         parts: pairs of train and val at the site.
-        on_step: called after each step.
+        on_step: callback after each step.
     """
     settings = EditConfig(
         objective=config.objective,
@@ -83,14 +87,18 @@ def train_in_folder(
     folder: Path,
     on_step: Callable[[int, float], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Train an edit, and leave it, its Z and its looks at val in a folder.
+    """Train an edit, and write it, its Z and its looks at val to a folder.
 
     Args:
+        config: options of the training.
+        clip: base model.
         parts: pairs of train and val at the site.
-        on_step: called with the number of steps taken and NaN.
+        contrast: the two kinds of text.
+        folder: run folder.
+        on_step: callback with the number of steps taken and NaN.
 
     Returns:
-        Result for the manifest, as of a fine-tuning; with the weight of retention that val has chosen.
+        Result for the manifest, in the form of a fine-tuning, with the weight of retention that val has chosen.
     """
     steps = iter(range(1, config.steps_of_edit + 1))
     best = best_edit(config, parts, lambda: on_step(next(steps), float("nan")))

@@ -1,4 +1,4 @@
-"""`python -m training.evaluate`: what a CLIP prefers, what it can still do, and what its readers would say."""
+"""`python -m training.evaluate`: evaluate a CLIP's preference, its abilities, and its agreement with readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interp.runs.replay import Again
 from training.config import EvaluateConfig, evaluation_preset
 from training.evaluation.tasks import ON_REQUEST, ON_SEVERAL, TASKS, units_of
 
-_OF_SCORES = ("preference", "blv")  # tasks that given scores will do for
+_OF_SCORES = ("preference", "blv")  # tasks that need only scores
 PROG = "python -m training.evaluate"
 _TASKS = ";\n".join(f"  * {name}: {about}" for name, about in TASKS.items())
 DESCRIPTION = f"""\
@@ -47,17 +47,17 @@ files in the output folder:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     earlier = Again("evaluation", evaluation_preset)
     config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset, earlier)
     return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
 
 
 def assess(config: EvaluateConfig) -> int:
-    """Check what was asked for, evaluate or compare, print the table.
+    """Check the options, evaluate or compare, and print the table.
 
     Raises:
-        UserError: something was asked for that cannot be done; nothing has been written then.
+        UserError: an option cannot be satisfied; nothing has been written then.
     """
     if config.compare is not None:
         from training.evaluation.compare import compare
@@ -73,7 +73,7 @@ def assess(config: EvaluateConfig) -> int:
         from training.evaluation.of_scores import of_scores as prepare
     else:
         check_world(config.model, config.data or config.ratings or "toy")
-        check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+        check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
         from training.evaluation.of_model import of_model as prepare
     from interp.report.terminal import verdict_lines
     from training.evaluation.aligned import verdict_of
@@ -91,7 +91,7 @@ def assess(config: EvaluateConfig) -> int:
 
 
 def _tasks(config: EvaluateConfig) -> list[str]:
-    """The tasks that were asked for, or those that can be done with what was given."""
+    """Return the tasks of the option, by default those that the other options allow."""
     if config.tasks is None:
         able = _OF_SCORES if config.scores is not None else [task for task in TASKS if task not in ON_REQUEST]
         chosen = [task for task in able if task != "blv" or config.ratings is not None]

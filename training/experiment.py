@@ -1,4 +1,4 @@
-"""One experiment of the paper: a model fine-tuned, unless it is the base, and evaluated, by commands of their own."""
+"""Experiment of the paper: fine-tuning of a model, unless it is the base, and its evaluation, in separate processes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from training.config import AssessmentOptions, EvaluateConfig, FinetuneConfig, p
 from training.trackers import TrackerOptions
 
 MOST_PROCESSES = 256
-_LOOK = 1.0  # seconds between two looks whether another command has ended
-PATIENCE = 10.0  # seconds that a command has to end before it is killed
+_LOOK = 1.0  # seconds between two checks whether another command has ended
+PATIENCE = 10.0  # seconds that a stopped command has before it is killed
 # name -> options; the first line of each table is the base
 RECIPES = {
     "behavioral-full": ("--objective", "behavioral", "--tuning", "full"),
@@ -78,10 +78,17 @@ class PaperConfig(AssessmentOptions, ModelOptions, DataOptions, EngineOptions, T
 
 @dataclass
 class Experiment:
-    """One model: fine-tuned, unless it is the base, and evaluated, in processes of its own.
+    """Model that is fine-tuned, unless it is the base, and evaluated, in separate processes.
 
     Attributes:
-        seed: None for the base.
+        config: options of all experiments.
+        name: name of the recipe.
+        seed: seed of the run; None for the base.
+        gpu: True to use a GPU.
+        process: running command.
+        log: log file of the last command.
+        stopped: True once `stop` was called.
+        lock: lock of `process` and `stopped`.
     """
 
     config: PaperConfig
@@ -95,12 +102,12 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """The recipe, and the seed if it has one."""
+        """Name of the recipe, and the seed if there is one."""
         return self.name if self.seed is None else f"{self.name}-seed{self.seed}"
 
     @property
     def folder(self) -> Path:
-        """Folder of the run."""
+        """Run folder."""
         return Path(self.config.out) / self.title
 
     @property
@@ -111,7 +118,7 @@ class Experiment:
         return [*RECIPES[self.name], *words_of(tuning)]
 
     def steps(self, pairs: int) -> int:
-        """Return the optimizer steps of the fine-tuning over so many training pairs; 0 of the base."""
+        """Return the optimizer steps of the fine-tuning over the given number of training pairs; 0 for the base."""
         from training.loop import total_steps
 
         if self.seed is None:
@@ -119,16 +126,16 @@ class Experiment:
         return total_steps(cli.parse(FinetuneConfig, "", "", "", self.tuning_words, preset), pairs)
 
     def last_line(self) -> str:
-        """Return the last line that the command at work has printed, with the title; empty if none is at work."""
+        """Return the last line that the running command has printed, with the title; empty if none is running."""
         if self.process is None or self.process.poll() is not None or self.log is None:
             return ""
         lines = _lines(self.log)
         return f"{self.title}: {lines[-1]}" if lines else ""
 
     def carry_out(self) -> None:
-        """Run both commands, or go on with them; finished work costs a few seconds.
+        """Run both commands, or continue them; finished work costs a few seconds.
 
-        If another command is at work on the same experiment, wait for it.
+        If another command works on the same experiment, wait for it.
         """
         lock = FileLock(Path(self.config.out) / f".{self.title}{LOCK}")
         while not self.stopped:
@@ -149,14 +156,14 @@ class Experiment:
         self._call("evaluate", *words_of(given), threads=threads)
 
     def stop(self) -> None:
-        """Ask the command that is running to end, and start no other."""
+        """Ask the running command to end, and start no other."""
         with self.lock:
             self.stopped = True
             if self.process is not None:
                 self.process.terminate()
 
     def end(self) -> None:
-        """Wait for a command that was stopped, and kill it with all its children if it takes too long."""
+        """Wait for a stopped command, and kill it with all its children if it takes too long."""
         if self.process is None or self.process.stdin is None:
             return
         try:
@@ -171,7 +178,7 @@ class Experiment:
             with self.lock:
                 if self.stopped:
                     return
-                # see `interp.processes.child` for what the pipe is for
+                # see `interp.processes.child` for the purpose of the pipe
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "interp.processes.child", f"training.{command}", *arguments],
                     stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""`python -m training.export RUN --out FOLDER`: a fine-tuned model for tools that do not know this package."""
+"""`python -m training.export RUN --out FOLDER`: write a fine-tuned model for tools that do not know this package."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from interp.clip.model import Clip
 
 PROG = "python -m training.export"
-_TOY_LICENCE = "apache-2.0"  # that of this package, whose part the toy is
+_TOY_LICENCE = "apache-2.0"  # licence of this package, which the toy is part of
 _FORMATS = ("transformers", "open_clip")
-_COMPARED = {  # open_clip itself, which need not be installed, does not load what was written
+_COMPARED = {  # the files are not loaded by open_clip itself, which need not be installed
     "transformers": "read again, its embeddings",
     "open_clip": "embeddings with the weights, read again,",
 }
@@ -74,16 +74,16 @@ class _ExportConfig(ModelOptions):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(_ExportConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: export(config), on_interrupt=lambda: "nothing was kept")
 
 
 def export(config: _ExportConfig) -> int:
-    """Load, write, compare; upload if that was asked for.
+    """Load the model, write its files, and compare them with the model; upload them if the options ask for it.
 
     Raises:
-        UserError: the model cannot be loaded, or has no such format; the folder is there, or the hub refuses.
+        UserError: the model cannot be loaded, or has no such format; the folder exists, or the hub refuses.
     """
     out = Path(config.out)
     if not config.out:
@@ -95,7 +95,7 @@ def export(config: _ExportConfig) -> int:
     if config.push is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", config.push):
         raise UserError(f"--push: {quoted(config.push)} is no repository of the hub; expected owner/name")
     who = evaluated_model(config.model)
-    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
     from safetensors import SafetensorError
 
     from interp.clip.loading import load_clip
@@ -130,7 +130,7 @@ def export(config: _ExportConfig) -> int:
 
 
 def _edit(config: _ExportConfig, clip: Clip) -> Edit | None:
-    """Return the edit that a model makes, if it makes one; `UserError` if the files cannot hold it."""
+    """Return the edit of a model, if it has one; raise `UserError` if the files cannot hold it."""
     from interp.clip.edits.of_model import edits_of
 
     edits = edits_of(clip)
@@ -187,11 +187,15 @@ def _card(config: _ExportConfig, who: EvaluatedModel, clip: Clip, edit: Edit | N
 
 
 def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None, edit: Edit | None) -> None:
-    """Write everything.
+    """Write all files.
 
     Args:
-        rotation: where a run has its own, if it has one.
-        edit: edit that the weights do not make.
+        clip: model whose weights are written.
+        form: transformers or open_clip.
+        folder: folder of the files.
+        card: content of the card.
+        rotation: file of a run's rotation; it need not exist.
+        edit: edit that is not in the weights.
     """
     from interp.clip.saving import save_open_clip, save_transformers
     from interp.edits.card import public
@@ -208,9 +212,9 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
 
 
 def _difference(clip: Clip, form: str, folder: Path) -> float:
-    """Return the largest difference between embeddings of a few random inputs and those of the files.
+    """Return the largest difference between embeddings by the model and by the files, for a few random inputs.
 
-    Files of transformers are loaded by the model's class; of open_clip's files the weights alone are read, into a model
+    Files of transformers are loaded by the model's class. Of open_clip's files only the weights are read, into a model
     of that class.
     """
     import torch

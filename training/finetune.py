@@ -20,7 +20,7 @@ from training.config import FinetuneConfig, check, preset
 from training.trackers import FILES
 
 PROG = "python -m training.finetune"
-_LOGS = "logs"  # of the run folder
+_LOGS = "logs"  # folder in the run folder
 DESCRIPTION = """\
 Fine-tune a CLIP to score the description of an image above its caption (Zur et al. 2024), with one of four objectives:
   * behavioral: the description must score higher than the caption;
@@ -61,21 +61,21 @@ files in the run folder:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("finetune", preset))
     again = "the same command goes on from the last checkpoint with --resume"
     return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
 
 
 def finetune(config: FinetuneConfig) -> int:
-    """Check everything that can be checked, train, say what came out.
+    """Check all options, train, and print the result.
 
     Raises:
-        UserError: something was asked for that cannot be done; nothing has been written then.
+        UserError: an option cannot be satisfied; nothing has been written then.
     """
     check(config)
     check_world(config.model, config.data)
-    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
     import torch
     from accelerate import Accelerator
 
@@ -94,7 +94,7 @@ def finetune(config: FinetuneConfig) -> int:
     if config.device is not None:
         check_device(config.device)
         if config.device.startswith("cuda:"):
-            torch.cuda.set_device(config.device)  # accelerate takes the current one
+            torch.cuda.set_device(config.device)  # accelerate takes the current device
     out = Path(config.out or f"runs/{config.objective}-{config.tuning}-{cli.slug(config.model)}-seed{config.seed}")
     check_folder(out)
     logs = out / _LOGS
@@ -108,12 +108,12 @@ def finetune(config: FinetuneConfig) -> int:
     except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
-    # of several processes on a CPU accelerate numbers the device, which is the same
+    # accelerate numbers the device of several processes on a CPU, which is the same device
     device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=device, trust=config.trust_run)
     check_site(config, clip)
     quiet = None if accelerator.is_main_process else True
-    with accelerator.main_process_first():  # the others find the features in the cache
+    with accelerator.main_process_first():  # the other processes find the features in the cache
         features = features_of_splits(clip, pairs, skip_bad=config.skip_bad_images, quiet=quiet)
     notes = [*clip.notes, *pairs.notes, *features.notes, *without_intervals(features.pairs, "test")]
     if accelerator.is_main_process:
@@ -126,7 +126,7 @@ def finetune(config: FinetuneConfig) -> int:
     with Bar(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
 
         def show(step: int, loss: float) -> None:
-            if math.isfinite(loss):  # there is none before the first step
+            if math.isfinite(loss):  # there is no loss before the first step
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(step - bar.n)
 

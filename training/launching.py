@@ -1,5 +1,7 @@
-"""Variables by which launchers start several processes of a program. A fine-tuning obeys them if all are there, a sweep
-never does. No torch."""
+"""Environment variables by which launchers start several processes of a program. No torch.
+
+A fine-tuning follows them if all are set. A sweep ignores them.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +11,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-# as accelerate launch and torchrun set them; and their like of MPI, which accelerate reads, too
+# set by accelerate launch and torchrun; and their counterparts of MPI, which accelerate reads too
 _NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _OF_MPI = (
     *("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
     *(f"{name}_COMM_WORLD_{what}" for name in ("OMPI", "MV2") for what in ("RANK", "SIZE", "LOCAL_RANK")),
 )
 _LAUNCHERS = (*_NEEDED, *_OF_MPI)
-_SETTINGS = "ACCELERATE_"  # begins the names of accelerate's own
+_SETTINGS = "ACCELERATE_"  # prefix of the names of accelerate's own variables
 _PRECISION, _ACCUMULATION = "ACCELERATE_MIXED_PRECISION", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
 
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Hide variables of the environment during the body."""
+    """Hide environment variables, and restore them on exit."""
     hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
@@ -39,12 +41,12 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def launched(precision: str | None) -> Iterator[list[str]]:
-    """Let accelerate make an accelerator as a launcher wants it; give sentences on what is obeyed and what is not.
+    """Let accelerate make an accelerator as a launcher asks; yield notes on the variables that are followed or ignored.
 
-    While this process waits for others, signals end it at once: the waiting is none of Python's.
+    While this process waits for others, signals end it at once, since the wait is not in Python code.
 
     Args:
-        precision: as the user named it; else a launcher may.
+        precision: precision of the options; None to take a launcher's.
     """
     notes = []
     lacking = [name for name in _NEEDED if name not in os.environ]
@@ -72,7 +74,7 @@ def launched(precision: str | None) -> Iterator[list[str]]:
 
 @contextmanager
 def _mortal() -> Iterator[None]:
-    """Let signals end this process at once."""
+    """Let signals end this process at once, and restore the handlers on exit."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

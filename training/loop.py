@@ -1,4 +1,4 @@
-"""The training loop: steps, looks at `val`, the best weights, checkpoints. Knows no command line."""
+"""Training loop: steps, looks at `val`, the best weights, checkpoints. It does not depend on the command line."""
 
 from __future__ import annotations
 
@@ -52,12 +52,15 @@ CHECKPOINT, ROTATION, HISTORY = "checkpoint.safetensors", "rotation.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """All that a run is made from.
+    """Material of a run.
 
     Attributes:
-        clip: prepared by `training.tuning.prepare`.
-        free: where the search for the rotation starts, in whitened coordinates; None for the behavioral objective.
-        whitening: coordinates of the search (`interp.subspaces.pairs.whiten`), of the base's streams.
+        clip: model prepared by `training.tuning.prepare`.
+        train, val: pairs of both splits.
+        free: start of the search for the rotation, in whitened coordinates; None for the behavioral objective.
+        whitening: coordinates of the search (`interp.subspaces.pairs.whiten`), from the base's streams.
+        config: options of the run.
+        folder: run folder.
     """
 
     clip: Clip
@@ -70,7 +73,7 @@ class Task:
 
 
 def total_steps(config: FinetuneConfig, pairs: int) -> int:
-    """Optimizer steps of a whole run over so many training pairs."""
+    """Return the optimizer steps of a whole run over the given number of training pairs."""
     if config.tuning == "edit":
         return config.steps_of_edit
     steps = config.epochs * Order.of(config, pairs).per_epoch
@@ -80,13 +83,15 @@ def total_steps(config: FinetuneConfig, pairs: int) -> int:
 def train(
     task: Task, accelerator: Accelerator, *, resume: bool, on_step: Callable[[int, float], None] = lambda *_: None
 ) -> Progress:
-    """Train until the steps are done, or the loss on `val` no longer falls and there is a patience to lose.
+    """Train until all steps are done, or until the loss on `val` has not fallen for `patience` looks.
 
-    The best weights are in the folder then.
+    The best weights are then in the folder. Without a patience, all steps are done.
 
     Args:
-        resume: go on from the folder's checkpoint, if it has one.
-        on_step: called with the number of steps taken and the loss.
+        task: material of the run.
+        accelerator: accelerator of this process.
+        resume: True to continue from the folder's checkpoint, if it has one.
+        on_step: callback with the number of steps taken and the loss.
 
     Raises:
         UserError: the loss is not a number; the best weights so far are kept.
@@ -99,7 +104,7 @@ def train(
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:
         groups.append({"params": [learner.free], "lr": config.rotation_lr})
-    optimizer = torch.optim.Adam(groups, fused=True)  # else small operations for each of many small weights
+    optimizer = torch.optim.Adam(groups, fused=True)  # otherwise many small operations for each of many small weights
     shared, stepper = accelerator.prepare(learner, optimizer)
     progress = Progress()
     if resume and (folder / CHECKPOINT).is_file():
@@ -111,7 +116,7 @@ def train(
     every, steps = config.look_every or order.per_epoch, total_steps(config, len(task.train))
 
     def keep(*, looked: bool) -> None:
-        """A look, if it is time for one, and a checkpoint."""
+        """Look at val if it is time to, and write a checkpoint."""
         if looked:
             _look(task, learner, progress, accelerator, every)
         progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
@@ -127,7 +132,7 @@ def train(
         epoch, place = divmod(progress.step, order.per_epoch)
         if place == 0 or not batches:
             batches = order.epoch(epoch)
-        if learner.free is not None and config.preset != "paper":  # the authors' rate stays as it is
+        if learner.free is not None and config.preset != "paper":  # the authors' rate is constant
             optimizer.param_groups[-1]["lr"] = config.rotation_lr * (1 - (1 - FLOOR) * progress.step / steps)
         loss = _step(task, shared, stepper, accelerator, batches[place], progress.step)
         if not math.isfinite(loss):
@@ -154,9 +159,9 @@ def _step(
     rows: torch.Tensor,
     step: int,
 ) -> float:
-    """One optimizer step, of which this process computes its share of the pairs; returns the mean loss.
+    """Take one optimizer step, in which this process computes its share of the pairs, and return the mean loss.
 
-    What is drawn is drawn for all pairs, so that it does not depend on the number of processes.
+    Random numbers are drawn for all pairs, so they do not depend on the number of processes.
     """
     share = Share.of(len(rows), accelerator.num_processes, accelerator.process_index)
     own, device = rows[share.pairs], accelerator.device
@@ -211,11 +216,11 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
 
 
 def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
-    """Return whether the rotation is at rest in the present model, as facts of the rotation.
+    """Return whether the rotation has converged in the present model, as facts of the rotation.
 
     Returns:
-        ``gradient`` of the part of the objective that the rotation is trained by, as of a search
-        (`interp.subspaces.convergence.slopes`), and whether it is small enough to call the rotation ``converged``.
+        ``gradient`` of the part of the objective that trains the rotation, as in a search
+        (`interp.subspaces.convergence.slopes`), and ``converged``: whether the gradient is small enough.
     """
     config, clip, n = task.config, learner.clip, len(task.train)
     rows = torch.randperm(n, generator=generator(config.seed, 4))[:MOST_PAIRS]
@@ -234,7 +239,7 @@ def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
 
 @torch.inference_mode()
 def measure(learner: Learner, val: Examples, config: FinetuneConfig) -> dict[str, float]:
-    """The loss and its terms of calibration and retention, preference accuracy, and IIA in both directions."""
+    """Return the loss and its terms of calibration and retention, preference accuracy, and IIA in both directions."""
     clip, site = learner.clip, learner.site
     groups = tuple(pair.group for pair in val.pairs)
     pairs = PairRun(clean_texts(clip, val.tokens, [site]), val.all_embeddings(clip), clip.logit_scale, groups)
@@ -271,7 +276,7 @@ def _objective(learner: Learner, part: PairsAtSite, contrast: Contrast, config: 
 def _calibration(
     part: PairsAtSite, subspace: Subspace, across: torch.Tensor, config: FinetuneConfig
 ) -> dict[str, torch.Tensor]:
-    """The terms of `interp.subspaces.calibrated_loss` for all pairs at once; `across` are logits of both directions."""
+    """Return the terms of `interp.subspaces.calibrated_loss` for all pairs; `across` has logits of both directions."""
     scale, draws = part.pairs.logit_scale, len(across) // (2 * len(part))
     within = align(part, subspace, sources="random", seed=config.seed, draws=draws, within=True)
     empty = neutralize(part, subspace, part.midpoint)
@@ -282,5 +287,5 @@ def _calibration(
 
 
 def _logits(scores: Mapping[Direction, np.ndarray], scale: float) -> torch.Tensor:
-    """Of both directions, from scores by direction."""
+    """Return the logits of both directions, from scores by direction."""
     return torch.from_numpy(np.concatenate([scores[direction] for direction in DIRECTIONS])) * scale

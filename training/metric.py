@@ -1,4 +1,4 @@
-"""`python -m training.metric`: is a metric of alt text better than another one, than length, than words alone?"""
+"""`python -m training.metric`: compare metrics of alt text with each other, with text length, and with words alone."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ class _MetricConfig(DeviceOptions):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(_MetricConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _compare(config), on_interrupt=lambda: "scores are kept; the same command goes on")
 
 
 def _compare(config: _MetricConfig) -> int:
-    """Check what was asked for, score, and print the tables."""
+    """Check the options, score the texts, and print the tables."""
     from interp.clip.devices import check_device
     from interp.clip.names import BASE, check_bases, check_named
     from interp.data.blv import load_blv
@@ -129,7 +129,7 @@ def _compare(config: _MetricConfig) -> int:
 
 
 def _name(config: _MetricConfig) -> str:
-    """Return the name of the data or of the ratings for that of a folder."""
+    """Return the name of the data or of the ratings, for the name of a folder."""
     label = data_labels([config.data])[0] if config.data else Path(str(config.blv)).name
     return slug(label.replace("/", "-").removesuffix(".csv"))
 
@@ -139,7 +139,7 @@ def _load(data: str, kinds: str | None, limit: int | None) -> PairSet:
 
 
 def _checks(names: str) -> list[str]:
-    """Return the checks that were asked for."""
+    """Return the checks that the option names."""
     chosen = list(CHECKS) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
     if unknown := [name for name in chosen if name not in CHECKS]:
         raise UserError(f"--checks: there is no check '{unknown[0]}'; known: {', '.join(CHECKS)}")
@@ -147,12 +147,12 @@ def _checks(names: str) -> list[str]:
 
 
 def _chosen(pairs: PairSet, splits: str | None) -> PairSet:
-    """Return the pairs of the splits that were asked for; by default those that are held out."""
+    """Return the pairs of the splits that the option names; by default the held-out pairs."""
     if splits is None:
         return held_out(pairs)
     names = [name.strip() for name in splits.split(",")]
     for name in names:
-        pairs.split(name)  # raises where there are none
+        pairs.split(name)  # raises if there are none
     return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in names))
 
 

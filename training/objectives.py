@@ -1,8 +1,8 @@
-"""The objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
+"""Objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is that of `interp.subspaces.losses`, the same as on a frozen model; here its runs keep their graph.
-Calibrated IIT-DAS, which is not the paper's, adds the terms of `interp.subspaces.calibrated_loss`; any
-objective can have the term of `training.retention`.
+The IIT-DAS loss is that of `interp.subspaces.losses`, as on a frozen model; here its runs keep their autograd graph.
+Calibrated IIT-DAS, which is not from the paper, adds the terms of `interp.subspaces.calibrated_loss`. Any objective can
+have the term of `training.retention`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from training.retention import retention_loss
 
 
 class Learner(nn.Module):
-    """Loss of a batch of pairs; one module, so that several processes can share its gradients.
+    """Loss of a batch of pairs, as one module, so that several processes can share its gradients.
 
     Args:
-        clip: its parameters that require gradients are trained.
-        site: site of the subspace, in the text tower; without a rotation it does not matter.
+        clip: model, whose parameters with gradients are trained.
+        objective: name of the objective.
+        site: site of the subspace, in the text tower; ignored without a rotation.
         free: free d x k matrix V, float32; None for the behavioral objective.
-        weight: weight of IIT-DAS in the joint objective, of calibration in calibrated IIT-DAS.
+        weight: weight of IIT-DAS in the joint objective, or of calibration in calibrated IIT-DAS.
         whitening: fixed d x d matrix W; the span of W V is the subspace. By default V is in the stream's coordinates.
         retain: weight of the contrastive term that is added to any objective; 0 leaves it out.
     """
@@ -79,15 +80,17 @@ class Learner(nn.Module):
         within: Int[Tensor, " n"] | None = None,
         share: Share | None = None,
     ) -> Tensor:
-        """The mean loss of n pairs, or of several processes' shares of them what gives it as their mean.
+        """Return the mean loss of n pairs.
+
+        With several processes, each returns a part such that the mean over processes is the loss.
 
         Args:
-            ids: positive texts of the share, then negative ones.
-            eot: where each ends.
-            images: unit-norm embeddings, shape (m / 2, embed), or pixel values, if the vision tower is trained.
-            source: for each pair of the batch the one that its source text comes from.
-            within: the same for sources of the base's own kind, which calibrated IIT-DAS needs.
-            share: the pairs that this process computes; by default all.
+            ids: token ids of the positive texts of the share, then of the negative ones.
+            eot: place of each text's EOT.
+            images: unit-norm embeddings, shape (m / 2, embed), or pixel values if the vision tower is trained.
+            source: for each pair of the batch, the number of the pair that its source text comes from.
+            within: for each pair, the pair of a source of the base's own kind, which calibrated IIT-DAS needs.
+            share: pairs that this process computes; by default all.
         """
         share = share or Share.of(len(source), 1, 0)
         embedded = images if images.ndim == 2 else unit_images(self.model, images)
@@ -116,7 +119,7 @@ class Learner(nn.Module):
             if within is None:
                 raise ValueError("calibrated IIT-DAS needs sources of the base's own kind as well: within")
             found = swapped_logits(pairs, site, swap, source, within, clean, share)
-            iit_das = counterfactual_loss(clean, found.across)  # of the whole batch, as all that follows
+            iit_das = counterfactual_loss(clean, found.across)  # for the whole batch, as the other terms
             return calibrated_loss(behavioral, iit_das, calibration_loss(found), self.weight)
         rows = share.pairs.to(embedded.device)
         iit_das = share.weight * das_losses(pairs, site, [swap], source, clean, rows)[0]

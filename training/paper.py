@@ -1,4 +1,4 @@
-"""`python -m training.paper`: every experiment of the paper, from fine-tuning to tables, on toy or real data."""
+"""`python -m training.paper`: run every experiment of the paper, from fine-tuning to tables, on toy or real data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _MOST_SEEDS = 1000
 
 
 def preset(given: PaperConfig) -> dict[str, str]:
-    """Defaults of the preset `paper`."""
+    """Return the defaults of the preset `paper`; empty for `toy`."""
     if given.preset == "toy":
         return {}
     return {
@@ -69,17 +69,17 @@ def preset(given: PaperConfig) -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("paper", preset))
-    with alone():  # each run is a process of its own
+    with alone():  # each run is a separate process
         return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
 
 
 def paper(config: PaperConfig) -> int:
-    """See that everything is there, run what is missing, print the tables.
+    """Check that all inputs exist, run the missing experiments, and print the tables.
 
     Raises:
-        UserError: something is missing, or a run failed.
+        UserError: an input is missing, or a run failed.
     """
     check_trackers(config.log_with)
     import torch
@@ -105,7 +105,7 @@ def paper(config: PaperConfig) -> int:
     _make_folder(out)
     check_parts(out, config)
     if part is not None or not (out / MANIFEST).is_file():
-        write_manifest(out, config)  # parts agree on it
+        write_manifest(out, config)  # parts must agree with it
     runs = [Experiment(config, name, seed, gpu) for name, seed in whole]
     wanted = [run for run, which in zip(runs, whole, strict=True) if which in own]
     if not wanted:
@@ -134,7 +134,7 @@ def _experiments(seeds: Sequence[int], names: Sequence[str]) -> list[tuple[str, 
 
 
 def _to_do(wanted: Sequence[Experiment], runs: Sequence[Experiment], config: PaperConfig) -> str:
-    """Return how many runs and optimizer steps there are to do, in words."""
+    """Return the number of runs and optimizer steps to do, in words."""
     pairs = len(_pairs(config).split("train"))
     steps = [run.steps(pairs) for run in wanted if run.seed is not None]
     counted = f"{len(wanted)} of {plural(len(runs), 'run')}, each a training and an evaluation"
@@ -146,10 +146,10 @@ def _to_do(wanted: Sequence[Experiment], runs: Sequence[Experiment], config: Pap
 
 
 def _recipes(config: PaperConfig) -> list[str]:
-    """Return the trainings that were asked for, in the order of `RECIPES`.
+    """Return the trainings that the option names, in the order of `RECIPES`.
 
     Raises:
-        UserError: one is unknown.
+        UserError: a training is unknown.
     """
     if config.objectives is None:
         return list(RECIPES)
@@ -170,7 +170,11 @@ def _is_evaluated(run: Experiment) -> bool:
 
 
 def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[int]:
-    """Carry out experiments in processes of this machine; yield how many are done since, at least once a minute."""
+    """Carry out experiments in processes of this machine.
+
+    Yields:
+        Number of newly finished experiments, at least once a minute.
+    """
     with ThreadPoolExecutor(config.jobs or (1 if runs[0].gpu else min(4, cli.cores()))) as pool:
         try:
             left = {pool.submit(run.carry_out) for run in runs}
@@ -189,7 +193,7 @@ def _here(config: PaperConfig, runs: Sequence[Experiment]) -> Generator[int]:
 
 
 def _on_cluster(config: PaperConfig, which: Sequence[tuple[str, int | None]]) -> Generator[int]:
-    """Carry out experiments on the nodes of a Ray cluster; yield 1 as each is done."""
+    """Carry out experiments on the nodes of a Ray cluster; yield 1 for each finished experiment."""
     gpus = config.gpus_per_cell
     with cluster(config.address, gpus=gpus or 0.0, most=config.jobs) as nodes:
         if gpus is None and nodes.gpus_there:
@@ -206,7 +210,7 @@ def _carry_out(config: PaperConfig, start: Path, gpu: bool, which: tuple[str, in
 
 
 def _make_folder(out: Path) -> None:
-    """Make the folder for everything if it is not there.
+    """Create the output folder if it does not exist.
 
     Raises:
         UserError: it cannot be written, or leads elsewhere.
@@ -219,14 +223,14 @@ def _make_folder(out: Path) -> None:
 
 
 def missing(config: PaperConfig) -> list[str]:
-    """Return a sentence for each thing that is missing, with the remedy. Nothing large is downloaded."""
+    """Return a sentence for each missing input, with the remedy. No large file is downloaded."""
     from interp.data.transfer import KNOWN, default_sets, load_transfer
 
     out = []
     loads: list[Callable[[], object]] = [lambda: _pairs(config)]
     if config.ratings is not None:
         loads.append(partial(_ratings, config.ratings))
-    wanted: list[tuple[str, str]] = []  # of the hub, and for which classification set
+    wanted: list[tuple[str, str]] = []  # repository of the hub, and name of the classification set
     for spec in filter(None, (config.transfer or default_sets(config.data)).split(",")):
         name, _, where = spec.strip().partition("=")
         repo = where.removeprefix("hub:") if where.startswith("hub:") else KNOWN[name].repo if name in KNOWN else ""
@@ -249,7 +253,7 @@ def missing(config: PaperConfig) -> list[str]:
 
 
 def _ratings(folder: str) -> None:
-    """Raise `DataError` if there are no ratings in a folder."""
+    """Raise `DataError` if a folder holds no ratings."""
     from interp.data.blv import load_blv
 
     try:
@@ -262,7 +266,7 @@ def _pairs(config: PaperConfig) -> PairSet:
     """Load the pairs.
 
     Raises:
-        DataError: a split lacks pairs, to train on, to choose by or to evaluate on.
+        DataError: a split has no pairs to train on, to choose by or to evaluate on.
     """
     from interp.data import load_pairs
 
@@ -273,7 +277,7 @@ def _pairs(config: PaperConfig) -> PairSet:
 
 
 def _unreachable(repo: str, kind: Kind) -> str | None:
-    """Why something is neither on the hub nor in its cache, None if it can be had."""
+    """Return why a repository is neither on the hub nor in its cache; None if it can be loaded."""
     from huggingface_hub import HfApi, snapshot_download
 
     name, _, revision = repo.partition("@")
@@ -284,7 +288,7 @@ def _unreachable(repo: str, kind: Kind) -> str | None:
         pass  # not in the cache
     try:
         ask_hub(name, revision or "main", kind)
-        HfApi().auth_check(name, repo_type=kind)  # refuses also where terms have not been accepted
+        HfApi().auth_check(name, repo_type=kind)  # also refuses if the terms have not been accepted
         return None
     except HubError as error:
         return str(error)

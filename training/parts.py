@@ -1,4 +1,4 @@
-"""Manifest of the folder of all experiments, and agreement of its parts. No torch."""
+"""Manifest of the folder of all experiments, and a check that its parts agree. No torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Asked(TypedDict):
 
 
 def check_parts(out: Path, config: PaperConfig) -> None:
-    """Raise `UserError` if a part would divide other work than the parts that were at work in the folder before."""
+    """Raise `UserError` if a part would divide other work than the earlier parts in the folder."""
     manifest = out / MANIFEST
     if config.shard is None or not manifest.is_file():
         return
@@ -39,7 +39,7 @@ def check_parts(out: Path, config: PaperConfig) -> None:
 
 
 def write_manifest(out: Path, config: PaperConfig) -> None:
-    """Write what was asked for, last by this command; the runs in the folder refuse other settings by themselves."""
+    """Write the options of this command; the runs in the folder refuse other settings by themselves."""
     settings = {"kind": "paper", "version": VERSIONS["paper"]}
     facts = {"arguments": asdict(config), "command": cli.command_line("python -m training.paper", config)}
     write_atomic(out / MANIFEST, to_json(new_manifest(settings, facts)))

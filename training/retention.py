@@ -1,4 +1,4 @@
-"""The retention term of a fine-tuning: CLIP's own contrastive loss over the pairs of a batch, which keeps retrieval."""
+"""Retention term of a fine-tuning: CLIP's own contrastive loss over the pairs of a batch, which preserves retrieval."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from interp.clip.tensors import Float, Tensor
 from interp.subspaces.losses import contrastive_loss
 from interp.subspaces.shares import Share
 
-_BATCH = 256  # pairs of val that compete with each other
+_BATCH = 256  # number of pairs of val that compete with each other
 
 
 def retention_loss(
     images: Float[Tensor, "m embed"], texts: Float[Tensor, "k embed"], scale: float, share: Share | None = None
 ) -> Tensor:
-    """Return the contrastive loss of a batch in nats, the mean over both kinds of text.
+    """Return the contrastive loss of a batch in nats, as the mean over both kinds of text.
 
-    Of several processes each returns the loss of the whole batch.
+    With several processes, each returns the loss of the whole batch.
 
     Args:
-        images: unit-norm embeddings of the share.
+        images: unit-norm embeddings of the images of the share.
         texts: unit-norm embeddings of positive texts of the share, then of negative ones.
-        scale: factor by which a score becomes a logit.
-        share: the pairs that this process computes; by default all.
+        scale: factor from score to logit.
+        share: pairs that this process computes; by default all.
     """
     share = share or Share.of(len(images), 1, 0)
     each, both = share.joined(_in_full(images)), share.joined(_in_full(texts)).unflatten(0, (2, -1))
@@ -31,7 +31,7 @@ def retention_loss(
 
 
 def mean_retention(images: Float[Tensor, "n embed"], texts: Float[Tensor, "k embed"], scale: float) -> float:
-    """Return `retention_loss` of pairs in batches of 256, the mean over pairs."""
+    """Return `retention_loss` of pairs in batches of 256, as the mean over pairs."""
     n, total = len(images), 0.0
     for rows in torch.arange(n).split(_BATCH):
         total += float(retention_loss(images[rows], texts[torch.cat([rows, rows + n])], scale)) * len(rows)
@@ -39,5 +39,5 @@ def mean_retention(images: Float[Tensor, "n embed"], texts: Float[Tensor, "k emb
 
 
 def _in_full(embeddings: Tensor) -> Tensor:
-    """Return embeddings in float32 at least: logits of up to 100 have no digits to spare."""
+    """Return embeddings in float32 at least, since logits of up to 100 need all digits."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))

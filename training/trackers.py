@@ -1,4 +1,4 @@
-"""Where the curves of a fine-tuning go: files for TensorBoard, and trackers that accelerate knows. No torch."""
+"""Trackers of the curves of a fine-tuning: files for TensorBoard, and trackers that accelerate knows. No torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PROJECT = "clip-descriptions"
 FILES, NONE = "tensorboard", "none"
-# Trackers of accelerate, each called like its package -> what it calls the name of a run; Comet has its own.
+# tracker of accelerate, named like its package -> its argument for the name of a run; Comet chooses the name itself
 TRACKERS = {
     "wandb": "name",
     "trackio": "name",
@@ -46,7 +46,7 @@ class TrackerOptions:
 
 
 def check_trackers(log_with: str) -> list[str]:
-    """The names in the list, each once; none for no tracker at all.
+    """Return the names in the list, each once; empty for no tracker at all.
 
     Raises:
         UserError: there is no such tracker, or its package is not installed.
@@ -67,19 +67,20 @@ def check_trackers(log_with: str) -> list[str]:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether there is a package, which a mere folder of that name, as trackers leave them, is not."""
+    """Return whether a package is installed; a mere folder of that name, which trackers create, does not count."""
     found = find_spec(package)
     return found is not None and found.origin is not None
 
 
 def make_trackers(log_with: str, folder: Path) -> list[str | Curves] | None:
-    """What `accelerate.Accelerator` takes as `log_with`.
+    """Return the argument `log_with` of `accelerate.Accelerator`.
 
     Args:
-        folder: for files.
+        log_with: names of trackers.
+        folder: folder for the files of TensorBoard.
 
     Raises:
-        UserError: as `check_trackers`; or accelerate does not take what is installed.
+        UserError: see `check_trackers`; or accelerate does not support the installed version.
     """
     names = check_trackers(log_with)
     from accelerate import __version__
@@ -97,12 +98,12 @@ def make_trackers(log_with: str, folder: Path) -> list[str | Curves] | None:
 
 
 def start_trackers(accelerator: Accelerator, folder: Path) -> None:
-    """Begin a run of each tracker, which is called like the run folder and told the run's settings.
+    """Start a run of each tracker, with the name of the run folder and the run's settings.
 
-    These hold fingerprints of model and data in the place of names, so that no path of this machine leaves it.
+    The settings hold fingerprints of model and data instead of names, so that no path of this machine leaves it.
 
     Raises:
-        UserError: a tracker cannot begin; who uses it may have to log in first.
+        UserError: a tracker cannot start; its user may have to log in first.
     """
     if not accelerator.log_with:
         return
@@ -111,7 +112,7 @@ def start_trackers(accelerator: Accelerator, folder: Path) -> None:
     names = {name: {key: folder.name} for name, key in TRACKERS.items() if key is not None}
     try:
         accelerator.init_trackers(_PROJECT, RunFolder(folder).settings, names)
-    except Exception as error:  # each tracker has its own
+    except Exception as error:  # each tracker has its own error types
         why = first_line(error).rstrip(".")
         raise UserError(
             f"--log-with: a tracker cannot start: {why}; mend that, or choose others, and go on with --resume"

@@ -1,4 +1,4 @@
-"""One fine-tuning from a base to a run folder: what `training.finetune` and the sweep's ablation both do."""
+"""Fine-tuning of a base into a run folder, shared by `training.finetune` and the sweep's ablation."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from training.tuning import FULL_WEIGHTS, prepare, save_settings
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION, *EDIT_FILES)  # files that a run leaves, some of them
+WEIGHTS = (ADAPTER_WEIGHTS, FULL_WEIGHTS, ROTATION, *EDIT_FILES)  # files of weights; each run writes some of them
 
 
 def check_site(config: FinetuneConfig, clip: Clip) -> None:
-    """Raise `UserError` unless the model has the site and room for the subspace, if the objective has one."""
+    """Raise `UserError` unless the model has the site and room for the subspace, if the objective has a subspace."""
     if config.objective == "behavioral" and config.tuning != "edit":
         return
     Site("text", config.layer).check(clip)
@@ -55,10 +55,12 @@ def check_site(config: FinetuneConfig, clip: Clip) -> None:
 def _check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     """Raise `UserError` unless each step has a pair for each process, and sources.
 
-    Those of a text's own kind always are random.
+    Sources of a text's own kind are always random.
 
     Args:
-        pairs: to train on.
+        config: options of the training.
+        pairs: number of pairs to train on.
+        processes: number of processes.
     """
     step = min(config.pairs_per_step, pairs, config.sampled_pairs or pairs)
     drawn = config.calibrated or (config.objective != "behavioral" and config.sources == "random")
@@ -74,10 +76,10 @@ def _check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
 
 
 def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
-    """Where the search for the rotation starts: at random, or at a given one; None where none is searched for.
+    """Return the start of the search for the rotation, random or given by the options; None if there is no search.
 
     Raises:
-        UserError: the given one cannot be read, or belongs to another width, site or size.
+        UserError: the given rotation cannot be read, or belongs to another width, site or size.
     """
     if config.objective == "behavioral" or config.tuning == "edit":
         return None
@@ -108,20 +110,23 @@ def tune(
     parts: Mapping[str, PairsAtSite] | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
-    """Fine-tune a model and leave the best weights in a run folder, or go on with the run that is there.
+    """Fine-tune a model and write the best weights to a run folder, or continue the run in the folder.
 
     Args:
-        clip: the base; it is changed, but for an edit.
+        config: options of the training.
+        clip: base model; it is changed, except by an edit.
         features: pairs of all splits, with their images.
-        on_step: called with the number of steps taken and the loss.
+        out: run folder.
+        accelerator: accelerator of this process.
+        on_step: callback with the number of steps taken and the loss.
         parts: train and val pairs at the site, if they have been run; for an edit.
-        facts: for the manifest.
+        facts: facts for the manifest.
 
     Returns:
-        What the manifest says of the result: steps taken, the step that was kept, its measures on `val`.
+        Result in the manifest: steps taken, the step that was kept, and its measures on `val`.
 
     Raises:
-        UserError: the folder holds another run, or one that is not to be resumed; the loss is not a number.
+        UserError: the folder holds another run, or a run that the options do not resume; or the loss is not a number.
     """
     folder, main = RunFolder(out), accelerator.is_main_process
     start = first_rotation(config, clip)
@@ -141,7 +146,7 @@ def tune(
     with opened:
         if main:
             _forget_damaged(folder)
-        accelerator.wait_for_everyone()  # others read the manifest too
+        accelerator.wait_for_everyone()  # the other processes read the manifest too
         if (known := folder.manifest().get("result")) is not None:
             return known
         started = time.perf_counter()
@@ -166,7 +171,7 @@ def _fit(
     start: Tensor | None,
     on_step: Callable[[int, float], None],
 ) -> dict[str, Any]:
-    """Train the weights of a model, and leave the best ones in a folder; return the result for its manifest."""
+    """Train the weights of a model, and write the best ones to a folder; return the result for its manifest."""
     frozen = config.tower == "text"
     train_set = examples(clip, features, "train", frozen=frozen)
     val_set = examples(clip, features, "val", frozen=frozen, most=config.val_samples)
@@ -181,9 +186,9 @@ def _fit(
 def _whitened(
     start: Tensor | None, clip: Clip, train_set: Examples, config: FinetuneConfig
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the start of the search for the rotation in whitened coordinates, and these; of the base's streams.
+    """Return the start of the search in whitened coordinates, and the coordinates, which come from the base's streams.
 
-    A random start is taken as it is; one that was given keeps its span.
+    A random start is taken as it is; a given start keeps its span.
     """
     if start is None:
         return None, None
@@ -197,7 +202,7 @@ def _whitened(
 
 
 def _forget_damaged(folder: RunFolder) -> None:
-    """Make a finished run one that is not, if its weights are not there as it left them."""
+    """Mark a finished run as unfinished if its weights are missing or changed."""
     try:
         check_run_weights(folder.path)
     except WeightsChanged as error:
@@ -208,7 +213,7 @@ def _forget_damaged(folder: RunFolder) -> None:
 
 
 def _settings(config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, start: Tensor | None) -> dict[str, Any]:
-    """Return whatever the weights depend on."""
+    """Return all settings that the weights depend on."""
     retain = config.retain if config.tuning == "edit" else config.retention
     chosen = settings_of(config) | {"retain": retain}
     if not config.calibrated:

@@ -1,4 +1,4 @@
-"""Which weights are trained, and how they are kept: all of a tower, or LoRA adapters in it (peft)."""
+"""Trainable weights and their files: all weights of a tower, or LoRA adapters in it (peft)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FULL_WEIGHTS = "model.safetensors"
 
 
 def prepare(clip: Clip, config: FinetuneConfig) -> None:
-    """Make a model trainable: requires_grad is set, and for LoRA adapters are put into its blocks.
+    """Make a model trainable: set requires_grad, and for LoRA put adapters into its blocks.
 
-    Adapters have alpha = rank, so that their scale is 1, and no dropout. The temperature stays as it is: it would make
-    every loss smaller without changing any preference.
+    Adapters have alpha = rank, so that their scale is 1, and no dropout. The temperature stays fixed, since it would
+    lower every loss without changing any preference.
 
     Raises:
-        UserError: a target of LoRA is not there.
+        UserError: the model has no layer with the name of a LoRA target.
     """
     towers: tuple[Tower, ...] = ("text", "vision") if config.tower == "both" else (config.tower,)
     if config.tuning == "full":
@@ -52,7 +52,10 @@ def prepare(clip: Clip, config: FinetuneConfig) -> None:
 
 
 def save_settings(clip: Clip, config: FinetuneConfig, folder: Path) -> None:
-    """Write what a loader needs beside the weights: peft's settings with the name of the base, or CLIP's own."""
+    """Write the files that a loader needs in addition to the weights.
+
+    For LoRA these are peft's settings with the name of the base, otherwise CLIP's own configuration.
+    """
     if config.tuning == "lora":
         adapters = clip.model.peft_config["default"]
         adapters.base_model_name_or_path = name_for(folder, config.model)
@@ -63,7 +66,7 @@ def save_settings(clip: Clip, config: FinetuneConfig, folder: Path) -> None:
 
 
 def save_weights(clip: Clip, tuning: str, folder: Path) -> None:
-    """Write the weights of a prepared model, whole or not at all: an adapter as peft names it, or the full model."""
+    """Write the weights of a prepared model atomically: an adapter under peft's name, or the full model."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save
 

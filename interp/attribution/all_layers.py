@@ -1,9 +1,9 @@
-"""The path integral of texts, run once: from it the attributions of any subspace at any layer are a matrix product.
+"""Path integral of texts, run once: it gives the attributions of any subspace at any layer as a matrix product.
 
-`interp.attribution.integral` pulls gradients back from one site, at a price that grows with layers and subspaces.
-Here each word's movement is pushed forward to EOT at every layer, at a price of about half a forward pass for each of
-its tokens. Both give the same numbers. For a single cell the other way is cheaper, but a sweep always takes this one,
-so that no attribution through a subspace depends on which others are computed.
+`interp.attribution.integral` pulls gradients back from one site, at a cost that grows with the number of layers and
+subspaces. This module pushes the movement of each word forward to EOT at every layer, at a cost of about half a forward
+pass for each token of the word. Both give the same numbers. For a single cell `integral` is cheaper, but a sweep always
+uses this module, so that no attribution through a subspace depends on the other subspaces that are computed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from interp.measures import MEASURED
 from interp.subspaces.rotation import Rotation
 from interp.subspaces.subspace import Subspace, pulled
 
-ROWS_AT_ONCE = 2048  # of positions x moved tokens: what the caches hold
+ROWS_AT_ONCE = 2048  # positions x moved tokens that fit into the caches
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class TextPath:
         moves: layer -> derivative of EOT's stream as each token moves, shape (w, s, d).
         slopes: layer -> gradient of the score with respect to EOT's stream, times the rule's weight, shape (s, d).
         full: attributions by every path, float64, shape (w,).
-        score, baseline_score: of the text and of its baseline.
-        points: s.
+        score, baseline_score: scores of the text and of its baseline.
+        points: number of points, s.
     """
 
     moved: Int[Tensor, " w"]
@@ -57,12 +57,12 @@ class TextPath:
 
     def through(self, layer: int, subspace: Subspace | None) -> np.ndarray:
         """Return attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,)."""
-        # Copied, since the last bits of a matrix product depend on where in memory its operands lie, and those that
-        # are mapped from a file lie elsewhere.
+        # Copy: the last bits of a matrix product depend on where in memory its operands lie, and operands that are
+        # mapped from a file lie elsewhere.
         return passing(subspace, *(part[layer].clone() for part in (self.streams, self.moves, self.slopes)))
 
     def save(self, path: Path) -> None:
-        """Write everything to one safetensors file, from which `load` maps it into memory."""
+        """Write all fields to one safetensors file, from which `load` maps them into memory."""
         from safetensors.torch import save_file
 
         flat = {f"streams.{layer}": part.cpu().contiguous() for layer, part in self.streams.items()}
@@ -74,7 +74,7 @@ class TextPath:
 
     @classmethod
     def load(cls, path: Path) -> TextPath:
-        """Read what `save` wrote; on the CPU."""
+        """Read a file that `save` wrote; tensors are on the CPU."""
         from safetensors.torch import load_file
 
         flat = load_file(path)
@@ -92,10 +92,10 @@ def passing(
     moves: Float[Tensor, "w s d"],
     slopes: Float[Tensor, "s d"],
 ) -> np.ndarray:
-    """Return what passes through a subspace, or through the whole stream, summed over points, float64, shape (w,).
+    """Return attributions through a subspace, or through the whole stream, summed over points, float64, shape (w,).
 
-    Moves and slopes are both read along the directions of a rotation. Of another subspace the part of the slopes that
-    passes through it is taken, where the stream is at each point.
+    For a rotation, moves and slopes are both read along its directions. For any other subspace, the part of the slopes
+    that passes through the subspace is taken at the stream of each point.
     """
     if isinstance(subspace, Rotation):
         moves, slopes = subspace.read(moves), subspace.read(slopes)
@@ -106,10 +106,11 @@ def passing(
 
 @dataclass(frozen=True, eq=False)
 class PathRun:
-    """The paths of n texts.
+    """Paths of n texts.
 
     Attributes:
-        tokens: of the texts, padded to t.
+        tokens: tokens of the texts, padded to length t.
+        texts: path of each text.
     """
 
     tokens: Tokens
@@ -120,7 +121,7 @@ class PathRun:
         return self._table([text.through(layer, subspace) for text in self.texts])
 
     def shared(self, layer: int) -> Shared:
-        """Attributions through the whole stream at a layer, and in full."""
+        """Return the attributions through the whole stream at a layer, and the full attributions."""
         full = self._table([text.full for text in self.texts])
         score = np.array([text.score for text in self.texts])
         baseline = np.array([text.baseline_score for text in self.texts])
@@ -136,7 +137,7 @@ class PathRun:
 
 
 def table_of(tokens: Tokens, moved: Sequence[Tensor], rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Return a table of all tokens, shape (n, t), with numbers of the moved ones of each text, zero elsewhere."""
+    """Return a table of all tokens, shape (n, t): the values of the moved tokens of each text, and zero elsewhere."""
     out = np.zeros(tuple(tokens.ids.shape))
     for place, where, row in zip(out, moved, rows, strict=True):
         place[where.numpy()] = row
@@ -153,17 +154,19 @@ def run_path(
     watch: Callable[[Sequence[Moves], Float[Tensor, "s 1"]], object] = lambda *_: None,
     keys_above: int | None = None,
 ) -> TextPath:
-    """Move a text from its baseline, and keep what attributions at `layers` need.
+    """Move a text from its baseline, and keep the material of attributions at `layers`.
 
-    How many points are needed is found first, by gradients, which cost a fraction of what follows.
+    The number of points is determined first, by gradients, at a fraction of the cost of the rest.
 
     Args:
-        tokens: of the one text.
-        image: its unit-norm embedding, shape (1, embed).
-        settings: the rule, the points to begin with, and the baseline, shape (1, t).
-        tolerance: largest relative error, as of `integrate_until`; None to take `settings.n_steps` points.
-        watch: called for some points at a time with the states after all blocks, and with the rule's weights.
-        keys_above: layer above which these states hold derivatives of keys and values; None for nowhere.
+        clip: model.
+        tokens: tokens of the one text.
+        image: unit-norm embedding of its image, shape (1, embed).
+        layers: layers at which attributions are needed.
+        settings: rule, initial number of points, and baseline, shape (1, t).
+        tolerance: largest relative error, as in `integrate_until`; None to take `settings.n_steps` points.
+        watch: callback for each chunk of points, with the states after all blocks and the rule's weights.
+        keys_above: layer above which the states hold derivatives of keys and values; None for no layer.
     """
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     (n_steps,) = points_needed(clip, tokens, image, settings, tolerance).tolist() if tolerance else [settings.n_steps]
@@ -190,7 +193,7 @@ def run_path(
             streams[layer][steps] = states[layer - 1].hidden[:, -1].detach()
             moves[layer][:, steps] = states[layer - 1].end.transpose(0, 1)
             slopes[layer][steps] = slope[layer - 1]
-        # Past the last layer nothing bypasses EOT.
+        # Above the last layer nothing bypasses EOT.
         ends_moved = states[depth - 1].end.double() * slope[depth - 1].double()[:, None]
         full += ends_moved.sum((0, 2)).cpu().numpy()
     return TextPath(moved, streams, moves, slopes, full, score, baseline, n_steps)
@@ -199,7 +202,7 @@ def run_path(
 def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
     """Return the gradients of the scores with respect to EOT's stream at every layer.
 
-    All layers have one, so that no bit depends on which of them are asked for.
+    Gradients are computed at all layers, so that no bit depends on which layers are requested.
     """
     copies, length = states[0].keys.shape[:2]
     if not clip.family.causal("text"):  # a change of EOT's stream reaches the other positions
@@ -215,9 +218,12 @@ def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
 def streams_above(
     clip: Clip, states: Sequence[Moves], layer: int, stream: Float[Tensor, "s d"]
 ) -> list[Float[Tensor, "s d"]]:
-    """Return EOT's stream at a layer and at each above, where it attends to the keys and values of states; causal."""
+    """Return EOT's stream at a layer and at each layer above, for a causal tower.
+
+    EOT attends to the keys and values of the given states.
+    """
     copies, length = states[0].keys.shape[:2]
-    same = torch.full((copies,), length - 1)  # so the copies stay in their order
+    same = torch.full((copies,), length - 1)  # equal lengths, so the copies keep their order
     earlier = group(torch.arange(copies) * length, same, stream.device).parts
     streams = [stream]
     for block, state in zip(blocks(clip, "text")[layer:], states[layer:], strict=True):

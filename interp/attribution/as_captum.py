@@ -1,4 +1,4 @@
-"""Attributions as captum's text visualization takes them."""
+"""Attributions in the format of captum's text visualization."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from interp.drawing.markup import escape
 def records(
     route: str, words: Sequence[Sequence[str]], values: Sequence[np.ndarray], score: np.ndarray, delta: np.ndarray
 ) -> list[VisualizationDataRecord]:
-    """One record for each text; words are escaped, and coloured by their share of the largest value of all texts.
+    """Return one record for each text.
+
+    Words are escaped. Their colours show their share of the largest absolute value of all texts.
 
     Args:
-        values: of each word of each text.
-        score, delta: of each text.
+        route: route of the attributions.
+        words: words of each text.
+        values: attributions of the words of each text.
+        score, delta: score and convergence error of each text.
     """
     reach = max((float(np.abs(each).max(initial=0.0)) for each in values), default=0.0) or 1.0
     return [

@@ -10,13 +10,13 @@ from interp.data.words import is_content
 
 
 def padding(clip: Clip) -> int:
-    """Id of the token that stands for nothing: the tokenizer's padding, or EOT where it has none."""
+    """Return the id of the neutral token: the tokenizer's padding, or EOT if the tokenizer has no padding token."""
     pad = clip.tokenizer.pad_token_id
     return clip.eot if pad is None else int(pad)
 
 
 def default_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
-    """BOS, padding up to the text's EOT, EOT: nothing is said, at the same length."""
+    """Return BOS, padding up to the text's EOT, and EOT: an empty text of the same length."""
     ids = torch.full_like(tokens.ids, padding(clip))
     ids[:, :1] = tokens.ids[:, :1]
     after = torch.arange(ids.shape[1]) >= tokens.eot[:, None]
@@ -24,10 +24,11 @@ def default_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
 
 
 def content_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
-    """The text with padding for every token of a content word; function words, punctuation and digits stay.
+    """Return the ids of the text with padding for every token of a content word.
 
-    The first baseline is far from any text; this one keeps a text's frame. What a word adds under both does not hang
-    on either (Sturmfels, Lundberg & Lee 2020 on the choice of a baseline).
+    Function words, punctuation and digits stay. The default baseline is far from any text; this baseline keeps the
+    frame of a text. An attribution that is the same under both baselines depends on neither (Sturmfels, Lundberg & Lee
+    2020 on the choice of a baseline).
     """
     return torch.where(content_tokens(tokens), padding(clip), tokens.ids)
 

@@ -1,14 +1,15 @@
-"""Which pairs are attributed from the second baseline too. No torch.
+"""Choice of the pairs that are also attributed from the second baseline. No torch.
 
-It is there to show what attributions owe to the first one, and takes longer than they do: half of the pairs must do.
+The second baseline shows how much attributions depend on the first. It takes longer than the first, so half of the
+pairs must suffice.
 """
 
 from __future__ import annotations
 
-CHECKED = slice(None, None, 2)  # of the attributed pairs, every other one
+CHECKED = slice(None, None, 2)  # every other attributed pair
 
 
 def checked_texts(pairs: int) -> list[int]:
-    """The numbers of their texts among those of so many pairs, of which the positive ones come first."""
+    """Return the numbers of the checked pairs' texts among the texts of `pairs` pairs, positive texts first."""
     some = range(pairs)[CHECKED]
     return [*some, *(number + pairs for number in some)]

@@ -1,4 +1,4 @@
-"""How many points a path integral needs: as many as make a text's attributions add up to its difference of scores."""
+"""Number of points of a path integral: enough for a text's attributions to add up to its difference of scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Embeddings
 from interp.subspaces.subspace import Subspace
 
-MOST_DOUBLINGS = 4  # 16 times the points that were asked for; a text that still misses then is reported
+MOST_DOUBLINGS = 4  # 16 times the requested points; a text that still misses the tolerance is reported
 
 
 def integrate_until(
@@ -27,13 +27,14 @@ def integrate_until(
     settings: PathSettings,
     tolerance: float | None,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
-    """`integrate`, again with twice the points for those texts alone that miss a tolerance, until none does.
+    """Run `integrate`, and repeat it with twice the points for the texts that miss a tolerance, until none does.
 
     Args:
-        tolerance: largest `relative_delta` of a text; None to take `settings.n_steps` points and no more.
+        clip, tokens, images, layer, subspaces, settings: see `integrate`.
+        tolerance: largest `relative_delta` of a text; None to take exactly `settings.n_steps` points.
 
     Returns:
-        As `integrate`; `Shared.points` tells how many points each text got.
+        The results of `integrate`; `Shared.points` holds the number of points of each text.
 
     Raises:
         ValueError: see `integrate`; or the tolerance is not positive.
@@ -42,7 +43,7 @@ def integrate_until(
         return integrate(clip, tokens, images, layer, subspaces, settings)
     if not tolerance > 0:
         raise ValueError(f"the tolerance must be positive, got {tolerance}")
-    settings = replace(settings, routes=(*settings.routes, "full"))  # what a text converges by
+    settings = replace(settings, routes=(*settings.routes, "full"))  # convergence is judged by this route
     shared, through = integrate(clip, tokens, images, layer, subspaces, settings)
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     for doubling in range(1, MOST_DOUBLINGS + 1):
@@ -65,7 +66,10 @@ def integrate_until(
 def points_needed(
     clip: Clip, tokens: Tokens, images: Embeddings, settings: PathSettings, tolerance: float | None
 ) -> np.ndarray:
-    """How many points `integrate_until` takes for each of n texts, found by their `full` route alone, shape (n,)."""
+    """Return the number of points that `integrate_until` takes for each of n texts, shape (n,).
+
+    Only the `full` route is computed.
+    """
     full = replace(settings, routes=("full",))
     return integrate_until(clip, tokens, images, 0, {}, full, tolerance)[0].points
 
@@ -77,7 +81,7 @@ def _missed(shared: Shared) -> np.ndarray:
 
 
 def _put(shared: Shared, again: Shared, rows: np.ndarray) -> None:
-    """Write the attributions of some texts over those that were there."""
+    """Overwrite the attributions of some texts."""
     for whole, part in ((shared.stream, again.stream), (shared.full, again.full)):
         if whole is not None and part is not None:
             whole[rows, : part.shape[1]] = part

@@ -1,6 +1,6 @@
-"""Deletion and insertion: whether words that are said to matter are those without which the score falls.
+"""Deletion and insertion: a test of whether removing the words with high attributions lowers the score.
 
-After Petsiuk, Das & Saenko 2018 (RISE, section 4.3), with words replaced by padding in place of pixels.
+After Petsiuk, Das & Saenko 2018 (RISE, section 4.3), with words replaced by padding instead of pixels.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ TEXTS_AT_ONCE = 128
 
 @dataclass(frozen=True, eq=False)
 class DeletionAreas:
-    """Areas under curves of a text's score over the share of its words that is gone, or there, from 0 to 1.
+    """Areas under curves of a text's score over the share of its words that is deleted, or inserted, from 0 to 1.
 
-    An area is the mean score along the way, so it has the score's unit. An attribution is good if its deletion is
-    lower, and its insertion higher, than `random`.
+    An area is the mean score along the curve, so it has the unit of the score. An attribution is good if its deletion
+    area is lower, and its insertion area higher, than `random`.
 
     Attributes:
-        deletion: words are deleted, the highest attribution first; shape (n,).
-        insertion: words are inserted into the baseline, the highest first; shape (n,).
-        random: the mean over random orders; shape (n,). An order deleted is its reverse inserted, so one control
-            serves both.
+        deletion: area as words are deleted, the highest attribution first; shape (n,).
+        insertion: area as words are inserted into the baseline, the highest attribution first; shape (n,).
+        random: mean area over random orders; shape (n,). Deleting in an order is inserting in its reverse, so one
+            control serves both.
     """
 
     deletion: np.ndarray
@@ -52,19 +52,20 @@ def deletion_areas(
 ) -> DeletionAreas:
     """Delete and insert the words of each text in the order of their attributions.
 
-    A deleted word has padding for each of its tokens, in its place. Equal attributions are taken from the left. A text
-    without words has the area of its score.
+    Each token of a deleted word is replaced by padding. Words with equal attributions are taken from left to right. For
+    a text without words, each area is the score of the text.
 
     Args:
-        tokens: of n texts.
+        clip: model.
+        tokens: tokens of n texts.
         images: unit-norm embeddings, one for each text, shape (n, embed).
-        attributions: of the same texts.
-        route: that orders the words.
-        draws: random orders of each text.
-        seed: of the orders.
+        attributions: attributions of the same texts.
+        route: route whose attributions order the words.
+        draws: number of random orders for each text.
+        seed: seed of the random orders.
 
     Raises:
-        ValueError: counts that differ, or no draws.
+        ValueError: the counts differ, or `draws` is below 1.
     """
     if not len(tokens) == len(images) == len(attributions):
         raise ValueError(
@@ -82,7 +83,7 @@ def deletion_areas(
 
 
 def _areas(curves: np.ndarray) -> np.ndarray:
-    """By the trapezoidal rule; shape (orders,) of curves of shape (orders, words + 1)."""
+    """Return areas by the trapezoidal rule, shape (orders,), from curves of shape (orders, words + 1)."""
     if curves.shape[1] == 1:
         return curves[:, 0]
     return (curves[:, 1:] + curves[:, :-1]).mean(1) / 2
@@ -91,7 +92,7 @@ def _areas(curves: np.ndarray) -> np.ndarray:
 def _curves(
     clip: Clip, tokens: Tokens, images: Embeddings, orders: Sequence[Sequence[np.ndarray]]
 ) -> Iterator[np.ndarray]:
-    """Scores of each text while its words are deleted in several orders; shape (orders, words + 1)."""
+    """Yield the scores of each text while its words are deleted in several orders; shape (orders, words + 1)."""
     padded = default_baselines(clip, tokens)
     for text, some in enumerate(orders):
         words = len(tokens.words[text])
@@ -106,7 +107,7 @@ def _curves(
 
 @torch.no_grad()
 def _scores(clip: Clip, ids: Int[Tensor, "m t"], eot: Int[Tensor, ""], image: Tensor) -> Tensor:
-    """Scores of versions of one text; equal versions are run once. Float64, on the CPU, shape (m,)."""
+    """Return the scores of versions of one text, float64, on the CPU, shape (m,). Equal versions are run once."""
     unique, of = torch.unique(ids[:, : int(eot) + 1], dim=0, return_inverse=True)
     image, out = image.to(clip.device, clip.model.dtype), torch.empty(len(unique), dtype=torch.float64)
     for rows in torch.arange(len(unique)).split(TEXTS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Choice of the pairs that are attributed, at random from those whose two texts both hold words that a norm rates."""
+"""Random choice of the pairs that are attributed, among pairs whose two texts both hold words that a norm rates."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ def attributed_pairs(
     """Draw the pairs whose texts are attributed, as in Zur et al. 2024.
 
     Args:
-        held_out: the n pairs to draw from.
-        norms: a word counts as rated if one of them rates it.
-        count: pairs that are wanted.
-        seed: of the drawing.
+        clip: model whose tokenizer splits the texts into words.
+        held_out: n pairs to draw from.
+        norms: norms; a word counts as rated if any of them rates it.
+        count: number of pairs to draw.
+        seed: seed of the random choice.
 
     Returns:
-        Numbers of pairs, in ascending order; and sentences the user should read.
+        Numbers of the drawn pairs in ascending order, and notes for the user.
     """
     return draw_rated(held_out.tokens_for(clip).words, norms, count, seed)
 
@@ -31,12 +32,13 @@ def attributed_pairs(
 def draw_rated(
     words: Sequence[Sequence[str]], norms: Sequence[Norm], count: int, seed: int
 ) -> tuple[list[int], list[str]]:
-    """`attributed_pairs` of texts that have been split into words.
+    """Draw pairs as `attributed_pairs` does, from texts that are already split into words.
 
-    Without any pair that has rated words on both sides, all pairs are drawn from, and a sentence says so.
+    If no pair has rated words on both sides, the choice is among all pairs, and a note says so.
 
     Args:
-        words: of all positive texts, then of all negative ones, lower case; length 2 n.
+        words: words of all positive texts, then of all negative texts, in lower case; length 2 n.
+        norms, count, seed: see `attributed_pairs`.
     """
     known = set().union(*(norm.ratings for norm in norms))
     rated = [not known.isdisjoint(text) for text in words]

@@ -1,9 +1,10 @@
 """Path integrals of a text in many edited models at once, along one path.
 
-An edit changes EOT's stream after its layer. In a causal tower all other positions stay as they are, along the whole
-path and with their derivatives. So each edited model takes one backward pass of EOT through the blocks above its layer,
-to EOT's stream there and to the keys and values of the base, whose derivatives by each word are known.
-`interp.attribution.integral` gives the same numbers, model by model.
+An edit changes EOT's stream after its layer. In a causal tower all other positions stay as they are along the whole
+path, and so do their derivatives. For each edited model, one backward pass of EOT through the blocks above the layer
+therefore suffices. It yields the gradients with respect to EOT's stream at the layer and to the keys and values of the
+base. The derivatives of the latter by each word are known. `interp.attribution.integral` gives the same numbers, model
+by model.
 """
 
 from __future__ import annotations
@@ -64,19 +65,19 @@ def run_paths(
     settings: PathSettings,
     tolerance: float | None = None,
 ) -> tuple[TextPath, list[EditedPath]]:
-    """Move a text from its baseline as `run_path` does, and attribute it in each of several edited models on the way.
+    """Move a text from its baseline as `run_path` does, and attribute it in several edited models on the way.
 
-    An edited model has as many points as the base, or twice as many until its attributions converge, up to as many as
-    `integrate_until` takes at most.
+    An edited model starts with as many points as the base. The number is doubled until its attributions converge, up to
+    the maximum of `integrate_until`.
 
     Args:
-        clip: the base; its text tower is causal.
+        clip: base model with a causal text tower.
         tokens: tokens of the one text.
         image: unit-norm embedding of its image, shape (1, embed).
-        layers: layers that attributions in the base are needed at.
-        cells: edits, one at least, each with a subspace Z of the edited stream at its site.
-        settings: the rule, the points to begin with, and the baseline, shape (1, t).
-        tolerance: largest relative error, as of `run_path`.
+        layers: layers at which attributions in the base are needed.
+        cells: edits, at least one, each with a subspace Z of the edited stream at its site.
+        settings: rule, initial number of points, and baseline, shape (1, t).
+        tolerance: largest relative error, as in `run_path`.
 
     Raises:
         ValueError: the text tower is not causal.
@@ -123,7 +124,7 @@ class _Sums:
         self.through, self.stream, self.full = (np.zeros((len(cells), len(self.moved))) for _ in range(3))
 
     def add(self, states: Sequence[Moves], weigh: Float[Tensor, "s 1"]) -> None:
-        """Add the attributions of some points of the path, with the rule's weights."""
+        """Add the attributions of some points of the path, weighted by the rule."""
         for i, (edit, subspace) in enumerate(self.cells):
             at_site = states[edit.site.block]
             site, moves = move_change(edit, at_site.hidden[:, -1], at_site.end)
@@ -135,7 +136,7 @@ class _Sums:
             self.full[i] += whole + bypass
 
     def paths(self, points: int) -> list[EditedPath]:
-        """Return the attributions, when all points have been added."""
+        """Return the attributions after all points have been added."""
         return [
             EditedPath(self.moved, through, stream, full, score, baseline, points)
             for through, stream, full, (score, baseline) in zip(
@@ -147,7 +148,7 @@ class _Sums:
 def _score(
     clip: Clip, states: Sequence[Moves], layer: int, stream: Float[Tensor, "s d"], image: Embeddings
 ) -> Float[Tensor, " s"]:
-    """Return the scores with another stream of EOT after a layer."""
+    """Return the scores after EOT's stream at a layer is replaced."""
     end = streams_above(clip, states, layer, stream)[-1]
     return (embed_stream(clip, "text", end) @ image.T)[:, 0]
 
@@ -161,8 +162,10 @@ def _slope_and_bypass(
     image: Embeddings,
     weigh: Float[Tensor, "s 1"],
 ) -> tuple[Float[Tensor, "s d"], np.ndarray]:
-    """Return the gradient of the scores with respect to EOT's stream at the site, times the rule's weights; and what
-    reaches the score by keys and values of other positions alone, summed over points, float64, shape (w,).
+    """Return the gradient of the scores with respect to EOT's stream at the site, and the attributions that bypass it.
+
+    The gradient is multiplied by the rule's weights. The bypassing attributions reach the score only through keys and
+    values of other positions. They are summed over points, float64, shape (w,).
     """
     above = [replace(state, keys=_leaf(state.keys), values=_leaf(state.values)) for state in states[layer:]]
     leaf, seen = _leaf(site), [part for state in above for part in (state.keys, state.values)]
@@ -185,7 +188,9 @@ def edited_attributions(tokens: Tokens, texts: Sequence[EditedPath], routes: Seq
     """Return the attributions of texts in one edited model.
 
     Args:
-        tokens: tokens of the texts, in their order.
+        tokens: tokens of the texts, in the order of the texts.
+        texts: path of each text in the edited model.
+        routes: routes to return.
     """
     moved = [text.moved for text in texts]
     through, stream, full = (
@@ -213,7 +218,7 @@ def save_edited_paths(paths: Mapping[str, EditedPath], path: Path) -> None:
 
 
 def load_edited_path(path: Path, name: str) -> EditedPath:
-    """Read the path in one edited model."""
+    """Read the path of the text in one edited model."""
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:

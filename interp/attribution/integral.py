@@ -1,4 +1,4 @@
-"""The path integral of texts: gradients at its points, pulled back from the score, or from a site, to embeddings."""
+"""Path integral of texts: gradients at its points, pulled back from the score, or from a site, to the embeddings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from interp.clip.tensors import Embeddings, Float, Int, Tensor
 from interp.subspaces.subspace import Subspace, pulled
 
 _TOKENS_AT_ONCE = 1024  # bounds memory, and was faster than larger batches on CPUs
-TEXTS_AT_ONCE = 16  # of similar length
+TEXTS_AT_ONCE = 16  # texts of similar length
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +27,12 @@ class PathSettings:
     """Settings of a path integral.
 
     Attributes:
-        n_steps: its points.
-        method: of the rule, see `path_rule`.
+        n_steps: number of points.
+        method: name of the rule, see `path_rule`.
         internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
-        baselines: token ids to start from, shape (n, t); by default `default_baselines`.
-        routes: those that will be assembled; nothing is computed that they do not need.
-        multiply: whether gradients are multiplied by the difference of text and baseline; else they are averaged alone.
+        baselines: token ids at the start of the path, shape (n, t); by default `default_baselines`.
+        routes: routes that will be assembled; only the integrals that they need are computed.
+        multiply: True to multiply gradients by the difference of text and baseline; False to average them alone.
     """
 
     n_steps: int = 50
@@ -48,9 +48,10 @@ class Shared:
     """Part that the attributions of all subspaces at one layer share; arrays of shape (n, t).
 
     Attributes:
-        stream: through the whole stream at the site, if needed. full: by every path, if needed.
-        score, baseline_score: of each text and of its baseline, shape (n,).
-        points: of each text's path, shape (n,).
+        stream: attributions through the whole stream at the site, if needed.
+        full: attributions by every path, if needed.
+        score, baseline_score: scores of each text and of its baseline, shape (n,).
+        points: number of points of each text's path, shape (n,).
     """
 
     stream: np.ndarray | None
@@ -61,11 +62,13 @@ class Shared:
 
 
 def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]) -> dict[Route, np.ndarray]:
-    """The routes of one subspace: what of the stream's route does not go through Z goes around it, and what of all
-    does not go through the stream bypasses it.
+    """Return the attributions of one subspace by route.
+
+    `around` is the part of the stream's attributions that does not go through Z. `bypass` is the part of the full
+    attributions that does not go through the stream.
 
     Raises:
-        ValueError: a route needs what was not computed.
+        ValueError: a route needs an integral that was not computed.
     """
     out: dict[Route, np.ndarray] = {}
     for route in routes:
@@ -84,7 +87,7 @@ def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
 def attributions_of(
     tokens: Tokens, shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
 ) -> Attributions:
-    """Return what `assemble` gives for texts as their attributions."""
+    """Return the routes that `assemble` gives as the attributions of texts."""
     values = assemble(shared, through, routes)
     return Attributions(
         tokens.words, tokens.word_of.numpy(), values, shared.score, shared.baseline_score, shared.points
@@ -99,17 +102,21 @@ def integrate(
     subspaces: Mapping[str, Subspace],
     settings: PathSettings | None = None,
 ) -> tuple[Shared, dict[str, np.ndarray]]:
-    """Return the path integrals of several subspaces at one layer, at the price of one forward pass.
+    """Return the path integrals of several subspaces at one layer, at the cost of one forward pass.
 
     Args:
+        clip: model.
+        tokens: tokens of n texts.
+        images: unit-norm embeddings, one for each text.
         layer: layer of the site; 0 if there is none.
         subspaces: name -> subspace of the stream after the layer.
+        settings: settings of the integral; None for the defaults.
 
     Returns:
-        What all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
+        The part that all subspaces share, and name -> attributions through that subspace, float64, shape (n, t).
 
     Raises:
-        ValueError: counts or shapes that differ, no steps, or an unknown rule.
+        ValueError: counts or shapes differ, there are no steps, or the rule is unknown.
     """
     settings = settings or PathSettings()
     if len(images) != len(tokens):
@@ -139,12 +146,12 @@ def integrate(
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Straight lines from baselines to texts, both as the embedding layer gives them, on the model's device.
+    """Straight lines from baselines to texts, both as output by the embedding layer, on the model's device.
 
     Attributes:
-        start, end: shape (m, t, d).
-        eot: where each text ends.
-        images: what the texts are scored with.
+        start, end: embeddings of baselines and of texts, shape (m, t, d).
+        eot: place of each text's EOT.
+        images: embeddings of the images that the texts are scored with.
     """
 
     start: Float[Tensor, "m t d"]
@@ -155,11 +162,12 @@ class Paths:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """Where gradients are cut: at a layer (0: nowhere), to what passes through some subspaces.
+    """Cut of the gradients at a layer (0: no cut), to the parts that pass through some subspaces.
 
     Attributes:
+        layer: layer of the cut.
         subspaces: name -> subspace of the stream after the layer.
-        whole: ``stream``, what passes through all of the site, and ``full``, which is not cut.
+        whole: integrals to compute in addition: ``stream`` passes through all of the site, ``full`` is not cut.
     """
 
     layer: int
@@ -168,19 +176,19 @@ class Cut:
 
     @classmethod
     def of(cls, layer: int, subspaces: Mapping[str, Subspace], routes: Sequence[Route]) -> Cut:
-        """Return the cut that some routes need."""
+        """Return the cut that the given routes need."""
         users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
         return cls(layer, subspaces, tuple(name for name, some in users.items() if some & set(routes)))
 
     @property
     def names(self) -> list[str]:
-        """Names of the integrals that `along` gives."""
+        """Names of the integrals that `along` returns."""
         return [*self.whole, *(f"z.{name}" for name in self.subspaces)]
 
 
 @torch.no_grad()
 def end_scores(clip: Clip, paths: Paths) -> np.ndarray:
-    """The scores of the texts and of their baselines, float64, shape (2, m)."""
+    """Return the scores of the texts and of their baselines, float64, shape (2, m)."""
     both = torch.cat([paths.end, paths.start])
     found = path_scores(clip, both, paths.eot.repeat(2), paths.images.repeat(2, 1))
     return found.double().cpu().numpy().reshape(2, -1)
@@ -193,10 +201,14 @@ def along(
     """Return the path integrals: ``z.NAME`` for each subspace, and those of `Cut.whole`; float64, on the CPU.
 
     Args:
-        by_dimension: keep a number for each dimension of each embedding, not their sum.
+        clip: model.
+        paths: paths of m texts.
+        cut: cut of the gradients.
+        settings: rule and number of points.
+        by_dimension: True to keep a number for each dimension of each embedding instead of their sum.
 
     Raises:
-        ValueError: no steps, or an unknown rule.
+        ValueError: there are no steps, or the rule is unknown.
     """
     n_steps = settings.n_steps
     if n_steps < 1:
@@ -232,8 +244,9 @@ def _gradients(
 ) -> dict[str, Float[Tensor, "m t d"]]:
     """Return the gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
 
-    The site is a text's last token. In a causal tower its gradient is that of EOT alone, pushed through the blocks
-    above; in any other all positions run again, and at the site all but EOT are held.
+    The site is the last token of a text. In a causal tower the gradient at the site is that of EOT alone, pushed
+    through the blocks above. In any other tower all positions run again, and all positions except EOT are held fixed at
+    the site.
     """
     layer, subspaces, whole = cut.layer, cut.subspaces, cut.whole
     each, tower, causal = torch.arange(len(path)), blocks(clip, "text"), clip.family.causal("text")
@@ -245,7 +258,7 @@ def _gradients(
         with torch.set_grad_enabled(number < layer or "full" in whole):
             if number + 1 < len(tower):
                 hidden, k, v = run_block(block, before, causal=causal, eot=eot)
-            else:  # only EOT is read after it
+            else:  # only EOT is read after the last block
                 k, v = keys_and_values(block, before)
             k, v = k.flatten(0, 1), v.flatten(0, 1)
             if number + 1 in (layer, len(tower)):

@@ -1,4 +1,4 @@
-"""What attributions are measured by: convergence, norms, coverage, a second baseline, and the gap. No torch."""
+"""Measures of attributions: convergence, norms, coverage, a second baseline, and the gap. No torch."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def measure_attributions(
     """Compute all measures of the attributions of some pairs' texts, as `interp.measures` declares them.
 
     Args:
-        attributions: of the positive texts and then of the negative ones, from padding, by the routes of `MEASURED`.
-        from_content: of the texts of the pairs that are `CHECKED`, from their function words alone
+        attributions: attributions of the positive texts, then of the negative texts, from padding, by the routes of
+            `MEASURED`.
+        from_content: attributions of the texts of the `CHECKED` pairs from their function words alone
             (`content_baselines`), at least by `through` and `full`.
-        norms: that they are correlated with.
-        articles: of the pairs, which intervals resample.
+        norms: norms to correlate with the attributions.
+        articles: articles of the pairs, which intervals resample.
 
     Raises:
-        ValueError: an odd number of texts, or of those from the second baseline another number than are checked.
+        ValueError: the number of texts is odd, or `from_content` does not have the texts of the checked pairs.
     """
     rows = checked_texts(len(attributions) // 2)
     if len(attributions) % 2 or len(from_content) != len(rows):
@@ -60,9 +61,10 @@ def convergence(
     """Return how far sums of attributions miss differences of scores, and how many points the path integrals took.
 
     Args:
-        from_content: of some of the texts, from the second baseline; a text has converged if it has from each that it
-            was attributed from.
-        rows: which texts these are.
+        found: attributions of all texts.
+        from_content: attributions of some of the texts from the second baseline. A text has converged if it has
+            converged from each of its baselines.
+        rows: numbers of these texts.
     """
     both = [found] if from_content is None else [found, from_content]
     missed = found.relative_delta > TOLERANCE
@@ -78,15 +80,16 @@ def convergence(
 
 
 def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[Key, Estimate]:
-    """Return how much of the gap, the positive text's score minus the negative one's, words act out through Z.
+    """Return how much of the gap, the positive text's score minus the negative one's, words contribute through Z.
 
     Args:
-        articles: of the pairs, which are the clusters of intervals.
+        attributions: attributions of the positive texts, then of the negative texts.
+        articles: articles of the pairs, which are the clusters of intervals.
 
     Returns:
-        ``through_gap``: the mean over pairs of the sum through Z of the positive text minus that of the negative one;
-        ``attributed_gap``: the mean gap of the same pairs; ``through_gap_share``: their ratio, NaN without a gap, which
-        has no interval where the gap may be 0.
+        ``through_gap``: mean over pairs of the sum through Z of the positive text minus that of the negative text.
+        ``attributed_gap``: mean gap of the same pairs. ``through_gap_share``: ratio of the two; it is NaN without a
+        gap, and has no interval if the gap may be 0.
     """
     through, gap = (_apart(values) for values in (attributions.tokens["through"].sum(1), attributions.score))
     groups = np.asarray(articles)
@@ -98,7 +101,7 @@ def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[Key
 
 
 def _apart(values: np.ndarray) -> np.ndarray:
-    """Return the positive text's value minus the negative one's, of each pair."""
+    """Return the positive text's value minus the negative text's value for each pair."""
     positive, negative = values.reshape(2, -1)
     return positive - negative
 
@@ -106,7 +109,7 @@ def _apart(values: np.ndarray) -> np.ndarray:
 def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[Key, Estimate]:
     """Return the share of the sum of |attribution| over words that falls on rated words, by norm and route.
 
-    A correlation with a norm speaks of this share alone. NaN if nothing is attributed.
+    A correlation with a norm describes only this share. The share is NaN if all attributions are 0.
     """
     words = [word for text in attributions.words for word in text]
     numbers = {}
@@ -122,12 +125,15 @@ def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[Key, Est
 def content_correlations(
     attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str], *, of: WordsOf = "content"
 ) -> dict[Key, Estimate]:
-    """Correlate as `correlations` over the types of content words alone: function words are rated low and attributed
-    little.
+    """Return `correlations` over the types of content words alone.
+
+    Function words are excluded because they have low ratings and small attributions.
 
     Args:
-        articles: of the pairs.
-        of: name of these words, for the keys.
+        attributions: attributions of the positive texts, then of the negative texts.
+        norms: norms to correlate with the attributions.
+        articles: articles of the pairs.
+        of: name of these words in the keys.
     """
     return correlations(attributions, norms, articles, only=is_content, of=of)
 
@@ -138,13 +144,15 @@ def _second_baseline(
     """Compare attributions from two baselines: correlations with norms under the second one, and agreement of both.
 
     Args:
-        articles: of the pairs of these texts.
+        attributions: attributions from padding.
+        from_content: attributions of the same texts from the second baseline.
+        norms: norms to correlate with the attributions.
+        articles: articles of the pairs of these texts.
 
     Returns:
-        ``r`` by norm and route: as `content_correlations`, from the second baseline;
-        ``baseline_agreement``: the correlation over occurrences of content words of both attributions through Z;
-        ``score_baseline_content``: the mean score of the second baseline. A neutral baseline would score what a text
-        that says nothing of the image scores.
+        ``r`` by norm and route: `content_correlations` from the second baseline. ``baseline_agreement``: correlation of
+        both attributions through Z over occurrences of content words. ``score_baseline_content``: mean score of the
+        second baseline. The score of a neutral baseline would equal that of a text that says nothing about the image.
     """
     content = [is_content(word) for text in attributions.words for word in text]
     both = [one.by_occurrence("through")[content] for one in (attributions, from_content)]

@@ -1,8 +1,8 @@
-"""Mediated integrated gradients: which words act on the score, and by which route through a site.
+"""Mediated integrated gradients: effect of each word on the score, by route through a site.
 
 Integrated gradients (Sundararajan et al. 2017) move all token embeddings on a straight line from a baseline to the
-text. At a site (layer l, EOT) every path from a word to the score passes Z, the rest of the stream there, or
-neither, since later blocks also attend to other positions. Cutting the gradient accordingly gives the routes
+text. At a site (layer l, EOT) every path from a word to the score passes through Z, through the rest of the stream, or
+through neither, since later blocks also attend to other positions. Cutting the gradient accordingly gives the routes
 `through`, `around` and `bypass`; they add up to `full`, the plain method. `through` is conductance (Dhamdhere et al.
 2018) summed over the directions of a rotation.
 """
@@ -40,7 +40,7 @@ Start = Tensor | float | tuple[Tensor | float, ...] | None  # captum's forms of 
 
 
 class MediatedIntegratedGradients(GradientAttribution):
-    """Attribute a text's score for an image to its tokens, by route through a site; captum takes it for one of its own.
+    """Attributor of a text's score for an image to its tokens, by route through a site; captum accepts it as its own.
 
     >>> from interp.clip.loading import load_clip
     >>> from interp.clip.model import embed_images
@@ -53,19 +53,19 @@ class MediatedIntegratedGradients(GradientAttribution):
     True
 
     Args:
-        clip: the model.
-        subspace: Z, such as a `Rotation`, in the stream after a block of the text tower; without it there is only the
+        clip: model.
+        subspace: Z, such as a `Rotation`, in the stream after a block of the text tower; without Z there is only the
             route `full`.
-        routes: those to compute; by default all four with a subspace, else `full`.
-        multiply_by_inputs: as captum has it, whether gradients are multiplied by what lies between baseline and input.
-            Without, attributions of embeddings are averages of gradients along the path. Texts and token ids have no
-            such attributions: CLIP's layer norms ignore what all dimensions of a token have in common, so that the sum
-            of a gradient over the dimensions is 0.
+        routes: routes to compute; by default all four with a subspace, else `full`.
+        multiply_by_inputs: captum's option: True to multiply gradients by the difference of input and baseline. With
+            False, attributions of embeddings are averages of gradients along the path. Texts and token ids have no
+            attributions of this kind: CLIP's layer norms ignore the part that all dimensions of a token have in common,
+            so the sum of a gradient over the dimensions is 0.
 
     Raises:
-        ValueError: an unknown route, or a route that needs a subspace.
+        ValueError: a route is unknown, or needs a subspace.
         SiteError: the site is in the vision tower, inside a block, or not in this model.
-        SiteMismatch: the subspace is of another width.
+        SiteMismatch: the width of the subspace differs from that of the model.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         routes: Sequence[Route] | None = None,
         multiply_by_inputs: bool = True,
     ) -> None:
-        """Check that subspace, model and routes go together."""
+        """Check that subspace, model and routes are compatible."""
         super().__init__(partial(score_embedded, clip))
         self._multiply = multiply_by_inputs
         self.clip, self.subspace = clip, subspace
@@ -155,7 +155,7 @@ class MediatedIntegratedGradients(GradientAttribution):
         tolerance: float | None = ...,
     ) -> tuple[Tensor, Tensor]: ...
 
-    @log_usage()  # captum's, whose NoiseTunnel looks for what it wraps
+    @log_usage()  # captum's decorator: NoiseTunnel looks for the function that it wraps
     @gradients()
     def attribute(
         self,
@@ -173,28 +173,29 @@ class MediatedIntegratedGradients(GradientAttribution):
         """Attribute each text's score (cosine) with the image of the same row.
 
         Args:
-            inputs: a text, n texts, or their tokens. Or, as captum has it, a tensor, or a tuple of one: token ids,
-                shape (n, t), or token embeddings without positions, shape (n, t, d), of which one route is computed.
+            inputs: a text, n texts, or their tokens. As in captum, also a tensor, or a tuple of one tensor: token ids,
+                shape (n, t), or token embeddings without positions, shape (n, t, d). One route is computed for a
+                tensor.
             images: unit-norm embeddings, shape (n, embed).
-            baselines: what to start from, by default BOS, padding, EOT: token ids, shape (n, t); for embeddings their
-                like, shape (n, t, d). One row serves all inputs, and a number stands everywhere.
-            additional_forward_args: of a tensor: the images, and of embeddings where each text ends, shape (n,), by
-                default at its last token. What captum's NoiseTunnel is given here it repeats with the inputs.
+            baselines: start of the path, by default BOS, padding, EOT. Token ids have shape (n, t), and embeddings have
+                shape (n, t, d). A single row serves all inputs, and a number fills all places.
+            additional_forward_args: for a tensor, the images; for embeddings also the place where each text ends, shape
+                (n,), by default the last token. captum's NoiseTunnel repeats these arguments with the inputs.
             n_steps: points of the path integral.
             method: captum's name of the rule: ``gausslegendre``, ``riemann_trapezoid``, ``riemann_middle``, ...
             internal_batch_size: texts x steps that are run at once; by default as many as hold about 1,000 tokens.
-            return_convergence_delta: return the attributions' `delta` beside them, as captum does.
-            tolerance: largest `Attributions.relative_delta`; texts that miss it are attributed again with twice the
-                points, up to `MOST_DOUBLINGS` times. By default all are attributed once, with `n_steps`.
+            return_convergence_delta: also return the attributions' `delta`, as captum does.
+            tolerance: largest `Attributions.relative_delta`. Texts that miss it are attributed again with twice the
+                points, up to `MOST_DOUBLINGS` times. By default all texts are attributed once, with `n_steps`.
 
         Returns:
-            `Attributions` of texts; of a tensor, or tuple, the like of its shape, float64. With
-            `return_convergence_delta` a tuple of them and the deltas, shape (n,).
+            `Attributions` for texts. For a tensor, a float64 tensor of the same shape; for a tuple, a tuple of one.
+            With `return_convergence_delta` a tuple of the attributions and the deltas, shape (n,).
 
         Raises:
-            ValueError: counts or shapes that differ, something else than images as the second argument, an unknown
-                rule, a tolerance that is not positive, or texts or token ids without `multiply_by_inputs`; of a tensor,
-                several routes, a delta of a route that is not all there is, no images, or a tolerance for embeddings.
+            ValueError: counts or shapes differ, the second argument does not hold images, the rule is unknown, the
+                tolerance is not positive, or texts or token ids are given without `multiply_by_inputs`. For a tensor
+                also: several routes, a delta of a route other than `full`, no images, or a tolerance for embeddings.
         """
         if images is not None:
             check_images(self.clip, images, "the second argument")
@@ -246,7 +247,10 @@ class MediatedIntegratedGradients(GradientAttribution):
         return attribute_embeddings(self.clip, inputs, (images, eot, start), cut, settings)
 
     def _check_sums(self) -> None:
-        """Raise `ValueError` where attributions are summed over dimensions, and their sum would be 0 throughout."""
+        """Raise `ValueError` if attributions are summed over dimensions without `multiply_by_inputs`.
+
+        The sum would be 0.
+        """
         if not self._multiply:
             raise ValueError(
                 "without multiply_by_inputs the sum over the dimensions of a token is 0; give token embeddings, whose "
@@ -255,16 +259,16 @@ class MediatedIntegratedGradients(GradientAttribution):
 
     @property
     def multiplies_by_inputs(self) -> bool:
-        """Factor of gradients: whether they are multiplied by what lies between baseline and input; captum asks."""
+        """True if gradients are multiplied by the difference of input and baseline; captum reads this property."""
         return self._multiply
 
     def has_convergence_delta(self) -> bool:
-        """Return whether `return_convergence_delta` can be asked for; captum asks."""
+        """Return whether `return_convergence_delta` is supported; captum calls this method."""
         return self.routes == ("full",)
 
 
 def _given(clip: Clip, images: Embeddings | None, more: Tensor | tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-    """Return the images, and where texts end if that is given."""
+    """Return the images, and the places where texts end if they are given."""
     given = () if more is None else tuple(more) if isinstance(more, tuple) else (more,)
     given = given if images is None else (images, *given)
     if not 1 <= len(given) <= 2 or not all(isinstance(each, Tensor) for each in given):
@@ -280,7 +284,7 @@ def _only(given: tuple[Any, ...], name: str) -> Any:
 
 
 def _ids(clip: Clip, start: Tensor | None) -> Tensor | None:
-    """Return baselines of texts; raise `ValueError` for a token that the model does not have."""
+    """Return the baselines of texts; raise `ValueError` for a token that the model does not have."""
     known = clip.family.table(clip.model).num_embeddings
     if start is not None and bool(((start < 0) | (start >= known)).any()):
         raise ValueError(f"baselines are token ids, 0 to {known - 1}, for texts and token ids")

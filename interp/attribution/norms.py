@@ -21,7 +21,7 @@ class AttributedWords:
 
     Attributes:
         words: word type of each number, sorted.
-        at: the occurrences, in the order of `Attributions.by_occurrence`.
+        at: occurrences, in the order of `Attributions.by_occurrence`.
         positive: 1 for each occurrence in a positive text, else 0.
     """
 
@@ -34,8 +34,8 @@ class AttributedWords:
         """Number the words of attributed texts and the articles of their pairs.
 
         Args:
-            attributions: of the positive texts of some pairs and then of the negative ones.
-            articles: of the pairs.
+            attributions: attributions of the positive texts of some pairs, then of the negative texts.
+            articles: articles of the pairs.
 
         Raises:
             ValueError: there are not two texts for each article.
@@ -51,14 +51,14 @@ class AttributedWords:
         return cls(tuple(types), at, (text < len(articles)).astype(np.float64))
 
     def articles(self) -> dict[str, list[int]]:
-        """Return the number of the article of each occurrence, by word type."""
+        """Return the article numbers of the occurrences of each word type."""
         out: dict[str, list[int]] = {word: [] for word in self.words}
         for number, article in zip(self.at.words.tolist(), self.at.articles.tolist(), strict=True):
             out[self.words[number]].append(article)
         return out
 
     def ratings(self, norm: Norm, only: Callable[[str], bool] = lambda _: True) -> np.ndarray:
-        """Return the rating of each word type; NaN for a type that is not rated or not wanted."""
+        """Return the rating of each word type; NaN for a type that is not rated or not selected by `only`."""
         wanted = np.array([only(word) for word in self.words], dtype=bool)
         return np.where(wanted, norm.of(self.words), np.nan)
 
@@ -74,13 +74,14 @@ def correlations(
     """Correlate mean attribution over word types with each norm, by route.
 
     Args:
-        attributions: of the positive texts of some pairs and then of the negative ones.
-        articles: of the pairs.
+        attributions: attributions of the positive texts of some pairs, then of the negative texts.
+        norms: norms to correlate with.
+        articles: articles of the pairs.
         only: condition on the word types.
-        of: name of the words that it leaves, for the keys.
+        of: name of the remaining words in the keys.
 
     Returns:
-        Pearson's ``r`` (`correlate_words`) by norm and route, and ``n``, the word types that a norm rates.
+        Pearson's ``r`` (`correlate_words`) by norm and route, and ``n``, the number of word types that a norm rates.
 
     Raises:
         ValueError: there are not two texts for each article.
@@ -97,22 +98,23 @@ def correlations(
 
 
 def relations(attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str]) -> dict[Key, Estimate]:
-    """Relate attributions of word types to norms, by route, in other ways than by Pearson's r.
+    """Relate attributions of word types to norms, by route, by other measures than Pearson's r.
 
-    Three variables that go along with norms are held constant in ``partial``: the frequency of a type in English
+    ``partial`` holds three variables constant that correlate with norms: the frequency of a type in English
     (`log_frequency`), its number of letters, and its kind, the share of its occurrences that lie in positive texts.
 
     Args:
-        attributions: of the positive texts of some pairs and then of the negative ones.
-        articles: of the pairs.
+        attributions: attributions of the positive texts of some pairs, then of the negative texts.
+        norms: norms to relate to the attributions.
+        articles: articles of the pairs.
 
     Returns:
         By norm and route: ``disattenuated``, the correlation of a type's expected attribution with its rating
         (`disattenuate`), over the ``n_repeated`` rated types that occur in at least two articles, and their
-        ``reliability``; ``rho``, Spearman's correlation; ``partial``, Pearson's, given the three. Where a norm has
-        covariates, also ``held``, Pearson's, given these and the three, over the ``n_held`` types that they rate. With
-        several norms also ``beta``, the standardized coefficient of a norm in a linear regression on all norms, over
-        the ``n_every_norm`` types that all of them rate.
+        ``reliability``; ``rho``, Spearman's correlation; ``partial``, Pearson's correlation given the three variables.
+        If a norm has covariates, also ``held``, Pearson's correlation given the covariates and the three variables,
+        over the ``n_held`` types that the covariates rate. With several norms also ``beta``, the standardized
+        coefficient of a norm in a linear regression on all norms, over the ``n_every_norm`` types that all norms rate.
 
     Raises:
         ValueError: there are not two texts for each article.

@@ -1,4 +1,4 @@
-"""Attributions of what captum is given: token ids, or token embeddings. A tensor in, one of the same shape out."""
+"""Attributions of captum's inputs, token ids or token embeddings: tensors of the same shape as the input."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ from interp.subspaces.subspace import Subspace
 def score_embedded(
     clip: Clip, embedded: Float[Tensor, "n t d"], images: Embeddings, eot: Int[Tensor, " n"] | None = None
 ) -> Float[Tensor, " n"]:
-    """Scores of texts given as token embeddings, without positions, with the images of the same rows.
+    """Return the scores of texts with the images of the same rows; texts are token embeddings without positions.
 
     Args:
-        eot: where each text ends; by default at its last token.
+        clip: model.
+        embedded: token embeddings.
+        images: embeddings of the images.
+        eot: place where each text ends; by default its last token.
     """
     ends = _ends(embedded, eot)
     return path_scores(
@@ -41,14 +44,14 @@ def score_embedded(
 
 
 def start_of(given: object, inputs: Tensor) -> Tensor | None:
-    """Return baselines in the shape of the inputs, from what captum takes: a tensor, one row of it, or a number.
+    """Return baselines in the shape of the inputs, from the forms that captum takes: a tensor, one row, or a number.
 
     Args:
         given: baselines, of any type.
         inputs: token ids, shape (n, t), or token embeddings, shape (n, t, d).
 
     Raises:
-        ValueError: another shape, or for token ids no whole numbers.
+        ValueError: the shapes differ, or baselines of token ids are not whole numbers.
     """
     if given is None:
         return None
@@ -72,7 +75,9 @@ def check_images(clip: Clip, given: object, name: str) -> None:
     """Raise `ValueError` for an argument that cannot hold the images' embeddings.
 
     Args:
-        name: of the argument, for the message.
+        clip: model.
+        given: value of the argument.
+        name: name of the argument, for the message.
     """
     if isinstance(given, Tensor):
         if given.ndim == 2 and given.shape[1] == clip.embed_dim and given.is_floating_point():
@@ -87,7 +92,7 @@ def check_images(clip: Clip, given: object, name: str) -> None:
 
 
 def tokens_of(clip: Clip, ids: Int[Tensor, "n t"]) -> Tokens:
-    """Return token ids as texts of which no words are known.
+    """Return token ids as texts without known words.
 
     Raises:
         ValueError: a row has no end-of-text token.
@@ -107,10 +112,15 @@ def attribute_ids(
     settings: PathSettings,
     tolerance: float | None,
 ) -> tuple[Float[Tensor, "n t"], Float[Tensor, " n"]]:
-    """Attribute token ids by the only route of `settings`; return the differences of scores too.
+    """Attribute token ids by the only route of `settings`; return the attributions and the differences of scores.
 
     Args:
-        cut: the layer, and Z if the route needs it.
+        clip: model.
+        tokens: tokens of n texts.
+        images: embeddings of the images.
+        cut: layer, and Z if the route needs it.
+        settings: settings of the path integral, with one route.
+        tolerance: see `integrate_until`.
     """
     shared, through = integrate_until(clip, tokens, images, *cut, settings, tolerance)
     (route,) = settings.routes
@@ -125,15 +135,21 @@ def attribute_embeddings(
     cut: tuple[int, Mapping[str, Subspace]],
     settings: PathSettings,
 ) -> tuple[Float[Tensor, "n t d"], Float[Tensor, " n"]]:
-    """Attribute each dimension of token embeddings by the only route of `settings`; return differences of scores too.
+    """Attribute each dimension of token embeddings by the only route of `settings`.
 
     Args:
+        clip: model.
         embedded: token embeddings, without positions.
-        paths: the images' embeddings, shape (n, embed); where texts end, shape (n,), by default at their last token;
-            and the embeddings to start from, see `start_of`, by default those of BOS, padding and EOT.
+        paths: images' embeddings, shape (n, embed); places where texts end, shape (n,), by default the last token; and
+            embeddings at the start of the path, see `start_of`, by default those of BOS, padding and EOT.
+        cut: layer, and Z if the route needs it.
+        settings: settings of the path integral, with one route.
+
+    Returns:
+        Attributions, and differences of scores.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: the shapes differ.
     """
     images, given_eot, given = paths
     eot = _ends(embedded, given_eot)
@@ -161,7 +177,7 @@ def attribute_embeddings(
 
 
 def _ends(embedded: Float[Tensor, "n t d"], eot: Tensor | None) -> Int[Tensor, " n"]:
-    """Return where texts end, on the CPU."""
+    """Return the places where texts end, on the CPU."""
     last = embedded.shape[1] - 1
     if eot is None:
         return torch.full((len(embedded),), last)
@@ -172,7 +188,7 @@ def _ends(embedded: Float[Tensor, "n t d"], eot: Tensor | None) -> Int[Tensor, "
 
 
 def _nothing(clip: Clip, eot: Int[Tensor, " n"], length: int) -> Float[Tensor, "n t d"]:
-    """Return the token embeddings of BOS, padding, and EOT from where each text ends."""
+    """Return the token embeddings of BOS, padding, and EOT from the end of each text on."""
     ids = torch.full((len(eot), length), clip.eot)
     ids[:, 0] = int(clip.tokenizer.bos_token_id)
     blank = default_baselines(clip, Tokens(ids, eot, ((),) * len(eot), torch.full_like(ids, -1), 0))

@@ -1,4 +1,4 @@
-"""Rules by which a path integral is taken: points and weights on [0, 1]."""
+"""Rules of path integrals: points and weights on [0, 1]."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _RIEMANN = ("left", "right", "middle", "trapezoid")
 
 
 def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
-    """Points and weights of the integral over [0, 1], float64; those of captum's rule of the same name.
+    """Return points and weights of the integral over [0, 1], float64, equal to those of captum's rule of the same name.
 
     Raises:
-        ValueError: unknown rule.
+        ValueError: the rule is unknown.
     """
     kind = method.removeprefix("riemann_")
     if method == "gausslegendre":
@@ -31,6 +31,6 @@ def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float
         "trapezoid": (0.0, 1.0),
     }[kind]
     found = torch.full((n_steps,), step, dtype=torch.float64)
-    if kind == "trapezoid":  # as captum has it: the ends weigh half, and all sum to 1 - 1 / n
+    if kind == "trapezoid":  # as in captum: the ends weigh half, and the sum of all weights is 1 - 1 / n
         found[[0, -1]] /= 2
     return torch.linspace(first, last, n_steps, dtype=torch.float64), found

@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from interp.drawing.pictures import Picture
 
 ROUTES: tuple[Route, ...] = get_args(Route)
-SHOWN = 8  # texts that a notebook shows at once
+SHOWN = 8  # texts that a notebook shows
 TOLERANCE = 0.01  # largest relative error of a text's sum of attributions that sweeps and evaluations accept
-# Least difference of scores that an error is taken relative to. A text whose score hardly differs from its baseline's
-# would need points without end; typical differences of a cosine are 0.1 to 0.5.
+# Least denominator of a relative error of a difference of scores. A text whose score hardly differs from its baseline's
+# would need any number of points; typical differences of a cosine are 0.1 to 0.5.
 LEAST_DIFFERENCE = 0.05
 
 
 def relative_delta(full: np.ndarray, score: np.ndarray, baseline_score: np.ndarray) -> np.ndarray:
-    """|sum of a text's attributions - difference of scores| / max(|difference|, `LEAST_DIFFERENCE`).
+    """Return |sum of a text's attributions - difference of scores| / max(|difference|, `LEAST_DIFFERENCE`).
 
     Args:
         full: attributions by every path, shape (n, t).
-        score, baseline_score: of the n texts and of their baselines.
+        score, baseline_score: scores of the n texts and of their baselines.
 
     Returns:
-        Shape (n,).
+        Relative error of each text, shape (n,).
     """
     difference = score - baseline_score
     return np.abs(full.sum(1) - difference) / np.maximum(np.abs(difference), LEAST_DIFFERENCE)
@@ -44,12 +44,12 @@ class Attributions:
     """Contribution of each token of each text to its score, by route.
 
     Attributes:
-        words: of each text, in order, lower case.
-        word_of: token -> word of its text, -1 for BOS, EOT and padding; shape (n, t).
-        tokens: route -> attributions, float64, shape (n, t); zero for padding, and from the default baseline for BOS
-            and EOT.
-        score, baseline_score: of each text and of its baseline.
-        points: of the path integral of each text, shape (n,).
+        words: words of each text, in order, in lower case.
+        word_of: token -> number of its word in the text, -1 for BOS, EOT and padding; shape (n, t).
+        tokens: route -> attributions, float64, shape (n, t). They are zero for padding and, from the default baseline,
+            for BOS and EOT.
+        score, baseline_score: scores of each text and of its baseline.
+        points: number of points of each text's path integral, shape (n,).
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -74,7 +74,7 @@ class Attributions:
         return f"Attributions({counts}, routes {', '.join(self.tokens)})"
 
     def by_word(self, route: Route) -> list[np.ndarray]:
-        """Attributions summed over the pieces of each word: one array per text, as long as its words."""
+        """Return attributions summed over the tokens of each word: one array per text, with one value per word."""
         out = []
         for words, owners, values in zip(self.words, self.word_of, self.tokens[route], strict=True):
             inside = owners >= 0
@@ -82,11 +82,11 @@ class Attributions:
         return out
 
     def by_occurrence(self, route: Route) -> np.ndarray:
-        """Return `by_word` of all texts, one text behind the other."""
+        """Return `by_word` of all texts in one array, text after text."""
         return np.concatenate([np.zeros(0), *self.by_word(route)])
 
     def by_type(self, route: Route) -> dict[str, tuple[float, int]]:
-        """Word type -> mean attribution over all its occurrences, and their number; sorted by word."""
+        """Return word type -> mean attribution over all its occurrences, and their number; sorted by word."""
         seen: dict[str, list[float]] = {}
         for words, values in zip(self.words, self.by_word(route), strict=True):
             for word, value in zip(words, values, strict=True):
@@ -95,19 +95,19 @@ class Attributions:
 
     @property
     def delta(self) -> np.ndarray:
-        """Convergence: sum of the full attributions minus (score - baseline score), per text.
+        """Convergence error: sum of the full attributions minus (score - baseline score), per text.
 
         Raises:
-            KeyError: neither `full`, nor all three other routes were asked for.
+            KeyError: neither `full` nor all three other routes were computed.
         """
         return self._whole.sum(1) - (self.score - self.baseline_score)
 
     @property
     def relative_delta(self) -> np.ndarray:
-        """The size of `delta`, relative to the difference of scores or, if that is less, to `LEAST_DIFFERENCE`.
+        """Absolute `delta` over the larger of the absolute difference of scores and `LEAST_DIFFERENCE`, per text.
 
         Raises:
-            KeyError: as of `delta`.
+            KeyError: see `delta`.
         """
         return relative_delta(self._whole, self.score, self.baseline_score)
 
@@ -117,7 +117,7 @@ class Attributions:
         return np.sum([self.tokens[route] for route in routes], axis=0)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each word of each text: `text`, `place`, `word`, and a column for each route."""
+        """Return one row for each word of each text: `text`, `place`, `word`, and a column for each route."""
         import pandas as pd
 
         table: dict[str, list[object]] = {"text": [], "place": [], "word": []}
@@ -131,13 +131,13 @@ class Attributions:
         return frame
 
     def to_captum(self, route: Route) -> list[VisualizationDataRecord]:
-        """The words of each text for captum's `visualize_text`, coloured by their share of the largest attribution.
+        """Return the words of each text for captum's `visualize_text`, coloured relative to the largest attribution.
 
-        Its columns for labels hold the number of the text, its score, and the route with the sum of its attributions.
-        What a text holds of markup is escaped, which captum does not do.
+        The columns for labels hold the number of the text, its score, and the route with the sum of its attributions.
+        Markup in a text is escaped, which captum does not do.
 
         Raises:
-            KeyError: the route was not asked for.
+            KeyError: the route was not computed.
         """
         from interp.attribution.as_captum import records
 
@@ -146,10 +146,10 @@ class Attributions:
         return records(route, self.words, self.by_word(route), self.score, delta)
 
     def plot(self, text: int = 0) -> Picture:
-        """The words of a text on colours by sign and size, a block for each route, with their values below them.
+        """Draw the words of a text on colours by sign and size, with values below the words and a block for each route.
 
         Args:
-            text: its number.
+            text: number of the text.
 
         Raises:
             IndexError: there is no such text.
@@ -177,7 +177,7 @@ class Attributions:
         return picture
 
     def _repr_html_(self) -> str:
-        """For notebooks: words on colours by sign and size, with their values as text, a line for each route."""
+        """Return HTML for notebooks: words on colours by sign and size, with their values, in a line for each route."""
         by_word = {route: self.by_word(route)[:SHOWN] for route in self.tokens}
         reach = max(
             (float(np.abs(values).max(initial=0.0)) for each in by_word.values() for values in each), default=0.0

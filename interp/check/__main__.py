@@ -1,4 +1,4 @@
-"""`python -m interp.check MODEL`: whether the fast paths are exact for a model, on a device, in a dtype."""
+"""`python -m interp.check MODEL`: check that the fast paths are exact for a model, on a device, in a dtype."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class CheckConfig(ModelOptions, DeviceOptions):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(CheckConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _check(config), on_interrupt=lambda: "nothing was written")
 
 
 def _check(config: CheckConfig) -> int:
-    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
     import torch
 
     from interp.check.at_length import CHECKS, run_checks

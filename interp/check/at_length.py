@@ -1,4 +1,4 @@
-"""Every fast path of the package against its plain version, on texts and images that need no data."""
+"""Comparison of every fast path of the package with its plain version, on texts and images that need no data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from interp.subspaces.rotation import Rotation, random_basis
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Of one to some forty tokens; in any CLIP's tokenizer they have pieces, and different ones.
+# Texts of one to about forty tokens, which every CLIP tokenizer maps to different, non-empty token sequences.
 TEXTS = (
     "dog",
     "A red star.",
@@ -47,23 +47,23 @@ TEXTS = (
     "and the lights of the warehouses are reflected in the still water",
 )
 PICTURES, _POINTS = 4, 3
-ATTRIBUTED = (1, 2, 3)  # texts of few words: a plain backward pass for each route, layer and text is slow
+ATTRIBUTED = (1, 2, 3)  # numbers of short texts: a plain backward pass for each route, layer and text is slow
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What the checks share."""
+    """Model and inputs that the checks share."""
 
     clip: Clip
 
     @cached_property
     def tokens(self) -> Tokens:
-        """Of all texts."""
+        """Tokens of all texts."""
         return tokenize(self.clip, TEXTS)
 
     @cached_property
     def pictures(self) -> list[Image]:
-        """Noise, wider than it is high."""
+        """Images of noise, wider than they are high."""
         from PIL import Image
 
         rng = np.random.default_rng(0)
@@ -71,7 +71,7 @@ class Bench:
 
     @cached_property
     def embeddings(self) -> Embeddings:
-        """Of the pictures, unit-norm."""
+        """Unit-norm embeddings of the images."""
         return embed_images(self.clip, self.pictures).to(self.clip.device).clone()
 
     @cached_property
@@ -80,19 +80,19 @@ class Bench:
         return copy.deepcopy(self.clip.model).to("cpu", torch.float64)
 
     def layers(self, tower: Tower) -> list[int]:
-        """The first, the middle and the last one."""
+        """Return the numbers of the first, the middle and the last layer."""
         depth = self.clip.depth(tower)
         return sorted({1, (depth + 1) // 2, depth})
 
     def rotation(self, tower: Tower, layer: int) -> Rotation:
-        """A random one, whose size goes through 1, an eighth, a half and all of the width from layer to layer."""
+        """Return a random rotation, whose size depends on the layer: 1, an eighth, a half or all of the width."""
         width = self.clip.width(tower)
         size = (1, max(1, width // 8), max(1, width // 2), width)[layer % 4]
         return Rotation(random_basis(width, size, torch.Generator().manual_seed(layer)), Site(tower, layer))
 
 
 def _one_batch(bench: Bench) -> list[Finding]:
-    """What a sweep does before it starts, at all layers."""
+    """Run the check of one batch that a sweep runs before it starts, at all layers."""
     return certify(bench.clip, TEXTS, range(1, bench.clip.depth("text") + 1))
 
 
@@ -114,7 +114,7 @@ def forward(bench: Bench) -> list[Finding]:
 
 @torch.inference_mode()
 def counterfactual(bench: Bench) -> list[Finding]:
-    """Interchanges, against a hook: in the text tower at every layer, in the vision tower at some."""
+    """Compare interchanges with a hook: in the text tower at every layer, in the vision tower at some layers."""
     clip, tokens = bench.clip, bench.tokens
     layers = range(1, clip.depth("text") + 1)
     order = torch.arange(len(tokens)).roll(3)
@@ -145,10 +145,9 @@ def counterfactual(bench: Bench) -> list[Finding]:
 
 
 def gradient(bench: Bench) -> list[Finding]:
-    """The gradient of a search's loss in the free matrix, through the cached engine, against autograd in float64.
+    """Compare a search's gradient in the free matrix, from the cached engine, with autograd in float64.
 
-    What a logit is off by, and with it a slope of the loss, is what a
-    score is off by, times the logit scale.
+    The error of a logit, and with it that of a slope of the loss, is the error of a score times the logit scale.
     """
     clip, tokens, n = bench.clip, bench.tokens, PICTURES
     layers = bench.layers("text")
@@ -176,7 +175,7 @@ def gradient(bench: Bench) -> list[Finding]:
 
 
 def attribution(bench: Bench) -> list[Finding]:
-    """Attributions of all routes, and those that the sweep takes, against gradients of plain forwards in float64."""
+    """Compare attributions of all routes, by both fast paths, with gradients of plain forward passes in float64."""
     clip, layers = bench.clip, bench.layers("text")
     rule = path_rule(_POINTS, "gausslegendre")
     errors: dict[str, list[float]] = {"pulled back": [], "pushed forward": []}
@@ -216,10 +215,11 @@ CHECKS: dict[str, Callable[[Bench], list[Finding]]] = {
 
 
 def run_checks(clip: Clip, on_check: Callable[[], object] = lambda: None) -> list[Finding]:
-    """All checks; one that torch cannot do in this dtype or on this device fails.
+    """Run all checks; a check that torch cannot do in this dtype or on this device fails.
 
     Args:
-        on_check: called after each check, for a progress bar.
+        clip: model.
+        on_check: callback after each check, for a progress bar.
     """
     bench, found = Bench(clip), []
     for name, check in CHECKS.items():

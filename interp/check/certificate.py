@@ -1,7 +1,7 @@
-"""Certify the cached engine on one batch of texts, with this model, on this device, in this dtype.
+"""Certification of the cached engine on one batch of texts, with this model, on this device, in this dtype.
 
-A swap that must change nothing changes no bit; one that must change something does; and counterfactuals are those of
-a hook in transformers' own forward pass.
+A swap that must change nothing changes no bit. A swap that must change something does so. Counterfactuals equal those
+of a hook in transformers' own forward pass.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, random_basis
 
-PAIRS = 8  # whose texts a sweep certifies itself with
+PAIRS = 8  # number of pairs whose texts a sweep is certified with
 
 
 class NotCertified(ModelError):
-    """The engine does not do here what it must; the message says what is wrong, by how much, and what to do."""
+    """Failed certification; the message says what is wrong, by how much, and what to do."""
 
 
 def certified_pairs(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) -> dict[str, float]:
-    """The errors of `certify` on both texts of the first pairs, by what was compared.
+    """Return the errors of `certify` on both texts of the first pairs, by the name of the comparison.
 
     Raises:
-        NotCertified: one of them is too large.
+        NotCertified: an error is too large.
     """
     findings = certify(clip, features.take(range(min(PAIRS, len(features)))).tokens_for(clip), layers)
     if failed := [one for one in findings if not one.ok]:
@@ -51,9 +51,10 @@ def certify(clip: Clip, texts: Sequence[str] | Tokens, layers: Iterable[int]) ->
     """Compare the engine on a batch with itself and with a plain hook.
 
     Args:
-        texts: at least two different texts, or their tokens; each is given Z of another.
-        layers: of the text tower. Streams are compared at all of them, interventions at the lowest, from which they
-            pass every block that the others pass.
+        clip: model.
+        texts: at least two different texts, or their tokens; each text gets Z of another.
+        layers: layers of the text tower. Streams are compared at all of them. Interventions are compared only at the
+            lowest layer, from which they pass through every block above.
 
     Raises:
         ModelError: all texts are the same to the model.
@@ -97,7 +98,7 @@ def certify(clip: Clip, texts: Sequence[str] | Tokens, layers: Iterable[int]) ->
 
 
 def _different(tokens: Tokens) -> Tokens:
-    """Texts that the model can tell apart, each once, the shortest first: so the engine runs them in this order."""
+    """Return the texts that the model can tell apart, each once, the shortest first, as the engine orders them."""
     ends, first = tokens.eot.tolist(), dict[tuple[int, ...], int]()
     for row, ids in enumerate(tokens.ids.tolist()):
         first.setdefault(tuple(ids[: ends[row] + 1]), row)

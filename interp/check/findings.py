@@ -1,4 +1,4 @@
-"""What a check finds: an error beside the largest that rounding explains."""
+"""Findings of a check: an error, and the largest error that rounding explains."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 from interp.cli import aligned
 from interp.clip.tensors import Tensor
 
-# Products round too, within a block; in half precision their sums are kept in float32, and only results are rounded.
-# On random and on trained towers errors were at most half of what this allows; in bfloat16 COARSEST rules.
+# Products within a block round too. In half precision their sums are kept in float32, and only results are rounded.
+# On random and on trained towers errors were at most half of the tolerance; in bfloat16 _COARSEST is the tolerance.
 SLACK, _HALF_SLACK = 32.0, 8.0
-_COARSEST = 0.1  # of the length of what is compared: a larger tolerance would let anything pass
+_COARSEST = 0.1  # relative to the length of the compared vector: a larger tolerance would let anything pass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was compared.
+    """Result of one comparison.
 
     Attributes:
-        what: in words.
-        error: the largest one.
-        tolerance: the largest error that passes.
-        least: the error is a change that must be there: it must be larger than the tolerance.
-        note: why there is no error to show, if there is none.
+        what: name of the comparison.
+        error: largest error.
+        tolerance: largest error that passes.
+        least: True if the error is a change that must be there: it must be larger than the tolerance.
+        note: reason why there is no error, if there is none.
     """
 
     what: str
@@ -37,47 +37,48 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether it passes; what is not a number never does."""
+        """True if the comparison passes; NaN never passes."""
         return self.error > self.tolerance if self.least else self.error <= self.tolerance
 
     @property
     def complaint(self) -> str:
-        """What is wrong, and by how much."""
+        """Description of the fault and its size."""
         if self.note:
             return f"{self.what}: {self.note}"
         return f"{self.what}: {self.error:.2g}, allowed {'above' if self.least else 'up to'} {self.tolerance:.2g}"
 
 
 def tolerance(dtype: torch.dtype, depth: int, *, passes: int = 1, condition: float = 1.0) -> float:
-    """How far apart rounding can take two ways to compute one vector, relative to its length.
+    """Return the distance that rounding can cause between two computations of one vector, relative to its length.
 
-    Each block adds to the stream twice, and each sum is off by up to eps/2. Such errors are independent and of either
-    sign, so over n sums they grow with the square root of n; two ways to compute the same have 2 x 2 x depth of them.
+    Each block adds to the stream twice, and each sum is off by up to eps/2. These errors are independent and of either
+    sign, so over n sums they grow with the square root of n. Two computations of the same vector have 2 x 2 x depth
+    sums.
 
     Args:
-        dtype: of the arithmetic.
-        depth: of the tower, in blocks.
+        dtype: dtype of the arithmetic.
+        depth: depth of the tower, in blocks.
         passes: 2 for gradients, which pass each block forward and backward.
-        condition: by how much what is compared enlarges an error of the stream.
+        condition: factor by which the compared quantity enlarges an error of the stream.
     """
     sums, slack = 2 * 2 * depth * passes, _HALF_SLACK if dtype.itemsize < 4 else SLACK
     return min(_COARSEST, slack * condition * torch.finfo(dtype).eps / 2 * math.sqrt(sums))
 
 
 def with_basis(dtype: torch.dtype) -> torch.dtype:
-    """The coarser of a dtype and float32, in which subspaces are kept."""
+    """Return the coarser of a dtype and float32, in which subspaces are kept."""
     return max(dtype, torch.float32, key=lambda one: torch.finfo(one).eps)
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
-    """The largest distance of two rows, relative to the expected row's length; infinite if any is not a number."""
+    """Return the largest distance of two rows, relative to the expected row's length; infinite if any value is NaN."""
     found, expected = (part.detach().to("cpu", torch.float64) for part in (found, expected))
     apart = (found - expected).norm(dim=-1) / expected.norm(dim=-1)
     return float(apart.nan_to_num(nan=math.inf).max())
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """The findings in plain text, one a line."""
+    """Return the findings in plain text, one per line."""
     head = ["what", "largest error", "tolerance", ""]
     rows = [
         [

@@ -1,7 +1,7 @@
-"""A model by its own forward passes, torch's own hooks and autograd: what the fast paths are held against.
+"""Plain version of a model by its own forward passes, torch's hooks and autograd, as the reference of the fast paths.
 
-Nothing here shares code with the cached engine or with the attributors: a text is always run whole, every position of
-it through every block, and a change of EOT's stream is what a forward hook returns in its place.
+Nothing here shares code with the cached engine or with the attributors. A text is always run whole, every position
+through every block, and a change of EOT's stream is the return value of a forward hook.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from interp.clip.tensors import Basis, Embeddings, Float, Int, Pixels, Streams, 
 
 @contextmanager
 def hooked(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
-    """Let a function see, and replace unless it gives None, what a module returns in the body's forward passes."""
+    """Let a function see a module's output in the body's forward passes, and replace it unless it returns None."""
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         hidden, *rest = output if isinstance(output, tuple) else (output,)
@@ -58,7 +58,7 @@ def images(model: Any, pixels: Pixels) -> Embeddings:
 def end_streams(
     model: Any, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], layers: Sequence[int]
 ) -> dict[int, Streams]:
-    """Return the stream at EOT after each of some layers, from one forward pass; with its graph."""
+    """Return the stream at EOT after each of some layers, from one forward pass, with its autograd graph."""
     seen: dict[int, Tensor] = {}
 
     def keep(layer: int) -> Callable[[Tensor], None]:
@@ -75,7 +75,7 @@ def end_streams(
 
 
 def put(hidden: Float[Tensor, "n t d"], places: Int[Tensor, " n"], h: Streams) -> Float[Tensor, "n t d"]:
-    """The streams with one position of each row replaced."""
+    """Return the streams with one position of each row replaced."""
     out = hidden.clone()
     out[torch.arange(len(out)), places] = h
     return out
@@ -90,7 +90,7 @@ def counterfactuals(model: Any, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"],
 def image_counterfactuals(
     model: Any, pixels: Pixels, layer: int, basis: Basis, source: Int[Tensor, " n"]
 ) -> Embeddings:
-    """Return unit-norm embeddings of images with Z at CLS of other images of the batch."""
+    """Return unit-norm embeddings of images with Z at CLS taken from other images of the batch."""
     block, seen = _block(model, "vision", layer), list[Tensor]()
 
     def look(hidden: Tensor) -> None:
@@ -104,7 +104,7 @@ def image_counterfactuals(
 
 
 def swapped(base: Streams, source: Streams, basis: Basis) -> Streams:
-    """The base streams without their part in the subspace, with that of the source streams (Geiger et al. 2024)."""
+    """Return the base streams with the source streams' part in the subspace (Geiger et al. 2024)."""
     projector = basis @ basis.T
     return base - base @ projector + source @ projector
 
@@ -119,9 +119,12 @@ def search_loss(
     """Return the loss of a search in the span of a free matrix, a cross-entropy of two logits (Zur et al. 2024, 3.2).
 
     Args:
-        runs: for `base` and `source` the ids and the places of EOT of 2 m texts: in the first half the counterfactual
-            must win, in the second the base.
+        model: model.
+        runs: for `base` and `source` the ids and the places of EOT of 2 m texts. In the first half the counterfactual
+            must win, in the second half the base.
         pictures: unit-norm embeddings of the image of each base text, shape (2 m, embed).
+        layer: layer of the site.
+        free: free matrix.
     """
     own, other = (end_streams(model, *runs[name], [layer])[layer].detach() for name in ("base", "source"))
     q, _ = torch.linalg.qr(free)
@@ -144,11 +147,13 @@ def attributions(
     site: tuple[int, Basis],
     rule: tuple[Tensor, Tensor],
 ) -> dict[str, Float[Tensor, " t"]]:
-    """Return mediated integrated gradients of one text, a backward pass through the whole tower for each route.
+    """Return mediated integrated gradients of one text, by a backward pass through the whole tower for each route.
 
     Args:
+        model: model.
         ids, start: tokens of the text, which ends in EOT, and of its baseline.
-        site: layer, and the orthonormal basis of the subspace.
+        image: unit-norm embedding of the image.
+        site: layer, and orthonormal basis of the subspace.
         rule: points and weights of the integral.
     """
     (layer, basis), (points, weights) = site, rule
@@ -158,13 +163,13 @@ def attributions(
     projector, last = basis @ basis.T, len(ids) - 1
 
     def cut(route: str) -> Callable[[Tensor], Tensor]:
-        """Let gradients pass by one route only: whatever else reaches the later blocks is held."""
+        """Return a function that lets gradients pass by one route only, and detaches the later blocks' other input."""
 
         def hold(hidden: Tensor) -> Tensor:
             eot = hidden[:, last]
             inside = eot @ projector
             kept = {"through": inside, "around": eot - inside}.get(route)
-            if kept is None:  # bypass: all positions but EOT
+            if kept is None:  # bypass: all positions except EOT
                 return torch.cat([hidden[:, :last], eot.detach()[:, None]], 1)
             return torch.cat([hidden[:, :last].detach(), (kept + (eot - kept).detach())[:, None]], 1)
 

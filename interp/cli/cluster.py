@@ -1,4 +1,4 @@
-"""What a command is told of a cluster; looked at before anything else is done."""
+"""Check of a command's cluster options, made before any other work."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _REACHED = 5.0  # seconds in which a cluster must answer
 
 
 def check_cluster(address: str | None, gpus: float | None, *, wanted: bool) -> None:
-    """See whether the options of a cluster can be meant.
+    """Check the options of a Ray cluster.
 
     Args:
-        wanted: whether a cluster is to be used.
+        wanted: True if a cluster is to be used.
 
     Raises:
-        UserError: they cannot, or Ray is not installed.
+        UserError: an option is given without a cluster or has an impossible value, Ray is not installed, or no cluster
+            listens at the address.
     """
     if not wanted:
         for name, value in (("--address", address), ("--gpus-per-cell", gpus)):
@@ -34,7 +35,7 @@ def check_cluster(address: str | None, gpus: float | None, *, wanted: bool) -> N
 
 
 def _check_address(address: str) -> None:
-    """Raise `UserError` unless somebody listens there: Ray itself would try for minutes."""
+    """Raise `UserError` unless a server listens at the address; Ray itself would retry for minutes."""
     host, _, port = address.rpartition(":")
     if not host or "/" in address or not re.fullmatch(r"[0-9]{1,5}", port):
         raise UserError(

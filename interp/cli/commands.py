@@ -1,4 +1,4 @@
-"""`clip-descriptions NAME …`: every command by one name; each is the same as its `python -m`."""
+"""Command `clip-descriptions NAME …`: one entry point for all commands, each equal to its `python -m` form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from interp import cli
 from interp.errors import quoted
 
-# Name -> module with a `main`, and what it does. By name, since training and figures stand on this package.
+# Name -> module with a `main`, and a summary. Modules are names, since training and figures import this package.
 COMMANDS = {
     "score": ("interp.scoring.__main__", "how well alt texts fit their images: a spreadsheet in, a page out"),
     "sweep": ("interp.sweep.__main__", "compare layers and subspace sizes of a CLIP, end to end"),
@@ -31,7 +31,7 @@ PROG = "clip-descriptions"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status."""
+    """Run a command, and return its exit status."""
     name, *rest = list(sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help"):
         print(_help())

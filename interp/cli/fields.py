@@ -1,4 +1,4 @@
-"""Options as fields of a dataclass, with everything that is known of them. No torch."""
+"""Command-line options as fields of a dataclass, with their help, role and bounds. No torch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Role(Enum):
 
     Attributes:
         SETTING: numbers depend on its value, which is part of a result's identity.
-        LOADED: it names something to be loaded, whose content is part of a result's identity. Nothing is loaded because
-            the manifest of an earlier run names it, unless that is embedded or the user allows it.
-        IMPLIED: it changes no number by itself: a preset, or a choice of pairs or cells, which the identity shows
-            otherwise.
-        WORK: it says where or how the work is done, whom to trust, or whom to tell. An earlier run does not hand it on.
+        LOADED: it names something to be loaded, whose content is part of a result's identity. A name in the manifest of
+            an earlier run is loaded only if the named content is embedded or the user allows it.
+        IMPLIED: it changes no number by itself: a preset, or a choice of pairs or cells, which the identity records in
+            another way.
+        WORK: it says where or how the work is done, whom to trust, or whom to notify. An earlier run does not pass it
+            on.
     """
 
     SETTING = auto()
@@ -33,11 +34,11 @@ SETTING, LOADED, IMPLIED, WORK = Role
 
 
 class Unnamed(str):
-    """Default of an option that is a name, which a command can tell from the same name when that was given."""
+    """Default name of an option, which a command can tell from the same name typed by the user."""
 
 
 def is_default(value: Any, default: Any) -> bool:
-    """Return whether an option has its default, and was not given the same name.
+    """Return whether an option has its default value and was not set to the same name by the user.
 
     >>> is_default(3, 3), is_default("toy", Unnamed("toy")), is_default(Unnamed("toy"), Unnamed("toy"))
     (True, False, True)
@@ -61,10 +62,10 @@ def option(
     """Return a dataclass field that is also a command-line option.
 
     Args:
-        text: for the help.
-        many: take several values.
-        again: take one value, and another one each time the option is given again.
-        loads: makes the option `LOADED`; regular expression of the values that name nothing from elsewhere.
+        text: help text.
+        many: True if the option takes several values.
+        again: True if the option takes one value each time it is given.
+        loads: regular expression of the values that load nothing from elsewhere; makes the option `LOADED`.
         least, most: bounds of a whole number, for `check_bounds`.
     """
     facts = {
@@ -82,13 +83,13 @@ def option(
 
 
 def argument(text: str, *, metavar: str, many: bool = False) -> Any:
-    """Return a dataclass field that must be given on the command line, by its place; a tuple of several, if many."""
+    """Return a dataclass field that is a required positional argument; a tuple of several values, if many."""
     nargs = "+" if many else None
     return dataclasses.field(metadata={"help": text, "metavar": metavar, "place": True, "nargs": nargs})
 
 
 def flag(name: str) -> str:
-    """Return the option that a field is.
+    """Return the command-line option of a field.
 
     >>> flag("max_steps")
     '--max-steps'
@@ -97,10 +98,10 @@ def flag(name: str) -> str:
 
 
 def owned_fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
-    """Return each field with the class that declares it first; own fields come before inherited ones."""
+    """Return each field with the class that declares it first; own fields come before inherited fields."""
     fields = {field.name: field for field in dataclasses.fields(config)}
     owners: dict[str, type] = {}
-    for base in config.__mro__:  # the last one to declare a field is where it belongs
+    for base in config.__mro__:  # the last class in this order that declares a field owns it
         owners |= {name: base for name in inspect.get_annotations(base) if name in fields}
     return [(base, fields[name]) for base in config.__mro__ for name, owner in owners.items() if owner is base]
 
@@ -116,7 +117,7 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 
 def shared_options(config: Any, other: type, *roles: Role) -> dict[str, Any]:
-    """Return the options that have one of the roles, and that another command has too."""
+    """Return the values of the options that have one of the roles and that another command has too."""
     known = {field.name for field in dataclasses.fields(other)}
     return {
         field.name: getattr(config, field.name) for field in options_of(type(config), *roles) if field.name in known

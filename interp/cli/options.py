@@ -1,4 +1,4 @@
-"""Options that several commands share: declared once, in groups that their configurations inherit. No torch."""
+"""Options that several commands share, declared once in groups that the commands' configurations inherit. No torch."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class EngineOptions:
     )
 
     def check_engine(self) -> None:
-        """Raise `UserError` for options that do not go together, or if Ray is asked for and not installed."""
+        """Raise `UserError` if the options contradict each other, or if Ray is requested but not installed."""
         check_cluster(self.address, self.gpus_per_cell, wanted=self.engine == "ray")
 
 
@@ -72,10 +72,10 @@ class SourceOptions:
     )
 
 
-PAPER_ATTRIBUTIONS = {"attributed": 100, "n_steps": 50}  # of Zur et al. 2024
+PAPER_ATTRIBUTIONS = {"attributed": 100, "n_steps": 50}  # settings of Zur et al. 2024
 
 
-_MOST_POINTS = 10_000  # of a path integral; rounding is all that is left long before
+_MOST_POINTS = 10_000  # points of a path integral; far fewer points already leave only rounding errors
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Command lines, read into a dataclass and written from it. No torch."""
+"""Command lines, parsed into a dataclass and written from a dataclass. No torch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from interp.cli.types import named, real, whole
 from interp.errors import LONGEST, UserError, quoted, shown
 
 Config = TypeVar("Config")
-# Gives the options of an earlier run, from its name, the typed options, and a parser of words in front of these.
+# Returns the options of an earlier run, given its name, the typed options, and a parser of words in front of these.
 _Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
-_RUN_AGAIN = "--config"  # as a name of a value, which no field can have
+_RUN_AGAIN = "--config"  # key of the parsed value; no field can have this name
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
+    """Argument parser with one-line errors."""
 
-    source = ""  # of what is parsed, for errors, if it was not typed
+    source = ""  # origin of the parsed words, for errors, if the user did not type them
 
     def error(self, message: str) -> NoReturn:
         """Print one line on standard error, and exit with status 2."""
@@ -44,9 +44,9 @@ def parse(
     """Read a frozen dataclass from the command line; each field made by `option` is an option.
 
     Args:
-        preset: gives the defaults that follow from the options that were given, which stay as they are.
-        earlier: adds the options of the run that `--config` names to those that were given.
-        choices: of options, by name, whose choices the configuration does not know.
+        preset: function from the typed options to the defaults that follow from them. Typed options keep their values.
+        earlier: function that adds the options of the run that `--config` names to the typed options.
+        choices: choices by option name, for options whose choices the configuration does not know.
     """
     given = list(sys.argv[1:] if argv is None else argv)
 
@@ -69,8 +69,10 @@ def parse(
 
 
 def _parser(config: type, prog: str, description: str, epilog: str, choices: Mapping[str, Collection[str]]) -> _Parser:
-    """Return a parser of all options. In the help, options stand under the first sentence of the docstring of the class
-    that declares them."""
+    """Return a parser of all options.
+
+    The help groups options under the first sentence of the docstring of the class that declares them.
+    """
     parser = _Parser(
         prog=spelled(prog),
         description=spelled(description),
@@ -107,7 +109,7 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
 
 
 def _help_again(config: type) -> str:
-    """Return the help of `--config`, which lists the options that no earlier run hands on."""
+    """Return the help of `--config`, which lists the options that an earlier run does not pass on."""
     work = [flag(field.name) for field in options_of(config, WORK) if field.name not in ("out", "trust_run")]
     return (
         "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. "
@@ -125,7 +127,7 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
         meant = f" (did you mean {near[0]}?)" if near else ""
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
     values = vars(found)
-    for name in (name for name, value in values.items() if value == []):  # argparse passes over a `--` there
+    for name in (name for name, value in values.items() if value == []):  # argparse skips a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
     run = values.pop(_RUN_AGAIN, None)
     lists = {
@@ -139,9 +141,9 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
 
 
 def command_line(prog: str, config: Any) -> str:
-    """Return the command that gives these options, for a shell; options that are as by default are left out.
+    """Return the shell command that gives these options; options with their default values are left out.
 
-    None in place of another default can only come from a preset, which is an option itself.
+    A None in place of another default can only come from a preset, and the preset itself is an option.
     """
     words: list[str] = []
     for _, field in owned_fields(type(config)):
@@ -154,7 +156,7 @@ def command_line(prog: str, config: Any) -> str:
 
 
 def words_of(options: Mapping[str, Any]) -> list[str]:
-    """Return the words that give options, by name; None and False are given by no word.
+    """Return the command-line words for options by name; None and False need no words.
 
     >>> words_of({"layers": "6", "jobs": None, "merge": True})
     ['--layers', '6', '--merge']

@@ -1,4 +1,4 @@
-"""Progress of a command: a bar in a terminal, or a line a minute, as for the log of a job. No torch."""
+"""Progress of a command: a bar in a terminal, and elsewhere one line a minute, for the log of a job. No torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ EVERY = 60.0  # seconds between two lines
 
 
 class Bar(tqdm):
-    """Bar of tqdm, which vanishes at the end unless it is told to stay. Without a terminal, it writes lines."""
+    """Progress bar of tqdm, which disappears at the end unless `leave` is set; without a terminal, it writes lines."""
 
     clock: ClassVar[Callable[[], float]] = time.monotonic
 
     def __init__(self, *given: Any, disable: bool | None = None, leave: bool = False, **options: Any) -> None:
-        """Begin; options are those of tqdm. A bar that is disabled writes no lines either."""
+        """Start the bar with the options of tqdm; a disabled bar writes no lines either."""
         super().__init__(*given, disable=disable, leave=leave, **options)
         self._lines = disable is None and bool(self.disable)
         self._began = self._wrote = Bar.clock()
@@ -29,7 +29,7 @@ class Bar(tqdm):
         self._title = str(options.get("desc") or "progress")
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield what is counted, and count it."""
+        """Yield the items, and count each of them."""
         if not self._lines:
             yield from super().__iter__()
             return

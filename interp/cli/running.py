@@ -1,4 +1,4 @@
-"""The body of a command: errors of one line, exit statuses, signals, and the cores that it may use. No torch."""
+"""Execution of a command: one-line errors, exit statuses, signals, and the cores that it may use. No torch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from interp.processes.signals import Stopped, as_stopped, status_of, stoppable
 
 
 def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
-    """Call a command's body, and return the exit status.
+    """Run the body of a command, and return the exit status.
 
-    An error of the user, a full disk or a lack of memory becomes one line and status 2. Ctrl-C, SIGTERM and SIGHUP
-    become a hint how to go on, and 130, 143 and 129.
+    A user error, a full disk or a lack of memory gives one line and status 2. Ctrl-C, SIGTERM and SIGHUP give a hint
+    how to continue, and the statuses 130, 143 and 129.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal shows what its encoding has
+            stream.reconfigure(errors="replace")  # replace letters that the terminal's encoding lacks
     try:
         with stoppable():
             return main()
@@ -32,7 +32,7 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
         how = f"ended by {came.name}" if isinstance(came, Stopped) else "interrupted"
         print(f"\n{how}; {on_interrupt()}", file=sys.stderr)
         return status_of(came)
-    except BrokenPipeError:  # of a reader, such as head, that has seen enough
+    except BrokenPipeError:  # a reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     except OSError as error:
@@ -53,6 +53,6 @@ def version_line() -> str:
 
 
 def cores() -> int:
-    """Count the cores that this process may use, which in a container can be fewer than there are."""
+    """Return the number of cores that this process may use; in a container, the machine can have more."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1

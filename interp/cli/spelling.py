@@ -1,4 +1,4 @@
-"""One spelling of commands in all that a command prints: the one by which the user started it. No torch."""
+"""Spelling of commands in all output of a command, after the command name that the user typed. No torch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def spell_as(names: Mapping[str, str]) -> None:
     """Spell commands by these names from now on.
 
     Args:
-        names: module -> the command that the user would type instead of ``python -m`` and the module; empty to spell
-            modules again.
+        names: module -> command that the user types instead of ``python -m`` and the module. An empty mapping restores
+            the spelling by modules.
     """
     global _names
     _names = names
 
 
 def spelled(text: str) -> str:
-    """Return a text in which commands are spelled as the user does it.
+    """Return a text with commands spelled as the user types them.
 
     >>> spell_as({"interp.sweep": "clip-descriptions sweep"})
     >>> spelled("run python -m interp.sweep --merge, or python -m mkdocs")

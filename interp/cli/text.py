@@ -1,4 +1,4 @@
-"""Text in a terminal: aligned and folded tables, prose, and names in the names of files. No torch."""
+"""Text for a terminal: aligned and folded tables, wrapped prose, and slugs for file names. No torch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-WIDTH = 140  # letters of the longest line of a table
+WIDTH = 140  # letters in the longest line of a table
 
 
 def slug(name: str) -> str:
-    """Return the name of a model or data set in the name of a file.
+    """Return the name of a model or data set as part of a file name.
 
     >>> slug("openai/clip-vit-base-patch32")
     'clip-vit-base-patch32'
@@ -20,7 +20,7 @@ def slug(name: str) -> str:
 
 
 def aligned(lines: Sequence[Sequence[str]], *, left: int = 0) -> list[str]:
-    """Return the lines of a table in plain text; columns are as wide as they need be, the first `left` flush left.
+    """Return the lines of a plain-text table; columns have minimal width, and the first `left` are flush left.
 
     >>> aligned([["a", "1"], ["bb", "10"]], left=1)
     ['a    1', 'bb  10']
@@ -36,13 +36,14 @@ def aligned(lines: Sequence[Sequence[str]], *, left: int = 0) -> list[str]:
 
 
 def folded(lines: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
-    """Return `aligned` lines that are no wider than a terminal: columns without room follow below the others.
+    """Return `aligned` lines that are no wider than a terminal; columns that do not fit follow below the others.
 
     >>> folded([["a", "one", "two"], ["b", "1", "2"]], width=6)
     ['a  one', 'b    1', '', 'a  two', 'b    2']
 
     Args:
-        left: columns that are repeated, and flush left. A line of these and a single other one is cut to the width.
+        left: number of leading columns, which are flush left and repeated in each block. A line of these columns and a
+            single other column is cut to the width.
     """
     blocks: list[list[str]] = []
     first = left
@@ -57,7 +58,7 @@ def folded(lines: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH)
 
 
 def cut(text: str, width: int) -> str:
-    """Cut a text to so many letters.
+    """Shorten a text to at most `width` letters.
 
     >>> cut("imageability", 6)
     'image…'
@@ -71,7 +72,7 @@ def wrapped(text: str, width: int = WIDTH) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people write it.
+    """Return a duration in seconds, minutes or hours.
 
     >>> duration(41.2), duration(200), duration(20000)
     ('41 seconds', '3.3 minutes', '5.6 hours')

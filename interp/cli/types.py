@@ -1,4 +1,4 @@
-"""Values of options, read from a command line: whole numbers, lists of them, real ones, names. No torch."""
+"""Parsers of option values: whole numbers, lists of whole numbers, real numbers, names. No torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 
 from interp.errors import UserError, quoted, shown
 
-MOST = 2**32 - 1  # the largest whole number that an option takes; seeds go no further
+MOST = 2**32 - 1  # largest whole number that an option takes; the largest seed
 _LONGEST_PATH = 4096  # letters
 
 
 def whole(text: str) -> int:
-    """An option that is a whole number; none is meant to be larger than the largest seed."""
+    """Parse a whole number with an absolute value of at most `MOST`, the largest seed."""
     if not re.fullmatch(r"\s*[+-]?\d+\s*", text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number")
     if len(text.strip()) > 20 or abs(int(text)) > MOST:
@@ -22,7 +22,7 @@ def whole(text: str) -> int:
 
 
 def real(text: str) -> float:
-    """An option that is a finite number."""
+    """Parse a finite number."""
     try:
         value = float(text)
     except ValueError:
@@ -33,7 +33,7 @@ def real(text: str) -> float:
 
 
 def named(text: str) -> str:
-    """An option that is a name, a path or a list of these; none is empty, or longer than a path can be."""
+    """Return a name, a path or a list of these; refuse text that is empty, not UTF-8, or longer than a path can be."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; leave the option out, or give it a value")
     if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -44,13 +44,14 @@ def named(text: str) -> str:
 
 
 def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
-    """Read whole numbers and ranges, as in 6-12 or 2,4,8; sorted, each once.
+    """Parse whole numbers and ranges, as in 6-12 or 2,4,8; return them sorted and without duplicates.
 
     >>> parse_ints("6-8,12", "--layers")
     [6, 7, 8, 12]
 
     Raises:
-        UserError: not numbers, a range that runs backwards, or a number below `low`.
+        UserError: a part is neither a number nor a range, a range runs backwards or has over 10,001 numbers, or a
+            number is below `low` or above `MOST`.
     """
     given = f"{name} {shown(text)}"
     found: set[int] = set()

@@ -1,11 +1,11 @@
-"""GELU or QuickGELU: a checkpoint computed with the wrong one is slightly wrong everywhere, and nothing else tells."""
+"""GELU or QuickGELU: the wrong activation makes all numbers of a checkpoint slightly wrong, without any other sign."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-# How checkpoints are called that were trained with each of them (https://github.com/mlfoundations/open_clip#quickgelu).
+# Names of checkpoints trained with each activation (https://github.com/mlfoundations/open_clip#quickgelu).
 NAMES = {
     "quick_gelu": re.compile(r"quickgelu|openai|metaclip|dfn", re.IGNORECASE),
     "gelu": re.compile(r"laion|datacomp|commonpool", re.IGNORECASE),
@@ -14,7 +14,7 @@ _TITLES = {"quick_gelu": "QuickGELU", "gelu": "GELU"}
 
 
 def activation_notes(name: str, config: Any) -> list[str]:
-    """Sentences on towers whose activation is another one than a model's name leads one to expect.
+    """Return sentences on towers whose activation differs from the activation that the model's name suggests.
 
     Args:
         config: a `CLIPConfig`.

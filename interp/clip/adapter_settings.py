@@ -1,4 +1,4 @@
-"""Settings of a LoRA adapter as peft writes them: which ones are known, and what peft is given of them."""
+"""Settings of a LoRA adapter as peft writes them: the known settings, and their form for peft."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from interp.clip.patterns import full_matches
 if TYPE_CHECKING:
     from peft import LoraConfig
 
-# what peft notes of a base that it was given with no task; nothing is imported by it
+# peft's note on a base that it was given without a task; the note imports nothing
 _AUTO_MAPPING = {"base_model_class": "CLIPModel", "parent_library": "transformers.models.clip.modeling_clip"}
 ADAPTER_CONFIG = "adapter_config.json"  # peft's name
 _ALL_LINEAR = "all-linear"  # peft's word for every linear layer
-# Initializations that leave the weights of the base alone: the adapter's own weights replace all that they drew.
+# Initializations that do not change the weights of the base: the adapter's own weights replace all initial values.
 _LEAVE_THE_BASE = (True, False, "gaussian", "eva", "orthogonal", "mica")
-# Initializations that take the adapter out of the base's weights. peft repeats them on loading, to the same result.
+# Initializations that subtract the adapter from the base's weights. peft repeats them on loading, with the same result.
 _CHANGE_THE_BASE = ("pissa", "olora")
 
 _Rank = Annotated[int, Field(ge=1, le=2**20)]
@@ -33,7 +33,7 @@ Alpha = Annotated[float, Field(gt=0, le=2**20)]
 
 @dataclass(frozen=True)
 class _AdapterSettings:
-    """The known settings of an adapter's configuration.
+    """Known settings of an adapter's configuration.
 
     Attributes:
         base_model_name_or_path: the model that the adapter belongs to.
@@ -43,7 +43,7 @@ class _AdapterSettings:
         layers_pattern: names of the lists of blocks that `layers_to_transform` counts in.
         rank_pattern, alpha_pattern: regular expression for the ends of layers' names -> their own r or alpha.
         modules_to_save: names of modules whose weights the adapter replaces.
-        init_lora_weights: how training began; some ways change the weights of the base, see `_CHANGE_THE_BASE`.
+        init_lora_weights: initialization of the training; those in `_CHANGE_THE_BASE` change the weights of the base.
     """
 
     peft_type: Literal["LORA"]
@@ -62,7 +62,7 @@ class _AdapterSettings:
     use_rslora: bool = False
     use_dora: bool = False
     init_lora_weights: bool | str | None = True
-    # of no consequence once the weights are there
+    # without effect once the weights are loaded
     eva_config: dict[str, Any] | None = None
     lora_dropout: float | None = None
     inference_mode: bool = False
@@ -71,19 +71,19 @@ class _AdapterSettings:
     revision: Literal["main"] | None = None
 
     def for_peft(self, names: Sequence[str], ranks: Mapping[str, int]) -> LoraConfig:
-        """Return the settings as peft takes them, every regular expression replaced by the names that it matches.
+        """Return the settings for peft, with every regular expression replaced by the names that it matches.
 
         Args:
             names: full names of the modules of the base.
             ranks: full name of an adapted module -> rank of its weights in the adapter's file.
 
         Raises:
-            ModelError: an expression cannot be matched, or the ranks of the weights are others than the settings say.
+            ModelError: an expression cannot be matched, or a rank of the weights differs from the settings.
         """
         from peft import LoraConfig
 
         targets, excluded, own_ranks, own_alphas = self._matched(names)
-        for name, rank in ranks.items():  # before any memory is taken for a rank that is not there
+        for name, rank in ranks.items():  # before memory is allocated for a wrong rank
             if rank != (wanted := own_ranks.get(name, self.r)):
                 key = "rank_pattern" if name in own_ranks else "r"
                 raise ModelError(f"size mismatch for {name}.lora_A: its rank is {rank}, {key} is {wanted}")
@@ -113,7 +113,7 @@ class _AdapterSettings:
         ranks, alphas = self.rank_pattern or {}, self.alpha_pattern or {}
         wanted = [isinstance(targets, str) and not _is_plain(targets), isinstance(excluded, str) and bool(excluded)]
         whole = [pattern for pattern, asked in zip((targets, excluded), wanted, strict=True) if asked]
-        endings = [rf"(.*\.)?({pattern})" for pattern in (*ranks, *alphas)]  # as peft has them
+        endings = [rf"(.*\.)?({pattern})" for pattern in (*ranks, *alphas)]  # as peft matches them
         found = iter(full_matches([*map(str, whole), *endings], names))
         if wanted[0] and not (targets := next(found)):
             raise ModelError(f"target_modules {str(self.target_modules)[:80]!r} matches no module of the base")
@@ -121,7 +121,7 @@ class _AdapterSettings:
             excluded = next(found)
         own_ranks: dict[str, int] = {}
         own_alphas: dict[str, float] = {}
-        for rank in ranks.values():  # of several expressions the first one counts
+        for rank in ranks.values():  # the first matching expression counts
             own_ranks |= {name: rank for name in next(found) if name not in own_ranks}
         for alpha in alphas.values():
             own_alphas |= {name: alpha for name in next(found) if name not in own_alphas}
@@ -133,7 +133,7 @@ class _AdapterSettings:
 
 
 def _is_plain(pattern: str) -> bool:
-    """Return whether an expression for target modules is known to be harmless: ours, or a word of peft's."""
+    """Return whether a target-modules expression is known to be harmless: `_ALL_LINEAR`, or one of this package."""
     return pattern == _ALL_LINEAR or is_layers_pattern(pattern)
 
 
@@ -141,7 +141,7 @@ def read_adapter(folder: Path) -> _AdapterSettings:
     """Read the settings of the adapter in a folder.
 
     Raises:
-        ModelError: they are damaged, or ask for what is not known here, such as code.
+        ModelError: the settings are damaged, or request something unknown, such as code.
     """
     from peft import LoraConfig
 
@@ -164,7 +164,7 @@ def read_adapter(folder: Path) -> _AdapterSettings:
 
 
 def _check_names(path: Path, settings: _AdapterSettings) -> None:
-    """Raise `ModelError` for names of modules that are none, and for settings that peft does not take together."""
+    """Raise `ModelError` for invalid module names, and for settings that peft does not accept together."""
     for key in ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save"):
         value = getattr(settings, key)
         names = [value] if key == "layers_pattern" and isinstance(value, str) else value

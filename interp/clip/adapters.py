@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"  # peft's name
-# The factor A of a module; its first dimension is the rank, of linear layers, convolutions and embeddings.
+# The factor A of a module. Its first dimension is the rank for linear layers, convolutions and embeddings.
 _FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_(?:embedding_A|A\.weight)")
 
 
 def merge_adapter(base: CLIPModel, folder: Path) -> CLIPModel:
-    """Return a model, which is changed, with the adapter of a folder merged: all of its weights and no others.
+    """Merge the adapter of a folder, all of its weights and no others, into a base. Return the base, changed in place.
 
     Raises:
-        ModelError: the settings cannot be read, or the weights are not those of the settings.
+        ModelError: the settings cannot be read, or the weights do not match the settings.
     """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
@@ -36,7 +36,7 @@ def merge_adapter(base: CLIPModel, folder: Path) -> CLIPModel:
             raise ModelError(f"modules_to_save names {name[:80]}, of which there is no weight")
     names = [name for name, _ in base.named_modules() if name]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft's words on missing weights are an error below
+        warnings.simplefilter("ignore")  # missing weights, of which peft warns, are an error below
         config = settings.for_peft(names, ranks)
         adapted: Any = PeftModel.from_pretrained(base, str(folder), config=config, torch_device=str(base.device))
         wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))

@@ -1,4 +1,4 @@
-"""Causal attention of packed texts, with a backward pass of its own: short texts are too small for general kernels."""
+"""Causal attention of packed texts with its own backward pass, since short texts are too small for general kernels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from interp.clip.tensors import Float, Int, Tensor
 
 @dataclass(frozen=True, eq=False)
 class HeadTables:
-    """How rows of packed texts lie when each head of each text is a matrix, as batched products take them.
+    """Index tables that turn rows of packed texts into one matrix per head and text, as batched products take them.
 
-    A row of queries, keys and values is 3 x heads vectors. Unpacked, those of a group of m texts of at most t tokens
-    have the shape (3, m x heads, t, head), one group behind the other; outputs have (m x heads, t, head).
+    A row of queries, keys and values is 3 x heads vectors. Unpacked, the vectors of a group of m texts of at most t
+    tokens have the shape (3, m x heads, t, head), and the groups follow one another. Outputs have the shape (m x heads,
+    t, head).
 
     Attributes:
-        heads: how many.
+        heads: number of heads.
         shapes: (m, t) of each group.
-        unpack: the packed vector of each unpacked one; anything behind a text's end.
-        pack: the unpacked vector of each packed one, which are 3 x heads for each token.
-        outputs: the same for outputs, which are one for each head.
-        shared, again: packed rows that stand for further tokens, and the unpacked keys and values of these.
+        unpack: index of the packed vector of each unpacked vector; arbitrary behind a text's end.
+        pack: index of the unpacked vector of each packed vector; each token has 3 x heads vectors.
+        outputs: index of the unpacked output of each packed output; each token has one output per head.
+        shared, again: packed rows that stand for further tokens, and indices of the unpacked keys and values of these
+            tokens.
     """
 
     heads: int
@@ -39,7 +41,7 @@ class HeadTables:
 
 
 def head_tables(groups: Sequence[Group], heads: int) -> HeadTables:
-    """The tables for groups of all tokens of the texts, which lie in this order."""
+    """Return the tables for groups that hold all tokens of the texts, in the order of the groups."""
     device = groups[0].index.device
     head, part = torch.arange(heads, device=device), torch.arange(3, device=device)[:, None]
     tables: dict[str, list[Tensor]] = {name: [] for name in ("unpack", "pack", "outputs", "shared", "again")}
@@ -65,20 +67,22 @@ def head_tables(groups: Sequence[Group], heads: int) -> HeadTables:
 
 
 def packed_attention(qkv: Float[Tensor, "total w"], tables: HeadTables, scale: float) -> Float[Tensor, "total d"]:
-    """Each token of packed texts attends to itself and to the earlier tokens of its text.
+    """Return the attention of packed texts: each token attends to itself and to the earlier tokens of its text.
 
     Args:
-        qkv: queries, keys and values, beside each other: w = 3 d.
-        scale: of the logits.
+        qkv: queries, keys and values, next to each other: w = 3 d.
+        scale: factor of the logits.
     """
     return _PackedAttention.apply(qkv, tables, scale)
 
 
 class _PackedAttention(torch.autograd.Function):
-    """For each head, W = softmax(s Q K' + mask) and O = W V. A gradient G of O gives, with E = s W * (G V' - its mean
+    """Attention with a backward pass in closed form.
+
+    For each head, W = softmax(s Q K' + mask) and O = W V. A gradient G of O gives, with E = s W * (G V' - its mean
     under W): dL/dQ = E K, dL/dK = E' Q, dL/dV = W' G.
 
-    What lies behind a text's end is no key of its tokens, and its own output is dropped: it takes no gradient.
+    Positions behind a text's end are no keys of its tokens. Their own outputs are dropped, so they receive no gradient.
     """
 
     @staticmethod
@@ -119,7 +123,7 @@ class _PackedAttention(torch.autograd.Function):
 
 
 def _parts(unpacked: Tensor, tables: HeadTables, parts: int) -> list[tuple[Tensor, ...]]:
-    """For each group its `parts` tensors, each of shape (m x heads, t, head)."""
+    """Return the `parts` tensors of each group, each of shape (m x heads, t, head)."""
     sizes = [parts * texts * tables.heads * length for texts, length in tables.shapes]
     return [
         piece.view(parts, texts * tables.heads, length, -1).unbind()

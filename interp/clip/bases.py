@@ -1,4 +1,4 @@
-"""The model that a run belongs to, by the files of its folder."""
+"""Base model of a run, read from the files of the run folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from interp.errors import quoted
 
 
 def named_models(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]:
-    """Return models of a list with whether their files may name what lies elsewhere; `BASE` becomes the base's name.
+    """Return the name of each model of a list, and whether its files may name files elsewhere.
 
-    The model after `BASE` may name its base, which the user has asked for.
+    The base's name replaces `BASE`. The model after `BASE` may name its base, since the user has asked for the base.
 
     Raises:
         ModelError: no model follows a `BASE`, or a base is unknown.
@@ -36,7 +36,7 @@ def _base_of(name: str) -> str:
     """Return the name of the model that a folder with an adapter or an edit belongs to.
 
     Raises:
-        ModelError: the folder holds neither, or does not say whose it is.
+        ModelError: the folder holds neither, or does not name its base.
     """
     folder = Path(name)
     check_run(name)

@@ -1,8 +1,8 @@
-"""The arithmetic of a model's towers, block by block: what the cached engine and the attributor are made of.
+"""Block-by-block arithmetic of a model's towers, on which the cached engine and the attributor are built.
 
-Every block is pre-norm: h + attention(LN(h)), then + MLP(LN(.)). A residual stream at layer l is the hidden state
-after block l, counted from 1; layer 0 is the embedding output. Blocks are the model's own (`Family.parts`), adapted
-projections (LoRA) as they are, or with these merged (`text_blocks`).
+Every block is pre-norm: h + attention(LN(h)), then + MLP(LN(.)). A residual stream at layer l is the hidden state after
+block l, counted from 1; layer 0 is the embedding output. Blocks are the model's own (`Family.parts`), with LoRA
+adapters as separate products, or have their adapters merged (`text_blocks`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from interp.clip.model import Clip, Tokens
 from interp.clip.packing import Group, Packed, pack, pack_apart
 from interp.clip.tensors import Float, Int, Pixels, Tensor
 
-QUICK = 1.702  # in the activation of CLIP's blocks
+QUICK = 1.702  # factor in the activation of CLIP's blocks
 FEW = 128  # rows
 
 
@@ -39,7 +39,7 @@ def _parts_of(clip: Clip, block: nn.Module) -> Any:
 
 
 def text_blocks(clip: Clip) -> list[Any]:
-    """Return the blocks of the text tower with their adapters merged, as the weights are now; for packed texts."""
+    """Return the blocks of the text tower with their adapters merged at the present weights, for packed texts."""
     return [merged(block) for block in blocks(clip, "text")]
 
 
@@ -49,7 +49,7 @@ def embed_ids(clip: Clip, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
 
 
 def add_positions(clip: Clip, embedded: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-    """Return layer 0 of the text tower, of tokens that are given by their embeddings."""
+    """Return layer 0 of the text tower for tokens that are given by their embeddings."""
     return clip.family.layer_0(clip.model)(inputs_embeds=embedded)
 
 
@@ -59,7 +59,7 @@ def embed_patches(clip: Clip, pixels: Pixels) -> Float[Tensor, "n p d"]:
 
 
 def lay_out(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"]) -> Packed:
-    """Pack texts for `run_texts`: beginnings that texts share once, if the text tower is causal."""
+    """Pack texts for `run_texts`. If the text tower is causal, beginnings that texts share are packed once."""
     if clip.family.causal("text"):
         return pack(ids, eot, clip.device)
     return pack_apart(eot, clip.device)
@@ -91,7 +91,7 @@ def _parts(block: Any, before: Float[Tensor, "*n d"], mixed: Float[Tensor, "*n h
     """Return the parts of a block's output.
 
     Args:
-        mixed: values that each head mixes by its attention.
+        mixed: values of each head, mixed by its attention.
     """
     attended = block.self_attn.out_proj(mixed.flatten(-2))
     middle = before + attended
@@ -107,14 +107,14 @@ def add_mlp(block: Any, middle: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
 def _mlp(mlp: Any, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
     """Return fc2(activation(fc1(x))).
 
-    CLIP's own activation, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: its factors are taken along in the products,
-    and the wide stream between them is passed once, not three times, each way.
+    CLIP's own activation, x sigmoid(1.702 x), is silu(1.702 x) / 1.702. Both factors are folded into the matrix
+    products, so that each direction passes over the wide stream between them once, not three times.
     """
     inner, outer = mlp.fc1, mlp.fc2
     if not (type(mlp.activation_fn) is QuickGELUActivation and type(inner) is type(outer) is nn.Linear):
         return outer(mlp.activation_fn(inner(x)))
     rows = x.flatten(0, -2)
-    if len(rows) <= FEW:  # the same products with columns for rows, which CPUs do faster while they are few
+    if len(rows) <= FEW:  # transposed products, which are faster on CPUs for few rows
         wide = torch.addmm(inner.bias[:, None], inner.weight, rows.T, beta=QUICK, alpha=QUICK)
         return torch.addmm(outer.bias[:, None], outer.weight, functional.silu(wide), alpha=1 / QUICK).T.reshape(x.shape)
     wide = torch.addmm(inner.bias, rows, inner.weight.T, beta=QUICK, alpha=QUICK)
@@ -127,8 +127,8 @@ def run_block(
     """Run one block at every position. Return the new stream, and the keys and values that the block used.
 
     Args:
-        eot: place of EOT in each input. A tower that is not causal sees no later position; by default it sees all.
-            Changes of the stream are made there; by default at CLS, the first position.
+        eot: position of EOT in each input. A tower that is not causal attends to no later position; by default it
+            attends to all. Changes of the stream apply at EOT; by default at CLS, the first position.
     """
     parts, k, v = run_parts(block, hidden, causal=causal, eot=eot)
     return parts.after, k, v
@@ -155,7 +155,7 @@ def run_parts(
 
 
 def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
-    """Keys and values that a block exposes to later positions."""
+    """Return the keys and values that a block exposes to later positions."""
     normed, attention = block.layer_norm1(hidden), block.self_attn
     if isinstance(attention, MergedAttention):
         k, v = attention.qkv.after(hidden.shape[-1])(normed).chunk(2, -1)
@@ -164,7 +164,7 @@ def keys_and_values(block: Any, hidden: Float[Tensor, "*n d"]) -> tuple[Float[Te
 
 
 def _project(attention: Any, x: Float[Tensor, "*n d"]) -> tuple[Tensor, ...]:
-    """Queries, keys and values."""
+    """Return queries, keys and values."""
     if isinstance(attention, MergedAttention):
         return attention.qkv(x).chunk(3, -1)
     return attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)
@@ -176,8 +176,8 @@ def _run_packed(
     """Run one block at every position of packed texts. Return the parts of the new stream, and its keys and values.
 
     Args:
-        groups: all tokens of the texts, which lie in this order.
-        tables: tables for these groups, by which a causal block with merged adapters is run.
+        groups: groups that hold all tokens of the texts, in this order.
+        tables: tables of these groups for a causal block with merged adapters; by default they are computed.
     """
     attention = block.self_attn
     normed = block.layer_norm1(hidden)
@@ -206,13 +206,12 @@ def step_block(
 ) -> Float[Tensor, "n *c d"]:
     """Run one block at one position of each text, which attends to itself and to earlier positions.
 
-    At EOT, before which all other tokens are, that is exact for a tower that is not causal, too.
+    At EOT this is exact for a tower that is not causal too, since all other tokens come before EOT.
 
     Args:
-        h: a stream for each text, or c of them: (n, c, d).
-            The texts stand in the order of the groups.
+        h: one stream for each text, shape (n, d), or c streams, shape (n, c, d). Texts are in the order of the groups.
         keys, values: keys and values of many positions, packed.
-        groups: the earlier positions of each text among them.
+        groups: earlier positions of each text in the packed keys and values.
     """
     if h.ndim == 2:
         return _step_parts(block, h[:, None], keys, values, groups).after[:, 0]
@@ -231,7 +230,7 @@ def _step_parts(
     normed = block.layer_norm1(h)
     split = (attention.num_heads, attention.head_dim)
     q, k, v = (x.unflatten(-1, split) for x in _project(attention, normed))
-    # Own and earlier keys apart: joining them would copy the cache, and backward would compute its gradients.
+    # Own and earlier keys stay apart: joining them would copy the cache, and backward would compute its gradients.
     q = q * attention.scale
     own = (q * k).sum(-1)[:, :, None]
     pieces, sizes = [], [len(some.index) for some in groups]
@@ -264,15 +263,17 @@ def _mix(
 def run_texts(
     clip: Clip, ids: Int[Tensor, "n t"], layout: Packed, tower: Sequence[Any]
 ) -> Iterator[tuple[Parts, Int[Tensor, " n"], Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
-    """Run packed texts, the last block at EOT only, since nothing else is read after it.
+    """Run packed texts through the tower, and yield the state after each block.
+
+    The last block runs at EOT only, since no other position is read after it.
 
     Args:
-        layout: the result of `lay_out` for these texts.
-        tower: the text tower's blocks, from `text_blocks`.
+        layout: result of `lay_out` for these texts.
+        tower: blocks of the text tower, from `text_blocks`.
 
     Yields:
-        After each block the parts of the stream, the row of each text's EOT among them, and the keys and values that
-        the block used of all tokens.
+        After each block: the parts of the stream, the row of each text's EOT in them, and the keys and values of all
+        tokens that the block used.
     """
     hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
     yield from run_above(clip, hidden, layout, tower)
@@ -281,7 +282,7 @@ def run_texts(
 def run_above(
     clip: Clip, hidden: Float[Tensor, "total d"], layout: Packed, above: Sequence[Any]
 ) -> Iterator[tuple[Parts, Int[Tensor, " n"], Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
-    """Run packed texts through the last blocks of the text tower, see `run_texts`."""
+    """Run packed texts through the last blocks of the text tower; see `run_texts`."""
     *below, last = above
     causal = clip.family.causal("text")
     tables = head_tables(layout.groups, last.self_attn.num_heads) if causal else None
@@ -298,10 +299,10 @@ def run_above(
 
 @torch.inference_mode()
 def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[Tensor, "n embed"]:
-    """Return the unit-norm embeddings of texts. Beginnings that several texts share, as prompts do, are run once.
+    """Return the unit-norm embeddings of texts. Beginnings that several texts share, as prompts do, run once.
 
     Args:
-        tokens: of n texts.
+        tokens: tokens of n texts.
     """
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     tower, rows = text_blocks(clip), tokens.ids.tolist()

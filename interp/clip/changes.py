@@ -18,12 +18,12 @@ def changes_of(block: Any) -> tuple[Change, ...]:
 
 
 def changed(block: Any, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-    """Return streams at EOT or CLS after a block, as its changes leave them."""
+    """Return streams at EOT or CLS after a block, with the changes of the block applied."""
     for change in changes_of(block):
         h = change(h)
     return h
 
 
 def changed_at(block: Any, after: Float[Tensor, "total d"], ends: Int[Tensor, " n"]) -> Float[Tensor, "total d"]:
-    """Return streams after a block at all positions, packed, as its changes leave them in the rows of EOT or CLS."""
+    """Return packed streams of all positions after a block, with its changes applied in the rows of EOT or CLS."""
     return after.index_copy(0, ends, changed(block, after[ends])) if changes_of(block) else after

@@ -1,4 +1,4 @@
-"""The devices and dtypes that there are, said before anything is read."""
+"""Checks of device and dtype, made before anything is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error of everything that reads models."""
+"""Error of all code that reads models."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from interp.errors import UserError
 
 
 class ModelError(UserError):
-    """The model cannot be loaded or used as asked; the message is one line that says how to mend it."""
+    """Error of a model that cannot be loaded or used as requested; the message is one line that gives the remedy."""

@@ -1,4 +1,4 @@
-"""Small files of models and runs, which strangers may have made: read as typed records, and searched for code."""
+"""Small files of models and runs, possibly from strangers: read as typed records, and searched for code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from interp.runs.weights import check_run_weights, is_run
 
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-# They name code of the model's own, or ask for other arithmetic than that which is checked here.
+# Keys that name the model's own code, or request arithmetic that is not checked here.
 _REFUSED = (
     "auto_map",
     "auto_mapping",
@@ -30,7 +30,7 @@ _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementati
 
 
 def read_json(path: Path, kind: Callable[..., Record]) -> Record:
-    """What a JSON file holds, as a record; fields that it does not have are left out.
+    """Load a JSON file as a record; fields that the record does not have are left out.
 
     Raises:
         ModelError: there is no such file, or it holds something else.
@@ -45,8 +45,10 @@ def read_json(path: Path, kind: Callable[..., Record]) -> Record:
 
 
 def check_run(name: str) -> None:
-    """Raise `ModelError` if a name is that of a fine-tuned run which leads out of its folder, or whose weights are not
-    those that it left."""
+    """Raise `ModelError` if a fine-tuned run has links out of its folder, or weights that the run did not write.
+
+    Names of other models pass.
+    """
     folder = Path(name)
     try:
         if name != "toy" and is_run(folder):
@@ -57,36 +59,36 @@ def check_run(name: str) -> None:
 
 
 def loading_fault(error: BaseException) -> str:
-    """Return why a library cannot load a model, in one line; names the field of a value that does not fit it."""
+    """Return the reason why a library cannot load a model, in one line, with the field of an invalid value."""
     if found := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
         return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
-    if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library that met what it did not expect
+    if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library met unexpected content
         return "its files hold something else than a model's do; mend them, or bring the model again"
     if isinstance(error, UnicodeError):
         return "one of its files is not UTF-8; bring the model again"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch says what it is in the second line
+    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch gives the reason in the second line
     return re.sub(r"Class validation error for validator '\w+': (\w+Error: )?", "its configuration: ", said)
 
 
 def check_files(name: str, where: str, revision: str) -> None:
-    """Raise `ModelError` if a model's files name code, or weights that are pickled or lie elsewhere.
+    """Raise `ModelError` if a model's files name code, pickled weights, or weights outside the folder.
 
     Args:
-        name: of the model, for messages.
+        name: name of the model, for messages.
         where: a folder, or the id of a repository of the hub.
     """
     try:
         _check_files(name, where, revision)
-    except OSError:  # the hub does not answer: whoever loads the model says so
+    except OSError:  # the hub does not answer: loading the model reports this
         if Path(where).is_dir():
             raise
 
 
 def _check_files(name: str, where: str, revision: str) -> None:
-    if _file(where, revision, "adapter_config.json") is not None:  # transformers would fetch the base that it names
+    if _file(where, revision, "adapter_config.json") is not None:  # transformers would fetch the adapter's base
         raise ModelError(f"'{name}' holds an adapter; download it, and name its folder")
     for file in CONFIGS:
         if (path := _file(where, revision, file)) is not None:
@@ -100,7 +102,7 @@ def _check_files(name: str, where: str, revision: str) -> None:
 
 
 def _file(where: str, revision: str, name: str) -> Path | None:
-    """A file of a model, which is fetched if the model is on the hub; None if there is none."""
+    """Return the path of a model's file, fetched if the model is on the hub; None if there is no such file."""
     if (folder := Path(where)).is_dir():
         return path if (path := folder / name).exists() else None
     from transformers.utils import cached_file
@@ -116,10 +118,10 @@ def _file(where: str, revision: str, name: str) -> Path | None:
 
 
 def _refused(content: Any, place: str = "") -> Iterator[str]:
-    """Where a configuration names code, or arithmetic of others."""
+    """Yield the keys at which a configuration names code or foreign arithmetic."""
     items = content.items() if isinstance(content, Mapping) else enumerate(content if isinstance(content, list) else ())
     for key, value in items:
-        kernels = key in _ATTENTION and re.search(r"[/:|]", str(value)) is not None  # of the hub
+        kernels = key in _ATTENTION and re.search(r"[/:|]", str(value)) is not None  # from the hub
         if kernels or (key in _REFUSED and value not in (None, False, {}, [])):
             yield f"{place}{key}"
         yield from _refused(value, f"{place}{key}.")
@@ -133,7 +135,7 @@ def _check_shards(name: str, index: Path) -> None:
 
 
 def _check_link(folder: Path, name: str) -> None:
-    """Raise `ModelError` if a file of weights lies elsewhere; the hub's cache links its snapshots to its blobs."""
+    """Raise `ModelError` if a weights file lies outside the folder. The hub's cache may link snapshots to its blobs."""
     root = folder.resolve()
     allowed = root, root.parent.parent / "blobs"
     if folder.is_dir() and not any((folder / name).resolve().is_relative_to(one) for one in allowed):
@@ -141,6 +143,6 @@ def _check_link(folder: Path, name: str) -> None:
 
 
 class _Index(TypedDict):
-    """Which file holds which weight."""
+    """Index of sharded weights: name of each weight -> file that holds it."""
 
     weight_map: dict[str, str]

@@ -1,4 +1,4 @@
-"""Checksums of what a model computes with."""
+"""Checksums of a model's weights, tokenizer and image processing."""
 
 from __future__ import annotations
 

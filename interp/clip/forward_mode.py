@@ -1,8 +1,8 @@
-"""Forward-mode derivatives of the text tower's streams in one token's embedding, block by block.
+"""Forward-mode derivatives of the text tower's streams in the embedding of one token, block by block.
 
-In a causal tower a token moves only itself and what follows, so of T tokens there are T (T + 1) / 2 pairs (position,
-moved token) to carry; in any other tower there are T². They pass the linear layers as so many rows; one pass serves
-every layer, where backward passes would be needed for each layer and each subspace.
+In a causal tower, a moved token affects only itself and later tokens. T tokens thus have T (T + 1) / 2 pairs (position,
+moved token). In any other tower, T tokens have T² pairs. The linear layers process each pair as a row. One pass serves
+every layer, whereas backward passes would be needed for each layer and each subspace.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from interp.clip.tensors import Float, Int, Tensor
 
 @dataclass(frozen=True, eq=False)
 class Moves:
-    """State after a block, of s copies of a text that differ in their embeddings.
+    """State after a block for s copies of a text that differ in their embeddings.
 
     Attributes:
-        hidden: the streams, shape (s, t, d); after the last block at EOT only, shape (s, 1, d).
+        hidden: streams, shape (s, t, d); after the last block at EOT only, shape (s, 1, d).
         end: derivative of EOT's stream by each of w moved tokens, shape (s, w, d).
-        keys, values: that the block used, shape (s, t, d).
-        moved_keys, moved_values: derivatives of keys and values by each of w moved tokens, shape (s, t, w, d); None
-            where they were not asked for.
+        keys, values: keys and values that the block used, shape (s, t, d).
+        moved_keys, moved_values: derivatives of keys and values by each of w moved tokens, shape (s, t, w, d); None if
+            not requested.
     """
 
     hidden: Float[Tensor, "s p d"]
@@ -53,9 +53,9 @@ def move_tokens(
     """Run s versions of a text, and the derivative of each in the direction of each moved token's own change.
 
     Args:
-        hidden: layer 0, EOT last.
-        delta: by how much each of w tokens is moved, all others being held.
-        moved: places of these tokens, in ascending order, before EOT.
+        hidden: layer 0, with EOT last.
+        delta: change of the embedding of each of w tokens; all other tokens are held.
+        moved: positions of these tokens, in ascending order, before EOT.
         keys_above: layer above which the derivatives of keys and values are kept; None to keep none.
 
     Yields:
@@ -76,7 +76,7 @@ def move_tokens(
 
 
 def _pairs(length: int, moved: Int[Tensor, " w"], *, causal: bool) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
-    """Return positions and numbers of moved tokens that can matter to them, in order of position; EOT comes last."""
+    """Return pairs of a position and the number of a moved token that can affect it, by position, with EOT last."""
     position, token = torch.meshgrid(torch.arange(length), torch.arange(len(moved)), indexing="ij")
     inside = moved.cpu()[token] <= (position if causal else length)
     return position[inside], token[inside]
@@ -85,10 +85,13 @@ def _pairs(length: int, moved: Int[Tensor, " w"], *, causal: bool) -> tuple[Int[
 def _block(
     block: Any, hidden: Tensor, change: Tensor, pairs: tuple[Tensor, Tensor, int], *, last: bool, causal: bool
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Run one block and its derivative, for rows (position, token) of so many tokens; the last block at EOT only.
+    """Run one block and its derivative; the last block runs at EOT only.
+
+    Args:
+        pairs: position and moved token of each row, and the number of moved tokens.
 
     Returns:
-        The streams, their derivatives, keys and values, and the derivatives of these, shape (s, t, w, d).
+        The streams, their derivatives, keys and values, and the derivatives of keys and values, shape (s, t, w, d).
     """
     attention, (position, token, words) = block.self_attn, pairs
     normed, moved = _layer_norm(block.layer_norm1, hidden, change, position)
@@ -117,7 +120,7 @@ def _block(
 
 
 def _change_end(block: Any, hidden: Tensor, change: Tensor, words: int) -> tuple[Tensor, Tensor]:
-    """Return streams and their derivatives with the changes of a block made at EOT, which comes last."""
+    """Return streams and their derivatives with the changes of a block applied at EOT, which comes last."""
     before = change.shape[1] - words
     end, moves = move_change(lambda h: changed(block, h), hidden[:, -1], change[:, before:])
     return torch.cat([hidden[:, :-1], end[:, None]], 1), torch.cat([change[:, :before], moves], 1)
@@ -136,14 +139,17 @@ def move_change(
 
 
 def _linear(module: nn.Module, change: Tensor) -> Tensor:
-    """Derivative of an affine layer, adapted (LoRA) or not."""
+    """Return the derivative of an affine layer, with or without LoRA adapters."""
     if type(module) is nn.Linear:
         return functional.linear(change, module.weight)
     return module(change) - module(torch.zeros_like(change[:1, :1]))
 
 
 def _layer_norm(norm: nn.LayerNorm, x: Tensor, change: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer norm and its derivative. Before its weights the Jacobian is symmetric: torch's backward pass gives it."""
+    """Return a layer norm and its derivative.
+
+    Before its weights, the Jacobian is symmetric, so torch's backward pass computes the derivative.
+    """
     with torch.enable_grad():
         rows = x.index_select(1, position).requires_grad_()
         plain = functional.layer_norm(rows, norm.normalized_shape, eps=norm.eps)
@@ -152,7 +158,7 @@ def _layer_norm(norm: nn.LayerNorm, x: Tensor, change: Tensor, position: Tensor)
 
 
 def _grid(rows: Tensor, slots: Tensor, like: Tensor, words: int) -> Float[Tensor, "s p w d"]:
-    """Rows at their places in a full table of positions and moved tokens, zero elsewhere."""
+    """Return rows at their places in a full table of positions and moved tokens, with zeros elsewhere."""
     s, p, d = like.shape
     return rows.new_zeros(s, p * words, d).index_copy_(1, slots, rows).view(s, p, words, d)
 
@@ -163,7 +169,7 @@ def _attend(
     """Return the attention of some positions, and its derivative.
 
     Args:
-        first: the first of these positions, which attend causally; None if they attend to all.
+        first: first of these positions, which attend causally; None if they attend to all positions.
     """
     split = (attention.num_heads, attention.head_dim)
     q, k, v = (x.unflatten(-1, split).transpose(1, 2) for x in qkv)  # (s, heads, p or t, head)

@@ -1,7 +1,7 @@
-"""Look into a forward pass, or change it: context managers that remove their own hooks, and no others.
+"""Context managers that record or change a forward pass, and that remove their own hooks and no others.
 
-These are the slow, plain way to intervene, for questions the cached engine does not answer and for its tests.
-Beware of pyvene: each of its forward passes strips *all* hooks of a model, these too.
+Hooks are the slow, plain way to intervene, for questions that the cached engine does not answer and for its tests.
+Beware of pyvene: each of its forward passes strips *all* hooks of a model, including these.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def capture(clip: Clip, sites: list[Site]) -> Iterator[dict[Site, Float[Tensor, 
     """Record the residual stream, all positions, at each site during the forward passes of the body.
 
     Yields:
-        A dictionary that each forward pass fills anew; tensors keep their graph.
+        A dictionary that each forward pass fills again; tensors keep their graph.
     """
     seen: dict[Site, Tensor] = {}
 
@@ -56,7 +56,7 @@ def patch(clip: Clip, site: Site, index: Int[Tensor, " n"], change: Callable[[St
 
     Args:
         index: position of the stream in each input of the batch (see `Site.index`).
-        change: gets the stream, shape (n, d), and returns what to put in its place.
+        change: function from the stream, shape (n, d), to its replacement.
     """
 
     def hook(_module: Any, _inputs: Any, output: Any) -> Any:

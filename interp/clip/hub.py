@@ -9,18 +9,19 @@ from interp.clip.errors import ModelError
 from interp.data.hub import HubError, HubSilent, ask_hub
 from interp.errors import quoted
 
-_MARKS = ("config.json", "edit.json")  # of a model, of an edit
+_MARKS = ("config.json", "edit.json")  # file of a model, file of an edit
 _PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 
 
 def on_hub(name: str, hub: str, revision: str) -> tuple[str, str]:
-    """Where a model is: its id on the hub, or its folder in the cache if the hub does not answer; and the revision.
+    """Return the place of a model and its revision: its id on the hub, or its folder in the cache if the hub is silent.
 
     Args:
-        name: of the model, for messages.
+        name: name of the model, for messages.
 
     Raises:
-        ModelError: the hub has no such model or revision; it does not answer, and the model is not in the cache.
+        ModelError: the hub has no such model or revision; or the hub does not answer, and the model is not in the
+            cache.
     """
     try:
         ask_hub(hub, revision)
@@ -35,8 +36,8 @@ def fetch_files(name: str, where: str, revision: str, files: Sequence[str]) -> P
     """Return the folder that holds some files of a model, or None if the model does not have the first of them.
 
     Args:
-        name: of the model, for messages.
-        where: its folder, or its id on the hub, from which the files are fetched.
+        name: name of the model, for messages.
+        where: folder of the model, or its id on the hub, from which the files are fetched.
 
     Raises:
         ModelError: the hub does not answer any more, or refuses.
@@ -51,7 +52,7 @@ def fetch_files(name: str, where: str, revision: str, files: Sequence[str]) -> P
         for file in files:
             folder = Path(hf_hub_download(where, file, revision=revision)).parent
     except Exception as error:
-        # without a network the hub's client says that a file is missing from the cache, which is an error of this kind
+        # without a network, the hub's client reports a file missing from the cache with a subclass of this error
         if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
             raise ModelError(
                 f"cannot load the model {quoted(name)}: the hub does not say whether {file} belongs to it; try again"
@@ -77,7 +78,7 @@ def _cached(hub: str, revision: str, file: str) -> str | None:
 
 
 def _in_cache(name: str, hub: str, revision: str, why: HubSilent) -> str:
-    """Return the folder of a model in the hub's cache; an edit may be there without weights of its own."""
+    """Return the folder of a model in the hub's cache; an edit can be in the cache without weights of its own."""
     from huggingface_hub import try_to_load_from_cache
 
     config, edit = (_cached(hub, revision, file) for file in _MARKS)

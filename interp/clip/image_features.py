@@ -22,8 +22,8 @@ from interp.runs.files import StoreError, check_file, write_atomic
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_DECODING = "2"  # changes with what an image file becomes before it is embedded
-_NOTES = "notes"  # in the metadata of kept embeddings
+_DECODING = "2"  # version of the decoding of image files before the embedding
+_NOTES = "notes"  # key in the metadata of kept embeddings
 
 
 def cache_folder() -> Path:
@@ -35,12 +35,12 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EmbeddedPairs:
-    """Pairs, and the unit-norm embeddings of their images in the same order.
+    """Pairs with the unit-norm embeddings of their images in the same order.
 
     Attributes:
         data: pairs whose image could be read.
-        embeddings: shape (n, embed).
-        notes: sentences the user should read about the images, such as how many were left out.
+        embeddings: embeddings of the images, shape (n, embed).
+        notes: sentences on the images for the user, such as the number of images that were left out.
         tokens: tokens of `texts`, if `tokenized` made them; they are not pickled.
     """
 
@@ -53,7 +53,7 @@ class EmbeddedPairs:
         return f"EmbeddedPairs({self.data!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the pairs for another process, which has tokens in its clean run."""
+        """Return the state for another process, without the tokens, which that process has in its clean run."""
         return vars(self) | {"tokens": None}
 
     def __len__(self) -> int:
@@ -76,15 +76,15 @@ class EmbeddedPairs:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Group of each pair, which bootstraps resample."""
+        """Group of each pair; bootstraps resample groups."""
         return tuple(pair.group for pair in self.pairs)
 
     def rows(self, split: str) -> list[int]:
-        """Return the numbers of the pairs of a split."""
+        """Return the row numbers of the pairs of a split."""
         return [i for i, pair in enumerate(self.pairs) if pair.split == split]
 
     def split(self, name: str) -> EmbeddedPairs:
-        """Return the pairs of a split; there may be none."""
+        """Return the pairs of a split, which may be none."""
         return self.take(self.rows(name))
 
     def to(self, device: torch.device | str) -> EmbeddedPairs:
@@ -99,22 +99,22 @@ class EmbeddedPairs:
         return replace(self, data=data, embeddings=self.embeddings[index], tokens=tokens)
 
     def tokenized(self, clip: Clip) -> EmbeddedPairs:
-        """Return the same pairs with their tokens, for this model and for others with its tokenizer."""
+        """Return the same pairs with their tokens, for this model and for other models with its tokenizer."""
         return replace(self, tokens=self.tokens_for(clip))
 
     def tokens_for(self, clip: Clip) -> Tokens:
-        """Return the tokens of `texts`: those that `tokenized` made, or new ones."""
+        """Return the tokens of `texts`, either from `tokenized` or computed now."""
         return self.tokens if self.tokens is not None else tokenize(clip, self.texts)
 
 
 def image_features(
     clip: Clip, pairs: PairSet, *, skip_bad: bool = False, on_image: Callable[[], object] = lambda: None
 ) -> EmbeddedPairs:
-    """Embed the images of all pairs, or read what an earlier call with the same model and images left.
+    """Embed the images of all pairs, or read the embeddings that an earlier call with the same model and images kept.
 
     Args:
         skip_bad: leave out pairs whose image cannot be read, instead of raising.
-        on_image: called after each image, for a progress bar.
+        on_image: function that is called after each image, for a progress bar.
 
     Raises:
         DataError: images cannot be read; the message counts them and names the first three.
@@ -151,7 +151,7 @@ def image_features(
     if not kept:
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
     changed = in_words(changes, of=len(kept))
-    # a file that may yet be mended must not be remembered as missing
+    # a file that may still be repaired must not be cached as missing
     notes = (f"{plural(len(bad), 'image')} left out: {'; '.join(bad)}",) if bad else _write(path, embeddings, changed)
     kept_pairs = replace(pairs, pairs=tuple(kept)) if bad else pairs
     return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*said, *changed, *notes))
@@ -160,10 +160,10 @@ def image_features(
 def features_of_splits(
     clip: Clip, pairs: PairSet, *, skip_bad: bool = False, quiet: bool | None = None
 ) -> EmbeddedPairs:
-    """`image_features` behind a progress bar, with the assurance that each split has pairs left.
+    """Return `image_features`, computed behind a progress bar, after checking that each split has at least two pairs.
 
     Args:
-        quiet: shows no bar; by default only where there is no terminal.
+        quiet: True to show no bar; by default the bar is hidden only where there is no terminal.
 
     Raises:
         DataError: images cannot be read, or a split has fewer than two pairs.
@@ -186,14 +186,14 @@ def embed_cached(
     *,
     on_image: Callable[[], object] = lambda: None,
 ) -> tuple[Embeddings, tuple[str, ...]]:
-    """Embed numbered images, or read what an earlier call with the same vision tower and images left.
+    """Embed numbered images, or read the embeddings that an earlier call with the same vision tower and images kept.
 
     Args:
-        keys: for each image what changes with its content.
-        open_image: gives an image by its number; may raise `DataError`.
+        keys: key of each image, which changes with the content of the image.
+        open_image: function that opens an image by its number; may raise `DataError`.
 
     Returns:
-        Unit-norm embeddings, shape (n, embed), and sentences the user should read.
+        Unit-norm embeddings, shape (n, embed), and sentences for the user.
     """
     path = _path(clip, keys)
     known, said = _read(path, len(keys))
@@ -219,8 +219,10 @@ def _path(clip: Clip, keys: Sequence[str]) -> Path:
 
 
 def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
-    """Return the embeddings that `_write` kept of so many images, with its notes, if there are any; else a note if they
-    cannot be used."""
+    """Return the `count` embeddings and the notes that `_write` kept.
+
+    If there is no file, return None and no notes. If the file cannot be used, return None and a note.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():
@@ -249,6 +251,6 @@ def _write(path: Path, embeddings: Embeddings, notes: Sequence[str]) -> tuple[st
 
 
 def _about(path: Path, embeddings: Embeddings, notes: str) -> dict[str, str]:
-    """Return the metadata of embeddings: whose they are, what was done to the images, and a checksum of both."""
+    """Return the metadata of embeddings: name of their file, notes on the images, checksum of embeddings and notes."""
     content = bytes(bytes_of(embeddings)) + notes.encode()
     return {"of": path.stem, "checksum": hashlib.sha256(content).hexdigest(), _NOTES: notes}

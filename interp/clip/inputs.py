@@ -1,4 +1,4 @@
-"""Texts and images as users have them: one or many; in lists, arrays or columns; as files, PIL images or arrays."""
+"""Texts and images as users pass them: one or many; in lists, arrays or columns; as files, PIL images or arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def as_texts(texts: Texts) -> list[str]:
     """Return texts in the composed form of Unicode (NFC), in which tokenizers read them; a single string is one text.
 
     Raises:
-        TypeError: something else than text is among them.
+        TypeError: one of the texts is not a string.
     """
     try:
         several = [texts] if isinstance(texts, str) else list(texts)
@@ -44,12 +44,12 @@ def as_images(images: Images) -> Iterator[Image]:
 
     Args:
         images: a path, a PIL image, or an array of shape (height, width), (height, width, 3) or (height, width, 4); or
-            several of these, also as an array with one more dimension. Whole numbers are from 0 to 255, ones of 16 bits
-            (uint16) to 65535, real numbers from 0 to 1.
+            several of these, also as an array with one more dimension. Whole numbers range from 0 to 255, or to 65535
+            in 16 bits (uint16). Real numbers range from 0 to 1.
 
     Raises:
         DataError: a file cannot be read as an image.
-        TypeError: something else is among them, or an array of another shape.
+        TypeError: an image is of another type, or an array of another shape.
     """
     for number, image in enumerate(_several(images)):
         yield _as_image(image, number)
@@ -86,7 +86,7 @@ def _of_picture(picture: Image, number: int) -> Image:
         raise TypeError(f"image number {number} has no pixels")
     try:
         return rgb_of(upright(picture))
-    except OSError as error:  # of a file that is read only now
+    except OSError as error:  # the file is read only now
         raise DataError(f"image number {number} cannot be read: {shown(error)}") from error
 
 

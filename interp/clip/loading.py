@@ -1,4 +1,4 @@
-"""Load a CLIP: the embedded one, a local folder, a hub id, or a run that fine-tuned one of these."""
+"""Loading of a CLIP: the embedded model, a local folder, a hub id, or a run that fine-tuned one of these models."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from interp.runs.weights import is_run
 if TYPE_CHECKING:
     from transformers import CLIPModel
 
-_MOST_ADAPTERS = 8  # one upon the other
+_MOST_ADAPTERS = 8  # in one chain
 
 
 def load_clip(
@@ -47,19 +47,19 @@ def load_clip(
     """Load a CLIP for inference, weights frozen.
 
     Args:
-        name: ``toy`` (embedded), a local folder as `save_pretrained` writes it, a run folder of `training.finetune`
-            or another folder with a LoRA adapter (merged into its base), ``open_clip:ARCH/PATH.safetensors`` with
+        name: ``toy`` (embedded), a local folder as `save_pretrained` writes it, a run folder of `training.finetune` or
+            another folder with a LoRA adapter (merged into its base), ``open_clip:ARCH/PATH.safetensors`` with
             open_clip's name of an architecture, or a hub id ``owner/name``, optionally ``owner/name@revision``. Only a
             hub id ever reaches the network.
-        tokenizer: where to take the tokenizer from, if not from the model; the same kinds of name.
+        tokenizer: name of the model or folder whose tokenizer is loaded; by default the model's own tokenizer.
         device: cpu, cuda, cuda:N or mps.
-        dtype: of weights and arithmetic: float32, float64, bfloat16 or float16.
-        trust: whether a run may name a base and a tokenizer that are neither ``toy`` nor within its folder.
+        dtype: dtype of weights and arithmetic: float32, float64, bfloat16 or float16.
+        trust: True if a run may name a base and a tokenizer that are neither ``toy`` nor within its folder.
 
     Raises:
-        ModelError: no such model, not a CLIP, files missing or damaged, no safetensors, or a tokenizer
-            that does not fit; weights with which nothing can be computed; an adapter that does not fit its base, or
-            whose base is another one than it was trained on, or not to be loaded; code of the model's own.
+        ModelError: the model does not exist, is not a CLIP, or needs code of its own. Files are missing, damaged or not
+            safetensors. Weights are unusable. The tokenizer does not fit. An adapter does not fit its base, or its base
+            may not be loaded or is not the model that the adapter was trained on.
     """
     check_device(device)
     check_dtype(dtype)
@@ -68,7 +68,7 @@ def load_clip(
 
 @dataclass(frozen=True)
 class _How:
-    """Options for a model and for the bases below it; `above` are the adapters and edits that led here."""
+    """Options for a model and for the bases below it; `above` holds the folders of adapters and edits above it."""
 
     tokenizer: str | None
     device: str
@@ -93,7 +93,7 @@ def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, how: _How
     """Load a model that has weights of its own.
 
     Args:
-        place: what `locate` returns for its name.
+        place: result of `locate` for the name.
     """
     where, revision = place
     _quiet()
@@ -111,7 +111,7 @@ def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, how: _How
 
 
 def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple[CLIPModel, list[str]]:
-    """A model, and sentences on it."""
+    """Return a model, and notes on the model."""
     if not name.startswith(OPEN_CLIP):
         return _load_model(name, where, revision, dtype)
     arch, path = open_clip_file(name)
@@ -129,7 +129,7 @@ def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple
 
 
 def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple[CLIPModel, list[str]]:
-    """Return a model, and sentences on its weights."""
+    """Return a model, and notes on its weights."""
     from transformers import CLIPConfig, CLIPModel
 
     check_files(name, where, revision)
@@ -144,14 +144,14 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tup
         )
         model: CLIPModel = found[0]
         loaded: dict[str, Any] = found[1]
-        # transformers would fill what is missing with random numbers
+        # transformers would fill missing weights with random numbers
         if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[kind])):
             raise ModelError(f"the weights of '{name}' do not fit: {len(absent)} are missing, the first is {absent[0]}")
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"cannot load the model '{name}': {loading_fault(error)}") from error
-    # buffers of older versions of transformers are no weights
+    # buffers of older versions of transformers are not weights
     unused = sorted(key for key in map(str, loaded["unexpected_keys"]) if not key.endswith("position_ids"))
     notes = (
         [f"{plural(len(unused), 'weight')} of '{name}' without a place in its config.json, the first is {unused[0]}"]
@@ -162,7 +162,7 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tup
 
 
 def _other(config: Any) -> str:
-    """Why a model of another family that scores images and texts too is not taken."""
+    """Return the reason why a model of another family that also scores images and texts is refused."""
     if config.model_type.startswith("siglip"):
         return (
             "; SigLIP's texts attend to both sides and are read at their last place, padding or not, so that there is "
@@ -187,7 +187,7 @@ class _Tuning(TypedDict):
 
 
 def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
-    """The base of a LoRA adapter with the adapter merged into its weights."""
+    """Load the base of a LoRA adapter, and merge the adapter into its weights."""
     folder = Path(name)
     _check_chain(name, "adapter", ADAPTER_CONFIG, how.above)
     try:
@@ -204,11 +204,11 @@ def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
 
 
 def _load_edited(name: str, folder: Path, place: tuple[str, str] | None, dtype: torch.dtype, how: _How) -> Clip:
-    """Load the base of an edit, and edit it; a folder that also holds weights is its own base.
+    """Load the base of an edit, and edit the base; a folder that also holds weights is its own base.
 
     Args:
-        folder: the folder that holds the edit.
-        place: what `locate` returns for the name, if it has been asked.
+        folder: folder that holds the edit.
+        place: result of `locate` for the name, if `locate` has been called.
     """
     _check_chain(name, "edit", ABOUT, how.above)
     try:
@@ -232,8 +232,8 @@ def _load_base(
     """Load the model that a folder with an adapter or an edit belongs to, with a note on it.
 
     Args:
-        what: what the folder holds, as a noun.
-        fingerprint: fingerprint of the model; by default that in the manifest of a run, if there is one.
+        what: content of the folder, as a noun: adapter or edit.
+        fingerprint: fingerprint of the model; by default the fingerprint in the manifest of a run, if there is one.
     """
     folder = Path(name)
     try:
@@ -252,7 +252,7 @@ def _load_base(
         said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
     below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
     try:
-        base = _load(base_name, torch.float32, below)  # as it was when the adapter or the edit was trained
+        base = _load(base_name, torch.float32, below)  # the dtype in which the adapter or the edit was trained
     except ModelError as error:
         raise ModelError(f"'{name}' is an {what} of another model: {error}") from error
     expected = run["settings"]["base"] if fingerprint is None and run is not None else fingerprint
@@ -273,7 +273,7 @@ def _check_chain(name: str, what: str, file: str, above: tuple[str, ...]) -> Non
 
 
 def with_adapter(base: Clip, folder: Path) -> Clip:
-    """Return what `load_clip` gives for a folder with an adapter, for a loaded base, which stays as it is.
+    """Return a copy of a loaded base with the adapter of a folder, as `load_clip` returns it for this folder.
 
     Raises:
         ModelError: the adapter does not fit the base.
@@ -282,7 +282,7 @@ def with_adapter(base: Clip, folder: Path) -> Clip:
 
 
 def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -> Clip:
-    """The base with its model, which is changed, and the adapter of a folder merged."""
+    """Return the base with its model, which is changed in place, and the adapter of a folder merged."""
     try:
         model = merge_adapter(model, Path(name))
         torch.nn.Module.to(model, dtype)
@@ -293,19 +293,19 @@ def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -
     check_weights(name, model)
     own = fingerprints(model, base.tokenizer, base.processor)
     known = base.fingerprint, base.image_fingerprint
-    # edits of the base are no weights, but part of what it computes
+    # edits of the base are not weights, but part of its computation
     whole, images = (new + "".join(old.partition("+")[1:]) for new, old in zip(own, known, strict=True))
     return Clip(name, model, base.tokenizer, base.processor, base.eot, whole, images, base.notes)
 
 
 def _raw_config(where: str, config: Any) -> dict[str, Any]:
-    """The config as its file has it: transformers fills a foreign one up with defaults, unasked."""
+    """Return the configuration from its file; transformers fills a foreign configuration with defaults, unasked."""
     path = Path(where) / "config.json"
     return read_json(path, dict[str, Any]) if path.is_file() else config.to_dict()
 
 
 def _quiet() -> None:
-    """Keep transformers' progress bars and advice out of a terminal that shows ours."""
+    """Suppress transformers' progress bars and advice."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

@@ -1,8 +1,9 @@
-"""Adapters (LoRA, Hu et al. 2021) merged into the layers that they adapt, for training as well as for running.
+"""LoRA adapters (Hu et al. 2021) merged into the layers that they adapt, for training and inference.
 
-peft's own forward takes three products for an adapted layer: with W, with A and with B. Here W + s B A is formed once
-for a run of texts, and each layer then takes one product, q, k and v one together. Backward, the gradients of A and B
-are products of rank r with the rows that passed, so that a gradient of the size of W is never formed.
+peft's own forward pass takes three products for an adapted layer: with W, with A and with B. Here W + s B A is formed
+once for a run of texts. Each layer then takes one product, and q, k and v share one. In the backward pass, the
+gradients of A and B are products of rank r with the rows of the input, so that a gradient of the size of W is never
+formed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from interp.clip.tensors import Float, Tensor
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """An adapter of some outputs of a layer: they grow by s B A x.
+    """Adapter of some outputs of a layer, to which it adds s B A x.
 
     Attributes:
-        outputs: which ones.
+        outputs: slice of the adapted outputs.
         down, up: A, shape (r, in), and B, shape (outputs, r).
         scale: s.
     """
@@ -38,7 +39,7 @@ class Adapter:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A linear layer, or several that take the same input, with adapters merged.
+    """Linear layer, or several layers with the same input, with adapters merged.
 
     Attributes:
         weight: W + s B A, without a graph: gradients reach A and B by `adapters`.
@@ -49,7 +50,7 @@ class Linear:
     adapters: tuple[Adapter, ...]
 
     def __call__(self, x: Float[Tensor, "*n in"]) -> Float[Tensor, "*n out"]:
-        """The layer's outputs."""
+        """Return the layer's outputs."""
         if not self.adapters:
             return functional.linear(x, self.weight, self.bias)
         factors = [factor for each in self.adapters for factor in (each.down, each.up)]
@@ -57,7 +58,7 @@ class Linear:
         return out.view(*x.shape[:-1], -1)
 
     def after(self, first: int) -> Linear:
-        """The layer without its first outputs, of which no adapter may be a part of those left."""
+        """Return the layer without its first outputs; no adapter may span both dropped and kept outputs."""
         left = [each for each in self.adapters if each.outputs.start >= first]
         moved = [
             Adapter(slice(each.outputs.start - first, each.outputs.stop - first), each.down, each.up, each.scale)
@@ -67,9 +68,9 @@ class Linear:
 
 
 class _Adapted(torch.autograd.Function):
-    """x W' + b with W = W0 + s B A. For a gradient g of the output, and all rows x:
+    """Function x W' + b with W = W0 + s B A.
 
-    dL/dx = g W,  dL/dA = s (g B)' x,  dL/dB = s g' (x A').
+    For a gradient g of the output, and all rows x: dL/dx = g W,  dL/dA = s (g B)' x,  dL/dB = s g' (x A').
     """
 
     @staticmethod
@@ -86,7 +87,7 @@ class _Adapted(torch.autograd.Function):
         x, weight, *factors = ctx.saved_tensors
         downs, ups = factors[::2], factors[1::2]
         ranks = [len(down) for down in downs]
-        # The inner sides of all adapters lie beside each other: wide products are faster than narrow ones.
+        # The inner sides of all adapters lie next to each other: wide products are faster than narrow ones.
         inner = (x @ torch.cat(downs).T).split(ranks, 1)
         parts = [grad[:, outputs] * scale if scale != 1 else grad[:, outputs] for outputs, scale in ctx.places]
         turned = torch.cat([part @ up for part, up in zip(parts, ups, strict=True)], 1)
@@ -98,11 +99,11 @@ class _Adapted(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class MergedAttention:
-    """Weights of an attention layer that the arithmetic of blocks reads, its adapters merged.
+    """Weights of an attention layer for the arithmetic of blocks, with adapters merged.
 
     Attributes:
-        qkv: to queries, keys and values, one behind the other.
-        scale: of the logits.
+        qkv: layer whose outputs are queries, keys and values, concatenated.
+        scale: factor of the logits.
     """
 
     num_heads: int
@@ -114,7 +115,7 @@ class MergedAttention:
 
 @dataclass(frozen=True, eq=False)
 class _MergedMlp:
-    """An MLP of which a layer is adapted."""
+    """MLP with adapters merged in at least one layer."""
 
     fc1: Callable[[Tensor], Tensor]
     fc2: Callable[[Tensor], Tensor]
@@ -123,7 +124,7 @@ class _MergedMlp:
 
 @dataclass(frozen=True, eq=False)
 class MergedBlock:
-    """A block with its adapters merged, by the names of `Family.parts`."""
+    """Block with its adapters merged, by the names of `Family.parts`."""
 
     layer_norm1: nn.Module
     self_attn: MergedAttention
@@ -133,10 +134,10 @@ class MergedBlock:
 
 
 def merged(block: Any) -> Any:
-    """Return a block as it is to be run: with its adapters merged, if it has any and they only add s B A.
+    """Return a block with its adapters merged, if it has adapters and they only add s B A.
 
-    Other blocks are returned as they are, and so is any block under autocast: rounded to half precision after the
-    merge, the sum would lose what an adapter adds to it.
+    Other blocks are returned as they are, and so is any block under autocast. Rounded to half precision after the
+    merge, the sum would lose the contribution of an adapter.
     """
     attention, mlp = block.self_attn, block.mlp
     layers = [attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj, mlp.fc1, mlp.fc2]
@@ -175,7 +176,7 @@ def _adds(layer: Any, name: str) -> bool:
 
 
 def _active(layer: Any) -> list[str]:
-    """Return the active adapters that a layer has; a model's active adapters need not all adapt the same layers."""
+    """Return the active adapters that a layer has; a model's active adapters need not adapt the same layers."""
     return [] if type(layer) is nn.Linear else [name for name in layer.active_adapters if name in layer.lora_A]
 
 
@@ -188,7 +189,7 @@ def _alone(layer: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _join(layers: Sequence[Any]) -> Linear:
-    """Join layers of one input to one layer, their adapters merged."""
+    """Join layers with the same input into one layer, with their adapters merged."""
     adapters: list[Adapter] = []
     with torch.no_grad():
         weight = torch.cat([_base(layer).weight for layer in layers])

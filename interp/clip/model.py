@@ -1,4 +1,4 @@
-"""A CLIP and what one embeds with it."""
+"""CLIP models, and functions that tokenize, embed and score with them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Clip:
-    """A CLIP ready to use.
+    """CLIP with its tokenizer and image processor, ready for use.
 
     Attributes:
-        name: as the user wrote it.
+        name: name as the user wrote it.
         model: a model of a known family, such as `transformers.CLIPModel`, in evaluation mode, frozen.
         tokenizer, processor: transformers' own; the processor makes pixel values of PIL images.
         eot: id of the end-of-text token.
-        fingerprint: changes with the weights, the tokenizer or the image processing.
-        image_fingerprint: changes with what images are embedded by; that of the base where only texts were trained.
-        notes: sentences the user should read (preprocessing that was assumed).
+        fingerprint: checksum of the weights, the tokenizer and the image processing.
+        image_fingerprint: checksum of the part that embeds images; equal to the base's if only the text tower was
+            trained.
+        notes: sentences for the user, such as a note on assumed preprocessing.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Clip:
 
     @property
     def family(self) -> Family:
-        """Family of the model; `ModelError` if it is of none that is known."""
+        """Family of the model. A model of no known family raises `ModelError`."""
         return family_of(self.model)
 
     @property
@@ -63,15 +64,15 @@ class Clip:
 
     @property
     def logit_scale(self) -> float:
-        """exp(logit_scale), by which a score is multiplied to give a logit."""
+        """Factor exp(logit_scale) from a score to a logit."""
         return float(self.model.logit_scale.detach().exp())
 
     def depth(self, tower: Tower) -> int:
-        """Number of blocks of a tower, which is its last layer."""
+        """Return the number of blocks of a tower, which is also the number of its last layer."""
         return self.family.depth(self.model, tower)
 
     def width(self, tower: Tower) -> int:
-        """Width d of a tower's residual stream."""
+        """Return the width d of a tower's residual stream."""
         return self.family.width(self.model, tower)
 
     @property
@@ -92,9 +93,9 @@ class Tokens:
     Attributes:
         ids: token ids, padded with EOT behind each text's own EOT.
         eot: index of each text's first end-of-text token.
-        words: the words of each text, lower case, in order.
-        word_of: for each token the index of its word in `words`, -1 for BOS, EOT and padding.
-        truncated: how many texts were cut to the model's context.
+        words: words of each text, lower case, in order.
+        word_of: index in `words` of the word of each token, -1 for BOS, EOT and padding.
+        truncated: number of texts that were cut to the model's context.
     """
 
     ids: Int[Tensor, "n t"]
@@ -115,7 +116,7 @@ class Tokens:
         return sum(not words for words in self.words)
 
     def take(self, rows: Int[Tensor, " m"]) -> Tokens:
-        """The texts of some rows, padded no further than the longest of them."""
+        """Return the texts of some rows, padded no further than the longest of them."""
         longest = int(self.eot[rows].max()) + 1 if len(rows) else 0
         words = tuple(self.words[i] for i in rows.tolist())
         return Tokens(self.ids[rows, :longest], self.eot[rows], words, self.word_of[rows, :longest], self.truncated)
@@ -124,14 +125,14 @@ class Tokens:
 def tokenize(clip: Clip, texts: Texts) -> Tokens:
     """Tokenize texts, cut to the model's context with EOT kept, and find EOT strictly.
 
-    Whatever a text holds is text: a ``<|endoftext|>`` in it is tokenized letter by letter and does not end it. A text
-    without a word, even an empty one, is kept; its embedding is that of BOS and EOT alone.
+    Special tokens have no effect within a text: a ``<|endoftext|>`` is tokenized letter by letter and does not end the
+    text. A text without a word, even an empty text, is kept; its embedding is that of BOS and EOT alone.
 
     Args:
         texts: a text, or texts.
 
     Raises:
-        TypeError: something else than text is among them.
+        TypeError: one of the texts is not a string.
         ModelError: a text holds a NUL or half of a surrogate pair, which no tokenizer reads, or has no end-of-text
             token.
     """
@@ -177,7 +178,7 @@ def tokenize(clip: Clip, texts: Texts) -> Tokens:
 
 
 def are_cut(clip: Clip, texts: Sequence[str]) -> np.ndarray:
-    """Return marks of texts that are longer than the model reads, shape (n,)."""
+    """Return a mask of the texts that are longer than the model's context, shape (n,)."""
     ids = clip.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
     return np.array([len(row) > clip.context for row in ids])
 
@@ -190,12 +191,12 @@ def _pad(rows: list[list[int]], value: int) -> Tensor:
 
 
 def length_batches(eot: Int[Tensor, " n"], size: int) -> list[Tensor]:
-    """Rows in batches of at most `size` texts of similar length, so that little padding is computed."""
+    """Return rows in batches of at most `size` texts of similar length, so that little padding is computed."""
     return list(torch.argsort(eot, stable=True).split(size)) if len(eot) else []
 
 
 def pixel_values(clip: Clip, images: Sequence[Image]) -> Pixels:
-    """Return what the vision tower takes, for images in RGB, on the model's device."""
+    """Return the vision tower's input for RGB images, on the model's device."""
     batch = clip.processor(list(images), return_tensors="pt")
     return batch["pixel_values"].to(clip.device, clip.model.dtype)
 
@@ -218,7 +219,7 @@ def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128, unit: bool =
         unit: divide each embedding by its norm.
 
     Raises:
-        TypeError: something else than text is among them.
+        TypeError: one of the texts is not a string.
     """
     tokens = tokenize(clip, texts)
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
@@ -237,7 +238,7 @@ def embed_images(clip: Clip, images: Images, *, batch_size: int = 32) -> Embeddi
 
     Raises:
         DataError: a file cannot be read as an image.
-        TypeError: something else is among them.
+        TypeError: an image is of another type, or an array of another shape.
     """
     parts: list[Tensor] = []
     batch: list[Image] = []
@@ -256,12 +257,12 @@ def embed_images(clip: Clip, images: Images, *, batch_size: int = 32) -> Embeddi
 
 
 def scores(images: Embeddings, texts: Embeddings) -> Float[Tensor, " n"]:
-    """Cosine of each image with the text of the same row, both unit-norm."""
+    """Return the cosine of each image with the text of the same row, both unit-norm."""
     return (images * texts).sum(-1)
 
 
 def score(clip: Clip, images: Images, texts: Texts) -> Float[Tensor, " n"]:
-    """Score each text with the image of the same row; one image serves all texts, and one text all images.
+    """Score each text with the image of the same row; one image serves all texts, and one text serves all images.
 
     Args:
         images: paths, PIL images or arrays, as `interp.clip.inputs.as_images` takes them.
@@ -272,8 +273,8 @@ def score(clip: Clip, images: Images, texts: Texts) -> Float[Tensor, " n"]:
 
     Raises:
         DataError: a file cannot be read as an image.
-        TypeError: something else than images or texts is given.
-        ValueError: there are as many images as texts neither, nor one of either kind.
+        TypeError: an argument holds something other than images or texts.
+        ValueError: the numbers of images and texts differ, and neither number is 1.
     """
     seen, said = embed_images(clip, images).to(clip.device), embed_texts(clip, texts)
     if 1 not in (len(seen), len(said)) and len(seen) != len(said):
@@ -285,13 +286,13 @@ def score(clip: Clip, images: Images, texts: Texts) -> Float[Tensor, " n"]:
 def contextual_scores(images: Embeddings, texts: Embeddings, contexts: Embeddings) -> Float[Tensor, " n"]:
     """Score texts with their images in the contexts of their articles (Kreiss et al. 2022, ContextCLIP).
 
-    The score is c · t/|t| + t · (i/|i| − c/|c|): how close a text t is to its context c, and what the image i adds to
-    that. ContextRef (Kreiss et al. 2024) computes the same number.
+    The score is c · t/|t| + t · (i/|i| − c/|c|). The first term is the closeness of a text t to its context c. The
+    second term is what the image i adds to the context. ContextRef (Kreiss et al. 2024) computes the same number.
 
     Args:
         images: image embeddings, shape (n, embed).
-        texts: text embeddings that were not divided by their norms (`embed_texts` with ``unit=False``), shape
-            (n, embed).
+        texts: text embeddings that were not divided by their norms (`embed_texts` with ``unit=False``), shape (n,
+            embed).
         contexts: embeddings of the contexts, not divided by their norms either, shape (n, embed).
     """
     image, text, context = (functional.normalize(each, dim=-1) for each in (images, texts, contexts))
@@ -299,5 +300,5 @@ def contextual_scores(images: Embeddings, texts: Embeddings, contexts: Embedding
 
 
 def clipscore(cosines: np.ndarray | Tensor) -> Any:
-    """2.5 x max(score, 0) (Hessel et al. 2021, eq. 1)."""
+    """Return CLIPScore, 2.5 x max(score, 0) (Hessel et al. 2021, eq. 1)."""
     return 2.5 * cosines.clip(min=0)

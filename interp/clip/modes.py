@@ -1,4 +1,4 @@
-"""Modes of autograd that functions set for themselves, whatever the caller has set; also for use as decorators."""
+"""Modes of autograd that functions set for themselves, regardless of the caller's mode; also for use as decorators."""
 
 from __future__ import annotations
 

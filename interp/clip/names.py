@@ -13,7 +13,7 @@ from interp.clip.errors import ModelError
 from interp.clip.hub import is_cached, on_hub
 from interp.errors import quoted, shown
 
-BASE = "base"  # as a model in a list: the base of the model after it
+BASE = "base"  # name of a model in a list: the base of the next model
 OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
 # names of OpenAI's package and of open_clip -> ids on the hub
 _KNOWN = {
@@ -26,14 +26,14 @@ _KNOWN = {
     )
     for name in names.split()
 }
-MARKS = ("config.json", "adapter_config.json", "edit.json")  # of folders with a model, an adapter, an edit
+MARKS = ("config.json", "adapter_config.json", "edit.json")  # marks of a folder with a model, an adapter, an edit
 
 
 def locate(name: str) -> tuple[str, str]:
-    """Turn a model's name into what transformers takes, and a revision.
+    """Turn a model's name into a folder or hub id, as transformers takes it, and a revision.
 
     Raises:
-        ModelError: there is no such model, or it is on the hub, which does not answer, and not in the cache.
+        ModelError: there is no such model; or it is on the hub, which does not answer, and not in the cache.
     """
     if name == "toy":
         return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
@@ -64,7 +64,7 @@ def locate(name: str) -> tuple[str, str]:
 
 
 def _of_file(name: str) -> str:
-    """Return why a file is no model, and what to name instead."""
+    """Return the reason why a file is not a model, and what to name instead."""
     if name.endswith(".safetensors"):
         return f"{quoted(name)} is a file of weights: name its folder, or {OPEN_CLIP}ARCH/{name} if it is of open_clip"
     if name.endswith((".pt", ".pth", ".bin", ".ckpt")):
@@ -81,10 +81,10 @@ def is_on_hub(name: str) -> bool:
 
 
 def open_clip_file(name: str) -> tuple[str, Path]:
-    """The architecture and the file that ``open_clip:ARCH/PATH.safetensors`` names.
+    """Return the architecture and the file that ``open_clip:ARCH/PATH.safetensors`` names.
 
     Raises:
-        ModelError: it names none; there is no such file, or it is no safetensors file.
+        ModelError: the name has another form, the file does not exist, or it is not a .safetensors file.
     """
     arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
     if not arch or not path:
@@ -105,9 +105,9 @@ def check_bases(names: Sequence[str]) -> None:
 
 
 def check_named(*names: str | None) -> None:
-    """Raise `ModelError` if one of these models, or tokenizers, cannot be found: soon, before anything is loaded.
+    """Raise `ModelError` if a model or tokenizer cannot be found; call this before anything is loaded.
 
-    A hub's model that is in the cache is not asked for here.
+    The hub is not asked for a model that is in the cache.
     """
     for name in names:
         if name is None or os.path.isdir(name):
@@ -123,18 +123,18 @@ def check_named(*names: str | None) -> None:
 
 
 def _is_path(name: str) -> bool:
-    """Return whether a name is meant as a path: it is written like one, or begins with a folder that exists."""
+    """Return whether a name is meant as a path: it has the form of a path, or begins with a folder that exists."""
     return "/" in name and (not _is_id(name) or os.path.isdir(name.partition("/")[0]))
 
 
 def _is_id(name: str) -> bool:
-    """Return whether a name is written as the hub's ids are: owner/name."""
+    """Return whether a name has the form of the hub's ids: owner/name."""
     owner, _, rest = name.partition("/")
     return bool(owner and rest) and "/" not in rest and not name.startswith((".", "~"))
 
 
 def _meant(name: str) -> str:
-    """A question that names the folder of a model whose path is much like a name, if there is one."""
+    """Return a question that names a model folder whose path is similar to a name; empty if there is none."""
     if "\0" in name:
         return ""
     path = Path(os.path.expanduser(name.partition("@")[0]))

@@ -1,8 +1,8 @@
-"""open_clip's checkpoints as transformers' CLIP, and back: the same weights by other names.
+"""Conversion of open_clip's checkpoints to transformers' CLIP and back: the same weights by other names.
 
 The architectures are those of open_clip 3.3 (`open_clip/model_configs`) whose towers are CLIP's own: a causal text
-tower that is read at EOT, a vision tower that is read at CLS. CLIPA, SigLIP, CoCa, ResNets, towers of timm and
-multilingual ones are others. https://github.com/mlfoundations/open_clip
+tower that is read at EOT, and a vision tower that is read at CLS. CLIPA, SigLIP, CoCa, ResNets, timm towers and
+multilingual towers are different. https://github.com/mlfoundations/open_clip
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from interp.clip.tensors import Tensor
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel
 
-CONFIG = "open_clip_config.json"  # beside the weights, where open_clip has put them on the hub
-HEAD = 64  # width of a head, but of these widths of a vision tower
+CONFIG = "open_clip_config.json"  # next to the weights of models that open_clip has put on the hub
+HEAD = 64  # width of a head, except in vision towers of the widths below
 WIDE_HEADS = {1280: 80, 1408: 88, 1664: 104, 1792: 112}
 # Vision width and blocks, text width and blocks.
 SIZES = {
@@ -68,7 +68,7 @@ KNOWN = (
 )
 QUICK = "-quickgelu"
 
-# open_clip's name -> transformers', of a tower's block and of the rest; those that are transposed are marked.
+# open_clip's name -> transformers' name, in a tower's block and elsewhere; `_TRANSPOSED` lists transposed weights.
 BLOCK = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
@@ -93,18 +93,18 @@ _REST = {
     "logit_scale": "logit_scale",
 }
 _TRANSPOSED = ("text_projection", "visual.proj")
-TOWERS = {"text_model": "", "vision_model": "visual."}  # transformers' tower -> how open_clip's names begin
+TOWERS = {"text_model": "", "vision_model": "visual."}  # transformers' tower -> prefix of open_clip's names
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the name of an architecture says.
+    """Facts that the name of an architecture states.
 
     Attributes:
         sizes: vision width and blocks, text width and blocks.
         patch: side of a patch in pixels.
         image: side of an image in pixels.
-        activation: transformers' name.
+        activation: name of the activation in transformers.
     """
 
     sizes: tuple[int, int, int, int]
@@ -114,13 +114,13 @@ class Architecture:
 
 
 def architecture(name: str) -> Architecture:
-    """Read the name of an architecture.
+    """Parse the name of an architecture.
 
     >>> architecture("ViT-L-14-336-quickgelu")
     Architecture(sizes=(1024, 24, 768, 12), patch=14, image=336, activation='quick_gelu')
 
     Raises:
-        ModelError: there is none of that name, or it is not CLIP's.
+        ModelError: there is no architecture of that name, or it is not CLIP's.
     """
     plain = name.removesuffix(QUICK).removeprefix("ViT-")
     if plain not in KNOWN or not name.startswith("ViT-"):
@@ -135,15 +135,15 @@ def architecture(name: str) -> Architecture:
 
 
 def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIPModel:
-    """The model of a checkpoint, by transformers' names.
+    """Load the model of a checkpoint, by transformers' names.
 
     Args:
-        name: what the user calls it, for messages.
+        name: name that the user gave the model, for messages.
         arch: open_clip's name of the architecture.
         path: a .safetensors file.
 
     Raises:
-        ModelError: an unknown architecture; weights of another one, missing ones, or such as CLIP does not have.
+        ModelError: the architecture is unknown, or weights are missing, of another architecture or not CLIP's.
     """
     from safetensors.torch import load_file
     from transformers import CLIPModel
@@ -161,7 +161,7 @@ def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIP
         )
     except ModelError:
         raise
-    except Exception as error:  # of weights of any shape
+    except Exception as error:  # the weights can have any shape
         raise ModelError(f"the weights of '{name}' do not fit: {loading_fault(error)}") from error
     model: CLIPModel = loaded[0]
     if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[1][kind])):
@@ -170,12 +170,12 @@ def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIP
 
 
 def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """open_clip's weights by transformers' names.
+    """Return open_clip's weights by transformers' names.
 
     Raises:
-        ModelError: some are none of CLIP's.
+        ModelError: some weights are not CLIP's.
     """
-    if any(key.startswith("text.") for key in state):  # a text tower as a module of its own: the same weights in it
+    if any(key.startswith("text.") for key in state):  # the text tower is a separate module with the same weights
         state = {key.removeprefix("text."): value for key, value in state.items()}
     out, unknown = {}, []
     for key, value in state.items():
@@ -198,7 +198,7 @@ def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]
 
 
 def to_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """transformers' weights by open_clip's names; the inverse of `to_transformers`."""
+    """Return transformers' weights by open_clip's names; the inverse of `to_transformers`."""
     rest, block = ({ours: theirs for theirs, ours in table.items()} for table in (_REST, BLOCK))
     out: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -221,7 +221,11 @@ def _blocks(visual: str | None) -> str:
 
 
 def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIPConfig:
-    """The configuration that the shapes of the weights say; the architecture says the rest, and must agree."""
+    """Return the configuration that follows from the shapes of the weights and from the architecture.
+
+    Raises:
+        ModelError: the shapes and the architecture disagree, or a weight is missing.
+    """
     from transformers import CLIPConfig
 
     try:
@@ -258,7 +262,7 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
             "projection_dim": shared,
             "bos_token_id": vocabulary - 2,
             "eos_token_id": 2,
-            "pad_token_id": vocabulary - 1,  # 2: read at the highest id, as open_clip does it
+            "pad_token_id": vocabulary - 1,  # eos 2: read at the highest id, as open_clip does
         },
         vision_config={
             "hidden_size": vision,
@@ -295,10 +299,10 @@ class _File(TypedDict, total=False):
 
 
 def said_beside(path: Path) -> tuple[bool | None, dict[str, Any]]:
-    """What `open_clip_config.json` says beside the weights: whether it is QuickGELU, and how images are processed.
+    """Read `open_clip_config.json` next to the weights: use of QuickGELU, and settings of the image processing.
 
     Raises:
-        ModelError: it cannot be read, or asks for what CLIP's preprocessing does not do.
+        ModelError: the file cannot be read, or requests something that CLIP's preprocessing does not do.
     """
     file = path.parent / CONFIG
     if not file.is_file():

@@ -1,8 +1,8 @@
-"""Texts of different lengths side by side, without padding.
+"""Texts of different lengths in the same tensors, without padding.
 
-The tokens of all texts lie packed, one text after the other, and pass the linear layers so. What a causal tower reads
-at a token depends on nothing behind it, so texts that begin alike share the rows of that beginning; of other towers
-each text has its own rows. Only attention needs tokens by text; it takes them in groups of similar length.
+The tokens of all texts are packed, one text after the other, and pass the linear layers in this form. A token in a
+causal tower depends on nothing behind it, so texts with the same beginning share the rows of that beginning. In other
+towers, each text has its own rows. Only attention needs the tokens by text; it takes them in groups of similar length.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import torch
 
 from interp.clip.tensors import Bool, Float, Int, Tensor
 
-_MOST_GROUPS, _SMALLEST_GROUP = 8, 16  # more and smaller ones would cost more in calls than they save in padding
+_MOST_GROUPS, _SMALLEST_GROUP = 8, 16  # more and smaller groups would cost more in calls than they save in padding
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Texts of similar length.
+    """Group of texts of similar length.
 
     Attributes:
-        index: rows of their tokens in the packed tensors, shape (m, t); any row behind a text's end.
+        index: rows of their tokens in the packed tensors, shape (m, t); arbitrary behind a text's end.
         seen: true up to each text's end.
-        first: true where a token is the first of those that share its row.
-        piece: where the packed tensors hold just these tokens, in this order; None if they lie otherwise.
+        first: true where a token is the first of the tokens that share its row.
+        piece: slice of the packed tensors that holds exactly these tokens, in this order; None if there is no such
+            slice.
     """
 
     index: Int[Tensor, "m t"]
@@ -35,17 +36,17 @@ class Group:
 
     @cached_property
     def kept(self) -> Int[Tensor, " kept"]:
-        """The first tokens, as places in the flattened table."""
+        """Places of the first tokens in the flattened table."""
         return self.first.flatten().nonzero()[:, 0]
 
     @cached_property
     def shared(self) -> Int[Tensor, " shared"]:
-        """The later ones."""
+        """Places of the later tokens, which share a row, in the flattened table."""
         return (self.seen & ~self.first).flatten().nonzero()[:, 0]
 
     def of(self, packed: Float[Tensor, "total d"]) -> Float[Tensor, "m t d"]:
-        """What a packed tensor holds of the group's tokens."""
-        # Autograd takes no view of what was computed in inference mode.
+        """Return the rows of a packed tensor that belong to the group's tokens."""
+        # Autograd accepts no view of a tensor that was computed in inference mode.
         viewed = self.piece is not None and packed.is_inference() <= torch.is_inference_mode_enabled()
         rows = packed[self.piece] if viewed else packed.index_select(0, self.index.flatten())
         return rows.view(*self.index.shape, packed.shape[1])
@@ -53,12 +54,12 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """All texts, in groups.
+    """Groups of all texts.
 
     Attributes:
         parts: the groups, shortest texts first.
-        order: which text stands where if the groups' texts are put behind one another.
-        back: where each text stands then.
+        order: number of the text at each place, when the texts of the groups are put one after the other.
+        back: place of each text in that order.
     """
 
     parts: list[Group]
@@ -67,12 +68,12 @@ class Groups:
 
 
 def group(starts: Int[Tensor, " n"], lengths: Int[Tensor, " n"], device: torch.device) -> Groups:
-    """Texts in groups; each text has its own rows, one behind the other.
+    """Return texts in groups; each text has its own rows, one after the other.
 
     Args:
-        starts: of each text in the packed tensors.
-        lengths: how many tokens of each text are wanted.
-        device: where the packed tensors are.
+        starts: first row of each text in the packed tensors.
+        lengths: number of tokens of each text that are wanted.
+        device: device of the packed tensors.
     """
     steps = torch.arange(int(lengths.max()) if len(lengths) else 0)
     return group_rows(starts[:, None] + steps, lengths, device)
@@ -84,11 +85,11 @@ def group_rows(
     device: torch.device,
     first: Bool[Tensor, "n t"] | None = None,
 ) -> Groups:
-    """`group` for tokens that lie in any rows.
+    """Return texts in groups, as `group` does, for tokens in arbitrary rows.
 
     Args:
-        places: the row of each token.
-        first: whether it is the first, in this order, of the tokens that share its row; by default none is shared.
+        places: row of each token.
+        first: true for the first token, in this order, of the tokens that share a row; by default no row is shared.
     """
     size = max(_SMALLEST_GROUP, -(-len(lengths) // _MOST_GROUPS))
     order = torch.argsort(lengths, stable=True)
@@ -103,7 +104,7 @@ def group_rows(
 
 
 def _piece(index: Int[Tensor, "m t"], seen: Bool[Tensor, "m t"]) -> slice | None:
-    """The rows that a table names, if they follow each other and none lies behind a text's end."""
+    """Return the slice of the rows that a table names, if they are consecutive and no place is behind a text's end."""
     if index.numel() == 0:
         return None
     begin, flat = int(index[0, 0]), index.flatten()
@@ -113,13 +114,13 @@ def _piece(index: Int[Tensor, "m t"], seen: Bool[Tensor, "m t"]) -> slice | None
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """How whole texts, EOT included, are packed: shortest first.
+    """Layout of whole texts, EOT included, with the shortest first.
 
     Attributes:
-        places: the row of each token in the packed tensors, shape (n, t); anything behind EOT. On the CPU.
+        places: row of each token in the packed tensors, shape (n, t); arbitrary behind EOT. On the CPU.
         ends: rows of each text's EOT.
         taken: places of the packed tokens in a padded (n, t) table, flattened.
-        groups, earlier: of all tokens, and of those before EOT.
+        groups, earlier: groups of all tokens, and groups of the tokens before EOT.
     """
 
     places: Int[Tensor, "n t"]
@@ -130,16 +131,16 @@ class Packed:
 
 
 def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) -> Packed:
-    """Lay out texts: what several have in common at their beginning once, for nothing behind it can be seen there.
+    """Lay out texts so that a beginning that several texts share is packed once, since it depends on nothing behind it.
 
     Args:
         ids: token ids, padded behind each text's EOT.
-        eot: where each text ends.
-        device: that the layout is for.
+        eot: position of each text's EOT.
+        device: device of the layout.
     """
     ids, eot = ids.cpu(), eot.cpu()
     width, said, ends = ids.shape[1], ids.tolist(), eot.tolist()
-    rows: dict[tuple[int, int], int] = {}  # of a token, by the row of the token before it
+    rows: dict[tuple[int, int], int] = {}  # (row of the token before, token) -> row
     places, first, taken = [[0] * width for _ in said], [[False] * width for _ in said], []
     for text in torch.argsort(eot, stable=True).tolist():
         before, own, new = -1, places[text], first[text]
@@ -155,11 +156,11 @@ def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) 
 
 
 def pack_apart(eot: Int[Tensor, " n"], device: torch.device) -> Packed:
-    """Lay out texts of which each has its own rows, as a tower that is not causal needs it.
+    """Lay out texts so that each text has its own rows, as a tower that is not causal needs.
 
     Args:
-        eot: where each text ends.
-        device: that the layout is for.
+        eot: position of each text's EOT.
+        device: device of the layout.
     """
     eot = eot.cpu()
     order, steps = torch.argsort(eot, stable=True), torch.arange(int(eot.max()) + 1 if len(eot) else 0)

@@ -1,5 +1,7 @@
-"""Two files that hold a thing together: tensors in a .safetensors file, all else in a .json of the same name, which
-seals both with checksums."""
+"""Pairs of files for one object: tensors in a .safetensors file, and everything else in a .json file of the same name.
+
+The .json file seals both with checksums.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ class _Kind(TypedDict):
 
 @dataclass(frozen=True)
 class PairedFiles(Generic[Record]):
-    """Form of the two files of a kind of thing.
+    """Format of the two files for one kind of object.
 
     Attributes:
-        kind: noun for the thing, which its .json file holds.
+        kind: noun for the object, which its .json file holds.
         record: fields of the .json file.
-        sums: from tensors to their checksums, by the fields of the .json file that hold these.
-        error: class of the errors of files that hold no thing of the kind.
+        sums: function from tensors to their checksums, by the fields of the .json file that hold the checksums.
+        error: class of the errors of files that hold no object of this kind.
     """
 
     kind: str
@@ -43,7 +45,7 @@ class PairedFiles(Generic[Record]):
 
         Args:
             path: the .safetensors file.
-            about: content of the .json file, but for the kind and the checksums.
+            about: content of the .json file, except the kind and the checksums.
         """
         from safetensors.torch import save
 
@@ -54,15 +56,16 @@ class PairedFiles(Generic[Record]):
     def read(
         self, path: Path, make: Callable[[dict[str, Tensor], Record], _Thing], text: bytes | None = None
     ) -> _Thing:
-        """Read both files, and return what they hold.
+        """Read both files, and return the object that they hold.
 
         Args:
             path: the .safetensors file.
-            make: from the tensors and the content of the .json file to the thing.
+            make: function from the tensors and the content of the .json file to the object.
             text: content of the .json file, if it has been read.
 
         Raises:
-            UserError: of class `error`: a file is missing or damaged, was changed since, or holds something else.
+            UserError: an error of class `error`. A file is missing, damaged or changed after it was saved, or it holds
+                something else.
         """
         from safetensors.torch import load
 

@@ -1,7 +1,7 @@
-"""Regular expressions of strangers: matched in a process of their own, which is ended if it takes too long.
+"""Matching of untrusted regular expressions in a separate process, which is ended if it takes too long.
 
 Python's `re` backtracks: a short expression such as ``(.*)*(.*)*x`` can take years on the name of a module, and nothing
-within the process ends it.
+within the process can stop it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from interp.clip.errors import ModelError
 
-SECONDS = 20  # far more than the start of a process takes on a busy machine
-MOST_BYTES = 2**30  # of memory of that process
+SECONDS = 20  # far longer than a process takes to start on a busy machine
+MOST_BYTES = 2**30  # limit of the process's memory
 
 _CODE = f"""
 import json, re, sys

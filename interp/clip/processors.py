@@ -1,4 +1,4 @@
-"""Tokenizers and image processors of models, and whether they fit."""
+"""Tokenizers and image processors of models, and checks that they fit."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def load_tokenizer(name: str, chosen: str | None, where: str, revision: str) -> 
         raise ModelError(f"cannot load the tokenizer of '{chosen or name}': {loading_fault(error)}") from error
 
 
-# OpenAI's configurations name token 2 as the end of text. There transformers reads a text at its highest id instead.
+# OpenAI's configurations name token 2 as the end of text; transformers then reads a text at its highest id instead.
 _LEGACY_EOT = 2
 
 
 def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str | None, notes: list[str]) -> int:
-    """Return the id of the end-of-text token, at which transformers reads the texts of a tokenizer too.
+    """Return the id of the end-of-text token, after checking that transformers reads texts at this token.
 
-    A tokenizer that was chosen for a model may tell it of another token.
+    If the user chose another tokenizer for a model, the model's end-of-text id may be changed to the tokenizer's.
 
     Raises:
         ModelError: the tokenizer has no such token, or ids without an embedding, or transformers reads texts elsewhere.
@@ -56,7 +56,7 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
     ids = sorted(map(int, tokenizer.get_vocab().values()))
     if ids[-1] >= size:
         raise ModelError(f"the tokenizer has {ids[-1] + 1} tokens, '{name}' only {size}; name one that fits")
-    # Special tokens that a text spells are read letter by letter (`tokenize`). These alone surround or fill up a text.
+    # Special tokens in a text are read letter by letter (`tokenize`). Only the tokens below surround or pad a text.
     used = {tokenizer.bos_token_id, eot, tokenizer.unk_token_id, tokenizer.pad_token_id}
     unused = set(tokenizer.all_special_ids) - used
     highest = max(number for number in ids if number not in unused)
@@ -81,10 +81,11 @@ def check_tokenizer(name: str, model: CLIPModel, tokenizer: Any, *, chosen: str 
 
 
 def _spelled(tokenizer: Any, ids: Sequence[int]) -> list[int]:
-    """Return those of some ids that a text can have.
+    """Return the ids among `ids` that can occur in a text.
 
-    A tokenizer of byte pairs makes its tokens of single signs, by merging two. A token that is neither a sign nor
-    merged, nor was added, only pads the vocabulary. A text may have any token of other tokenizers.
+    A byte-pair tokenizer makes its tokens from single characters by merging two tokens. A token that is not a single
+    character, not the result of a merge and not added only pads the vocabulary. With other tokenizers, any token can
+    occur in a text.
     """
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     if parts["model"].get("type") != "BPE":

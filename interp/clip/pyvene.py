@@ -1,4 +1,4 @@
-"""Entries for CLIP in pyvene's tables of models, which has none (0.1.8): names of components, their modules and widths.
+"""Entries for CLIP in pyvene's tables of models: names of components, their modules and widths. pyvene 0.1.8 has none.
 
 >>> from interp.clip.loading import load_clip
 >>> from interp.clip.pyvene import register
@@ -10,8 +10,8 @@
 True
 
 pyvene counts blocks from 0: its layer 9 is the block whose output is our layer 10. Each of its forward passes removes
-all hooks of the model, others' too: those by which transformers records hidden states are then gone as well, and
-``output_hidden_states=True`` gives too few. Give it a copy (`copy.deepcopy`) of a model that you go on using.
+all hooks of the model, including the hooks by which transformers records hidden states. Afterwards,
+``output_hidden_states=True`` returns too few states. Pass a copy (`copy.deepcopy`) of a model that you go on using.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from interp.clip.families import FAMILIES
 
-# Component -> module of a block ("" is the block itself), whether its input or its output, whether split into heads.
+# Component -> module of a block ("" is the block itself), its input or its output, True if split into heads.
 # The inputs of attention and MLP are the outputs of the layer norms before them.
 COMPONENTS = {
     "block_input": ("", "input", False),
@@ -45,17 +45,17 @@ COMPONENTS = {
 
 
 def import_pyvene(module: str = "pyvene") -> Any:
-    """Import pyvene, or a module of it, without its advice on packages that are not needed here, which it prints."""
+    """Import pyvene, or one of its modules, and suppress its printed advice on optional packages."""
     with contextlib.redirect_stdout(io.StringIO()):
         return importlib.import_module(module)
 
 
 def register() -> None:
-    """Tell pyvene of CLIP's models, so that `pyvene.RepresentationConfig(9, "block_output")` works on them.
+    """Register CLIP's models in pyvene, so that `pyvene.RepresentationConfig(9, "block_output")` works on them.
 
-    The models of one tower, with and without its projection, have the components of `COMPONENTS`. So has `CLIPModel`,
-    where they mean the text tower; there those of either tower have its name before them too, as in
-    ``vision_block_output``. Heads are reached with the unit ``h`` or ``h.pos``. To call it again changes nothing.
+    The models of one tower, with and without its projection, have the components of `COMPONENTS`. In `CLIPModel`, these
+    names refer to the text tower. The components of either tower are also registered with the tower's name as a prefix,
+    as in ``vision_block_output``. The units ``h`` and ``h.pos`` select heads. A repeated call changes nothing.
     """
     card = import_pyvene("pyvene.models.intervenable_modelcard")
     models = {kind: parts for family in FAMILIES.values() for kind, parts in family.for_pyvene().items()}

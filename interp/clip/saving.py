@@ -1,4 +1,4 @@
-"""A CLIP written so that others load it by themselves: as transformers does it, or as open_clip does."""
+"""CLIP models saved in formats that transformers or open_clip load without this package."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from interp.runs.content import to_json
 from interp.runs.files import write_atomic
 
 _OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
-VOCABULARY = 49_408  # of OpenAI's tokenizer, which open_clip brings along
-STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # of preprocessing, all of which open_clip does
-_INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> what open_clip calls it
+VOCABULARY = 49_408  # size of OpenAI's tokenizer, which is part of open_clip
+STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # preprocessing steps; open_clip does all
+_INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> open_clip's name
 _INSTEAD = "write the model for transformers instead"
-# Settings that may hold words or mappings. Of all others only numbers are written, for anything else may name a folder
-# of this machine: transformers keeps whatever a model's files say, and where it has them from.
+# Settings that may hold words or mappings. Other settings are written only if they are numbers, since anything else may
+# name a folder of this machine: transformers keeps all settings in a model's files, and the origin of the files.
 _TOKENS = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask"))
 _WORDED = {
     "config.json": ("architectures", "dtype", "hidden_act", "model_type", "transformers_version"),
@@ -41,8 +41,10 @@ TOWERS, _OF_TOWERS = ("text_config", "vision_config"), ("dtype", "hidden_act", "
 
 
 def save_transformers(clip: Clip, folder: Path) -> None:
-    """Weights, configuration, tokenizer and image processing, as `save_pretrained` writes them, without what may name a
-    folder of this machine."""
+    """Write weights, configuration, tokenizer and image processing, as `save_pretrained` does.
+
+    Settings that may name a folder of this machine are removed.
+    """
     for part in (clip.model, clip.processor):
         part.save_pretrained(folder)
     _save_tokenizer(clip, folder)
@@ -50,10 +52,11 @@ def save_transformers(clip: Clip, folder: Path) -> None:
 
 
 def save_open_clip(clip: Clip, folder: Path) -> None:
-    """The weights by open_clip's names, and the `open_clip_config.json` that ``local-dir:FOLDER`` and the hub take.
+    """Write the weights by open_clip's names, and `open_clip_config.json` for ``local-dir:FOLDER`` and the hub.
 
     Raises:
-        ModelError: open_clip has no such model, would give it other pixels, or read its texts elsewhere than at EOT.
+        ModelError: open_clip has no such model, would give the model other pixels, or would read texts elsewhere than
+            at EOT.
     """
     from safetensors.torch import save
 
@@ -67,12 +70,12 @@ def save_open_clip(clip: Clip, folder: Path) -> None:
 
 
 def _save_tokenizer(clip: Clip, folder: Path) -> None:
-    # A template for chats then lies among the settings, not in a file of its own.
+    # A chat template is then one of the settings, not a file of its own.
     clip.tokenizer.save_pretrained(folder, save_jinja_files=False)
 
 
 def _clear(folder: Path) -> None:
-    """Take out of the settings in a folder what may name another folder."""
+    """Remove settings that may name another folder from the files in a folder."""
     for name, worded in _WORDED.items():
         if (path := folder / name).is_file():
             kept = _cleared(json.loads(path.read_text("utf-8")), worded)
@@ -86,7 +89,7 @@ def _cleared(settings: Mapping[str, Any], worded: Collection[str]) -> dict[str, 
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number, a truth value, nothing, or a list of these."""
+    """Return whether a value is a number, a truth value, None, or a list of these."""
     return all(one is None or isinstance(one, (int, float)) for one in (value if isinstance(value, list) else [value]))
 
 
@@ -102,7 +105,7 @@ def _model(clip: Clip) -> dict[str, Any]:
                 f"{config.layer_norm_eps:g}"
             )
     brought = len(clip.tokenizer) == text.vocab_size == VOCABULARY
-    own = {} if brought else {"hf_tokenizer_name": "./"}  # the files beside it
+    own = {} if brought else {"hf_tokenizer_name": "./"}  # the files next to the configuration
     return {
         "embed_dim": clip.embed_dim,
         "quick_gelu": activations == {"quick_gelu"},
@@ -127,9 +130,9 @@ def _model(clip: Clip) -> dict[str, Any]:
 
 
 def _preprocessing(clip: Clip) -> dict[str, Any]:
-    """What open_clip has to be told of its preprocessing; `ModelError` if it would give other pixels.
+    """Return open_clip's settings of its preprocessing; raise `ModelError` if open_clip would give other pixels.
 
-    It resizes the shorter side to that of the vision tower, cuts out the middle, divides by 255 and normalizes.
+    open_clip resizes the shorter side to that of the vision tower, crops the centre, divides by 255 and normalizes.
     """
     given, side = clip.processor.to_dict(), clip.family.side(clip.model)
     if off := [step for step in STEPS if not given[step]]:
@@ -159,7 +162,7 @@ def _preprocessing(clip: Clip) -> dict[str, Any]:
 
 
 def _check_tokenizer(clip: Clip) -> None:
-    """Raise `ModelError` if the highest id of a text, at which open_clip reads it, is not that of EOT."""
+    """Raise `ModelError` if the highest id of the vocabulary, at which open_clip reads a text, is not EOT."""
     ids = dict(clip.tokenizer.get_vocab())
     token = max(ids, key=ids.__getitem__)
     if ids[token] != clip.eot:
@@ -171,7 +174,7 @@ def _check_tokenizer(clip: Clip) -> None:
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
-    """What open_clip's file in a folder holds, by transformers' names."""
+    """Return the weights in open_clip's file in a folder, by transformers' names."""
     from safetensors.torch import load_file
 
     return to_transformers(load_file(folder / _OPEN_CLIP_WEIGHTS), str(folder))

@@ -1,4 +1,4 @@
-"""Sites in CLIP: tower, layer, component and position, and the module and token that these name."""
+"""Sites in CLIP: tower, layer, component and position, and the module and token that they name."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from interp.errors import UserError
 
 _Position = Literal["eot", "cls"]
 BLOCK = "block"  # the component whose value is the residual stream itself
-_OF_THE_TOWER = cast(_Position, None)  # a default that is filled in
+_OF_THE_TOWER = cast(_Position, None)  # placeholder for the tower's own position
 _POSITIONS: dict[Tower, _Position] = {"text": "eot", "vision": "cls"}
 
 
 class SiteError(UserError):
-    """There is no such place in the model."""
+    """Error of a site that does not exist in the model."""
 
 
 class SiteMismatch(UserError):
-    """Two things that must belong to one site do not."""
+    """Error of two objects that must belong to one site but do not."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place in CLIP: a component of block `layer` of a tower, at EOT or CLS.
+    """Place in CLIP: a component of block `layer` of a tower, at EOT or CLS.
 
     Attributes:
         tower: ``text`` or ``vision``.
@@ -40,7 +40,7 @@ class Site:
         position: ``eot`` in the text tower, ``cls`` in the vision tower; by default the tower's.
 
     Raises:
-        SiteError: there is no such tower, layer, component or position in any CLIP.
+        SiteError: no CLIP has such a tower, layer, component or position.
     """
 
     tower: Tower
@@ -79,7 +79,7 @@ class Site:
 
     @classmethod
     def parse(cls, label: str) -> Site:
-        """Read a label.
+        """Parse a label.
 
         >>> Site.parse("text.11.eot")
         Site(tower='text', layer=11, component='block', position='eot')
@@ -96,7 +96,7 @@ class Site:
 
     @property
     def part(self) -> Component:
-        """Component of the block, which knows how to hook it, to read it and to continue from it."""
+        """Component of the block, with the functions that hook the component, read it and continue from it."""
         return find_component(self.component)
 
     def check(self, clip: Clip) -> None:
@@ -126,7 +126,7 @@ class Site:
 
 @runtime_checkable
 class _AtSite(Protocol):
-    """Anything that belongs to values of one width at a site."""
+    """Object that belongs to values of one width at a site."""
 
     @property
     def site(self) -> Site:
@@ -135,7 +135,7 @@ class _AtSite(Protocol):
 
     @property
     def width(self) -> int:
-        """d, the width of the values."""
+        """Width d of the values."""
         ...
 
 

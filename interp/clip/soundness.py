@@ -1,4 +1,4 @@
-"""Weights and settings with which no number means anything: named when a model is loaded, not by what they lead to."""
+"""Checks for weights and settings that make all numbers meaningless, reported when a model is loaded."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from interp.clip.errors import ModelError
 if TYPE_CHECKING:
     from transformers import CLIPModel
 
-# All that a tower is told or tells passes here.
+# All inputs and outputs of a tower pass these weights.
 _BOTTLENECKS = re.compile(r"(token_embedding|patch_embedding|text_projection|visual_projection)\.weight$")
 _LAST_NORMS = re.compile(r"(final_layer_norm|post_layernorm|pre_layrnorm)\.weight$")
-_MOST_LOGIT_SCALE = 10.0  # of its logarithm; CLIP's is at most 4.6
+_MOST_LOGIT_SCALE = 10.0  # of the logarithm; at most 4.6 in CLIP
 
 
 def check_weights(name: str, model: CLIPModel) -> list[str]:
-    """Look at each weight once; sentences on those that are constant where a tower can do without them.
+    """Check each weight, and return sentences on constant weights that a tower can do without.
 
-    Biases that are 0 and layer norms that are 1 are as they are at the start, and nothing is said of them.
+    Biases of 0 and layer norm weights of 1 have their initial values, so they are not reported.
 
     Raises:
-        ModelError: a weight is not finite, a tower's input or output is constant, or the temperature is none.
+        ModelError: a weight is not finite, a tower's input or output is constant, or the temperature is impossible.
     """
     notes = []
     for key, value in model.state_dict().items():
@@ -50,7 +50,7 @@ def check_weights(name: str, model: CLIPModel) -> list[str]:
 
 
 def check_preprocessing(name: str, processor: Any) -> None:
-    """Raise `ModelError` if the preprocessing of images divides by nothing, or makes all images alike."""
+    """Raise `ModelError` if the preprocessing of images divides by zero, or makes all images alike."""
     if processor.do_normalize:
         for key, zero in (("image_mean", True), ("image_std", False)):
             if not _usable(getattr(processor, key), zero=zero):

@@ -1,5 +1,4 @@
-"""Shape aliases, so that a signature says what a tensor is (jaxtyping; checked at run time in the tests only); and what
-a tensor holds, for checksums."""
+"""Shape aliases for signatures (jaxtyping; checked at run time in tests only), and bytes of tensors for checksums."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ __all__ = ["Basis", "Bool", "Embeddings", "Float", "Int", "Pixels", "Streams", "
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
-    """The numbers of a tensor as they lie in memory, in the order of its indices."""
+    """Return the numbers of a tensor as bytes, in the order of its indices."""
     flat = tensor.detach().cpu().contiguous().view(-1)
-    # Of a single number any stride is contiguous to torch, but only 1 can be viewed as bytes.
+    # torch calls a single number contiguous for any stride, but only stride 1 can be viewed as bytes.
     return flat.as_strided(flat.shape, (1,)).view(torch.uint8).numpy().data

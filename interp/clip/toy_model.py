@@ -1,4 +1,4 @@
-"""The embedded toy CLIP before it has learnt anything: its architecture, tokenizer and image settings."""
+"""Untrained form of the embedded toy CLIP: its architecture, tokenizer and image settings."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from interp.data.toy.pictures import SIZE
 
 BOS, EOT = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77
-END = "</w>"  # of the last piece of a word
+END = "</w>"  # suffix of the last piece of a word
 _MERGES = 2400
 ASSETS = files("interp.data").joinpath("assets", "toy-clip")
 
 
 def learn_tokenizer(texts: Iterable[str], merges: int = _MERGES) -> CLIPTokenizer:
-    """CLIP's tokenizer (lower case, byte pairs inside of words; Sennrich et al. 2016) with merges learnt from texts.
+    """Return CLIP's tokenizer (lower case, byte pairs in words; Sennrich et al. 2016) with merges learnt from texts.
 
-    Its vocabulary is laid out as OpenAI's: every byte, every byte at the end of a word, the merges in their order, BOS
-    and EOT, which doubles as padding. So any text has pieces, and none is unknown.
+    The vocabulary has OpenAI's layout: every byte, every byte at the end of a word, the merges in their order, BOS, and
+    EOT, which is also the padding. Every text thus has pieces, and no piece is unknown.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -32,14 +32,14 @@ def learn_tokenizer(texts: Iterable[str], merges: int = _MERGES) -> CLIPTokenize
         empty.backend_tokenizer.normalizer,
         empty.backend_tokenizer.pre_tokenizer,
     )
-    size = len(empty) - 2 + merges  # more than there will be; the trainer counts only the bytes that it meets
+    size = len(empty) - 2 + merges  # an upper bound; the trainer counts only the bytes that it meets
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         end_of_word_suffix=END,
         show_progress=False,
         min_frequency=2,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        # Else the bytes at the end of a word are numbered in the order of a hash table, by which ties are broken.
+        # Otherwise the bytes at the end of a word have the order of a hash table, and ties follow this order.
         special_tokens=[letter + END for letter in sorted(pre_tokenizers.ByteLevel.alphabet())],
     )
     learner.train_from_iterator(texts, trainer)
@@ -64,7 +64,7 @@ def load_toy_tokenizer() -> CLIPTokenizer:
 
 
 def build_model(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """A CLIP of 3.3 M parameters: 12 text blocks of width 128, 4 vision blocks of width 96, images of 64 pixels."""
+    """Return a CLIP of 3.3 M parameters: 12 text blocks of width 128, 4 vision blocks of width 96, 64-pixel images."""
     special = {
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,

@@ -1,4 +1,4 @@
-"""Models that a run's files name, and the command did not: what they stand for, and whether they may be loaded."""
+"""Models that a run's files name but the command does not: their paths, and the permission to load them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from interp.clip.errors import ModelError
 from interp.clip.names import OPEN_CLIP
 from interp.runs.own import is_own
 
-_OPTIONS = {"base": "model", "tokenizer": "tokenizer", "data": "data"}  # what a run takes -> option that names it
+_OPTIONS = {"base": "model", "tokenizer": "tokenizer", "data": "data"}  # input of a run -> option that names it
 
 
 def name_in(folder: Path, name: str) -> str:
-    """Return the model that a name in a folder's files stands for; a name that begins with a dot is a path from there.
+    """Return the model that a name in a folder's files stands for; a leading dot marks a path from the folder.
 
     Raises:
-        ModelError: there is no such folder; its name is not to be taken for that of a model on the hub.
+        ModelError: the name is a path, and there is no such folder; the name must not pass for a model on the hub.
     """
     path = from_folder(folder, name)
     if not name.startswith(OPEN_CLIP) and _is_path(folder, name) and not os.path.isdir(path):
@@ -25,7 +25,7 @@ def name_in(folder: Path, name: str) -> str:
 
 
 def from_folder(folder: Path, name: str) -> str:
-    """Return what a name in a folder's files stands for, whether there is such a model or not."""
+    """Return the model that a name in a folder's files stands for, even if the model does not exist."""
     if name.startswith(OPEN_CLIP):
         arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
         return f"{OPEN_CLIP}{arch}/{os.path.normpath(folder / path)}"
@@ -37,7 +37,7 @@ def _is_path(folder: Path, name: str) -> bool:
 
 
 def name_for(folder: Path, model: str) -> str:
-    """A model's name for the files of a folder, which `name_in` reads: no path that the user did not write."""
+    """Return a model's name for the files of a folder, as `name_in` reads it, without paths not typed by the user."""
     if model.startswith(OPEN_CLIP):
         arch, _, path = model.removeprefix(OPEN_CLIP).partition("/")
         return f"{OPEN_CLIP}{arch}/{path if os.path.isabs(path) else _path_from(folder, path)}"
@@ -61,12 +61,12 @@ def _path_from(folder: Path, path: str) -> str:
 def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
     """Raise `ModelError` if a run takes something from elsewhere that is not allowed.
 
-    Allowed are ``toy``, folders within the run's, and what this user named to the command that made the run
-    (`interp.runs.own`).
+    Allowed are ``toy``, folders within the run folder, and anything that this user named to the command that made the
+    run (`interp.runs.own`).
 
     Args:
-        run: the folder whose files name it.
-        what: is taken: base, tokenizer or data.
+        run: folder whose files name the input.
+        what: kind of the input: base, tokenizer or data.
         name: name of a model, or data.
         trust: allow everything.
     """
@@ -80,5 +80,5 @@ def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
 def _is_inside(folder: Path, path: Path) -> bool:
     try:
         return os.path.isdir(path) and path.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # no path at all, links in a circle
+    except (OSError, ValueError, RuntimeError):  # not a path, or circular links
         return False

@@ -1,4 +1,4 @@
-"""A model that has learnt nothing of texts: what a search finds in it is no finding."""
+"""Model that has learnt nothing of texts, as a control: whatever a search finds in it is no evidence."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from interp.clip.parts import tower_parts
 
 
 def untrained(clip: Clip, seed: int = 0) -> Clip:
-    """Return the same architecture, its text tower and projection with random weights as the model's class draws them.
+    """Return the same architecture with random weights in the text tower and projection.
 
-    The vision tower stays as it is, so that images keep their embeddings, and so does the temperature.
+    The weights are drawn as the model's class draws them. The vision tower and the temperature keep their weights, so
+    images keep their embeddings.
 
     Args:
-        clip: stays as it is.
-        seed: of the weights.
+        clip: model to copy, which stays as it is.
+        seed: seed of the weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # weights are drawn from the global generator

@@ -1,4 +1,4 @@
-"""Data sets and norms: everything becomes a `PairSet` or a `Norm`. Importing this costs next to nothing."""
+"""Data sets and norms: every source becomes a `PairSet` or a `Norm`. Importing this package is cheap."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def _hub(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
     return load_hub_pairs(where, contrast)
 
 
-# How a data set is named -> what loads it, given what stands after the colon, the seed, and the contrast that was
-# asked for. Capitals after the colon stand for a name. To add a data set, write its loader into a file of its own and
-# name it here.
+# Form of a data set's name -> its loader, which takes the part after the colon, the seed, and the requested contrast.
+# Capitals after the colon stand for a name. To add a data set, write its loader into a file of its own and list it
+# here.
 DATA_SETS: dict[str, _Loader] = {
     "toy": _toy,
     "toy:charts": _charts,
@@ -70,26 +70,27 @@ def load_pairs(
     as_published: bool = False,
     kinds: str | None = None,
 ) -> PairSet:
-    """Load a data set by name, with splits train, val and test. Data of one split, or of none, are divided by group.
+    """Load a data set by name, with splits train, val and test.
 
-    Pairs whose two texts are the same but for case and spaces are left out: they say nothing of the two kinds.
+    Data with one split, or without splits, are divided by group. Pairs whose two texts differ only in case and spaces
+    are left out, since they carry no information on the two kinds.
 
     Args:
         spec: ``toy``; ``toy:charts``; ``concadia:FOLDER``, see `interp.data.concadia`; ``csv:FILE``, see
             `interp.data.csv_pairs`; or ``hf:OWNER/NAME``, see `interp.data.hub_pairs`.
-        split: use this split alone, divided anew by group into train, val and test.
+        split: use this split alone, divided again by group into train, val and test.
         limit: keep about this many pairs, drawn at random, in the proportions of the splits.
-        seed: of the division, of the drawing, and of the toy world's scenes.
-        as_published: divide nothing, and leave out no pair for its texts; there may then be only some of the splits,
-            and `split` just selects.
-        kinds: names of the two kinds of text, the one that should be preferred first, as in ``text_a,text_b``.
-            For ``csv:FILE`` and ``hf:OWNER/NAME``, they are two of its columns; the others have kinds of their own.
+        seed: seed of the division, of the drawing, and of the toy world's scenes.
+        as_published: divide nothing, and leave out no pair for its texts. Some splits may then be missing, and `split`
+            only selects.
+        kinds: names of the two kinds of text, the kind that should be preferred first, as in ``text_a,text_b``. For
+            ``csv:FILE`` and ``hf:OWNER/NAME``, they are two columns of the data; other data sets have their own kinds.
 
     Returns:
-        Pairs in the order of the data; a note says what was divided or left out.
+        Pairs in the order of the data; a note reports any division and any pairs that were left out.
 
     Raises:
-        DataError: unknown name or kinds, unusable data, or a split that is not there.
+        DataError: unknown name or kinds, unusable data, or a missing split.
     """
     contrast = None if kinds is None else Contrast.parse(kinds)
     load, where = _find(spec)
@@ -114,7 +115,7 @@ def load_pairs(
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)
         what = "the data have no splits and were" if split == WHOLE else f"split '{split}' alone was"
         notes.append(f"{what} divided by group: {counts}")
-    if limit is not None and limit < len(pairs):  # after the division, which must not depend on it
+    if limit is not None and limit < len(pairs):  # after the division, which must not depend on the limit
         kept = _limit(pairs.pairs, limit, seed)
         notes.append(f"{len(kept)} of {len(pairs)} pairs are used, drawn at random")
         pairs = replace(pairs, pairs=kept)
@@ -122,7 +123,7 @@ def load_pairs(
 
 
 def _find(spec: str) -> tuple[_Loader, str]:
-    """The loader of a data set, and what stands after the colon of its name."""
+    """Return the loader of a data set, and the part of its name after the colon."""
     prefix, colon, where = spec.partition(":")
     for form, load in DATA_SETS.items():
         name, needs, place = form.partition(":")
@@ -132,7 +133,7 @@ def _find(spec: str) -> tuple[_Loader, str]:
 
 
 def data_sets(names: str) -> list[str]:
-    """Return the data sets of a list; a comma within a path divides nothing.
+    """Return the data sets of a list; a comma within a path is not a separator.
 
     >>> data_sets("toy,toy:charts,csv:a,b.csv")
     ['toy', 'toy:charts', 'csv:a,b.csv']
@@ -142,7 +143,7 @@ def data_sets(names: str) -> list[str]:
 
 
 def data_labels(names: Sequence[str]) -> list[str]:
-    """Return short names of data sets: at most two parts of a path, if that tells them apart.
+    """Return short names of data sets, with at most two parts of a path; full names if short names are ambiguous.
 
     >>> data_labels(["csv:data/anatomy/pairs.csv", "toy:charts"])
     ['anatomy/pairs.csv', 'toy:charts']
@@ -158,7 +159,7 @@ def is_toy(name: str) -> bool:
 
 
 def _limit(pairs: tuple[Pair, ...], limit: int, seed: int) -> tuple[Pair, ...]:
-    """About `limit` pairs, the same share of every split, in their old order."""
+    """Return about `limit` pairs, the same share of every split, in their original order."""
     import numpy as np  # here, so that a command's help need not load it
 
     rng = np.random.default_rng(seed)

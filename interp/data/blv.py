@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 RATINGS, _IMAGES = "blv_ratings.csv", "images"
-# places of both in a clone of the authors' repository
+# places of ratings and images in a clone of the authors' repository
 _CLONED = Path("analyses/contextclip/context_blv_data.csv"), Path("behavioral_experiments/writing/data")
-# question -> column; 5 is the best answer to each, on irrelevance too: there it says that nothing is irrelevant
+# question -> column; 5 is the best answer to each question, and for irrelevance means that nothing is irrelevant
 QUESTIONS = {
     "overall": "q_overall",
     "imaginability": "q_reconstructivity",
     "relevance": "q_relevance",
     "irrelevance": "q_irrelevance",
 }
-_READER = "participant"  # column of the code of each person; without it there is no ceiling
+_READER = "participant"  # column of each person's code; needed for the ceiling
 _ARTICLE = "article_text"
 _TEXT = ("description", "context", "imgstem")
 SOURCE = "github.com/elisakreiss/contextual-description-evaluation"
@@ -41,16 +41,16 @@ SOURCE = "github.com/elisakreiss/contextual-description-evaluation"
 
 @dataclass(frozen=True)
 class RatedText:
-    """One description of an image in an article, and what its readers thought of it.
+    """Description of an image in an article, with its readers' ratings.
 
     Attributes:
-        description: the text.
-        context: the article in which it stood.
-        image: the name of the image, without suffix, in Unicode's form NFC.
-        ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN if nobody answered.
+        description: text of the description.
+        context: context from the article in which the description appears.
+        image: name of the image, without suffix, in Unicode's form NFC.
+        ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN without an answer.
         article: text of the article; empty where the file has no column ``article_text``.
         readers: code of each person that was asked; empty where the file has no column ``participant``.
-        answers: question of `QUESTIONS` -> rating of each person that was asked; NaN if there is none.
+        answers: question of `QUESTIONS` -> rating of each person that was asked; NaN without an answer.
     """
 
     description: str
@@ -69,13 +69,13 @@ class RatedText:
 
 @dataclass(frozen=True)
 class RatedTexts:
-    """Rated texts and the way to open their images.
+    """Rated texts, with functions that open their images.
 
     Attributes:
-        name: for tables and manifests.
-        texts: in the order of the file.
-        open_image: gives the RGB image of that name; raises `DataError` where it cannot be read.
-        image_key: changes with the content of the image of that name; cheaper than opening it.
+        name: name for tables and manifests.
+        texts: texts in the order of the file.
+        open_image: function from a name to the RGB image; raises `DataError` if the image cannot be read.
+        image_key: function from a name to a key that changes with the content of the image; cheaper than opening it.
     """
 
     name: str
@@ -88,7 +88,7 @@ class RatedTexts:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever texts, ratings or images change."""
+        """Checksum that changes whenever texts, ratings or images change."""
         return digest(
             part
             for text in self.texts
@@ -104,7 +104,7 @@ class RatedTexts:
 
 
 def load_blv(folder: Path | str) -> RatedTexts:
-    """Load the ratings, averaged over the raters of each text; images are opened when they are asked for.
+    """Load the ratings, averaged over the raters of each text; images are opened on request.
 
     Args:
         folder: a clone of the authors' repository; or a folder with `blv_ratings.csv`, one row per text and rater, and
@@ -130,14 +130,14 @@ def load_blv(folder: Path | str) -> RatedTexts:
     texts = tuple(_rated(text, rows, articles.get(text, "")) for text, rows in answers.items())
 
     def read(image: str) -> bytes:
-        """The content of an image file."""
+        """Return the content of an image file."""
         return read_file(paths[image], MOST_IMAGE)
 
     return RatedTexts(f"blv:{folder}", texts, lambda image: open_rgb(image, read), lambda image: checksum(image, read))
 
 
 def _places(folder: Path) -> tuple[Path, Path]:
-    """Return the file of ratings and the folder of images: of a clone of the authors' repository, or by our names."""
+    """Return the file of ratings and the folder of images, in a clone of the authors' repository or by our names."""
     ours, cloned = (folder / RATINGS, folder / _IMAGES), (folder / _CLONED[0], folder / _CLONED[1])
     return cloned if os.path.isfile(cloned[0]) and not os.path.isfile(ours[0]) else ours
 
@@ -162,18 +162,18 @@ def _ratings_table(path: Path) -> Table:
 
 
 def _text_of(row: Row) -> tuple[str, str, str]:
-    """Return the description, context and image of a row, which name a rated text."""
+    """Return the description, context and image of a row, which identify a rated text."""
     description, context, image = (row.filled(column) for column in _TEXT)
     return description, context, unicodedata.normalize("NFC", image)
 
 
 def _articles(table: Table) -> dict[tuple[str, str, str], str]:
-    """Return the text of the article of each rated text, where the table has them."""
+    """Return the text of the article of each rated text; empty if the table has no column for it."""
     return {_text_of(row): row[_ARTICLE] for row in table.rows} if _ARTICLE in table.columns else {}
 
 
 def _answers(table: Table) -> dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]]:
-    """Return for each description, context and image its readers, and their ratings in the order of `QUESTIONS`."""
+    """Return for each description, context and image the readers, and their ratings in the order of `QUESTIONS`."""
     answers: dict[tuple[str, str, str], list[tuple[str, tuple[float, ...]]]] = {}
     named = _READER in table.columns
     for row in table.rows:
@@ -204,8 +204,8 @@ def _paths(folder: Path, images: Collection[str]) -> dict[str, Path]:
     """Return the file of each image that a folder has.
 
     Args:
-        images: names without suffix, in Unicode's form NFC: some file systems keep names in another form. A name
-            without its accents stands for the file with them, as with one image of the authors' repository.
+        images: names without suffix, in Unicode's form NFC; some file systems keep names in another form. A name
+            without accents also matches the file with accents, as for one image of the authors' repository.
     """
     try:
         files = sorted(path for path in folder.iterdir() if not path.is_dir())

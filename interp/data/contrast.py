@@ -1,4 +1,4 @@
-"""The two kinds of text that a pair holds, and what they and the interventions between them are called. No torch."""
+"""Two kinds of text that a pair holds, and the names of the kinds and of interventions between them. No torch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from interp.errors import quoted
 
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-SIGN: dict[Direction, int] = {"up": 1, "down": -1}  # of the change of score that is predicted
-_MOST_ALIKE = 3  # letters that two names begin with, so that a heading can tell them apart by what follows
+SIGN: dict[Direction, int] = {"up": 1, "down": -1}  # sign of the predicted change of the score
+_MOST_ALIKE = 3  # length of a common prefix from which on a heading cannot tell two names apart
 
 
 @dataclass(frozen=True)
 class Contrast:
     """Two kinds of text, of which a score should prefer the positive one.
 
-    An intervention has a direction. ``up``: the base is a negative text, the source a positive one, and the score must
-    rise; ``down``: the reverse.
+    An intervention has a direction. In the direction ``up``, the base is a negative text, the source is a positive
+    text, and the score must rise. The direction ``down`` is the reverse.
 
     >>> Contrast().short("up"), Contrast().arrow("down"), Contrast("red", "blue").swap("up")
     ('c2d', 'd>c', 'blue given Z of red')
 
     Attributes:
-        positive, negative: what texts of each kind are called, in any script; by default as in Zur et al. 2024.
+        positive, negative: name of each kind, in any script; by default as in Zur et al. 2024.
 
     Raises:
-        DataError: a name has neither letters nor digits, or the names do not differ in any of these.
+        DataError: a name has neither letters nor digits, or the names have the same letters and digits.
     """
 
     positive: str = "description"
@@ -44,16 +44,16 @@ class Contrast:
 
     @classmethod
     def parse(cls, text: str) -> Contrast:
-        """Read a contrast from the names of its kinds, the positive one first.
+        """Parse a contrast from the names of its kinds, the positive kind first.
 
         >>> Contrast.parse("Alt text, caption")
         Contrast(positive='Alt text', negative='caption')
 
         Args:
-            text: two names with a comma between them; spaces around a name do not count.
+            text: two names with a comma between them; spaces around a name are ignored.
 
         Raises:
-            DataError: there are not exactly two names, or a contrast cannot have them.
+            DataError: there are not exactly two names, or the names are not valid in a contrast.
         """
         names = [name.strip() for name in text.split(",")]
         if len(names) != 2 or not all(names):
@@ -64,21 +64,21 @@ class Contrast:
         return cls(*names)
 
     def __str__(self) -> str:
-        """The names as `parse` reads them."""
+        """Return the names in the form that `parse` reads."""
         return ",".join(self.kinds)
 
     def agrees(self, other: Contrast) -> bool:
-        """Whether the other one names the same kinds in the same order; case and spaces around names do not count."""
+        """Return whether another contrast names the same kinds in the same order, ignoring case and outer spaces."""
         return [kind.strip().lower() for kind in self.kinds] == [kind.strip().lower() for kind in other.kinds]
 
     @property
     def kinds(self) -> tuple[str, str]:
-        """Positive, negative: the order in which texts lie wherever there are both."""
+        """Positive kind, then negative kind: the order of texts wherever both kinds occur."""
         return self.positive, self.negative
 
     @property
     def a_positive(self) -> str:
-        """A positive text in a sentence.
+        """Positive kind with its indefinite article, for a sentence.
 
         >>> Contrast().a_positive, Contrast("alt", "caption").a_positive
         ('a description', 'an alt')
@@ -86,28 +86,32 @@ class Contrast:
         return f"{'an' if self.positive[:1].lower() in tuple('aeiou') else 'a'} {self.positive}"
 
     def other(self, kind: str) -> str:
-        """The kind that a kind is contrasted with."""
+        """Return the kind that is contrasted with `kind`."""
         return self.negative if kind == self.positive else self.positive
 
     def base(self, direction: Direction) -> str:
-        """The kind of text that is changed."""
+        """Return the kind of text that is changed."""
         return self.negative if direction == "up" else self.positive
 
     def source(self, direction: Direction) -> str:
-        """The kind of text that Z is taken from."""
+        """Return the kind of text that Z is taken from."""
         return self.other(self.base(direction))
 
     def short(self, direction: Direction) -> str:
-        """Part of the names of measures and columns, as in ``iia_c2d``: initials, or whole names if those agree."""
+        """Return a part of the names of measures and columns, as in ``iia_c2d``.
+
+        The part consists of initials, or of whole names if the initials are equal.
+        """
         return "2".join(self._brief(direction))
 
     def arrow(self, direction: Direction) -> str:
-        """Heading of a column, as in ``c>d``."""
+        """Return the heading of a column, as in ``c>d``."""
         return ">".join(self._brief(direction))
 
     def narrow(self, direction: Direction) -> str:
-        """Heading of a column where there is little room: names are cut where they first differ, if that tells them
-        apart.
+        """Return a short heading of a column.
+
+        Names are cut just after their first difference. If it comes too late, the heading has ``neg`` and ``pos``.
 
         >>> Contrast("white wine", "warm beer").narrow("up"), Contrast("text b", "text a").narrow("up")
         ('war>whi', 'neg>pos')
@@ -121,7 +125,7 @@ class Contrast:
         return f"{base[: same + 2]}>{source[: same + 2]}"
 
     def swap(self, direction: Direction) -> str:
-        """The intervention in words, as in ``caption given Z of description``."""
+        """Return the intervention in words, as in ``caption given Z of description``."""
         return f"{self.base(direction)} given Z of {self.source(direction)}"
 
     def _brief(self, direction: Direction) -> tuple[str, str]:
@@ -130,8 +134,8 @@ class Contrast:
 
 
 def _key(kind: str) -> str:
-    """A kind's name as part of a column's name."""
+    """Return a kind's name as part of a column's name."""
     return re.sub(r"\W+", "_", kind.strip().lower()).strip("_")
 
 
-PAPER = Contrast()  # of Zur et al. 2024
+PAPER = Contrast()  # contrast of Zur et al. 2024

@@ -1,22 +1,22 @@
-"""A question of one's own: pairs from a table that lies next to its images.
+"""Pairs for the user's own question, from a table that lies next to its images.
 
 Each row is a pair. The table is a CSV file with commas, semicolons or tabs, in UTF-8 or UTF-16, or a spreadsheet
 (.xlsx, .ods). It has these columns in any order, in any case; others are ignored:
 
 =========== ========================================================================================================
-``image``   path of the image, from the folder of the file on, without ``..``; links are followed
+``image``   path of the image, relative to the folder of the file, without ``..``; links are followed
 two texts   columns of any name, such as ``text_a`` and ``text_b``; a contrast names them
 ``split``   optional: ``train``, ``val`` or ``test``; without it, `interp.data.load_pairs` divides the pairs by group
-``group``   optional: what must stay in one split, such as an article; without it, each image is a group of its own
-``context`` optional: text of the article in which the image stands, for contextual scores
-``id``      optional: unique name of the pair; without it, the path of the image, numbered where that comes again
+``group``   optional: unit that must stay in one split, such as an article; without it, each image is a group of its own
+``context`` optional: text of the article in which the image appears, for contextual scores
+``id``      optional: unique name of the pair; without it, the path of the image, numbered if the path is repeated
 =========== ========================================================================================================
 
-A text may hold commas, quotes and line breaks if it stands in quotes, with its own quotes twice, as every program that
-writes CSV does it. Spaces and line breaks around a cell do not count; those inside a text stay.
+A text may hold commas, quotes and line breaks if it is quoted and its own quotes are doubled, as in every CSV file.
+Spaces and line breaks around a cell are removed. Spaces and line breaks inside a text are kept.
 
-Messages count rows as a spreadsheet shows them: the header is row 1, blank rows count, and a text with line breaks
-inside is still in one row.
+Messages number rows as a spreadsheet shows them: the header is row 1, blank rows count, and a text with line breaks
+occupies one row.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ IMAGE, SPLIT, _GROUP, ID, _CONTEXT = "image", "split", "group", "id", "context"
 
 
 def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
-    """Load all rows of a table; images are opened when they are asked for.
+    """Load all rows of a table; images are opened on request.
 
     Args:
         path: the file, as the docstring of this module describes it.
-        contrast: names the two columns of texts, the positive one first; by default those of the paper.
+        contrast: names of the two columns of texts, the positive column first; by default the columns of the paper.
 
     Returns:
-        One pair for each row, in the order of the file. Where the file has no splits, they are all of `WHOLE`.
+        One pair for each row, in the order of the file. Without a column of splits, every pair has the split `WHOLE`.
 
     Raises:
         DataError: the file is missing or damaged, lacks a column, or has no rows; or a cell is unusable.
@@ -93,12 +93,12 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
 
 
 def _column(kind: str) -> str:
-    """The column that holds the texts of a kind."""
+    """Return the name of the column that holds the texts of a kind."""
     return kind.strip().lower()
 
 
 def _contrast(table: Table, contrast: Contrast | None) -> Contrast:
-    """The contrast, once it is clear that the table has its columns and that of images."""
+    """Return the contrast, after checking that the table has its columns and a column of images."""
     example = "as in kinds='text_a,text_b', the one that should be preferred first"
     if IMAGE not in table.columns:
         raise DataError(f"'{table.file}' has no column {IMAGE} with the paths of images; it has: {table.listed}")
@@ -116,9 +116,9 @@ def _contrast(table: Table, contrast: Contrast | None) -> Contrast:
 
 
 def _image(row: Row) -> str:
-    """The path of a row's image, always with the same spelling."""
+    """Return the path of a row's image in a uniform spelling."""
     given = row.filled(IMAGE)
-    windows = PureWindowsPath(given)  # splits at both kinds of slashes, and knows drives
+    windows = PureWindowsPath(given)  # splits at both kinds of slashes, and recognizes drives
     if windows.anchor or ".." in windows.parts:
         raise row.error(
             IMAGE,
@@ -138,7 +138,7 @@ def _given_ids(rows: Sequence[Row]) -> list[str]:
 
 
 def _numbered(images: Sequence[str]) -> list[str]:
-    """The images' paths, with a number from the second time on: "a.jpg", "a.jpg (2)"."""
+    """Return the images' paths, with a number from the second occurrence on: "a.jpg", "a.jpg (2)"."""
     met, used, names = set[str](), set(images), list[str]()
     further = {image: count(2) for image in used}
     for image in images:

@@ -1,4 +1,4 @@
-"""Text of a table file: from bytes in whatever encoding to letters, and the sign between cells. No torch."""
+"""Decoding of table files from bytes in an unknown encoding, and detection of the sign between cells. No torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import islice
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # begins as UTF-16's mark does, so it comes first
+    codecs.BOM_UTF32_LE: "utf-32",  # begins like UTF-16's mark, so it comes first
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -20,22 +20,22 @@ _WINDOWS = "cp1252"
 _NAMES = {_WINDOWS: "Windows-1252", "utf-16": "UTF-16", "utf-32": "UTF-32"}
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MOSTLY = 0.5
-_LOOKED_AT = 100  # rows, to tell what stands between cells
+_LOOKED_AT = 100  # rows that are read to find the sign between cells
 
-# In a text of Western Europe, decoded as Windows-1252, letters beyond ASCII are few, none of them is a capital in the
-# middle of a word, and signs stand between words. Other encodings give "MŠdchen" and "³¹kê".
-_FOREIGN_SHARE = 0.3  # of the letters
+# In a Western European text, decoded as Windows-1252, letters beyond ASCII are few, none of them is a capital in the
+# middle of a word, and signs are between words. Other encodings give "MŠdchen" and "³¹kê".
+_FOREIGN_SHARE = 0.3  # share of the letters
 _NO_WORD = re.compile(
     r"[^\W\d_][ŠŒŽŸÀ-ÖØ-Þ][a-zß-ÿ]|[^\W\d_][^\x00-\x7f\w’\xad·][^\W\d_]|[\x80-\x9f¤¦¬¯¸]|[¹²³¥ª](?=[^\W\d_])"
 )
-NOT_UTF8 = re.compile("[\ud800-\udfff]")  # letter to which a byte that is not of UTF-8 is decoded
+NOT_UTF8 = re.compile("[\ud800-\udfff]")  # letters that stand for bytes that are not UTF-8
 
 
 def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
     """Decode a table file.
 
     Args:
-        guess: accept bytes that are in none of the encodings of Unicode, too.
+        guess: True to also accept bytes in other encodings than those of Unicode.
 
     Returns:
         The text, and the name of an encoding other than UTF-8.
@@ -58,14 +58,14 @@ def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
 
 
 def _is_damaged(content: bytes) -> bool:
-    """Return whether a text is in UTF-8 but for a few bytes: of letters beyond ASCII most are read as they should."""
+    """Return whether a text is UTF-8 with a few wrong bytes: at least half of the letters beyond ASCII are decoded."""
     text = content.decode("utf-8", errors="surrogateescape")
     wrong = len(NOT_UTF8.findall(text))
     return sum(not letter.isascii() for letter in text) - wrong >= wrong
 
 
 def _unmarked(content: bytes) -> str | None:
-    """Return the encoding of UTF-16 without a mark, in which every other byte of most letters is 0."""
+    """Return the encoding of UTF-16 text without a mark, in which every other byte of most letters is 0, or None."""
     for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         half, other = content[place::2], content[1 - place :: 2]
         if half.count(0) > _MOSTLY * len(half) and not other.count(0):
@@ -93,8 +93,11 @@ def _is_western(text: str) -> bool:
 
 
 def delimiter_of(text: str) -> str:
-    """Return the sign between the cells of a table: the one by which its first rows have equally many cells, two at
-    least; if there are several, that of most cells."""
+    """Return the sign between the cells of a table.
+
+    With this sign, the first rows have equal numbers of cells, at least two. If this holds for several signs, the sign
+    with the most cells is returned.
+    """
     by_sign = {sign: _widths(text, sign) for sign in DELIMITERS}
     several = {sign: widths for sign, widths in by_sign.items() if widths and widths[0] > 1}
     even = {sign: widths for sign, widths in several.items() if len(set(widths)) == 1} or several
@@ -102,7 +105,7 @@ def delimiter_of(text: str) -> str:
 
 
 def _widths(text: str, delimiter: str) -> Sequence[int]:
-    """Return the number of cells of the first rows that are not blank; damaged quotes end the table."""
+    """Return the number of cells in each of the first rows that are not blank; damaged quotes end the table."""
     widths: list[int] = []
     try:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

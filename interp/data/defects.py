@@ -1,4 +1,4 @@
-"""Defects of data that spoil what is measured and are cheap to see: a picture under two names, a text of both kinds."""
+"""Cheaply detectable defects of data that spoil measurements: a picture under two names, a text of both kinds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from interp.errors import quoted
 
 
 def with_one_group_for_each_picture(pairs: PairSet) -> PairSet:
-    """Return the pairs with one group for all that show the same picture, under whatever names, and a note on these.
+    """Return the pairs with one group for all pairs that show the same picture, even under several names, and a note.
 
-    Groups that share a picture become one, named after the first. Each image file is read once.
+    Groups that share a picture become one group, named after the first. Each image file is read once.
     """
     keys = {pair.id: pairs.image_key(pair) for pair in pairs.pairs}
-    names: dict[str, str] = {}  # group -> the group that it is a part of
+    names: dict[str, str] = {}  # group -> the group that it was merged into
     first: dict[str, Pair] = {}
     alike: list[tuple[Pair, Pair]] = []
 
@@ -48,7 +48,7 @@ def with_one_group_for_each_picture(pairs: PairSet) -> PairSet:
 
 
 def texts_of_both_kinds(pairs: Sequence[Pair]) -> list[str]:
-    """Return a note on texts that are of the positive kind in one pair, and of the negative kind in another."""
+    """Return a note on texts that have the positive kind in one pair and the negative kind in another pair."""
     kinds = defaultdict[str, list[set[str]]](lambda: [set(), set()])
     for pair in pairs:
         for number, text in enumerate((pair.positive, pair.negative)):

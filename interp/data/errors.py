@@ -1,4 +1,4 @@
-"""The error of everything that reads data."""
+"""Error of all code that reads data."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from interp.errors import UserError
 
 
 class DataError(UserError):
-    """The data cannot be used as asked; the message is one line that names the thing and the mend."""
+    """Error of data that cannot be used as requested; the message is one line that names the fault and the remedy."""

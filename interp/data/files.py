@@ -1,4 +1,4 @@
-"""Files read whole: ordinary ones alone, and none that is larger than can be meant."""
+"""Reading of whole files: only regular files, up to a maximal size."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import os
 import stat
 from pathlib import Path
 
-MOST_TEXT = 2 * 2**30  # bytes of a table or a list of texts; Concadia's has 0.3 GB
+MOST_TEXT = 2 * 2**30  # bytes of a table or a list of texts; Concadia's file has 0.3 GB
 MOST_IMAGE = 100 * 2**20  # bytes of an image file, packed or not
 
 
 def read_file(path: Path | str, most: int) -> bytes:
-    """The content of a file; never waits, as reading a pipe would.
+    """Return the content of a file without ever waiting, as the reader of a pipe would.
 
     Raises:
-        OSError: there is none, it is a folder, a pipe or a device, its name is none, or it has more than `most` bytes.
+        OSError: the file does not exist, is a folder, a pipe or a device, has an invalid name, or has more than `most`
+            bytes.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except ValueError as error:  # of a NUL, or of half of a surrogate pair
+    except ValueError as error:  # the name has a NUL or half of a surrogate pair
         raise OSError(errno.EINVAL, "no file can have this name") from error
     try:
         status = os.fstat(handle)
@@ -36,5 +37,5 @@ def read_file(path: Path | str, most: int) -> bytes:
 
 
 def too_large(size: int, most: int) -> str:
-    """What is wrong with a file of so many bytes."""
+    """Return an error message for a file of `size` bytes."""
     return f"it has {size / 2**20:,.0f} MB, and more than {most / 2**20:,.0f} MB are not read"

@@ -1,4 +1,4 @@
-"""Whether the Hugging Face hub answers, and has something: asked once, where its client retries for long."""
+"""Query whether the Hugging Face hub answers and has a repository, once, since its client retries for a long time."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Literal
 from interp.errors import UserError
 
 Kind = Literal["model", "dataset"]
-SECONDS = 2.0  # to wait for the hub's answer; HF_HUB_ETAG_TIMEOUT, which its client heeds too, gives it more
+SECONDS = 2.0  # timeout of the hub's answer; HF_HUB_ETAG_TIMEOUT, which its client respects too, replaces it
 
 
 class HubError(UserError):
-    """The hub does not have what was asked for. The message is a part of a sentence: who asked begins it."""
+    """Error of a request that the hub cannot fulfil. The message is the end of a sentence that the caller begins."""
 
 
 class HubSilent(HubError):
-    """The hub does not answer, or is not to be asked; what is in its cache can be used all the same."""
+    """Error of a hub that does not answer, or must not be asked; its cache can still be used."""
 
 
 def ask_hub(repo: str, revision: str = "main", kind: Kind = "model") -> None:
-    """Return if the hub has something.
+    """Return if the hub has a repository, and raise an error otherwise.
 
     Args:
-        repo: its id, ``owner/name``.
+        repo: id of the repository, ``owner/name``.
 
     Raises:
-        HubSilent: nobody answers in time, the answer is an error of the hub's, or HF_HUB_OFFLINE is set.
-        HubError: there is no such repository or revision, or none that may be seen; or this is no id.
+        HubSilent: no answer comes in time, the answer is an error of the hub's, or HF_HUB_OFFLINE is set.
+        HubError: there is no such repository or revision, it is not accessible, or `repo` is not an id.
     """
     from huggingface_hub import repo_info
 
@@ -44,7 +44,7 @@ def ask_hub(repo: str, revision: str = "main", kind: Kind = "model") -> None:
         except Exception as error:
             answers.put(error)
 
-    # A thread, since no timeout of a request covers the search for the hub's address.
+    # A thread, since no timeout of a request covers the look-up of the hub's address.
     threading.Thread(target=ask, daemon=True).start()
     try:
         error = answers.get(timeout=seconds)
@@ -77,4 +77,4 @@ def _said(error: Exception, revision: str, kind: Kind) -> HubError:
         return HubSilent("HF_HUB_OFFLINE is set")
     if isinstance(error, HfHubHTTPError) and error.response is not None:
         return HubSilent(f"the hub answers with an error ({error.response.status_code})")
-    return HubSilent("the hub does not answer")  # of the HTTP library, another one in each version of the hub's client
+    return HubSilent("the hub does not answer")  # an error of the HTTP library, which depends on the client's version

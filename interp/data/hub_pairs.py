@@ -1,9 +1,9 @@
 """Pairs from a data set of the Hugging Face hub: an image and two texts in each row of its parquet files.
 
-The columns are those of `interp.data.csv_pairs`: one of images, by whatever name; two of texts, which a contrast names;
-and if there are any, ``split``, ``group`` and ``id``. Without a column of splits these are read from the files' names,
-as the hub has it (``train-00000-of-00002.parquet``, ``data/validation-...``); a file whose name says none, where
-those of others do, must have that column.
+The columns are as in `interp.data.csv_pairs`: one of images, by any name; two of texts, which a contrast names; and
+optionally ``split``, ``group`` and ``id``. Without a column of splits, the splits are read from the files' names, as is
+usual on the hub (``train-00000-of-00002.parquet``, ``data/validation-...``). If some names give a split, every file
+whose name gives none must have that column.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ NAME = re.compile(rf"(?:^|/)({'|'.join(_CALLED)})[-_./]")
 
 
 def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
-    """Fetch a data set, or find it in the hub's cache; images are decoded when they are asked for.
+    """Fetch a data set, or find it in the hub's cache; images are decoded on request.
 
     Args:
         where: ``owner/name``, optionally ``owner/name@revision``.
-        contrast: names the two columns of texts, the positive one first; by default those of the paper.
+        contrast: names of the two columns of texts, the positive column first; by default the columns of the paper.
 
     Returns:
         One pair for each row, in the order of the splits and of the rows.
 
     Raises:
-        DataError: the hub cannot be reached or has no such set; it has no parquet files, or lacks a column; a row is
-            unusable, or of no split.
+        DataError: the hub cannot be reached or has no such data set; it has no parquet files, or lacks a column; or a
+            row is unusable, or has no split.
     """
     repo, _, revision = where.partition("@")
     advice = "download it elsewhere, and give it as csv:FILE"
@@ -84,10 +84,10 @@ def load_hub_pairs(where: str, contrast: Contrast | None = None) -> PairSet:
 
 
 def _by_split(folder: Path, files: Sequence[Path], where: str) -> dict[str, list[Path]]:
-    """Which files are of which split; of `WHOLE` are those whose names say none.
+    """Return the files of each split; files whose names give no split are under `WHOLE`.
 
     Raises:
-        DataError: names say it of some files only, and another one has no column that does.
+        DataError: only some names give a split, and another file has no column of splits.
     """
     found: dict[str, list[Path]] = {name: [] for name in (*SPLITS, WHOLE)}
     for file in files:

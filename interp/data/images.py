@@ -1,4 +1,4 @@
-"""Images read from bytes, wherever a data set keeps them."""
+"""Decoding of images from bytes, wherever a data set keeps them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-_LONGEST_NAME = 300  # letters of a path that an error names
-MOST_PIXELS = 64_000_000  # of an image; decoded, each takes three bytes or more
-_ONE_AT_A_TIME = threading.Lock()  # PIL's settings are those of all threads
+_LONGEST_NAME = 300  # letters of a path in an error message
+MOST_PIXELS = 64_000_000  # of an image; each takes at least three bytes when decoded
+_ONE_AT_A_TIME = threading.Lock()  # PIL's settings apply to all threads
 _TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
-_MOST_RATIO = 100  # of the sides; a model's processor makes the shorter one as long as its own, and then cuts
+_MOST_RATIO = 100  # of the sides; a model's processor scales the shorter side to its own, then crops
 _TOO_LONG = f"more than {_MOST_RATIO} times as long as wide; cut out what the text is about"
-UNREADABLE = "unreadable"  # in place of a checksum
+UNREADABLE = "unreadable"  # replaces a checksum
 ON_WHITE, SCALED, FIRST_FRAME = "transparent parts put on white", "16 or 32 bits scaled to 8", "first frame of several"
-_CHANGES = "changes"  # in an image's `info`
+_CHANGES = "changes"  # key in an image's `info`
 _OPAQUE = 255
 _HEIC = re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
-ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is not turned
+ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is upright
 _MAY_BE_TURNED = re.compile(rb"exif|orientation|^II\*|^MM\0", re.IGNORECASE)  # in the file's bytes
 
 
@@ -38,15 +38,16 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
     """Decode an image.
 
     Args:
-        name: what `read` and the reader of a message know the image by.
-        read: gives an image file's content by name.
+        name: name of the image for `read` and for messages.
+        read: function from a name to the content of the image file.
 
     Returns:
-        The image as RGB, whatever the file holds, turned as its EXIF data say: of an animation the first frame;
-        transparent parts are on white, and 16 or 32 bits are scaled to 8. `changes_of` tells what was done.
+        The image as RGB, whatever format the file has, turned according to its EXIF data. An animation gives its first
+        frame, transparent parts are on white, and 16 or 32 bits are scaled to 8. `changes_of` returns the changes that
+        were made.
 
     Raises:
-        DataError: the image is not there, has more than `MOST_PIXELS`, is more than `_MOST_RATIO` times as long as
+        DataError: the image does not exist, has more than `MOST_PIXELS`, is more than `_MOST_RATIO` times as long as
             wide, or cannot be decoded.
     """
     from PIL import Image
@@ -61,13 +62,13 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
                 raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_LONG}")
             picture.load()
             return rgb_of(upright(picture))
-    except Exception as error:  # decoders and archives raise whatever they like on damaged files
+    except Exception as error:  # decoders and archives raise any exception on damaged files
         why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
         raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {why}") from error
 
 
 def in_words(changes: Iterable[str], of: int) -> tuple[str, ...]:
-    """Return how many of so many images were changed, as sentences.
+    """Return sentences on how many of `of` images were changed.
 
     >>> in_words([ON_WHITE, ON_WHITE], of=5)
     ('2 of 5 images: transparent parts put on white',)
@@ -76,13 +77,13 @@ def in_words(changes: Iterable[str], of: int) -> tuple[str, ...]:
 
 
 def changes_of(picture: Image) -> tuple[str, ...]:
-    """Return what `open_rgb` did to an image besides decoding it: `ON_WHITE`, `SCALED`, `FIRST_FRAME`."""
+    """Return the changes that `open_rgb` made to an image besides decoding it: `ON_WHITE`, `SCALED`, `FIRST_FRAME`."""
     changes: tuple[str, ...] = picture.info.get(_CHANGES, ())
     return changes
 
 
 def upright(picture: Image) -> Image:
-    """Return an image turned as its EXIF data say."""
+    """Return an image turned according to its EXIF data."""
     from PIL import ImageOps
 
     return picture if _orientation(picture) == _UPRIGHT else ImageOps.exif_transpose(picture)
@@ -93,7 +94,7 @@ def rgb_of(picture: Image) -> Image:
     from PIL import Image
 
     if picture.mode == "RGB" and not picture.has_transparency_data and not picture.format:
-        return picture  # decoded before
+        return picture  # already decoded
     changes = []
     if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a photo with a preview in it
         changes.append(FIRST_FRAME)
@@ -111,8 +112,11 @@ def rgb_of(picture: Image) -> Image:
 
 
 def _scaled(picture: Image) -> Image:
-    """Return an image of 16 or 32 bits, or of real numbers, in 8 bits: 0 is black, the largest value of the format
-    white. Whole numbers in 32 bits that fit into 16 are taken for ones of 16 bits; real numbers up to 1 for shares."""
+    """Return an image of 16 or 32 bits, or of real numbers, in 8 bits: 0 is black, the format's largest value is white.
+
+    Whole numbers in 32 bits that fit into 16 bits are read as 16 bits. Real numbers up to 1 are read as shares of
+    white.
+    """
     import numpy as np
     from PIL import Image
 
@@ -125,10 +129,10 @@ def _scaled(picture: Image) -> Image:
 
 
 def _check_decoder(content: bytes) -> None:
-    """Load the decoder of HEIC, which is an extra.
+    """Load the decoder of HEIC, which is an optional dependency.
 
     Raises:
-        DataError: it is not installed.
+        DataError: the decoder is not installed.
     """
     if not _HEIC.match(content):
         return
@@ -144,7 +148,7 @@ def _check_decoder(content: bytes) -> None:
 
 @contextmanager
 def _own_settings() -> Iterator[None]:
-    """PIL as it is meant to be, whatever another library has set: damaged images are errors, and so are huge ones."""
+    """Set PIL's settings during the body: damaged and huge images raise errors, whatever another library has set."""
     from PIL import Image, ImageFile
 
     with _ONE_AT_A_TIME:
@@ -160,23 +164,23 @@ def _own_settings() -> Iterator[None]:
 
 
 def _orientation(picture: Image) -> int:
-    """Return how a picture is turned by its EXIF data, 1 to 8; 1 for data that cannot be read."""
+    """Return the orientation of a picture in its EXIF data, 1 to 8; 1 for data that cannot be read."""
     try:
         turned = int(picture.getexif().get(ORIENTATION, _UPRIGHT))
         return turned if turned in range(_UPRIGHT, 9) else _UPRIGHT
-    except Exception:  # as of decoders
+    except Exception:  # any exception, as from decoders
         return _UPRIGHT
 
 
 def checksum(name: str, read: Callable[[str], bytes]) -> str:
-    """A key that changes with the content of an image file, and with how it is turned; cheaper than opening it.
+    """Return a key that changes with an image file's content, including its orientation; cheaper than opening it.
 
     Args:
         name, read: as in `open_rgb`.
 
     Returns:
-        CRC-32 in eight hexadecimal digits, with the orientation behind it where EXIF data turn the image; or
-        `UNREADABLE`. Never raises.
+        CRC-32 in eight hexadecimal digits, followed by the orientation if EXIF data turn the image; or `UNREADABLE`.
+        Never raises.
     """
     from PIL import Image
 
@@ -187,7 +191,7 @@ def checksum(name: str, read: Callable[[str], bytes]) -> str:
             with suppress(Exception), _own_settings(), Image.open(io.BytesIO(content)) as picture:
                 turned = _orientation(picture)
         return f"{zlib.crc32(content):08x}" + f"-{turned}" * (turned != _UPRIGHT)
-    except Exception:  # as above; what cannot be read is reported when it is opened
+    except Exception:  # any exception; unreadable images are reported when opened
         return UNREADABLE
 
 

@@ -13,18 +13,18 @@ from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file
 from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet, silence_of
 
-CLASSES = "classes.txt"  # names of classes, one a line, where the data has only numbers
+CLASSES = "classes.txt"  # names of classes, one per line, if the data have only numbers
 
 
 @dataclass(frozen=True)
 class Table:
-    """What every kind of source is turned into.
+    """Labelled images, the common form of all kinds of sources.
 
     Attributes:
-        classes: names as the source has them.
-        labels: of each image.
-        read: the encoded bytes of an image.
-        place: what to call an image in an error.
+        classes: names of the classes in the source.
+        labels: label of each image.
+        read: function from the number of an image to its encoded bytes.
+        place: function from the number of an image to its name in errors.
     """
 
     classes: Sequence[str]
@@ -36,17 +36,18 @@ class Table:
 def from_hub(name: str, repo: str, *, split: str | None = None, label: str | None = None, terms: bool = False) -> Table:
     """Fetch the parquet files of one split, or find them in the hub's cache, and read them.
 
-    `datasets.load_dataset` would fetch every split (150 GB for ImageNet), and offline not find a part of a set.
+    `datasets.load_dataset` would fetch every split (150 GB for ImageNet), and offline would not find part of a data
+    set.
 
     Args:
-        name: what the user calls it, for messages.
+        name: user's name of the data set, for messages.
         repo: owner/name on the hub.
-        split: the first to be looked for; then test, validation, and whatever there is.
-        label: the column of labels, if it must be this one.
-        terms: whether the hub asks its users to accept terms first.
+        split: first split to look for; then test, validation, and any files.
+        label: required column of labels, if any.
+        terms: True if the hub requires its users to accept terms first.
 
     Returns:
-        The images of the first split that is there, with their labels and the names of the classes.
+        The images of the first split that exists, with their labels and the names of the classes.
 
     Raises:
         DataError: the hub cannot be reached or refuses, or the files cannot be used.
@@ -70,17 +71,17 @@ def from_hub(name: str, repo: str, *, split: str | None = None, label: str | Non
 
 
 def from_disk(name: str, where: str, *, split: str | None = None, label: str | None = None) -> Table:
-    """Read a parquet file, a folder of them, or a folder with one folder of images for each class.
+    """Read a parquet file, a folder of parquet files, or a folder with one folder of images for each class.
 
     Args:
         name, split, label: as in `from_hub`.
         where: the file or folder.
 
     Returns:
-        The images, of the first split that is there if the files have splits, with labels and names of classes.
+        The images, of the first split that exists if the files have splits, with labels and names of classes.
 
     Raises:
-        DataError: it is not there, or it cannot be used.
+        DataError: the file or folder does not exist or cannot be used.
     """
     path = Path(where)
     if not os.path.exists(path):  # unlike Path.exists, never raises
@@ -95,15 +96,15 @@ def from_disk(name: str, where: str, *, split: str | None = None, label: str | N
 
 
 def _splits(first: str | None) -> list[str]:
-    """Splits in the order in which they are looked for; the empty one is all there is."""
+    """Return splits in the order in which they are looked for; the empty split stands for all files."""
     return list(dict.fromkeys([first or "test", "test", "validation", "val", ""]))
 
 
 def _of_split(folder: Path, split: str) -> list[Path]:
-    """The parquet files that the name, or the folder, assigns to a split.
+    """Return the parquet files that their name or folder assigns to a split.
 
     Raises:
-        DataError: names such as test-00000-of-00003.parquet say that some are missing.
+        DataError: names such as test-00000-of-00003.parquet show that files are missing.
     """
     pattern = re.compile(rf"(^|/){split}[-_./]" if split else "")
     files = [file for file in sorted(folder.rglob("*.parquet")) if pattern.search(str(file.relative_to(folder)))]
@@ -116,7 +117,7 @@ def _of_split(folder: Path, split: str) -> list[Path]:
 
 
 def _from_folder(path: Path) -> Table:
-    """One folder of images for each class; walked here, since `datasets` takes a class 'train' for a split."""
+    """Read one folder of images for each class, without `datasets`, which takes a class 'train' for a split."""
     from PIL import Image
 
     suffixes = Image.registered_extensions()
@@ -160,7 +161,7 @@ def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str |
 
 
 def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:
-    """The columns of images and of labels; fine labels rather than coarse ones, named rather than plain numbers."""
+    """Return the columns of images and of labels; fine labels come before coarse ones, named labels before numbers."""
     import datasets
 
     image = image_column(features, where)
@@ -175,7 +176,7 @@ def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:
 
 
 def _class_names(path: Path, own: list[str] | None) -> Any:
-    """The names in `classes.txt` if it is there, else those that the data brings."""
+    """Return the names in `classes.txt` if the file exists, otherwise the names in the data."""
     return read_lines(path) if path.exists() else own
 
 
@@ -185,10 +186,10 @@ def _check_labels(labels: Sequence[Any], names: Sequence[str], where: str) -> No
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not blank, stripped.
+    """Return the lines of a text file that are not blank, stripped.
 
     Raises:
-        DataError: it cannot be read, or is no text in UTF-8.
+        DataError: the file cannot be read, or is not text in UTF-8.
     """
     try:
         text = read_file(path, MOST_TEXT).decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""Files that a table names, found whatever system the names were written on."""
+"""Look-up of files that a table names, whatever operating system the names were written on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path, PureWindowsPath
 
 
 class NamedFiles:
-    """Files in a folder and below it.
+    """Files in a folder and its subfolders.
 
-    A name may have backslashes between its parts, and its letters may be composed or not, as those of the file may be.
-    Folders are listed once.
+    A name may have backslashes between its parts. Its Unicode letters may be composed or decomposed, as may the letters
+    of the file's name. Folders are listed once.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Look for files from a folder on."""
+        """Look for files in `folder` and below."""
         self.folder = folder
         self._listed: dict[Path, dict[str, str]] = {}
 
     def find(self, name: str) -> Path | None:
-        """Return the file of a name, or None if there is none."""
+        """Return the file with this name, or None if there is none."""
         try:
             for written in dict.fromkeys((name, name.replace("\\", "/"))):
                 path = self.folder / written
@@ -35,7 +35,7 @@ class NamedFiles:
         return None
 
     def near(self, name: str) -> str | None:
-        """Return the file of the folder itself that has the last part of a name, in any case, if there is one."""
+        """Return the file in the folder itself whose name is the last part of `name`, ignoring case, or None."""
         return next(self._alike(PureWindowsPath(name).name), None)
 
     def _alike(self, last: str) -> Iterator[str]:
@@ -45,7 +45,7 @@ class NamedFiles:
         yield from (name for name in names.values() if _composed(name).casefold() == _composed(last).casefold())
 
     def _by_letters(self, path: Path) -> Path | None:
-        """Return a path whose parts have the same letters, composed or not."""
+        """Return a path whose parts have the same letters, composed or decomposed, or None."""
         found = Path(path.anchor)
         for part in path.parts[bool(path.anchor) :]:
             if part == os.pardir or (found / part).exists():

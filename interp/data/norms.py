@@ -1,4 +1,4 @@
-"""Human norms of words: imageability and concreteness, from what is shipped, installed, or given as a file."""
+"""Human norms of words: imageability and concreteness, shipped with this package, installed, or read from a file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Norm:
     """Ratings of words.
 
     Attributes:
-        name: for tables.
-        source: who published it.
+        name: name for tables.
+        source: publication of the ratings.
         ratings: lower-case word -> rating, on the source's own scale.
         covariates: other ratings of words by the same source, to be held constant.
     """
@@ -39,12 +39,12 @@ class Norm:
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a word, a rating or a covariate changes."""
+        """Checksum that changes whenever a word, a rating or a covariate changes."""
         rated = (f"{word}={value!r}" for word, value in sorted(self.ratings.items()))
         return digest([*rated, *(norm.fingerprint for norm in self.covariates)])
 
     def of(self, words: Iterable[str]) -> np.ndarray:
-        """The rating of each of n words, in any case: float64, shape (n,), NaN where there is none."""
+        """Return the rating of each of n words, ignoring case: float64, shape (n,), NaN for unrated words."""
         return np.array([self.ratings.get(word.lower(), np.nan) for word in words], dtype=np.float64)
 
 
@@ -53,9 +53,9 @@ class Published:
     """Place of the ratings of a known norm.
 
     Attributes:
-        source: who published it, and its scale.
-        table: opens the CSV file for as long as it is read.
-        value: the column of ratings.
+        source: publication of the ratings, and its scale.
+        table: function that returns a context manager with the path of the CSV file.
+        value: name of the column of ratings.
     """
 
     source: str
@@ -76,7 +76,7 @@ def _tangible() -> AbstractContextManager[Path]:
 
 
 _MRC = "MRC Psycholinguistic Database (Coltheart 1981; Wilson 1988), 100 to 700"
-SOURCES = {  # all norms that are known by name; a norm is added here
+SOURCES = {  # all norms that are known by name; add a norm here
     "imageability": Published(_MRC, _shipped, "imageability"),
     "mrc-familiarity": Published(_MRC, _shipped, "familiarity"),
     "concreteness": Published(
@@ -88,7 +88,7 @@ SOURCES = {  # all norms that are known by name; a norm is added here
     ),
 }
 _GLASGOW_IMAGEABILITY = "glasgow-imageability"
-_GLASGOW = {  # norms of the Glasgow norms' file -> how the first header row begins
+_GLASGOW = {  # norms in the Glasgow norms' file -> prefix in the first header row
     _GLASGOW_IMAGEABILITY: "imag",
     "glasgow-concreteness": "cnc",
     "glasgow-familiarity": "fam",
@@ -99,7 +99,7 @@ _COVARIATES = ("glasgow-familiarity", "glasgow-age-of-acquisition")
 
 
 def load_norm(spec: str) -> Norm:
-    """Load one norm. Of a word that a published table rates twice, with a capital and without, the last rating counts.
+    """Load one norm. If a published table rates a word twice, with and without a capital, the last rating counts.
 
     Args:
         spec: a name in `SOURCES`; or ``NAME=FILE``, a CSV with the columns ``word`` and ``value``; or
@@ -108,8 +108,8 @@ def load_norm(spec: str) -> Norm:
             covariates of its imageability.
 
     Raises:
-        DataError: unknown name, missing or malformed file, a word that a file of one's own rates in two ways, or no
-            word that is rated.
+        DataError: the name is unknown, the file is missing or malformed, a user's own file gives a word two ratings, or
+            no word is rated.
     """
     name, given, path = (part.strip() for part in spec.partition("="))
     if given:
@@ -131,17 +131,17 @@ def load_norm(spec: str) -> Norm:
 
 @cache
 def _known(name: str) -> Norm:
-    """A norm of `SOURCES`, read once: what is shipped or installed stays as it is."""
+    """Load a norm of `SOURCES` once; shipped and installed files do not change."""
     known = SOURCES[name]
     with known.table() as file:
         return Norm(name, known.source, _ratings(read_table(file), known.value))
 
 
 def load_norms(specs: str) -> list[Norm]:
-    """Load a comma-separated list of norms, each as `load_norm` takes it.
+    """Load a comma-separated list of norms, each in the form that `load_norm` takes.
 
     Raises:
-        DataError: one cannot be loaded, or two have one name.
+        DataError: a norm cannot be loaded, or two norms have the same name.
     """
     norms = [load_norm(spec.strip()) for spec in specs.split(",")]
     names = [norm.name for norm in norms]
@@ -154,13 +154,13 @@ def load_norms(specs: str) -> list[Norm]:
 
 
 def _ratings(table: Table, value: str) -> dict[str, float]:
-    """Lower-case word -> rating; words without one are left out."""
+    """Return lower-case word -> rating; words without a rating are left out."""
     table.require("word", value)
     return {row.filled("word").lower(): row.number_in(value) for row in table.rows if row[value]}
 
 
 def _own_ratings(table: Table) -> dict[str, float]:
-    """Read ratings from a user's file, in which no word may have two ratings, and some word must have one."""
+    """Read ratings from a user's file, in which no word may have two ratings and at least one word must have one."""
     ratings = _ratings(table, "value")
     for row in table.rows:
         if row["value"] and ratings[row["word"].lower()] != row.number_in("value"):
@@ -177,7 +177,7 @@ def _some(ratings: dict[str, float], table: Table) -> dict[str, float]:
 def _glasgow(table: Table, scale: str) -> dict[str, float]:
     """Read mean ratings from 1 to 7.
 
-    Entries for one sense, as in "bank (river)", are left out: a text does not say which sense it means.
+    Entries for one sense, as in "bank (river)", are left out, since a text does not say which sense it means.
 
     Args:
         table: the file as published.
@@ -201,7 +201,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command, and return the exit status."""
     about = (
         "The norms of words that are known by name: how many words each rates, from where to where, and whose it is."
     )

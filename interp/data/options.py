@@ -31,7 +31,7 @@ class DataOptions:
 
 
 def check_world(model: str, data: str) -> None:
-    """Raise `UserError` if the embedded model would be used, unasked, on other data than its own."""
+    """Raise `UserError` if the embedded model would be used by default on data other than its own."""
     if isinstance(model, Unnamed) and not all(map(is_toy, data_sets(data))):
         raise UserError(
             f"toy knows only its own pictures: name a model for {quoted(data)}, as --model openai/clip-vit-base-patch32"

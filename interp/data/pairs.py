@@ -1,4 +1,4 @@
-"""The one type that every data set of this project is turned into: images with two texts each."""
+"""Common type of all data sets of this project: images with two texts each."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SPLITS = ("train", "val", "test")
-NO_INTERVALS = "no intervals"  # begins the notes on numbers without intervals
-WHOLE = "all"  # the split of pairs whose data set has no splits, until they are divided
+NO_INTERVALS = "no intervals"  # beginning of the notes on numbers without intervals
+WHOLE = "all"  # split of pairs whose data set has no splits, until they are divided
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One image with a text of each kind.
+    """Image with a text of each kind.
 
     Attributes:
-        id: unique in its data set (a file name, a scene number).
-        positive, negative: its texts, of the kinds that the contrast of its `PairSet` names.
+        id: unique name in its data set (a file name, a scene number).
+        positive, negative: texts, of the kinds that the contrast of the `PairSet` names.
         split: ``train``, ``val`` or ``test``; `WHOLE` if the data have no splits and were not divided.
-        group: what must not be divided between splits, and what bootstraps resample (an article).
-        context: text of the article in which the image stands; empty if the data have none. It is not compared.
+        group: unit that must not be divided between splits and that bootstraps resample (an article).
+        context: text of the article in which the image appears; empty if the data have none. It is not compared.
     """
 
     id: str
@@ -47,16 +47,16 @@ def _no_image(pair: Pair) -> NoReturn:
 
 @dataclass(frozen=True, repr=False)
 class PairSet:
-    """Pairs and the way to open their images, which is not pickled.
+    """Pairs, and functions that open their images, which are not pickled.
 
     Attributes:
-        name: as the user wrote it, for tables and manifests.
-        pairs: in a fixed order.
-        open_image: gives the RGB image of a pair; raises `DataError` where it cannot be read.
-        image_key: changes with the content of a pair's image; cheaper than opening it.
-        notes: sentences the user should read (a split that was divided, images skipped).
+        name: name as the user wrote it, for tables and manifests.
+        pairs: pairs in a fixed order.
+        open_image: function from a pair to its RGB image; raises `DataError` if the image cannot be read.
+        image_key: function from a pair to a key that changes with the content of its image; cheaper than opening it.
+        notes: sentences for the user (a split that was divided, images that were skipped).
         contrast: names of the two kinds of text.
-        has_images: whether there are images at all; where not, texts alone can be used.
+        has_images: True if there are images; otherwise, only texts can be used.
     """
 
     name: str
@@ -76,17 +76,17 @@ class PairSet:
         return f"PairSet({self.name!r}, {splits or 'no'} pairs, {' and '.join(self.contrast.kinds)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the pairs for another process, with their fingerprint if it is known."""
+        """Return the state for another process: the pairs without functions, with their fingerprint if it is known."""
         return vars(self) | {"open_image": _no_image, "image_key": _no_image}
 
     @property
     def texts(self) -> list[str]:
-        """All positive texts, then all negative ones."""
+        """Positive texts of all pairs, then the negative texts."""
         return texts_of(self.pairs)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever texts, splits, groups or images of these pairs change."""
+        """Checksum that changes whenever texts, splits, groups or images of these pairs change."""
         return digest(
             part
             for pair in self.pairs
@@ -94,10 +94,10 @@ class PairSet:
         )
 
     def split(self, name: str) -> PairSet:
-        """The pairs of one split.
+        """Return the pairs of one split.
 
         Raises:
-            DataError: there are none; the message lists the splits that exist.
+            DataError: the split has no pairs; the message lists the existing splits.
         """
         kept = tuple(pair for pair in self.pairs if pair.split == name)
         if not kept:
@@ -108,12 +108,12 @@ class PairSet:
 
 
 def texts_of(pairs: Sequence[Pair]) -> list[str]:
-    """2n texts of n pairs: all positive ones, then all negative ones, both in the order of the pairs."""
+    """Return the 2n texts of n pairs: all positive texts, then all negative texts, both in the order of the pairs."""
     return [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
 
 
 def same_text(text: str, other: str) -> bool:
-    """Return whether CLIP's tokenizer reads two texts alike: it drops case, numbers of spaces, and letters' encoding.
+    """Return whether CLIP's tokenizer reads two texts alike: it ignores case, repeated spaces, and Unicode composition.
 
     >>> same_text("A red  car", "a Red car "), same_text("a red car", "a red car.")
     (True, False)
@@ -122,17 +122,17 @@ def same_text(text: str, other: str) -> bool:
 
 
 def normal_text(text: str) -> str:
-    """Return one spelling for all texts that CLIP's tokenizer reads alike."""
+    """Return a common spelling of all texts that CLIP's tokenizer reads alike."""
     return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
 def without_equal_texts(pairs: PairSet) -> PairSet:
-    """Leave out pairs whose two texts are the same (`same_text`), and say in a note how many there were.
+    """Leave out pairs whose two texts are the same (`same_text`), and add a note with their number.
 
-    Both texts of such a pair have the same score in any model, so the pair says nothing of the two kinds.
+    Both texts of a left-out pair have the same score in any model, so the pair carries no information on the two kinds.
 
     Raises:
-        DataError: nothing would be left.
+        DataError: no pair would be left.
     """
     kept = tuple(pair for pair in pairs.pairs if not same_text(pair.positive, pair.negative))
     count, n = len(pairs) - len(kept), len(pairs)
@@ -146,18 +146,18 @@ def without_equal_texts(pairs: PairSet) -> PairSet:
 
 
 def held_out(pairs: PairSet) -> PairSet:
-    """Return the test pairs of data that have train and test pairs; of other data all pairs."""
+    """Return the test pairs of data with train and test pairs; of other data, return all pairs."""
     splits = {pair.split for pair in pairs.pairs}
     return pairs.split("test") if {"train", "test"} <= splits else pairs
 
 
 def without_intervals(pairs: Sequence[Pair], split: str, of: str = "") -> list[str]:
-    """Return a note on why numbers of one split have no intervals, if they have none.
+    """Return a note on the reason why numbers of one split have no intervals; empty if they have intervals.
 
     Args:
-        pairs: of all splits.
-        split: the pairs that numbers are measured on.
-        of: names the numbers, if they are not all.
+        pairs: pairs of all splits.
+        split: split on which the numbers are measured.
+        of: names of the numbers, if only some have no intervals.
     """
     from interp.stats import too_few  # here, so that a command's help need not load it
 
@@ -166,7 +166,7 @@ def without_intervals(pairs: Sequence[Pair], split: str, of: str = "") -> list[s
 
 
 def digest(parts: Iterable[str]) -> str:
-    """A hash of strings and of where one ends and the next begins: 16 hexadecimal digits, the same on any machine."""
+    """Return a hash of strings and their boundaries: 16 hexadecimal digits, the same on any machine."""
     state = hashlib.sha256()
     for part in parts:
         state.update(part.encode("utf-8", "surrogatepass"))
@@ -179,16 +179,16 @@ def divide(
 ) -> tuple[Pair, ...]:
     """Divide pairs into train, val and test without dividing a group.
 
-    Groups are shuffled, then dealt out, each to the split that is furthest below its share of the pairs. What a pair
-    gets depends on the order and the sizes of groups, not on their names.
+    Groups are shuffled, and each group then goes to the split that is furthest below its share of the pairs. The split
+    of a pair depends on the order and the sizes of groups, not on their names.
 
     Args:
-        pairs: in any order; their own splits do not count.
-        shares: of the pairs in train, val and test.
-        seed: of the shuffling.
+        pairs: pairs in any order; their own splits are ignored.
+        shares: shares of the pairs in train, val and test.
+        seed: seed of the shuffling.
 
     Returns:
-        The same pairs in the same order, with `split` set anew.
+        The same pairs in the same order, with a new `split`.
 
     Raises:
         DataError: there are fewer than three groups.
@@ -205,7 +205,7 @@ def divide(
     counts = dict.fromkeys(SPLITS, 0)
     for index in order:
         group = groups[index]
-        # The split furthest below its share takes the next group, so none stays empty.
+        # The split furthest below its share takes the next group, so no split stays empty.
         split = min(SPLITS, key=lambda name: counts[name] / shares[SPLITS.index(name)])
         held[group] = split
         counts[split] += sizes[group]

@@ -1,4 +1,4 @@
-"""Rows of parquet files, on disk or of a data set on the hub, and the images in them."""
+"""Rows of parquet files, on disk or in a data set of the hub, and the images in them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ def fetch_parquet(
     silence: HubError | None,
     revision: str | None = None,
 ) -> Path:
-    """Fetch files of a data set of the hub, or find them in its cache; the folder that they lie in.
+    """Fetch files of a data set of the hub, or find them in its cache, and return their folder.
 
     Args:
         repo: owner/name on the hub.
-        patterns: of the files' names.
-        advice: how to mend it, given whether the hub asks its users to accept terms first.
-        silence: what `silence_of` says.
+        patterns: patterns of the files' names.
+        advice: function that returns the remedy for an error message; its argument is True if the hub requires its
+            users to accept terms first.
+        silence: result of `silence_of`.
 
     Raises:
-        DataError: the hub cannot be reached or refuses, and they are not in the cache.
+        DataError: the hub cannot be reached or refuses, and the files are not in the cache.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError
@@ -54,13 +55,13 @@ def fetch_parquet(
 
 
 def open_parquet(files: Sequence[Path], where: str) -> Any:
-    """The rows of parquet files, one behind the other, as a `datasets.Dataset`.
+    """Return the rows of parquet files, concatenated, as a `datasets.Dataset`.
 
     Args:
-        where: what they are of, for messages.
+        where: name of the data, for messages.
 
     Raises:
-        DataError: they cannot be read, or have no rows.
+        DataError: the files cannot be read, or have no rows.
     """
     import datasets
     from pyarrow import parquet
@@ -80,7 +81,7 @@ def open_parquet(files: Sequence[Path], where: str) -> Any:
 
 
 def columns_of(file: Path, where: str) -> list[str]:
-    """The names of a parquet file's columns; raises `DataError` if it cannot be read."""
+    """Return the names of a parquet file's columns; raise `DataError` if the file cannot be read."""
     from pyarrow import parquet
 
     try:
@@ -90,7 +91,7 @@ def columns_of(file: Path, where: str) -> list[str]:
 
 
 def image_column(features: Any, where: str) -> str:
-    """The first column of images; raises `DataError` if there is none."""
+    """Return the first column of images; raise `DataError` if there is none."""
     import datasets
 
     for column, kind in features.items():
@@ -100,10 +101,10 @@ def image_column(features: Any, where: str) -> str:
 
 
 def encoded_images(rows: Any, column: str, inside: Path) -> Callable[[int], bytes]:
-    """A function that gives the encoded bytes of the image of a row; it raises `DataError` if there is none.
+    """Return a function from a row's number to the encoded bytes of its image; it raises `DataError` without an image.
 
     Args:
-        inside: the folder of the files, out of which no row may name an image.
+        inside: folder of the files; rows must not name images outside this folder.
     """
     import datasets
 
@@ -122,7 +123,7 @@ def encoded_images(rows: Any, column: str, inside: Path) -> Callable[[int], byte
 
 
 def quiet() -> None:
-    """Keep the libraries' bars off what is no terminal, and their reports of errors to ours."""
+    """Hide the libraries' progress bars outside of a terminal, and their error reports everywhere."""
     import datasets
     from huggingface_hub.utils import disable_progress_bars
 
@@ -133,7 +134,7 @@ def quiet() -> None:
 
 
 def silence_of(repo: str, revision: str | None = None) -> HubError | None:
-    """Why only the hub's cache can be asked for a data set; None if the hub itself can."""
+    """Return the reason why only the hub's cache can be asked for a data set; None if the hub itself answers."""
     try:
         ask_hub(repo, revision or "main", "dataset")
     except HubError as error:

@@ -16,18 +16,19 @@ from interp.errors import quoted
 
 @dataclass(frozen=True)
 class _Format:
-    """A kind of score file.
+    """Format of a score file.
 
     Attributes:
-        what: is scored in a row.
-        forms: the column that says which one, and the columns of scores; the first form that is there is read.
+        what: noun for the scored items.
+        forms: name of the column that identifies an item, and names of the columns of scores; the first form that a
+            file has is read.
     """
 
     what: str
     forms: tuple[tuple[str, ...], ...]
 
     def form(self, header: Sequence[str]) -> tuple[str, ...] | None:
-        """The first of the forms whose columns are all there, if there is one."""
+        """Return the first form whose columns all exist, or None."""
         return next((form for form in self.forms if set(form) <= set(header)), None)
 
     def __str__(self) -> str:
@@ -46,7 +47,7 @@ _TEXTS = _Format(
     (
         ("description", "clipscore"),
         ("description", "score"),
-        ("texts", "clipscore"),  # these two as Kreiss et al. 2022 publish them
+        ("texts", "clipscore"),  # these two forms as Kreiss et al. 2022 publish them
         ("texts", "spurts_score"),
     ),
 )
@@ -55,13 +56,14 @@ _TEXTS = _Format(
 def read_pair_scores(path: Path | str) -> dict[str, tuple[float, float]]:
     """Read a CSV with the columns ``filename``, ``description_clipscore`` and ``caption_clipscore``.
 
-    The last two may be ``description_score`` and ``caption_score`` instead; other columns are ignored.
+    The last two columns may be ``description_score`` and ``caption_score`` instead. Other columns are ignored.
 
     Returns:
         File name of the image -> scores of its description and of its caption, on the scale of the file.
 
     Raises:
-        DataError: the file is missing, damaged or of another format, a score is not a number, or an image has two.
+        DataError: the file is missing, damaged or of another format, a score is not a number, or an image has two
+            scores.
     """
     return {name: (description, caption) for name, (description, caption) in _read(path, _PAIRS, _TEXTS).items()}
 
@@ -69,14 +71,14 @@ def read_pair_scores(path: Path | str) -> dict[str, tuple[float, float]]:
 def read_text_scores(path: Path | str) -> dict[str, float]:
     """Read a CSV with the columns ``description`` and ``clipscore``, or ``score``; other columns are ignored.
 
-    The files of Kreiss et al. 2022, with the columns ``texts`` and ``clipscore`` or ``SPURTS_score``, are read as
-    they are.
+    The files of Kreiss et al. 2022, with the columns ``texts`` and ``clipscore`` or ``SPURTS_score``, are accepted
+    unchanged.
 
     Returns:
         Description -> score, on the scale of the file.
 
     Raises:
-        DataError: the file is missing, damaged or of another format, a score is not a number, or a text has two.
+        DataError: the file is missing, damaged or of another format, a score is not a number, or a text has two scores.
     """
     return {text: score for text, (score,) in _read(path, _TEXTS, _PAIRS).items()}
 
@@ -99,7 +101,7 @@ def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[
 
 
 def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:
-    """Return the scores of rated texts from a file, which may hold others too; raises `DataError` if it lacks some."""
+    """Return the scores of rated texts from a file, which may hold more texts; raise `DataError` if one is missing."""
     table = read_text_scores(path)
     if absent := [text.description for text in rated.texts if text.description not in table]:
         raise DataError(

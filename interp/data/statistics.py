@@ -1,6 +1,7 @@
-"""`python -m interp.data.statistics`: what the two kinds of text of a data set are like, beside other data sets.
+"""Command `python -m interp.data.statistics`: statistics of the two kinds of text, compared between data sets.
 
-The toy world is built to have the statistics of Concadia; whether it has, and whether your own data have, is seen here.
+The toy world is built to have the statistics of Concadia. This command shows whether it has them, and whether your own
+data have them.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from interp.data.words import FUNCTION_WORDS, TOKEN, is_content
 from interp.stats import pearson
 from interp.stats.bag_of_words import naive_bayes
 
-_SAMPLE = 200  # pairs; what depends on the size of a sample is comparable only in samples of one size
+_SAMPLE = 200  # pairs; some statistics depend on the size of a sample and need samples of equal size
 _MOST_DRAWS = 10_000
 
 
-ROWS = {  # key -> what is measured, and how it is written
+ROWS = {  # key -> name of the statistic, and its format
     "mrc": ("content tokens rated in MRC", ".0%"),
     "brysbaert": ("content tokens rated by Brysbaert", ".0%"),
     "imageability": ("MRC imageability of rated content tokens", ".0f"),
@@ -45,7 +46,7 @@ ROWS = {  # key -> what is measured, and how it is written
 }
 
 
-RULES = {  # key -> preference without an image, of all pairs of a data set
+RULES = {  # key -> rule that prefers a text without an image, for all pairs of a data set
     "longer": "longer text",
     "concrete": "more concrete text (Brysbaert)",
     "first": "naive Bayes of the first data set",
@@ -57,12 +58,12 @@ _norm = cache(load_norm)
 
 
 def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
-    """Statistics of the texts of pairs.
+    """Compute statistics of the texts of pairs.
 
-    *Content tokens* are words of letters that are no function words.
+    *Content tokens* are words of letters that are not function words.
 
     Returns:
-        For each key of `ROWS` the values of the positive and the negative texts, or one value that compares them.
+        For each key of `ROWS`, the values of the positive and the negative texts, or one value that compares them.
     """
     kinds = [[pair.positive for pair in pairs], [pair.negative for pair in pairs]]
     tokens = [[TOKEN.findall(text) for text in texts] for texts in kinds]
@@ -109,7 +110,8 @@ def rules(pairs: Sequence[Pair], first: Sequence[Pair] | None) -> dict[str, floa
     """Return for each key of `RULES` the share of pairs whose first text wins without an image; ties count half.
 
     Args:
-        first: pairs of the first data set; None for these pairs themselves, of which it says nothing (NaN).
+        first: pairs of the first data set, on which the rule ``first`` is trained; None if `pairs` are the first data
+            set, so that this rule gives NaN.
     """
     hits = {
         "longer": longer_hits(pairs),
@@ -121,7 +123,10 @@ def rules(pairs: Sequence[Pair], first: Sequence[Pair] | None) -> dict[str, floa
 
 
 def one_of_each_group(pairs: Sequence[Pair], n: int = _SAMPLE, *, seed: int = 0) -> list[Pair]:
-    """At most `n` pairs drawn at random, no two of one group: as the published sample of Concadia nearly is."""
+    """Return at most `n` pairs drawn at random, at most one per group.
+
+    The published sample of Concadia is nearly of this form.
+    """
     drawn = (pairs[i] for i in np.random.default_rng(seed).permutation(len(pairs)))
     chosen: dict[str, Pair] = {}
     for pair in drawn:
@@ -138,13 +143,13 @@ def _each(kinds: Sequence[Sequence[str]], found: Callable[[str], bool]) -> tuple
 
 
 def _mean(norm: Norm, words: Sequence[str]) -> float:
-    """Mean rating of the words that are rated; NaN if none is."""
+    """Return the mean rating of the rated words; NaN if no word is rated."""
     ratings = norm.of(words)
     return float(np.nanmean(ratings)) if np.isfinite(ratings).any() else float("nan")
 
 
 def _log_odds_correlation(kinds: Sequence[Sequence[str]], norm: Norm) -> float:
-    """Pearson r over rated word types; half a count is added to each."""
+    """Return Pearson's r over rated word types, with half a count added to each count."""
     first, second = map(Counter, kinds)
     types = [word for word in sorted({*first, *second}) if word in norm.ratings]
     odds = [(first[word] + 0.5) / first.total() / (second[word] + 0.5) * second.total() for word in types]
@@ -152,7 +157,7 @@ def _log_odds_correlation(kinds: Sequence[Sequence[str]], norm: Norm) -> float:
 
 
 def _naive_bayes(kinds: Sequence[Sequence[str]], groups: Sequence[str]) -> float:
-    """Cross-validated accuracy of scikit-learn's multinomial naive Bayes in telling the kinds apart."""
+    """Return the cross-validated accuracy of scikit-learn's multinomial naive Bayes in telling the kinds apart."""
     from sklearn.model_selection import GroupKFold, cross_val_score
 
     labels = [1] * len(kinds[0]) + [0] * len(kinds[1])
@@ -179,7 +184,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command, and return the exit status."""
     about = "What the two kinds of text of data sets are like."
     options = cli.parse(Options, "python -m interp.data.statistics", about, "", argv)
 
@@ -205,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _loaded(spec: str, options: Options) -> PairSet:
-    own = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have kinds of their own
+    own = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have their own kinds
     pairs = load_pairs(spec, as_published=True, kinds=own)
     if len({pair.group for pair in pairs.pairs}) < 2:
         raise DataError(f"{spec} holds a single article; two kinds of text are compared over several")

@@ -1,9 +1,9 @@
-"""The one reader of tables with named columns: cells by column, or one line that says which cell is wrong.
+"""Common reader of tables with named columns: cells by column, or a one-line error that names the wrong cell.
 
 A table is a CSV file with commas, semicolons or tabs between its cells, or the first sheet of a spreadsheet.
 
-Rows are numbered as a spreadsheet shows them. The header is row 1, blank rows count though nobody reads them, and a
-text with line breaks inside its quotes is a part of its row, however many lines of the file it takes.
+Rows are numbered as a spreadsheet shows them. The header is row 1, and blank rows count although they are skipped. A
+text with line breaks inside its quotes is part of one row, however many lines of the file it takes.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from interp.data.files import MOST_TEXT, read_file
 from interp.data.workbooks import is_workbook, read_workbook
 from interp.errors import quoted, shown
 
-csv.field_size_limit(MOST_TEXT // 2)  # a cell may be long; the module's own limit is 131,072 letters
-_MOST = 1e50  # of a number, whose fourth power is still one
+csv.field_size_limit(MOST_TEXT // 2)  # a cell may be long; the default limit is 131,072 letters
+_MOST = 1e50  # largest number; its fourth power is still finite
 _MARKED = re.compile(r'"?sep=(.)"?\r?\n')  # first line of a CSV file for Excel
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table; ``row["word"]`` is a cell of it.
+    """Row of a table; ``row["word"]`` is one of its cells.
 
     Attributes:
-        file: as messages name it.
-        number: as a spreadsheet shows it; the header is row 1.
-        cells: as the file has them, spaces included.
-        places: column, in lower case -> which of the cells it is; all rows share these.
+        file: name of the file in messages.
+        number: number of the row as a spreadsheet shows it; the header is row 1.
+        cells: cells as the file has them, spaces included.
+        places: column, in lower case -> index of its cell; all rows share this mapping.
     """
 
     file: str
@@ -46,14 +46,14 @@ class Row:
     places: Mapping[str, int]
 
     def __getitem__(self, column: str) -> str:
-        """A cell without the spaces and line breaks around it; those inside it stay."""
+        """Return a cell without surrounding spaces and line breaks; spaces and line breaks inside the cell are kept."""
         return self.cells[self.places[column]].strip()
 
     def filled(self, column: str) -> str:
-        """A cell that must not be empty.
+        """Return a cell that must not be empty.
 
         Raises:
-            DataError: it is, or it holds nothing but spaces.
+            DataError: the cell is empty, or holds nothing but spaces.
         """
         if not (cell := self[column]):
             raise self.error(column, "is empty; fill it in, or leave the row out")
@@ -63,7 +63,7 @@ class Row:
         """Return a cell as a number.
 
         Raises:
-            DataError: the cell is empty, no number, or one too large to be computed with.
+            DataError: the cell is empty, is not a number, or holds a number that is too large for computations.
         """
         try:
             value = float(self[column])
@@ -76,7 +76,7 @@ class Row:
         return value
 
     def error(self, column: str, what: str) -> DataError:
-        """An error that names file, row and column, to be raised by the caller."""
+        """Return an error that names file, row and column, for the caller to raise."""
         return DataError(f"'{self.file}', row {self.number}, {shown(column)}: {what}")
 
 
@@ -85,9 +85,9 @@ class Table:
     """Content of a table file.
 
     Attributes:
-        file: as messages name it.
-        columns: their names, in lower case and without spaces around them, in the order of the file.
-        rows: all but the header and blank ones.
+        file: name of the file in messages.
+        columns: names of the columns, in lower case and without surrounding spaces, in the order of the file.
+        rows: all rows but the header and blank rows.
         notes: assumptions about the file, as sentences.
     """
 
@@ -97,10 +97,10 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def require(self, *columns: str) -> None:
-        """Make sure that there are these columns.
+        """Check that the table has these columns.
 
         Raises:
-            DataError: one is missing; the message lists those that are there.
+            DataError: a column is missing; the message lists the existing columns.
         """
         if missing := [column for column in columns if column not in self.columns]:
             raise DataError(
@@ -109,21 +109,21 @@ class Table:
 
     @property
     def listed(self) -> str:
-        """The columns for a message: on one line, and not long."""
+        """Names of the columns for a message, shortened to one line."""
         return shown(", ".join(filter(None, self.columns)), 300)
 
 
 def read_table(path: Path | str, *, header_rows: int = 1, guess: bool = False) -> Table:
     """Read a table whose first rows name the columns.
 
-    CSV files are in UTF-8 or UTF-16, with commas, semicolons or tabs between the cells. A first line as ``sep=;``,
-    which Excel takes for the delimiter, is no row.
+    CSV files are in UTF-8 or UTF-16, with commas, semicolons or tabs between the cells. A first line such as ``sep=;``,
+    which tells Excel the delimiter, is not a row.
 
     Args:
         path: the file.
-        header_rows: 2 where a name in the first row, as in ``IMAG,,``, spans names in the second, as in ``M,SD,N``;
-            the columns are then called ``imag m``, ``imag sd`` and ``imag n``.
-        guess: guess the encoding of a file that is not in Unicode, such as Windows-1252; a note says which it was.
+        header_rows: 2 if a name in the first row, as in ``IMAG,,``, spans names in the second, as in ``M,SD,N``; the
+            columns then have the names ``imag m``, ``imag sd`` and ``imag n``.
+        guess: guess the encoding of a file that is not in Unicode, such as Windows-1252; a note reports the encoding.
 
     Raises:
         DataError: the file is missing, empty or damaged, has a column twice, or a row with more or fewer cells than
@@ -172,7 +172,7 @@ def _filled(rows: Sequence[list[str]]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(text: str, file: str, delimiter: str, start: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a CSV file that are not blank, with their numbers; all have as many cells as the first.
+    """Yield the rows of a CSV file that are not blank, with their numbers; raise an error for rows of unequal width.
 
     Args:
         start: number of the first row.
@@ -205,7 +205,7 @@ def _wrong_width(file: str, number: int, cells: Sequence[str], first: Sequence[s
 
 
 def _foreign(text: str, file: str) -> DataError:
-    """An error that names the first cell with a byte that is not of a text in UTF-8."""
+    """Return an error that names the first cell with a byte that is not UTF-8 text."""
     names: Sequence[str] = ()
     with suppress(csv.Error):
         for number, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
@@ -220,12 +220,12 @@ def _foreign(text: str, file: str) -> DataError:
 
 
 def _name(names: Sequence[str], place: int) -> str:
-    """A column for a message: by its name, or by its number where it has none."""
+    """Return a column's name for a message, or its number if it has no name."""
     return (shown(names[place]) if place < len(names) else "") or f"column {place + 1}"
 
 
 def _joined(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
-    """Names from two header rows; a name in the first spans the blanks after it, where the second has names."""
+    """Return names from two header rows; a name in the first row spans the blanks after it if the second has names."""
     names, span = [], ""
     for above, below in zip(first, second, strict=True):
         span = above or span

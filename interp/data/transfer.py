@@ -28,16 +28,16 @@ _TEMPLATE = "A picture of {}"
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images of which each belongs to one class, and the prompts of the classes.
+    """Images with one class each, and the prompts of the classes.
 
     Attributes:
-        name: for tables.
+        name: name for tables.
         texts: for each class all its prompts, to be ensembled (mean of unit embeddings).
-        classes: their names, cleaned.
-        labels: the class of each image.
-        open_image: gives an image as RGB; raises `DataError` where it cannot be read.
-        image_key: changes with the content of an image; cheaper than opening it.
-        notes: sentences the user should read.
+        classes: cleaned names of the classes.
+        labels: class of each image.
+        open_image: function from a number to the image as RGB; raises `DataError` if the image cannot be read.
+        image_key: function from a number to a key that changes with the content of the image; cheaper than opening it.
+        notes: sentences for the user.
     """
 
     name: str
@@ -58,14 +58,14 @@ class LabelledImages:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever prompts, classes, labels or images change."""
+        """Checksum that changes whenever prompts, classes, labels or images change."""
         prompts = [f"{len(texts)}" for texts in self.texts] + [text for texts in self.texts for text in texts]
         return digest([*prompts, *self.classes, *map(str, self.labels), *self.keys])
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A data set of the hub that the authors report on: how it is called, where it is, and its prompt."""
+    """Data set of the hub that the authors report on, with its title, its place and its prompt."""
 
     title: str
     repo: str
@@ -83,8 +83,11 @@ KNOWN = {
 
 
 def default_sets(data: str) -> str:
-    """Return the classification sets by which a model is judged where none are named: the toy's own, those of the paper
-    for Concadia, and none for other data, of which nobody has asked to download any."""
+    """Return the classification sets on which a model is judged by default.
+
+    For the toy, this is its own set; for Concadia, these are the sets of the paper. Other data have no default, since a
+    download was not requested.
+    """
     if data == "toy":
         return "toy"
     return ",".join(KNOWN) if data.startswith("concadia:") else ""
@@ -97,15 +100,15 @@ def load_transfer(
 
     Args:
         specs: ``toy`` (four tasks on the same images); ``cifar100``, ``food101``, ``imagenet``, from the hub;
-            ``NAME=hub:owner/name``, another set of the hub; or ``NAME=PATH``, a parquet file, a folder of parquet
-            files, or a folder with one folder of images for each class. `NAME` is any; those above bring their
-            prompts and their way to clean class names. Nothing is no set.
-        templates: a text file, one prompt a line with {} for the class; in place of the prompts of all but toy.
-        limit: at most this many images of each, drawn in the proportions of the classes.
-        seed: of that drawing.
+            ``NAME=hub:owner/name``, another data set of the hub; or ``NAME=PATH``, a parquet file, a folder of parquet
+            files, or a folder with one folder of images for each class. `NAME` is arbitrary; the names above come with
+            their prompts and their way to clean class names. An empty list has no sets.
+        templates: text file with one prompt per line and {} for the class; replaces the prompts of all sets except toy.
+        limit: largest number of images per set, drawn in the proportions of the classes.
+        seed: seed of this drawing.
 
     Returns:
-        The sets in the order of the list; ``toy`` gives one for each of its tasks.
+        The sets in the order of the list; ``toy`` gives one set for each of its tasks.
 
     Raises:
         DataError: unknown name, unusable data or templates, or a hub that cannot be reached.
@@ -139,7 +142,7 @@ def load_transfer(
 
 
 def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
-    """Shape, colour, arrangement and place of the same test scenes, so that their features are computed once."""
+    """Return the tasks shape, colour, arrangement and place on the same scenes, whose features are computed once."""
     from interp.data.toy.pairs import prompts
     from interp.data.toy.pictures import ScenePicture
     from interp.data.toy.scenes import sample_scenes
@@ -184,7 +187,7 @@ def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: i
     texts = tuple(tuple(template.replace("{}", each) for template in templates) for each in classes)
 
     def named(i: int) -> tuple[str, Callable[[str], bytes]]:
-        """An image's name in messages, and what reads its bytes."""
+        """Return an image's name for messages, and a function that reads its bytes."""
         return table.place(rows[i]), lambda _: table.read(rows[i])
 
     return LabelledImages(
@@ -199,17 +202,17 @@ def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: i
 
 
 def _clean(name: str, label: str) -> str:
-    """A class's name as a prompt should have it; ImageNet lists synonyms, of which the first is taken."""
+    """Return a class's name as a prompt needs it; ImageNet lists synonyms, of which the first is taken."""
     return (label.split(",", maxsplit=1)[0] if name == "imagenet" else label).replace("_", " ").strip()
 
 
 def _draw(title: str, labels: Sequence[int], limit: int | None, seed: int) -> tuple[list[int], tuple[str, ...]]:
-    """At most `limit` rows in their old order, of every class about the same share; and a note if some are left out."""
+    """Return at most `limit` rows in their original order, about the same share of every class, and notes."""
     if limit is None or limit >= len(labels):
         return list(range(len(labels))), ()
     sizes = Counter(labels)
     taken: Counter[int] = Counter()
-    shares = []  # of its class, in random order, that is taken up to this row
+    shares = []  # share of its class that is taken up to each row, in random order
     order = np.random.default_rng(seed).permutation(len(labels))
     for row in order:
         shares.append((taken[labels[row]] + 0.5) / sizes[labels[row]])

@@ -1,4 +1,4 @@
-"""Preferences without an image: the longer text, the more concrete one, and naive Bayes of words. No torch."""
+"""Preferences without an image: the longer text, the more concrete text, and naive Bayes on words. No torch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from interp.data.words import TOKEN, concreteness
 from interp.stats import preference
 from interp.stats.bag_of_words import bayes_preference
 
-_WORD = re.compile(r"\w+")  # as `naive_bayes` counts them
+_WORD = re.compile(r"\w+")  # words as `naive_bayes` counts them
 FOLDS = 10
-# A template word occurs in so many texts of a kind, in this share of them, and in so many times those of the other.
+# A template word of a kind occurs in at least this number of its texts, in at least this share of its texts, and at
+# least this many times as often as in texts of the other kind.
 _LEAST, _COMMON, _TIMES = 3, 0.1, 2.0
 
 _Hits = NDArray[np.float64]
@@ -32,7 +33,8 @@ def longer_hits(pairs: Sequence[Pair]) -> _Hits:
 def concreteness_hits(pairs: Sequence[Pair]) -> _Hits:
     """Return 1 for each pair whose positive text is more concrete (Brysbaert, Warriner & Kuperman 2014), 0 if less.
 
-    The concreteness of a text is the mean over its rated content words. A pair with a text without any is a tie, 1/2.
+    The concreteness of a text is the mean over its rated content words. A pair with a text without rated words is a
+    tie, 1/2.
     """
     norm = load_norm("concreteness")
     ratings = np.array([concreteness(text, norm) for text in texts_of(pairs)]).reshape(2, -1)
@@ -40,10 +42,12 @@ def concreteness_hits(pairs: Sequence[Pair]) -> _Hits:
 
 
 def bayes_hits(train: Sequence[Pair], pairs: Sequence[Pair], *, without_templates: bool = False) -> _Hits:
-    """Return 1 for each pair whose positive text a naive Bayes of words, fitted on other pairs, takes for the likelier
-    one, 0 if not, 1/2 for a tie.
+    """Return 1 for each pair whose positive text is the likelier one by naive Bayes, 0 if it is not, 1/2 for a tie.
+
+    The naive Bayes classifier of words is fitted on other pairs.
 
     Args:
+        train: pairs to fit the classifier on.
         without_templates: leave out the words of templates (`_template_words`) of the train pairs.
     """
     texts = texts_of(train)
@@ -54,7 +58,7 @@ def bayes_hits(train: Sequence[Pair], pairs: Sequence[Pair], *, without_template
 
 
 def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) -> _Hits:
-    """Return `bayes_hits` within one data set, ten-fold, no group in two folds; NaN for fewer than two groups."""
+    """Return `bayes_hits` within one data set, ten-fold, with no group in two folds; NaN for fewer than two groups."""
     from sklearn.model_selection import GroupKFold
 
     groups = [pair.group for pair in pairs]
@@ -69,8 +73,11 @@ def own_bayes_hits(pairs: Sequence[Pair], *, without_templates: bool = False) ->
 
 
 def _template_words(pairs: Sequence[Pair]) -> frozenset[str]:
-    """Return words that occur in a tenth of the texts of one kind, and in twice as many as of the other: "This image
-    shows"."""
+    """Return words of templates such as "This image shows".
+
+    These words occur in a tenth of the texts of one kind, and in at least twice as many texts of this kind as of the
+    other.
+    """
     texts = texts_of(pairs)
     first, second = (
         Counter(word for text in half for word in set(_WORD.findall(text.lower())))

@@ -1,4 +1,4 @@
-"""Words of a text, those that carry content, and their frequency and concreteness. No torch."""
+"""Words of a text, its content words, and their frequency and concreteness. No torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from interp.data.norms import Norm
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\w.,]*|\w+")  # a word, a number, or a mixture of both
-NO_TEXT = re.compile("[\0\ud800-\udfff]")  # in a text: NUL, and half of a surrogate pair
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # invalid in a text: NUL, and half of a surrogate pair
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -39,10 +39,10 @@ def is_content(word: str) -> bool:
 
 
 def concreteness(text: str, norm: Norm) -> float:
-    """Return the mean rating of the content words of a text; NaN if none is rated.
+    """Return the mean rating of the content words of a text; NaN if no word is rated.
 
     Args:
-        norm: ratings of concreteness, or of anything else.
+        norm: ratings of concreteness, or another norm.
     """
     ratings = norm.of(sorted(word for word in TOKEN.findall(text.lower()) if is_content(word)))
     rated = [rating for rating in ratings.tolist() if not math.isnan(rating)]
@@ -50,12 +50,13 @@ def concreteness(text: str, norm: Norm) -> float:
 
 
 def log_frequency(word: str) -> float:
-    """Return the frequency of a word in English, on the Zipf scale (van Heuven et al. 2014): the decimal logarithm of
-    its uses in a billion words, from wordfreq (Speer 2022).
+    """Return the frequency of a word in English, on the Zipf scale (van Heuven et al. 2014).
 
-    A word that wordfreq does not know has 0, as if it were used once in a billion words, below all words that it knows,
-    which begin at 1. These are signs, rare names, misspellings, and a tenth of the words that Brysbaert's norms rate,
-    such as "abandoner". Of the toy world's words the made-up names are unknown, which no norm rates.
+    The Zipf scale is the decimal logarithm of the uses in a billion words, here from wordfreq (Speer 2022).
+
+    A word that wordfreq does not know gets 0, as if it were used once in a billion words. Known words begin at 1.
+    Unknown words are signs, rare names, misspellings, and a tenth of the words that Brysbaert's norms rate, such as
+    "abandoner". Among the toy world's words, the made-up names are unknown, and no norm rates these names.
 
     >>> log_frequency("the") > log_frequency("harbour") > log_frequency("brididek") == 0
     True

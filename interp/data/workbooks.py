@@ -1,4 +1,4 @@
-"""Rows of spreadsheets that Excel, LibreOffice and their like save: .xlsx, .xlsm, .xls, .xlsb and .ods. No torch."""
+"""Rows of spreadsheets that Excel, LibreOffice and similar programs save: .xlsx, .xlsm, .xls, .xlsb, .ods. No torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def is_workbook(content: bytes) -> bool:
-    """Return whether a file begins as a spreadsheet does."""
+    """Return whether a file begins like a spreadsheet."""
     return content.startswith((_ZIP, _OLE))
 
 
@@ -31,11 +31,11 @@ def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], list[str]
         file: name of the file in messages.
 
     Returns:
-        All rows, blank ones too, each with equally many cells; and sentences, on other sheets and on formulas that have
-        no value, whose cells are empty.
+        All rows, including blank rows, each with the same number of cells; and sentences on other sheets and on
+        formulas without a value, whose cells are empty.
 
     Raises:
-        DataError: the file is no spreadsheet, is damaged or locked, is too large when unpacked, or holds no cell.
+        DataError: the file is not a spreadsheet, is damaged or locked, is too large when unpacked, or holds no cell.
     """
     from python_calamine import CalamineWorkbook, PasswordError
 
@@ -51,7 +51,7 @@ def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], list[str]
         raise DataError(f"'{file}' is locked by a password; save it without one") from error
     except DataError:
         raise
-    except BaseException as error:  # the library's panics are no ordinary exceptions
+    except BaseException as error:  # the library's panics are not ordinary exceptions
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise DataError(
@@ -69,7 +69,7 @@ def _check_size(content: bytes, file: str) -> None:
 
 
 def _without_value(content: bytes, file: str) -> list[str]:
-    """Return a note on cells of an .xlsx file whose value is an error, or a formula that no program has computed."""
+    """Return a note on cells of an .xlsx file whose value is an error, or a formula without a computed value."""
     if not content.startswith(_ZIP):
         return []
     count = 0
@@ -87,7 +87,7 @@ def _without_value(content: bytes, file: str) -> list[str]:
 
 
 def _trimmed(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
-    """Return cells as text, without columns at the right that are blank."""
+    """Return cells as text, without blank columns on the right."""
     texts = [[_text(cell) for cell in row] for row in rows]
     width = max((place + 1 for row in texts for place, cell in enumerate(row) if cell.strip()), default=0)
     return [row[:width] + [""] * (width - len(row)) for row in texts] if width else []

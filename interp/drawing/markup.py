@@ -1,4 +1,4 @@
-"""Pieces of HTML, each escaped where it is made: tables, and words shaded by a number. No torch."""
+"""Pieces of HTML, escaped where they are made: tables, and words shaded by a number. No torch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MINUS = "\u2212"
 
 
 def escape(text: object) -> str:
-    """Text for any place in HTML, inside of an attribute too."""
+    """Return a text escaped for any place in HTML, including attributes."""
     return _escape(str(text), quote=True)
 
 
 def plural(count: int, name: str) -> str:
-    """A number of things.
+    """Return a count with a noun in the singular or plural.
 
     >>> plural(1, "cell"), plural(2, "cell")
     ('1 cell', '2 cells')
@@ -27,7 +27,7 @@ def plural(count: int, name: str) -> str:
 
 
 def listed(things: Sequence[str]) -> str:
-    """Several things in a sentence.
+    """Return several things as a list in a sentence.
 
     >>> listed(["a", "b", "c"])
     'a, b and c'
@@ -36,7 +36,7 @@ def listed(things: Sequence[str]) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A number with its sign, which screen readers read; what is not defined is a dash.
+    """Return a number with its sign, a minus that screen readers read; NaN gives a dash.
 
     >>> signed(-0.25, 2)
     '−0.25'
@@ -45,7 +45,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def runs_left(words: Sequence[str]) -> bool:
-    """Return whether a text is written from right to left, as browsers tell: by its first letter that has a direction.
+    """Return whether a text is written from right to left, by its first letter that has a direction, as in browsers.
 
     >>> runs_left(["3", "מגדלור", "red"]), runs_left(["a", "מגדלור"]), runs_left(["3"])
     (True, False, False)
@@ -55,15 +55,17 @@ def runs_left(words: Sequence[str]) -> bool:
 
 
 def direction(words: Sequence[str]) -> str:
-    """Return the direction of a text for HTML; a browser does not look for it within isolated words."""
+    """Return the direction of a text for HTML; browsers do not detect it within isolated words."""
     return "rtl" if runs_left(words) else "ltr"
 
 
 def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
-    """Words with their values below them as text, on colours by sign and size.
+    """Return words on colours by sign and size, with their values below them as text.
 
     Args:
-        reach: the size that has the full colour.
+        words: words of a text.
+        values: value of each word.
+        reach: absolute value that has the full colour.
     """
     look = "color:#000;border-radius:.2em;padding:0 .15em"
     return " ".join(
@@ -75,7 +77,7 @@ def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "", attributes: str = "") -> str:
-    """A table of texts, whose first column holds headers of the rows; all but `attributes` is escaped."""
+    """Return an HTML table of texts whose first column holds row headers; everything except `attributes` is escaped."""
     said = f"<caption>{escape(caption)}</caption>" if caption else ""
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     body = "".join(

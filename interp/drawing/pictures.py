@@ -1,4 +1,4 @@
-"""Pictures: figures that notebooks and screen readers can show, and words on colours in them. No torch."""
+"""Pictures: figures that notebooks and screen readers can show, with words on colours. No torch."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from matplotlib.textpath import text_to_path
 from interp.drawing.colours import NEGATIVE, POSITIVE, shade
 from interp.drawing.markup import MINUS, runs_left, signed
 
-UNHINTED: Any = {"text.hinting": "none"}  # else letters are wider at some resolutions than at others
+UNHINTED: Any = {"text.hinting": "none"}  # otherwise the width of letters depends on the resolution
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 GAP = 3.0  # points between words
-LINE = 2.55  # from one line of words to the next, in sizes of the font
-# of outlines, darker than the colour inside
+LINE = 2.55  # distance of two lines of words, in font sizes
+# colours of outlines, darker than the colour inside
 RAISES, LOWERS = tuple(0.55 * part for part in POSITIVE), tuple(0.6 * part for part in NEGATIVE)
 _UNKNOWN = (0.6, 0.6, 0.6)
 
 
 class Picture(Figure):
-    """A figure without pyplot that says what it shows.
+    """Figure without pyplot that carries a description of its content.
 
     Attributes:
-        alt: what it shows, in words.
+        alt: description in words.
     """
 
     def __init__(self, width: float, height: float, **options: Any) -> None:
-        """Make a figure; width and height are in inches."""
+        """Create a figure; width and height are in inches."""
         super().__init__(figsize=(width, height), **options)
         FigureCanvasAgg(self)
         self.alt = ""
@@ -53,9 +53,9 @@ class Picture(Figure):
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """For notebooks, with the words that a screen reader says instead.
+        """Return the PNG for notebooks, with the description for screen readers.
 
-        (Of `_repr_png_` nothing would be seen once matplotlib's inline backend is at work: it has its own.)
+        (With `_repr_png_` nothing would be shown once matplotlib's inline backend is active: the backend has its own.)
         """
         return {"image/png": self.png(), "text/plain": self.alt or repr(self)}, {"image/png": {"alt": self.alt}}
 
@@ -64,15 +64,15 @@ class Picture(Figure):
 def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",)) -> float:
     """Return the width of a text, in points."""
     font = FontProperties(family=list(family), size=size)
-    with warnings.catch_warnings():  # of letters that no font has, which are said again when they are drawn
+    with warnings.catch_warnings():  # letters that no font has; the warning is repeated when they are drawn
         warnings.simplefilter("ignore")
         return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines: int) -> list[str]:
-    """A text in lines that are no wider than so many points; what does not fit in so many lines is left out.
+    """Return a text in at most `lines` lines that are no wider than `width` points; the rest is left out.
 
-    A word that is wider than a line is broken; an ellipsis says that something was left out.
+    A word that is wider than a line is broken. An ellipsis marks that something was left out.
     """
     out: list[str] = [""]
     words = [part for word in text.split() for part in _fitting(word, width, size, family)]
@@ -88,13 +88,13 @@ def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines
 
 
 def shortened(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
-    """A text on one line that is no wider than so many points; an ellipsis says that something was left out."""
+    """Return a text on one line no wider than `width` points; an ellipsis marks that something was left out."""
     text = " ".join(text.split())
     return text if width_of(text, size, family) <= width else _ended(text, width, size, family)
 
 
 def told_apart(names: Sequence[str], width: float, size: float, family: tuple[str, ...]) -> dict[str, str]:
-    """Names on one line each, no wider than so many points; shortened in the middle if their beginnings are alike."""
+    """Return names on one line each, no wider than `width` points; names with equal beginnings lose their middle."""
     out = {name: shortened(name, width, size, family) for name in names}
     if len(set(out.values())) < len(set(names)):
         return {name: _without_middle(name, width, size, family) for name in names}
@@ -102,7 +102,7 @@ def told_apart(names: Sequence[str], width: float, size: float, family: tuple[st
 
 
 def _without_middle(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
-    """The beginning and the end of a text, as much of it as fits around an ellipsis."""
+    """Return the beginning and the end of a text, as much as fits around an ellipsis."""
     if width_of(text, size, family) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):
@@ -120,7 +120,7 @@ def _ended(text: str, width: float, size: float, family: tuple[str, ...]) -> str
 
 
 def _fitting(word: str, width: float, size: float, family: tuple[str, ...]) -> list[str]:
-    """A word in pieces that are no wider than a line."""
+    """Return a word in pieces that are no wider than a line."""
     pieces = [""]
     for letter in word:
         if pieces[-1] and width_of(pieces[-1] + letter, size, family) > width:
@@ -130,13 +130,13 @@ def _fitting(word: str, width: float, size: float, family: tuple[str, ...]) -> l
 
 
 def at(figure: Figure, left: float, top: float, width: float, height: float, **options: Any) -> Axes:
-    """Axes somewhere in a figure, in points from its left upper corner."""
+    """Add axes to a figure; the position is in points from the upper left corner."""
     wide, high = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
     return figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high), **options)
 
 
 def points(figure: Figure) -> Axes:
-    """Axes over a whole figure whose coordinates are points, to the right and down from the left upper corner."""
+    """Add axes over a whole figure, with coordinates in points to the right and down from the upper left corner."""
     width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
     axes = at(figure, 0, 0, width, height, xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
@@ -144,7 +144,7 @@ def points(figure: Figure) -> Axes:
 
 
 def titled(name: str) -> str:
-    """A name at the beginning of a sentence.
+    """Return a name with a capital letter for the beginning of a sentence.
 
     >>> titled("alt text"), titled("HTML alt")
     ('Alt text', 'HTML alt')
@@ -153,7 +153,7 @@ def titled(name: str) -> str:
 
 
 def value_text(value: float) -> str:
-    """An attribution as it stands below a word: no zero before the point.
+    """Return an attribution as shown below a word: without a zero before the decimal point.
 
     >>> value_text(0.0312), value_text(-1.5), value_text(float("nan"))
     ('+.031', '−1.500', '-')
@@ -163,7 +163,7 @@ def value_text(value: float) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Where words are drawn, and how: left upper corner, width and size of the letters, all in points."""
+    """Place and size of drawn words: upper left corner, width and font size, all in points."""
 
     left: float
     top: float
@@ -173,21 +173,23 @@ class Block:
 
 
 def words_height(words: Sequence[str], values: Sequence[float], block: Block) -> float:
-    """Return the height of `draw_words`, in points, wherever the block begins."""
+    """Return the height of the output of `draw_words`, in points, wherever the block begins."""
     lines = max((line for _, line, _ in _flow(words, values, block)), default=0) + 1
     return lines * LINE * block.size
 
 
 def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach: float, block: Block) -> None:
-    """Words on colours by sign and size of a value, which stands below each; lines are broken where they must.
+    """Draw words on colours by sign and size of a value, with the value below each word, in as many lines as needed.
 
-    Words of a text that is written from right to left begin at the right.
-
-    A sign is also shown without colour: by the value's, and by the outline, dashed where it is negative.
+    Words of a text that is written from right to left begin at the right. A sign is also shown without colour: by the
+    value itself, and by the outline, which is dashed for negative values.
 
     Args:
-        axes: made by `points`.
-        reach: the size that has the full colour.
+        axes: axes made by `points`.
+        words: words of a text.
+        values: value of each word.
+        reach: absolute value that has the full colour.
+        block: place and size of the words.
     """
     size, family, leftwards = block.size, block.family, runs_left(words)
     style: dict[str, Any] = {"fontsize": size, "family": list(family), "parse_math": False}

@@ -1,4 +1,4 @@
-"""Clean runs of edited models, without running a text."""
+"""Clean runs of edited models, computed without running a text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from interp.subspaces.pairs import PairsAtSite
 class _EditedRun:
     """Clean run of an edited model at the site of its edit, from the clean run of the base.
 
-    Below the site, and at all positions but EOT, the two models agree, so all that is pushed through stays as it is.
+    Below the site, and at all positions but EOT, the two models agree, so pushing uses the clean run of the base
+    unchanged.
     """
 
     run: CleanRun
@@ -40,7 +41,7 @@ class _EditedRun:
 
 
 def edited_part(part: PairsAtSite, edit: Edit) -> PairsAtSite:
-    """Return pairs as an edited model has them at the site of the edit, given those of the base.
+    """Return the pairs of an edited model at the site of the edit, given the pairs of the base.
 
     Raises:
         ValueError: the edit is at another site.

@@ -1,4 +1,4 @@
-"""Edits as pyvene's interventions, which pyvene saves, loads and trains; and back, number for number."""
+"""Conversion of edits to pyvene's interventions, which pyvene saves, loads and trains, and back, number for number."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _KIND = "kind"  # name of the buffer with the letters of the kind's name
 
 
 class EditIntervention(_PYVENE.SourcelessIntervention, _PYVENE.TrainableIntervention):
-    """An intervention without a source, whose tensors are parameters by the names of the kind of edit.
+    """Intervention without a source, with the tensors of an edit as parameters, by the names of the kind of edit.
 
-    pyvene makes interventions without their tensors before it loads these, so a new one changes nothing.
+    pyvene creates interventions before it loads their tensors, so a new intervention changes nothing.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ class EditIntervention(_PYVENE.SourcelessIntervention, _PYVENE.TrainableInterven
         self.register_buffer(_KIND, torch.zeros(0, dtype=torch.uint8))
 
     def take(self, kind: str, tensors: Mapping[str, Tensor]) -> EditIntervention:
-        """Take over a kind of edit and its tensors, and return the intervention."""
+        """Set the kind and the tensors of an edit, and return the intervention."""
         self.register_buffer(_KIND, torch.tensor(list(kind.encode()), dtype=torch.uint8))
         for name, tensor in tensors.items():
             self.register_parameter(f"{name}_", torch.nn.Parameter(tensor.detach().clone()))
@@ -36,7 +36,7 @@ class EditIntervention(_PYVENE.SourcelessIntervention, _PYVENE.TrainableInterven
 
     @property
     def held(self) -> tuple[str, dict[str, Tensor]]:
-        """Kind of the edit, and its tensors; an empty name if there is none yet."""
+        """Kind of the edit, and its tensors; an empty kind without tensors in a new intervention."""
         kind = bytes(self.kind.tolist()).decode()
         return kind, {name: getattr(self, f"{name}_") for name in KINDS[kind].shapes} if kind else {}
 
@@ -48,17 +48,17 @@ class EditIntervention(_PYVENE.SourcelessIntervention, _PYVENE.TrainableInterven
         return KINDS[kind].change(base, {name: tensor.to(base) for name, tensor in tensors.items()})
 
     def load_state_dict(self, state: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Load what pyvene saved, after making room for the tensors of its kind."""
+        """Load a state that pyvene saved, after making room for the tensors of its kind."""
         kind = bytes(state[_KIND].tolist()).decode()
         self.take(kind, {name: state[f"{name}_"] for name in KINDS[kind].shapes} if kind else {})
         return super().load_state_dict(state, *args, **kwargs)
 
 
 def to_pyvene(edit: Edit) -> EditIntervention:
-    """Return pyvene's intervention that makes the edit, trainable; `from_pyvene` gives back the same edit.
+    """Return a trainable intervention of pyvene that makes the edit; `from_pyvene` returns the same edit.
 
-    Put it at the output of block `site.block`, which pyvene counts from 0, after `interp.clip.pyvene.register()`; in
-    the vision tower the component is ``vision_block_output``.
+    Register it at the output of block `site.block`, which pyvene counts from 0, after `interp.clip.pyvene.register()`.
+    In the vision tower, the component is ``vision_block_output``.
     """
     return EditIntervention(embed_dim=edit.width).take(edit.kind, edit.tensors)
 

@@ -1,4 +1,4 @@
-"""The card of an edit: its effect and origin, how to load it with this package and without, what it does not show."""
+"""Card of an edit: its effect and origin, code that loads it with and without this package, and its limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interp.clip.names import is_on_hub
 from interp.edits.plain import plain_code
 from interp.runs.cards import EditNotes, as_code, front_matter, licence_section, plain, public_name, python
 
-_BASE = "BASE"  # in code, in place of a base that others do not have
+_BASE = "BASE"  # placeholder in code for a base that others do not have
 
 
 def edit_card(edit: Edit, repo: str, licence: str | None) -> str:
@@ -43,9 +43,9 @@ def edit_notes(edit: Edit, family: Family, base: str, *, repo: str | None = None
 
     Args:
         family: family of the model.
-        base: in code, folder of the model or its id on the hub.
-        repo: repository of the hub that holds the edit; by default it is in the folder of the model.
-        merged: whether the weights make the edit, so that there is no file of it.
+        base: folder of the model or its id on the hub, for code.
+        repo: repository of the hub that holds the edit; by default the edit is in the folder of the model.
+        merged: True if the edit is merged into the weights, so that there is no file with the edit.
     """
     on_hub = edit.base is not None and is_on_hub(edit.base)
     facts: dict[str, Any] = {
@@ -71,8 +71,10 @@ def edit_notes(edit: Edit, family: Family, base: str, *, repo: str | None = None
 
 
 def public(edit: Edit) -> Edit:
-    """Return the same edit without what may name a folder of this machine: a base that others do not have is left out,
-    and of paths in its facts the last names are kept."""
+    """Return the same edit without names of folders of this machine.
+
+    A base that others do not have is left out. Paths in the facts are reduced to their last names.
+    """
     known = edit.base is not None and (edit.base == "toy" or is_on_hub(edit.base))
     return replace(edit, base=edit.base if known else None, facts=_public(edit.facts))
 

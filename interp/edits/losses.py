@@ -1,8 +1,8 @@
 """Losses of edits of a stream on clean runs: the objectives of a fine-tuning, and retention.
 
-An edited model differs from the base at EOT's stream alone, from the site on. So its scores, and those with another Z,
-are those of vectors that are pushed from the site against the base's clean run, and no text tower runs. Z is the row
-space of R, at the edited stream: a counterfactual gives an edited base stream the Z of an edited source stream.
+An edited model differs from the base only in EOT's stream, from the site on. Its scores, with its own Z or another Z,
+thus follow from vectors that are pushed from the site against the base's clean run, and no text tower runs. Z is the
+row space of R at the edited stream: a counterfactual gives an edited base stream the Z of an edited source stream.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CALIBRATED: Objective = "iit-das-calibrated"
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """An edit while it is trained.
+    """Edit during its training.
 
     Attributes:
-        stream: from streams, shape (..., d), to edited streams; affine.
+        stream: function from streams, shape (..., d), to edited streams; affine.
         basis: orthonormal basis of Z.
     """
 
@@ -46,8 +46,8 @@ class Batch:
     """Pairs of a batch, by their rows, and the pairs that their sources come from.
 
     Attributes:
-        source, within: for each of the rows the pair that its source text comes from, of the other kind and of its own;
-            None where an objective takes none.
+        source, within: for each row, the pair that its source text comes from, of the other kind and of its own kind;
+            None if the objective needs no such source.
     """
 
     rows: Int[Tensor, " b"]
@@ -63,7 +63,7 @@ class Batch:
         sources: Sources,
         generator: torch.Generator,
     ) -> Batch:
-        """Draw the sources of some pairs among these pairs, as far as an objective needs them."""
+        """Draw the sources for pairs of a batch among the pairs of the batch, as far as the objective needs them."""
         if objective == "behavioral":
             return cls(rows)
         groups = [part.pairs.clusters[row] for row in rows.tolist()]
@@ -81,7 +81,7 @@ class Losses:
         behavioral: cross-entropy over [negative, positive] of each pair's logits, target positive.
         retention: cross-entropy of picking a text's own image in the batch, and an image's own text, the mean over
             both and over the kinds of text.
-        preference: share of pairs whose positive text scores higher; no loss.
+        preference: share of pairs whose positive text scores higher; not a loss.
         iit_das: two-way cross-entropy of the counterfactuals; None without sources.
         calibration: terms of calibration, without a unit; None without sources of a text's own kind.
     """
@@ -96,7 +96,7 @@ class Losses:
         """Return the loss of an objective, without retention.
 
         Args:
-            weight: of IIT-DAS in the joint objective, of the terms of calibration in calibrated IIT-DAS.
+            weight: weight of IIT-DAS in the joint objective, or of the calibration terms in calibrated IIT-DAS.
 
         Raises:
             ValueError: the batch has no sources, and the objective needs them.
@@ -114,7 +114,7 @@ class Losses:
 
 
 def edit_losses(part: PairsAtSite, changes: Sequence[Change], batch: Batch) -> Losses:
-    """Return the losses of a batch, differentiable in all that the changes depend on; one push serves all of them."""
+    """Return the losses of a batch, differentiable in all inputs of the changes; one push serves all changes."""
     n, m, streams = len(part), len(batch.rows), part.streams
     bases, across, within = (
         None if rows is None else torch.cat(rows)

@@ -1,4 +1,4 @@
-"""Edits that take no training: of a rotation's Z, and in closed form."""
+"""Edits without training: changes of a rotation's Z, and edits in closed form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def erase(rotation: Rotation, value: Float[Tensor, " d"]) -> Edit:
 
 
 def set_z(rotation: Rotation, value: Float[Tensor, " d"]) -> Edit:
-    """Return the edit that gives Z of every text the value that it has in one stream, as an interchange does.
+    """Return the edit that gives Z of every text the value that Z has in one stream, as an interchange does.
 
     Args:
         value: a stream, such as that of a text or the mean of a kind.
@@ -40,7 +40,7 @@ def gain(rotation: Rotation, middle: Float[Tensor, " d"], alpha: float) -> Edit:
 
 
 def leace_of(part: PairsAtSite) -> Edit:
-    """Return the edit after which no linear function of the stream tells the kinds of these pairs, in closed form."""
+    """Return the edit, in closed form, after which no linear function of the stream separates these pairs' kinds."""
     streams = part.streams
     labels = torch.ones(len(streams), 1, device=streams.device)
     labels[len(part) :] = -1

@@ -17,7 +17,7 @@ def push(edit: Edit, repo: str, *, private: bool = False, license: str | None = 
     No path of this machine is uploaded: a base that is a folder is left out, and so are folders in the facts.
 
     Args:
-        repo: owner/name; the repository is made if it is not there yet.
+        repo: owner/name; the repository is created if it does not exist.
         private: make a new repository private.
         license: identifier of the edit's licence for its card, such as mit.
 
@@ -31,13 +31,13 @@ def push(edit: Edit, repo: str, *, private: bool = False, license: str | None = 
 
 
 def load(name: str) -> Edit:
-    """Read the edit that `push`, or `training.export --push`, has put into a repository of the hub.
+    """Load an edit that `push`, or `training.export --push`, has put into a repository of the hub.
 
     Args:
-        name: owner/name, optionally with @revision. In the cache it is found without a network.
+        name: owner/name, optionally with @revision. An edit in the cache is loaded without a network.
 
     Raises:
-        HubError: the hub does not have it, or does not answer, and it is not in the cache.
+        HubError: the hub does not have the edit; or the hub does not answer, and the edit is not in the cache.
         EditError: the files hold no edit.
     """
     return Edit.load(fetch(name, (ABOUT, FILE)))

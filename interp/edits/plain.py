@@ -1,4 +1,4 @@
-"""An edit as code that needs torch, transformers and safetensors alone, for cards."""
+"""Code that makes an edit with torch, transformers and safetensors alone, for cards."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def plain_code(edit: Edit, family: Family, base: str, repo: str | None = None) -
     Args:
         family: family of the model.
         base: folder of the model, or its id on the hub.
-        repo: repository of the hub that holds the edit; by default it is in the folder of the model.
+        repo: repository of the hub that holds the edit; by default the edit is in the folder of the model.
     """
     name, _, revision = base.partition("@")
     names, kind = family.towers[edit.site.tower], KINDS[edit.kind]

@@ -1,9 +1,9 @@
 """Training of edits on clean runs: no step runs a text tower, only EOT's stream passes the blocks above the site.
 
 Several sizes and weights of retention are trained side by side, on the same minibatches and in one product. As in a
-search for Z, an edit is parametrized in whitened coordinates (`PairsAtSite.whitening`), since streams are anisotropic:
-rows R span the columns of S V with S = whitening, and W = R + D S, so that h changes by R' (D S (h - m) + b), where m
-is the mean stream. It begins at D = 0 and b = 0, which change nothing.
+search for Z, an edit is parametrized in whitened coordinates (`PairsAtSite.whitening`), since streams are anisotropic.
+With S = whitening, the rows R span the columns of S V, and W = R + D S. The change of h is R' (D S (h - m) + b), where
+m is the mean stream. Training begins at D = 0 and b = 0, which change nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from interp.subspaces.losses import Objective
 from interp.subspaces.pairs import PairsAtSite, Sources
 from interp.subspaces.rotation import Rotation, orthonormal, random_basis
 
-FLOOR = 0.03  # of the learning rate, at the end
+FLOOR = 0.03  # share of the learning rate at the end
 _REST = 0.01  # nats that the loss on val may still fall in the last quarter of the steps
-RETAIN = (0.0, 0.5, 2.0)  # weights of retention that are tried
+RETAIN = (0.0, 0.5, 2.0)  # default weights of retention
 _VAL_BATCH = 256  # pairs
 
 
@@ -35,15 +35,15 @@ class EditConfig:
     """Settings of a training of edits.
 
     Attributes:
-        objective: as of a fine-tuning; Z is the row space of R.
-        weight: weight of IIT-DAS in the joint objective, of the terms of calibration in calibrated IIT-DAS; by default
-            0.5 and 0.1.
+        objective: objective, as of a fine-tuning; Z is the row space of R.
+        weight: weight of IIT-DAS in the joint objective, by default 0.5; or of the calibration terms in calibrated
+            IIT-DAS, by default 0.1.
         sources: texts that Z is taken from.
-        lr: learning rate of Adam at the start; it falls to `FLOOR` of that.
-        batch_size: pairs of a step.
-        max_steps: steps.
-        look_every: steps between two looks at val.
-        seed: seed of the rows at the start, of the order of pairs, and of sources.
+        lr: learning rate of Adam at the start; it falls to `FLOOR` times this value.
+        batch_size: pairs per step.
+        max_steps: number of steps.
+        look_every: steps between two evaluations on val.
+        seed: seed of the initial rows R, of the order of pairs, and of sources.
     """
 
     objective: Objective = "behavioral"
@@ -63,10 +63,10 @@ class EditConfig:
 
 @dataclass(frozen=True)
 class Look:
-    """A look at val.
+    """Evaluation on val.
 
     Attributes:
-        step: steps taken before it.
+        step: number of steps before the evaluation.
         loss: loss of the objective, in nats.
         retention_rise: rise of the contrastive loss over the unedited model, in nats.
         preference: preference accuracy.
@@ -79,18 +79,18 @@ class Look:
 
     @property
     def cost(self) -> float:
-        """Sum of loss and rise, by which val chooses among weights: a nat of preference is worth a nat of retrieval."""
+        """Sum of loss and rise, by which val selects a weight: a nat of preference is worth a nat of retrieval."""
         return self.loss + self.retention_rise
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedEdit:
-    """An edit as training leaves it.
+    """Edit at the end of its training.
 
     Attributes:
-        edit: LoReFT edit of the step with the lowest loss on val, its weight of retention included.
-        look: look at val of that step.
-        history: all looks.
+        edit: LoReFT edit of the step with the lowest loss on val, including retention with its weight.
+        look: evaluation at that step.
+        history: all evaluations.
     """
 
     edit: Edit
@@ -106,7 +106,7 @@ class TrainedEdit:
 
 @dataclass(eq=False)
 class _Candidate:
-    """An edit while it is trained.
+    """Edit during its training.
 
     Attributes:
         free: V, shape (d, k); weight: D, shape (k, d); bias: b.
@@ -129,7 +129,7 @@ class _Candidate:
         return [self.free, self.weight, self.bias]
 
     def change(self) -> Change:
-        """Return the change that the parameters make now."""
+        """Return the change that the current parameters make."""
         basis = orthonormal(self.whitening @ self.free)
 
         def stream(h: Streams) -> Streams:
@@ -141,7 +141,7 @@ class _Candidate:
         return look.loss + self.retain * look.retention_rise
 
     def look(self, look: Look) -> None:
-        """Note a look, and keep the tensors if its loss is the lowest so far."""
+        """Record an evaluation, and keep the tensors if its loss is the lowest so far."""
         self.history.append(look)
         if self.best is None or self.total(look) < self.total(self.best):
             self.kept, self.best = self._tensors(), look
@@ -171,17 +171,18 @@ def train_edits(
 ) -> list[TrainedEdit]:
     """Train an edit for each size and weight of retention, side by side.
 
-    Next to the objective, retention is a contrastive term over the batch for both kinds of text, which keeps retrieval.
+    Retention is a contrastive term over the batch for both kinds of text, which is added to the objective and preserves
+    retrieval.
 
     Args:
         train, val: pairs at one site in the residual stream.
         sizes: numbers of directions k, from 1 to the width of the stream.
         retain: weights of the contrastive term.
-        on_step: called after each step, for a progress bar.
+        on_step: function that is called after each step, for a progress bar.
 
     Returns:
-        Trained edits, sizes first, then weights. Their facts hold the settings, what is known of the step that was
-        kept, and whether training came to rest (``converged``).
+        Trained edits, ordered by size, then by weight. Their facts hold the settings, the results at the step that was
+        kept, and whether training converged (``converged``).
 
     Raises:
         ValueError: a size does not fit the stream.
@@ -229,14 +230,15 @@ def train_edit(
     retain: Sequence[float] = RETAIN,
     config: EditConfig | None = None,
 ) -> Edit:
-    """Train an edit with each weight of retention, and return the one that val chooses (`chosen`)."""
+    """Train an edit with each weight of retention, and return the edit that val selects (`chosen`)."""
     return chosen(train_edits(train, val, [size], retain=retain, config=config)).edit
 
 
 def chosen(edits: Sequence[TrainedEdit]) -> TrainedEdit:
-    """Return the edit with the lowest cost on val (`Look.cost`); of equals the first one.
+    """Return the edit with the lowest cost on val (`Look.cost`), the first one in case of a tie.
 
-    Both losses are smooth, so that the rule sees differences of a few points, which shares of some hundred pairs hide.
+    Both losses are smooth, so the rule detects differences of a few points, which shares of some hundred pairs would
+    hide.
     """
     return min(edits, key=lambda trained: trained.look.cost)
 
@@ -251,7 +253,7 @@ def _start(train: PairsAtSite, size: int, retain: float, seed: int) -> _Candidat
 
 
 def _val_batches(val: PairsAtSite, config: EditConfig) -> list[Batch]:
-    """Return all pairs of val in batches of nearly equal size, with sources that stay the same."""
+    """Return all pairs of val in batches of nearly equal size, with fixed sources."""
     draw = torch.Generator().manual_seed(config.seed)
     parts = torch.arange(len(val)).tensor_split(max(1, len(val) // _VAL_BATCH))
     return [Batch.draw(val, rows, config.objective, config.sources, draw) for rows in parts]
@@ -266,7 +268,7 @@ def _measure(
     step: int = 0,
     before: float = 0.0,
 ) -> list[Look]:
-    """Return a look at val for each change.
+    """Return an evaluation on val for each change.
 
     Args:
         before: contrastive loss of the unedited model.

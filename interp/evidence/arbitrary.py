@@ -1,4 +1,4 @@
-"""An arbitrary label: the same search for a distinction that the score has no reason to depend on."""
+"""Arbitrary label: the same search for a distinction that the score has no reason to depend on."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from interp.subspaces.pairs import PairRun
 
 
 def alphabetical_halves(pairs: PairRun, texts: Sequence[str]) -> PairRun:
-    """The negative texts alone, labelled by the alphabet: those that come first are called positive, the others
-    negative.
+    """Return pseudo-pairs of negative texts labelled by the alphabet: the first half is positive, the second negative.
 
-    What a text begins with can be read from the stream, and every text keeps its own image, but no half fits its images
-    better than the other. A search that succeeds here too says that any label can be made to steer the score.
+    The beginning of a text can be read from the stream, and every text keeps its own image. But neither half fits its
+    images better than the other. If a search succeeds here too, any label can be made to steer the score.
 
     Args:
-        texts: the negative texts of the pairs, in their order.
+        pairs: pairs whose negative texts are used.
+        texts: negative texts of the pairs, in the order of the pairs.
 
     Returns:
-        n / 2 pseudo-pairs of texts of different images, in a random order; of an odd number the one in the middle is
-        left out. Their group is that of the positive text alone, since a pair has one: so a source may be of the base's
-        own article where one of the two is a second text, and intervals do not heed the articles of these. To take
-        together all pairs that share an article would leave hardly more than one group, for each pair links two.
+        n // 2 pseudo-pairs of texts of different images, in a random order. If n is odd, the middle text is left out.
+        The group of a pseudo-pair is the group of its positive text alone, since a pair has only one group. A source
+        may therefore come from the base's own article if either is the negative text of its pseudo-pair, and intervals
+        ignore the articles of negative texts. Merging all pseudo-pairs that share an article would leave hardly more
+        than one group, since each pseudo-pair links two articles.
     """
     n, order = len(pairs), sorted(range(len(texts)), key=lambda i: (texts[i].casefold(), i))
     half = n // 2

@@ -1,8 +1,8 @@
-"""Calibration: does swapping Z move a score by what lies between the kinds, and by nothing within a kind?
+"""Calibration: agreement of score shifts with the gap between kinds, and with zero shift within a kind.
 
-Two yardsticks stand next to each other. R² of the mean gap asks that a swap with a text of another image move a score
-by the mean gap of the train pairs. R² of the own gaps asks that a swap with the other text of the same image move
-a score by the gap of this very pair, so that a preference whose strength depends on the image is no error.
+There are two yardsticks. R² of the mean gap requires that a swap with a text of another image move a score by the mean
+gap of the train pairs. R² of the own gaps requires that a swap with the other text of the same image move a score by
+the gap of this very pair. With the second yardstick, a preference whose strength depends on the image is no error.
 """
 
 from __future__ import annotations
@@ -19,39 +19,43 @@ from interp.subspaces.outcomes import Outcomes
 
 
 def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
-    """Squared errors of counterfactuals in units of the squared gap, twice each: their mean is 1 - R².
+    """Return squared errors of counterfactuals in units of the squared gap, times 2: their mean is 1 - R².
 
-    The score of a text given Z of the other kind should differ by the gap, given Z of its own kind by nothing.
+    The score of a text should change by the gap when the text gets Z of the other kind, and by nothing when it gets Z
+    of its own kind.
 
     Args:
-        across, within: of the same subspace and as many draws, with sources of the other and of the base's own kind.
-        gap: mean score of positive texts minus that of negative ones, a cosine; NaN comes of 0.
+        across, within: outcomes of the same subspace with equally many draws; sources are of the other kind in `across`
+            and of the base's own kind in `within`.
+        gap: mean score of positive texts minus mean score of negative texts, a cosine. A gap of 0 gives NaN.
 
     Returns:
-        Those across kinds, then those within, each the mean of both directions, length 2 x draws x n.
+        Errors across kinds, then errors within kinds, each the mean of both directions; length 2 x draws x n.
     """
     _, missed = _in_gaps(across, within, gap)
     return 2 * (missed**2).mean(0)
 
 
 def slopes(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
-    """The derivatives of `squared_errors` by the gap: of (m/g - s)², -2 (m/g - s) m/g²."""
+    """Return the derivatives of `squared_errors` with respect to the gap.
+
+    The derivative of (m/g - s)² is -2 (m/g - s) m/g².
+    """
     moved, missed = _in_gaps(across, within, gap)
     return -4 * (missed * moved).mean(0) / (gap or math.nan)
 
 
 def clusters(across: Outcomes, within: Outcomes) -> tuple[np.ndarray, np.ndarray]:
-    """The groups of bases and of sources that `squared_errors` come from."""
+    """Return the groups of the bases and the groups of the sources behind each element of `squared_errors`."""
     both = across, within
     return np.concatenate([one.groups for one in both]), np.concatenate([one.source_groups for one in both])
 
 
 def calibration(across: Outcomes, within: Outcomes, gap: Yardstick) -> dict[Key, Estimate]:
-    """Return shift over gap in both directions, R² of the mean gap, and the part of 1 - R² that comes from swaps within
-    a kind.
+    """Return shift over gap in both directions, R² of the mean gap, and the part of 1 - R² due to swaps within a kind.
 
-    Intervals include the error of the gap; where the gap may be 0 there are none. A swap that moves no score, but for
-    rounding, has exactly 0 of each.
+    Intervals include the error of the gap. If the gap may be 0, there are no intervals. A subspace whose swap moves no
+    score, apart from rounding, gets exactly 0 for each measure.
 
     Args:
         across, within: see `squared_errors`.
@@ -70,18 +74,18 @@ def calibration(across: Outcomes, within: Outcomes, gap: Yardstick) -> dict[Key,
 
 
 def moves_nothing(outcomes: Outcomes) -> bool:
-    """Return whether no score has moved, but for rounding."""
+    """Return whether no score has moved, apart from rounding."""
     return not any(settled(outcomes.moves(way)).any() for way in DIRECTIONS)
 
 
 @dataclass(frozen=True)
 class OwnErrors:
-    """Squared errors of a subspace by the gap of each pair, and the squared gaps that they are measured by.
+    """Squared errors of a subspace relative to the gap of each pair, and the squared gaps as their yardstick.
 
     Attributes:
-        errors: of a swap across the kinds of the pair, plus those of a swap within a kind; length n.
-        squares: length n.
-        groups, source_groups: clusters of bases, and of the sources of swaps within a kind.
+        errors: squared error of a swap across the kinds of a pair plus squared error of a swap within a kind; length n.
+        squares: squared gaps, length n.
+        groups, source_groups: clusters of the bases, and of the sources of swaps within a kind.
     """
 
     errors: np.ndarray
@@ -90,25 +94,29 @@ class OwnErrors:
     source_groups: np.ndarray
 
     def r2(self) -> Estimate:
-        """Return 1 - errors / squares: 1 if each swap moves the score by the pair's own gap, 0 if none moves it."""
+        """Return 1 - errors / squares.
+
+        The result is 1 if each swap moves the score by the pair's own gap, and 0 if no swap moves a score.
+        """
         if (self.errors == self.squares).all():  # nothing moves
             return Estimate(0.0, len(self.errors), 0.0, 0.0)
         return ratio(self.errors, self.squares, self.groups, self.source_groups).complement()
 
     def above(self, other: OwnErrors) -> Estimate:
-        """Return by how much R² exceeds that of another subspace, or the mean of several, on the same pairs."""
+        """Return the lead of this R² over that of another subspace, or over the mean of several, on the same pairs."""
         return ratio(other.errors - self.errors, self.squares, self.groups, self.source_groups)
 
 
 def own_errors(paired: Outcomes, within: Outcomes) -> OwnErrors:
-    """Return the errors by each pair's own gap.
+    """Return the errors relative to each pair's own gap.
 
-    With Z of the other text of its pair, a text should get the other text's score; with Z of its own kind, from another
-    article, it should keep its own. Changing nothing misses by the gap in the first case and by nothing in the second.
+    With Z of the other text of its pair, a text should get the other text's score. With Z of a text of the same kind
+    from another article, the text should keep its own score. A swap that changes nothing misses by the gap in the first
+    case and by nothing in the second.
 
     Args:
-        paired: outcomes with paired sources.
-        within: outcomes within a kind, of which the first draw is taken.
+        paired: outcomes with paired sources; only the first draw is used.
+        within: outcomes within a kind; only the first draw is used.
     """
     paired, alike = paired.first_draw(), within.first_draw()
     gaps = paired.gaps().astype(np.float64)
@@ -120,8 +128,9 @@ def own_errors(paired: Outcomes, within: Outcomes) -> OwnErrors:
 def paired_r2(whole: Outcomes) -> Estimate:
     """Return R² of each pair's own gap when the whole stream at the site is taken from the other text of the pair.
 
-    1 - (squared distance of the counterfactual from the other text's score) / (squared gap of the pair): how much of
-    the difference has reached this position at this layer. The rest bypasses it: later blocks read other positions.
+    R² is 1 - (squared distance of the counterfactual from the other text's score) / (squared gap of the pair). It says
+    how much of the difference has reached this position at this layer. The rest bypasses the position: later blocks
+    read other positions.
 
     Args:
         whole: outcomes of the whole stream with paired sources.
@@ -132,8 +141,11 @@ def paired_r2(whole: Outcomes) -> Estimate:
 
 
 def _in_gaps(across: Outcomes, within: Outcomes, gap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Moves across kinds, then within them, in units of the gap, and how far they are from what they should be; by
-    direction, shape (2, units)."""
+    """Return the moves across and within kinds in units of the gap, and their distances from the ideal moves.
+
+    Both arrays have shape (2, units): one row for each direction, first the moves across kinds, then those within
+    kinds.
+    """
     moves = (np.array([part.moves(one) for one in DIRECTIONS]) for part in (across, within))
     crossed, alike = (each / (gap or math.nan) for each in moves)
     signs = np.array([[SIGN[one]] for one in DIRECTIONS])

@@ -1,4 +1,4 @@
-"""Controls: the effect of other subspaces at the same site, and whether the subspace that was found has more."""
+"""Controls: effects of other subspaces at the same site, for comparison with the subspace that was found."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ from interp.subspaces.outcomes import Outcomes, iias
 
 @dataclass(frozen=True)
 class Swapped:
-    """Outcomes of swapping a subspace: `across` kinds and `within` them, with as many draws, and across the kinds of
-    each pair (`paired`)."""
+    """Outcomes of swaps of a subspace: across kinds, within kinds, and across the two kinds of each pair (`paired`).
+
+    `across` and `within` have equally many draws.
+    """
 
     across: Outcomes
     within: Outcomes
     paired: Outcomes
 
     def first_draw(self) -> Swapped:
-        """Return the same with the first source of each text alone."""
+        """Return these outcomes with the first source of each text alone."""
         return Swapped(self.across.first_draw(), self.within.first_draw(), self.paired)
 
     def hits(self) -> np.ndarray:
-        """Return the hits of counterfactuals across kinds, the mean of both directions."""
+        """Return the hits of counterfactuals across kinds, as the mean of both directions."""
         return np.mean([self.across.hits(way) for way in DIRECTIONS], axis=0)
 
     @cached_property
     def own(self) -> OwnErrors:
-        """Errors by the gap of each pair."""
+        """Errors relative to the gap of each pair."""
         return own_errors(self.paired, self.within)
 
 
 def control(name: str, found: Swapped, others: Sequence[Swapped]) -> dict[Key, Estimate]:
-    """Return IIA and R² of the own gaps of other subspaces, the mean over them, and by how much the found one exceeds
-    them.
+    """Return IIA and R² of the own gaps as means over the subspaces of a control, and the lead of the found subspace.
 
     Differences are paired: both sides are measured on the same bases and sources.
 
     Args:
         name: key of the control.
-        found: the subspace that is judged.
-        others: the subspaces of a control.
+        found: outcomes of the subspace that is judged.
+        others: outcomes of the subspaces of the control.
     """
     groups = found.across.groups, found.across.source_groups
     hits = np.mean([other.hits() for other in others], axis=0)
@@ -67,12 +68,14 @@ def _mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
 
 
 def percentiles_among(name: str, found: Swapped, others: Sequence[Swapped]) -> dict[Key, Estimate]:
-    """Return the share of other subspaces that the found one exceeds in IIA and in R², ties half.
+    """Return the share of other subspaces that the found subspace exceeds in IIA and in R²; ties count half.
 
     Args:
-        name: key of the control that they are.
+        name: key of the control that the other subspaces belong to.
+        found: outcomes of the subspace that is judged.
+        others: outcomes of the subspaces of the control.
     """
-    # The mean over single hits, whose sum is exact: means of the two directions tie or not as they are rounded.
+    # Take the mean over single hits, whose sum is exact: ties of the two directions' means depend on rounding.
     shares = found.hits().mean(), [other.hits().mean() for other in others]
     r2s = -found.own.errors.mean(), [-other.own.errors.mean() for other in others]
     return {Key("percentile_iia", name): _above(*shares), Key("percentile_r2_own", name): _above(*r2s)}

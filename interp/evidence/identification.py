@@ -1,4 +1,4 @@
-"""Identification: is it this subspace, of this size, that does it?"""
+"""Identification: comparison of Z with its best single direction."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from interp.subspaces.subspace import Subspace
 def best_direction(train: PairsAtSite, subspace: Subspace) -> Rotation:
     """Return the direction of Z along which a swap moves the score most, to first order, as a rotation.
 
-    The rotation is of size 1, or 0 if there is no such direction. Where Z is curved, this is a direction of the stream
-    that is tangent to Z.
+    The rotation has size 1, or size 0 if there is no such direction. If Z is curved, the direction is a direction of
+    the stream that is tangent to Z.
     """
     return Rotation(basis_of(lever(train, subspace)).to(train.streams), subspace.site)
 
 
 def single(found: Outcomes, alone: Outcomes) -> dict[Key, Estimate]:
-    """Return the share of the shift, both directions, that is left if Z is replaced by its best direction alone, and
-    the IIA of that direction.
+    """Return the share of the shift that remains if Z is replaced by its best direction, and the IIA of that direction.
+
+    The shift is summed over both directions.
 
     Args:
-        found, alone: outcomes of Z, and of `best_direction`, with the same sources.
+        found, alone: outcomes of Z and of `best_direction`, with the same sources.
     """
     whole, part = (sum(SIGN[way] * each.moves(way) for way in DIRECTIONS) for each in (found, alone))
     shares = ratio(np.asarray(part), np.asarray(whole), found.groups, found.source_groups)

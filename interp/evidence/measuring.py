@@ -1,4 +1,4 @@
-"""The measurement of a subspace at a site, in the order in which a reader should ask."""
+"""Measurement of a subspace at a site, in the order in which a reader should ask."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class How:
 
     Attributes:
         search: sources of Z and their seed, and settings of searches for controls.
-        controls: ways to find other subspaces, which Z is compared with; None where preference, IIA and shift are all
-            that is wanted.
+        controls: methods that find the subspaces that Z is compared with; None to measure only preference, IIA and
+            shift.
     """
 
     search: SearchConfig
     controls: Sequence[Method] | None = None
 
     def swap(self, part: PairsAtSite, subspaces: Sequence[Subspace], draws: int) -> list[Swapped]:
-        """Swap subspaces across kinds, within them, and across the kinds of each pair, all with the same sources."""
+        """Swap subspaces across kinds, within kinds, and across the kinds of each pair, all with the same sources."""
         sources, seed = self.search.sources, self.search.seed
         across = align_all(part, subspaces, sources=sources, seed=seed, draws=draws)
-        # Within a kind the text itself would be a paired source: nothing would change.
+        # Within a kind, the paired source would be the text itself: nothing would change.
         count = 1 if sources == "paired" else draws
         within = align_all(part, subspaces, sources="random", seed=seed, draws=count, within=True)
         paired = across if sources == "paired" else align_all(part, subspaces, sources="paired", seed=seed)
@@ -73,11 +73,12 @@ def measure_subspace(
     """Measure a subspace on test pairs, in the same way in a sweep, for a fine-tuned model and in an evaluation.
 
     Args:
-        parts: pairs by split, at the site of the subspace. With controls, the train pairs say what the gap, the kinds'
-            means and the mean gradient are; a search for a control also takes the val pairs, if there are any.
+        parts: pairs by split, at the site of the subspace. With controls, the gap, the kinds' means and the mean
+            gradient are those of the train pairs. A search for a control also uses the val pairs, if there are any.
         subspace: Z.
-        traits: `interp.evidence.traits.traits_of` the positive test texts, then of the negative ones; without them
-            rival explanations are not measured.
+        how: sources, seed and controls.
+        traits: `interp.evidence.traits.traits_of` the positive test texts, then of the negative ones; if None, rival
+            explanations are not measured.
     """
     test = parts["test"]
     if how.controls is None:
@@ -97,12 +98,12 @@ def measure_subspace(
 
 
 def _plain(outcomes: Outcomes) -> dict[Key, Estimate]:
-    """Return preference, IIA and shift: everything that needs no controls."""
+    """Return preference, IIA and shift: the measures that need no controls."""
     return iias([outcomes]) | shifts(outcomes) | {Key("preference"): outcomes.preference()}
 
 
 def _of_swaps(own: Swapped, train: PairsAtSite) -> dict[Key, Estimate]:
-    """Return the gap, and how far swaps of Z move scores by it."""
+    """Return the gap, the spread of gaps, and the calibration of swaps of Z."""
     gap = yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
     gaps = own.across.gaps().astype(np.float64)
     spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else float("nan")
@@ -118,7 +119,7 @@ def _of_swaps(own: Swapped, train: PairsAtSite) -> dict[Key, Estimate]:
 def _with_neutral(
     own: Swapped, parts: Mapping[str, PairsAtSite], subspace: Subspace, controls: Mapping[str, Sequence[Subspace]]
 ) -> dict[Key, Estimate]:
-    """Return what is left of gap, preference and retrieval where Z of every text has one neutral value."""
+    """Return what is left of gap, preference and retrieval if Z of every text has one neutral value."""
     test, middle = parts["test"], parts["train"].midpoint
     compared = {name: controls[name] for name in _NEUTRALIZED if name in controls}
     others = [other for group in compared.values() for other in group]
@@ -133,7 +134,7 @@ def _with_neutral(
 
 
 def _ceilings(test: PairsAtSite, subspace: Subspace, how: How) -> dict[Key, Estimate]:
-    """Return the same measures of the whole stream and of nothing, between which every subspace lies."""
+    """Return measures of the whole stream and of the empty subspace, between which every subspace lies."""
     sources, seed = how.search.sources, how.search.seed
     everything = align(test, whole(subspace.width, test.site), sources="paired", seed=seed)
     empty = align(test, nothing(subspace.width, test.site), sources=sources, seed=seed, draws=1)
@@ -147,8 +148,10 @@ def _among_controls(
     controls: Mapping[str, Sequence[Subspace]],
     how: How,
 ) -> dict[Key, Estimate]:
-    """Return measures of other subspaces, which are swapped with the first source of each text alone, and of the best
-    single direction of Z."""
+    """Return measures of the controls and of the best single direction of Z.
+
+    Each of these subspaces is swapped with the first source of each text alone.
+    """
     first = own.first_draw()
     others = [best_direction(parts["train"], subspace), *(other for group in controls.values() for other in group)]
     alone, *rest = how.swap(parts["test"], others, draws=1)

@@ -1,10 +1,10 @@
-"""Necessity: is the preference gone when Z says nothing of the kind, and only the preference?
+"""Necessity: loss of the preference, and of nothing else, when Z does not tell the kinds apart.
 
-Z of every text is set to one neutral value. What is left of the preference then says little alone: where later blocks
-read the kind from other positions, or where a large Z holds most of what a text says, a neutral value may destroy the
-preference together with everything else. So three things stand next to it: how much a neutral value of other subspaces
-of this size leaves, how much retrieval it leaves, and whether the gap survives where Z is taken from another text of
-the same kind, which changes everything in Z but the kind.
+Z of every text is set to one neutral value. The rest of the preference says little by itself: later blocks may read the
+kind from other positions, or a large Z may hold most of the content of a text. In the second case a neutral value may
+destroy the preference together with everything else. Three further numbers are therefore reported: how much of the gap
+is left with neutral values of other subspaces of this size, how much retrieval is left, and whether the gap survives if
+Z is taken from another text of the same kind. The last change affects everything in Z except the kind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Neutral:
     """Scores of n pairs whose texts all have the same Z.
 
     Attributes:
-        positive, negative: length n.
+        positive, negative: scores of the positive and of the negative texts, length n.
     """
 
     positive: np.ndarray
@@ -38,23 +38,28 @@ class Neutral:
 
     @property
     def gaps(self) -> np.ndarray:
-        """Score of the positive text minus that of the negative one, length n; 0 where both are the same but for
-        rounding: if Z is all that the score is read from, both texts have the same one."""
+        """Score of the positive text minus score of the negative text, length n.
+
+        Differences within rounding are exactly 0. If the score is read from Z alone, both texts of a pair have the same
+        score.
+        """
         return settled(np.subtract(self.positive, self.negative, dtype=np.float64))
 
 
 def neutralize(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> Neutral:
-    """Set Z of every text to its value in one stream, and leave the rest.
+    """Set Z of every text to the Z of one stream, and leave the rest of the stream.
 
     Args:
-        value: a stream at the site.
+        part: pairs at the site.
+        subspace: Z.
+        value: stream at the site, which has the neutral Z.
     """
     return neutralize_all(part, [subspace], value)[0]
 
 
 @torch.inference_mode()
 def neutralize_all(part: PairsAtSite, subspaces: Sequence[Subspace], value: Float[Tensor, " d"]) -> list[Neutral]:
-    """Neutralize several subspaces, each on its own; all pass the model side by side."""
+    """Neutralize several subspaces, each by itself; one pass through the model serves all."""
     own = part.streams
     h = torch.stack([subspace.neutral(own, value) for subspace in subspaces], dim=1)
     scores = push_scores(part.pairs.run, part.pairs.targets, part.site, h).cpu().numpy()
@@ -62,10 +67,14 @@ def neutralize_all(part: PairsAtSite, subspaces: Sequence[Subspace], value: Floa
 
 
 def necessity(part: PairsAtSite, found: Neutral) -> dict[Key, Estimate]:
-    """Return preference accuracy and gap with a neutral Z, and the share that is left of the gap and of what the
-    preference exceeds 50 % by; with intervals.
+    """Return preference accuracy and gap with a neutral Z, and the shares left of the gap and of the preference.
 
-    If the preference is in Z, they are chance and 0. A gap that has changed its sign leaves a negative share.
+    The share of the preference is that of its excess over 50 %. If the preference is in Z, preference accuracy is at
+    chance and the gap is 0. A gap that has changed its sign gives a negative share. All numbers have intervals.
+
+    Args:
+        part: pairs at the site.
+        found: scores with a neutral Z.
     """
     groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
     negative, positive = part.clean.cpu().numpy().reshape(2, -1)
@@ -79,7 +88,7 @@ def necessity(part: PairsAtSite, found: Neutral) -> dict[Key, Estimate]:
 
 
 def _share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
-    """Return the ratio of two means of the same units; exact where nothing is left, or all of it."""
+    """Return the ratio of two means over the same units; the result is exact if nothing is left, or everything."""
     for share in (0.0, 1.0):
         if before.any() and not settled(after - share * before).any():
             return Estimate(share, len(after), share, share)
@@ -87,10 +96,11 @@ def _share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Es
 
 
 def kept_within(within: Outcomes) -> Estimate:
-    """Return the share of the gap that is kept where both texts of a pair have Z of other texts of their own kinds.
+    """Return the share of the gap that is kept if both texts of a pair get Z of other texts of their own kinds.
 
-    About 1 if Z says of a text which kind it is, and the rest goes around Z. 0 if Z alone says nothing: where the kind
-    is in a combination of Z and the rest, any exchange of Z loses it, a neutral value included.
+    The share is about 1 if Z encodes the kind of a text and the rest goes around Z. It is 0 if Z alone does not encode
+    the kind: if the kind is encoded in a combination of Z and the rest, any exchange of Z loses it, including a neutral
+    value.
 
     Args:
         within: outcomes of swaps within a kind.
@@ -105,13 +115,15 @@ def kept_within(within: Outcomes) -> Estimate:
 def beyond_controls(
     part: PairsAtSite, found: Neutral, controls: Mapping[str, Sequence[Neutral]]
 ) -> dict[Key, Estimate]:
-    """Return by how much a neutral Z leaves less of the gap, in either sign, than neutral controls.
+    """Return how much less of the gap, in absolute value, a neutral Z leaves than neutral controls leave.
 
     Args:
-        controls: key of a control -> outcomes with its subspaces neutral, of which the mean is taken.
+        part: pairs at the site.
+        found: scores with a neutral Z.
+        controls: key of a control -> scores with each of its subspaces neutral, which are averaged.
 
     Returns:
-        The difference for each control, as a share of the gap, paired over pairs.
+        Difference for each control as a share of the gap, paired over pairs.
     """
     groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
     own = _towards_zero(found)
@@ -124,16 +136,16 @@ def beyond_controls(
 
 
 def _towards_zero(neutral: Neutral) -> np.ndarray:
-    """Return the gaps with the sign for which their mean is not negative."""
+    """Return the gaps, negated if their mean is negative."""
     return neutral.gaps * (-1.0 if neutral.gaps.mean() < 0 else 1.0)
 
 
 @torch.inference_mode()
 def retrieval_left(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]) -> Estimate:
-    """Return the share of retrieval above chance that is left with a neutral Z; NaN where the unchanged texts are not
-    above chance.
+    """Return the share of retrieval above chance that is left with a neutral Z.
 
-    Each text is to find its own image among `interp.evidence.specificity.AMONG`.
+    Each text must find its own image among `interp.evidence.specificity.AMONG`. The result is NaN if the unchanged
+    texts are not above chance.
     """
     own, n = part.streams, len(part)
     groups = np.tile(np.asarray(part.pairs.clusters), 2)

@@ -1,6 +1,7 @@
-"""Specificity: is it the score with the text's own image that a swap of Z moves, and does the rest stay as it is?
+"""Specificity: effect of a swap of Z on the score with the text's own image, compared with its other effects.
 
-What an intervention should leave alone is what RAVEL (Huang et al. 2024, arXiv 2402.17700) calls isolation.
+RAVEL (Huang et al. 2024, arXiv 2402.17700) calls the second part isolation: an intervention should leave other things
+alone.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from interp.subspaces.outcomes import Outcomes
 from interp.subspaces.pairs import PairsAtSite, Sources, draw_sources, interventions, push_all
 from interp.subspaces.subspace import Subspace
 
-AMONG = 64  # images that a text is to tell apart
+AMONG = 64  # images that a text must tell apart
 
 
 def specificity(part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int) -> dict[Key, Estimate]:
-    """Return the shift with other images over that with the text's own, and the retrieval that a swap costs.
+    """Return the shift with other images over the shift with the text's own image, and the loss of retrieval by a swap.
 
     Args:
         part: n pairs.
-        sources, seed: sources of the first draw of `align`, and their seed.
+        subspace: Z.
+        sources, seed: kind of sources and their seed; the sources are those of the first draw of `align`.
     """
     own, elsewhere, lost, source = _embedded(part, subspace, sources, seed)
     groups = np.asarray(part.pairs.clusters)
@@ -39,7 +41,7 @@ def specificity(part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed
 def _embedded(
     part: PairsAtSite, subspace: Subspace, sources: Sources, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return signed shifts with the own image and with all others, hits of retrieval that are lost, and the sources."""
+    """Return signed shifts with the own image and with all others, lost hits of retrieval, and the sources."""
     n, pairs = len(part), part.pairs
     source = draw_sources(n, sources, torch.Generator().manual_seed(seed), pairs.clusters)
     base_rows, source_rows = interventions(torch.arange(n), source)
@@ -62,8 +64,11 @@ def _embedded(
 
 
 def retrieval_hits(texts: Embeddings, images: Embeddings) -> np.ndarray:
-    """Return by how much retrieval of each text exceeds chance: 1 if its own image fits it best of a set of `AMONG`
-    drawn at random, else 0, minus 1 over the size of the set. The mean is 0 where texts say nothing of images."""
+    """Return the excess over chance of the retrieval of each text.
+
+    A text counts 1 if its own image fits it best in a random set of `AMONG` images, else 0; 1 over the size of the set
+    is subtracted. The mean is 0 if texts say nothing about images.
+    """
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(texts)))
     out = torch.zeros(len(texts), dtype=torch.float64)
     for some in order.split(AMONG):
@@ -73,13 +78,13 @@ def retrieval_hits(texts: Embeddings, images: Embeddings) -> np.ndarray:
 
 
 def separation(across: Outcomes, within: Outcomes) -> Estimate:
-    """AUC: how often a swap across kinds moves a score further in the predicted direction than one within a kind.
+    """Return the AUC: how often a swap across kinds moves a score further in the predicted direction than one within.
 
-    1 if they never overlap, 1/2 if they cannot be told apart. The interval is that of the two sets of placement values,
-    taken together base by base (DeLong et al. 1988; for clusters Obuchowski 1997).
+    The AUC is 1 if the two sets of moves never overlap, and 1/2 if they cannot be told apart. The interval is computed
+    from the placement values of both sets, added base by base (DeLong et al. 1988; for clusters Obuchowski 1997).
 
     Args:
-        across, within: of the same subspace and as many draws.
+        across, within: outcomes of the same subspace with equally many draws.
     """
     placed = []
     for one in DIRECTIONS:

@@ -1,4 +1,4 @@
-"""Traits of texts that may explain a preference between kinds: length, names, and how frequent the words are."""
+"""Traits of texts that may explain a preference between kinds: length, number of names, and frequency of the words."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from interp.subspaces.outcomes import Outcomes
 _TRAITS = ("words", "names", "frequency")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?:]\s*$|^\s*$")
-CLOSE = 0.1  # difference in length that counts as none, as a share of the mean length; one word always does
+CLOSE = 0.1  # difference in length that counts as none, as a share of the mean length; one word always counts as none
 
 
 def traits_of(texts: Sequence[str]) -> Float[np.ndarray, "m 3"]:
     """Return the `_TRAITS` of texts: the number of words, the number of names, and the mean log frequency of the words.
 
-    A name is a word that begins with a capital where no sentence begins. The frequency is on the Zipf scale, 0 for a
-    text without words.
+    A name is a word that begins with a capital letter and does not begin a sentence. The frequency is on the Zipf
+    scale; a text without words gets 0.
     """
     return np.array([_traits(text) for text in texts], dtype=np.float64).reshape(-1, len(_TRAITS))
 
@@ -44,16 +44,17 @@ def _frequency(word: str) -> float:
 
 
 def rival(within: Outcomes, traits: Float[np.ndarray, "m 3"]) -> dict[Key, Estimate]:
-    """Return how far traits of texts explain the effects of Z, and the gap without the most plausible of them.
+    """Return how far traits of texts explain the effects of Z, and the gap of pairs whose texts are equally long.
 
     Args:
         within: outcomes of swaps within a kind, where the kind itself explains nothing.
-        traits: `traits_of` the positive texts of the pairs, then of the negative ones; the first is their length.
+        traits: `traits_of` the positive texts of the pairs, then of the negative ones; the first trait is the length.
 
     Returns:
-        ``traits_r2``: the part of the squared effects of these swaps that a linear function of the differences of
-        traits between source and base explains (least squares, both kinds together, without a constant, since a swap of
-        equals should do nothing); ``equal_gap``: the gap of the pairs whose texts are equally long, within `CLOSE`.
+        ``traits_r2``: the part of the squared effects of these swaps that is explained by a linear function of the
+        trait differences between source and base. The fit is by least squares over both kinds together, without a
+        constant, since a swap between texts with equal traits should do nothing. ``equal_gap``: the gap of the pairs
+        whose texts are equally long, within `CLOSE`.
     """
     by_kind = traits.reshape(2, within.pairs, -1)  # positive, negative
     lengths = by_kind[..., 0]
@@ -66,12 +67,13 @@ def explained(within: Outcomes, traits: Float[np.ndarray, "2 n c"]) -> Estimate:
     """Return the part of the squared effects of swaps within a kind that differences of traits explain.
 
     Args:
-        traits: of positive texts, then of negative ones.
+        within: outcomes of swaps within a kind.
+        traits: traits of the positive texts, then of the negative texts.
     """
     if moves_nothing(within):
         return Estimate(float("nan"), within.pairs)
     bases = np.tile(np.arange(within.pairs), len(within.groups) // within.pairs)
-    own = {"up": traits[1], "down": traits[0]}  # a direction goes by the kind of the base
+    own = {"up": traits[1], "down": traits[0]}  # the kind of the base determines the direction
     apart = [own[way][within.sources] - own[way][bases] for way in DIRECTIONS]
     moves = [within.moves(way) for way in DIRECTIONS]
     spread = np.sqrt(np.mean(np.square(apart), axis=(0, 1)))

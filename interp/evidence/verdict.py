@@ -1,7 +1,7 @@
-"""A verdict in words: seven questions that a reviewer asks of a subspace, each answered by a rule from intervals.
+"""Verdict in words: seven questions of a reviewer about a subspace, each answered from intervals by a rule.
 
-The rules are the same for every model, and their bounds the plainest there are: nothing, one half, nearer to one than
-to chance. None was tuned on results. Planted networks, of which the truth is known, show what the rules say of it
+The rules are the same for every model. Their bounds are the plainest possible: nothing, one half, nearer to one than to
+chance. None was tuned on results. Planted networks with a known truth show how the rules behave
 (`tests/evidence/test_worlds.py`).
 """
 
@@ -20,8 +20,8 @@ from interp.stats import Estimate
 
 Answered = Literal["yes", "no", "cannot tell"]
 HALF = 0.5
-SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap is as good as none
-_SLIGHT = 0.1  # of the gap, or of R²: a smaller shift or difference is as good as none
+SMALL = 0.2  # standard deviations: a small effect (Cohen 1988); a smaller gap counts as none
+_SLIGHT = 0.1  # share of the gap, or difference of R²; a smaller shift or difference counts as none
 _RATIOS = {way: Key("ratio", direction=way) for way in DIRECTIONS}
 _R2_OWN = Key("r2_own")
 _NO_MULTIPLES = "multiples of the gap are given only where it is surely above 0"
@@ -33,10 +33,10 @@ class Answer:
     """Answer to one question.
 
     Attributes:
-        name: name of the question, in a word.
-        rule: rule by which it is answered, in words.
-        answer: ``cannot tell`` where an interval allows either, or the question's measure is missing.
-        because: the numbers.
+        name: short name of the question.
+        rule: rule of the answer, in words.
+        answer: ``cannot tell`` if an interval allows either answer, or if a measure is missing.
+        because: numbers behind the answer.
     """
 
     name: str
@@ -47,12 +47,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Judged:
-    """Measures that a verdict is given on.
+    """Measures that a verdict is based on.
 
     Attributes:
-        numbers: measures of a cell, of one model.
-        controls: other subspaces that it was compared with.
-        chosen: controls of the chosen cell alone; None for any other cell.
+        numbers: measures of a cell, for one model.
+        contrast: the two kinds of text.
+        controls: methods whose subspaces the cell was compared with.
+        chosen: facts known about the chosen cell alone; None for any other cell.
     """
 
     numbers: Numbers
@@ -61,11 +62,14 @@ class Judged:
     chosen: Chosen | None = None
 
     def number(self, key: Key) -> Estimate:
-        """Return a measure; NaN if it is not known."""
+        """Return a measure; its value is NaN if it is not known."""
         return self.numbers.get(key, _UNKNOWN)
 
     def between(self, key: Key, low: float, high: float) -> Answered:
-        """Return whether the interval of a measure lies between two bounds, or outside of them."""
+        """Return ``yes`` if the interval of a measure lies between two bounds.
+
+        Return ``no`` if the interval lies outside the bounds, and ``cannot tell`` otherwise.
+        """
         number = self.number(key)
         if number.low > low and number.high < high:
             return "yes"
@@ -73,18 +77,21 @@ class Judged:
 
     @property
     def converged(self) -> bool:
-        """Convergence of the search for Z; a subspace that was not searched for counts as found."""
+        """Convergence of the search for Z; a subspace that was not searched for counts as converged."""
         return Key("converged") not in self.numbers or bool(self.number(Key("converged")).value)
 
     def not_below(self, key: Key, bound: float) -> Answered:
-        """Return whether a difference is not surely below a bound; a difference of equals has no interval."""
+        """Return ``no`` if a difference is surely below a bound, else ``yes``.
+
+        A difference without an interval gives ``yes`` if it is exactly 0, else ``cannot tell``.
+        """
         number = self.number(key)
         if math.isnan(number.high):
             return "yes" if number.value == 0 else "cannot tell"
         return "no" if number.high < bound else "yes"
 
     def text(self, key: Key, form: str = "+.2f", factor: float = 1.0) -> str:
-        """Return a measure with its interval."""
+        """Return a measure with its interval, as text."""
         number = self.number(key)
         if math.isnan(number.value):
             return "not measured"
@@ -93,7 +100,7 @@ class Judged:
 
 
 def verdict(of: Judged) -> list[Answer]:
-    """Return the seven answers in the order of reading: without the first, the others mean little."""
+    """Return the seven answers in the order of reading. Without the first, the others mean little."""
     return [
         _precondition(of),
         _calibrated(of),
@@ -136,12 +143,12 @@ def _calibrated(of: Judged) -> Answer:
 
 
 def _prefers(of: Judged) -> bool:
-    """Return whether the gap is surely above 0: without a gap its multiples can be any number."""
+    """Return whether the gap is surely above 0. Without a gap, multiples of the gap can be any number."""
     return of.between(Key("gap"), 0, math.inf) == "yes"
 
 
 def _above_zero(of: Judged, key: Key) -> Answered:
-    """Return whether a measure lies above 0; one that is exactly 0 does not."""
+    """Return whether a measure lies above 0; a measure that is exactly 0, with an upper end of 0, gives ``no``."""
     if of.number(key).value == of.number(key).high == 0:
         return "no"
     return of.between(key, 0, math.inf)
@@ -173,7 +180,7 @@ def _necessary(of: Judged) -> Answer:
     against = {name: text for name, (each, text) in conditions.items() if each != "yes"}
     shown = against or {name: text for name, (_, text) in list(conditions.items())[:2]}
     said = "; ".join(f"{name} {text}" for name, text in shown.items())
-    if not _prefers(of):  # all but retrieval are multiples of the gap
+    if not _prefers(of):  # all measures except retrieval are multiples of the gap
         left = f"retrieval left {against['retrieval left']}; " if "retrieval left" in against else ""
         said = f"{left}{_NO_MULTIPLES}"
     neutral = of.text(Key("neutral_preference"), ".1f", 100)
@@ -232,7 +239,7 @@ def _identified(of: Judged) -> Answer:
     if of.chosen is None or not known:
         return Answer("identified", rule, "cannot tell", "no other seed was tried")
     said = ", ".join(f"seed {seed}: {one:.2f}{_angles(of.chosen, seed)}" for seed, one in known.items())
-    # Where Z is the whole stream, no seed could have found another one.
+    # If Z is the whole stream, no seed could have found another subspace.
     defined = of.chosen.chance < 1 and not any(map(math.isnan, known.values())) and of.chosen.converged
     enough = of.chosen.chance + HALF * (1 - of.chosen.chance)
     answer: Answered = "cannot tell" if not defined else "yes" if min(known.values()) > enough else "no"
@@ -259,7 +266,10 @@ def _length(of: Judged) -> Answer:
 
 
 def _found(of: Judged, answer: Answered) -> Answered:
-    """Return the answer; a subspace from a search that did not converge gets no yes, since it may be the wrong one."""
+    """Return the answer, but ``cannot tell`` instead of ``yes`` if the search did not converge.
+
+    A search that did not converge may have found the wrong subspace.
+    """
     return answer if of.converged or answer == "no" else "cannot tell"
 
 
@@ -273,12 +283,12 @@ def _angles(chosen: Chosen, seed: int) -> str:
 
 
 def _all(parts: Sequence[Answered]) -> Answered:
-    """Return yes if all are, no if one is."""
+    """Return ``no`` if any part is no, ``cannot tell`` if any part is unclear or there are no parts, else ``yes``."""
     if "no" in parts:
         return "no"
     return "cannot tell" if "cannot tell" in parts or not parts else "yes"
 
 
 def _given(of: Judged, answer: Answered) -> Answered:
-    """Return the answer; where there is no preference, nothing can be told of where it is."""
+    """Return the answer, or ``cannot tell`` if the model has no preference that could be localized."""
     return answer if _precondition(of).answer == "yes" else "cannot tell"

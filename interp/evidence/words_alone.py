@@ -11,13 +11,13 @@ from interp.stats.bag_of_words import bayes_preference
 
 
 def words_alone(train: Sequence[str], test: Sequence[str], groups: Sequence[str]) -> Estimate:
-    """Return how often a naive Bayes classifier of word counts takes the positive text of a pair for the likelier one.
+    """Return how often a naive Bayes classifier of word counts prefers the positive text of a pair.
 
-    Neither the image nor the order of words has a say. Ties count half.
+    The classifier sees neither the image nor the order of words. Ties count half.
 
     Args:
         train: positive texts of the train pairs, then negative ones.
-        test: the same of the test pairs.
-        groups: group of each test pair, such as its article, by which the interval is clustered.
+        test: positive texts of the test pairs, then negative ones.
+        groups: group of each test pair, such as its article, for clustered intervals.
     """
     return clustered_share(bayes_preference(train, test), np.array(groups))

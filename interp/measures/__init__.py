@@ -1,8 +1,8 @@
-"""Every number of a run, declared once: what it is of, its title and its unit. No torch.
+"""Declaration of every number of a run: identity, title and unit. No torch.
 
-A number is an estimate under a `Key`. `Schema.wide` makes one row of results.csv of the numbers of a cell, and
-`Schema.read` takes it apart again; the ends of a 95 % interval have columns that end in ``_low`` and ``_high``. Where a
-number is shown, and under which heading, is decided by `interp.report`.
+A number is an estimate under a `Key`. `Schema.wide` turns the numbers of a cell into one row of results.csv, and
+`Schema.read` reads the row back. The ends of a 95 % interval have columns that end in ``_low`` and ``_high``.
+`interp.report` decides where a number is shown, and under which heading.
 """
 
 from interp.measures.attributions import RELATIONS, relations

@@ -1,4 +1,4 @@
-"""Measures of attributions: correlations with norms, and the checks that these need."""
+"""Measures of attributions: correlations with norms, and the checks that correlations need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from interp.measures.names import CONTENT_ROUTES, MEASURED
 from interp.measures.number import Key
 from interp.measures.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
 
-WITH_COVARIATES = "glasgow-imageability"  # the norm whose file has them
+WITH_COVARIATES = "glasgow-imageability"  # the norm whose file has covariates
 RELATIONS = {  # measure of a norm and a route -> its title; tables show them in this order
     "r": "Correlation with",
     "disattenuated": "Correlation of expected attribution with",
@@ -21,13 +21,13 @@ RELATIONS = {  # measure of a norm and a route -> its title; tables show them in
 
 
 def relations(norms: Sequence[str]) -> list[str]:
-    """Return the relations that attributions are measured to have with these norms."""
+    """Return the names of the relations to these norms that are measured."""
     left_out = {"beta"} if len(norms) < 2 else set[str]()
     return [name for name in RELATIONS if name not in left_out | (set() if WITH_COVARIATES in norms else {"held"})]
 
 
 def attributions(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
-    """Declare the measures of a model's attributions; `interp.attribution.measures` computes them."""
+    """Declare the measures of a model's attributions, which `interp.attribution.measures` computes."""
     pair = f"{contrast.positive} minus {contrast.negative}"
     out = [
         Measure(Key("through_gap"), f"Sum of attributions through Z, {pair}", SCORE, interval=True),
@@ -90,7 +90,7 @@ def _content(key: Key, title: str) -> Measure:
 
 
 def is_word_count(key: Key) -> bool:
-    """Return whether a number counts word types, which depends on texts and norms and not on a model."""
+    """Return whether a number counts word types. A count of word types depends on texts and norms, not on a model."""
     return key.measure in ("n", "n_repeated", "n_every_norm", "n_held")
 
 

@@ -1,4 +1,4 @@
-"""Measures of interventions: IIA, shifts, controls, and the evidence next to them."""
+"""Measures of interventions: IIA, shifts, controls, and further evidence."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from interp.measures.names import MethodName
 from interp.measures.number import Key
 from interp.measures.schema import COUNT, LOST, PLAIN, R2, SCORE, SHARE, Measure
 
-# subspaces of the whole stream and of no direction, between which every other lies -> title
+# the whole stream and the empty subspace, between which every other subspace lies -> title
 CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
 
 
 def iia(contrast: Contrast, both: str) -> list[Measure]:
-    """Declare IIA of Z: of both directions, by title, and of each."""
+    """Declare IIA of Z: the mean of both directions, titled `both`, and each direction."""
     return [Measure(Key("iia"), both, SHARE, interval=True), *_by_direction("", "IIA", contrast)]
 
 
 def controls(methods: Sequence[MethodName], contrast: Contrast) -> list[Measure]:
-    """Declare IIA of the subspaces that Z is compared with, and by how much Z exceeds them on the same sources."""
+    """Declare IIA of the subspaces that Z is compared with, and the lead of Z over them on the same sources."""
     titles = {method.column: method.title for method in methods} | CEILINGS
     out = []
     for name, title in titles.items():
@@ -50,8 +50,10 @@ def shifts(contrast: Contrast) -> list[Measure]:
 
 
 def evidence(contrast: Contrast) -> list[Measure]:
-    """Declare the evidence for a preference, and for Z as its place, which IIA does not see; `interp.evidence`
-    measures it."""
+    """Declare the evidence for a preference, and for Z as its place, that IIA does not show.
+
+    `interp.evidence` measures this evidence.
+    """
     gap = f"mean score of {contrast.a_positive} minus that of its {contrast.negative}"
     ratios = [
         Measure(

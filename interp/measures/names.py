@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Route = Literal["through", "around", "bypass", "full"]  # of attributions
-MEASURED: tuple[Route, ...] = ("through", "around", "full")  # what sweeps and evaluations report
-CONTENT_ROUTES: tuple[Route, ...] = ("through", "full")  # what is also measured from the second baseline
+Route = Literal["through", "around", "bypass", "full"]  # routes of attributions
+MEASURED: tuple[Route, ...] = ("through", "around", "full")  # routes that sweeps and evaluations report
+CONTENT_ROUTES: tuple[Route, ...] = ("through", "full")  # routes also measured from the second baseline
 
 
 class MethodName(NamedTuple):
-    """What a way to find a subspace is called.
+    """Name of a method that finds subspaces.
 
     Attributes:
-        key: in options and, with _ for -, in the names of columns.
-        heading: of a column.
-        title: in words.
+        key: name in options and, with _ for -, in columns.
+        heading: heading of a column.
+        title: name in words.
     """
 
     key: str
@@ -35,7 +35,7 @@ TRAINED = {EDIT: "an edit", **{name: f"{title} (LoRA)" for name, title in ALIGNE
 
 
 def passes(objective: str) -> tuple[str, ...]:
-    """Return the objectives by which a sweep trains at its cells, one after the other; none of a search alone.
+    """Return the objectives by which a sweep trains at its cells, in order; a search alone trains by none.
 
     >>> passes("iit-das"), passes("edit"), passes("das")
     (('edit', 'iit-das'), ('edit',), ())

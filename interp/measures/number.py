@@ -1,4 +1,4 @@
-"""A number of a run as a record: the key that says what it is of, and its estimate. No torch."""
+"""Number of a run as a record: a key that identifies the number, and its estimate. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from interp.data.contrast import Contrast, Direction
 from interp.measures.names import Route
 from interp.stats import Estimate
 
-# the frozen model; the model that was trained at a cell, which the sweep is about; the edited model where it is another
+# the frozen model; the model trained at a cell, the topic of the sweep; the edited model, if that is a different model
 Model = Literal["", "tuned", "edited"]
 WordsOf = Literal["", "content", "content_baseline"]  # all words, content words, those from the second baseline
 
@@ -20,9 +20,10 @@ class Key:
     """Identity of a number.
 
     Attributes:
-        measure: name of what is measured.
-        subspace: key of the control that it is measured of, or compared with; empty for Z.
-        model, norm, route, words, direction: what else tells it from others of the measure; empty where nothing does.
+        measure: name of the measured quantity.
+        subspace: key of the control that the number belongs to, or that Z is compared with; empty for Z.
+        model, norm, route, words, direction: further properties that distinguish numbers of the same measure; empty if
+            they do not apply.
     """
 
     measure: str
@@ -57,5 +58,5 @@ Numbers = Mapping[Key, Estimate]
 
 
 def without_model(numbers: Numbers, model: Model) -> dict[Key, Estimate]:
-    """Return the numbers of a model, from a table of several models, under keys without it."""
+    """Return the numbers of one model from a table of several models, under keys without a model."""
     return {replace(key, model=""): number for key, number in numbers.items() if key.model == model}

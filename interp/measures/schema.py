@@ -1,4 +1,4 @@
-"""Declarations of numbers, and the one table that they make: a row for each cell. No torch."""
+"""Declarations of numbers, and of the table that holds them: one row for each cell. No torch."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from interp.data.contrast import Contrast
 from interp.measures.number import Key, Numbers
 from interp.stats import Estimate
 
-ENDS = "low", "high"  # of an interval
+ENDS = "low", "high"  # ends of an interval
 PAIRS = Key("test_pairs")
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How numbers of a kind are shown.
+    """Display format of numbers of one kind.
 
     Attributes:
-        factor: from the value in a file to what is shown.
-        form, brief: of a number in a table, and in a heatmap.
-        sign: of what is shown, such as ``%``.
-        colours: of heatmaps, a map of matplotlib.
-        bounds: what the ends of the colours stand for; None for the largest size there is, and its negative.
-        least: the least that the end of the colours stands for, where `bounds` is None.
+        factor: factor from the value in a file to the shown value.
+        form, brief: format of a number in a table, and in a heatmap.
+        sign: sign of the shown unit, such as ``%``.
+        colours: matplotlib colour map of heatmaps.
+        bounds: values at the ends of the colour map; None for the largest absolute value, and its negative.
+        least: lower limit of the value at the end of the colour map, if `bounds` is None.
     """
 
     factor: float = 1.0
@@ -38,7 +38,7 @@ class Unit:
     least: float = 1e-6
 
     def text(self, value: float, form: str | None = None) -> str:
-        """A value as a table shows it; what is not defined is a dash.
+        """Return a value as a table shows it; an undefined value is a dash.
 
         >>> SHARE.text(0.5), CORRELATION.text(float("nan"))
         ('50.0', '-')
@@ -46,7 +46,7 @@ class Unit:
         return written(self.factor * value, form or self.form)
 
     def reach(self, values: np.ndarray) -> tuple[float, float]:
-        """What the ends of the colours of a heatmap stand for, of values as they are shown."""
+        """Return the values at the ends of a heatmap's colour map, given the shown values."""
         if self.bounds is not None:
             return self.bounds
         most = max(self.least, float(np.nanmax(np.abs(values), initial=0.0)))
@@ -54,7 +54,7 @@ class Unit:
 
 
 def written(value: float, form: str) -> str:
-    """A number in some form; what is not defined is a dash, and what rounds to nothing has no minus.
+    """Return a number in the given format; NaN gives a dash, and a number that rounds to zero has no minus sign.
 
     >>> written(-0.01, "+.1f"), written(0.01, "+.1f"), written(-0.06, ".1f")
     ('+0.0', '+0.0', '-0.1')
@@ -66,7 +66,7 @@ def written(value: float, form: str) -> str:
 
 
 def with_ends(value: float, low: float, high: float, form: str) -> str:
-    """Return a number in some form with the ends of its interval, if it is defined and has one.
+    """Return a number in the given format, with the ends of its interval if both are defined.
 
     >>> with_ends(0.5, 0.4, 0.6, "+.1f"), with_ends(0.5, float("nan"), float("nan"), "+.1f")
     ('+0.5 [+0.4 +0.6]', '+0.5')
@@ -76,10 +76,10 @@ def with_ends(value: float, low: float, high: float, form: str) -> str:
 
 
 SHARE = Unit(100.0, ".1f", ".0f", "%", "cividis", (0.0, 100.0))
-SIGNED_SHARE = Unit(100.0, "+.1f", "+.0f", "%")  # of something that can be negative
+SIGNED_SHARE = Unit(100.0, "+.1f", "+.0f", "%")  # a share that can be negative
 SCORE = Unit()  # a cosine
 CORRELATION = Unit(1.0, "+.2f", "+.2f", "", "RdBu", (-1.0, 1.0))
-LOST = Unit(100.0, "+.1f", "+.1f", "%", "RdBu_r", least=5.0)  # a loss of less than five points shall look small
+LOST = Unit(100.0, "+.1f", "+.1f", "%", "RdBu_r", least=5.0)  # a loss of less than five points should look small
 PLAIN = Unit(1.0, "+.2f", "+.2f", least=1.0)  # a ratio
 R2 = Unit(1.0, "+.2f", "+.1f", bounds=(-1.0, 1.0))
 NATS = Unit(1.0, ".4f", ".2f", "", "cividis")
@@ -91,9 +91,11 @@ class Measure:
     """Declaration of a number.
 
     Attributes:
-        title: in full, without the unit's sign.
-        interval: whether it has one.
-        count: number of the units that it is computed from.
+        key: identity of the number.
+        title: full title, without the unit's sign.
+        unit: display format.
+        interval: True if the number has an interval.
+        count: key of the number of units that the number is computed from.
     """
 
     key: Key
@@ -113,7 +115,7 @@ class Schema:
     """Measures of a contrast, and the columns of a table of them.
 
     Raises:
-        ValueError: two measures have a column in common; the end of an interval is a column, too.
+        ValueError: two measures have a column in common, where the ends of an interval are columns too.
     """
 
     contrast: Contrast
@@ -143,7 +145,7 @@ class Schema:
         return key.column(self.contrast)
 
     def columns(self, measure: Measure) -> tuple[str, ...]:
-        """Return the names of all columns of a measure: of its value, and of the ends of its interval if it has one."""
+        """Return the names of all columns of a measure: its value, and the ends of its interval if it has one."""
         name = self.column(measure.key)
         return (name, *(f"{name}_{end}" for end in ENDS)) if measure.interval else (name,)
 
@@ -161,9 +163,9 @@ class Schema:
         return row
 
     def read(self, row: Mapping[str, float]) -> dict[Key, Estimate]:
-        """Return the numbers of one row of a table, as `wide` writes it; columns of nothing that is declared are left.
+        """Return the numbers of one row of a table, as `wide` writes it; columns that are not declared are ignored.
 
-        The units of a number are those that its `count` has in the row, 0 if it is not there.
+        The number of units of an estimate is the value of its `count` in the row, or 0 if the row has none.
         """
         numbers = {}
         for measure in self.measures:
@@ -175,6 +177,9 @@ class Schema:
         return numbers
 
     def among(self, columns: Iterable[str]) -> Schema:
-        """Return the measures that a table has, in the same order; a sweep without controls lacks some."""
+        """Return the measures that a table has, in the same order.
+
+        A sweep without controls, for example, lacks some of the measures.
+        """
         there = set(columns)
         return Schema(self.contrast, tuple(one for one in self.measures if self.column(one.key) in there))

@@ -25,12 +25,14 @@ def sweep_schema(
     """Declare the measures of the cells of a sweep.
 
     Args:
-        methods: the first one has found each cell's subspace, the others are what it is compared with.
+        contrast: the two kinds of text.
+        methods: the first method has found each cell's subspace; the others give the subspaces that it is compared
+            with.
         norms: names of the norms that attributions are correlated with.
-        models: the models that were trained at each cell.
+        models: models that were trained at each cell.
 
     Raises:
-        ValueError: names of methods, norms or kinds make two columns the same.
+        ValueError: names of methods, norms or kinds give two columns the same name.
     """
     known = [
         Measure(Key("directions"), "Directions that were found", COUNT),
@@ -54,16 +56,16 @@ def trained_schema(contrast: Contrast, methods: Sequence[MethodName], norms: Seq
     """Declare the measures of a model that was trained at a cell, under keys without a model.
 
     Args:
-        methods, norms: as for `sweep_schema`.
+        contrast, methods, norms: see `sweep_schema`.
 
     Raises:
-        ValueError: names of methods, norms or kinds make two columns the same.
+        ValueError: names of methods, norms or kinds give two columns the same name.
     """
     return Schema(contrast, (*_tuned(contrast), *_of_model(contrast, methods, norms)))
 
 
 def _of_model(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
-    """Declare what is measured of frozen and of trained models."""
+    """Declare the measures of frozen and of trained models."""
     return [
         *controls(methods[1:], contrast),
         *shifts(contrast),
@@ -73,7 +75,7 @@ def _of_model(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence
 
 
 def _tuned(contrast: Contrast) -> list[Measure]:
-    """Declare what is measured of trained models alone, or is called otherwise there."""
+    """Declare the measures of trained models alone, or with another title for trained models."""
     return [
         Measure(Key("preference"), "preference accuracy", SHARE, interval=True),
         *iia(contrast, "IIA, mean of both directions"),
@@ -88,7 +90,7 @@ def _tuned(contrast: Contrast) -> list[Measure]:
 
 
 def _trained(measure: Measure, model: Model) -> Measure:
-    """Return a measure as that of a model that was trained."""
+    """Return a measure of a model as the measure of a trained model."""
     title = measure.title
     lower = title if title[:2].isupper() else title[0].lower() + title[1:]
     return replace(measure, key=replace(measure.key, model=model), title=f"{_TITLES[model]}: {lower}")

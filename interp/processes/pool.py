@@ -1,4 +1,4 @@
-"""Processes that work for a sweep: started with little, watched, and ended with it, whatever ends it."""
+"""Worker processes of a sweep: started with little data, watched, and ended with the sweep, whatever ends it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from typing import Any
 from interp.errors import UserError
 from interp.processes.signals import deaf_children
 
-LOOK = 0.5  # seconds between looks at the processes
+LOOK = 0.5  # seconds between checks of the processes
 PATIENCE = 5.0  # seconds that a process has to end before it is killed
 
 
 class _Context(SpawnContext):
-    """Knows the processes that were started with it."""
+    """Context that records the processes that were started with it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.started: list[SpawnProcess] = []
 
-    # the attribute of the base is a class, and only called
+    # the attribute of the base is a class that is only called
     def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
         process = SpawnProcess(*args, **kwargs)
         self.started.append(process)
@@ -36,21 +36,21 @@ class _Context(SpawnContext):
 
     @property
     def alive(self) -> list[SpawnProcess]:
-        """Those that were started, and have not ended."""
+        """Processes that were started and have not ended."""
         return [one for one in self.started if one.pid is not None and one.exitcode is None]
 
     @property
     def one_died(self) -> bool:
-        """Whether a process has ended; while there is work, none does by itself."""
+        """True if a process has ended; while there is work, no process ends by itself."""
         return any(one.pid is not None and one.exitcode is not None for one in self.started)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Processes that do tasks.
+    """Pool of processes that do tasks.
 
     Attributes:
-        faults: errors of the executor's own thread, which then does no task any more.
+        faults: errors of the executor's own thread, which does no more tasks after an error.
     """
 
     executor: ProcessPoolExecutor
@@ -61,8 +61,8 @@ class Pool:
         """Do a task for all items, and call `look` now and then.
 
         Raises:
-            BrokenProcessPool: a process died. The executor by itself does not notice one that dies while it starts, or
-                while it holds the lock of the queue.
+            BrokenProcessPool: a process died. The executor by itself does not notice a process that dies while it
+                starts, or while it holds the lock of the queue.
         """
         with deaf_children():
             pending = {self.executor.submit(_do, task, item) for item in items}
@@ -77,14 +77,14 @@ class Pool:
 
 @contextmanager
 def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator[Pool]:
-    """So many processes, each of which calls `prepare` first; they have ended when this ends.
+    """Start `count` processes, each of which calls `prepare` first, and end all processes on exit.
 
     Args:
-        path: for `prepare`. What a process is started with passes through a pipe that holds little; if the process is
-            killed before it has read all of a large thing, its parent waits for ever.
+        path: argument of `prepare`. The arguments of a new process pass through a pipe with a small buffer. If the
+            process is killed before it has read a large argument, its parent waits for ever.
 
     Raises:
-        UserError: a process died; what the others have finished is kept.
+        UserError: a process died; finished work of the other processes is kept.
     """
     context = _Context()
     executor = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(prepare, path))
@@ -108,7 +108,8 @@ def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator
 def _faults_of_executor() -> Iterator[list[BaseException | None]]:
     """Collect errors of executors' threads instead of printing them.
 
-    In Python 3.11 such a thread fails if a process dies while another one is started, since both change one dictionary.
+    In Python 3.11, an executor's thread fails if a process dies while another process is started, since both change the
+    same dictionary.
     """
     faults: list[BaseException | None] = []
     before = threading.excepthook
@@ -136,7 +137,7 @@ def _end(context: _Context) -> None:
         process.join()
 
 
-_failure: UserError | None = None  # of this process, when it was prepared
+_failure: UserError | None = None  # error of the preparation of this process
 
 
 def _begin(prepare: Callable[[str], None], path: str) -> None:
@@ -144,7 +145,7 @@ def _begin(prepare: Callable[[str], None], path: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         prepare(path)
-    except UserError as error:  # the executor would only say that a process died
+    except UserError as error:  # the executor would only report that a process died
         _failure = error
 
 
@@ -155,7 +156,7 @@ def _do(task: Callable[[Any], None], item: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """A killed sweep must not leave processes that write beside its successor's."""
+    """Exit when the parent ends: a killed sweep must not leave processes that write next to those of its successor."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for_connection([parent.sentinel])

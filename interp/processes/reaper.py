@@ -1,7 +1,7 @@
-"""`python -m interp.processes.reaper PID NAME=VALUE`: ends all processes that came of a process, when that is gone.
+"""Command `python -m interp.processes.reaper PID NAME=VALUE`, which ends all descendants of a process after its end.
 
 Its standard input is a pipe that the process holds open and never writes to. When the process is gone, even by SIGKILL,
-the pipe ends. Until then descendants are noted: nobody can tell whose they were when the processes between are gone.
+the pipe ends. Until then, descendants are recorded, since their origin is unknown once the processes between are gone.
 Processes with NAME=VALUE in their environment are ended too, unless they have overwritten it with a title.
 """
 
@@ -17,8 +17,8 @@ from contextlib import suppress
 
 import psutil
 
-EVERY = 0.5  # seconds between looks
-ROUNDS, _PAUSE = 20, 0.1  # looks for such processes, since one that is ended may just have started another; seconds
+EVERY = 0.5  # seconds between checks
+ROUNDS, _PAUSE = 20, 0.1  # searches, since a killed process may just have started another; seconds
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def descendants(root: int) -> set[psutil.Process]:
-    """Return what came of a process, and runs; this process is not among them."""
+    """Return the running descendants of a process, without this process."""
     try:
         return set(filter(runs, psutil.Process(root).children(recursive=True))) - {psutil.Process()}
     except psutil.Error:  # the root has ended
@@ -50,7 +50,7 @@ def descendants(root: int) -> set[psutil.Process]:
 
 
 def runs(process: psutil.Process) -> bool:
-    """Tell if a process runs: it has not ended, nor does another one have its number."""
+    """Return whether a process runs: it has not ended, and no other process has its number."""
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

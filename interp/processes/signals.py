@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: they end it as Ctrl-C does, with what is finished kept. No torch."""
+"""Signals that ask a command to end, handled like Ctrl-C, so that finished work is kept. No torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal other than that of Ctrl-C asked the command to end.
+    """Request to end the command by a signal other than that of Ctrl-C.
 
     Attributes:
-        number: of the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -24,19 +24,21 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def name(self) -> str:
-        """As the system calls it."""
+        """Name of the signal in the operating system."""
         return signal.Signals(self.number).name
 
 
 def status_of(error: KeyboardInterrupt) -> int:
-    """The exit status of a command that was ended so: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    """Return the exit status of a command that was ended so: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Signals that would end the process at once raise `Stopped` in here; whoever handles or ignores them, as nohup
-    does, goes on to do so."""
+    """Raise `Stopped` in the body on signals that would end the process at once.
+
+    A signal that is already handled or ignored, as under nohup, keeps its handling.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -53,7 +55,10 @@ def stoppable() -> Iterator[None]:
 
 
 def as_stopped(error: KeyboardInterrupt) -> KeyboardInterrupt:
-    """What asked a command to end: a library that was waiting may have put a plain KeyboardInterrupt in its place."""
+    """Return the error that asked a command to end.
+
+    A library that was waiting may have replaced it by a plain KeyboardInterrupt.
+    """
     return error if _came is None else Stopped(_came)
 
 
@@ -71,9 +76,11 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Processes that are started in here are never told of Ctrl-C, which is their parent's to handle; this one is told
-    when it leaves, of other signals too: a process that is left half started would end with a traceback. Signals are
-    put off, not ignored: none is lost."""
+    """Keep Ctrl-C from processes that are started in the body, since their parent handles it.
+
+    In this process, Ctrl-C and other signals are postponed to the end of the body, since a half-started process would
+    end with a traceback. Signals are postponed, not ignored.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,4 +1,4 @@
-"""A sweep as one page of HTML that needs nothing but a browser. No torch."""
+"""Page of a sweep: one HTML file that needs only a browser. No torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
-    """Write the page of a sweep, by default into its folder; returns the file.
+    """Write the page of a sweep, by default into its folder, and return the file.
 
     Raises:
-        StoreError: the page cannot be written, or a file of the folder holds something else than belongs there.
+        StoreError: the page cannot be written, or a file of the folder has unexpected content.
     """
     from interp.report.page.page import page
 

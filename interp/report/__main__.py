@@ -1,4 +1,4 @@
-"""`python -m interp.report RUN`: a sweep as one page of HTML that needs nothing but a browser."""
+"""`python -m interp.report RUN`: write the page of a sweep, one HTML file that needs only a browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ReportConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(ReportConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _report(config), on_interrupt=lambda: "nothing was written")
 

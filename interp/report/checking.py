@@ -1,4 +1,4 @@
-"""Checks that the files of a sweep fit each other, and hold what its tables and its page need. No torch."""
+"""Checks that the files of a sweep are consistent, and hold the measures of its tables and its page. No torch."""
 
 from __future__ import annotations
 
@@ -49,11 +49,17 @@ def check_measures(
     *,
     controls: bool,
 ) -> None:
-    """Raise `StoreError` for the first measure that tables and page need and no cell has, or count that a cell lacks.
+    """Raise `StoreError` for a measure that tables and page need and no cell has, or for a count that a cell lacks.
+
+    Only the first missing measure or count is reported.
 
     Args:
-        schema: measures of such a sweep.
-        controls: whether the subspaces were compared with others.
+        folder: run folder.
+        frame: table of the cells.
+        schema: measures of the sweep.
+        methods: methods of the sweep.
+        norms: names of the norms.
+        controls: True if the subspaces were compared with others.
     """
     counts = [Key("directions"), *(Key(name, norm=norm) for norm in norms for name in ("n", "n_repeated"))]
     needed = [*_of_search(methods, controls=controls), *_of_words(norms, ""), *counts]
@@ -67,7 +73,7 @@ def check_measures(
 
 
 def _of_search(methods: Sequence[MethodName], *, controls: bool) -> Iterator[Key]:
-    """Yield measures of the frozen model that every sweep has."""
+    """Yield the measures of the frozen model that every sweep has."""
     yield from (Key("preference"), *(Key("shift", direction=way) for way in DIRECTIONS))
     for subspace in ("", *(method.column for method in methods[1:]), *(CEILINGS if controls else ())):
         yield Key("iia", subspace)
@@ -76,7 +82,7 @@ def _of_search(methods: Sequence[MethodName], *, controls: bool) -> Iterator[Key
 
 
 def _of_training() -> Iterator[Key]:
-    """Yield measures of trained models that every sweep has that trains them."""
+    """Yield the measures of trained models that every sweep with trained models has."""
     names = ("preference", "transfer_drop", "retrieval_drop")
     yield from (Key(name, model="tuned") for name in names)
     yield from (Key("iia", model="tuned", direction=way) for way in DIRECTIONS)
@@ -84,7 +90,7 @@ def _of_training() -> Iterator[Key]:
 
 
 def _of_words(norms: Sequence[str], model: Model) -> Iterator[Key]:
-    """Yield measures of a model's search and word attributions that every sweep has."""
+    """Yield the measures of a model's search and word attributions that every sweep has."""
     names = ("converged", "attribution_unconverged", "attribution_delta_relative")
     yield from (Key(name, model=model) for name in names)
     of_norms = (*relations(norms), "attribution_coverage", "reliability")

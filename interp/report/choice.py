@@ -1,4 +1,4 @@
-"""Which cell of a sweep is chosen: by validation pairs alone, by a rule that does not tie where shares are 100 %."""
+"""Choice of a cell of a sweep: by validation pairs alone, by a rule that does not tie if shares are 100 %."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """The one-standard-error rule (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3), and what decides after it.
+    """One-standard-error rule (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3), with tie-breakers.
 
-    A share of some hundred pairs that is a little higher than another one is so by chance, and many reach 100 %. So
-    every cell whose share is at most one standard error below the highest counts as good as the best, and of these the
-    one is chosen that comes first in other respects, in their order, less before more. Nothing is chosen on test pairs.
+    Shares of a few hundred pairs differ slightly by chance, and many reach 100 %. Every cell whose share is at most one
+    standard error below the highest therefore counts as good as the best. Among these cells the other properties
+    decide, in their order; less is better. Nothing is chosen on test pairs.
 
-    * Fine-tuned cells: preference on val; then what the model has lost of the base's retrieval on val, as the rise of
-      the cross-entropy of picking an image's own text among the candidates, in nats, the mean over both kinds of text;
-      then the smaller size, the earlier layer, the lower seed. The rise has no ceiling, so that it does not tie.
+    * Fine-tuned cells: preference on val; then the model's loss of the base's retrieval on val; then the smaller size,
+      the earlier layer, the lower seed. The loss of retrieval is the rise of the cross-entropy of picking an image's
+      own text among the candidates, in nats, as the mean over both kinds of text. The rise has no ceiling, so it does
+      not tie.
     * Frozen search: IIA on val; then the smaller size, the lower loss of the search on val, the earlier layer, the
       lower seed.
 
     Attributes:
-        share: measured on val, the more the better; of several highest ones the largest standard error counts.
-        error: its standard error.
-        loss: measured on val, the less the better.
-        order: columns that decide among cells that are as good; ``{}`` stands for that of the loss.
-        said: the rule in words.
+        share: measure on val, the higher the better; if several cells have the highest value, the largest standard
+            error counts.
+        error: standard error of `share`.
+        loss: measure on val, the lower the better.
+        order: columns that decide among equally good cells; ``{}`` stands for the column of the loss.
+        said: rule in words.
     """
 
     share: Key
@@ -68,7 +70,7 @@ def rule_of(frame: pd.DataFrame) -> Rule:
 
 
 def as_good(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """Return the cells within one standard error of the highest; a share that is not defined is below all others."""
+    """Return the cells within one standard error of the highest share; an undefined share is below all others."""
     share = frame[rule.share.column()].fillna(-np.inf)
     highest = share.max()
     error = frame.loc[share == highest, rule.error.column()].max()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def write_heatmaps(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Path]:
-    """Write a picture layer x size for each measure that has one, the mean over seeds; return the files."""
+    """Write a picture, layer x size, for each measure with a heatmap, as the mean over seeds; return the files."""
     out = []
     for shown in trained_first(layout.at("heatmap")):
         path = folder / f"heatmap-{shown.column.replace('_', '-')}.png"
@@ -34,18 +34,20 @@ def write_heatmaps(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Pa
 
 
 def trained_first(measures: Iterable[Shown]) -> list[Shown]:
-    """Return measures with those of trained models in front, else in their order."""
+    """Return measures with those of trained models first, otherwise in their order."""
     return sorted(measures, key=lambda shown: not shown.tuned)
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A measure by layer and size, the mean over seeds, as a heatmap shows it.
+    """Measure by layer and size, as the mean over seeds, for a heatmap.
 
     Attributes:
-        values: shape (sizes, layers), in the unit that is shown; NaN where there is no cell.
-        colours: name of the colour map, from `bounds[0]` to `bounds[1]`.
-        form: how a value is written.
+        layers, sizes: layers and sizes of the grid.
+        values: shape (sizes, layers), in the shown unit; NaN if there is no cell.
+        colours: name of the colour map.
+        bounds: values at both ends of the colour map.
+        form: format of a value.
     """
 
     layers: list[int]
@@ -56,11 +58,11 @@ class Grid:
     form: str
 
     def text(self, i: int, j: int) -> str:
-        """The value of a size and a layer, by their numbers, as it is shown."""
+        """Return the shown value of a size and a layer, given by their indices."""
         return written(self.values[i, j], self.form)
 
     def in_words(self) -> str:
-        """The range of the values, and where its ends are."""
+        """Return the range of the values, and the places of both ends, as a sentence."""
         if np.isnan(self.values).all():
             return "No cell has a value."
         ends = []
@@ -80,7 +82,7 @@ def grid(frame: pd.DataFrame, measure: Shown) -> Grid:
 
 
 def draw_heatmap(frame: pd.DataFrame, measure: Shown) -> Picture:
-    """Draw a measure by layer and size, the mean over seeds; the cell that validation chooses is outlined."""
+    """Draw a measure by layer and size, as the mean over seeds; the cell that validation chooses is outlined."""
     from interp.drawing.pictures import Picture
 
     shown, title = grid(frame, measure), measure.measure.full_title
@@ -99,10 +101,14 @@ def draw_heatmap(frame: pd.DataFrame, measure: Shown) -> Picture:
 def draw_grid(
     axes: Axes, shown: Grid, best: pd.Series, fontsize: float, write: Callable[[int, int], str] | None
 ) -> AxesImage:
-    """The cells of a grid, the chosen one outlined.
+    """Draw the cells of a grid, with the chosen cell outlined.
 
     Args:
-        write: what stands in the cell of a size and layer, by their numbers; nothing, if it is None.
+        axes: axes to draw in.
+        shown: grid.
+        best: row of the chosen cell.
+        fontsize: size of the text in the cells.
+        write: function that returns the text in the cell of a size and layer, given by their indices; None for no text.
     """
     from matplotlib.patches import Rectangle
 

@@ -1,4 +1,4 @@
-"""Measures as tables, heatmaps, pages and figures show them. No torch."""
+"""Display of measures in tables, heatmaps, pages and figures. No torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ CONTROLS = "controls"  # family of IIA of other subspaces
 
 @dataclass(frozen=True)
 class Shown:
-    """A measure as it is shown.
+    """Display of a measure.
 
     Attributes:
-        columns: names of its columns: of the value, and of the ends of its interval if it has one.
+        measure: declaration of the measure.
+        columns: names of its columns: the value, and the ends of its interval if it has one.
         where: places where it is shown.
-        heading: of a table's column; narrow: the same where there is little room; above: what it shares with its
-            neighbours there.
-        alone: of a column that stands alone, as in a page; by default the heading.
-        brief: of a panel in a figure; by default `alone`.
+        heading: heading of a table's column.
+        narrow: heading where there is little room.
+        above: common heading of the column and its neighbours.
+        alone: heading of a column without neighbours, such as on a page; by default the heading.
+        brief: title of a panel in a figure; by default `alone`.
         family: measures of one family share the scale of their colours, and a row in figures.
-        ends: whether tables show the ends of its interval.
-        change: whether its negative is shown: a change, where the measure is a loss.
-        spare: a table that is too wide leaves out those with the highest number first, and never those with 0.
+        ends: True if tables show the ends of its interval.
+        change: True to show the negative value: the measure is a loss, and its change is shown.
+        spare: rank of columns that a too wide table leaves out, the highest number first; 0 is never left out.
     """
 
     measure: Measure
@@ -64,12 +66,12 @@ class Shown:
 
     @property
     def interval(self) -> bool:
-        """Whether it has an interval."""
+        """True if the measure has an interval."""
         return self.measure.interval
 
     @property
     def tuned(self) -> bool:
-        """Whether it is of the trained model that the sweep is about."""
+        """True for a measure of the trained model that the sweep is about."""
         return self.key.model == "tuned"
 
     @property
@@ -88,7 +90,8 @@ class Shown:
         """Return the value as tables show it.
 
         Args:
-            ends: whether the ends of its interval are shown; by default as tables do.
+            row: row of the table of cells.
+            ends: True to show the ends of its interval; by default as in tables.
         """
         wanted = self.ends if ends is None else ends
         if not (wanted and self.interval):
@@ -100,7 +103,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Layout:
-    """Measures of a sweep in the order in which they are shown."""
+    """Measures of a sweep in the order of display."""
 
     shown: tuple[Shown, ...]
     _by_key: dict[Key, Shown] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -118,14 +121,14 @@ class Layout:
         return iter(self.shown)
 
     def at(self, where: Where, *, model: Model | None = None) -> list[Shown]:
-        """Return the measures of a place; of one model only, if asked."""
+        """Return the measures of a place, optionally of one model only."""
         return [one for one in self.shown if where in one.where and model in (None, one.key.model)]
 
     def of_column(self, column: str) -> Shown:
         """Return the measure of a column.
 
         Raises:
-            UserError: no measure that is shown has this column; the message lists the columns of those that are.
+            UserError: no shown measure has this column; the message lists the columns of the shown measures.
         """
         for one in self.shown:
             if one.column == column:

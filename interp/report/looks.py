@@ -1,4 +1,4 @@
-"""Looks of the measures of a sweep: where each is shown, and under which heading. No torch."""
+"""Display settings of the measures of a sweep: where each is shown, and under which heading. No torch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PAGE: frozenset[Where] = frozenset({"page"})
 _TABLE: frozenset[Where] = frozenset({"table", "page"})
 EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
 DROPS = Key("transfer_drop", model="tuned"), Key("retrieval_drop", model="tuned")
-# a table that is too wide does without these controls first
+# a table that is too wide leaves out these controls first
 _SPARED = {"gradient": 12, "pca": 11, "means": 10}
 _Look = dict[str, Any]  # fields of `Shown`
-_HEADINGS = {  # of evidence that only the page shows
+_HEADINGS = {  # headings of evidence that only the page shows
     Key("gap"): "gap",
     Key("gap_sd"): "gap, sd",
     Key("gap_train"): "gap, train",
@@ -46,7 +46,9 @@ def sweep_layout(schema: Schema, methods: Sequence[MethodName], norms: Sequence[
     """Lay out the measures of a sweep that a schema has.
 
     Args:
-        methods: the first one has found each cell's subspace, the others are what it is compared with.
+        schema: measures of the sweep.
+        methods: the first method has found each cell's subspace; the others give the subspaces that it is compared
+            with.
         norms: names of the norms that attributions are correlated with.
     """
     contrast = schema.contrast
@@ -57,7 +59,7 @@ def sweep_layout(schema: Schema, methods: Sequence[MethodName], norms: Sequence[
 
 
 def _frozen(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[str]) -> dict[Key, _Look]:
-    """Return the looks of measures of the frozen model."""
+    """Return the display settings of measures of the frozen model."""
     return {
         Key("directions"): _look("found", _TABLE),
         Key("iia"): _look("IIA", EVERYWHERE, family="share"),
@@ -80,13 +82,13 @@ def _frozen(contrast: Contrast, controls: Sequence[MethodName], norms: Sequence[
 
 
 def _edited(contrast: Contrast, norms: Sequence[str]) -> dict[Key, _Look]:
-    """Return the looks of measures of an edited model, next to another that the sweep is about: on the page alone."""
+    """Return the display settings of an edited model that the sweep is not about, which only the page shows."""
     tuned = _tuned(contrast, norms)
     return {replace(key, model="edited"): look | {"where": look["where"] & PAGE} for key, look in tuned.items()}
 
 
 def _tuned(contrast: Contrast, norms: Sequence[str]) -> dict[Key, _Look]:
-    """Return the looks of measures of the trained model that a sweep is about."""
+    """Return the display settings of measures of the trained model that a sweep is about."""
     lost = {
         Key("transfer_drop"): _look("transfer", EVERYWHERE, narrow="transf.", brief="transfer lost"),
         Key("retrieval_drop"): _look("retrieval", EVERYWHERE, narrow="retr.", brief="retrieval lost"),
@@ -113,7 +115,7 @@ def _tuned(contrast: Contrast, norms: Sequence[str]) -> dict[Key, _Look]:
 
 
 def _last() -> dict[Key, _Look]:
-    """Return the looks of what the page shows of the frozen model behind all else."""
+    """Return the display settings of measures of the frozen model that come last on the page."""
     return {
         Key("iia_val"): _look("IIA on val", PAGE),
         Key("iia_val_se"): _look("error of IIA on val", PAGE),
@@ -153,7 +155,7 @@ def _shifts(contrast: Contrast, where: frozenset[Where]) -> dict[Key, _Look]:
 
 
 def _norm(norm: str, number: int) -> dict[Key, _Look]:
-    """Return the looks of correlations with a norm; those with later norms, and by later routes, are spared first."""
+    """Return the display settings of correlations with a norm; later norms and later routes are left out first."""
     return {
         Key("r", norm=norm, route=route): _look(
             route,
@@ -170,7 +172,7 @@ def _norm(norm: str, number: int) -> dict[Key, _Look]:
 
 
 def _evidence(contrast: Contrast) -> dict[Key, _Look]:
-    """Return the looks of evidence, in the order of the verdict's questions; without its order, that of the schema."""
+    """Return the display settings of evidence in the order of the verdict's questions, which is that of the schema."""
     ratios = {
         Key("ratio", direction=way): _look(
             contrast.arrow(way),
@@ -195,5 +197,5 @@ def _evidence(contrast: Contrast) -> dict[Key, _Look]:
 
 
 def evidence_keys(contrast: Contrast) -> list[Key]:
-    """Return the keys of the measures that a verdict stands on, in the order of its questions."""
+    """Return the keys of the measures that a verdict is based on, in the order of its questions."""
     return list(_evidence(contrast))

@@ -1,4 +1,4 @@
-"""Tests of all correlations of a sweep's grid with norms at once, and the table of them. No torch."""
+"""Joint tests of all correlations of a sweep's grid with norms, and their table. No torch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "norms.csv"
-LEVEL = 0.05  # below which an adjusted p says that a correlation is significant
-DRAWS = 2000  # of random signs
+LEVEL = 0.05  # a correlation with an adjusted p below it is significant
+DRAWS = 2000  # number of draws of random signs
 MODELS: Mapping[str, Model] = {"trained": "tuned", "edited": "edited", "frozen": ""}
 
 Words = Mapping[str, Mapping[str, Sequence[float]]]  # route -> word type -> mean attribution and count
@@ -33,20 +33,20 @@ def norm_tests(
 ) -> pd.DataFrame:
     """Test every correlation of mean attributions over word types with a norm, for the whole grid.
 
-    One family of tests is all of Pearson's r that a sweep shows of one model: all cells, norms and routes. The chance
-    of any false discovery in the family is kept, whichever of them is looked at. Attributions in full are the same in
-    all cells of the frozen model, and count as one test.
+    A family of tests comprises all of Pearson's r that a sweep shows for one model: all cells, norms and routes. The
+    chance of any false discovery in the family is controlled, whichever correlations are looked at. Full attributions
+    are the same in all cells of the frozen model, and count as one test.
 
     Args:
         models: words of the models at each cell.
         articles: word type -> number of the article of each occurrence, the same in all cells.
         ratings: norm -> word type -> rating.
-        draws: of random signs.
+        draws: number of draws of random signs.
 
     Returns:
         A row for each cell, model, norm and route: place, `model`, `norm`, `route`; Pearson's `r` over the `n` rated
-        word types; its two-sided `p`, and `p_max`, adjusted for the family (`interp.stats.max_statistic`). NaN where
-        attributions or ratings do not vary, or an attribution is not finite.
+        word types; its two-sided `p`, and `p_max`, adjusted for the family (`interp.stats.max_statistic`). The values
+        are NaN if attributions or ratings do not vary, or if an attribution is not finite.
     """
     import pandas as pd
 
@@ -73,7 +73,7 @@ def _of_model(
     numbers = np.repeat(np.arange(len(types)), [len(articles[word]) for word in types])
     at = Occurrences(numbers, np.array([one for word in types for one in articles[word]]), len(types))
     values = np.array([[table[word][0] for word in types] for table in tables], dtype=np.float64)
-    values[~np.isfinite(values).all(1)] = 0.0  # which has no correlation
+    values[~np.isfinite(values).all(1)] = 0.0  # a constant has no correlation
     rated = np.array([[one.get(word, math.nan) for word in types] for one in ratings.values()], dtype=np.float64)
     found = max_statistic(values, rated, at.counts, draws=draws)
     counts = np.isfinite(rated).sum(1).tolist()
@@ -95,7 +95,7 @@ def _of_model(
 
 
 def said(tests: pd.DataFrame) -> str:
-    """Count the correlations through Z that are significant over the whole grid of each model; empty without tests."""
+    """Return a sentence on the correlations through Z that are significant over the whole grid; empty without tests."""
     if tests.empty:
         return ""
     cells, norms = len(tests[[*Place._fields]].drop_duplicates()), int(tests["norm"].nunique())

@@ -1,4 +1,4 @@
-"""Sentences on a sweep: what acts through Z at the chosen cell, and in which measures its cells differ."""
+"""Sentences on a sweep: norms that attributions follow at the chosen cell, and measures in which cells differ."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ _WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
 
 @dataclass(frozen=True)
 class Spread:
-    """The cells with the highest and the lowest value of a measure.
+    """Cells with the highest and the lowest value of a measure.
 
     Attributes:
-        apart: whether their 95 % intervals have nothing in common. Both are of the same pairs, and both are extremes of
-            many, so this is neither the strictest test nor the laxest.
+        measure: measure.
+        highest, lowest: rows of the two cells.
+        apart: True if their 95 % intervals do not overlap. Both cells are measured on the same pairs, and both are
+            extremes of many, so this test is neither the strictest nor the most lenient.
     """
 
     measure: Shown
@@ -43,8 +45,7 @@ class Spread:
 
 
 def reading(frame: pd.DataFrame, layout: Layout, norms: Sequence[str]) -> list[str]:
-    """Return sentences: how words' attributions follow the norms at the chosen cell, and in which measures cells
-    differ."""
+    """Return sentences on the norms that attributions follow at the chosen cell, and on differences between cells."""
     best = best_cell(frame)
     parts: list[str] = []
     for route in MEASURED:
@@ -57,7 +58,7 @@ def reading(frame: pd.DataFrame, layout: Layout, norms: Sequence[str]) -> list[s
 
 
 def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> str:
-    """Return what comes first of a frozen model that prefers neither kind of text; nothing of one that does."""
+    """Return a warning that the frozen model prefers neither kind of text; empty if it prefers one."""
     if not base_is_indifferent(frame):
         return ""
     gap, which = layout[Key("gap")].text(frame.iloc[0], ends=True), "base" if is_tuned(frame) else "model"
@@ -76,18 +77,17 @@ def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> st
 
 
 def _is_indifferent(frame: pd.DataFrame) -> bool:
-    """Return whether the cells are of a frozen model whose gap is not surely above 0."""
+    """Return whether the cells have a frozen model whose gap is not surely above 0."""
     return not is_tuned(frame) and base_is_indifferent(frame)
 
 
 def base_is_indifferent(frame: pd.DataFrame) -> bool:
-    """Return whether the gap of the frozen model is not surely above 0; where models were trained, that of their
-    base."""
+    """Return whether the gap of the frozen model, which is the base of trained models, is not surely above 0."""
     return _GAP_LOW in frame and not bool((frame[_GAP_LOW] > 0).any())
 
 
 def is_relative(key: Key) -> bool:
-    """Return whether a measure of the frozen model is a multiple of the gap, and means nothing where there is none."""
+    """Return whether a measure of the frozen model is a multiple of the gap, which has no meaning without a gap."""
     if key.model:
         return False
     return key.measure == "ratio" or key in (
@@ -118,7 +118,7 @@ def unsettled(frame: pd.DataFrame) -> str:
 
 
 def unconverged(frame: pd.DataFrame) -> str:
-    """Return a sentence on texts whose attributions did not converge in the worst cell; empty if all did."""
+    """Return a sentence on texts whose attributions did not converge in the worst cell; empty if all converged."""
     models: Sequence[Model] = ("", "tuned") if is_tuned(frame) else ("",)
     texts, relative = (
         max(float(frame[Key(measure, model=model).column()].max()) for model in models)
@@ -133,7 +133,7 @@ def unconverged(frame: pd.DataFrame) -> str:
 
 
 def edit_controls(chosen: Chosen | None, contrast: Contrast) -> str:
-    """Return what else makes a preference, next to that of an edit, as a sentence; empty where it was not measured."""
+    """Return a sentence on the preferences of an edit's controls; empty if they were not measured."""
     if chosen is None or chosen.edit is None:
         return ""
     arbitrary, untrained, words = map(_share, (chosen.edit.arbitrary, chosen.edit.untrained, chosen.edit.words))
@@ -147,7 +147,7 @@ def edit_controls(chosen: Chosen | None, contrast: Contrast) -> str:
 
 
 def _directions_read(edit: EditControls) -> str:
-    """Return how alike the directions are that edits of different seeds read, as a second sentence."""
+    """Return a second sentence, on the overlap of the directions that edits of different seeds read."""
     each = [
         f"{np.square(np.cos(np.deg2rad(angles))).mean():.2f} with seed {seed} (angles {angles[0]:.0f} to "
         f"{angles[-1]:.0f}°)"
@@ -168,8 +168,7 @@ def _share(number: Estimate) -> str:
 
 
 def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:
-    """Return the spread of each measure of the table that has intervals and is not the same in all cells, but for
-    controls."""
+    """Return the spread of each measure of the table that has intervals and differs between cells, without controls."""
     out = []
     for one in layout.at("table", model=model_of(frame)):
         if one.family == CONTROLS or not one.interval or frame[one.column].nunique() < 2:
@@ -181,7 +180,7 @@ def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:
 
 
 def _trends(measures: Mapping[str, Shown], best: pd.Series) -> str:
-    """Return the norms with which attributions by one route surely rise, fall, or neither."""
+    """Return the norms with which attributions by one route surely rise, surely fall, or neither."""
     verbs: dict[str, list[str]] = {}
     for norm, one in measures.items():
         value, low, high = (best[column] for column in one.columns)

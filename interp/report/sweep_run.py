@@ -1,4 +1,4 @@
-"""A sweep that has run, read back from its folder: tables, example texts, and ways to look at them. No torch."""
+"""Finished sweep, read from its folder: tables, example texts, and ways to look at them. No torch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _OfCell = TypeVar("_OfCell", Chosen, Directions)
 _DIRECTIONS = Key("directions").column()
-SHOWN = 60  # rows that a notebook shows at once
+SHOWN = 60  # rows that a notebook shows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,13 +54,15 @@ class SweepRun:
     """Result of a sweep, read from its run folder.
 
     Attributes:
-        manifest: what was asked for, with what.
+        folder: run folder.
+        manifest: options, versions and fingerprints of the run.
         frame: a row for each cell, with every measure.
-        cells: (layer, size, seed) -> what the cell's file holds, examples and words too.
-        trained: objective -> the same of the models that were trained at the cells by it; those that all cells have.
+        cells: (layer, size, seed) -> content of the cell's file, including examples and words.
+        trained: objective -> content of the files of the models trained by it, for objectives with a model at all
+            cells.
         norms: names of the norms that attributions were correlated with.
-        examples: the test pairs whose texts each cell shows.
-        strays: files among those of cells that are of no cell, and are not read.
+        examples: test pairs whose texts each cell shows.
+        strays: files in the folder of cells that belong to no cell, and are not read.
     """
 
     folder: RunFolder
@@ -80,7 +82,7 @@ class SweepRun:
         """Names of the two kinds of text.
 
         Raises:
-            StoreError: the manifest names something else than two kinds.
+            StoreError: the manifest does not name two kinds.
         """
         try:
             return Contrast(*self.manifest["settings"]["contrast"])
@@ -89,33 +91,33 @@ class SweepRun:
 
     @cached_property
     def methods(self) -> Sequence[MethodName]:
-        """Methods that found the subspaces: that of the cells first, then those that it is compared with."""
+        """Methods that found the subspaces: the method of the cells first, then those of the controls."""
         return [MethodName(*names) for names in self.manifest["settings"]["methods"]]
 
     @property
     def model_name(self) -> str:
-        """Name of the model as the command was given it."""
+        """Name of the model as given to the command."""
         return self.manifest["arguments"]["model"]
 
     @property
     def objective(self) -> str:
-        """Objective of the trained models that the sweep is about; empty of a search on the frozen model.
+        """Objective of the trained models that the sweep is about; empty for a search on the frozen model.
 
-        A sweep trains in passes, and is about the last one that is complete.
+        A sweep trains in passes, and is about the last complete pass.
         """
         return list(self.trained)[-1] if self.trained else ""
 
     @property
     def trained_by(self) -> str:
-        """Objective of the trained models, in words; empty of a search on the frozen model."""
+        """Objective of the trained models, in words; empty for a search on the frozen model."""
         return TRAINED.get(self.objective, self.objective)
 
     @cached_property
     def schema(self) -> Schema:
-        """Declaration of the columns of `frame`, and of others that such a sweep may have.
+        """Declaration of the columns of `frame`, and of other columns that this sweep may have.
 
         Raises:
-            StoreError: the manifest's contrast or methods are none, or cannot be told apart.
+            StoreError: the manifest's contrast or methods are invalid or not distinct.
         """
         try:
             return sweep_schema(self.contrast, self.methods, self.norms, models=list(models_of(self.trained)))
@@ -124,7 +126,7 @@ class SweepRun:
 
     @cached_property
     def layout(self) -> Layout:
-        """Measures that the sweep has, as they are shown; not the number of directions where all sizes were found."""
+        """Display of the sweep's measures, without the number of directions if it equals the size in all cells."""
         columns = set(self.frame.columns)
         if (self.frame[_DIRECTIONS] == self.frame["size"]).all():
             columns.remove(_DIRECTIONS)
@@ -143,12 +145,12 @@ class SweepRun:
 
     @property
     def directions(self) -> int:
-        """Number of directions of the chosen cell's subspace: its size, or fewer if a mask was searched for."""
+        """Number of directions of the chosen cell's subspace: its size, or fewer if the search learned a mask."""
         return int(self.best[_DIRECTIONS])
 
     @cached_property
     def best(self) -> pd.Series:
-        """The row of the cell that the validation pairs choose."""
+        """Row of the cell that the validation pairs choose."""
         return best_cell(self.frame)
 
     @cached_property
@@ -156,7 +158,7 @@ class SweepRun:
         """Examination of the chosen cell; None if the cell was not examined.
 
         Raises:
-            StoreError: the file that says so is damaged.
+            StoreError: the file of the examination is damaged.
         """
         return self._if_chosen(read_chosen(self.folder, self.objective))
 
@@ -165,7 +167,7 @@ class SweepRun:
         """Examination of the edited cell that the pass of edits chose; None if there is none.
 
         Raises:
-            StoreError: the file that says so is damaged.
+            StoreError: the file of the examination is damaged.
         """
         if EDIT not in self.trained:
             return None
@@ -174,20 +176,20 @@ class SweepRun:
 
     @cached_property
     def leading(self) -> Directions | None:
-        """The leading directions of Z in the chosen cell; None if they were not kept, or are of another cell.
+        """Leading directions of Z in the chosen cell; None if they were not saved, or belong to another cell.
 
         Raises:
-            StoreError: the file that says so is damaged.
+            StoreError: the file of the directions is damaged.
         """
         return self._if_chosen(read_directions(self.folder))
 
     def _if_chosen(self, known: _OfCell | None) -> _OfCell | None:
-        """Return the content of a file if it is of the chosen cell, and of the model that the sweep is about."""
+        """Return the content of a file if it belongs to the chosen cell and to the model that the sweep is about."""
         return _if_of(known, Place.of(self.best), self.objective)
 
     @cached_property
     def verdict(self) -> list[Answer]:
-        """Questions about the chosen cell, answered by rules; none where there were no controls."""
+        """Questions about the chosen cell, answered by rules; empty without controls."""
         numbers = without_model(self.best_numbers, model_of(self.frame))
         if Key("gap") not in numbers:
             return []
@@ -195,7 +197,7 @@ class SweepRun:
 
     @cached_property
     def norm_tests(self) -> pd.DataFrame:
-        """Every correlation with a norm in the grid, with p values for all of them, as `norm_tests` describes it.
+        """Every correlation with a norm in the grid, with joint p values, see `interp.report.norm_tests.norm_tests`.
 
         Raises:
             StoreError: the folder holds no ratings.
@@ -205,11 +207,11 @@ class SweepRun:
         return norm_tests(words, min(self.cells.items())[1]["articles"], self.ratings)
 
     def rotation_path(self, place: tuple[int, int, int]) -> Path:
-        """The file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
+        """Return the file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
         return Place(*place).rotation_file(self.folder.path)
 
     def shown(self, place: Place) -> Shown:
-        """Return words and examples of a cell: of the model that was trained there, if one was, else of the base."""
+        """Return words and examples of a cell: of the model trained there if there is one, else of the base."""
         return self.trained[self.objective][place] if self.trained else self.cells[place]
 
     def words(self, place: Place) -> Mapping[str, WordTable]:
@@ -218,12 +220,12 @@ class SweepRun:
 
     @property
     def shows_tuned(self) -> bool:
-        """Presence of trained models, whose words and examples are shown then."""
+        """Presence of trained models, whose words and examples are then shown."""
         return bool(self.trained)
 
     @cached_property
     def ratings(self) -> dict[str, dict[str, float]]:
-        """Norm -> word type -> rating, of the words that were attributed and are rated.
+        """Norm -> word type -> rating, for attributed words with a rating.
 
         Raises:
             NoRatings: the folder holds none.
@@ -232,18 +234,18 @@ class SweepRun:
         return read_ratings(self.folder, self.manifest["command"])
 
     def plot(self, measure: str = "iia") -> Picture:
-        """Draw a measure by layer and size, the mean over seeds; the cell that validation chooses is outlined.
+        """Draw a measure by layer and size, as the mean over seeds; the cell that validation chooses is outlined.
 
         Args:
-            measure: name of its column.
+            measure: name of the measure's column.
 
         Raises:
-            UserError: there is no such measure, or the run has none of it.
+            UserError: there is no such measure, or the run does not have it.
         """
         return draw_heatmap(self.frame, self.layout.of_column(measure))
 
     def _repr_html_(self) -> str:
-        """For notebooks: the tables that the terminal shows, of the first cells."""
+        """Return HTML for notebooks: the tables of the terminal, for the first cells."""
         best = self.best
         said = (
             f"{self.folder.path}: {plural(len(self.frame), 'cell')}; * chosen by validation: layer "
@@ -261,7 +263,7 @@ class SweepRun:
         return "".join(parts) + (f"<p>and {escape(more)} more cells: see frame</p>" if more > 0 else "")
 
     def _table(self, columns: Sequence[CellColumn], best: pd.Series) -> str:
-        """One row for each of the first cells; the best one has a star."""
+        """Return a table with one row for each of the first cells; the best cell has a star."""
         rows = []
         for _, row in self.frame.head(SHOWN).iterrows():
             first, *others = (column.text(row) for column in columns)
@@ -274,12 +276,11 @@ def _if_of(known: _OfCell | None, place: Place, objective: str) -> _OfCell | Non
 
 
 def load_sweep(path: str | Path) -> SweepRun:
-    """Read the run folder of a sweep, also of one that is unfinished.
+    """Read the run folder of a sweep, which may be unfinished.
 
     Raises:
-        StoreError: the folder holds no run, or a file in it is damaged, was changed, or holds something else than
-            belongs there.
-        UserError: the run is no sweep, or has no cell yet.
+        StoreError: the folder holds no run, or a file in it is damaged, was changed, or has unexpected content.
+        UserError: the run is not a sweep, or has no cell yet.
     """
     return read_sweep(RunFolder(Path(path)))
 
@@ -288,7 +289,8 @@ def read_sweep(folder: RunFolder, objective: str | None = None) -> SweepRun:
     """Read a run folder as `load_sweep` does.
 
     Args:
-        objective: objective of the pass that the sweep is read up to; None for all passes that are complete.
+        folder: run folder.
+        objective: objective of the last pass to read; None for all complete passes.
     """
     if (kind := folder.settings["kind"]) != "sweep":
         raise UserError(

@@ -1,4 +1,4 @@
-"""The cells of a sweep as tables: one row for each, and what of it is shown."""
+"""Cells of a sweep as tables: one row for each cell, and the columns that are shown."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def results(cells: Mapping[Place, Cell], trained: _Trained) -> pd.DataFrame:
     """Return a row for each cell, from its files; times are left out, so that equal runs give equal tables.
 
     Args:
+        cells: content of the cells' files.
         trained: models that were trained at each cell.
     """
     rows = []
@@ -38,7 +39,7 @@ def results(cells: Mapping[Place, Cell], trained: _Trained) -> pd.DataFrame:
 
 
 def models_of(trained: Mapping[str, Mapping[Place, TrainedModel]]) -> _Trained:
-    """Return trained models by the names that their columns begin with: ``tuned`` is the one that a sweep is about."""
+    """Return trained models by the prefix of their columns: ``tuned`` is the model that a sweep is about."""
     if not trained:
         return {}
     *others, last = trained
@@ -52,14 +53,17 @@ def _timeless(measures: Mapping[str, float]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class CellColumn:
-    """A column of the tables of cells.
+    """Column of the tables of cells.
 
     Attributes:
-        head: its title among its neighbours; narrow: the same where there is little room; above: what it shares with
-            its neighbours.
-        title: what it is called alone.
-        text: what is shown of a row; plain: the same without the ends of its interval; value: what rows are sorted by.
-        spare: a table that is too wide leaves out those with the highest number first, and never those with 0.
+        head: heading among its neighbours.
+        title: heading of a column without neighbours.
+        text: function that returns the text of a row.
+        plain: function that returns this text without the ends of the interval.
+        value: function that returns the number by which rows are sorted.
+        narrow: heading where there is little room.
+        above: common heading of the column and its neighbours.
+        spare: rank of columns that a too wide table leaves out, the highest number first; 0 is never left out.
     """
 
     head: str
@@ -99,10 +103,10 @@ def is_tuned(frame: pd.DataFrame) -> bool:
 
 
 def model_of(frame: pd.DataFrame) -> Model:
-    """Return the model that a sweep is about: the trained one, if there is one at each cell."""
+    """Return the model that a sweep is about: the trained model if there is one at each cell."""
     return "tuned" if is_tuned(frame) else ""
 
 
 def is_cell(row: pd.Series, other: pd.Series) -> bool:
-    """Whether two rows are of the same place in the grid."""
+    """Return whether two rows are of the same place in the grid."""
     return Place.of(row) == Place.of(other)

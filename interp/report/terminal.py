@@ -1,4 +1,4 @@
-"""The cells of a sweep as a table in a terminal, never wider than `WIDTH`: what does not fit is on the page."""
+"""Cells of a sweep as a table in a terminal, never wider than `WIDTH`; columns that do not fit are only on the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from interp.data.contrast import Contrast
 
-GAP = 2  # spaces between columns
+GAP = 2  # number of spaces between columns
 _TRAINED = (
     "At each cell a model is trained by {by}. pref [95 % interval], and IIA of the Z trained with it: % on held-out "
     "pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
@@ -47,14 +47,18 @@ def terminal_table(
     tested: str = "",
     lacking: Sequence[str] = (),
 ) -> str:
-    """Return a line for each cell, the one that `val` chooses marked, and an explanation of all columns.
+    """Return a line for each cell, with a mark on the cell that `val` chooses, and an explanation of all columns.
 
-    A sweep that trains shows the trained model and, next to it, the search on the frozen one.
+    A sweep that trains shows the trained model and, next to it, the search on the frozen model.
 
     Args:
-        answers: the verdict on the chosen cell.
-        by: the objective of the trained models, in words.
-        tested: what tests of all correlations of the grid say.
+        frame: table of the cells.
+        layout: display of the measures.
+        contrast: the two kinds of text.
+        norms: names of the norms.
+        answers: verdict on the chosen cell.
+        by: objective of the trained models, in words.
+        tested: sentence on the tests of all correlations of the grid.
         lacking: notes on numbers that have no intervals.
     """
     tuned, best = is_tuned(frame), best_cell(frame)
@@ -91,7 +95,7 @@ def terminal_table(
 def verdict_lines(
     answers: Sequence[Answer], heading: str = "Verdict on the chosen cell (the page has the rules):"
 ) -> list[str]:
-    """A line for each answer, below a heading."""
+    """Return a line for each answer, below a heading."""
     width, most = max(len(one.name) for one in answers), len("cannot tell")
     lines = [f"  {one.name:{width}}  {one.answer:{most}}  {one.because}" for one in answers]
     return [heading, *(cut(line, WIDTH) for line in lines)]
@@ -103,7 +107,7 @@ def _trained(layout: Layout) -> list[CellColumn]:
     frozen = [
         replace(column_of(layout[key]), head=head, narrow="", above="frozen", title=f"{layout[key].name} (frozen)")
         for key, head in keys.items()
-        if key in layout  # where all directions that were asked for were found, nothing is said of it
+        if key in layout  # the number of directions has no column if it equals the size in all cells
     ]
     return [*cell_columns(layout, model="tuned"), *frozen]
 
@@ -116,12 +120,12 @@ def _counted(best: pd.Series, norm: str, model: Model) -> str:
 
 
 def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:
-    """What a table calls a direction: it may have been cut."""
+    """Return the heading of a direction in the table, which may be the narrow one."""
     return wide if any(column.head == wide for column in columns) else narrow
 
 
 def _result(best: pd.Series, layout: Layout, tuned: bool) -> str:
-    """Return what the chosen cell gives on test pairs."""
+    """Return the result of the chosen cell on test pairs."""
     found = layout[Key("preference", model="tuned") if tuned else Key("iia")]
     value, *ends = (SHARE.text(best[column]) for column in found.columns)
     interval = "" if math.isnan(best[found.columns[1]]) else f" [{' '.join(ends)}]"
@@ -134,10 +138,10 @@ def _result(best: pd.Series, layout: Layout, tuned: bool) -> str:
 
 
 def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> tuple[list[CellColumn], list[str]]:
-    """As much as fits; and the titles of what does not.
+    """Return the columns that fit, and the titles of those that do not.
 
-    Room is made by what costs least first: short headings, then the ends of intervals, then the columns that can be
-    spared. Preference keeps its interval: it stands alone, with no neighbour to share a heading with.
+    Room is made in the order of the smallest loss: first short headings, then no ends of intervals, then fewer columns.
+    Preference keeps its interval, since it has no neighbour to share a heading with.
     """
 
     def fits(some: Sequence[CellColumn]) -> bool:
@@ -167,6 +171,8 @@ def _above(columns: Sequence[CellColumn], widths: Sequence[int], place: int) -> 
     """Return the headings that neighbours share, once over all of them, cut to their width.
 
     Args:
+        columns: columns of the table.
+        widths: widths of the columns.
         place: width of the column of marks, which comes first.
     """
     line = ""

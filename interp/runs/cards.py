@@ -1,4 +1,4 @@
-"""Pieces of the cards of models and edits that leave this machine, in Markdown. No torch."""
+"""Parts of the cards of models and edits that leave this machine, in Markdown. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EditNotes:
 
     Attributes:
         made: lines on its effect and origin.
-        code: lines of code that make the edit without this package; none if the weights make it.
+        code: lines of code that make the edit without this package; none if the edit is merged into the weights.
         limits: items of a list of its limits.
         base: id of its base on the hub, if the base is there.
     """
@@ -33,7 +33,7 @@ class EditNotes:
 
 
 def _is_hub_id(name: str) -> bool:
-    """Return whether a name is written as the hub's ids are, owner/name, with or without a revision."""
+    """Return whether a name has the form of the hub's ids, owner/name, with or without a revision."""
     return re.fullmatch(_HUB_ID, name) is not None
 
 
@@ -44,9 +44,9 @@ def front_matter(
 
     Args:
         library: name of the library that loads the files.
-        base: name of the base, which is left out unless it is an id of the hub.
+        base: name of the base; left out unless it is an id of the hub.
         licence: an identifier such as the hub's, if it is known.
-        data: data as `load_pairs` names them, which are left out unless they are of the hub.
+        data: name of the data, as for `load_pairs`; left out unless the data are on the hub.
         language: code of the language of the texts, if it is known.
     """
     header: dict[str, Any] = {
@@ -73,10 +73,10 @@ def python(*code: str) -> list[str]:
 
 
 def public_name(name: str | None) -> str | None:
-    """Return the name of a model or of data, if there is one, without the folders of this machine that it may stand in.
+    """Return the name of a model or of data without folders of this machine; None if there is no name.
 
-    A model's name is to be as a run's files have it (`interp.clip.trust.name_for`), where a path begins with a dot or
-    a slash.
+    A model's name must have the form that a run's files have (`interp.clip.trust.name_for`), in which a path begins
+    with a dot or a slash.
     """
     if name is None or _is_hub_id(name) or name.startswith("hf:"):
         return name
@@ -86,10 +86,10 @@ def public_name(name: str | None) -> str | None:
 
 
 def as_code(value: object) -> str:
-    """Return a value as code, whatever letters it has."""
+    """Return a value as code, whatever characters it has."""
     return f"`{str(value).replace('`', chr(39))}`"
 
 
 def plain(text: str) -> str:
-    """Return words on one line that are no markup, whatever they hold."""
+    """Return words on one line without markup, whatever characters they have."""
     return escape(shown(text, 200)).replace("|", "\\|").replace("`", "'")

@@ -1,4 +1,4 @@
-"""What the files of a sweep's cells hold, as it is read. No torch."""
+"""Contents of the files of a sweep's cells, as records. No torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEND = "remove the file and run the sweep that made it again"
 
 
 class _CellPlace(TypedDict):
-    """Where a cell stands in the grid."""
+    """Place of a cell in the grid."""
 
     layer: Whole
     block: Whole
@@ -28,7 +28,7 @@ class _CellPlace(TypedDict):
 
 
 class Swap(TypedDict):
-    """What becomes of a text's score when Z is taken from another text."""
+    """Change of a text's score when Z is taken from another text."""
 
     source_pair: Whole
     source: str
@@ -37,7 +37,7 @@ class Swap(TypedDict):
 
 
 class _CellText(TypedDict):
-    """A text that is shown, with the attribution of each word by route."""
+    """Displayed text, with the attribution of each word by route."""
 
     kind: str
     pair: Whole
@@ -56,7 +56,7 @@ def _a_number_for_each_word(text: _CellText) -> _CellText:
     return text
 
 
-WordTable = dict[str, tuple[Real, Whole]]  # word type -> mean attribution, and how often it occurs
+WordTable = dict[str, tuple[Real, Whole]]  # word type -> mean attribution, and number of occurrences
 
 
 def _the_same_words(words: dict[str, WordTable]) -> dict[str, WordTable]:
@@ -66,7 +66,7 @@ def _the_same_words(words: dict[str, WordTable]) -> dict[str, WordTable]:
 
 
 class Shown(TypedDict):
-    """Words and example texts that a cell keeps of a model, to be looked at."""
+    """Words and example texts that a cell keeps of a model, for display."""
 
     words: Annotated[dict[str, WordTable], AfterValidator(_the_same_words)]
     examples: list[Annotated[_CellText, AfterValidator(_a_number_for_each_word)]]
@@ -95,7 +95,7 @@ class _SweepSettings(TypedDict):
     """Settings that the numbers of a sweep depend on; the manifest has more.
 
     Attributes:
-        objective: by which models are trained; absent of a search on the frozen model.
+        objective: training objective of the models; absent for a search on the frozen model.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
@@ -125,7 +125,7 @@ class _SweepArguments(TypedDict):
 
 
 class SweepManifest(TypedDict):
-    """Manifest of a sweep, of which `finished`, `seconds`, `truncated` and `wordless` come with the results."""
+    """Manifest of a sweep. Its fields `finished`, `seconds`, `truncated` and `wordless` are added with the results."""
 
     settings: _SweepSettings
     started: str
@@ -146,10 +146,10 @@ class SweepManifest(TypedDict):
 
 
 def read_cell(folder: RunFolder, place: Place) -> Cell | None:
-    """What the file of a cell holds; None, if there is none.
+    """Read the file of a cell; return None if there is no file.
 
     Raises:
-        StoreError: it is damaged, was changed, or holds another cell.
+        StoreError: the file is damaged, was changed, or holds another cell.
     """
     found = folder.read(place.name, Cell, MEND)
     if found is not None and (there := Place.of(found["cell"])) != place:
@@ -163,10 +163,10 @@ def trained_name(objective: str, place: Place) -> str:
 
 
 def read_trained(folder: RunFolder, objective: str, place: Place) -> TrainedModel | None:
-    """What the file of a model that was trained at a cell holds; None, if there is none.
+    """Read the file of a model that was trained at a cell; return None if there is no file.
 
     Raises:
-        StoreError: it is damaged, was changed, or holds another cell.
+        StoreError: the file is damaged, was changed, or holds another cell.
     """
     name = trained_name(objective, place)
     found = folder.read_file(name, TrainedModel, MEND)
@@ -176,10 +176,10 @@ def read_trained(folder: RunFolder, objective: str, place: Place) -> TrainedMode
 
 
 def read_passes(folder: RunFolder, objective: str, cells: Iterable[Place]) -> dict[str, dict[Place, TrainedModel]]:
-    """Read the trained models of the passes that are complete: those that all cells have.
+    """Read the trained models of the complete passes, in which every cell has a model.
 
     Args:
-        objective: objective of the sweep; empty of a search on the frozen model.
+        objective: objective of the sweep; empty for a search on the frozen model.
 
     Raises:
         StoreError: a file is damaged, was changed, or holds another cell.
@@ -196,7 +196,7 @@ def read_passes(folder: RunFolder, objective: str, cells: Iterable[Place]) -> di
 
 
 def places(folder: RunFolder) -> tuple[list[Place], list[str]]:
-    """The cells that have a file, sorted; and the names of files among them that are of no cell."""
+    """Return the cells that have a file, sorted, and the names of files among them that belong to no cell."""
     cells, strays = [], []
     for path in sorted(folder.path.glob(f"{CELLS}/[!.]*")):
         place = Place.parse(path.stem) if path.suffix == ".json" else None

@@ -17,14 +17,14 @@ MEND = "remove the file, and run the sweep that made it again"
 
 @dataclass(frozen=True)
 class EditControls:
-    """Preferences that an edit of the chosen cell must be above to show anything about descriptions and images.
+    """Preferences that an edit of the chosen cell must exceed to show anything about descriptions and images.
 
     Attributes:
-        arbitrary: of the same edit trained for an arbitrary label, for that label.
-        untrained: of the same edit trained in a text tower with random weights.
-        words: of a naive Bayes classifier of word counts, which sees no image.
-        read_angles: seed -> the principal angles between the directions of the stream that its edit reads and those
-            that the edit of the cell reads, in degrees, ascending.
+        arbitrary: preference of the same edit trained for an arbitrary label, for that label.
+        untrained: preference of the same edit trained in a text tower with random weights.
+        words: preference of a naive Bayes classifier of word counts, which sees no image.
+        read_angles: seed -> principal angles between the directions of the stream that the edit with this seed reads
+            and the directions that the edit of the cell reads, in degrees, ascending.
         read_chance: mean squared cosine of the angles between two random subspaces of that size.
     """
 
@@ -37,18 +37,18 @@ class EditControls:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Controls of the chosen cell that take searches of their own.
+    """Controls of the chosen cell that need their own searches.
 
     Attributes:
-        place: of the cell.
-        objective: objective of the model that was trained there; empty of a search on the frozen model.
+        place: place of the cell.
+        objective: objective of the model that was trained there; empty for a search on the frozen model.
         edit: controls of an edit, if the model there is edited.
-        overlaps: seed -> the overlap of its subspace with that of the cell, from 0 (orthogonal) to 1 (the same).
-        chance: the overlap of two random subspaces of that size.
+        overlaps: seed -> overlap of its subspace with that of the cell, from 0 (orthogonal) to 1 (the same).
+        chance: overlap of two random subspaces of that size.
         arbitrary: IIA of the same search for an arbitrary label.
         untrained: IIA of the same search for the same distinction in a text tower with random weights.
-        converged: whether the searches with other seeds have converged.
-        angles: seed -> the principal angles between its subspace and that of the cell, in degrees, ascending.
+        converged: True if the searches with other seeds have converged.
+        angles: seed -> principal angles between its subspace and that of the cell, in degrees, ascending.
     """
 
     place: Place
@@ -90,12 +90,12 @@ class _Share(TypedDict):
 
 
 def chosen_file(objective: str) -> str:
-    """Return the name of the file: each objective by which a sweep trains models has its own."""
+    """Return the name of the file; each training objective of a sweep has its own file."""
     return f"chosen-{objective}.json" if objective else "chosen.json"
 
 
 def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
-    """Write the file."""
+    """Write the examination of the chosen cell to its file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
     own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
     edit = chosen.edit and {
@@ -106,7 +106,7 @@ def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
 
 
 def read_chosen(folder: RunFolder, objective: str = "") -> Chosen | None:
-    """Read what `keep_chosen` wrote of the models that were trained by an objective; None, if there is none.
+    """Read the examination that `keep_chosen` wrote for a training objective; return None if there is none.
 
     Raises:
         StoreError: the file holds something else.

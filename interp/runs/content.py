@@ -1,5 +1,7 @@
-"""What JSON files of runs hold: written exactly, with a checksum; read into records that say what may stand there.
-No torch."""
+"""Contents of JSON files of runs: written exactly, with a checksum, and read into records that define valid values.
+
+No torch.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from pydantic_core import ErrorDetails, from_json
 from interp.runs.files import StoreError
 
 Record = TypeVar("Record")
-_LARGEST = 2**53  # beyond it neither JavaScript nor a column of floats counts exactly
-_HUGE = 1e300  # no number of ours is larger
+_LARGEST = 2**53  # beyond it, neither JavaScript nor a column of floats is exact
+_HUGE = 1e300  # larger numbers are invalid
 SHOWN = 60  # letters of a value that an error quotes
 NO_SUM = "0" * 64
 SUM = re.compile(rb'\A\{\s*"checksum": "([0-9a-f]{64})"')
@@ -46,7 +48,7 @@ _EXPECTED = {
 
 def _number(value: object) -> float:
     if value is None:
-        return math.nan  # JSON has no word for what is not defined
+        return math.nan  # JSON has no literal for NaN
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ValueError("a number")
     if abs(value) > _HUGE:
@@ -54,12 +56,12 @@ def _number(value: object) -> float:
     return value
 
 
-Real = Annotated[float, PlainValidator(_number)]  # null is NaN; a whole number stays one
+Real = Annotated[float, PlainValidator(_number)]  # null is NaN; a whole number stays whole
 Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 
 
 def to_json(value: Any) -> str:
-    """JSON with exact floats; NaN and infinities become null, for JSON has no word for them."""
+    """Return JSON with exact floats; NaN and infinities become null, since JSON has no literals for them."""
     return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -74,16 +76,17 @@ def _finite(value: Any) -> Any:
 
 
 def sealed(content: Mapping[str, Any]) -> str:
-    """`to_json` of a mapping that begins with a checksum: SHA-256 of the whole text with zeros in the checksum's place.
+    """Return `to_json` of a mapping that begins with a checksum.
 
-    It tells of damage and of edits, not of forgery: whoever writes the file can write its checksum too.
+    The checksum is the SHA-256 of the whole text with zeros in the checksum's place. It reveals damage and edits, but
+    not forgery, since anyone who writes the file can also write its checksum.
     """
     text = to_json({"checksum": NO_SUM, **content})
     return text.replace(NO_SUM, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 
 def is_intact(data: bytes) -> bool:
-    """Return whether a file is as `sealed` wrote it."""
+    """Return whether a file is unchanged since `sealed` wrote it."""
     found = SUM.match(data)
     if found is None:
         return False
@@ -92,13 +95,13 @@ def is_intact(data: bytes) -> bool:
 
 
 def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Record:
-    """Read JSON as a record: a dataclass, or whatever else pydantic checks.
+    """Parse JSON as a record: a dataclass, or any other type that pydantic checks.
 
     Args:
-        file, mend: for the error: where it stands, and what to do.
+        file, mend: path of the file and remedy, for the error.
 
     Raises:
-        StoreError: it is no JSON, or something else stands where a field of the record belongs.
+        StoreError: the data are not JSON, or a value does not fit the field of the record.
     """
     try:
         found: Record = _adapter(kind).validate_json(data, strict=True)
@@ -111,7 +114,7 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
         raise StoreError(f"cannot read '{file}': {fault}; {mend}")
     content = from_json(data)
     place = _place(first, content)
-    branches = [each for each in errors if _place(each, content) == place]  # several for a field of several types
+    branches = [each for each in errors if _place(each, content) == place]  # a field of several types has several
     expected = " or ".join(dict.fromkeys(map(_expected, branches[: 1 if first["type"] == "missing" else None])))
     where = "".join(f"[{json.dumps(key)}]" for key in place) or "there"
     text = json.dumps(first["input"], default=str, ensure_ascii=True)
@@ -120,7 +123,7 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
 
 
 def _place(error: ErrorDetails, content: Any) -> list[str | int]:
-    """Return where an error lies in the content, without names of types that pydantic puts between keys."""
+    """Return the keys that lead to an error in the content, without names of types that pydantic puts between keys."""
     place: list[str | int] = []
     for key in error["loc"]:
         there = (isinstance(content, dict) and key in content) or (
@@ -133,7 +136,7 @@ def _place(error: ErrorDetails, content: Any) -> list[str | int]:
 
 
 def _expected(error: ErrorDetails) -> str:
-    """Return what should stand where an error lies."""
+    """Return the expected value at the place of an error."""
     kind, facts = error["type"], error.get("ctx", {})
     if kind == "missing":
         name = error["loc"][-1]

@@ -1,4 +1,4 @@
-"""The leading directions of the subspace of a sweep's chosen cell, kept in the run folder. No torch."""
+"""Leading directions of the subspace of a sweep's chosen cell, kept in the run folder. No torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from interp.data.pairs import PairSet
 
 FILE = "directions.json"
-PICTURES = "directions"  # the folder of their pictures
-LEAST_TEXTS, LEAST_ARTICLES = 5, 3  # that hold a word which is named
+PICTURES = "directions"  # folder of their pictures
+LEAST_TEXTS, LEAST_ARTICLES = 5, 3  # that must hold a word for it to be listed
 MEND = "remove the file, and run the sweep that made it again"
 
 
 @dataclass(frozen=True)
 class EndText:
-    """A text at an end of a direction.
+    """Text at an end of a direction.
 
     Attributes:
-        kind: what the contrast calls texts like it.
-        value: along the direction, from the mean of all texts, in their standard deviations.
-        pair: id of the pair that it belongs to.
+        kind: name of the text's kind in the contrast.
+        value: value along the direction, relative to the mean of all texts, in their standard deviations.
+        pair: id of the pair that the text belongs to.
     """
 
     kind: str
@@ -42,12 +42,13 @@ class EndText:
 
 @dataclass(frozen=True)
 class EndWord:
-    """A word type at an end of a direction.
+    """Word type at an end of a direction.
 
     Attributes:
-        word: in lower case.
-        difference: mean value of the texts that hold it minus that of all others, in standard deviations of all texts.
-        texts: how many hold it.
+        word: word in lower case.
+        difference: mean value of the texts that hold the word minus that of all others, in standard deviations of all
+            texts.
+        texts: number of texts that hold the word.
     """
 
     word: str
@@ -57,7 +58,7 @@ class EndWord:
 
 @dataclass(frozen=True)
 class End:
-    """An end of a direction; what lies furthest out comes first."""
+    """End of a direction; the furthest texts and words come first."""
 
     texts: tuple[EndText, ...]
     words: tuple[EndWord, ...]
@@ -65,13 +66,13 @@ class End:
 
 @dataclass(frozen=True)
 class Leading:
-    """A leading direction of a subspace Z.
+    """Leading direction of a subspace Z.
 
     Attributes:
-        title: how it was found.
-        share: of the variance of the texts' streams within Z.
-        auc: how often a positive text lies above a negative one; NaN where it cannot be estimated.
-        upper, lower: its ends; positive texts tend to the upper one.
+        title: way in which the direction was found.
+        share: share of the variance of the texts' streams within Z.
+        auc: probability that a positive text lies above a negative one; NaN where it cannot be estimated.
+        upper, lower: ends of the direction; positive texts tend to the upper end.
     """
 
     title: str
@@ -88,18 +89,18 @@ class Leading:
 
     @property
     def ends(self) -> tuple[End, End]:
-        """Upper, lower."""
+        """Upper end, lower end."""
         return self.upper, self.lower
 
 
 @dataclass(frozen=True)
 class Directions:
-    """What a run folder keeps of them.
+    """Leading directions in a run folder, with the pairs at their ends.
 
     Attributes:
-        place: of the cell.
-        objective: objective of the model that was trained there; empty of a search on the frozen model.
-        shown: id -> each pair with a text at an end.
+        place: place of the cell.
+        objective: objective of the model that was trained there; empty for a search on the frozen model.
+        shown: id -> pair, for each pair with a text at an end.
     """
 
     place: Place
@@ -109,7 +110,7 @@ class Directions:
 
 
 def pairs_at_ends(leading: Iterable[Leading]) -> list[str]:
-    """The ids of the pairs with a text at an end, each once."""
+    """Return the ids of the pairs with a text at an end, without duplicates."""
     return list(dict.fromkeys(text.pair for one in leading for end in one.ends for text in end.texts))
 
 
@@ -140,7 +141,7 @@ class _DirectionsFile(TypedDict):
 
 
 def with_pictures(folder: RunFolder) -> Directions | None:
-    """`read_directions`, if all pictures are there as they were written too; None, if one is missing.
+    """Return `read_directions` if all pictures are present and unchanged; return None if a picture is missing.
 
     Raises:
         StoreError: the file or a picture was changed.
@@ -151,7 +152,7 @@ def with_pictures(folder: RunFolder) -> Directions | None:
 
 
 def read_directions(folder: RunFolder) -> Directions | None:
-    """What `keep_directions` wrote; None, if there is none.
+    """Read the directions that `keep_directions` wrote; return None if there are none.
 
     Raises:
         StoreError: the file holds something else.

@@ -1,4 +1,7 @@
-"""With what a run was made, for its manifest: versions, commit, kind of machine; nothing that says whose. No torch."""
+"""Software and machine of a run, for its manifest: versions, commit, kind of machine. No torch.
+
+Nothing in the manifest identifies the owner of the machine.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ _PACKAGES = (
 
 
 def now() -> str:
-    """The time in UTC, as ISO 8601 writes it, to the second."""
+    """Return the time in UTC, in ISO 8601 format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and kind of machine. A kernel's version or a name would tell strangers whose it is."""
+    """Return versions, commit and kind of machine; a kernel version or a name could identify the owner."""
     versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
@@ -45,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of this code, marked if files were changed since; None outside of a repository."""
+    """Return the commit of this code, marked if files were changed since; None outside of a repository."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:

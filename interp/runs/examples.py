@@ -1,4 +1,4 @@
-"""A few test pairs of a sweep as people see them: texts and small pictures, kept in the run folder. No torch."""
+"""Some test pairs of a sweep for display: texts and small pictures, kept in the run folder. No torch."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from interp.data.pairs import Pair, PairSet
 
-EXAMPLES = 8  # pairs of which a cell keeps the attribution of each word
-_PIXELS = 192  # of a picture's longer side
+EXAMPLES = 8  # pairs for which a cell keeps the attribution of each word
+_PIXELS = 192  # most pixels of a picture's longer side
 FILE = "examples.json"
-PICTURES = "examples"  # the folder of their pictures
+PICTURES = "examples"  # folder of their pictures
 PLAIN = "remove the file: the page does without it"
 
 
 @dataclass(frozen=True)
 class Example:
-    """A pair that is shown.
+    """Pair for display.
 
     Attributes:
         image: name of its picture, in a folder of the run folder that holds nothing else.
@@ -49,7 +49,7 @@ def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> 
 
 
 def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], where: str) -> list[Example]:
-    """Write small pictures of some pairs to a folder of a run folder, in which there are no others then."""
+    """Write small pictures of some pairs to a folder of a run folder, and remove all other pictures from it."""
     kept = []
     for number, pair in enumerate(chosen):
         picture = small_jpeg(pairs.open_image(pair))
@@ -63,7 +63,7 @@ def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], whe
 
 
 def small_jpeg(picture: Image) -> bytes:
-    """A picture as a JPEG file, made smaller if its longer side has more than `_PIXELS`."""
+    """Return a picture as a JPEG file, made smaller if its longer side has more than `_PIXELS`."""
     picture = picture.convert("RGB")
     picture.thumbnail((_PIXELS, _PIXELS))
     buffer = io.BytesIO()
@@ -72,15 +72,15 @@ def small_jpeg(picture: Image) -> bytes:
 
 
 def picture_path(folder: RunFolder, example: Example, where: str = PICTURES) -> Path:
-    """Where its picture lies; whatever the file of examples says, inside of the run folder."""
+    """Return the path of an example's picture, which is always inside the run folder, whatever name the file has."""
     return folder.path / where / Path(example.image).name
 
 
 def read_picture(folder: RunFolder, example: Example, where: str = PICTURES) -> bytes | None:
-    """The file of its picture; None, if there is none.
+    """Return the content of an example's picture file; None if there is none.
 
     Raises:
-        StoreError: it was changed since it was written, or is no file.
+        StoreError: the picture was changed after it was written, or is not a file.
     """
     path = picture_path(folder, example, where)
     content = read_bytes(path)
@@ -90,7 +90,7 @@ def read_picture(folder: RunFolder, example: Example, where: str = PICTURES) -> 
 
 
 def has_examples(folder: RunFolder) -> bool:
-    """Whether examples were kept, with all their pictures, as they were written."""
+    """Return whether examples were kept, with all their pictures unchanged."""
     try:
         kept = read_examples(folder)
         return bool(kept) and all(read_picture(folder, example) is not None for example in kept)
@@ -104,7 +104,7 @@ class _ExamplesFile(TypedDict):
 
 
 def read_examples(folder: RunFolder) -> list[Example]:
-    """What `keep_examples` wrote; none, if the file is missing.
+    """Read the examples that `keep_examples` wrote; return an empty list if the file is missing.
 
     Raises:
         StoreError: the file is damaged.

@@ -1,5 +1,7 @@
-"""Files of runs: written whole or not at all, read only if they are files, and never through a link that leads out.
-No torch."""
+"""Files of runs: written whole or not at all, and read only if they are regular files. No torch.
+
+Links that lead out of a run folder are never followed.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +18,25 @@ from interp.errors import UserError
 UNFINISHED = ".part"  # suffix of a file that is being written
 MANIFEST = "manifest.json"
 LOCK = ".lock"
-FILES = (".json", ".jsonl", ".jpg", ".png", ".csv", ".parquet", ".safetensors", ".html")  # suffixes of what runs hold
-MOST_BYTES = 2**26  # of a file that is read at once: more is none of ours
+FILES = (".json", ".jsonl", ".jpg", ".png", ".csv", ".parquet", ".safetensors", ".html")  # suffixes of files of runs
+MOST_BYTES = 2**26  # largest file that is read at once
 
 
 class StoreError(UserError):
-    """The run folder cannot be used; the message is one line that says how to mend it."""
+    """Error of a run folder that cannot be used; the message is one line that gives the remedy."""
 
     @property
     def fault(self) -> str:
-        """What is wrong, without how to mend it."""
+        """Message without the remedy."""
         return str(self).rpartition("; ")[0] or str(self)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever happens, a loss of power included.
+    """Write a file so that it exists whole or not at all, even after a loss of power.
 
     Raises:
-        StoreError: the folder cannot be written to, or a folder or a device stands there: a device would be replaced
-            by a file for all programs.
+        StoreError: the folder cannot be written to, or the path is a folder or a device. A device would be replaced by
+            a file for all programs.
     """
     try:
         if path.is_dir() or path.is_char_device() or path.is_block_device():
@@ -58,7 +60,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def _why(error: OSError) -> str:
-    """What is wrong with a disk, and how to mend it."""
+    """Return an error message for a failed write to a disk, with the remedy."""
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{said}; make room, and give the same command again (a fine-tuning: with --resume)"
@@ -68,25 +70,25 @@ def _why(error: OSError) -> str:
 
 
 def _flush_entries(folder: Path) -> None:
-    """A file that was renamed survives a loss of power only when its folder is on disk too."""
+    """Write a folder to disk, without which a renamed file would not survive a loss of power."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
-        return  # a system that does not open folders keeps no such promise either
+        return  # a system that does not open folders gives no such guarantee
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # of file systems that cannot
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # unsupported by the file system
             raise
     finally:
         os.close(handle)
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """What a file holds; None, if there is none.
+    """Return the content of a file; None if there is no file.
 
     Raises:
-        StoreError: it is no file (a pipe, which would never end, a folder), too large, or cannot be read.
+        StoreError: it is not a file (a pipe, which would never end, or a folder), is too large, or cannot be read.
     """
     try:
         return read_file(path, MOST_BYTES)
@@ -97,7 +99,7 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def check_file(path: Path) -> None:
-    """Raise `StoreError` unless something is a file; what opens a pipe waits for ever."""
+    """Raise `StoreError` unless a path is a regular file; opening a pipe would wait for ever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise StoreError(f"'{path}' is no file; remove it")
 
@@ -105,8 +107,8 @@ def check_file(path: Path) -> None:
 def check_tree(root: Path) -> None:
     """Raise `StoreError` if something in a folder leads out of it, or is neither a file nor a folder.
 
-    So a run folder that somebody else made can neither show files from elsewhere nor have them written. The folder
-    itself may be a link: its name was given by the user.
+    A run folder from somebody else can thus neither show files from elsewhere nor make us write to them. The folder
+    itself may be a link, since its name was given by the user.
     """
     try:
         real = root.resolve()
@@ -121,26 +123,26 @@ def check_tree(root: Path) -> None:
                 raise StoreError(f"'{entry.path}' is neither a file nor a folder; remove it")
             elif entry.is_dir() and Path(entry.name).suffix in FILES:
                 raise StoreError(f"'{entry.path}' is a folder where a file belongs; remove it")
-    except (OSError, RuntimeError) as error:  # links in a circle
+    except (OSError, RuntimeError) as error:  # circular links
         raise StoreError(f"cannot look into '{root}': {getattr(error, 'strerror', None) or error}") from error
 
 
 def remove_unfinished(root: Path) -> None:
-    """Remove what a killed process has left half-written in a run folder; runs inside of it look after themselves."""
+    """Remove half-written files that a killed process has left in a run folder, but not in run folders inside of it."""
     for entry in _entries(root, into_runs=False):
         if entry.name.startswith(".") and entry.name.endswith(UNFINISHED) and entry.is_file(follow_symlinks=False):
             Path(entry.path).unlink(missing_ok=True)
 
 
 def _entries(root: Path, *, into_runs: bool = True) -> Iterator[os.DirEntry[str]]:
-    """Everything in a folder and below, without following links; what vanishes meanwhile is passed over."""
+    """Yield everything in a folder and below, without following links; entries that vanish meanwhile are skipped."""
     left = [str(root)]
     while left:
         try:
             with os.scandir(left.pop()) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except FileNotFoundError:
-            continue  # whoever reads or writes there says so
+            continue  # later reads or writes there will report it
         for entry in entries:
             yield entry
             if entry.is_dir(follow_symlinks=False) and (into_runs or not (Path(entry.path) / MANIFEST).exists()):

@@ -1,4 +1,4 @@
-"""A run folder: one manifest, one atomic file for each cell, and the table made of them. No torch."""
+"""Run folder: one manifest, one atomic file for each cell, and a table of the cells. No torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELLS = "cells"
-PATIENCE = 60.0  # seconds that a part waits for others to be done with the manifest
+PATIENCE = 60.0  # seconds that a part waits for others to finish with the manifest
 MEND = "mend the file, or run the command again in another folder"
 _MEND_CELL = "run the command that made it again"
 
@@ -51,34 +51,35 @@ class _Origin(TypedDict):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that holds one run.
+    """Folder that holds one run.
 
-    `manifest.json` says what was asked for, with what; `cells/NAME.json` hold results. A cell's file appears when
-    the cell is done, so what is missing is what is left to do. Files carry a checksum, and the fingerprint of the
-    settings that they were made with.
+    `manifest.json` records the request and the environment of the run; `cells/NAME.json` hold results. A cell's file
+    appears when the cell is done, so missing files are the work that is left. Files carry a checksum, and the
+    fingerprint of the settings that they were made with.
     """
 
     path: Path
 
     @property
     def manifest_path(self) -> Path:
-        """Path of the manifest, whether it is there or not."""
+        """Path of the manifest, which need not exist."""
         return self.path / MANIFEST
 
     def cell_path(self, name: str) -> Path:
-        """Return the path of a cell's file, whether it is there or not."""
+        """Return the path of a cell's file, which need not exist."""
         return self.path / CELLS / f"{name}.json"
 
     def manifest(self) -> dict[str, Any]:
         """Return the content of the manifest.
 
         Raises:
-            StoreError: there is none, it is damaged or of another version, or something in the folder leads out of it.
+            StoreError: there is no manifest, it is damaged or of another version, or something in the folder leads out
+                of it.
         """
         return self.manifest_as(dict[str, Any])
 
     def manifest_as(self, kind: Callable[..., Record]) -> Record:
-        """`manifest` as a record, whose fields are checked."""
+        """Return `manifest` as a record, whose fields are checked."""
         check_tree(self.path)
         data = read_bytes(self.manifest_path)
         if data is None:
@@ -88,7 +89,7 @@ class RunFolder:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Settings that the numbers depend on, which does not change as long as there is a run."""
+        """Settings that the numbers depend on; they are constant during the life of a run."""
         found: dict[str, Any] = self.manifest()["settings"]
         return found
 
@@ -98,17 +99,18 @@ class RunFolder:
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def write_file(self, name: str, content: Mapping[str, Any]) -> None:
-        """Keep JSON, whole or not at all, with its checksum; raises `StoreError` if it cannot be written."""
+        """Write JSON with its checksum, whole or not at all; raise `StoreError` if it cannot be written."""
         write_atomic(self.path / name, sealed({"run": self.fingerprint, **content}))
 
     def read_file(self, name: str, kind: Callable[..., Record], mend: str) -> Record | None:
-        """Return what `write_file` wrote; None, if there is none.
+        """Return the content that `write_file` wrote; None if there is no file.
 
         Args:
-            mend: what to do if it is damaged, for the error.
+            mend: remedy for a damaged file, for the error.
 
         Raises:
-            StoreError: it was changed since, is of another run, or holds something else than the record.
+            StoreError: the file was changed after it was written, belongs to another run, or holds something other than
+                the record.
         """
         path = self.path / name
         data = read_bytes(path)
@@ -122,26 +124,26 @@ class RunFolder:
         return found
 
     def read(self, name: str, kind: Callable[..., Record], mend: str = _MEND_CELL) -> Record | None:
-        """A finished cell, or None if there is none; raises `StoreError` as `read_file` does."""
+        """Return a finished cell, or None if there is none; raise `StoreError` as `read_file` does."""
         return self.read_file(f"{CELLS}/{name}.json", kind, mend)
 
     def names(self) -> list[str]:
-        """Return the names of all that has a file among the cells, sorted."""
+        """Return the sorted names of all files among the cells, without suffix."""
         return sorted(path.stem for path in self.path.glob(f"{CELLS}/*.json"))
 
     def write(self, name: str, cell: Mapping[str, Any]) -> None:
-        """Keep a finished cell, whole or not at all; raises `StoreError` if it cannot be written."""
+        """Write a finished cell, whole or not at all; raise `StoreError` if it cannot be written."""
         self.write_file(f"{CELLS}/{name}.json", cell)
 
 
 @dataclass(frozen=True)
 class ReadOnce(RunFolder):
-    """Run folder for one command, which reads and checks a file again only if it was replaced."""
+    """Run folder for one command, which reads and checks a file again only if the file was replaced."""
 
     _known: dict[Any, tuple[tuple[int, ...], Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read_file(self, name: str, kind: Callable[..., Record], mend: str) -> Record | None:
-        """Return the record of an earlier call if the file is the same, else what `RunFolder.read_file` does."""
+        """Return the record of an earlier call if the file is unchanged, else the result of `RunFolder.read_file`."""
         try:
             status = os.stat(self.path / name)
         except OSError:
@@ -156,23 +158,23 @@ class ReadOnce(RunFolder):
 
 @contextmanager
 def open_run(path: Path, settings: Mapping[str, Any], *, part: str | None = None, **facts: Any) -> Iterator[RunFolder]:
-    """Start a run in a folder, or go on with the one that is there, and keep other processes out meanwhile.
+    """Start or resume a run in a folder, and keep other processes out during the body.
 
-    Whoever is refused has written nothing. The lock ends with this process, however that ends.
+    A refused process has written nothing. The lock ends with this process, however the process ends.
 
     Args:
-        settings: whatever the numbers depend on; a run is resumed only if they are the same.
-        part: of the run that is done here, by a name for files; other parts may be at work, but not the whole run.
+        settings: everything that the numbers depend on; a run is resumed only if its settings are the same.
+        part: file name for the part of the run that is done here. Other parts may be at work, but not the whole run.
         facts: anything else for the manifest (arguments, notes).
 
     Raises:
-        StoreError: the folder cannot be written, holds something else, or holds a run with other settings; another
+        StoreError: the folder cannot be written, holds something else, or holds a run with other settings; or another
             process works there.
     """
     folder = RunFolder(path)
     wanted = json.loads(to_json(settings))
     check_folder(path)
-    if folder.manifest_path.is_file():  # looked at again under the lock: whoever is refused has not even taken that
+    if folder.manifest_path.is_file():  # checked again under the lock; a refused process does not even take the lock
         _check_settings(folder, folder.settings, wanted)
     with _locked(folder, part) as alone:
         check_tree(path)
@@ -196,7 +198,7 @@ def new_manifest(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
 
 
 def _write_manifest(folder: RunFolder, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Write a new manifest, or the old one with new facts if the run is the same."""
+    """Write a new manifest, or the old manifest with new facts if the run is the same."""
     before = folder.manifest() if folder.manifest_path.is_file() else None
     content = new_manifest(wanted, facts)
     if before is not None:
@@ -217,7 +219,7 @@ def _check_settings(folder: RunFolder, before: Mapping[str, Any], wanted: Mappin
 
 
 def check_folder(path: Path) -> None:
-    """Raise `StoreError` if a run cannot be kept in a folder; nothing is written."""
+    """Raise `StoreError` if a run cannot be kept in a folder; write nothing."""
     try:
         if path.is_dir() and any(map(_is_foreign, path.iterdir())) and not (path / MANIFEST).is_file():
             raise StoreError(f"'{path}' is not empty and is no run folder; choose another one")
@@ -231,14 +233,17 @@ def check_folder(path: Path) -> None:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Return whether a file is none of those that a run leaves that was killed before it had a manifest."""
+    """Return whether a file is not one that a run leaves if it is killed before it has a manifest."""
     return not (path.name.startswith(".") and path.name.endswith((LOCK, UNFINISHED)))
 
 
 @contextmanager
 def _locked(folder: RunFolder, part: str | None) -> Iterator[FileLock]:
-    """Keep other processes from working in a run folder, or on a part of the run; gives the lock of the folder, which a
-    part needs no longer than for the manifest."""
+    """Keep other processes from working in a run folder, or on a part of the run, during the body.
+
+    Yields:
+        The lock of the folder, which a part needs only while it writes the manifest.
+    """
     with ExitStack() as stack:
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
@@ -273,7 +278,7 @@ def update_manifest(folder: RunFolder, **facts: Any) -> None:
 
 
 def table(rows: Iterable[Mapping[str, Any]], by: list[str]) -> pd.DataFrame:
-    """The rows as a table, sorted."""
+    """Return the rows as a sorted table."""
     import pandas as pd
 
     return pd.DataFrame(list(rows)).sort_values(by, ignore_index=True)

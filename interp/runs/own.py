@@ -1,4 +1,4 @@
-"""Run folders of one's own: what a command was given is marked with a key that no one else has. No torch."""
+"""Run folders of this user: the options of a command are marked with a private key. No torch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from interp.runs.content import parse, to_json
 from interp.runs.files import MANIFEST, StoreError, read_bytes
 
 _BYTES = 32
-_LONGEST = 4096  # characters of a text that is marked; each of its parts may be a path, and is looked for
+_LONGEST = 4096  # characters of a marked text; each of its parts is checked for being a path
 
 
 class Marks(TypedDict):
     """Marks of texts that a user gave to the command that made a run.
 
     Attributes:
-        salt: keeps marks of two runs from being compared.
+        salt: random text that prevents comparing marks of two runs.
         values: option -> code (HMAC, SHA-256) of the settings of the run, the option and its text, in hexadecimals.
     """
 
@@ -42,14 +42,15 @@ class _Marked(TypedDict, total=False):
 def marks(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Marks | None:
     """Mark the options of a command that are texts, for the manifest of its run.
 
-    A folder or file is marked by its absolute path, so that no other one of its name passes for it.
+    A folder or file is marked by its absolute path, so that no other file of the same name passes for it.
 
     Args:
-        settings: settings of the run, without which its marks hold no longer.
+        settings: settings of the run, for which alone its marks are valid.
         arguments: option -> value.
 
     Returns:
-        None if there is no key, and none can be kept: the run is then treated as that of a stranger.
+        The marks, or None if there is no key and none can be kept. A run without marks is treated as that of a
+        stranger.
     """
     key = _key()
     if key is None:
@@ -83,20 +84,20 @@ def is_own(run: Path | str, option: str, text: str) -> bool:
 
 
 def _mark(key: bytes, salt: str, settings: Mapping[str, Any], option: str, text: str) -> str:
-    known = json.loads(to_json(settings))  # as a manifest has them, tuples as lists
+    known = json.loads(to_json(settings))  # as in a manifest, with tuples as lists
     marked = json.dumps([salt, known, option, _absolute(text)], sort_keys=True)
     return hmac.digest(key, marked.encode(), "sha256").hex()
 
 
 def _absolute(text: str) -> str:
-    """Return a text with the paths in it made absolute: the text itself, or parts of a list, or their ends."""
+    """Return a text with its paths made absolute: the text itself, or parts of a list, or their ends."""
     if os.path.lexists(text) or "," not in text:
         return _absolute_end(text)
     return ",".join(map(_absolute_end, text.split(",")))
 
 
 def _absolute_end(text: str) -> str:
-    """Return a text with the longest end that is a path made absolute, as in csv:FILE, NAME=FOLDER or ARCH/FILE."""
+    """Return a text with its longest end that is a path made absolute, as in csv:FILE, NAME=FOLDER or ARCH/FILE."""
     for start in (0, *(place + 1 for place, letter in enumerate(text) if letter in ":=/")):
         if os.path.lexists(text[start:]):
             return text[:start] + os.path.realpath(text[start:])
@@ -104,7 +105,7 @@ def _absolute_end(text: str) -> str:
 
 
 def _key() -> bytes | None:
-    """Return the user's key, which is made on first use; None if it cannot be kept, or others can read it."""
+    """Return the user's key, which is made on first use; None if the key cannot be kept, or others can read it."""
     given = os.environ.get("XDG_STATE_HOME", "")
     try:
         home = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"
@@ -114,13 +115,13 @@ def _key() -> bytes | None:
         about = path.stat()
         private = os.name == "nt" or (about.st_uid == os.geteuid() and not about.st_mode & 0o077)
         key = path.read_bytes() if private and stat.S_ISREG(about.st_mode) else b""
-    except (OSError, RuntimeError, ValueError):  # RuntimeError: there is no home
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: no home folder
         return None
     return key if len(key) == _BYTES else None
 
 
 def _make_key(path: Path) -> None:
-    """Make a key; of several processes that do so at once, all get the same."""
+    """Make a key; if several processes do this at once, all get the same key."""
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     key = secrets.token_bytes(_BYTES)

@@ -1,4 +1,4 @@
-"""A cell's place in the grid of a sweep, and the names of its files. No torch."""
+"""Place of a cell in the grid of a sweep, and the names of its files. No torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = re.compile(r"layer([0-9]{2,9})-size([0-9]{3,9})-seed([0-9]{1,9})")
 
 
 class Place(NamedTuple):
-    """Where a cell stands in the grid of a sweep.
+    """Place of a cell in the grid of a sweep.
 
     >>> Place(6, 16, 0).name, Place(6, 16, 0).block
     ('layer06-size016-seed0', 5)
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
     @property
     def block(self) -> int:
-        """The block whose output is the layer, counted from 0 as the authors' code does: layer - 1."""
+        """Number of the block whose output is the layer, counted from 0 as the authors' code does: layer - 1."""
         return self.layer - 1
 
     @property
@@ -43,12 +43,12 @@ class Place(NamedTuple):
         return folder / "edits" / self.name
 
     def rotation_file(self, folder: Path) -> Path:
-        """Where in a run folder the cell's rotation is kept."""
+        """Return the path of the cell's rotation in a run folder."""
         return folder / "rotations" / f"{self.name}.safetensors"
 
     @classmethod
     def parse(cls, name: str) -> Place | None:
-        """The place that a file is named after; None, if it is named after none.
+        """Return the place in the name of a file; None if the name has another form.
 
         >>> Place.parse("layer06-size016-seed0"), Place.parse("layer06-size016-seed0 (1)")
         (Place(layer=6, size=16, seed=0), None)
@@ -59,5 +59,5 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | pd.Series) -> Place:
-        """The place that a row of a table, or the head of a cell's file, names."""
+        """Return the place in a row of a table, or in the head of a cell's file."""
         return cls(*(int(row[name]) for name in cls._fields))

@@ -1,4 +1,4 @@
-"""Ratings by norms of the words that a sweep has attributed, kept in the run folder. No torch."""
+"""Ratings by norms of the words that a sweep attributes, kept in the run folder. No torch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ RATINGS = "ratings.json"
 
 
 class NoRatings(StoreError):
-    """Run without the ratings of its words, which a sweep writes when all its cells are done."""
+    """Error of a run without the ratings of its words, which a sweep writes when all its cells are done."""
 
 
 class _RatingsFile(TypedDict):
-    """Norm -> word type -> rating."""
+    """Mapping norm -> word type -> rating."""
 
     ratings: dict[str, dict[str, Real]]
 
@@ -52,7 +52,7 @@ def read_ratings(folder: RunFolder, command: str) -> dict[str, dict[str, float]]
         command: command that adds the ratings.
 
     Raises:
-        NoRatings: the folder holds none.
+        NoRatings: the folder holds no ratings.
         StoreError: the file is damaged.
     """
     content = folder.read_file(RATINGS, _RatingsFile, PLAIN)

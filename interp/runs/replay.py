@@ -1,7 +1,7 @@
-"""A run again: `--config` gives a command the options that an earlier run was given, from its manifest. No torch.
+"""Repetition of a run: `--config` gives a command the options of an earlier run, from its manifest. No torch.
 
-The manifest may be somebody else's. So it is read as every file of a run is, it does not say where and how the work is
-done, and what it names is loaded only if it is embedded, or allowed.
+The manifest may come from somebody else. It is therefore checked like every file of a run, and it does not determine
+where and how the work is done. Whatever it names is loaded only if it is embedded or allowed.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ class _Manifest(TypedDict):
 
 @dataclass(frozen=True)
 class Again(Generic[Config]):
-    """For `interp.cli.parse`: takes the options of an earlier run of the same command.
+    """Argument `earlier` of `interp.cli.parse`, which takes the options of an earlier run of the same command.
 
     Attributes:
-        kind: of the runs that the command makes.
-        preset: of the command: which defaults follow from other options.
+        kind: kind of the command's runs.
+        preset: preset of the command: function from options to the defaults that follow from them.
     """
 
     kind: str
     preset: Callable[[Config], Mapping[str, Any]]
 
     def __call__(self, run: str, own: Config, ready: Callable[[Sequence[str]], Config]) -> Config:
-        """Return the options of a run, and those that were typed, which win.
+        """Return the options of a run, overridden by the typed options.
 
         Args:
             run: its folder, or its manifest.
-            own: the options that were typed, without those of the run.
-            ready: gives the options that follow if some words stand before those that were typed.
+            own: options that were typed, without those of the run.
+            ready: function from words to the options that follow if these words precede the typed words.
 
         Raises:
-            UserError: the run cannot be read, or is none of this command or version; no folder was named for the new
-                one; the run names something to be loaded that neither this command names nor is embedded.
+            UserError: the run cannot be read, or belongs to another command or version; no folder was named for the new
+                run; or the run names something to be loaded that is neither named by this command nor embedded.
         """
         if isinstance(out := getattr(own, "out", None), Unnamed) or out is None:
             raise UserError("--config runs a run again in another folder; name that with --out")
@@ -76,7 +76,7 @@ class Again(Generic[Config]):
         return found
 
     def _words(self, run: str, config: type[Config]) -> list[str]:
-        """Return the words of the options that the run was given, but for defaults and for what no run hands on."""
+        """Return the words for the options of the run, without defaults and without options that no run passes on."""
         before, given = self._arguments(run, config)
         usual = _defaults(config) | dict(self.preset(before))
         words = []
@@ -90,7 +90,7 @@ class Again(Generic[Config]):
         return words
 
     def _arguments(self, run: str, config: type[Config]) -> tuple[Config, set[str]]:
-        """Return the arguments of a run, and the names of those that its manifest has."""
+        """Return the arguments of a run, and the names of the arguments in its manifest."""
         from pydantic import create_model
 
         from interp.runs.content import parse

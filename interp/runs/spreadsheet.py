@@ -1,4 +1,4 @@
-"""Text in CSV files that a spreadsheet must not take for a formula. No torch."""
+"""Text for CSV files, protected against being read as a formula by a spreadsheet. No torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell begins with that a spreadsheet computes
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of cells that a spreadsheet computes
 
 _NUMBER = re.compile(r"[+-](([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|nan)", re.IGNORECASE)
 
 
 def plain(cell: object) -> object:
-    """Return a cell as a CSV file may hold it: an apostrophe precedes text that would be a formula; numbers are left.
+    """Return a cell for a CSV file: text that would be a formula gets an apostrophe in front; numbers are unchanged.
 
     >>> plain("=1+1"), plain("-0.5"), plain("-"), plain(-0.5), plain("star")
     ("'=1+1", '-0.5', '-', -0.5, 'star')
@@ -25,17 +25,17 @@ def plain(cell: object) -> object:
 
 
 def _in_one_row(cell: object) -> object:
-    """A cell whose line breaks are ones that pandas puts in quotes; a lone carriage return would end the row."""
+    """Return a cell with line breaks that pandas quotes; a lone carriage return would end the row."""
     return cell.replace("\r", "\n") if isinstance(cell, str) else cell
 
 
 def _is_number(text: str) -> bool:
-    """Return whether a spreadsheet takes a text for a number with a sign; Python's `float` also takes ``-1_0``."""
+    """Return whether a spreadsheet reads a text as a number with a sign; Python's `float` also reads ``-1_0``."""
     return _NUMBER.fullmatch(text) is not None
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A table as CSV with every digit, without its index, its texts and the names of its columns `plain`."""
+    """Return a table as CSV with every digit and without its index; its texts and column names are `plain`."""
     safe = frame.rename(columns=plain)
     texts = [place for place, kind in enumerate(frame.dtypes) if str(kind).startswith(("object", "str"))]
     for place in texts:

@@ -1,4 +1,4 @@
-"""Files that go to the Hugging Face hub when somebody asks for it, those and nothing else; and how they come back."""
+"""Upload of files to the Hugging Face hub on request, and download of these files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from interp.errors import UserError, first_line, quoted
 
 
 def upload(folder: Path, repo: str, *, private: bool, message: str) -> str:
-    """Make a repository of models, if it is not there, and put the files of a folder into it; the commit's address.
+    """Put the files of a folder into a repository of models, which is created if needed; return the commit's address.
 
     Args:
         repo: owner/name.
-        private: a repository that is made; one that is there stays as it is.
-        message: of the commit.
+        private: make a new repository private; an existing repository stays as it is.
+        message: commit message.
 
     Raises:
         HubError: the hub does not answer, or refuses.
@@ -28,19 +28,19 @@ def upload(folder: Path, repo: str, *, private: bool, message: str) -> str:
     try:
         api.create_repo(repo, private=private, exist_ok=True)
         done = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
-    except Exception as error:  # of the HTTP library, too
+    except Exception as error:  # including errors of the HTTP library
         raise HubError(f"cannot push to {quoted(repo)}: {first_line(error)}; log in with hf auth login") from error
     return str(done.commit_url)
 
 
 def fetch(name: str, files: Sequence[str]) -> Path:
-    """Fetch files of a repository of models, or find them in the hub's cache; the path of the last one.
+    """Fetch files of a repository of models, or find them in the hub's cache; return the path of the last file.
 
     Args:
         name: owner/name, optionally with @revision.
 
     Raises:
-        HubError: the hub does not have them, or does not answer, and they are not in the cache.
+        HubError: the hub does not have the files; or the hub does not answer, and the files are not in the cache.
     """
     from huggingface_hub import hf_hub_download
 

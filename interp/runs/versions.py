@@ -1,4 +1,4 @@
-"""Versions of run folders: the one place that says which are written, and refuses all others. No torch."""
+"""Versions of run folders: the versions that are written, and a check that refuses all others. No torch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing_extensions import TypedDict
 from interp.errors import quoted
 from interp.runs.files import StoreError
 
-# Kind of a run -> its version. Raise one whenever the same settings come to give other numbers, so that no run mixes
-# both, and whenever files of the run come to hold something else.
+# Kind of a run -> its version. Raise a version whenever a change makes the same settings give other numbers, so that no
+# run mixes old and new numbers, and whenever the contents of the run's files change.
 VERSIONS = {"sweep": 9, "finetune": 6, "evaluation": 9, "paper": 1, "metrics": 1, "study": 1}
 
 
 class VersionedSettings(TypedDict):
-    """Kind and version of a run, which its settings begin with."""
+    """Kind and version of a run, with which its settings begin."""
 
     kind: str
     version: int

@@ -1,4 +1,4 @@
-"""Files of weights in a run folder, and whether they are those that the run left. No torch."""
+"""Files of weights in a run folder, and a check that they are unchanged. No torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MEND = "bring the file back, or fine-tune again in another folder"
 
 
 class WeightsChanged(StoreError):
-    """Weights are missing, or are not those that a run left."""
+    """Error of weights that are missing or differ from the weights that a run left."""
 
 
 class _Manifest(TypedDict):
     settings: VersionedSettings
-    weights: NotRequired[dict[str, str]]  # of a run that is finished
+    weights: NotRequired[dict[str, str]]  # of a finished run
 
 
 class _Kind(TypedDict, total=False):
@@ -35,7 +35,7 @@ class _AnyManifest(TypedDict, total=False):
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is that of a fine-tuned run; other programs have files of that name too.
+    """Return whether a folder is that of a fine-tuned run; other programs also have files with the manifest's name.
 
     Raises:
         StoreError: the folder is a run whose manifest is damaged.
@@ -53,7 +53,7 @@ def is_run(folder: Path) -> bool:
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of those of the files that are there, by name."""
+    """Return the SHA-256 of each existing file, by name."""
     return {name: _checksum(folder / name) for name in names if (folder / name).exists()}
 
 

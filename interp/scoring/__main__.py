@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from interp.scoring.rows import AltTexts
 
 PROG = "python -m interp.scoring"
-_LISTED, _WORST = 20, 5  # rows in the terminal
+_LISTED, _WORST = 20, 5  # numbers of rows that the terminal shows
 DESCRIPTION = """\
 Score how well each alt text of a table fits its image, for each model that is named, and write a page that lists the
 texts from the lowest score to the highest, with the words that raise and lower it.
@@ -68,7 +68,7 @@ class _ScoreConfig(DeviceOptions):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(_ScoreConfig, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _score(config), on_interrupt=lambda: "images that were embedded are kept: run it again")
 

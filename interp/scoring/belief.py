@@ -1,4 +1,4 @@
-"""Published results on how far a score can be believed, as sentences. No torch."""
+"""Published results on how far a score can be trusted, as sentences. No torch."""
 
 from __future__ import annotations
 

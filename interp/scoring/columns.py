@@ -1,4 +1,4 @@
-"""Columns of a table of alt texts: those with images and with texts, named by the user or guessed. No torch."""
+"""Columns of images and of texts in a table of alt texts, named by the user or guessed. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.errors import quoted
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 
-# Names in the languages of the European Union and some others, as `_bare` writes them; the first ones are surest.
+# Names in the languages of the European Union and some others, as `_bare` returns them; the most certain come first.
 _IMAGE_NAMES = re.findall(
     r"\w+",
     """
@@ -40,20 +40,21 @@ _TEXT_NAMES = re.findall(
     """,
 )
 _OTHER_PATHS = re.compile(r"^(https?|ftp|data|file):", re.IGNORECASE)
-_LOOKED_AT = 200  # rows
+_LOOKED_AT = 200  # number of rows
 _MOSTLY = 0.5
 
 
 def find_columns(table: Table, image: str | None, text: str | None) -> tuple[str, str, str | None]:
     """Return the columns of images and of texts, and a sentence if one of them was guessed.
 
-    A column is guessed by its name, else by what it holds: paths of pictures, or the longest texts of all.
+    A column is guessed by its name, else by its content: paths of pictures, or the longest texts of all.
 
     Args:
-        image, text: columns that the user named, in any case.
+        table: table of alt texts.
+        image, text: columns that the user named, in upper or lower case.
 
     Raises:
-        DataError: there is no such column, or none that could be meant.
+        DataError: there is no such column, or no column to guess.
     """
     given = {"--image": image, "--text": text}
     named = {option: _named(table, option, name) for option, name in given.items() if name is not None}
@@ -85,12 +86,12 @@ def find_columns(table: Table, image: str | None, text: str | None) -> tuple[str
 
 
 def is_address(path: str) -> bool:
-    """Return whether a path is an address of the web, or holds the picture itself."""
+    """Return whether a path is a web address, or holds the picture itself."""
     return bool(_OTHER_PATHS.match(path))
 
 
 def _named(table: Table, option: str, name: str) -> str:
-    """Return a column that the user named."""
+    """Return the column that the user named."""
     column = unicodedata.normalize("NFC", name).strip().lower()
     known = {unicodedata.normalize("NFC", known): known for known in table.columns}
     if column not in known:
@@ -114,21 +115,21 @@ def _bare(name: str) -> str:
 
 
 def _by_name(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """Return the column whose name stands first in a list of names."""
+    """Return the column whose name comes first in a list of names."""
     order = {_bare(name): place for place, name in reversed(list(enumerate(names)))}
     known = [column for column in columns if _bare(column) in order]
     return min(known, key=lambda column: order[_bare(column)], default=None)
 
 
 def _shares_of_pictures(table: Table, taken: Collection[str]) -> dict[str, float]:
-    """Return the share of cells that end as files of pictures do, for each column."""
+    """Return the share of cells that end like file names of pictures, for each column."""
     cells = _cells(table)
     columns = (column for column in table.columns if column and column not in taken)
     return {column: fmean(map(_is_picture, cells.get(column, [""]))) for column in columns}
 
 
 def _with_texts(table: Table, images: str) -> str | None:
-    """Return the column of the longest texts, in which most are of several words."""
+    """Return the column with the longest texts, among columns in which most texts have several words."""
     cells = {column: texts for column, texts in _cells(table).items() if column != images}
     several = {
         column: texts
@@ -143,6 +144,6 @@ def _is_picture(cell: str) -> bool:
 
 
 def _cells(table: Table) -> dict[str, list[str]]:
-    """Return cells that are filled in the first rows, by column."""
+    """Return the filled cells of the first rows, by column."""
     columns = {column: [row[column] for row in table.rows[:_LOOKED_AT]] for column in table.columns if column}
     return {column: filled for column, cells in columns.items() if (filled := [cell for cell in cells if cell])}

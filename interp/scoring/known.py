@@ -1,4 +1,4 @@
-"""File by which `score` knows its own folders: name of the table, and words that were attributed. No torch."""
+"""File by which `score` recognizes its own folders: name of the table, and attributed words. No torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Known(TypedDict):
 
 
 def check_results(folder: Path, table: Path) -> None:
-    """Raise `UserError` if a folder cannot be written, or holds other things or the results of another table."""
+    """Raise `UserError` if a folder cannot be written, or holds other files or the results of another table."""
     if (folder / _FILE).is_file():
         known = _read(folder)
         if known is not None and known["table"] != table.name:
@@ -33,19 +33,19 @@ def check_results(folder: Path, table: Path) -> None:
 
 
 def begin_results(folder: Path, table: Path) -> None:
-    """Mark a folder as one of ours; what is known in it is kept."""
+    """Mark a folder as a folder of scores; existing attributions in it are kept."""
     if _read(folder) is None:
         write_words(folder, table.name, {})
 
 
 def known_words(folder: Path) -> tuple[str, dict[str, Words]]:
-    """Return the name of the table, and words that were attributed before, by key; none, if the file is damaged."""
+    """Return the name of the table and the attributed words by key; both are empty if the file is damaged."""
     known = _read(folder)
     return ("", {}) if known is None else (known["table"], known["words"])
 
 
 def write_words(folder: Path, table: str, words: Mapping[str, Words]) -> None:
-    """Write what is known."""
+    """Write the name of the table and the attributed words."""
     write_atomic(folder / _FILE, sealed({"table": table, "words": words}))
 
 

@@ -1,4 +1,4 @@
-"""Scores of alt texts as one page of HTML that needs nothing but a browser. No torch."""
+"""Page of scores of alt texts: one HTML file that needs only a browser. No torch."""
 
 from __future__ import annotations
 
@@ -29,10 +29,16 @@ class _Text:
     """Text on the page.
 
     Attributes:
-        text, unread: letters that the last model reads, and those that it does not.
-        scores: by each model, as text.
-        words: each with what it adds to the score and its colour; none if the text was not attributed.
-        marks: keys of `_FILTERS`, divided by spaces.
+        row: number of the row in the table.
+        rank: rank by the score, the lowest first.
+        image: path of the image.
+        thumbnail: JPEG in base 64.
+        text, unread: letters that the last model reads, and letters that it does not read.
+        scores: score by each model, as text.
+        difference: score by the last model minus score by the first; None for a single model.
+        words: each word with its attribution and its colour; empty if the text was not attributed.
+        notes: phrases about the row.
+        marks: keys of `_FILTERS`, separated by spaces.
     """
 
     row: int
@@ -65,7 +71,7 @@ class _Tick:
 
 @dataclass(frozen=True)
 class _Histogram:
-    """Counts of scores; `words` describes the picture."""
+    """Histogram of scores; `words` describes the picture."""
 
     title: str
     words: str
@@ -77,7 +83,7 @@ class _Histogram:
 
 
 def write_page(scored: ScoredTexts, folder: Path) -> Path:
-    """Write the page; return the file."""
+    """Write the page and return its path."""
     texts = _texts(scored)
     unscored = [row for row in scored.table.rows if row.problem]
     counts = {key: sum(key in text.marks.split() for text in texts) for key in _FILTERS}
@@ -99,7 +105,7 @@ def write_page(scored: ScoredTexts, folder: Path) -> Path:
 
 
 def number(score: float) -> str:
-    """Return a score as it is shown.
+    """Return a score as shown on the page.
 
     >>> number(-0.0312)
     '−0.031'
@@ -145,7 +151,7 @@ def _texts(scored: ScoredTexts) -> list[_Text]:
 
 
 def _histograms(scored: ScoredTexts) -> list[_Histogram]:
-    """Return one histogram for each model, on one scale."""
+    """Return one histogram for each model, on a common scale."""
     usable = scored.table.usable
     if len(usable) < 2:
         return []

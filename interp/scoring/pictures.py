@@ -1,4 +1,4 @@
-"""Images of a table of alt texts: opened once, with a thumbnail and what has to be known of each. No torch."""
+"""Images of a table of alt texts: each is opened once, and gives a thumbnail and notes. No torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Picture:
     """Image of a row.
 
     Attributes:
-        key: changes with the content of the file.
+        key: hash that changes with the content of the file.
         thumbnail: small JPEG in base 64; None if the image cannot be read.
         changes: changes to the image before a model sees it, as `interp.data.images.changes_of` returns them.
         problem: reason why the image cannot be read; empty if it can.
@@ -40,13 +40,14 @@ class Picture:
 def open_pictures(
     paths: Sequence[Path], on_image: Callable[[], object] = lambda: None
 ) -> Iterator[tuple[list[Picture], list[Image]]]:
-    """Open images, some at a time, so that memory holds few of them.
+    """Open images, a few at a time, so that memory holds few of them.
 
     Args:
-        on_image: called after each image.
+        paths: files of the images.
+        on_image: callback after each image.
 
     Yields:
-        For the next paths what is to be known of each, and the decoded images of those that can be read.
+        For the next paths, a `Picture` of each, and the decoded images of those that can be read.
     """
     for start in range(0, len(paths), _AT_ONCE):
         pictures, images = [], []

@@ -1,4 +1,4 @@
-"""Scores of alt texts as a table: scores.csv, and sentences on each row. No torch."""
+"""Table of scores of alt texts: scores.csv, and phrases about each row. No torch."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ FILE = "scores.csv"
 def write_scores(scored: ScoredTexts, folder: Path) -> Path:
     """Write one row for each row of the table, in its order; return the file."""
     path = folder / FILE
-    write_atomic(path, "\ufeff" + csv_text(_frame_of(scored)))  # with the mark by which Excel knows UTF-8
+    write_atomic(path, "\ufeff" + csv_text(_frame_of(scored)))  # with the mark by which Excel recognizes UTF-8
     return path
 
 
 def _frame_of(scored: ScoredTexts) -> pd.DataFrame:
-    """Return scores and notes of all rows; what is not defined is NaN or empty.
+    """Return scores and notes of all rows; undefined values are NaN or empty.
 
     Columns are ``row``, ``image``, ``text``; ``score``, or with several models ``score NAME`` for each and
-    ``difference``, the last minus the first; ``rank`` by the score of the last model, 1 the lowest; ``tokens``,
-    ``cut``, ``duplicates`` and ``notes``.
+    ``difference``, the last minus the first; ``rank`` by the score of the last model, where 1 is the lowest;
+    ``tokens``, ``cut``, ``duplicates`` and ``notes``.
     """
     import pandas as pd
 
@@ -57,7 +57,7 @@ def _frame_of(scored: ScoredTexts) -> pd.DataFrame:
 
 
 def duplicates(scored: ScoredTexts) -> Mapping[int, list[str]]:
-    """Return for each row the other rows that have its text or its image, as phrases."""
+    """Return for each row the other rows with its text or its image, as phrases."""
     rows = scored.table.rows
     texts = {place: " ".join(row.text.casefold().split()) for place, row in enumerate(rows) if not row.problem}
     images = {place: picture.key for place, picture in enumerate(scored.pictures) if picture and not picture.problem}
@@ -74,7 +74,7 @@ def duplicates(scored: ScoredTexts) -> Mapping[int, list[str]]:
 
 
 def notes_of(scored: ScoredTexts) -> Mapping[int, list[str]]:
-    """Return for each row its problem, what was cut, and what was done to its image, as phrases."""
+    """Return for each row its problem, the truncation of its text, and changes to its image, as phrases."""
     phrases = defaultdict[int, list[str]](list)
     for place, (row, picture) in enumerate(zip(scored.table.rows, scored.pictures, strict=True)):
         if row.problem:

@@ -1,4 +1,4 @@
-"""Rows of a table of alt texts, checked before anything slow begins. No torch."""
+"""Rows of a table of alt texts, checked before any slow computation. No torch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ EMPTY = "no text: right for a decorative image, and nothing to score"
 
 @dataclass(frozen=True)
 class _AltText:
-    """A row of the table.
+    """Row of the table.
 
     Attributes:
         number: number of the row as a spreadsheet shows it; the header is row 1.
         image: path of the image, as the table has it.
-        text: in the composed form of Unicode (NFC), without spaces around it.
-        path: file of the image, if it is there.
+        text: text in the composed form of Unicode (NFC), without surrounding spaces.
+        path: file of the image, if it exists.
         problem: reason why the row cannot be scored; empty if it can.
     """
 
@@ -36,16 +36,16 @@ class _AltText:
 
     @property
     def decorative(self) -> bool:
-        """Mark of a row with an image and no text."""
+        """True for a row with an image and no text."""
         return self.problem == EMPTY
 
 
 @dataclass(frozen=True)
 class AltTexts:
-    """A table of alt texts.
+    """Table of alt texts.
 
     Attributes:
-        file: the table, as messages name it.
+        file: name of the table in messages.
         rows: all rows, in the order of the table.
         notes: assumptions about the table, as sentences.
     """
@@ -61,13 +61,14 @@ class AltTexts:
 
 
 def read_alt_texts(path: Path | str, image: str | None = None, text: str | None = None) -> AltTexts:
-    """Read a table, and look for the image of each row.
+    """Read a table, and find the image of each row.
 
-    Paths are relative to the folder of the table, or absolute. They may be written with backslashes, and in either form
+    Paths are absolute or relative to the folder of the table. They may contain backslashes, and may be in either form
     of Unicode.
 
     Args:
-        image, text: columns; by default guessed, see `interp.scoring.columns`.
+        path: file of the table.
+        image, text: names of the columns; by default guessed, see `interp.scoring.columns`.
 
     Raises:
         DataError: the table cannot be read, has no such columns, or has no row that can be scored.

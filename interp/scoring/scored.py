@@ -1,4 +1,4 @@
-"""Scores of a table of alt texts by some models, and the words that raise and lower them."""
+"""Scores of a table of alt texts by several models, and the words that raise and lower them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from interp.scoring.known import Words, known_words, write_words
 from interp.scoring.pictures import Picture, open_pictures
 from interp.scoring.rows import AltTexts
 
-_POINTS = 20  # of the path integral
-_AT_ONCE = 8  # texts that are attributed between two writes
+_POINTS = 20  # points of the path integral
+_AT_ONCE = 8  # number of texts that are attributed between two writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +27,15 @@ class ScoredTexts:
     """Scores of a table.
 
     Attributes:
-        table: the table; rows whose image cannot be read have a problem now, too.
+        table: table, in which rows whose image cannot be read also have a problem.
         models: names of the models, in the order of the user.
         scores: cosine of image and text, shape (models, rows); NaN for rows that cannot be scored.
-        pictures: image of each row, if its file is there.
+        pictures: image of each row, if its file exists.
         tokens: number of tokens of each text, BOS and EOT included, shape (rows,); 0 for rows that cannot be scored.
-            They are those of the model that reads least.
-        context: largest number of tokens that this model reads; what follows is cut.
-        letters: number of letters of each text that it reads, shape (rows,).
-        words: words of rows that were attributed, each with what it adds to the score of the last model.
+            The tokens are those of the model with the smallest context.
+        context: largest number of tokens that this model reads; the rest of a text is cut.
+        letters: number of letters of each text that this model reads, shape (rows,).
+        words: words of the attributed rows, each with its contribution to the score of the last model.
         notes: sentences that the user should read.
     """
 
@@ -57,21 +57,22 @@ class ScoredTexts:
 
     @property
     def cut(self) -> np.ndarray:
-        """Marks of texts that are longer than a model reads, shape (rows,)."""
+        """True for texts that are longer than the context of a model, shape (rows,)."""
         return self.tokens > self.context
 
 
 def score_table(
     clips: Sequence[Clip], table: AltTexts, on_image: Callable[[], object] = lambda: None
 ) -> tuple[ScoredTexts, Embeddings]:
-    """Score each row that can be scored with each model. No text is attributed yet.
+    """Score each row that can be scored with each model, without attributions.
 
     Args:
-        clips: models, the one of most interest last.
-        on_image: called after each image.
+        clips: models; the last is the one of most interest.
+        table: table of alt texts.
+        on_image: callback after each image.
 
     Returns:
-        The scores, and the unit-norm image embeddings of the last model, shape (rows, embed).
+        Scores, and the unit-norm image embeddings of the last model, shape (rows, embed).
     """
     pictures: list[Picture | None] = [None] * len(table.rows)
     there = [place for place, row in enumerate(table.rows) if row.path is not None]
@@ -113,10 +114,10 @@ def score_table(
 
 
 def _read(clip: Clip, texts: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Return the number of tokens of each text, and that of the letters that the model reads."""
+    """Return the number of tokens of each text, and the number of letters that the model reads."""
     encoded = clip.tokenizer(list(texts), return_offsets_mapping=True, split_special_tokens=True, verbose=False)
     letters = [
-        len(text) if len(spans) <= clip.context else spans[clip.context - 2][1]  # then comes EOT
+        len(text) if len(spans) <= clip.context else spans[clip.context - 2][1]  # EOT follows
         for text, spans in zip(texts, encoded["offset_mapping"], strict=True)
     ]
     return [len(ids) for ids in encoded["input_ids"]], letters
@@ -130,15 +131,17 @@ def shade_words(
     folder: Path,
     on_text: Callable[[], object] = lambda: None,
 ) -> ScoredTexts:
-    """Attribute the scores of the texts with the lowest ones to their words, by integrated gradients.
+    """Attribute the scores of the lowest-scored texts to their words, by integrated gradients.
 
-    What an earlier, stopped call attributed is read from the folder (`interp.scoring.known`).
+    Attributions of an earlier, interrupted call are read from the folder (`interp.scoring.known`).
 
     Args:
-        clip: the last model.
-        images: its image embeddings, shape (rows, embed).
+        scored: scores of the table.
+        clip: last model.
+        images: image embeddings of the last model, shape (rows, embed).
         most: largest number of texts.
-        on_text: called after each text.
+        folder: folder of the results.
+        on_text: callback after each text.
     """
     table, known = known_words(folder)
     chosen = scored.worst_first[:most]

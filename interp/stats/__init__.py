@@ -1,4 +1,4 @@
-"""Numbers about numbers: correlations, means, shares and ratios with intervals, IIA. Plain functions of arrays."""
+"""Statistics: correlations, means, shares and ratios with intervals, IIA. Plain functions of arrays."""
 
 from interp.stats.clusters import (
     clustered_mean,

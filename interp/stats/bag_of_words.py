@@ -25,11 +25,11 @@ def naive_bayes(left_out: Collection[str] = ()) -> Any:
 
 
 def bayes_preference(train: Sequence[str], test: Sequence[str], left_out: Collection[str] = ()) -> NDArray[np.float64]:
-    """Return 1 for each pair whose positive text naive Bayes takes for the likelier one, 0 if not, 1/2 for a tie.
+    """Return 1 for each pair whose positive text is the likelier one by naive Bayes, 0 if it is not, 1/2 for a tie.
 
     Args:
-        train: positive texts of the train pairs, then negative ones.
-        test: the same of the test pairs.
+        train: positive texts of the train pairs, then negative texts.
+        test: the same for the test pairs.
         left_out: lower-case words that are not counted.
     """
     model = naive_bayes(left_out).fit(list(train), np.repeat([1, 0], len(train) // 2))

@@ -1,5 +1,7 @@
-"""Means, shares and differences of units that come in clusters: one for each unit, or one for its base and one for its
-source (`interp.stats.dyads`)."""
+"""Means, shares and differences of units that come in clusters.
+
+Each unit has one cluster, or one for its base and one for its source (`interp.stats.dyads`).
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from interp.stats.spread import LEAST_CLUSTERS, LEAST_EFFECTIVE, Spread, Values,
 
 
 def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, what: str = "values") -> str:
-    """Return why estimates from these clusters have no intervals; an empty string, if they have.
+    """Return the reason why estimates from these clusters have no intervals; an empty string if they have intervals.
 
     Args:
         clusters, sources: as for `standard_error`.
-        what: comes in these clusters, which are called articles.
+        what: noun for the values in these clusters; the message calls clusters articles.
 
     >>> too_few(["a", "b", "b"])
     'values come from 2 articles; at least 8 are needed'
@@ -40,13 +42,12 @@ def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, what: str 
 
 
 def standard_error(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> float:
-    """Return the standard error of a mean of values that come in clusters, the largest of three estimates
-    (`interp.stats.dyads`).
+    """Return the standard error of a mean of clustered values, the largest of three estimates (`interp.stats.dyads`).
 
     Args:
-        values: length n.
-        clusters: which image or article each value (or its base) belongs to, length n.
-        sources: which one its source belongs to, length n, in the same names; if each value has a source.
+        values: values, length n.
+        clusters: image or article of each value (or of its base), length n.
+        sources: image or article of each value's source, length n, by the same names; if each value has a source.
 
     Returns:
         The error; NaN with fewer than two clusters.
@@ -64,8 +65,9 @@ def standard_error(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | 
 def clustered_mean(
     values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None, weights: ArrayLike | None = None
 ) -> Estimate:
-    """Return a mean with the interval mean ± t · `standard_error`, wider on the side of a long tail
-    (`interp.stats.spread.Spread.reaches`).
+    """Return a mean with the interval mean ± t · `standard_error`, wider on the side of a long tail.
+
+    `interp.stats.spread.Spread.reaches` has the widths.
 
     Args:
         values, clusters, sources: as for `standard_error`.
@@ -73,8 +75,8 @@ def clustered_mean(
             linearized ratio Σ w x / Σ w.
 
     Returns:
-        The mean. No interval (NaN) where clusters are too few or of too uneven size (`too_few`), or where all values
-        are the same.
+        The mean. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`), or if all
+        values are the same.
 
     Raises:
         ValueError: lengths differ.
@@ -139,14 +141,16 @@ class _Weighted:
 def clustered_share(
     hits: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None, weights: ArrayLike | None = None
 ) -> Estimate:
-    """Return a share with the score interval of Wilson (1927) for an effective number of trials (Korn & Graubard 1998;
-    Franco et al. 2019), which stays within 0 and 1 and has a width even where every trial is a hit.
+    """Return a share with the score interval of Wilson (1927) for an effective number of trials.
 
-    n_eff = n / deff · (t_{n−1} / t)², where deff = V / (p(1 − p)/(n − 1)), V is the square of `standard_error`, and t
-    are 97.5th percentiles, one with the degrees of freedom of V. Units that are clusters of their own have n_eff = n
-    and the interval of `wilson`. The design effect can be below 1: ties, and hits that are means over subspaces, vary
-    less than a coin. Where all hits are the same, no design effect can be estimated. n_eff is then the number of
-    clusters of even size, (Σ n_a)² / Σ n_a².
+    The effective number follows Korn & Graubard (1998) and Franco et al. (2019). The interval stays within 0 and 1, and
+    its width is positive even if every trial is a hit.
+
+    n_eff = n / deff · (t_{n−1} / t)², where deff = V / (p(1 − p)/(n − 1)), V is the square of `standard_error`, and
+    t_{n−1} and t are 97.5th percentiles of t distributions, the latter with the degrees of freedom of V. Units that are
+    clusters of their own have n_eff = n and the interval of `wilson`. The design effect can be below 1, since ties, and
+    hits that are means over subspaces, vary less than a coin. If all hits are the same, no design effect can be
+    estimated. n_eff is then the number of clusters of even size, (Σ n_a)² / Σ n_a².
 
     Args:
         hits: outcomes from 0 to 1 (1/2 is a tie), length n.
@@ -154,7 +158,7 @@ def clustered_share(
         weights: as for `clustered_mean`.
 
     Returns:
-        The share, and n; no interval (NaN) where clusters are too few or of too uneven size (`too_few`).
+        The share, and n. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`).
 
     Raises:
         ValueError: lengths differ, or a hit is not from 0 to 1.
@@ -185,7 +189,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: 
     """Return the mean of a minus that of b, measured on the same units: `clustered_mean` of the differences.
 
     Args:
-        a, b: of the same units in the same order, length n.
+        a, b: values of the same units in the same order, length n.
         clusters, sources: as for `standard_error`.
 
     Raises:
@@ -198,11 +202,11 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: 
 def independent_difference(a: Estimate, b: Estimate) -> Estimate:
     """Return a minus b, of two independent samples, with the interval that follows from their intervals.
 
-    The reach below is √((a − a_low)² + (b_high − b)²), the reach above √((a_high − a)² + (b − b_low)²) (Newcombe 1998,
-    method 10; Zou & Donner 2008).
+    The interval reaches √((a − a_low)² + (b_high − b)²) below the difference and √((a_high − a)² + (b − b_low)²) above
+    it (Newcombe 1998, method 10; Zou & Donner 2008).
 
     Returns:
-        The difference, and the smaller n; no interval (NaN) if either has none.
+        The difference, and the smaller n. The interval is missing (NaN) if a or b has none.
 
     >>> from interp.stats import wilson
     >>> round(independent_difference(wilson(56, 70), wilson(48, 80)).low, 4)
@@ -220,4 +224,4 @@ def score_interval(share: float, trials: float) -> tuple[float, float]:
     z2 = float(ndtri(0.975)) ** 2 / trials
     reach = math.sqrt(z2 * (share * (1 - share) + z2 / 4))
     low, high = (share + z2 / 2 - reach) / (1 + z2), (share + z2 / 2 + reach) / (1 + z2)
-    return min(max(low, 0.0), share), max(min(high, 1.0), share)  # what rounding would put beyond
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)  # against rounding errors

@@ -16,7 +16,7 @@ CorrelationMethod = Literal["pearson", "spearman"]
 
 
 def pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Pearson's r, weighted if asked; NaN if either side does not vary.
+    """Return Pearson's r, optionally weighted; NaN if either side does not vary.
 
     >>> pearson([1, 2, 3], [1, 2, 3])
     1.0
@@ -26,7 +26,7 @@ def pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> flo
     if len(a) < 2 or w.sum() <= 0:
         return math.nan
     w = w / w.sum()
-    least = 1e-24 * (w @ (a * a)), 1e-24 * (w @ (b * b))  # what rounding makes of values that are all the same
+    least = 1e-24 * (w @ (a * a)), 1e-24 * (w @ (b * b))  # rounding errors of values that are all the same
     a, b = a - w @ a, b - w @ b
     va, vb = w @ (a * a), w @ (b * b)
     if va <= least[0] or vb <= least[1]:
@@ -48,18 +48,19 @@ def correlate(
 
     Args:
         x: values, length n; units with a NaN anywhere are left out.
-        y: as many others.
-        clusters: what is resampled, length n; each unit on its own if not given.
-        given: a third variable, length n, or several, shape (k, n). The correlation is then the partial one: of what
-            remains of x and y once a linear function of these is taken off both, fitted anew in every sample.
+        y: other values, length n.
+        clusters: cluster of each unit, length n; by default each unit is a cluster. Clusters are resampled.
+        given: a third variable, length n, or several, shape (k, n). The correlation is then the partial correlation:
+            that of the residuals of x and y after a linear regression on these variables, which is fitted again in
+            every sample.
         method: ``pearson``, or ``spearman`` (of ranks taken once, before resampling).
-        draws: bootstrap samples.
-        seed: of the samples.
+        draws: number of bootstrap samples.
+        seed: seed of the samples.
 
     Returns:
-        r, the n that was used, and percentiles of r over the samples that define one, the further out the fewer
-        clusters there are (`interp.stats.estimate.percentiles`). No interval (NaN) where clusters are too few or of too
-        uneven size (`too_few`).
+        r, the n that was used, and percentiles of r over the samples that define one; with fewer clusters, the
+        percentiles are further out (`interp.stats.estimate.percentiles`). The interval is missing (NaN) if clusters are
+        too few or of too uneven size (`too_few`).
 
     Raises:
         ValueError: lengths differ or the method is unknown.
@@ -86,12 +87,12 @@ def difference(
 
     Args:
         x, other: the two rivals, length n.
-        y: what both are correlated with, length n.
+        y: variable that both are correlated with, length n.
         clusters, given, method, draws: as for `correlate`; units with a NaN anywhere are left out of both.
 
     Returns:
         The difference, the n that was used, and percentiles over the samples that define both correlations, as for
-        `correlate`; no interval (NaN) where clusters are too few or of too uneven size (`too_few`).
+        `correlate`. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`).
 
     Raises:
         ValueError: lengths differ or the method is unknown.
@@ -105,12 +106,12 @@ def difference(
 
 
 def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
-    """Return the mean of Pearson's r(x, y) over several x, as of models that differ in their seed.
+    """Return the mean of Pearson's r(x, y) over several x, such as results of models that differ in their seed.
 
     Args:
-        xs: the variables, each of length n; units with a NaN anywhere are left out.
-        y: what each is correlated with, length n.
-        draws: bootstrap samples; each resamples the units of all variables alike.
+        xs: variables, each of length n; units with a NaN anywhere are left out.
+        y: variable that each is correlated with, length n.
+        draws: number of bootstrap samples; each resamples the units of all variables alike.
 
     Returns:
         The mean, the n that was used, and a bootstrap interval as for `correlate`.
@@ -125,7 +126,7 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
 def _units(
     columns: dict[str, ArrayLike], clusters: ArrayLike | None, method: str
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """The units that have every value, as ranks if the method wants them, and the number of each one's cluster."""
+    """Return the units that have every value, as ranks for ``spearman``, and the number of each unit's cluster."""
     values = [np.asarray(column, np.float64) for column in columns.values()]
     if values[0].ndim != 1 or any(value.shape != values[0].shape for value in values):
         names, shapes = " and ".join(columns), " and ".join(str(value.shape) for value in values)
@@ -162,7 +163,7 @@ def weighted(
 
 
 def _covariates(given: ArrayLike | None) -> dict[str, ArrayLike]:
-    """By name, whether there is none, one of length n, or several of shape (k, n)."""
+    """Return covariates by name, for no covariate, one of length n, or several of shape (k, n)."""
     if given is None:
         return {}
     values = np.asarray(given, np.float64)

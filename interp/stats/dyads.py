@@ -1,23 +1,23 @@
-"""Units that come in clusters, one for the base of each and one for its source, and the variance of their means.
+"""Units with one cluster for the base and one for the source, and the variance of their means.
 
 An intervention has a base and a source text, each of an article, and the articles are a sample. Two units depend on
-each other if they share an article in any role: as base, as source, or as base of the one and source of the other. The
-variance of a mean counts all these pairs of units (Aronow, Samii & Assenova 2015). Two-way clustering (Cameron, Gelbach
-& Miller 2011) leaves out the last kind of pairs, so its intervals may be too narrow.
+each other if they share an article in any role: as base of both, as source of both, or as base of one and source of the
+other. The variance of a mean counts all these pairs of units (Aronow, Samii & Assenova 2015). Two-way clustering
+(Cameron, Gelbach & Miller 2011) leaves out the last kind of pairs, so its intervals may be too narrow.
 
-Where articles are few and of uneven size, the sum over these pairs is too low on average, and varies much itself. Three
-estimates are therefore compared. The largest counts, with its own degrees of freedom:
+If articles are few and of uneven size, the sum over these pairs is too low on average, and varies much itself. Three
+estimates are therefore compared, and the largest is used, with its own degrees of freedom:
 
 - **independent**: s²/n, as if no two units depended on each other.
-- **common**: the variance if any two units that share an article have the same covariance. That is estimated by an
-  analysis of variance, which weights large articles less than a sum of squares does (Donner & Klar 2000).
-- **robust**: the sum over pairs of units that share an article of the products of their residuals. Under the model of
-  the common covariance, a squared sum over an article is too low by a known factor, because the mean was subtracted;
-  the factor is divided out (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018). This estimate also holds where large
+- **common**: the variance if any two units that share an article have the same covariance. The covariance is estimated
+  by an analysis of variance, which weights large articles less than a sum of squares does (Donner & Klar 2000).
+- **robust**: the sum of the products of residuals over pairs of units that share an article. Under the model of the
+  common covariance, a squared sum over an article is too low by a known factor, because the mean was subtracted. The
+  factor is divided out (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018). This estimate is also valid if large
   articles vary more than small ones.
 
 Degrees of freedom are those of Satterthwaite (1946) under the model of the common covariance. For units that are
-clusters of their own, all of this comes to s²/n with n - 1 degrees of freedom.
+clusters of their own, the result is s²/n with n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.spread import Spread, effective, enough, satterthwaite
 
-_LEAST_FREEDOM = 3.0  # of the robust estimate, whose t has no bound otherwise
+_LEAST_FREEDOM = 3.0  # of the robust estimate, whose t would be unbounded otherwise
 _MOST_CORRECTION = 10.0  # of the squared sum over a cluster
 _TINY = 1e-300  # stands for 0 in a denominator
 
@@ -39,11 +39,11 @@ Values = NDArray[np.float64]
 
 
 class _Form(NamedTuple):
-    """An estimate of the variance of a mean, as a quadratic form in the units' values.
+    """Estimate of the variance of a mean, as a quadratic form in the units' values.
 
     Attributes:
         name: ``independent``, ``common`` or ``robust``.
-        unit, shared: variance of a unit and covariance of two that share a cluster, up to a common factor.
+        unit, shared: variance of a unit, and covariance of two units that share a cluster, up to a common factor.
     """
 
     name: Literal["independent", "common", "robust"]
@@ -71,7 +71,7 @@ class _Dyads:
         return Spread(variance, self._freedom(form), self._skewness(x))
 
     def form(self, x: Values) -> _Form:
-        """Return the estimate that is largest for the mean of a variable."""
+        """Return the form of the largest estimate for the mean of a variable."""
         unit, shared = self._fit(x)
         forms = [_Form("independent", unit, shared), _Form("robust", unit, shared)]
         if shared > 0:
@@ -79,7 +79,7 @@ class _Dyads:
         return max(forms, key=lambda form: self.covariance(x, x, form))
 
     def covariance(self, a: Values, b: Values, form: _Form) -> float:
-        """Return the covariance of two means by an estimate; the variance, if both are the same one."""
+        """Return the estimated covariance of two means; the variance if both means are the same."""
         n, a, b = len(a), a - a.mean(), b - b.mean()
         if form.name == "independent":
             return float(a @ b) / (n - 1) / n
@@ -91,60 +91,62 @@ class _Dyads:
 
     @cached_property
     def _sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of units of the clusters that bases come from, and of those that sources come from."""
+        """Numbers of units in the clusters of bases, and in the clusters of sources."""
         base, source = (np.bincount(each) for each in (self.base, self.source))
         return base[base > 0], source[source > 0]
 
     @property
     def least(self) -> int:
-        """Number of clusters that the bases come from, or the sources, whichever are fewer."""
+        """Number of clusters of the bases, or of the sources, whichever is smaller."""
         return min(map(len, self._sizes))
 
     @property
     def effective(self) -> float:
-        """Number of clusters of even size (`effective`) that stand for those of bases, or of sources, if these are
-        fewer."""
+        """Number of clusters of even size (`effective`) that is equivalent to the clusters.
+
+        This is the number for bases or for sources, whichever is smaller.
+        """
         return min(map(effective, self._sizes))
 
     @property
     def enough(self) -> bool:
-        """Whether there are so many clusters, and so even ones, that means have intervals."""
+        """True if the clusters are numerous and even enough for intervals of means."""
         return all(map(enough, self._sizes))
 
     @property
     def named_twice(self) -> bool:
-        """Whether bases and sources come in the same clusters, which have other names as sources."""
+        """True if bases and sources come in the same clusters, but under other names as sources."""
         if not len(self.base) or np.intersect1d(self.base, self.source).size:
             return False
         return len(set(map(len, self._sizes))) == 1 and len(self._counts.couples) == self.least
 
     @property
     def once(self) -> _Dyads:
-        """The clusters of bases alone."""
+        """Clusters of the bases alone."""
         numbers = np.unique(self.base, return_inverse=True)[1].astype(np.int64)
         return _Dyads(numbers, numbers)
 
     @cached_property
     def _ends(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
-        """Units of two clusters, clusters of all bases and then of these units' sources, and the count of clusters."""
+        """Mask of units with two clusters, clusters of all bases and then of these units' sources, cluster count."""
         apart = self.base != self.source
         return apart, np.concatenate([self.base, self.source[apart]]), int(max(self.base.max(), self.source.max())) + 1
 
     @cached_property
     def _couples(self) -> NDArray[np.int64]:
-        """Number of the couple of clusters of each unit that has two."""
+        """Number of the couple of clusters of each unit that has two clusters."""
         apart, _, count = self._ends
         low, high = np.minimum(self.base, self.source)[apart], np.maximum(self.base, self.source)[apart]
         return np.unique(low * count + high, return_inverse=True)[1].astype(np.int64)
 
     def _sums(self, x: Values) -> Values:
-        """Sum a variable over the units of each cluster, in whichever role."""
+        """Sum a variable over the units of each cluster, in any role."""
         apart, ends, count = self._ends
         return np.bincount(ends, np.concatenate([x, x[apart]]), count).astype(np.float64)
 
     def _both(self, x: Values) -> Values:
-        """Sum a variable over the units of each couple of clusters: sums over single clusters count these twice."""
-        return np.bincount(self._couples, x[self._ends[0]]).astype(np.float64)  # whole numbers where there is none
+        """Sum a variable over the units of each couple of clusters, which sums over single clusters count twice."""
+        return np.bincount(self._couples, x[self._ends[0]]).astype(np.float64)  # int64 without couples
 
     @cached_property
     def _counts(self) -> _Counts:
@@ -158,28 +160,34 @@ class _Dyads:
 
     @cached_property
     def _pairs(self) -> float:
-        """How many ordered pairs of different units share a cluster, counted for each cluster that they share."""
+        """Number of ordered pairs of different units that share a cluster, counted once for each shared cluster."""
         units = self._counts.units
         return float(units @ (units - 1))
 
     @cached_property
     def _moments(self) -> NDArray[np.float64]:
-        """What a unit's variance and the covariance of two units add to the expectation of two sums, shape (2, 2): of
-        squared residuals, and of squared sums over clusters, each divided by the cluster's size."""
+        """Coefficients, shape (2, 2), of unit variance and pair covariance in the expectations of two sums.
+
+        The columns belong to a unit's variance and to the covariance of two units. The rows belong to the sum of
+        squared residuals, and to the sum of squared sums over clusters, each divided by the cluster's size.
+        """
         n, counts = len(self.base), self._counts
-        own = np.array([1 / n, self._pairs / n**2])  # what they add to the variance of the mean
+        own = np.array([1 / n, self._pairs / n**2])  # coefficients in the variance of the mean
         squares = np.array([len(counts.units), (counts.units - 1 + counts.again / counts.units).sum()])
         crossed = np.array([counts.units.sum(), counts.met.sum()]) / n
         return np.array([np.array([n, 0.0]) - n * own, squares - 2 * crossed + counts.units.sum() * own])
 
     def _solve(self, a: Values, b: Values) -> tuple[float, float]:
-        """Return a unit's variance and the covariance of two that share a cluster, from residuals of two variables."""
+        """Return a unit's variance and the covariance of two units in one cluster, from residuals of two variables."""
         within = (self._sums(a) * self._sums(b) / self._counts.units).sum()
         unit, shared = np.linalg.solve(self._moments, [a @ b, within])
         return float(unit), float(shared)
 
     def _fit(self, x: Values) -> tuple[float, float]:
-        """Return the model of a variable; no covariance where none is found, or where units are all on their own."""
+        """Return the model of a variable: variance and covariance.
+
+        The covariance is 0 if the estimate is not positive, or if every unit is a cluster of its own.
+        """
         e = x - x.mean()
         if abs(np.linalg.det(self._moments)) > 1e-9 * len(x):
             unit, shared = self._solve(e, e)
@@ -188,7 +196,7 @@ class _Dyads:
         return float(e @ e) / (len(x) - 1), 0.0
 
     def _corrections(self, form: _Form) -> tuple[Values, Values]:
-        """Return the factors of the squared sums over clusters, and of those over couples."""
+        """Return the factors of the squared sums over clusters, and of the squared sums over couples."""
         n, counts = len(self.base), self._counts
         mean = form.unit / n + form.shared * self._pairs / n**2
         out = []
@@ -210,10 +218,11 @@ class _Dyads:
         return max(_LEAST_FREEDOM, freedom) if form.name == "robust" else freedom
 
     def _skewness(self, x: Values) -> float:
-        """Return the skewness of the mean: the smaller one of two estimates, 0 where these differ in sign.
+        """Return the skewness of the mean: the smaller of two estimates in absolute value, or 0 if they differ in sign.
 
-        One takes what each cluster adds to the mean as a sample. The other takes the clusters' means as a sample,
-        weighted by size, whose skewness the mean has in part: Σ n_a³ / (Σ n_a²)^(3/2) of it.
+        The first estimate treats the contributions of the clusters to the mean as a sample. The second treats the
+        clusters' means as a sample, weighted by size. The mean has a part of their skewness, the factor Σ n_a³ / (Σ
+        n_a²)^(3/2).
         """
         units, sums = self._counts.units, self._sums(x - x.mean())
         means, p = sums / units, units / units.sum()
@@ -227,13 +236,13 @@ class _Dyads:
 
 @dataclass(frozen=True)
 class _Counts:
-    """How often units meet.
+    """Numbers of units that share clusters.
 
     Attributes:
-        units: of each cluster, in whichever role.
-        couples: units of each couple of clusters.
-        met, met_by_couples: how many other units those of a cluster, or of a couple, share a cluster with.
-        again: how many pairs of a cluster's units also share their other cluster.
+        units: number of units of each cluster, in any role.
+        couples: number of units of each couple of clusters.
+        met, met_by_couples: number of other units that the units of a cluster, or of a couple, share a cluster with.
+        again: number of pairs of a cluster's units that also share their other cluster.
     """
 
     units: Values
@@ -263,5 +272,5 @@ def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike
 
 
 def constant(x: Values, size: Values | None = None) -> bool:
-    """Return whether values differ by no more than rounding, given the size of what they were computed from."""
+    """Return whether values differ by no more than rounding errors, given the size of the numbers behind them."""
     return bool(np.ptp(x) <= 1e-12 * np.abs(x if size is None else size).max())

@@ -1,4 +1,4 @@
-"""A number with its interval, and the resampling of clusters that finds one."""
+"""Number with its interval, and the resampling of clusters that yields intervals."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from interp.stats.spread import effective, enough, student
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number computed from a sample, with a 95 % interval; NaN where it, or its interval, is undefined.
+    """Number computed from a sample, with a 95 % interval; NaN where the number or its interval is undefined.
 
     Attributes:
         value: a correlation, a difference, or a share from 0 to 1.
-        n: units that it was computed from.
+        n: number of units that it was computed from.
         low, high: ends of the interval.
     """
 
@@ -33,15 +33,15 @@ class Estimate:
 
 
 def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64] | None:
-    """Return how often each unit is in each sample of whole clusters, shape (draws, n).
+    """Return the number of times that each unit is in each sample of whole clusters, shape (draws, n).
 
     Args:
         groups: cluster of each unit, numbered from 0.
         draws: number of samples.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
-        The counts; None where clusters are too few or of too uneven size for an interval (`interp.stats.too_few`).
+        The counts; None if clusters are too few or of too uneven size for an interval (`interp.stats.too_few`).
     """
     if not len(groups) or not enough(np.bincount(groups)):
         return None
@@ -50,22 +50,22 @@ def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.fl
 
 @lru_cache(maxsize=4)  # the statistics of a cell take the same samples again and again
 def _times(count: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """Return how often each cluster is in each sample, shape (draws, clusters)."""
+    """Return the number of times that each cluster is in each sample, shape (draws, clusters)."""
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
 
 
 def percentiles(sampled: NDArray[np.float64], groups: NDArray[np.int64] | None = None) -> tuple[float, float]:
-    """Return the percentiles of bootstrap samples that are the ends of a 95 % interval; NaN if none is finite.
+    """Return the percentiles of bootstrap samples that are the ends of a 95 % interval; NaN if no sample is finite.
 
     Few clusters have too narrow a bootstrap distribution: its variance lacks the factor G / (G - 1), and its tails are
     those of a normal distribution instead of t. The percentiles are therefore those at ± t √(G / (G - 1)) of a normal
     distribution, with G - 1 degrees of freedom (Hesterberg 2015, "expanded percentiles"). G is the geometric mean of
-    the number of clusters and of the number of clusters of even size (`effective`): the first is right where clusters
-    do not matter, and the second where nothing else does.
+    the number of clusters and of the number of clusters of even size (`effective`). The first number is right if
+    clusters do not matter, and the second if nothing else matters.
 
     Args:
         sampled: a statistic in each sample.
-        groups: cluster of each unit, numbered from 0; plain 2.5th and 97.5th percentiles, if not given.
+        groups: cluster of each unit, numbered from 0; by default, plain 2.5th and 97.5th percentiles are returned.
     """
     sampled = sampled[np.isfinite(sampled)]
     if not len(sampled):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from interp.stats.correlation import CorrelationMethod
 from interp.stats.sharing import Dependence
 
-ROUNDING = 1e-5  # relative, of statistics of draws
+ROUNDING = 1e-5  # relative rounding error of the statistics of draws
 FEW = 16  # articles
 
 
@@ -48,23 +48,25 @@ def max_statistic(
 
     - The score of a word type is the product of the deviations of its attribution and its rating from their means. Its
       expectation is 0 under the hypothesis, and its variance may be anything.
-    - The statistic is the absolute sum of scores, r, over its standard error √(Σ K_jk ψ_j ψ_k). K_jk tells how far two
-      word types depend on each other by the articles that they share (`Dependence.similar`), and ψ_j is the influence
-      of type j on r, which is its score less r · (a_j² + b_j²) / 2 for standardized attributions a and ratings b.
-    - In each draw each article and each word type has a random sign, and each score is multiplied by a sum of these
-      whose covariances are K_jk. Words of one article alone change their signs together; words of many articles mostly
-      have signs of their own. The standard error is computed from the new scores, with the mean of the new
-      attributions and the new r. All cells, routes and norms take the same signs, so that their dependence is kept.
-    - Adjusted p compare each statistic with the largest of all statistics that are not larger than itself (Westfall &
-      Young 1993, algorithm 2.8).
+    - The statistic is the absolute sum of scores, r, over its standard error √(Σ K_jk ψ_j ψ_k). K_jk is the dependence
+      of two word types through the articles that they share (`Dependence.similar`). ψ_j is the influence of type j on
+      r: its score less r · (a_j² + b_j²) / 2 for standardized attributions a and ratings b.
+    - In each draw, each article and each word type has a random sign, and each score is multiplied by a sum of these
+      signs. The sums have the covariances K_jk. Words of a single article change their signs together, whereas words of
+      many articles mostly have independent signs. The standard error is computed from the new scores, with the mean of
+      the new attributions and the new r. All cells, routes and norms take the same signs, so that their dependence is
+      kept.
+    - Adjusted p values compare each statistic with the largest of all statistics that are not larger than the statistic
+      itself (Westfall & Young 1993, algorithm 2.8).
 
     Args:
-        attributions: of word types, for each cell (or cell and route); no NaN.
-        norms: ratings of word types, NaN where there is none.
+        attributions: attributions of word types, for each cell (or cell and route); no NaN.
+        norms: ratings of word types, NaN for unrated types.
         counts: occurrences of each word type in each article; each type occurs.
         method: ``spearman`` takes the ranks, once, of the types that a norm rates.
         draws: number of draws; no p is less than 1 / (draws + 1). Few articles have few signs: G articles give
             2^(G − 1) different statistics, and p is hardly less than the inverse of this number.
+        seed: seed of the signs.
 
     Raises:
         ValueError: an attribution is not finite, a type does not occur, or word types differ in number.
@@ -101,7 +103,7 @@ class _Signs:
     """Random signs of the word types that a norm rates.
 
     Attributes:
-        factor, own: of the `Dependence` of these types.
+        factor, own: parts of the `Dependence` of these types.
         articles: signs of articles, shape (draws, articles).
         types: multiplier of each type's score, shape (draws, types).
         apart: numbers of the types that have a part of their own.
@@ -153,7 +155,7 @@ class _Signs:
             scores, half = a * b, (a * a + b * b) / 2
             weighted = scores[:, None] * self.factor
             shared = (articles @ (self.factor.T @ weighted).astype(kind)).astype(np.float64)
-            shared += signs @ weighted[self.apart].astype(kind)  # most of the time is spent here
+            shared += signs @ weighted[self.apart].astype(kind)  # takes most of the time
             shared -= r[:, None] * (half @ self.factor) + m[:, None] * (b @ self.factor)
             s, h, c = scores[self.apart], half[self.apart], b[self.apart]
             alone = second @ (s * s) - 2 * r * (first @ (s * h)) - 2 * m * (first @ (s * c))
@@ -167,20 +169,24 @@ class _Signs:
 def _step_down(
     found: NDArray[np.float64], drawn: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return p of statistics, shape (tests,), given those of each draw, shape (tests, draws), and p adjusted for all of
-    them; NaN where a statistic is NaN."""
+    """Return p values, and p values adjusted for all tests; NaN where a statistic is NaN.
+
+    Args:
+        found: statistics, shape (tests,).
+        drawn: statistics of each draw, shape (tests, draws).
+    """
     p, adjusted = np.full((2, len(found)), np.nan)
     order = np.argsort(-found, kind="stable")[: (~np.isnan(found)).sum()]  # NaN comes last
     if len(order):
         rows, least = drawn[order], found[order][:, None] * (1 - ROUNDING)
         p[order] = (1 + (rows >= least).sum(1)) / (drawn.shape[1] + 1)
-        most = np.maximum.accumulate(rows[::-1])[::-1]  # of each test and all with a smaller statistic
+        most = np.maximum.accumulate(rows[::-1])[::-1]  # over each test and all tests with smaller statistics
         adjusted[order] = np.maximum.accumulate((1 + (most >= least).sum(1)) / (drawn.shape[1] + 1))
     return p, adjusted
 
 
 def _standard(rows: NDArray[np.float64], method: CorrelationMethod) -> NDArray[np.float64]:
-    """Return each row with mean 0 and length 1, of ranks if the method wants them; NaN where it does not vary."""
+    """Return each row with mean 0 and length 1, of ranks for ``spearman``; NaN where a row does not vary."""
     if not rows.shape[1]:
         return rows
     if method == "spearman":

@@ -1,4 +1,4 @@
-"""Correlations and regressions of many samples at once, from the covariances of each."""
+"""Correlations and regressions of many samples at once, computed from the covariances of each sample."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-LEAST = 1e-12  # of a variance of 1, what rounding leaves
+LEAST = 1e-12  # variance that rounding leaves of a variance of 1
 
 
 def covariances(
     columns: Float[np.ndarray, "*samples p n"], weights: Float[np.ndarray, "draws n"]
 ) -> Float[np.ndarray, "draws p p"]:
-    """The covariances of variables, scaled to a variance of 1 or so, in each sample.
+    """Return the covariances of variables, scaled to a variance of about 1, in each sample.
 
     Args:
-        columns: variables, of all samples, shape (p, n), or of each, shape (draws, p, n); no NaN.
-        weights: of each unit in each sample.
+        columns: variables, of all samples, shape (p, n), or of each sample, shape (draws, p, n); no NaN.
+        weights: weights of each unit in each sample.
     """
     spread = columns.std(-1, keepdims=True)
     z = (columns - columns.mean(-1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
@@ -32,7 +32,7 @@ def covariances(
 
 
 def covariances_without_each(columns: Float[np.ndarray, "p n"]) -> Float[np.ndarray, "n p p"]:
-    """Return the covariances of all units but one, leaving out one unit after another; scaled as by `covariances`.
+    """Return the covariances of all units but one, for each unit that is left out; scaled as by `covariances`.
 
     Args:
         columns: variables, no NaN.
@@ -45,7 +45,7 @@ def covariances_without_each(columns: Float[np.ndarray, "p n"]) -> Float[np.ndar
 
 
 def partial(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, " draws"]:
-    """The correlation of the first two variables given the others; NaN where one of them does not vary."""
+    """Return the correlation of the first two variables given the others; NaN where one of the two does not vary."""
     two = covariance[:, :2, :2]
     if covariance.shape[1] > 2:
         across = covariance[:, :2, 2:]
@@ -57,9 +57,9 @@ def partial(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, " d
 
 
 def coefficients(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, "draws q"]:
-    """The standardized coefficients of a regression of the first variable on the others, a column for each of these.
+    """Return the standardized coefficients of a regression of the first variable on the others, shape (draws, q).
 
-    NaN where a variable does not vary or the others do not tell which of them explains it.
+    They are NaN where a variable does not vary or the predictors are collinear.
     """
     variances = np.diagonal(covariance, axis1=1, axis2=2)
     known = (variances > LEAST).all(1)
@@ -72,7 +72,7 @@ def coefficients(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of symmetric matrices, in the directions in which there is any variance: what does not vary explains nothing."""
+    """Return pseudo-inverses of symmetric matrices: directions without variance explain nothing and get 0."""
     values, vectors = np.linalg.eigh(matrix)
     inverse = np.where(values > LEAST, 1 / np.where(values > LEAST, values, 1.0), 0.0)
     return (vectors * inverse[:, None]) @ vectors.transpose(0, 2, 1)

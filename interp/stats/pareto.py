@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 
 def pareto_front(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
-    """Return for each point whether no other one costs at most as much and gains at least as much, and differs in one.
+    """Return for each point whether it is on the Pareto front.
+
+    A point is on the front if no other point costs at most as much, gains at least as much, and differs from it.
 
     >>> pareto_front([0, 1, 2, 2], [5, 7, 6, 8])
     [True, True, False, True]

@@ -1,4 +1,4 @@
-"""Agreement of raters with themselves, and of a metric with the order in which they put texts of one image."""
+"""Agreement of raters with each other, and of a metric with their order of texts of one image."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class RaterVariances:
     """Variances of ratings by crossed random effects; NaN where they cannot be estimated.
 
     Attributes:
-        people: variance of the raters' means: some give higher ratings than others.
-        items: variance of what is rated, which a metric can follow.
-        rest: variance of one rating about both.
+        people: variance of the raters' means, since some raters give higher ratings than others.
+        items: variance of the rated items, which a metric can follow.
+        rest: residual variance of one rating.
     """
 
     people: float
@@ -35,7 +35,7 @@ class RaterVariances:
         """Return the share of the variance of mean ratings that is variance of items.
 
         Args:
-            raters: raters of an item, other people for each item, so that what they differ by is noise
+            raters: number of raters of an item. Each item has other raters, so that the variance of raters is noise
                 (Shrout & Fleiss 1979, ICC(1, k)).
 
         >>> round(RaterVariances(0.144, 0.455, 1.104).reliability(4), 3)
@@ -44,7 +44,7 @@ class RaterVariances:
         return self.items / (self.items + (self.people + self.rest) / raters)
 
     def ceiling(self, raters: float) -> float:
-        """Return the highest correlation with mean ratings that is to be expected of any metric: √reliability.
+        """Return the highest expected correlation of any metric with mean ratings: √reliability.
 
         >>> round(RaterVariances(0.144, 0.455, 1.104).ceiling(4), 2)
         0.77
@@ -57,8 +57,8 @@ def rater_variances(ratings: ArrayLike, people: Sequence[str], items: Sequence[s
 
     Args:
         ratings: one rating for each person and item, or several; NaN is left out.
-        people: who gave each rating.
-        items: what was rated.
+        people: rater of each rating.
+        items: rated item of each rating.
     """
     values = np.asarray(ratings, dtype=float)
     known = np.flatnonzero(~np.isnan(values)).tolist()
@@ -142,7 +142,7 @@ def krippendorff_alpha(
 
 
 def order_within(scores: ArrayLike, ratings: ArrayLike, groups: Sequence[str]) -> Estimate:
-    """Return the share of pairs of items of one group that scores put in the order of their ratings.
+    """Return the share of pairs of items in one group whose scores have the order of their ratings.
 
     Pairs of equal ratings are left out; equal scores count half. The interval is clustered by group.
 

@@ -1,4 +1,4 @@
-"""Ratios of means, and means of what is measured by another mean: numbers whose denominator is in error as well."""
+"""Ratios of means, and means in units of another mean: numbers whose denominator has an error too."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from interp.stats.spread import Spread
 
 @dataclass(frozen=True)
 class Yardstick(Estimate):
-    """A mean of one sample that numbers of another, independent sample are measured by; both samples are in error.
+    """Mean of one sample that serves as the unit for numbers of another, independent sample; both have errors.
 
     Attributes:
         error: standard error of the mean.
         freedom: degrees of freedom of the error.
-        skewness: of the mean.
+        skewness: skewness of the mean.
     """
 
     error: float = math.nan
@@ -30,17 +30,17 @@ class Yardstick(Estimate):
 
     @property
     def may_be_zero(self) -> bool:
-        """Whether 0 is within the interval, or there is none."""
+        """True if 0 is within the interval, or if there is no interval."""
         return not (self.low > 0 or self.high < 0)
 
     @property
     def spread(self) -> Spread:
-        """Error of the mean, as that of other means."""
+        """Error of the mean as a `Spread`."""
         return Spread(self.error**2, self.freedom, self.skewness)
 
 
 def yardstick(values: ArrayLike, clusters: ArrayLike) -> Yardstick:
-    """Return `clustered_mean` of what another sample is measured by, with its error.
+    """Return `clustered_mean` of the values that serve as a unit, with its error.
 
     Raises:
         ValueError: lengths differ.
@@ -58,20 +58,20 @@ def measured_mean(
 ) -> Estimate:
     """Return a mean of values that are each measured in units of a yardstick, such as squared errors.
 
-    The interval holds two independent errors: that of the mean, for a known yardstick, and that of the yardstick. Each
-    end is as far from the mean as the square root of the sum of both distances squared (Zou & Donner 2008). What the
-    yardstick contributes is what the mean becomes at the ends of the yardstick's interval, if it is a linear function
-    of 1 / yardstick. A linear function of the yardstick itself (the delta method) would make the interval too short on
-    the side of small yardsticks.
+    The interval combines two independent errors: that of the mean, for a known yardstick, and that of the yardstick.
+    The distance of each end from the mean is the root of the sum of both squared distances (Zou & Donner 2008). The
+    distances for the yardstick are those of the mean at the ends of the yardstick's interval, if the mean is a linear
+    function of 1 / yardstick. A linear function of the yardstick itself (the delta method) would make the interval too
+    short on the side of small yardsticks.
 
     Args:
-        values: length n.
-        slopes: the derivative of each value by the yardstick, length n.
+        values: values, length n.
+        slopes: derivative of each value by the yardstick, length n.
         by: the yardstick.
         clusters, sources: as for `standard_error`.
 
     Returns:
-        The mean; no interval (NaN) where `clustered_mean` has none, or where the yardstick may be 0.
+        The mean. The interval is missing (NaN) if `clustered_mean` has none, or if the yardstick may be 0.
 
     Raises:
         ValueError: lengths differ.
@@ -92,18 +92,18 @@ def ratio(
 ) -> Estimate:
     """Return the mean of one variable over the mean of another of the same units, with the interval of Fieller (1954).
 
-    The interval holds each θ for which the mean of numerator − θ · denominator is not further from 0 than an interval
-    reaches (`interp.stats.spread.Spread.reaches`). Of the three estimates of the error, the interval takes the one that
+    The interval holds each θ for which the mean of numerator − θ · denominator is within the reach of an interval
+    around 0 (`interp.stats.spread.Spread.reaches`). Of the three estimates of the error, the interval uses the one that
     is largest at the ratio itself.
 
     Args:
-        numerator, denominator: length n.
+        numerator, denominator: values of the same units, length n.
         clusters, sources: as for `standard_error`.
 
     Returns:
-        The ratio, NaN if the denominator's mean is 0. No interval (NaN) where clusters are too few or of too uneven
-        size (`too_few`), where one variable is a multiple of the other, or where the denominator may be 0 and the ratio
-        anything.
+        The ratio, NaN if the denominator's mean is 0. The interval is missing (NaN) if clusters are too few or of too
+        uneven size (`too_few`), if one variable is a multiple of the other, or if the denominator may be 0, so that the
+        ratio is unbounded.
 
     Raises:
         ValueError: lengths differ.
@@ -128,17 +128,17 @@ def ratio(
 def ratio_to(values: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
     """Return a mean over a yardstick, with the interval of Fieller (1954) for two independent means.
 
-    The interval holds each θ for which mean − θ · yardstick is not further from 0 than an interval of the error
-    √(V + θ² · V_y) reaches, with the degrees of freedom of Welch (1947) at the ratio itself.
+    The interval holds each θ for which mean − θ · yardstick is within the reach of an interval around 0 with the error
+    √(V + θ² · V_y). The degrees of freedom are those of Welch (1947) at the ratio itself.
 
     Args:
-        values: length n.
+        values: values, length n.
         by: the yardstick.
         clusters, sources: as for `standard_error`.
 
     Returns:
-        The ratio, NaN if the yardstick is 0. No interval (NaN) where `clustered_mean` has none, or where the yardstick
-        may be 0 and the ratio anything.
+        The ratio, NaN if the yardstick is 0. The interval is missing (NaN) if `clustered_mean` has none, or if the
+        yardstick may be 0, so that the ratio is unbounded.
 
     Raises:
         ValueError: lengths differ.
@@ -154,13 +154,15 @@ def ratio_to(values: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: Arr
 
 
 def _may_be_zero(denominator: Estimate, values: NDArray[np.float64]) -> bool:
-    """Return whether a denominator's mean may be 0: a constant has no interval and is what it is."""
+    """Return whether a denominator's mean may be 0; the mean of constant values is exact, without an interval."""
     return not constant(values) and not (denominator.low > 0 or denominator.high < 0)
 
 
 def _fieller(top: float, bottom: float, v: NDArray[np.float64], reaches: tuple[float, float]) -> tuple[float, float]:
-    """Return the ends of the θ around top / bottom with (top − θ bottom)² ≤ t² · variance(θ), with a t for either side
-    of the difference; NaN if by either t the bottom may be 0."""
+    """Return the ends of the interval of θ around top / bottom with (top − θ bottom)² ≤ t² · variance(θ).
+
+    Each side of the difference has its own t. The ends are NaN if the bottom may be 0 by either t.
+    """
     below, above = reaches if bottom > 0 else reaches[::-1]
     ends = []
     for t, side in ((below, -1), (above, 1)):

@@ -12,7 +12,7 @@ from interp.stats.estimate import Estimate
 from interp.stats.sharing import Dependence, fieller
 from interp.stats.words import Occurrences
 
-LEAST_TYPES = 10  # that occur in two articles
+LEAST_TYPES = 10  # least number of types that occur in two articles
 FEW = f"fewer than {LEAST_TYPES} word types in two articles"
 CONSTANT = "the ratings do not vary"
 UNRELIABLE = "the reliability is not surely above 0"
@@ -21,12 +21,12 @@ BEYOND = "the estimate is beyond 1"
 
 @dataclass(frozen=True)
 class Disattenuated:
-    """A disattenuated correlation, and the reliability that it was corrected by.
+    """Disattenuated correlation, and the reliability of the correction.
 
     Attributes:
         r: correlation with its interval, over `n` word types; NaN where it is undefined.
         reliability: share of the variance of mean values that is variance of expected values; NaN with too few types.
-        reason: the reason why `r` is NaN; else empty.
+        reason: the reason why `r` is NaN; otherwise empty.
     """
 
     r: Estimate
@@ -40,7 +40,7 @@ def disattenuate(values: ArrayLike, ratings: ArrayLike, at: Occurrences) -> Disa
     The population quantity is the correlation, over the population of word types, of a type's expected value (over
     articles) with its rating. Both word types and articles are sampled. The estimate is C / √(V X):
 
-    - The word types are those that occur in at least two articles. Other types do not tell how far their own means
+    - The word types are those that occur in at least two articles. Other types do not show how much their own means
       would differ in other articles, and types of other frequencies are no substitute.
     - C and X are the covariance of mean value and rating, and the variance of the rating.
     - V is the variance of the mean values less the mean over types of the variance of a type's mean. The latter is
@@ -50,14 +50,14 @@ def disattenuate(values: ArrayLike, ratings: ArrayLike, at: Occurrences) -> Disa
       (`Dependence.overlapping`).
 
     Args:
-        values: of each occurrence, length n.
-        ratings: of each word type, length m; types without a finite rating are left out.
+        values: value of each occurrence, length n.
+        ratings: rating of each word type, length m; types without a finite rating are left out.
         at: the occurrences.
 
     Returns:
         The correlation with the interval of Fieller (1954) for C over √(V X), whose ends are clipped to −1 and 1.
-        An estimate beyond ±1 is NaN, and only its interval is known. All of it is NaN with fewer than `LEAST_TYPES`
-        word types or three articles, and where √(V X) is not significantly above 0.
+        An estimate beyond ±1 is NaN, and only its interval is known. Estimate and interval are NaN with fewer than
+        `LEAST_TYPES` word types or three articles, and if √(V X) is not significantly above 0.
 
     Raises:
         ValueError: lengths differ.
@@ -86,7 +86,7 @@ def disattenuate(values: ArrayLike, ratings: ArrayLike, at: Occurrences) -> Disa
     if not expected > 1e-12 * variance:
         return Disattenuated(nothing, reliability, UNRELIABLE)
     root = math.sqrt(expected * square)
-    slopes = root / 2 * ((d * d - noise) / expected + g * g / square)  # of √(V X), linear in what is averaged
+    slopes = root / 2 * ((d * d - noise) / expected + g * g / square)  # of √(V X), linear in the averages
     ends = [fieller(c, root, each, dependence.t) for each in dependence.covariances(d * g, slopes)]
     low, high = min(one for one, _ in ends), max(one for _, one in ends)
     value = float(c / root)

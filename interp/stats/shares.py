@@ -1,4 +1,4 @@
-"""Outcomes and what they come to: IIA, preference, shares of independent trials, means of means, F1."""
+"""Outcomes and their statistics: IIA, preference, shares of independent trials, means of means, F1."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from interp.stats.clusters import score_interval
 from interp.stats.estimate import Estimate, percentiles, resamples
 from interp.stats.spread import effective, enough
 
-ROUNDING = 1e-6  # of a cosine in float32: sums of unit vectors' products are off by some 1e-7
+ROUNDING = 1e-6  # of a cosine in float32: dot products of unit vectors are off by some 1e-7
 
 
 def wilson(hits: float, n: int) -> Estimate:
     """Return the share of hits among n independent trials, with the 95 % score interval of Wilson (1927).
 
-    Unlike a bootstrap interval it has a width even where every trial is a hit, or none is. For no trials, all is NaN.
+    Unlike a bootstrap interval, it has a positive width even if all trials are hits, or none is. For no trials, the
+    share and the interval are NaN.
 
     Args:
         hits: number of hits; a tie is half a hit.
         n: number of trials.
 
     Raises:
-        ValueError: more hits than trials, or less than none.
+        ValueError: more hits than trials, or a negative number of hits.
 
     >>> wilson(10, 10).high, round(wilson(10, 10).low, 3)
     (1.0, 0.722)
@@ -45,17 +46,17 @@ def mean_of_means(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Return the weighted mean of the means of samples; the clusters of each are resampled on their own.
+    """Return the weighted mean of the means of samples; the clusters of each sample are resampled independently.
 
     Args:
-        samples: values, and which cluster each belongs to, both of length n.
-        weights: of the samples; by default all count the same.
-        draws: bootstrap samples.
-        seed: of the draws.
+        samples: values, and the cluster of each value, both of length n.
+        weights: weights of the samples; by default all weights are equal.
+        draws: number of bootstrap samples.
+        seed: seed of the draws.
 
     Returns:
-        The mean, the number of values, and a bootstrap interval; none (NaN) where the clusters of a sample are too few
-        or of too uneven size (`too_few`).
+        The mean, the number of values, and a bootstrap interval. The interval is missing (NaN) if the clusters of a
+        sample are too few or of too uneven size (`too_few`).
     """
     share = np.ones(len(samples)) if weights is None else np.asarray(weights, np.float64)
     share = share / share.sum()
@@ -66,7 +67,7 @@ def mean_of_means(
         sums, counts = np.bincount(groups, values), np.bincount(groups)
         value, n = value + part * float(values.mean()), n + len(values)
         every.append(groups)
-        times = resamples(np.arange(len(sums)), draws, seed + number)  # of clusters: there are fewer than values
+        times = resamples(np.arange(len(sums)), draws, seed + number)  # of clusters, which are fewer than values
         drawn += part * (np.nan if times is None or not enough(counts) else (times @ sums) / (times @ counts))
     if not every or not np.isfinite(drawn).all():
         return Estimate(value, n)
@@ -74,11 +75,11 @@ def mean_of_means(
 
 
 def settled(differences: ArrayLike) -> NDArray[np.float64]:
-    """Return differences of scores, with 0 for what may be rounding.
+    """Return differences of scores, with 0 for differences that may be rounding errors.
 
-    Two scores tie if they differ by less than `ROUNDING`, 1e-6. A score is a cosine. In float32, one text that is
-    embedded in two batches gets two cosines that differ by up to a few 1e-7. The order of these two says nothing of the
-    text. Scores of coarser numbers need no other bound: in bfloat16, float16, or with the few digits of a published
+    Two scores tie if they differ by less than `ROUNDING`, 1e-6. A score is a cosine. In float32, a text that is
+    embedded in two batches gets two cosines that differ by up to a few 1e-7. The order of these two cosines carries no
+    information. Coarser scores need no other bound: in bfloat16, in float16, or with the few digits of a published
     table, two cosines are either equal or further apart than 1e-6.
     """
     values = np.asarray(differences, np.float64)
@@ -101,9 +102,10 @@ def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:
 def iia_outcomes(
     base: ArrayLike, counterfactual: ArrayLike, *, winner: Literal["base", "counterfactual"]
 ) -> NDArray[np.float64]:
-    """Return for each counterfactual 1 if the predicted one of the two scores is the higher, 0 if the other one is.
+    """Return for each counterfactual 1 if the predicted winner has the higher score, 0 if it has the lower score.
 
-    IIA is the mean of these. A tie counts half (`settled`): an intervention that changes nothing decides nothing.
+    IIA is the mean of these outcomes. A tie counts half (`settled`): an intervention that changes nothing decides
+    nothing.
 
     Raises:
         ValueError: the winner is neither ``base`` nor ``counterfactual``.
@@ -114,7 +116,9 @@ def iia_outcomes(
 
 
 def placement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """For each value the share of the others that it exceeds, ties counting half; its mean is the area under the curve.
+    """Return for each value the share of the others that it exceeds; ties count half.
+
+    The mean of the result is the area under the curve.
 
     >>> placement([0, 2, 5], [1, 2]).tolist()
     [0.0, 0.75, 1.0]
@@ -124,14 +128,14 @@ def placement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
 
 
 def macro_f1(truth: ArrayLike, guess: ArrayLike, classes: int) -> float:
-    """The unweighted mean of F1 over the classes that occur in `truth` or in `guess`; NaN without any.
+    """Return the unweighted mean of F1 over the classes that occur in `truth` or in `guess`; NaN if no class occurs.
 
     Args:
         truth, guess: class numbers from 0, length n.
-        classes: how many classes there are.
+        classes: number of classes.
 
     Raises:
-        ValueError: lengths differ, or a number is not one of a class.
+        ValueError: lengths differ, or a number is not that of a class.
 
     >>> macro_f1([0, 1, 2], [0, 1, 3], classes=9)
     0.5

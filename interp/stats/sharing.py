@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
-LEAST_ARTICLES = 3  # for an interval
+LEAST_ARTICLES = 3  # least number for an interval
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Dependence:
 
     @classmethod
     def overlapping(cls, counts: Float[np.ndarray, "m g"], times: float = 1.0) -> Dependence:
-        """Return the chance that an occurrence of one type and one of another type come from the same article.
+        """Return the probabilities that an occurrence of one type and one of another come from the same article.
 
         The noise that an article adds to all its words has these covariances in the means of word types.
 
         Args:
             counts: occurrences of each type in each article; each type occurs.
-            times: factor of these chances, as far as it leaves each type no more than 1 with itself.
+            times: factor of these probabilities; for a type with itself, the product is at most 1.
         """
         shares = counts / counts.sum(1, keepdims=True)
         same = (shares * shares).sum(1)
@@ -47,11 +47,12 @@ class Dependence:
 
     @classmethod
     def similar(cls, counts: Float[np.ndarray, "m g"]) -> Dependence:
-        """Return twice the chance of `overlapping`, but the cosine of the counts for types of one or two articles.
+        """Return twice the probabilities of `overlapping`; for types of one or two articles, the cosine of the counts.
 
-        Types of the same one or two articles count as one unit, since subjects may decide on all that they have in
-        common; types of many articles are nearly independent. Simulations led to the factor of two: with one, words
-        that share several articles are taken for too much evidence; with cosines alone, words of all articles for none.
+        Types of the same one or two articles count as one unit, since subjects may determine everything that they have
+        in common. Types of many articles are nearly independent. The factor of two comes from simulations. With a
+        factor of one, words that share several articles count as too much evidence. With cosines alone, words of all
+        articles count as none.
 
         Args:
             counts: occurrences of each type in each article; each type occurs.
@@ -68,9 +69,10 @@ class Dependence:
 
     @cached_property
     def t(self) -> float:
-        """97.5th percentile of Student's t; the degrees of freedom are the units, at most the articles, less one.
+        """Student's t at the 97.5th percentile.
 
-        NaN with fewer than three articles or units.
+        The degrees of freedom are the number of units, or of articles if it is smaller, less one. With fewer than three
+        articles or units, t is NaN.
         """
         from scipy.special import stdtrit  # slow to import
 
@@ -85,10 +87,10 @@ class Dependence:
     def covariances(self, *columns: Float[np.ndarray, " m"]) -> list[NDArray[np.float64]]:
         """Return two covariance matrices of means over types: of independent types, and of types that share articles.
 
-        An interval holds what it does under either, since the sum over shared articles may come out too low by chance.
+        An interval is taken under both matrices, since the sum over shared articles can be too low by chance.
 
         Args:
-            columns: values of each type, whose means are meant.
+            columns: values of each type, over which the means are taken.
         """
         rows = np.stack(columns)
         rows = rows - rows.mean(1, keepdims=True)
@@ -104,11 +106,11 @@ def fieller(top: float, bottom: float, variances: ArrayLike, t: float) -> tuple[
         variances: covariance matrix of top and bottom.
 
     Returns:
-        The ends; infinite where the bottom may be 0.
+        The ends; infinite if the bottom may be 0.
     """
     v = np.asarray(variances, np.float64)
     square, half, rest = bottom**2 - t**2 * v[1, 1], top * bottom - t**2 * v[0, 1], top**2 - t**2 * v[0, 0]
     if not square > 0:
         return -math.inf, math.inf
-    reach = math.sqrt(max(half**2 - square * rest, 0.0))  # below 0 by rounding alone
+    reach = math.sqrt(max(half**2 - square * rest, 0.0))  # below 0 only by rounding
     return (half - reach) / square, (half + reach) / square

@@ -1,4 +1,4 @@
-"""The error of a mean, and the t that its interval needs: few degrees of freedom, and a skewed distribution."""
+"""Error of a mean, and the t of its interval for few degrees of freedom and skewed distributions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_CLUSTERS = 8  # of fewer, no method has intervals that are both right and of use
-LEAST_EFFECTIVE = 4.0  # clusters of even size; of fewer, one or two clusters decide
+LEAST_CLUSTERS = 8  # with fewer, no method gives correct and useful intervals
+LEAST_EFFECTIVE = 4.0  # clusters of even size; with fewer, one or two clusters dominate
 
 Values = NDArray[np.float64]
 
 
 def effective(sizes: NDArray[np.int64]) -> float:
-    """Return as many clusters of even size: (Σ n_a)² / Σ n_a².
+    """Return the equivalent number of clusters of even size: (Σ n_a)² / Σ n_a².
 
     >>> effective(np.array([3, 3, 3])), effective(np.array([8, 1, 1])) < 1.6
     (3.0, True)
@@ -26,16 +26,16 @@ def effective(sizes: NDArray[np.int64]) -> float:
 
 
 def enough(sizes: NDArray[np.int64]) -> bool:
-    """Return whether clusters of these sizes are so many, and so even, that estimates have intervals."""
+    """Return whether clusters of these sizes are numerous and even enough for intervals of estimates."""
     return len(sizes) >= LEAST_CLUSTERS and effective(sizes) >= LEAST_EFFECTIVE - 1e-9
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The variance of a mean, and how well it is known.
+    """Variance of a mean, and its reliability.
 
     Attributes:
-        variance: of the mean.
+        variance: variance of the mean.
         freedom: degrees of freedom of the variance.
         skewness: third cumulant of the mean over variance^(3/2).
     """
@@ -51,23 +51,23 @@ class Spread:
 
     @property
     def t(self) -> float:
-        """97.5th percentile of Student's t."""
+        """Student's t at the 97.5th percentile."""
         return student(self.freedom)
 
     @property
     def reaches(self) -> tuple[float, float]:
-        """Standard errors that an interval reaches below the mean and above it: t, or more where the mean is skewed.
+        """Standard errors that an interval reaches below the mean and above it: t, or more if the mean is skewed.
 
         With a long tail to the right, a mean that is too low comes with a variance that is too low. To first order, the
         interval must be shifted by skewness / 6 · (1 + 2 t²) errors (Johnson 1978; Hall 1992). Only the end on the side
-        of the tail is shifted: the skewness is itself an estimate, and must not make an interval shorter.
+        of the tail is shifted, since the skewness is itself an estimate and must not make an interval shorter.
         """
         t = self.t
         shift = self.skewness / 6 * (1 + 2 * t**2)
         return t + max(0.0, -shift), t + max(0.0, shift)
 
     def plus(self, other: Spread, factor: float) -> Spread:
-        """Return the error of this mean plus a multiple of an independent one (Welch 1947)."""
+        """Return the error of this mean plus a multiple of an independent mean (Welch 1947)."""
         parts = self.variance, factor**2 * other.variance
         variance = sum(parts)
         if not variance > 0:
@@ -89,8 +89,8 @@ def satterthwaite(weights: Values, sizes: Values, variances: Values) -> float:
 
     Args:
         weights: w of each z, length G.
-        sizes: of each z in the mean that is subtracted.
-        variances: of each z; all z are independent and normal.
+        sizes: weight of each z in the mean that is subtracted.
+        variances: variance of each z; all z are independent and normal.
 
     >>> round(satterthwaite(np.ones(5), np.ones(5), np.ones(5)), 9)
     4.0

@@ -30,21 +30,20 @@ def two_way_difference(
 
     A pigeonhole bootstrap (Owen 2007) draws people and clusters of items with replacement, independently of each other.
     Each draw takes the means of the ratings of the drawn people, and both correlations over the drawn clusters. The
-    interval is the difference ± t · the standard deviation over draws, with the degrees of freedom of the smaller
-    number, of people or of clusters. It counts the noise of single ratings more than once, and so is rather too wide
-    than too narrow.
+    interval is the difference ± t · the standard deviation over draws. The degrees of freedom follow from the number of
+    people or of clusters, whichever is smaller. The interval counts the noise of single ratings more than once, so it
+    is too wide rather than too narrow.
 
     Args:
         x, other: scores of n items by two metrics.
-        ratings: ratings of each item by its readers, NaN where there is none;
-            of several ratings by one reader, the mean counts.
+        ratings: ratings of each item by its readers, NaN without a rating; several ratings by one reader are averaged.
         people: reader of each rating.
         clusters: image of each item.
-        given: a third variable, length n; the correlations are then partial ones.
+        given: a third variable, length n; the correlations are then partial correlations.
 
     Returns:
-        The difference, and the number of items with a rating and both scores. No interval (NaN) with fewer than 8
-        people or clusters.
+        The difference, and the number of items with a rating and both scores. The interval is missing (NaN) with fewer
+        than 8 people or clusters.
 
     Raises:
         ValueError: lengths differ.

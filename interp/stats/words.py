@@ -1,7 +1,7 @@
 """Correlations and regressions over word types whose values are means over occurrences.
 
-The intervals are about the population of word types. Word types of the same articles are no independent units: an
-article can shift the attributions of all its words, and its subject decides on words that resemble each other.
+The intervals refer to the population of word types. Word types of the same articles are not independent units: an
+article can shift the attributions of all its words, and its subject determines similar words.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Occurrences:
         """Return the sum of each word type's values in each article.
 
         Args:
-            values: of each occurrence, length n.
+            values: value of each occurrence, length n.
         """
         return self._per_article(np.asarray(values, np.float64))
 
@@ -61,7 +61,7 @@ class Occurrences:
         """Return the mean of each word type's values; NaN for a type that does not occur.
 
         Args:
-            values: of each occurrence, length n.
+            values: value of each occurrence, length n.
         """
         count = np.bincount(self.words, minlength=self.types)
         total = np.bincount(self.words, np.asarray(values, np.float64), minlength=self.types)
@@ -88,29 +88,29 @@ def correlate_words(
     """Correlate the mean value of each word type with its rating.
 
     The population quantity is the correlation over the population of word types, each with its mean over as many
-    occurrences as the sample gives it. The noise of these means draws it toward 0; `disattenuate` estimates the
+    occurrences as in the sample. The noise of these means biases the correlation toward 0; `disattenuate` estimates the
     correlation of expected values.
 
     Args:
-        values: of each occurrence, length n.
-        ratings: of each word type, length m; types with a NaN anywhere are left out.
+        values: value of each occurrence, length n.
+        ratings: rating of each word type, length m; types with a NaN anywhere are left out.
         at: the occurrences.
-        given: what is held constant, of each word type, shape (k, m): its frequency, its length.
-        given_means: what is held constant in the mean over a type's occurrences, shape (j, n): membership of a
-            description.
-        method: with ``spearman`` the correlation of ranks, which are taken once.
+        given: variables of each word type that are held constant, shape (k, m), such as its frequency or its length.
+        given_means: variables of each occurrence whose means per type are held constant, shape (j, n), such as
+            membership of a description.
+        method: ``pearson``, or ``spearman`` for the correlation of ranks, which are taken once.
 
     Returns:
         The correlation, the number of word types that it was computed from, and a 95 % interval: Fisher's z ± t ·
         error. The error is that of the jackknife over word types, in which types of the same articles depend on each
-        other (`Dependence.similar`). There is no interval (NaN) with fewer than three articles.
+        other (`Dependence.similar`). The interval is missing (NaN) with fewer than three articles.
 
     Raises:
         ValueError: lengths differ.
     """
     own, fixed = [np.asarray(values, np.float64), *_rows(given_means)], [np.asarray(ratings, np.float64), *_rows(given)]
     rest = [i for i in range(len(own) + len(fixed)) if i not in (0, len(own))]
-    order = [0, len(own), *rest]  # value, rating, and what is held constant
+    order = [0, len(own), *rest]  # value, rating, and variables that are held constant
     columns, counts = _columns(own, fixed, at)
     if method == "spearman":
         columns = _ranks(columns)
@@ -126,8 +126,8 @@ def regress_words(values: ArrayLike, predictors: ArrayLike, at: Occurrences) -> 
     """Regress the mean value of word types on several ratings together.
 
     Args:
-        values: of each occurrence, length n.
-        predictors: of each word type, shape (k, m); types with a NaN anywhere are left out.
+        values: value of each occurrence, length n.
+        predictors: predictors of each word type, shape (k, m); types with a NaN anywhere are left out.
         at: the occurrences.
 
     Returns:
@@ -154,7 +154,7 @@ def _rows(values: ArrayLike | None) -> list[NDArray[np.float64]]:
 def _columns(
     own: list[NDArray[np.float64]], fixed: list[NDArray[np.float64]], at: Occurrences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return all variables of the word types that have all of them, and the article counts of these types."""
+    """Return all variables for the word types without missing values, and the article counts of these types."""
     for name, some, length in (("values", own, len(at.words)), ("ratings", fixed, at.types)):
         if any(one.shape != (length,) for one in some):
             raise ValueError(f"{name} must be of shape ({length},), got {' and '.join(str(one.shape) for one in some)}")
@@ -169,8 +169,8 @@ def _jackknife(
     """Return a statistic of the columns' covariances, its errors by leaving out one word type at a time, and t.
 
     Args:
-        columns: shape (p, types).
-        counts: of the types by article.
+        columns: variables, shape (p, types).
+        counts: counts of the types by article.
         count: number of values of the statistic.
     """
     nothing, n = np.full(count, np.nan), columns.shape[1]

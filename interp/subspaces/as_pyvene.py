@@ -1,4 +1,4 @@
-"""Rotations as pyvene's interventions, and pyvene's as rotations: the same columns, number for number."""
+"""Conversion of rotations to pyvene's interventions and back: the same columns, number for number."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from interp.errors import UserError
 from interp.subspaces.rotation import Rotation
 
 Kind = Literal["low-rank", "rotated", "boundless"]
-HARD = 1e-3  # temperature of a boundary: half a direction from it, a mask is exactly 0 or 1 in float32
+HARD = 1e-3  # temperature of a boundary; half a direction away from it, a mask is exactly 0 or 1 in float32
 HALF = 0.5
-LEAST = 1e-3  # share of the width that pyvene takes a smaller boundary for
-EXACT = 1e-6  # how far a mask may be from zeros and ones
+LEAST = 1e-3  # smallest boundary in pyvene, as a share of the width
+EXACT = 1e-6  # tolerance of a mask's distance from zeros and ones
 
 
 class PyveneError(UserError):
-    """pyvene has no such intervention, or this is none with a subspace."""
+    """Error of an intervention that pyvene does not have, or that has no subspace."""
 
 
 def to_pyvene(rotation: Rotation, kind: Kind = "low-rank") -> Any:
-    """Return pyvene's intervention that swaps Z, trainable; `from_pyvene` gives back the same basis, bit for bit.
+    """Return a trainable intervention of pyvene that swaps Z; `from_pyvene` returns the same basis, bit for bit.
 
-    Put it at the output of block `site.block`, which pyvene counts from 0, after `interp.clip.pyvene.register()`;
-    in the vision tower the component is ``vision_block_output``. The name of another component is `site.part.pyvene`.
+    Register the intervention at the output of block `site.block`, which pyvene counts from 0, after
+    `interp.clip.pyvene.register()`. In the vision tower, the component is ``vision_block_output``. The name of another
+    component is `site.part.pyvene`.
 
     Args:
         kind: ``low-rank``, a `LowRankRotatedSpaceIntervention` of these k columns; ``rotated``, a
-            `RotatedSpaceIntervention` of d columns of which the first k are these, and the first k are swapped;
-            ``boundless``, a `BoundlessRotatedSpaceIntervention` likewise, with its boundary at k / d and a mask of
-            zeros and ones. pyvene's own mask gives the first direction a half; here directions stand half a step on.
+            `RotatedSpaceIntervention` of d columns, of which the first k are these columns and are swapped; or
+            ``boundless``, a `BoundlessRotatedSpaceIntervention` of the same d columns, with its boundary at k / d and a
+            mask of zeros and ones. pyvene's own mask gives the first direction a half. Here, directions are shifted by
+            half a step.
 
     Raises:
-        PyveneError: k is 0, of which pyvene has none, or an unknown kind; or pyvene's boundary cannot lie at k.
+        PyveneError: k is 0, for which pyvene has no intervention; the kind is unknown; or pyvene's boundary cannot be
+            at k.
     """
     pyvene = import_pyvene()
     basis, width, size = rotation.basis, rotation.width, rotation.size
@@ -58,7 +61,7 @@ def to_pyvene(rotation: Rotation, kind: Kind = "low-rank") -> Any:
         found.set_temperature(torch.tensor(HARD))
         found.intervention_population.data = torch.arange(width) + HALF
     found.to(full.dtype)
-    # What is trained turns this matrix, and turns it by nothing at the start.
+    # The trained parameter rotates this matrix; its initial rotation is the identity.
     found.rotate_layer.parametrizations.weight[0].base = full
     return found
 
@@ -66,11 +69,11 @@ def to_pyvene(rotation: Rotation, kind: Kind = "low-rank") -> Any:
 def from_pyvene(intervention: Any, site: Site) -> Rotation:
     """Return the rotation whose Z one of pyvene's interventions swaps: low-rank, rotated, boundless or masked.
 
-    A mask keeps those directions of which it swaps more than half, and a boundary those below it. The fact `mask_error`
-    is the mean distance, over all directions, of the mask from zeros and ones; it is 0 where nothing is lost.
+    A mask keeps the directions of which it swaps more than half, and a boundary keeps the directions below it. The fact
+    `mask_error` is the mean distance, over all directions, of the mask from zeros and ones. It is 0 if nothing is lost.
 
     Raises:
-        PyveneError: an intervention without a rotation.
+        PyveneError: the intervention has no rotation.
         RotationError: its columns are not orthonormal.
     """
     basis, facts = _swapped(intervention)
@@ -109,16 +112,16 @@ def _below(
 ) -> Float[Tensor, " d"]:
     """Return the share of each direction that pyvene swaps, given its boundary as a share of d.
 
-    Without its lower end at 0, of which the first direction would have a half for no reason.
+    The lower end of the mask at 0 is left out, which would halve the first direction without reason.
     """
     return torch.sigmoid((boundary.clamp(LEAST, 1)[0] * len(population) - population) / temperature)
 
 
 def _check_boundary(width: int, size: int, dtype: torch.dtype) -> None:
-    """Raise `PyveneError` if pyvene would not swap the first directions whole, and these alone.
+    """Raise `PyveneError` if pyvene would not swap exactly the first directions, each as a whole.
 
-    Its boundary is a share of the width in the intervention's dtype: one direction of 1,500 is below the least that it
-    takes, and in bfloat16 a share has three digits.
+    pyvene's boundary is a share of the width in the intervention's dtype. One direction of 1,500 is below pyvene's
+    smallest share, and in bfloat16 a share has three digits.
     """
     boundary, places = torch.tensor([size / width]), torch.arange(width) + HALF
     mask = _below(boundary.to(dtype), places.to(dtype), torch.tensor(HARD).to(dtype))

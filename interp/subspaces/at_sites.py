@@ -1,4 +1,4 @@
-"""Values at sites while inputs are run, and the streams and embeddings that follow from other values."""
+"""Values at sites while inputs run, and the streams and embeddings that follow from other values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from interp.drawing.markup import plural
 
 
 def inputs_at(count: int, noun: str, clip: Clip, sites: Iterable[Site]) -> str:
-    """Return a run of so many inputs as Python shows it.
+    """Return the representation of a run of `count` inputs.
 
     >>> from interp.clip.loading import load_clip
     >>> inputs_at(1, "text", load_clip("toy"), [Site("text", 6)])
@@ -33,14 +33,14 @@ def joined(
     """Return the stream after the block of a site if the value at the site is `h`.
 
     Args:
-        rest: the rest of the block, which `Component.split` gave, of all inputs.
-        rows: the inputs that `h` belongs to.
+        rest: rest of the block for all inputs, from `Component.split`.
+        rows: inputs that `h` belongs to.
     """
     own = None if rest is None else rest[rows]
     if own is not None and h.ndim == 3:
         own = own[:, None].expand(-1, h.shape[1], -1)
     after = site.part.join(block, own, h)
-    return after if site.component == BLOCK else changed(block, after)  # the stream itself is the changed one
+    return after if site.component == BLOCK else changed(block, after)  # the stream itself is already changed
 
 
 def run_again(
@@ -54,11 +54,11 @@ def run_again(
     """Return the embeddings that follow if EOT's stream is `h`; all positions of a tower that is not causal run again.
 
     Args:
-        above: the blocks that follow.
-        hidden: the stream before these blocks at all tokens of some texts, packed; None if no block follows.
-        places: the row of each token of n texts among them; anything behind EOT.
-        eot: where each text ends, on the CPU.
-        h: a stream for each text, or c of them: (n, c, d).
+        above: blocks that follow.
+        hidden: stream before these blocks at all tokens of some texts, packed; None if no block follows.
+        places: row of each token of n texts in `hidden`; arbitrary behind EOT.
+        eot: position of EOT in each text, on the CPU.
+        h: one stream for each text, shape (n, d), or c streams, shape (n, c, d).
     """
     if h.ndim == 3:
         return torch.stack([run_again(clip, above, hidden, places, eot, part) for part in h.unbind(1)], dim=1)
@@ -105,7 +105,7 @@ class Taken:
                 self.rests[site] = empty.new_empty(n, rest.shape[1])
 
     def put(self, block: int, rows: Int[Tensor, " m"], parts: Parts, taken: Int[Tensor, " m"] | slice) -> None:
-        """Keep what the sites of one block need of some inputs.
+        """Keep the values and rests of some inputs for the sites of one block.
 
         Args:
             block: number of the block, counted from 0.
@@ -121,7 +121,7 @@ class Taken:
 
 
 def check_sites(clip: Clip, tower: Tower, sites: Iterable[Site]) -> list[Site]:
-    """Return different sites of one tower, the lowest first.
+    """Return the distinct sites of one tower, the lowest first.
 
     Raises:
         SiteError: the model has no such site.

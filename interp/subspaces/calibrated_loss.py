@@ -1,23 +1,23 @@
-"""What IIT-DAS does not ask for: that a swap of Z moves scores alike, by the gap, and that without Z nothing is left.
+"""Calibration terms of calibrated IIT-DAS: swaps of Z move scores equally, by the gap, and without Z no gap is left.
 
-All is measured in logits. Of n pairs, g is the gap between the mean logits of positive and of negative texts. A swap
-across kinds moves a logit in the predicted direction by m, one within a kind moves it by w; m_up and m_down are the
-means of m over negative and over positive bases, m_both their mean. g_0 is the gap where Z of every text is set half
-way between the kinds' mean streams. With a floor c = 1/4:
+All quantities are in logits. For n pairs, g is the gap between the mean logits of positive and negative texts. A swap
+across kinds moves a logit by m in the predicted direction, and a swap within a kind moves it by w. m_up and m_down are
+the means of m over negative and over positive bases, and m_both is their mean. g_0 is the gap when Z of every text is
+set halfway between the kinds' mean streams. With a floor c = 1/4:
 
     spread   (mean over both directions of Var(m) + mean of w^2) / (m_both^2 + c)
     shift    ((m_up - g)^2 + (m_down - g)^2) / 2 / (g^2 + c)
     neutral  g_0^2 / (g^2 + c)
 
-Nothing is detached. Of several processes each takes the moments of the whole batch.
+Nothing is detached. With several processes, each process takes the moments of the whole batch.
 
-The squared errors of `interp.evidence.calibration` are spread and shift with g^2 below both. They are not what is
-minimized, since they conflict with the neutral term where texts of both kinds are alike. Let p be the probability,
-given its text, that a text is positive, half of all being so, and r = 4 Var(p). No swap can do better than to move
-scores by g (p_source - p_base), which has R^2 = r, but moves them by r g on average: 1 - r of the gap goes around Z.
-The same Z scaled so that it moves scores by a g has R^2 = 2 a - a^2 / r, which is 2 - 1 / r if all of the gap is in Z.
-Spread is in units of the shift itself: it is lower for a Z that tells the kinds apart better (Fisher's criterion), not
-for a smaller shift, and the other terms say how large the shift is.
+The squared errors of `interp.evidence.calibration` are spread and shift with g^2 as both denominators. They are not
+minimized here, since they conflict with the neutral term if texts of both kinds are alike. Let p be the probability
+that a text is positive, given the text, with half of all texts positive, and let r = 4 Var(p). The best possible swap
+moves scores by g (p_source - p_base). It has R^2 = r, but moves scores by r g on average, so 1 - r of the gap goes
+around Z. The same Z, scaled so that it moves scores by a g, has R^2 = 2 a - a^2 / r, which is 2 - 1 / r if all of the
+gap is in Z. Spread is in units of the shift itself. It is therefore lower for a Z that separates the kinds better
+(Fisher's criterion), not for a smaller shift. The other terms determine the size of the shift.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from interp.subspaces.losses import Loss, counterfactual_loss
 from interp.subspaces.pairs import PairRun, PairsAtSite, Swap, draw_sources, interventions
 from interp.subspaces.shares import Share
 
-FLOOR = 0.25  # of squared logits: where there is no gap yet, nothing is divided by it
+FLOOR = 0.25  # of squared logits, against division by a gap near 0
 
 
 @dataclass(frozen=True, eq=False)
 class SwappedLogits:
-    """Logits of m = 2 n texts, negative ones, then positive ones, as they are and with another Z.
+    """Logits of m = 2 n texts, first the negative texts, then the positive ones, with their own Z and with another Z.
 
     Attributes:
-        clean: of the unchanged texts.
-        across, within: with Z of a text of the other kind, and of another text of the same kind.
-        neutral: with Z half way between the kinds' mean streams.
+        clean: logits of the unchanged texts.
+        across, within: logits with Z of a text of the other kind, and of another text of the same kind.
+        neutral: logits with Z halfway between the kinds' mean streams.
     """
 
     clean: Float[Tensor, " m"]
@@ -61,14 +61,14 @@ def swapped_logits(
     clean: Float[Tensor, " m"],
     share: Share | None = None,
 ) -> SwappedLogits:
-    """Counterfactuals of all pairs with three kinds of source, which pass the blocks in one push.
+    """Return the counterfactuals of all pairs with three kinds of source, which pass the blocks in one push.
 
     Args:
-        pairs: n of them, whose run kept the site.
-        swap: gives base streams the Z of source streams.
-        source, within: for each pair the one that its source text comes from, of the other and of its own kind.
-        clean: logits of the unchanged negative texts, then positive ones.
-        share: the pairs that this process computes, the others coming from others; by default all.
+        pairs: n pairs, whose run kept the site.
+        swap: function that gives base streams the Z of source streams.
+        source, within: for each pair, the pair that its source text comes from, of the other kind and of its own kind.
+        clean: logits of the unchanged negative texts, then of the positive texts.
+        share: pairs that this process computes, the others coming from other processes; by default all.
     """
     n, streams = len(pairs), pairs.run.stream(site)
     share = share or Share.of(n, 1, 0)
@@ -85,7 +85,7 @@ def swapped_logits(
 def rotation_loss(weight: float, seed: int) -> Loss:
     """Return the part of calibrated IIT-DAS that depends on the rotation, as a `Loss` of a search.
 
-    Sources are drawn among the rows that are taken, since the terms are those of a batch.
+    Sources are drawn among the rows of the batch, since the terms are those of a batch.
     """
 
     def loss(
@@ -101,25 +101,25 @@ def rotation_loss(weight: float, seed: int) -> Loss:
 
 
 def calibration_loss(found: SwappedLogits) -> Tensor:
-    """spread + shift + neutral, see above; no unit."""
+    """Return spread + shift + neutral, as defined in this module; no unit."""
     return torch.stack([term(found) for term in TERMS.values()]).sum()
 
 
 def spread(found: SwappedLogits) -> Tensor:
-    """How unevenly swaps across kinds move logits, and how far those within one, in units of the mean shift."""
+    """Return the variance of moves across kinds plus the mean squared move within one, over the squared mean shift."""
     crossed = _signed(found.across - found.clean)
     uneven = ((crossed - crossed.mean(1, keepdim=True)) ** 2).mean()
     return (uneven + ((found.within - found.clean) ** 2).mean()) / (crossed.mean() ** 2 + FLOOR)
 
 
 def shift(found: SwappedLogits) -> Tensor:
-    """How far the mean shift in each direction is from the gap, in units of the gap."""
+    """Return the squared distance of the mean shift in each direction from the gap, in units of the squared gap."""
     gap = _gap(found.clean)
     return ((_signed(found.across - found.clean).mean(1) - gap) ** 2).mean() / (gap**2 + FLOOR)
 
 
 def neutral(found: SwappedLogits) -> Tensor:
-    """How much of the gap is left with a neutral Z, in units of the gap."""
+    """Return the squared gap that is left with a neutral Z, in units of the squared gap."""
     return _gap(found.neutral) ** 2 / (_gap(found.clean) ** 2 + FLOOR)
 
 
@@ -132,6 +132,6 @@ def _gap(logits: Float[Tensor, " m"]) -> Tensor:
 
 
 def _signed(moves: Float[Tensor, " m"]) -> Float[Tensor, "2 n"]:
-    """In the direction that is predicted: up for negative texts, down for positive ones."""
+    """Return moves in the predicted direction: up for negative texts, down for positive texts."""
     up, down = moves.chunk(2)
     return torch.stack([up, -down])

@@ -1,12 +1,12 @@
 """Clean runs: inputs run once, with everything that any number of interventions on them need.
 
-A text is read at EOT, its last token. In a causal text tower, as CLIP's is, a change at EOT reaches no other position,
-so a counterfactual is the changed EOT vector pushed through the remaining blocks against the keys and values of the
-clean run. In a tower that is not causal, as no vision tower is, only the part below the site is reused, and above it
-all positions run again. The family of the model says which holds (`interp.clip.families`).
+A text is read at EOT, its last token. In a causal text tower such as CLIP's, a change at EOT reaches no other position.
+A counterfactual is therefore the changed EOT vector, pushed through the remaining blocks against the keys and values of
+the clean run. In a tower that is not causal, such as every vision tower, only the part below the site is reused, and
+all positions run again above the site. The family of the model says which case applies (`interp.clip.families`).
 
 The value at a site is joined with the rest of its block (`interp.clip.components`) before it is pushed. Within the
-block of the site a change at one position reaches no other one in either tower, since attention has been passed.
+block of the site, a change at one position reaches no other position in either tower, since the attention comes before.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class CleanRun(Protocol):
         ...
 
     def stream(self, site: Site) -> Streams:
-        """Return the value at a site: the residual stream, or what a component adds to it, at EOT or CLS."""
+        """Return the value at a site at EOT or CLS: the residual stream, or the vector that a component adds to it."""
         ...
 
     def push(self, site: Site, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
         """Return the unit-norm embeddings that follow if the value at a site is `h`; differentiable in `h`.
 
         Args:
-            h: a value for each input, or c of them: (n, c, d).
+            h: one value for each input, shape (n, d), or c values, shape (n, c, d).
         """
         ...
 
@@ -69,16 +69,17 @@ class CleanRun(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TextRun:
-    """The clean run of texts, with what the cached engine needs.
+    """Clean run of texts, with everything that the cached engine needs.
 
     Attributes:
         tokens: tokens of all texts that were run.
         streams: site -> value at EOT of every text, shape (all, d).
-        rests: site -> the rest of its block at EOT that `join` needs, shape (all, d); only sites that need one.
-        keys, values: block (from 0) -> those of all tokens before EOT, packed, shape (total, d); of a causal tower.
-        grids: block (from 0) -> streams of all tokens after it, packed, shape (total, d); of any other tower.
+        rests: site -> rest of its block at EOT that `join` needs, shape (all, d); only sites that need one.
+        keys, values: block (from 0) -> keys or values of all tokens before EOT, packed, shape (total, d); for a causal
+            tower.
+        grids: block (from 0) -> streams of all tokens after the block, packed, shape (total, d); for any other tower.
         starts: place in the packed tensors where each text begins.
-        rows: the texts that this view holds, as indices into all of them.
+        rows: texts that this view holds, as indices into all texts.
     """
 
     clip: Clip
@@ -107,7 +108,7 @@ class TextRun:
         return at_site(self.streams, site)[self.rows]
 
     def push(self, site: Site, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
-        """See `CleanRun.push`; raises `SiteMismatch` if the run did not keep the site."""
+        """See `CleanRun.push`; raise `SiteMismatch` if the run did not keep the site."""
         at_site(self.streams, site)
         tower, starts, eot = blocks(self.clip, "text"), self.starts[self.rows], self.tokens.eot[self.rows]
         h = joined(tower[site.block], site, self.rests.get(site), self.rows, h)
@@ -126,11 +127,11 @@ class TextRun:
 
     @property
     def words(self) -> str:
-        """The words of all texts, in one string."""
+        """Words of all texts, in one string."""
         return "\n".join("\t".join(words) for words in self.tokens.words)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that the run holds but the words, by name and on the CPU; see `of_tensors`."""
+        """Return everything that the run holds except the words, by name and on the CPU; see `of_tensors`."""
         flat = {"ids": self.tokens.ids, "eot": self.tokens.eot, "word_of": self.tokens.word_of}
         flat |= {"starts": self.starts, "rows": self.rows}
         tables: dict[str, Mapping[Any, Tensor]] = {
@@ -146,7 +147,7 @@ class TextRun:
 
     @classmethod
     def of_tensors(cls, clip: Clip, flat: Mapping[str, Tensor], text: str) -> TextRun:
-        """Return the run of the same model whose `tensors` and `words` are given; sites and blocks can be missing."""
+        """Return a run of the same model from its `tensors` and `words`; some sites and blocks may be missing."""
         tables: dict[str, dict[Any, Tensor]] = {"streams": {}, "rests": {}, "keys": {}, "values": {}, "grids": {}}
         for key, tensor in flat.items():
             name, _, place = key.partition(".")
@@ -170,7 +171,7 @@ class TextRun:
 
     @classmethod
     def load(cls, clip: Clip, path: Path) -> TextRun:
-        """Read what `save` wrote, for the same model."""
+        """Load a run of the same model that `save` wrote."""
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
@@ -180,14 +181,14 @@ class TextRun:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VisionRun:
-    """The clean run of images, with what interventions at CLS need.
+    """Clean run of images, with everything that interventions at CLS need.
 
     Attributes:
         pixels: pixel values of all images that were run.
         streams: site -> value at CLS of every image, shape (all, d).
-        rests: site -> the rest of its block at CLS that `join` needs, shape (all, d); only sites that need one.
+        rests: site -> rest of its block at CLS that `join` needs, shape (all, d); only sites that need one.
         grids: site -> stream at CLS and the patches after the site's block, shape (all, p, d).
-        rows: the images that this view holds.
+        rows: images that this view holds.
     """
 
     clip: Clip
@@ -213,7 +214,7 @@ class VisionRun:
         return at_site(self.streams, site)[self.rows]
 
     def push(self, site: Site, h: Float[Tensor, "n *c d"]) -> Float[Tensor, "n *c embed"]:
-        """See `CleanRun.push`; raises `SiteMismatch` if the run did not keep the site."""
+        """See `CleanRun.push`; raise `SiteMismatch` if the run did not keep the site."""
         if h.ndim == 3:
             return torch.stack([self.push(site, part) for part in h.unbind(1)], dim=1)
         patches = at_site(self.grids, site)[self.rows, 1:]
@@ -241,25 +242,25 @@ def clean_texts(
     batch_size: int = 64,
     on_batch: Callable[[int], object] = lambda _n: None,
 ) -> TextRun:
-    """Run texts once, and keep the values at `sites` and the keys and values above the lowest of them.
+    """Run texts once, and keep the values at `sites` and the keys and values above the lowest site.
 
-    Of a tower that is not causal the streams of all tokens after the sites' blocks are kept instead.
+    For a tower that is not causal, the streams of all tokens after the sites' blocks are kept instead.
 
     Args:
         texts: a text, n texts, or their tokens.
         sites: sites in the text tower at which there may be interventions.
-        on_batch: called with the number of texts after each batch, for a progress bar.
+        on_batch: function that is called with the number of texts after each batch, for a progress bar.
 
     Raises:
         SiteError: the text tower has no such site.
         SiteMismatch: a site is in the vision tower.
-        TypeError: something else than text is among the texts.
+        TypeError: one of the texts is not a string.
     """
     wanted = check_sites(clip, "text", sites)
     tokens = texts if isinstance(texts, Tokens) else tokenize(clip, texts)
     width, depth, device, dtype = clip.width("text"), clip.depth("text"), clip.device, clip.model.dtype
     causal, by_length = clip.family.causal("text"), torch.argsort(tokens.eot, stable=True)
-    lengths = tokens.eot if causal else tokens.eot + 1  # of what is kept of each text
+    lengths = tokens.eot if causal else tokens.eot + 1  # number of tokens that are kept of each text
     starts = torch.empty_like(lengths)
     starts[by_length] = torch.cumsum(lengths[by_length], 0) - lengths[by_length]
     total = int(lengths.sum())
@@ -269,14 +270,14 @@ def clean_texts(
         return {number: torch.empty(total, width, device=device, dtype=dtype) for number in numbers}
 
     above = range(wanted[0].layer, depth) if causal else ()
-    cut = () if causal else {site.block for site in wanted if site.layer < depth}  # after the last, EOT alone is read
+    cut = () if causal else {site.block for site in wanted if site.layer < depth}  # then only EOT is read
     keys, values, grids = room(above), room(above), room(cut)
     tower = text_blocks(clip)
     for rows in length_batches(tokens.eot, batch_size) if len(tokens) else ():
         batch = tokens.take(rows)
         layout = lay_out(clip, batch.ids, batch.eot)
         held = layout.places[torch.arange(batch.ids.shape[1]) < lengths[rows, None]].to(device)
-        # Batches and texts are in order of length, as they are packed, so what is kept lies in one piece.
+        # Batches and texts are in order of length, as they are packed, so the kept rows form one slice.
         kept = slice(int(starts[rows[0]]), int(starts[rows[0]]) + len(held))
         for number, (parts, ends, k, v) in enumerate(run_texts(clip, batch.ids.to(device), layout, tower)):
             if number in keys:

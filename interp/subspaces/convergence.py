@@ -1,4 +1,4 @@
-"""The gradient of a search's loss where a start came to rest, in whitened coordinates."""
+"""Gradient of a search's loss at the end of a start, in whitened coordinates."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ MOST_PAIRS = 1024  # train pairs that a gradient is measured on
 
 
 def slopes(train: PairsAtSite, subspaces: Sequence[Subspace], sources: Sources, seed: int, loss: Loss) -> list[float]:
-    """Return how steeply the loss falls from each of several subspaces, in nats per radian of whitened coordinates.
+    """Return the slope of the loss at each of several subspaces, in nats per radian of whitened coordinates.
 
-    The square of the gradient's norm is estimated without bias, by the product of the gradients of two halves of at
-    most `MOST_PAIRS` train pairs: noise of the pairs does not count, and an estimate below 0 is 0. NaN with fewer than
-    two pairs in a half. The gradient is tangent to a subspace of the stream, so it is NaN of a subspace that is no
-    rotation. To search in other coordinates, give `search` runs whose streams are in these coordinates.
+    The squared norm of the gradient is estimated without bias, by the product of the gradients of two halves of at most
+    `MOST_PAIRS` train pairs. The noise of the pairs thus cancels, and an estimate below 0 is set to 0. The slope is NaN
+    with fewer than two pairs in a half. The gradient is tangent to a subspace of the stream, so the slope is NaN for a
+    subspace that is not a rotation. To search in other coordinates, give `search` runs whose streams are in these
+    coordinates.
     """
     rotations = [one for one in subspaces if isinstance(one, Rotation)]
     draw = torch.Generator().manual_seed(seed)
@@ -50,8 +51,10 @@ def _gradients(
     source: Int[Tensor, " n"],
     loss: Loss,
 ) -> list[Float[Tensor, "d _"]]:
-    """Return the gradient of the mean loss by each subspace: of orthonormal columns in whitened coordinates, tangent to
-    the subspace."""
+    """Return the gradient of the mean loss by each subspace.
+
+    The gradient is that of orthonormal columns in whitened coordinates, tangent to the subspace.
+    """
     with gradients():
         # Copies, even of the streams' own dtype: each half has its own gradients.
         free = [basis.to(part.streams, copy=True).requires_grad_() for basis in turned]

@@ -1,4 +1,4 @@
-"""The leading directions of a subspace Z, with texts, words and images to look at."""
+"""Leading directions of a subspace Z, with texts, words and images for display."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.leading import Text, axes, leading
 from interp.subspaces.rotation import Rotation, RotationError
 
-_AT_ONCE = 1024  # texts whose clean run is in memory
+_AT_ONCE = 1024  # largest number of texts whose clean run is in memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,10 +29,10 @@ class Described:
     """Leading directions of Z.
 
     Attributes:
-        rotation: the leading directions as a basis of their own, in their order, at the site of Z.
-        leading: of each direction its share of the variance within Z, how well it tells the kinds apart, and its ends.
-        pairs: whose texts were looked at.
-        size: directions of Z.
+        rotation: the leading directions as a basis, in their order, at the site of Z.
+        leading: for each direction, its share of the variance within Z, its separation of the kinds, and its ends.
+        pairs: pairs whose texts were used.
+        size: number of directions of Z.
     """
 
     rotation: Rotation
@@ -90,20 +90,20 @@ def describe(
 ) -> Described:
     """Describe Z by its leading directions, with the texts and the words at both ends of each.
 
-    Any basis of Z is as good as another, so this is one that means something: the difference of the kinds' means
-    within Z first, then the principal components, within Z, of what that leaves. At an end stand the texts that lie
-    furthest out, one of each article, and words by the mean of the texts that hold them (`interp.runs.directions`
-    says more of each number). Where Z is empty, or texts do not differ in it, there are no directions.
+    Any basis of Z is as valid as another, so a meaningful basis is chosen. The difference of the kinds' means within Z
+    comes first, followed by the principal components, within Z, of the rest. An end shows the texts that lie furthest
+    out, one per article, and words by the mean of the texts that hold them (`interp.runs.directions` explains each
+    number). If Z is empty, or if texts do not differ in Z, there are no directions.
 
     Args:
-        clip: the model in which Z was found.
-        pairs: pairs whose texts are looked at, best pairs that Z was not found with; images are shown of a `PairSet`.
+        clip: model in which Z was found.
+        pairs: pairs whose texts are used, preferably pairs that Z was not found with; a `PairSet` also shows images.
         most: largest number of directions; there are no more than `rotation.size`.
-        on_batch: called with the number of texts after each batch, for a progress bar.
+        on_batch: function that is called with the number of texts after each batch, for a progress bar.
 
     Raises:
         RotationError: the site is in the vision tower, or there are no pairs.
-        SiteError, SiteMismatch: the rotation is not of this model.
+        SiteError, SiteMismatch: the rotation does not fit this model.
     """
     if rotation.site.tower != "text":
         raise RotationError(
@@ -130,7 +130,7 @@ def describe(
 def _inside(
     rotation: Rotation, clip: Clip, tokens: Tokens, on_batch: Callable[[int], object]
 ) -> Float[np.ndarray, "n k"]:
-    """Return the coordinates of each text in Z, from the mean of all texts."""
+    """Return the coordinates of each text in Z, relative to the mean of all texts."""
     basis, site = rotation.basis.cpu().double(), rotation.site
     out = torch.empty(len(tokens), rotation.size, dtype=torch.float64)
     for rows in length_batches(tokens.eot, _AT_ONCE):

@@ -1,4 +1,4 @@
-"""The interchange intervention on clean runs: exact, and cheap, since only the changed position runs again."""
+"""Interchange intervention on clean runs: exact, and cheap, since only the changed position runs again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from interp.subspaces.subspace import Subspace
 
 @no_gradients()
 def interchange(base: Run, source: Run, subspace: Subspace, *, batch_size: int = 128) -> Embeddings:
-    """Embed each base input with its subspace *Z* set to the value it takes in the source input.
+    """Embed each base input with its subspace *Z* set to the value that *Z* has in the source input.
 
     With a rotation R: h <- h_base + R R' (h_source - h_base) at its site (Geiger et al. 2024, eq. 3).
 
     Args:
         base: clean run of n inputs, which kept the subspace's site.
-        source: clean run of as many, of the same tower.
+        source: clean run of n inputs of the same tower.
         subspace: Z, such as a `Rotation`, and its site.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Kinds of subspaces, by the name that their files give: each is a class with `load`, and a line in the registry."""
+"""Kinds of subspaces, by the name in their files: each is a class with `load`, and one line in the registry."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from interp.runs.files import read_bytes
 from interp.subspaces.rotation import KIND, Rotation, RotationError
 from interp.subspaces.subspace import Subspace
 
-# kind -> loader of the .safetensors file, given what the .json file holds, if there is one
+# kind -> loader of the .safetensors file, given the content of the .json file, if it exists
 KINDS: dict[str, Callable[[Path, bytes | None], Subspace]] = {KIND: Rotation.load}
 
 
 def load_subspace(path: Path | str) -> Subspace:
-    """Read a subspace of any kind from the files that its `save` wrote.
+    """Load a subspace of any kind from the files that its `save` wrote.
 
     Args:
         path: the .safetensors file; the .json file of the same name gives the kind.
 
     Raises:
-        RotationError: a file is missing or damaged, or was changed since, or its kind is unknown.
+        RotationError: a file is missing or damaged, or was changed after it was saved, or its kind is unknown.
     """
     path = Path(path)
     about = read_bytes(path.with_suffix(".json"))
@@ -33,7 +33,7 @@ def load_subspace(path: Path | str) -> Subspace:
 
 
 def _kind(about: bytes | None) -> str:
-    """Return the kind that a .json file names, by default a rotation, whose errors then say what the file lacks."""
+    """Return the kind in a .json file; by default a rotation, whose loader then reports the fault of the file."""
     try:
         found = json.loads(about or b"{}")
     except ValueError:

@@ -1,11 +1,12 @@
-"""The leading directions of a subspace Z, of what texts have in it, and the texts and the words at their ends.
+"""Leading directions of a subspace Z for given texts, and the texts and the words at their ends.
 
-Any basis of Z describes it as well as another, so the one that is taken must mean something. First comes the direction,
-within Z, of the difference of the kinds' mean streams; then the principal components, within Z, of what is left of the
-streams when that direction is taken out of them. All are orthogonal, and do not depend on the basis that Z came with.
+Any basis of Z describes it as well as another, so a meaningful basis is chosen. The first direction is that of the
+difference of the kinds' mean streams, within Z. The others are the principal components, within Z, of the streams
+without that direction. All directions are orthogonal, and do not depend on the basis that Z came with.
 
-The sign of the first is such that the mean of positive texts is at its upper end, that of a component such that these
-lie above negative ones more often than not. The latter says little: where means agree, kinds differ in shape alone.
+The sign of the first direction puts the mean of positive texts at its upper end. The sign of a component puts positive
+texts above negative ones more often than not. The latter carries little information: if means agree, kinds differ only
+in the shape of their distributions.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from interp.clip.tensors import Float
 from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS, End, EndText, EndWord, Leading
 from interp.stats import placement
 
-TEXTS, WORDS = 5, 10  # at an end
+TEXTS, WORDS = 5, 10  # numbers of texts and of words at an end
 FOLDS = 5
-ROUNDING = 1e-10  # a share of the variance that rounding can make
-_TIE = 1e-9  # what is less is rounding
+ROUNDING = 1e-10  # share of the variance that can be rounding errors
+_TIE = 1e-9  # smaller differences are rounding errors
 MEANS = "difference of the kinds' means"
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text, and what it has to do with others.
+    """Text with its words, pair and article.
 
     Attributes:
-        words: as the tokenizer splits it, lower case.
-        pair, article: to which it belongs.
+        words: words as the tokenizer splits the text, lower case.
+        pair, article: pair and article to which the text belongs.
     """
 
     kind: str
@@ -44,13 +45,14 @@ class Text:
 
 
 def axes(inside: Float[np.ndarray, "n k"], most: int) -> list[tuple[str, Float[np.ndarray, " k"]]]:
-    """The leading directions within Z: what each is, and a unit vector; these are orthogonal to each other.
+    """Return the leading directions within Z: a title and a unit vector for each, orthogonal to each other.
 
-    Directions along which texts do not differ, but for rounding, are left out, and so is the first if means agree.
+    Directions along which texts differ only by rounding are left out. The first direction is left out if the means
+    agree.
 
     Args:
-        inside: what positive texts, and then as many negative ones, have in Z, from the mean of all.
-        most: directions that are wanted.
+        inside: coordinates in Z of the positive texts, then of as many negative texts, relative to the mean of all.
+        most: largest number of directions.
     """
     total = float(np.square(inside).sum()) / len(inside)
     positive, negative = _by_kind(inside).mean(1)
@@ -68,32 +70,35 @@ def axes(inside: Float[np.ndarray, "n k"], most: int) -> list[tuple[str, Float[n
 
 
 def _by_kind(inside: np.ndarray) -> np.ndarray:
-    """The same with a first axis for the kind."""
+    """Return the values with a first axis for the kind."""
     return inside.reshape(2, len(inside) // 2, *inside.shape[1:])
 
 
 def _turned(axis: Float[np.ndarray, " k"], inside: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
-    """The axis with the sign by which positive texts lie above negative ones; if they tie, by which the text furthest
-    out is above 0; and if two are as far, the first text."""
+    """Return the axis with the sign by which positive texts lie above negative ones.
+
+    In case of a tie, the text furthest out is above 0. If two texts are equally far out, the first text is above 0.
+    """
     values = inside @ axis
     leans = _above(*_by_kind(values)) - 0.5, (values.max() + values.min()) / values.std(), values[0]
     return axis if next((lean for lean in leans if abs(lean) > _TIE), 1) > 0 else -axis
 
 
 def _above(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The area under the curve."""
+    """Return the area under the curve."""
     return float(placement(positive, negative).mean())
 
 
 def cross_fitted(inside: Float[np.ndarray, "n k"], articles: Sequence[str]) -> float:
-    """How often a positive text lies above a negative one along the difference of the means of other articles' texts.
+    """Return the share of comparisons in which a positive text lies above a negative one, cross-fitted over articles.
 
-    Along that of their own means they would do so even where nothing tells them apart, the more often the more
-    directions there are. Articles are dealt out to `FOLDS` parts, and texts are compared within each.
+    Texts are compared along the difference of the means of other articles' texts. Along the difference of their own
+    means, positive texts would lie above negative ones even if nothing separated the kinds, and the more often the more
+    directions there are. Articles are divided into `FOLDS` parts, and texts are compared within each part.
 
     Args:
         inside: as for `axes`.
-        articles: of each pair.
+        articles: article of each pair.
 
     Returns:
         A share; NaN if all pairs are of one article.
@@ -114,10 +119,10 @@ def cross_fitted(inside: Float[np.ndarray, "n k"], articles: Sequence[str]) -> f
 def leading(
     inside: Float[np.ndarray, "n k"], title: str, axis: Float[np.ndarray, " k"], texts: Sequence[Text]
 ) -> Leading:
-    """What is said of one of the directions that `axes` gives.
+    """Return the share of variance, the AUC and the ends of one of the directions from `axes`.
 
     Args:
-        inside: of all texts, which vary along the axis.
+        inside: coordinates of all texts, which vary along the axis.
     """
     values = inside @ axis
     share = float(np.square(values).sum() / np.square(inside).sum())
@@ -131,7 +136,7 @@ def leading(
 
 
 def _end(values: Float[np.ndarray, " n"], words: Sequence[EndWord], texts: Sequence[Text], sign: int) -> End:
-    """The texts furthest out, one of each article and none that reads as another one does, and the words."""
+    """Return the texts furthest out, one per article and without duplicates, and the words."""
     found: list[EndText] = []
     seen: set[tuple[str, str]] = set()
     for row in np.argsort(-sign * values, kind="stable").tolist():
@@ -147,10 +152,10 @@ def _end(values: Float[np.ndarray, " n"], words: Sequence[EndWord], texts: Seque
 
 
 def word_differences(values: Float[np.ndarray, " n"], texts: Sequence[Text]) -> list[EndWord]:
-    """Of each word type the mean value of the texts that hold it minus that of all others.
+    """Return for each word type the mean value of the texts that hold it minus that of all others.
 
-    Function words, numbers and signs are among them. Words in fewer than `LEAST_TEXTS` texts, in texts of fewer than
-    `LEAST_ARTICLES` articles, and in every text are left out.
+    Function words, numbers and signs are included. Words are left out if they occur in fewer than `LEAST_TEXTS` texts,
+    in texts of fewer than `LEAST_ARTICLES` articles, or in every text.
     """
     holders: dict[str, list[int]] = {}
     for row, text in enumerate(texts):

@@ -1,6 +1,4 @@
-"""Losses of pairs at a site for several ways to swap Z: IIT-DAS, and the form that any loss of a search has; and the
-contrastive loss of CLIP.
-"""
+"""Losses of pairs at a site for several ways to swap Z: IIT-DAS, the interface of a search loss, contrastive loss."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ OBJECTIVES = get_args(Objective)
 
 @runtime_checkable
 class Loss(Protocol):
-    """The quantity that a search minimizes."""
+    """Quantity that a search minimizes."""
 
     def __call__(
         self, part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"], /
@@ -30,8 +28,8 @@ class Loss(Protocol):
 
         Args:
             part: n pairs at a site.
-            source: for each of all n pairs the pair that its source text comes from.
-            rows: the pairs to take.
+            source: for each of all n pairs, the pair that its source text comes from.
+            rows: rows of the pairs to take.
         """
         ...
 
@@ -48,7 +46,7 @@ def mean_losses(part: PairsAtSite, subspaces: Sequence[Subspace], source: Int[Te
     """Return the mean loss of all pairs for each of several subspaces.
 
     Args:
-        source: for each pair the pair that its source text comes from.
+        source: for each pair, the pair that its source text comes from.
     """
     total = torch.zeros(len(subspaces), dtype=torch.float64)
     swaps = [subspace.swap for subspace in subspaces]
@@ -67,13 +65,13 @@ def das_losses(
 ) -> Float[Tensor, " c"]:
     """Return the IIT-DAS objective of some pairs (Zur et al. 2024, section 3.2), for each of c ways to swap Z.
 
-    It is the mean cross-entropy over [base, counterfactual] in nats, both directions half each.
+    The objective is the mean cross-entropy over [base, counterfactual] in nats, with both directions weighted equally.
 
     Args:
-        swaps: each gives base streams the Z of source streams.
-        source: for each of all n pairs the pair that its source text comes from.
+        swaps: functions that give base streams the Z of source streams.
+        source: for each of all n pairs, the pair that its source text comes from.
         base_logits: clean logits of all negative texts, then of all positive ones, length 2 n.
-        rows: the pairs to take.
+        rows: rows of the pairs to take.
     """
     base_rows, source_rows = interventions(rows, source)
     base = pairs.run.take(base_rows)
@@ -84,8 +82,9 @@ def das_losses(
 
 
 def counterfactual_loss(base: Tensor, counterfactual: Tensor) -> Tensor:
-    """Return the cross-entropy over [base, counterfactual]: the counterfactual must win in the first half, then the
-    base.
+    """Return the cross-entropy over [base, counterfactual].
+
+    The counterfactual must win in the first half of the rows, and the base in the second half.
 
     Args:
         base, counterfactual: logits, shape (m,), or (m, 1) and (m, c).
@@ -99,10 +98,10 @@ def counterfactual_loss(base: Tensor, counterfactual: Tensor) -> Tensor:
 
 
 def contrastive_loss(logits: Float[Tensor, "*c b b"]) -> Float[Tensor, " *c"]:
-    """Return the cross-entropy of picking a text's own image in a batch, and an image's own text, the mean of both.
+    """Return the mean of two cross-entropies: of picking a text's own image in a batch, and an image's own text.
 
     Args:
-        logits: logits of each image (rows) with each text (columns), a text's own image having its number.
+        logits: logits of each image (rows) with each text (columns); a text and its own image have the same number.
 
     Returns:
         The mean over the batch, in nats.
@@ -112,18 +111,18 @@ def contrastive_loss(logits: Float[Tensor, "*c b b"]) -> Float[Tensor, " *c"]:
 
 
 def behavioral_loss(positive: Float[Tensor, " n"], negative: Float[Tensor, " n"]) -> Tensor:
-    """Cross-entropy over [negative, positive] of each pair's logits, target positive; the mean."""
+    """Return the mean cross-entropy over [negative, positive] of each pair's logits, target positive."""
     return functional.softplus(negative - positive).mean()
 
 
 def joint_loss(behavioral: Tensor, iit_das: Tensor, weight: float) -> Tensor:
-    """w x IIT-DAS + (1 - w) x behavioral."""
+    """Return w x IIT-DAS + (1 - w) x behavioral."""
     return weight * iit_das + (1 - weight) * behavioral
 
 
 def calibrated_loss(behavioral: Tensor, iit_das: Tensor, calibration: Tensor, weight: float) -> Tensor:
-    """Behavioral + IIT-DAS + w x calibration.
+    """Return behavioral + IIT-DAS + w x calibration.
 
-    IIT-DAS alone does not ask the clean run for a preference, and calibration is had for little where there is none.
+    IIT-DAS alone does not train a preference of the clean run, and without a preference calibration is nearly free.
     """
     return behavioral + iit_das + weight * calibration

@@ -16,7 +16,7 @@ def push(subspace: Subspace, repo: str, *, private: bool = False) -> str:
     """Put the files of a subspace into a repository of the hub, and return the address of the commit.
 
     Args:
-        repo: owner/name; the repository is made if it is not there yet.
+        repo: owner/name; the repository is created if it does not exist.
         private: make a new repository private.
 
     Raises:
@@ -28,13 +28,13 @@ def push(subspace: Subspace, repo: str, *, private: bool = False) -> str:
 
 
 def load(name: str) -> Subspace:
-    """Read the subspace that `push`, or `training.export --push`, has put into a repository of the hub.
+    """Load a subspace that `push`, or `training.export --push`, has put into a repository of the hub.
 
     Args:
-        name: owner/name, optionally with @revision. In the cache it is found without a network.
+        name: owner/name, optionally with @revision. A subspace in the cache is loaded without a network.
 
     Raises:
-        HubError: the hub does not have it, or does not answer, and it is not in the cache.
+        HubError: the hub does not have the subspace; or the hub does not answer, and the subspace is not in the cache.
         RotationError: the files hold no subspace.
     """
     return load_subspace(fetch(name, (str(Path(FILE).with_suffix(".json")), FILE)))

@@ -1,4 +1,4 @@
-"""What becomes of scores when Z is swapped, and the one measurement of an alignment that every command reports."""
+"""Outcomes of swaps of Z, and the common measurement of an alignment that every command reports."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ DRAWS = 2  # random sources for each base text
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Scores of counterfactuals beside those of their bases, by direction; arrays of length draws x n.
+    """Scores of counterfactuals and of their bases, by direction; arrays of length draws x n.
 
     A direction names the kind of the base: ``up`` for negative texts, ``down`` for positive ones.
 
     Attributes:
         base, counterfactual: direction -> scores.
-        sources: the pair whose text Z was taken from.
+        sources: pair whose text Z was taken from.
         groups: cluster of each base.
         pairs: n, however often sources were drawn.
     """
@@ -45,19 +45,19 @@ class Outcomes:
     pairs: int
 
     def first_draw(self) -> Outcomes:
-        """The same with the first source of each text alone."""
+        """Return the outcomes with only the first source of each text."""
         base, changed = (
             {key: values[: self.pairs] for key, values in table.items()} for table in (self.base, self.counterfactual)
         )
         return Outcomes(base, changed, self.sources[: self.pairs], self.groups[: self.pairs], self.pairs)
 
     def hits(self, direction: Direction) -> np.ndarray:
-        """1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
+        """Return 1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
         winner: Literal["base", "counterfactual"] = "counterfactual" if direction == "up" else "base"
         return iia_outcomes(self.base[direction], self.counterfactual[direction], winner=winner)
 
     def iia(self, direction: Direction | None = None) -> float:
-        """Interchange intervention accuracy of one direction, or the mean of both; a share."""
+        """Return the interchange intervention accuracy of one direction, or the mean of both; a share."""
         chosen = DIRECTIONS if direction is None else (direction,)
         return float(np.mean([self.hits(one).mean() for one in chosen]))
 
@@ -67,24 +67,24 @@ class Outcomes:
         return self.groups[: self.pairs][self.sources]
 
     def moves(self, direction: Direction) -> np.ndarray:
-        """By how much the intervention moves each score (a cosine): counterfactual minus base; float64."""
+        """Return the change of each score (a cosine) by the intervention: counterfactual minus base; float64."""
         return np.subtract(self.counterfactual[direction], self.base[direction], dtype=np.float64)
 
     def shift(self, direction: Direction) -> float:
-        """How much the intervention moves the score (a cosine) on average."""
+        """Return the mean change of the score (a cosine) by the intervention."""
         return float(self.moves(direction).mean())
 
     def iia_error(self) -> float:
-        """The standard error of IIA in both directions; bases and sources come in groups."""
+        """Return the standard error of IIA in both directions, clustered by the groups of bases and sources."""
         hits = np.mean([self.hits(one) for one in DIRECTIONS], axis=0)
         return standard_error(hits, self.groups, self.source_groups)
 
     def gaps(self) -> np.ndarray:
-        """Of each pair, by how much the unchanged model scores the positive text above the negative one; length n."""
+        """Return for each pair the positive text's score minus the negative text's in the unchanged model; length n."""
         return (self.base["down"] - self.base["up"])[: self.pairs]
 
     def preference(self) -> Estimate:
-        """Preference accuracy of the unchanged model, with an interval that heeds groups."""
+        """Return the preference accuracy of the unchanged model, with an interval that respects groups."""
         n = self.pairs
         return clustered_share(preference(self.base["down"][:n], self.base["up"][:n]), self.groups[:n])
 
@@ -113,10 +113,10 @@ def evaluate(
 def align(
     part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
 ) -> Outcomes:
-    """Measure an alignment, in the same way in a sweep, in the looks of a fine-tuning and in an evaluation.
+    """Measure an alignment, in the same way in a sweep, in the evaluations during a fine-tuning and after it.
 
     Args:
-        part: the pairs that are measured.
+        part: pairs to measure.
         subspace: Z, at the site of the part.
         seed: seed of the random sources, `draws` for each text (1 if paired).
         within: take Z from a text of the same kind, where the causal model predicts that nothing changes.
@@ -134,7 +134,7 @@ def align_all(
     draws: int = DRAWS,
     within: bool = False,
 ) -> list[Outcomes]:
-    """Measure several subspaces as `align` does, with the same sources; all pass the model side by side."""
+    """Measure several subspaces as `align` does, with the same sources; all subspaces pass the model together."""
     pairs, n, site = part.pairs, len(part), part.site
     generator = torch.Generator().manual_seed(seed)
     count = 1 if sources == "paired" else draws
@@ -159,17 +159,17 @@ def align_all(
 
 
 def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> Estimate:
-    """The mean IIA over several subspaces, measured on the same bases and sources, whose groups its interval heeds."""
+    """Return the mean IIA over several subspaces on the same bases and sources, with an interval by groups."""
     chosen = DIRECTIONS if direction is None else (direction,)
     hits = np.mean([one.hits(each) for one in found for each in chosen], axis=0)
     return replace(clustered_share(hits, found[0].groups, found[0].source_groups), n=found[0].pairs)
 
 
 def iias(found: Sequence[Outcomes], subspace: str = "") -> dict[Key, Estimate]:
-    """Return IIA of both directions and of each, the mean over some subspaces.
+    """Return IIA of both directions and of each, averaged over some subspaces.
 
     Args:
-        subspace: key of the control that they are; empty for Z.
+        subspace: key of the control that the subspaces belong to; empty for Z.
     """
     ways = {Key("iia", subspace, direction=way): mean_iia(found, way) for way in DIRECTIONS}
     return {Key("iia", subspace): mean_iia(found)} | ways

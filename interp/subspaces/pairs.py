@@ -1,4 +1,4 @@
-"""What a method is fitted on: clean runs of pairs at a site, and which text lends its Z to which."""
+"""Pairs that a method is fitted on: clean runs at a site, and the choice of source texts."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from interp.subspaces.clean_run import CleanRun, clean_texts
 
 Sources = Literal["random", "paired"]
 Swap = Callable[[Streams, Streams], Streams]
-RIDGE = 0.1  # of the geometric mean of the eigenvalues of a covariance, added to each
+RIDGE = 0.1  # share of the geometric mean of a covariance's eigenvalues that is added to each eigenvalue
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairRun:
-    """The clean run of pairs: all positive texts, then all negative ones, and their images.
+    """Clean run of pairs: all positive texts, then all negative texts, and their images.
 
     Attributes:
-        run: clean run of 2 n texts; row i is a positive text, row n + i the negative one of the same image.
+        run: clean run of 2 n texts; row i is a positive text, row n + i the negative text of the same image.
         images: unit-norm image embeddings, shape (n, embed).
         logit_scale: factor from score to logit.
-        groups: for each pair what intervals take together, such as an article; by default each on its own.
-        negative_images: of the negative texts, if these belong to other images than the positive ones.
+        groups: cluster of each pair for intervals, such as an article; by default each pair is a cluster.
+        negative_images: embeddings for the negative texts, if they belong to other images than the positive texts.
 
     Raises:
         ValueError: there are not two texts for each image.
@@ -56,7 +56,7 @@ class PairRun:
         return f"PairRun({plural(len(self), 'pair')}, {self.run!r})"
 
     def take(self, rows: Int[Tensor, " m"]) -> PairRun:
-        """Some of the pairs, in the order given."""
+        """Return some of the pairs, in the order given."""
         groups = tuple(self.groups[i] for i in rows.tolist()) if self.groups else ()
         run = self.run.take(torch.cat([rows, rows + len(self)]))
         others = None if self.negative_images is None else self.negative_images[rows]
@@ -64,21 +64,21 @@ class PairRun:
 
     @cached_property
     def targets(self) -> Embeddings:
-        """The image that each text of the run is scored with, shape (2 n, embed)."""
+        """Embedding of the image that each text of the run is scored with, shape (2 n, embed)."""
         return torch.cat([self.images, self.images if self.negative_images is None else self.negative_images])
 
     @property
     def clusters(self) -> tuple[str, ...]:
-        """The group of each pair; if none are known, each pair is its own."""
+        """Group of each pair; if no groups are known, each pair is its own group."""
         return self.groups or tuple(map(str, range(len(self))))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairsAtSite:
-    """Pairs, and the site at which Z is looked for.
+    """Pairs, and the site at which Z is searched for.
 
     Attributes:
-        pairs: a clean run that kept the site.
+        pairs: clean run of the pairs, which kept the site.
     """
 
     pairs: PairRun
@@ -92,51 +92,51 @@ class PairsAtSite:
 
     @property
     def streams(self) -> Streams:
-        """Values at the site, of all positive texts, then of all negative ones; shape (2 n, d)."""
+        """Values at the site, of all positive texts, then of all negative texts; shape (2 n, d)."""
         return self.pairs.run.stream(self.site)
 
     def check_size(self, size: int) -> None:
-        """Raise `ValueError` unless a subspace of so many directions fits the stream."""
+        """Raise `ValueError` unless a subspace of `size` directions fits the stream."""
         width = self.streams.shape[1]
         if not 0 <= size <= width:
             raise ValueError(f"size {size} does not fit: the stream at {self.site} has width {width}")
 
     @cached_property
     def clean(self) -> Float[Tensor, " m"]:
-        """Scores of the unchanged negative texts, then positive ones: pushed from the site as counterfactuals are."""
+        """Scores of the unchanged negative texts, then positive texts, pushed from the site as counterfactuals are."""
         return clean_scores(self.pairs, self.site)
 
     @cached_property
     def gaps(self) -> Float[Tensor, " n"]:
-        """By how much the unchanged model scores the positive text of each pair above the negative one, float64."""
+        """Score of the positive text minus that of the negative text of each pair in the unchanged model, float64."""
         negative, positive = self.clean.double().reshape(2, -1)
         return positive - negative
 
     @cached_property
     def gap(self) -> float:
-        """The mean of `gaps`, a cosine."""
+        """Mean of `gaps`, a cosine."""
         return float(self.gaps.mean())
 
     @cached_property
     def kind_means(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
-        """The mean streams of the positive and of the negative texts, float64."""
+        """Mean streams of the positive and of the negative texts, float64."""
         positive, negative = self.streams.double().reshape(2, len(self), -1).mean(1)
         return positive, negative
 
     @property
     def midpoint(self) -> Float[Tensor, " d"]:
-        """The stream half way between the kinds' means, float64: as a value of Z it says nothing of either kind."""
+        """Stream halfway between the kinds' means, float64; as a value of Z it favours neither kind."""
         positive, negative = self.kind_means
         return (positive + negative) / 2
 
     @cached_property
     def whitening(self) -> Float[Tensor, "d d"]:
-        """S^(-1/2) of the streams' covariance S, regularized; see `whiten`."""
+        """Inverse root S^(-1/2) of the streams' covariance S, regularized; see `whiten`."""
         return whiten(self.streams)
 
     @cached_property
     def mean_gradient(self) -> Float[Tensor, " d"]:
-        """The gradient of the score with respect to the stream at the site, the mean over all texts, float64."""
+        """Gradient of the score with respect to the stream at the site, averaged over all texts, float64."""
         run, images = self.pairs.run, self.pairs.targets
         total = torch.zeros(self.streams.shape[1], dtype=torch.float64, device=images.device)
         with gradients():
@@ -175,10 +175,10 @@ def whiten(streams: Streams) -> Float[Tensor, "d d"]:
     """Return the symmetric matrix W for which h @ W has a covariance of about a multiple of 1, in the streams' dtype.
 
     W is the inverse square root of the covariance plus `RIDGE` times the geometric mean of its eigenvalues, scaled by
-    the root of that mean. A geometric mean is hardly moved by one direction of huge variance, as real CLIP has.
+    the root of that mean. A geometric mean is robust to one direction of huge variance, as in real CLIP.
 
     Args:
-        streams: shape (n, d); fewer rows than dimensions will do.
+        streams: streams, shape (n, d); n may be less than d.
     """
     centred = streams.double() - streams.double().mean(0)
     values, vectors = torch.linalg.eigh(centred.T @ centred / max(1, len(centred)))
@@ -189,14 +189,15 @@ def whiten(streams: Streams) -> Float[Tensor, "d d"]:
 
 
 def draw_sources(n: int, sources: Sources, generator: torch.Generator, groups: Sequence[str] = ()) -> Int[Tensor, " n"]:
-    """For each pair the pair that its source text is taken from.
+    """Return for each pair the pair that its source text is taken from.
 
-    ``paired``: its own. ``random``: one of another group, each serving once (a random ring, in which those that would
-    serve their own group change places). Where a group holds more than half of all pairs this cannot be: some serve
-    more than once then. Where there is but one group, its pairs serve each other.
+    With ``paired``, this is the pair itself. With ``random``, it is a pair of another group, and each pair serves once:
+    the pairs form a random ring, in which pairs that would serve their own group change places. If a group holds more
+    than half of all pairs, this is impossible, and some pairs serve more than once. If there is only one group, its
+    pairs serve each other.
 
     Args:
-        groups: of each pair, such as its article; by default each is on its own.
+        groups: group of each pair, such as its article; by default each pair is its own group.
 
     Raises:
         ValueError: random sources of fewer than two pairs, or an unknown kind.
@@ -214,10 +215,10 @@ def draw_sources(n: int, sources: Sources, generator: torch.Generator, groups: S
 
 
 def _apart(source: Int[Tensor, " n"], groups: Sequence[str], generator: torch.Generator) -> Int[Tensor, " n"]:
-    """The same sources, but for pairs whose source is of their own group: each of them changes with one that can."""
+    """Return sources in which pairs with a source of their own group have exchanged sources with others."""
     of = torch.from_numpy(np.unique(np.asarray(groups), return_inverse=True)[1])
     for i in torch.nonzero(of[source] == of).flatten().tolist():
-        if of[source[i]] != of[i]:  # mended by an earlier change
+        if of[source[i]] != of[i]:  # corrected by an earlier exchange
             continue
         able = torch.nonzero((of[source] != of[i]) & (of != of[source[i]])).flatten()
         if len(able):
@@ -229,12 +230,12 @@ def _apart(source: Int[Tensor, " n"], groups: Sequence[str], generator: torch.Ge
 
 
 def interventions(rows: Int[Tensor, " m"], source: Int[Tensor, " n"], *, within: bool = False) -> tuple[Tensor, Tensor]:
-    """Rows of base and source texts in a run of 2 n: negative texts given Z of positive ones, then the reverse.
+    """Return rows of base and source texts in a run of 2 n: negative texts given Z of positive ones, then the reverse.
 
     Args:
-        rows: the pairs whose texts are changed.
-        source: for each of all n pairs the one that its source text comes from.
-        within: take sources of the base's own kind: negative texts are given Z of negative ones.
+        rows: rows of the pairs whose texts are changed.
+        source: for each of all n pairs, the pair that its source text comes from.
+        within: take sources of the base's own kind, so that negative texts are given Z of negative texts.
     """
     n = len(source)
     positive, negative = source[rows], source[rows] + n
@@ -243,7 +244,7 @@ def interventions(rows: Int[Tensor, " m"], source: Int[Tensor, " n"], *, within:
 
 @torch.inference_mode()
 def clean_scores(pairs: PairRun, site: Site) -> Float[Tensor, " m"]:
-    """Scores of the unchanged negative texts, then positive ones: pushed from the site as counterfactuals are."""
+    """Return scores of the unchanged negative texts, then positive texts, pushed from the site like counterfactuals."""
     rows, _ = interventions(torch.arange(len(pairs)), torch.arange(len(pairs)))
     run = pairs.run.take(rows)
     return push_scores(run, pairs.targets[rows], site, run.stream(site))
@@ -259,7 +260,7 @@ def push_all(run: CleanRun, site: Site, h: Streams, batch_size: int = 256) -> Em
 def push_scores(
     run: CleanRun, images: Embeddings, site: Site, h: Float[Tensor, "m *c d"], batch_size: int = 256
 ) -> Float[Tensor, " m *c"]:
-    """Return scores with the image of the same row if the values at the site are `h`, for each row one or c of them."""
+    """Return scores with the image of the same row if the values at the site are `h`, one value or c per row."""
     out = torch.empty(h.shape[:-1], dtype=images.dtype, device=images.device)
     for rows in run.batches(batch_size):
         targets = images[rows].view(len(rows), *[1] * (h.ndim - 2), -1)

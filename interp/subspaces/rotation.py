@@ -1,4 +1,4 @@
-"""A rotation: an orthonormal basis of the subspace Z of a residual stream, and the file that holds it."""
+"""Rotation: an orthonormal basis of the subspace Z of a residual stream, and its files."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ KIND = "rotation"  # in the files
 
 
 class RotationError(UserError):
-    """Not an orthonormal basis, or a file that does not hold one."""
+    """Error of a matrix that is not an orthonormal basis, or of a file that does not hold one."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rotation:
-    """An orthonormal basis R of k directions in the d-dimensional stream at a site; a `Subspace`.
+    """Orthonormal basis R of k directions in the d-dimensional stream at a site; a `Subspace`.
 
     Attributes:
-        basis: shape (d, k), columns orthonormal; k may be 0 (the empty subspace) up to d (all of the stream).
+        basis: matrix with orthonormal columns, shape (d, k); k may be 0 (the empty subspace) up to d (all of the
+            stream).
         site: site of the stream.
         facts: facts about its origin, such as the settings of a search; must be JSON.
 
@@ -54,12 +55,12 @@ class Rotation:
 
     @property
     def size(self) -> int:
-        """k, the number of directions."""
+        """Number k of directions."""
         return self.basis.shape[1]
 
     @property
     def width(self) -> int:
-        """d, the width of the stream."""
+        """Width d of the stream."""
         return self.basis.shape[0]
 
     def swap(self, base: Float[Tensor, "*n d"], source: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -71,7 +72,7 @@ class Rotation:
         return h @ self.basis.to(h)
 
     def neutral(self, h: Streams, value: Float[Tensor, " d"]) -> Streams:
-        """Return values that all have Z of one value, shape (d,), and keep the rest."""
+        """Return values in which Z has the value that it has in `value`, shape (d,), and the rest is kept."""
         return self.swap(h, value.to(h).expand_as(h))
 
     def with_facts(self, facts: Mapping[str, Any]) -> Rotation:
@@ -102,13 +103,13 @@ class Rotation:
 
     @classmethod
     def load(cls, path: Path | str, about: bytes | None = None) -> Rotation:
-        """Read what `save` wrote.
+        """Load a rotation that `save` wrote.
 
         Args:
             about: content of the .json file, if it has been read.
 
         Raises:
-            RotationError: a file is missing or damaged, or was changed since.
+            RotationError: a file is missing or damaged, or was changed after it was saved.
         """
 
         def make(tensors: dict[str, Tensor], content: _RotationFile) -> Rotation:
@@ -132,7 +133,7 @@ _FILES = PairedFiles(KIND, _RotationFile, lambda tensors: {"basis": _digest(tens
 
 
 def whole(width: int, site: Site) -> Rotation:
-    """Return the subspace that is all of the stream at a site."""
+    """Return the subspace that is the whole stream at a site."""
     return Rotation(torch.eye(width), site)
 
 
@@ -142,16 +143,17 @@ def nothing(width: int, site: Site) -> Rotation:
 
 
 def swap_span(base: Streams, source: Streams, free: Float[Tensor, "d k"]) -> Streams:
-    """`swap` in the span of a free matrix's columns: as with its orthonormal basis, differentiable in all three.
+    """Return base streams with Z of the source streams, where Z is the span of a free matrix's columns.
 
-    Its backward pass costs a few products with the streams, where that of QR takes products of d x k matrices.
+    The result equals `swap` with the orthonormal basis of the span, and is differentiable in all three arguments. The
+    backward pass costs a few products with the streams, where that of QR takes products of d x k matrices.
     """
     with torch.autocast(base.device.type, enabled=False):
         return _SwapSpan.apply(base, source, free)
 
 
 class _SwapSpan(torch.autograd.Function):
-    """h = base + P delta, with delta = source - base, and P = X (X'X)^-1 X' = Q Q', where X = Q R.
+    """Swap h = base + P delta, with delta = source - base, and P = X (X'X)^-1 X' = Q Q', where X = Q R.
 
     With P' = P and dP = (1 - P) dX R^-1 Q' + its transpose, a gradient g of h gives
     dL/dX = (1 - P) (g (Q' delta)' + delta (Q' g)') R^-T, of rank no larger than twice the number of streams.
@@ -178,20 +180,21 @@ class _SwapSpan(torch.autograd.Function):
 
 
 def orthonormal(free: Float[Tensor, "d k"]) -> Basis:
-    """The orthonormal basis of the columns of a free matrix, by QR; differentiable, unique (positive diagonal)."""
+    """Return the orthonormal basis of a free matrix's columns, by QR; differentiable, unique (positive diagonal)."""
     q, r = torch.linalg.qr(free)
     return q * torch.where(r.diagonal() < 0, -1.0, 1.0).to(q)
 
 
 def random_basis(width: int, size: int, generator: torch.Generator) -> Basis:
-    """A uniformly random orthonormal basis, shape (width, size)."""
+    """Return a uniformly random orthonormal basis, shape (width, size)."""
     return orthonormal(torch.randn(width, size, generator=generator, dtype=torch.float64)).float()
 
 
 def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[Tensor, " m"]:
-    """The principal angles between two subspaces, in degrees, ascending; as many as the smaller one has directions.
+    """Return the principal angles between two subspaces, in degrees, ascending, one per direction of the smaller.
 
-    The first is that of the two directions, one in each, that are closest; and so on across (Bjorck & Golub 1973).
+    The first angle is that between the two closest directions, one in each subspace. The next angles are defined in the
+    same way, within the orthogonal complements of the earlier directions (Bjorck & Golub 1973).
     """
     if a.shape[0] != b.shape[0]:
         raise RotationError(f"angles are between subspaces of one stream, got widths {a.shape[0]} and {b.shape[0]}")
@@ -200,22 +203,24 @@ def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[
 
 
 def overlap(a: Float[Tensor, "d j"], b: Float[Tensor, "d k"]) -> float:
-    """The mean squared cosine of the principal angles between two subspaces: 1 if one holds the other, 0 if orthogonal.
+    """Return the mean squared cosine of the principal angles: 1 if one subspace holds the other, 0 if orthogonal.
 
-    Two random ones of k of d directions have k/d on average. NaN if one has no directions.
+    Two random subspaces of k of d directions have an overlap of k/d on average. The overlap is NaN if a subspace has no
+    directions.
     """
     cosines = torch.linalg.svdvals(a.double().T @ b.double()) if min(a.shape[1], b.shape[1]) else torch.empty(0)
     return float(cosines.square().mean())
 
 
 def largest_angle(a: Basis, b: Basis) -> float:
-    """The largest principal angle between two subspaces of the same size, in degrees.
+    """Return the largest principal angle between two subspaces of the same size, in degrees.
 
-    It is 0 if they are the same, and 90 as soon as one direction of the one is across all of the other.
+    It is 0 if the subspaces are the same, and 90 if one direction of a subspace is orthogonal to the whole other
+    subspace.
     """
     if a.shape != b.shape:
         raise RotationError(f"angles are between subspaces of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
-    # sin of the angle is the norm of what of b lies outside of a: precise for small angles, where cos is not.
+    # The sine is the norm of the part of b outside of a. For small angles it is precise, and the cosine is not.
     a, b = a.double(), b.double()
     outside = torch.linalg.matrix_norm(b - a @ (a.T @ b), ord=2).clamp(max=1.0)
     return float(torch.rad2deg(torch.arcsin(outside)))

@@ -1,16 +1,16 @@
-"""The search that DAS and its variants share: Adam on minibatches, from several starts, until the starts agree.
+"""Common search of DAS and its variants: Adam on minibatches, from several starts, until the starts agree.
 
-Streams are anisotropic: in a few directions texts differ a hundred times as far as in most. A direction that matters
-and is small next to its neighbours is then out of Adam's reach in the coordinates of the stream, and every start ends
-on the same plateau. So candidates are parametrized in whitened coordinates (`PairsAtSite.whitening`), in which texts
-differ alike in all directions.
+Streams are anisotropic: in a few directions, texts differ a hundred times as much as in most directions. In the
+coordinates of the stream, Adam does not reach a direction that matters but is small next to its neighbours, and every
+start ends on the same plateau. Candidates are therefore parametrized in whitened coordinates (`PairsAtSite.whitening`),
+in which texts differ equally in all directions.
 
-A search goes through `ROUNDS`. In each the learning rate falls to `FLOOR` of its first value, so that the round ends at
-rest. A search has converged when its starts agree in their lowest loss on val, and the gradient of the loss on train
-pairs is small where the best start came to rest. Then it stops; one that has not converged after the last round says
-so.
+A search goes through `ROUNDS`. In each round, the learning rate falls to `FLOOR` times its first value, so that the
+round ends at rest. A search has converged when its starts agree in their lowest loss on val, and the gradient of the
+loss on train pairs is small at the end of the best start. A converged search stops. A search that has not converged
+after the last round reports this.
 
-All sizes and starts are searched side by side on the same minibatches, which pass the model in one product: that is
+All sizes and starts are searched side by side on the same minibatches, which pass the model in one product. This is
 faster by a quarter, and changes the result only by rounding.
 """
 
@@ -33,11 +33,11 @@ from interp.subspaces.losses import Loss, iit_das_loss, mean_losses
 from interp.subspaces.pairs import PairRun, PairsAtSite, Sources, draw_sources
 from interp.subspaces.subspace import Subspace
 
-STARTS = 2  # of each search
+STARTS = 2  # starts of each search
 ROUNDS = (0.4, 1.0)  # ends, as shares of `max_steps`
-FLOOR = 0.03  # of the learning rate, at the end of a round
-AGREEMENT = 0.01  # nats (of a calibrated search: of 1 - R²) by which the lowest losses of two starts may differ
-LEVEL = 0.15  # nats per radian that a gradient may have
+FLOOR = 0.03  # share of the learning rate at the end of a round
+AGREEMENT = 0.01  # nats (calibrated search: units of 1 - R²) by which the lowest losses of two starts may differ
+LEVEL = 0.15  # largest gradient at convergence, in nats per radian
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class SearchConfig:
     Attributes:
         sources: texts that Z is taken from.
         lr: learning rate of Adam at the start of a round, in whitened coordinates.
-        batch_size: pairs of a step; each gives two interventions.
-        max_steps: optimizer steps at most.
-        look_every: steps between two looks at val.
+        batch_size: pairs per step; each pair gives two interventions.
+        max_steps: largest number of optimizer steps.
+        look_every: steps between two evaluations on val.
         seed: seed of the starts, the order and the sources.
     """
 
@@ -72,21 +72,21 @@ _Found_co = TypeVar("_Found_co", bound=Subspace, covariant=True)
 
 @runtime_checkable
 class Candidate(Protocol[_Found_co]):
-    """A subspace while it is searched for: the part that distinguishes one searched method from another."""
+    """Subspace during its search: the part that distinguishes one searched method from another."""
 
     @property
     def parameters(self) -> Sequence[Tensor]:
-        """Leaves that Adam moves; none where there is nothing to search."""
+        """Leaves that Adam moves; none if there is nothing to search."""
         ...
 
     def at(self, progress: float, /) -> bool:
-        """Follow the schedule, before each step and each look.
+        """Follow the schedule; called before each step and each evaluation.
 
         Args:
             progress: share of `max_steps` taken so far, from 0 to 1.
 
         Returns:
-            Whether the schedule has ended. Until then the search goes on.
+            True if the schedule has ended. Until then the search goes on.
         """
         ...
 
@@ -99,20 +99,20 @@ class Candidate(Protocol[_Found_co]):
         ...
 
     def subspace(self, site: Site, /) -> _Found_co:
-        """Return the present subspace at a site, detached: looks at val measure it, and it is kept."""
+        """Return the present subspace at a site, detached, for evaluations on val and as the result."""
         ...
 
     def cost(self) -> float:
-        """Return the cost of the present subspace, in nats, added to the loss wherever looks are compared."""
+        """Return the cost of the present subspace, in nats, which is added to the loss when candidates are compared."""
         ...
 
 
 @dataclass(eq=False)
 class _Start(Generic[Found]):
-    """One start of a search, and the looks at it."""
+    """One start of a search, and its evaluations."""
 
     candidate: Candidate[Found]
-    last: Found  # at the last look
+    last: Found  # at the last evaluation
     kept: Found
     loss: float = math.inf  # of the kept subspace, without its cost
     total: float = math.inf  # with its cost
@@ -133,16 +133,16 @@ class _Search(Generic[Found]):
     size: int
     starts: list[_Start[Found]]
     gradient: float = 0.0
-    converged: bool = True  # there is nothing to search, until there is
+    converged: bool = True  # until there is something to search
 
     @property
     def best(self) -> _Start[Found]:
-        """The start with the lowest loss on val, its cost included."""
+        """Start with the lowest loss on val, its cost included."""
         return min(self.starts, key=lambda start: start.total)
 
     @property
     def going(self) -> bool:
-        """Whether there is anything left to search."""
+        """True if there is anything left to search."""
         return not self.converged
 
     def judge(self, gradients: Sequence[float], *, ended: bool) -> None:
@@ -163,19 +163,20 @@ def search(
     loss: Loss = iit_das_loss,
     on_look: Callable[[int, float], None] | None = None,
 ) -> list[Found]:
-    """Minimize a loss over candidates, the model frozen.
+    """Minimize a loss over candidates, with the model frozen.
 
     Args:
         name: name of the method, kept with each subspace.
         train, val: pairs at one site.
-        candidates: for each search its starts; a search without parameters ends where it starts.
-        loss: by default the loss of IIT-DAS.
-        on_look: called with the step and the lowest loss on `val` so far, of the first search, after each look.
+        candidates: starts of each search; a search without parameters ends where it starts.
+        loss: loss to minimize; by default the loss of IIT-DAS.
+        on_look: function that is called, after each evaluation, with the step and the lowest loss on `val` so far of
+            the first search.
 
     Returns:
-        The subspace of the best start of each search. Its facts hold the configuration; `steps` taken;
-        `converged`; the lowest `val_loss` and that of each of the `starts`; the `gradient` where the best start came to
-        rest (`slopes`); and the `history` of the best start, with step, loss and directions of each look.
+        The subspace of the best start of each search. Its facts hold the configuration; `steps` taken; `converged`; the
+        lowest `val_loss` and that of each of the `starts`; the `gradient` at the end of the best start (`slopes`); and
+        the `history` of the best start, with step, loss and number of directions of each evaluation.
 
     Raises:
         UserError: a loss is not a number.
@@ -246,7 +247,7 @@ def _step(
     loss: Loss,
     progress: float,
 ) -> None:
-    """Take one step of all candidates on the same pairs; Adam leaves alone whatever has no gradient."""
+    """Take one step of all candidates on the same pairs; Adam skips parameters without a gradient."""
     for candidate in candidates:
         candidate.at(progress)
     rows, source = batch

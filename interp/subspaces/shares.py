@@ -1,7 +1,7 @@
-"""A batch that several processes share: what each of them computes is there for all, with its gradient.
+"""Batches that several processes share: the results of each process are available to all, with their gradients.
 
-The loss of a batch is the mean of what the processes say, as their gradients are averaged. What was `joined` may go
-into the losses of all of them: its gradient is summed over these.
+The loss of a batch is the mean of the processes' losses, since their gradients are averaged. The result of `joined` may
+enter the losses of all processes; its gradient is the sum over these losses.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from interp.subspaces.trainable_run import TrainableRun
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """The pairs of a batch that this process computes.
+    """Pairs of a batch that this process computes.
 
     Attributes:
         pairs: their places in the batch, shape (m,).
-        n: pairs of the batch.
-        processes: how many share it; a single one has all of it.
+        n: number of pairs in the batch.
+        processes: number of processes that share the batch; a single process has all pairs.
     """
 
     pairs: Int[Tensor, " m"]
@@ -32,25 +32,25 @@ class Share:
 
     @classmethod
     def of(cls, n: int, processes: int, index: int) -> Share:
-        """That of one process; no two differ by more than one pair."""
+        """Return the share of one process; two shares differ by at most one pair."""
         return cls(torch.arange(n).tensor_split(processes)[index], n, processes)
 
     @property
     def texts(self) -> Int[Tensor, " k"]:
-        """Places of their texts among all 2 n of the batch, of which those of one kind come first."""
+        """Places of these pairs' texts among all 2 n texts of the batch, in which the texts of one kind come first."""
         return torch.cat([self.pairs, self.pairs + self.n])
 
     @property
     def weight(self) -> float:
-        """Of the mean over these pairs in the mean of what all processes say."""
+        """Weight of this process's mean loss in the average over processes."""
         return len(self.pairs) * self.processes / self.n
 
     def joined(self, own: Tensor) -> Tensor:
-        """Rows for all texts or pairs of the batch, from those of this process; every process must call this."""
+        """Return rows for all texts or pairs of the batch, from those of this process; every process must call this."""
         return own if self.processes == 1 else _Sum.apply(self.placed(own))
 
     def placed(self, own: Tensor) -> Tensor:
-        """The same, but rows of other processes are 0."""
+        """Return rows for all texts or pairs of the batch, with 0 for rows of other processes."""
         if self.processes == 1:
             return own
         places = self.pairs if len(own) == len(self.pairs) else self.texts
@@ -58,7 +58,7 @@ class Share:
         return own.new_zeros(total, *own.shape[1:]).index_copy(0, places.to(own.device), own)
 
     def spread(self, run: TrainableRun) -> TrainableRun:
-        """The run of all texts of the batch: any can lend its stream, but only those of this process can be pushed."""
+        """Return the run of all texts of the batch; any text can lend its stream, but only own texts can be pushed."""
         if self.processes == 1:
             return run
         return replace(
@@ -73,7 +73,7 @@ class Share:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes, whose gradient is the sum of theirs."""
+    """Sum over all processes, whose gradient is the sum of the gradients of all processes."""
 
     @staticmethod
     def forward(_ctx: Any, value: Tensor) -> Tensor:

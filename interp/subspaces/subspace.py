@@ -1,4 +1,4 @@
-"""The interface of a subspace Z at a site. A rotation is the linear case; see `interp.subspaces.kinds` for files."""
+"""Interface of a subspace Z at a site. A rotation is the linear case; see `interp.subspaces.kinds` for files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _Same = TypeVar("_Same", bound="Subspace")
 
 @runtime_checkable
 class Subspace(Protocol):
-    """A part Z of the value at a site that can be read, swapped and set to a neutral value.
+    """Part Z of the value at a site that can be read, swapped and set to a neutral value.
 
     Equations that hold for every subspace, up to rounding: ``swap(h, h)`` is h, without rounding; ``read(swap(base,
-    source))`` is ``read(source)``; with ``size`` 0 a swap changes nothing, and ``swap`` is differentiable in both
+    source))`` is ``read(source)``. With ``size`` 0 a swap changes nothing. ``swap`` is differentiable in both
     arguments.
     """
 
@@ -32,12 +32,12 @@ class Subspace(Protocol):
 
     @property
     def size(self) -> int:
-        """k, the number of coordinates of Z."""
+        """Number k of coordinates of Z."""
         ...
 
     @property
     def width(self) -> int:
-        """d, the width of the value at the site."""
+        """Width d of the value at the site."""
         ...
 
     @property
@@ -59,7 +59,7 @@ class Subspace(Protocol):
         ...
 
     def neutral(self, h: Streams, value: Float[Tensor, " d"]) -> Streams:
-        """Return values that all have Z of one value, shape (d,), and keep the rest."""
+        """Return values in which Z has the value that it has in `value`, shape (d,), and the rest is kept."""
         ...
 
     def with_facts(self: _Same, facts: Mapping[str, Any]) -> _Same:
@@ -76,9 +76,9 @@ class Subspace(Protocol):
 
 
 def pulled(subspace: Subspace, h: Streams, gradient: Streams) -> Streams:
-    """Return the part of a gradient that passes through Z: that of values that move in Z alone.
+    """Return the part of a gradient that passes through Z: the gradient for values that move only in Z.
 
-    To first order a swap of Z with a source h + v moves h by P v, and this is P' g. For a rotation P is R R'.
+    To first order, a swap of Z with a source h + v moves h by P v, and the result is P' g. For a rotation, P is R R'.
 
     Args:
         h: values at the site.

@@ -1,7 +1,7 @@
-"""A run of texts that keeps its graph, for training the model together with a rotation.
+"""Run of texts that keeps its graph, for training the model together with a rotation.
 
-A batch's clean runs leave the keys and values that its counterfactuals attend to, so that an IIT-DAS step costs
-little more than running the texts; see `interp.subspaces.clean_run` for why this is exact.
+The clean runs of a batch leave the keys and values that its counterfactuals attend to, so an IIT-DAS step costs little
+more than running the texts; see `interp.subspaces.clean_run` for why this is exact.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from interp.subspaces.at_sites import check_sites, joined, not_kept, run_again
 
 @dataclass(frozen=True, eq=False)
 class TrainableRun:
-    """A clean run of one batch of texts, in which everything can be differentiated.
+    """Clean run of one batch of texts, in which everything can be differentiated.
 
     Attributes:
         site: the only site that is kept.
-        block: the block of the site, adapters merged.
+        block: block of the site, adapters merged.
         above: blocks layer, layer + 1, ... (from 0), adapters merged.
-        embeddings: unit-norm, of all texts, shape (all, embed).
+        embeddings: unit-norm embeddings of all texts, shape (all, embed).
         streams: values at the site, of all texts, shape (all, d).
-        rest: the rest of the site's block that `join` needs, shape (all, d); None if it needs nothing.
+        rest: rest of the site's block that `join` needs, shape (all, d); None if it needs nothing.
         keys, values: keys and values of blocks layer, layer + 1, ... (from 0), of all tokens, packed, shape (total, d).
-        grid: stream after the site's block, of all tokens, packed, shape (total, d); of a tower that is not causal.
+        grid: stream after the site's block, of all tokens, packed, shape (total, d); for a tower that is not causal.
         places, eot: rows of each text's tokens in the packed tensors, and its length without EOT; on the CPU.
-        rows: the texts that this view holds.
+        rows: texts that this view holds.
     """
 
     clip: Clip
@@ -59,7 +59,7 @@ class TrainableRun:
         return replace(self, rows=self.rows[rows.to(self.rows.device)])
 
     def stream(self, site: Site) -> Streams:
-        """See `CleanRun.stream`; raises `SiteMismatch` for any other site than the run's."""
+        """See `CleanRun.stream`; raise `SiteMismatch` for any site other than the run's."""
         self._check(site)
         return self.streams[self.rows]
 
@@ -86,7 +86,7 @@ class TrainableRun:
 
 
 def trainable_texts(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], site: Site) -> TrainableRun:
-    """Run a batch of texts, and keep what interventions at a site need.
+    """Run a batch of texts, and keep everything that interventions at a site need.
 
     Args:
         ids: token ids on the model's device, padded behind each text's EOT.

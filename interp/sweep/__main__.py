@@ -110,14 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def sweep(config: SweepConfig) -> int:
-    """Check everything that can be checked, compute what is missing, show the result.
+    """Check all options, compute the missing cells, and show the result.
 
     Raises:
-        UserError: something was asked for that cannot be done; nothing has been written then.
+        UserError: an option cannot be satisfied; nothing has been written then.
     """
     config.check()
     check_world(config.model, config.data)
-    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than to find out
+    check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
     from interp.attribution.drawing import attributed_pairs
     from interp.check.certificate import certified_pairs
     from interp.clip.devices import check_device
@@ -225,7 +225,7 @@ def sweep(config: SweepConfig) -> int:
 
 
 def _remove_caches(folder: RunFolder, config: SweepConfig) -> None:
-    """Remove the caches that a killed run has left; a part removes its own."""
+    """Remove the caches of a killed run; a part removes only its own cache."""
     from interp.sweep.work import CACHE, cache_name
 
     for path in folder.path.glob(f"{CACHE}*" if config.part is None else cache_name(config.part)):
@@ -248,7 +248,7 @@ def _grid(clip: Clip, config: SweepConfig) -> list[Place]:
 
 
 def _of_pass(number: int, plan: Sequence[Pass]) -> str:
-    """Return how a line on a pass begins, where there are several."""
+    """Return the beginning of a line about a pass, if there are several passes."""
     return f"pass {number + 1} of {len(plan)}: " if len(plan) > 1 else ""
 
 
@@ -278,7 +278,7 @@ def _plan(
 
 
 def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: ModuleType | None) -> dict[str, Any]:
-    """Return whatever the numbers depend on, but for the data, which are known when all images have been read."""
+    """Return all settings that the numbers depend on, except the data, which are known after all images are read."""
     from interp.subspaces.methods import find_methods
 
     own = cli.settings_of(config) | {

@@ -1,4 +1,4 @@
-"""One layer's cells of a sweep: search, controls, attributions. A plain function of clean runs; prints nothing."""
+"""Cells of one layer of a sweep: search, controls, attributions. A plain function of clean runs that prints nothing."""
 
 from __future__ import annotations
 
@@ -42,14 +42,17 @@ from interp.sweep.work import Parts, Work
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """Work on a model, with what all its cells are computed from.
+    """Work on a model, with the material that all its cells are computed from.
 
     Attributes:
+        work: work of the sweep.
+        clip: model.
         run: clean run of all texts.
-        load_paths: reads the paths of the texts that are attributed.
-        load_content_paths: reads those of the `CHECKED` ones from the second baseline, along which content words alone
-            change.
-        edited: gives the attributions in a cell's edited model from both baselines; None if they were not computed.
+        load_paths: function that reads the paths of the attributed texts.
+        load_content_paths: function that reads the paths of the `CHECKED` texts from the second baseline, along which
+            only content words change.
+        edited: function that returns the attributions in a cell's edited model from both baselines; None if they were
+            not computed.
     """
 
     work: Work
@@ -61,7 +64,7 @@ class Bench:
 
     @cached_property
     def paths(self) -> PathRun:
-        """Paths of the texts that are attributed."""
+        """Paths of the attributed texts."""
         return self.load_paths()
 
     @cached_property
@@ -79,7 +82,7 @@ class Bench:
 
 
 def _search_config(config: SweepConfig, seed: int) -> SearchConfig:
-    """Settings of the searches of cells with this seed."""
+    """Return the settings of the searches of cells with this seed."""
     return SearchConfig(sources=config.sources, max_steps=config.max_steps, seed=seed)
 
 
@@ -89,8 +92,10 @@ def compute_layer(
     """Compute cells of one layer and write each to the folder.
 
     Args:
-        places: cells of the sweep that are missing.
-        on_step: called for each subspace and for each cell.
+        bench: material of the cells.
+        folder: run folder.
+        places: missing cells of the sweep.
+        on_step: callback for each subspace and for each cell.
     """
     layer, parts = _parts(bench, places)
     work, schema = bench.work, bench.schema
@@ -111,7 +116,7 @@ def compute_layer(
             cell: dict[str, Any] = _shown(work, bench.clip, attributions, found.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
             numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
-            # first, since the cell's file says that it is done
+            # train first, since the cell's file marks the cell as done
             train_cell(work, bench.clip, folder, place, parts, bench.edited(place))
             folder.write(place.name, {"cell": _where(place), "measures": schema.wide(numbers), **cell})
             on_step()
@@ -125,12 +130,15 @@ def train_cell(
     parts: Parts | None = None,
     attributions: tuple[Attributions, Attributions] | None = None,
 ) -> None:
-    """Train a model at a cell, if models are trained, measure it, and write what was found.
+    """Train a model at a cell if the sweep trains models, measure it, and write the results.
 
     Args:
-        clip: the base.
+        work: work of the sweep.
+        clip: base model.
+        folder: run folder.
+        place: cell.
         parts: pairs of the base at the site, if they have been run.
-        attributions: attributions of the trained model from both baselines, if they are there.
+        attributions: attributions of the trained model from both baselines, if they have been computed.
     """
     if work.trained is None:
         return
@@ -163,7 +171,9 @@ def parts_at(work: Work, run: PairRun, site: Site) -> dict[str, PairsAtSite]:
     """Return the pairs of each split at a site.
 
     Args:
+        work: work of the sweep.
         run: clean run of all pairs.
+        site: site of the pairs.
     """
     rows = {name: torch.tensor(work.features.rows(name)) for name in SPLITS}
     return {name: PairsAtSite(run.take(some), site) for name, some in rows.items()}
@@ -175,11 +185,10 @@ def _by_seed(places: Sequence[Place]) -> list[list[Place]]:
 
 
 def _subspaces(work: Work, parts: Parts, folder: RunFolder, places: Sequence[Place]) -> list[Subspace]:
-    """Return the subspaces of cells of one layer and seed: from an earlier, unfinished run if it left all of them, else
-    searched.
+    """Return the subspaces of cells of one layer and seed, read from the folder if it has all of them, else searched.
 
-    Sizes that are searched beside each other change the last digits of what is found, so the search is always of all
-    sizes of the sweep. Subspaces of the cells named are saved when all have been found; others stay as they are.
+    Joint searches of several sizes affect each other in their last digits, so a search always covers all sizes of the
+    sweep. Subspaces of the given cells are saved when all have been found; those of other cells stay as they are.
     """
     try:
         return [kept_subspace(folder, place) for place in places]
@@ -188,18 +197,18 @@ def _subspaces(work: Work, parts: Parts, folder: RunFolder, places: Sequence[Pla
     found = dict(zip(work.sizes, search_sizes(work, parts, work.sizes, places[0].seed), strict=True))
     for place in places:
         keep_subspace(folder, place, found[place.size], work.sizes)
-    # Read back, so that a resumed run computes with the same memory layout: sums depend on it in their last bits.
+    # Read back, so that a resumed run has the same memory layout: the last bits of sums depend on it.
     return [kept_subspace(folder, place) for place in places]
 
 
 def search_sizes(work: Work, parts: Parts, sizes: Sequence[int], seed: int) -> Sequence[Subspace]:
-    """Search subspaces of some sizes by the method of the sweep's cells."""
+    """Search subspaces of the given sizes by the method of the sweep's cells."""
     (method, *_) = find_methods(work.config.compared)
     return method.fit(parts["train"], parts["val"], sizes, _search_config(work.config, seed))
 
 
 def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> Evidence:
-    """Measure the subspace of a cell, with its controls if these are wanted."""
+    """Measure the subspace of a cell, with controls if the options ask for them."""
     config = bench.work.config
     methods = None if config.controls == "none" else find_methods(config.compared)[1:]
     how = How(_search_config(config, place.seed), methods)
@@ -223,14 +232,16 @@ def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> 
 
 
 def _shown(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:
-    """What a cell keeps to be looked at: word types with their mean attribution and count by route, and examples."""
+    """Return data of a cell for display: word types with their mean attribution and count by route, and examples."""
     words = {route: attributions.by_type(route) for route in MEASURED}
     return {"words": words, "examples": _examples(work, clip, attributions, outcomes)}
 
 
 def _examples(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
-    """The texts of the first attributed pairs, positive and then negative ones: each word's attribution by route, and
-    what the score becomes when Z is taken from a text of the other kind."""
+    """Return the texts of the first attributed pairs, positive texts first.
+
+    Each text has the attributions of its words by route, and its score after Z is taken from a text of the other kind.
+    """
     count = len(attributions) // 2
     chosen = range(min(EXAMPLES, count))
     by_word = {route: attributions.by_word(route) for route in MEASURED}

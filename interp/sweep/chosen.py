@@ -1,4 +1,4 @@
-"""The chosen cell of a sweep, examined further: other seeds, an arbitrary label, random weights."""
+"""Further examination of the chosen cell of a sweep: other seeds, an arbitrary label, random weights."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ from interp.subspaces.subspace import Subspace
 from interp.sweep.cell import parts_at, search_sizes
 from interp.sweep.work import Parts, Work
 
-_MORE_SEEDS = 2  # beside that of the cell
-LEAST = 2  # pairs that random sources need
+_MORE_SEEDS = 2  # in addition to the seed of the cell
+LEAST = 2  # number of pairs that random sources need
 
 
 def model_of(work: Work, clip: Clip, place: Place) -> tuple[Clip, Subspace]:
-    """Return the model of a cell, the fine-tuned one if there is one, and the subspace that was found in it.
+    """Return the model of a cell, which is the fine-tuned model if there is one, and the subspace found in it.
 
     Args:
-        clip: the base.
+        work: work of the sweep.
+        clip: base model.
+        place: cell.
     """
     if work.trained is None:
         return clip, load_subspace(place.rotation_file(work.folder))
@@ -49,9 +51,11 @@ def examine(
     """Examine the chosen cell.
 
     Args:
-        clip: the base.
-        model, subspace: as `model_of` returns them.
-        on_step: called after each of `steps` steps.
+        work: work of the sweep.
+        clip: base model.
+        place: chosen cell.
+        model, subspace: return values of `model_of`.
+        on_step: callback after each of `steps` steps.
     """
     base = _at(work, clip, place)
     parts = _of_model(work, model, place, base)
@@ -81,12 +85,12 @@ def examine(
 
 
 def other_seeds(place: Place) -> list[Place]:
-    """Return the places at which a search or a training is made again, to see whether it finds the same subspace."""
+    """Return the places at which a search or training is repeated, to check whether it finds the same subspace."""
     return [place._replace(seed=place.seed + more + 1) for more in range(_MORE_SEEDS)]
 
 
 def steps() -> int:
-    """Return how many steps `examine` has."""
+    """Return the number of steps of `examine`."""
     return _MORE_SEEDS + 2
 
 
@@ -96,7 +100,7 @@ def _at(work: Work, clip: Clip, place: Place) -> Parts:
 
 
 def _of_model(work: Work, model: Clip, place: Place, base: Parts) -> Parts:
-    """Return the pairs of each split as the model of a cell has them, given those of the base."""
+    """Return the pairs of each split in the model of a cell, given those in the base."""
     if work.trained is None:
         return base
     if work.trained.objective == EDIT:
@@ -109,6 +113,7 @@ def _halves(parts: Parts, negatives: Mapping[str, Sequence[str]]) -> Parts:
     """Return the pairs of each split with an arbitrary label.
 
     Args:
+        parts: pairs of each split.
         negatives: negative texts of each split.
     """
     return {name: replace(part, pairs=alphabetical_halves(part.pairs, negatives[name])) for name, part in parts.items()}
@@ -120,7 +125,7 @@ def _search(work: Work, parts: Parts, place: Place) -> Subspace:
 
 
 def _iia(work: Work, parts: Parts, place: Place) -> Estimate:
-    """Return the IIA of what a search finds; not defined where a split has too few pairs for one."""
+    """Return the IIA of the subspace that a search finds; NaN if a split has too few pairs for a search."""
     if min(map(len, parts.values())) < LEAST:
         return Estimate(math.nan, 0)
     subspace = _search(work, parts, place)

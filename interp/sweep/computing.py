@@ -1,4 +1,4 @@
-"""What a sweep does once it knows what is missing: compute cells, all or a part of them; look at the chosen one."""
+"""Computation of a sweep's missing cells, all or a part of them, and examination of the chosen cell."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from interp.sweep.work import Work
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass over the cells of a sweep.
+    """Pass over the cells of a sweep.
 
     Attributes:
-        objective: by which a model is trained at each cell; None where none is.
-        searched: whether an earlier pass searches the cells on the frozen model.
+        objective: objective of the training at each cell; None if no model is trained.
+        searched: True if an earlier pass searches the cells on the frozen model.
     """
 
     objective: str | None
     searched: bool = False
 
     def missing(self, folder: RunFolder, places: Sequence[Place]) -> tuple[list[Place], list[str]]:
-        """Return the cells that the pass is to compute, and faults of files that cannot be used."""
+        """Return the cells that the pass must compute, and faults of unusable files."""
         if self.searched and self.objective is not None:
             return untrained(folder, places, self.objective)
         return unfinished(folder, places, self.objective)
@@ -61,11 +61,17 @@ def do_part(
     *,
     last: bool = True,
 ) -> None:
-    """Compute the missing cells of a part of a sweep, but for those that another job is at work on.
+    """Compute the missing cells of a part of a sweep, except those that another job is computing.
 
     Args:
-        places: of the whole sweep.
-        last: whether no other pass follows.
+        config: options of the sweep.
+        part: part of the sweep.
+        folder: run folder.
+        clip: model.
+        places: cells of the whole sweep.
+        missing: missing cells of the whole sweep.
+        prepared: function that prepares the work on the given cells.
+        last: True if no other pass follows.
     """
     own = part.part(places)
     wanted = [place for place in own if place in set(missing)]
@@ -81,7 +87,7 @@ def do_part(
 
 
 def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, features: EmbeddedPairs) -> None:
-    """See whether all parts are done, and note what none of them could.
+    """Check that all parts are done, and note facts that no part could note.
 
     Raises:
         UserError: cells are missing.
@@ -113,14 +119,18 @@ def look_at_chosen(
     objective: str = "",
     directions: bool = True,
 ) -> None:
-    """Examine the cell that a pass chooses further, and describe what Z says of held-out pairs, unless that was done
-    before.
+    """Examine the cell that a pass chooses, and describe its Z on held-out pairs, unless both were done before.
 
-    A Z that is no rotation has no directions to describe.
+    A Z that is not a rotation has no directions to describe.
 
     Args:
-        objective: objective of the models that the pass trains; empty of a search on the frozen model.
-        directions: whether to describe Z.
+        folder: run folder.
+        clip: base model.
+        config: options of the sweep.
+        prepared: function that prepares the work on the given cells.
+        work: prepared work, if there is any.
+        objective: objective of the models that the pass trains; empty for a search on the frozen model.
+        directions: True to describe Z.
     """
     place = Place.of(read_sweep(folder, objective).best)
     examined = config.controls != "all" or _is_known(
@@ -148,7 +158,7 @@ def look_at_chosen(
 def _is_known(
     folder: RunFolder, place: Place, objective: str, read: Callable[[RunFolder], Chosen | Directions | None]
 ) -> bool:
-    """Whether a file holds what belongs to a cell and the model trained there; a damaged one does not."""
+    """Return whether a file holds data of this cell and of the model trained there; a damaged file does not."""
     try:
         known = read(folder)
     except StoreError as error:
@@ -164,10 +174,10 @@ def compute_missing(
     missing: Sequence[Place],
     prepared: Callable[[list[Place]], Work],
 ) -> tuple[list[Place], Work | None]:
-    """Run the texts once, then have the missing cells computed, but for those that another job is at work on.
+    """Run the texts once, then compute the missing cells, except those that another job is computing.
 
     Returns:
-        The cells that were computed, and what they were computed from, if there were any.
+        Cells that were computed, and the work they were computed from; None without cells.
 
     Raises:
         UserError: a process died, or the executor has left out a cell; finished cells are kept.
@@ -190,7 +200,7 @@ def compute_missing(
 
 
 def _clean(work: Work, clip: Clip) -> TextRun:
-    """Run the texts, and note what was cut."""
+    """Run the texts, and note the number of truncated texts."""
     tokens = work.features.tokens_for(clip)
     if work.searched:
         return TextRun.without_sites(clip, tokens)
@@ -205,7 +215,7 @@ def _clean(work: Work, clip: Clip) -> TextRun:
 
 
 def _more(work: Work, folder: RunFolder) -> list[Place]:
-    """Return the places with other seeds at which the chosen cell is trained again."""
+    """Return the places with other seeds at which the training of the chosen cell is repeated."""
     if work.trained is None or work.config.controls != "all" or work.config.part is not None:
         return []
     return other_seeds(Place.of(read_sweep(folder, work.trained.objective).best))

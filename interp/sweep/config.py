@@ -1,4 +1,4 @@
-"""What a sweep is asked for: the options of the command, and part of the manifest. No torch."""
+"""Configuration of a sweep: options of the command, and part of the manifest. No torch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from interp.errors import UserError
 from interp.sweep.sharing import Shard
 
 DEFAULT_LIMIT = 4000
-TUNED = "iit-das"  # the objective that trains a model by default
-FROZEN = ("das", "calibrated")  # those that train none, by the method that looks for Z
-METHODS = "das,pca,means,gradient,lever,random"  # by default
+TUNED = "iit-das"  # default objective, which trains a model
+FROZEN = ("das", "calibrated")  # objectives that train no model, named after the method that searches for Z
+METHODS = "das,pca,means,gradient,lever,random"  # default
 _MOST_CELLS, MOST_PROCESSES = 10_000, 256
-FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # by default: the width of the stream divided by these
+FROZEN_SIZES, TUNED_SIZES = (32, 16, 8, 4, 2), (32, 8, 2)  # divisors of the width that give the default sizes
 
 
 @dataclass(frozen=True)
@@ -104,48 +104,64 @@ class SweepConfig(
 
     @property
     def frozen(self) -> bool:
-        """Whether no model is trained."""
+        """True if no model is trained."""
         return self.objective in FROZEN
 
     @property
     def compared(self) -> str:
-        """The methods that are used: without controls, the first one alone."""
+        """Methods that are used; without controls, only the first."""
         return self.methods if self.controls == "all" else self.methods.split(",")[0]
 
     @property
     def executor(self) -> str:
-        """Name of what computes the cells, as in `interp.sweep.executors`."""
+        """Name of the executor, see `interp.sweep.executors`."""
         return self.engine if self.shard is None else "shards"
 
     @property
     def folder(self) -> Path:
-        """Where the run is kept."""
+        """Run folder."""
         return Path(self.out or f"runs/sweep-{cli.slug(self.model)}-{cli.slug(self.data)}")
 
     @property
     def part(self) -> Shard | None:
-        """What is to be done of the sweep, None for all; raises `UserError` unless it is a part."""
+        """Part of the sweep to compute, None for all.
+
+        Raises:
+            UserError: the option names no part.
+        """
         return None if self.shard is None else Shard.parse(self.shard)
 
     @property
     def whole(self) -> SweepConfig:
-        """Options of a command that does all of it."""
+        """Options of a command that computes the whole sweep."""
         engine = "local" if self.engine == "shards" else self.engine
         return replace(self, shard=None, merge=False, engine=engine)
 
     @property
     def layer_list(self) -> list[int]:
-        """Raises `UserError` unless layers were named."""
+        """Layers of the sweep.
+
+        Raises:
+            UserError: the option is no list of layers.
+        """
         return parse_ints(self.layers, "--layers", low=1)
 
     @property
     def size_list(self) -> list[int] | None:
-        """None to take those that go with the model; raises `UserError` unless sizes were named."""
+        """Sizes of the sweep; None for sizes that depend on the model.
+
+        Raises:
+            UserError: the option is no list of sizes.
+        """
         return parse_ints(self.sizes, "--sizes", low=1) if self.sizes is not None else None
 
     @property
     def seed_list(self) -> list[int]:
-        """Raises `UserError` unless seeds were named."""
+        """Seeds of the sweep.
+
+        Raises:
+            UserError: the option is no list of seeds.
+        """
         return parse_ints(self.seeds, "--seeds")
 
     def check(self) -> None:
@@ -169,8 +185,11 @@ class SweepConfig(
 
 
 def preset(given: SweepConfig) -> Mapping[str, Any]:
-    """Defaults that follow from other options: models are fine-tuned as the authors do, but on the toy's data; and the
-    calibrated search stands beside DAS."""
+    """Return defaults that depend on other options.
+
+    Attributions of fine-tuned models have the authors' settings, except on the toy data. The calibrated search is
+    compared with DAS.
+    """
     if given.objective == "calibrated":
         return {"methods": f"calibrated,{METHODS}"}
     return PAPER_ATTRIBUTIONS if not given.frozen and given.data != "toy" else {}

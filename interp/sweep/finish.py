@@ -1,4 +1,4 @@
-"""Results of a sweep when it ends: a table in the terminal, results.csv, .parquet, norms.csv, heatmaps, a page."""
+"""Results at the end of a sweep: a table in the terminal, results.csv, .parquet, norms.csv, heatmaps, a page."""
 
 from __future__ import annotations
 

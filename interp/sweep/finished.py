@@ -1,4 +1,4 @@
-"""Which cells of a sweep are done: they and their subspaces are there, as they were written, and of this run."""
+"""Check for finished cells of a sweep: a cell and its subspace must exist, be unchanged, and belong to this run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from interp.subspaces.subspace import Subspace
 def unfinished(
     folder: RunFolder, places: Iterable[Place], objective: str | None = None
 ) -> tuple[list[Place], list[str]]:
-    """Return the cells that are to be computed, and faults of files that are there and cannot be used.
+    """Return the cells that must be computed, and faults of unusable files.
 
     Args:
-        objective: by which a model is trained together with the search at each cell, if one is.
+        folder: run folder.
+        places: cells of the sweep.
+        objective: objective of the models that are trained together with the search at each cell; None for no models.
     """
     missing, faults = [], []
     for place in places:
@@ -39,7 +41,7 @@ def unfinished(
 
 
 def untrained(folder: RunFolder, places: Iterable[Place], objective: str) -> tuple[list[Place], list[str]]:
-    """Return the cells at which no model was trained by an objective, and faults of files that cannot be used."""
+    """Return the cells at which no model was trained by an objective, and faults of unusable files."""
     missing, faults = [], []
     for place in places:
         try:
@@ -52,8 +54,10 @@ def untrained(folder: RunFolder, places: Iterable[Place], objective: str) -> tup
 
 
 def check_others(folder: RunFolder, places: Iterable[Place]) -> None:
-    """Raise `StoreError` for cells that are there, cannot be used, and are not asked for, so that nothing computes them
-    again: before hours are spent on what cannot be shown beside them."""
+    """Raise `StoreError` for unusable cells that this command does not compute.
+
+    The check comes before hours of computation whose results could not be shown together with an unusable cell.
+    """
     others = sorted(set(cells_of(folder)[0]) - set(places))
     for place in others:
         try:
@@ -66,20 +70,23 @@ def check_others(folder: RunFolder, places: Iterable[Place]) -> None:
 
 
 def keep_subspace(folder: RunFolder, place: Place, subspace: Subspace, sizes: Sequence[int]) -> None:
-    """Save the subspace of a cell, with what it belongs to.
+    """Save the subspace of a cell, with the cell and the run that it belongs to.
 
     Args:
-        sizes: sizes that were searched beside each other, which changes the last digits of what is found.
+        folder: run folder.
+        place: cell.
+        subspace: subspace of the cell.
+        sizes: sizes that were searched together, which affects the last digits of the subspace.
     """
     facts = {"cell": place._asdict(), "run": folder.fingerprint, "searched_sizes": list(sizes)}
     subspace.with_facts({**subspace.facts, **facts}).save(place.rotation_file(folder.path))
 
 
 def kept_subspace(folder: RunFolder, place: Place) -> Subspace:
-    """Read what `keep_subspace` saved.
+    """Read the subspace that `keep_subspace` saved.
 
     Raises:
-        RotationError: there is none, it was changed, or it is of another cell or run.
+        RotationError: there is none, it was changed, or it belongs to another cell or run.
     """
     path = place.rotation_file(folder.path)
     found = load_subspace(path)
@@ -90,8 +97,7 @@ def kept_subspace(folder: RunFolder, place: Place) -> Subspace:
 
 
 def searched_otherwise(folder: RunFolder, places: Iterable[Place], sizes: Sequence[int]) -> list[str]:
-    """A sentence about cells whose rotations were searched beside other sizes than those that are asked for now, if
-    there are any."""
+    """Return a note on cells whose rotations were searched together with other sizes than the given ones, if any."""
     others = [place for place in places if kept_subspace(folder, place).facts.get("searched_sizes") != list(sizes)]
     if not others:
         return []

@@ -1,4 +1,4 @@
-"""Objectives of a sweep by name: the search on the frozen model alone, or modules that train at each cell."""
+"""Objectives of a sweep by name: a search on the frozen model alone, or modules that train at each cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.sweep.config import FROZEN
 def find_objective(name: str) -> ModuleType | None:
     """Return the module that trains by an objective; None for a search on the frozen model alone.
 
-    The module is imported by name, since `training` stands on this package.
+    The module is imported by name, since `training` depends on this package.
 
     Raises:
         UserError: there is no objective of that name.

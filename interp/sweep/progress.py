@@ -1,4 +1,4 @@
-"""Progress of the cells of a sweep: a bar, and once, when the first ones are done, how long the rest will take."""
+"""Progress of the cells of a sweep: a bar, and a single forecast of the remaining time after the first cells."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from interp.runs.cells import trained_name
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 
-SHORT = 20.0  # seconds that are not worth a line
+SHORT = 20.0  # seconds; a shorter remaining time is not printed
 
 
 @dataclass
 class Forecast:
-    """Says once how long the rest will take.
+    """Forecast of the remaining time, printed once.
 
     Attributes:
-        total: cells that are to be computed.
-        at_once: how many are at work at a time; before so many are done, little is known.
-        now: the time in seconds.
-        say: takes the line.
+        total: number of cells to compute.
+        at_once: number of cells that are computed at the same time; before that many are done, no forecast is possible.
+        now: function that returns the time in seconds.
+        say: function that prints a line.
+        started: time of the start.
+        said: True once the forecast was made.
     """
 
     total: int
@@ -41,7 +43,7 @@ class Forecast:
         self.started = self.now()
 
     def look(self, done: int) -> None:
-        """Speak, if it is time: as many cells as are at work at once have been finished, and some are missing."""
+        """Print the forecast once, as soon as `at_once` cells are finished and some are missing."""
         if self.said or done < self.at_once or done >= self.total:
             return
         self.said = True
@@ -52,11 +54,14 @@ class Forecast:
 
 
 class CellsProgress:
-    """A bar over cells as their files appear, and a `Forecast`; used in a with statement.
+    """Bar over cells as their files appear, and a `Forecast`; used in a with statement.
 
     Args:
-        searches: rotations count too, each as much as a cell: they are searched with the cells, not before them.
-        objective: count the models that were trained by it instead of cells.
+        folder: run folder.
+        keys: cells to compute.
+        at_once: see `Forecast`.
+        searches: True to count each rotation as much as a cell: rotations are searched with the cells, not before them.
+        objective: objective whose trained models are counted instead of cells.
     """
 
     def __init__(
@@ -75,7 +80,7 @@ class CellsProgress:
         self.bar.close()
 
     def look(self) -> None:
-        """See which files are there."""
+        """Count the files that exist, and update bar and forecast."""
         run = RunFolder(self.folder)
         done = sum(self._file(run, key).is_file() for key in self.keys)
         found = rotations_found(self.folder, self.keys) if self.searches else 0
@@ -87,7 +92,7 @@ class CellsProgress:
 
 
 def edits_trained(folder: Path, keys: Sequence[Place]) -> int:
-    """Return how many of the cells have an edit."""
+    """Return the number of cells that have an edit."""
     return sum((key.edit_folder(folder) / ABOUT).is_file() for key in keys)
 
 

@@ -1,4 +1,4 @@
-"""A sweep that several jobs do, each a part of the cells in a folder that all of them see. No torch."""
+"""Division of a sweep among jobs, each of which computes a part of the cells in a shared folder. No torch."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from interp.runs.place import Place
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a sweep: one of several, counted from 1."""
+    """Part of a sweep: its number, counted from 1, and the number of parts."""
 
     number: int
     of: int
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read the number of a part and how many there are.
+        """Read the number of a part and the number of parts.
 
         >>> Shard.parse("3/20")
         Shard(number=3, of=20)
 
         Raises:
-            UserError: it is none.
+            UserError: the text names no part.
         """
         found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
         number, of = map(int, found.groups()) if found else (0, 0)
@@ -41,14 +41,14 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """For the names of its files."""
+        """Name of the part in file names."""
         return f"{self.number}of{self.of}"
 
     def part(self, places: Sequence[Place]) -> list[Place]:
-        """Its cells of those of the whole sweep.
+        """Return the cells of this part, given those of the whole sweep.
 
-        Cells of one layer and seed are searched together, and stay together if there are enough of such groups; they
-        are dealt out in turn, since early layers take longest.
+        Cells of one layer and seed are searched together, and stay together if there are enough of these groups. The
+        groups are dealt out in turn, since early layers take longest.
         """
         ordered = sorted(places, key=lambda place: (place.layer, place.seed, place.size))
         groups = [list(cells) for _, cells in groupby(ordered, key=lambda place: (place.layer, place.seed))]
@@ -59,7 +59,7 @@ class Shard:
 
 @contextmanager
 def claimed(folder: RunFolder, places: Sequence[Place]) -> Iterator[list[Place]]:
-    """The cells that no other job is at work on; others are kept out of these meanwhile."""
+    """Yield the cells that no other job is computing, and keep other jobs from computing them meanwhile."""
     mine = []
     with ExitStack() as stack:
         for place in places:

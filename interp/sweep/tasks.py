@@ -1,6 +1,6 @@
 """Tasks of a sweep, each done in one process: a path of attributions, a search, cells, a fine-tuning.
 
-A process that does tasks is prepared once, with a model and the clean run of the texts. Results are written to the run
+A process is prepared for tasks once, with a model and the clean run of the texts. Results are written to the run
 folder, or to the cache in it, which all processes see.
 """
 
@@ -42,8 +42,8 @@ from interp.sweep.cell import Bench, compute_layer, parts_at, search_layer, trai
 from interp.sweep.finished import unfinished, untrained
 from interp.sweep.work import Work
 
-# in the cache: paths of all words and of content words alone, with a file for each text that has one; in the base, and
-# in the edited models
+# folders in the cache: paths of all words and of content words alone, with a file for each text that has a path; in the
+# base, and in the edited models
 PATHS, CONTENT_PATHS = "paths", "content-paths"
 EDITED = {PATHS: "edited-paths", CONTENT_PATHS: "edited-content-paths"}
 
@@ -53,8 +53,10 @@ class Prepared:
     """Process that can do tasks.
 
     Attributes:
-        run: gives the clean run, with what is needed at a layer, or for None of all layers nothing but the texts.
-        on_step: called for each subspace and for each cell.
+        work: work of the sweep.
+        clip: model.
+        run: function that returns the clean run with the data needed at a layer; for None, only the texts.
+        on_step: callback for each subspace and for each cell.
     """
 
     work: Work
@@ -70,10 +72,10 @@ class Prepared:
         return RunFolder(self.work.folder)
 
     def bench(self, layer: int) -> Bench:
-        """Return what cells of a layer are computed from, made again only if the layer has another clean run."""
+        """Return the material of the cells of a layer; it is rebuilt only if the layer has another clean run."""
         run = self.run(layer)
         if self._bench is None or self._bench.run.run is not run:
-            self._bench = None  # before another one takes memory
+            self._bench = None  # free its memory before the next bench is made
             self._bench = _make_bench(self.work, self.clip, run)
         return self._bench
 
@@ -93,7 +95,7 @@ def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
     """Prepare this process.
 
     Raises:
-        UserError: the model is not what it was.
+        UserError: the model has changed since the sweep began.
     """
     global _here
     torch.set_num_threads(1)
@@ -112,7 +114,7 @@ def is_prepared() -> bool:
 
 @contextmanager
 def prepared(work: Work, clip: Clip, run: TextRun) -> Iterator[Prepared]:
-    """Let this process do tasks meanwhile, with a model and a clean run that are there."""
+    """Prepare this process with an existing model and clean run, and undo it on exit."""
     global _here
     _here = Prepared(work, clip, lambda _layer: run)
     try:
@@ -128,11 +130,13 @@ def _prepared() -> Prepared:
 
 
 def path_task(item: tuple[int, Sequence[Place]]) -> None:
-    """Run the paths of a text, by its number among those that are attributed, also in the edited models of cells, and
-    keep them."""
+    """Run the paths of a text in the base and in the edited models of cells, and save them.
+
+    The text is given by its number among the attributed texts.
+    """
     here = _prepared()
     number, places = item
-    if not here.clip.family.causal("text"):  # each edited model is attributed for itself
+    if not here.clip.family.causal("text"):  # each edited model is attributed separately
         places = ()
     _keep_path(here.work, here.clip, number, {place.name: here.edit(place) for place in places})
 
@@ -144,7 +148,7 @@ def search_task(places: list[Place]) -> None:
 
 
 def cells_task(places: list[Place]) -> None:
-    """Compute the cells of one layer that are not done, perhaps by a process that then died."""
+    """Compute the cells of one layer that are not done; a process that died may have finished some."""
     here = _prepared()
     missing, _ = unfinished(here.folder, places, _objective(here.work))
     if missing:
@@ -156,7 +160,7 @@ def _objective(work: Work) -> str | None:
 
 
 def train_task(place: Place) -> None:
-    """Train at a place that is no cell of the sweep, on texts of its own."""
+    """Train at a place that is not a cell of the sweep, with its own clean run of the texts."""
     here = _prepared()
     if here.work.trained is not None:
         here.work.trained.train(here.work, place, here.clip)
@@ -171,7 +175,7 @@ def edit_task(place: Place) -> None:
 
 
 def measured_task(place: Place) -> None:
-    """Train at a cell that was searched in an earlier pass, and measure, unless a process that then died has."""
+    """Train and measure at a cell that an earlier pass searched, unless a process that died has done so."""
     here = _prepared()
     objective = _objective(here.work)
     if objective is not None and untrained(here.folder, [place], objective)[0]:
@@ -179,8 +183,7 @@ def measured_task(place: Place) -> None:
 
 
 def _keep_path(work: Work, clip: Clip, number: int, cells: Mapping[str, tuple[Edit, Subspace]]) -> None:
-    """Run the paths of a text from each of its baselines, in the base and in edited models by name, and keep them in
-    the cache."""
+    """Run the paths of a text from each baseline, in the base and in edited models, and save them in the cache."""
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
     text = work.features.tokens_for(clip).take(row)
@@ -200,12 +203,12 @@ def _keep_path(work: Work, clip: Clip, number: int, cells: Mapping[str, tuple[Ed
 
 
 def paths_done(work: Work) -> int:
-    """Return how many texts have their paths."""
+    """Return the number of texts that have their paths."""
     return sum(1 for _ in (work.cache / PATHS).iterdir())
 
 
 def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
-    """Return what cells are computed from; the paths are read from the cache when they are needed."""
+    """Return the material of the cells; the paths are read from the cache when they are needed."""
     features = work.features
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = run.tokens.take(work.attributed_texts)
@@ -219,8 +222,7 @@ def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
 
 
 def _edited(work: Work, texts: Tokens, place: Place) -> tuple[Attributions, Attributions] | None:
-    """Return the attributions of the texts in the edited model of a cell, from both baselines; None if no path is in
-    the cache."""
+    """Return the attributions of the texts in the edited model of a cell, from both baselines; None without paths."""
     if not _path_file(work, EDITED[PATHS], 0).exists():
         return None
 
@@ -245,10 +247,10 @@ def _path_file(work: Work, name: str, number: int) -> Path:
 
 @contextmanager
 def on_disk(work: Work) -> Iterator[None]:
-    """Turn errors of the disk into one that says what is wrong.
+    """Convert errors of the disk into a `UserError`.
 
     Raises:
-        UserError: nothing can be kept in the cache.
+        UserError: the cache cannot be written or read.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Work of a sweep: the one object that cells are computed from, in whatever process."""
+"""Work of a sweep: the object that cells are computed from in every process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CACHE = "cache"
 
 
 def cache_name(part: Shard | None) -> str:
-    """Return the name of the folder in which cells share what is computed once; a part of a sweep has its own."""
+    """Return the name of the folder for data that cells share; a part of a sweep has its own folder."""
     return CACHE if part is None else f"{CACHE}-{part.name}"
 
 
@@ -39,10 +39,10 @@ Parts = Mapping[str, PairsAtSite]  # by split
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Findings on the model that was trained at a cell.
+    """Results for the model that was trained at a cell.
 
     Attributes:
-        numbers: measures of the model, as those of a frozen one.
+        numbers: measures of the model, the same as those of a frozen model.
         attributions: attributions of the texts of the attributed pairs, by route; positive texts first.
         outcomes: outcomes of the interventions on the test pairs.
     """
@@ -54,7 +54,10 @@ class Trained:
 
 @runtime_checkable
 class TrainedCells(Protocol):
-    """Trainings at the cells of a sweep by one objective; can be sent to other processes. The base stays as it is."""
+    """Trainings at the cells of a sweep by one objective, which can be sent to other processes.
+
+    The base stays as it is.
+    """
 
     @property
     def objective(self) -> str:
@@ -62,26 +65,30 @@ class TrainedCells(Protocol):
         ...
 
     def train(self, work: Work, place: Place, clip: Clip, parts: Parts | None = None) -> tuple[Clip, Subspace]:
-        """Train at a cell, or go on, or load what is there; return the model, and the subspace trained with it.
+        """Train at a cell, continue a training, or load a finished model; return the model and its subspace.
 
         Args:
-            clip: the base.
+            work: work of the sweep.
+            place: cell.
+            clip: base model.
             parts: pairs of the base at the site, if they have been run.
         """
         ...
 
     def edit(self, work: Work, place: Place) -> tuple[Edit, Subspace]:
-        """Return the edit that was trained at a cell, and Z; where models are edited."""
+        """Return the edit that was trained at a cell, and Z; only for objectives that edit."""
         ...
 
     def edit_controls(
         self, work: Work, clip: Clip, place: Place, arbitrary: Parts, untrained: Parts
     ) -> EditControls | None:
-        """Return the controls of the edit at a cell; None where models are fine-tuned.
+        """Return the controls of the edit at a cell; None for objectives that fine-tune.
 
         Args:
-            clip: the base.
-            arbitrary: pairs of the base of each split at the site, by an arbitrary label.
+            work: work of the sweep.
+            clip: base model.
+            place: cell.
+            arbitrary: pairs of the base of each split at the site, with an arbitrary label.
             untrained: pairs of each split at the site, in a text tower with random weights.
         """
         ...
@@ -94,31 +101,33 @@ class TrainedCells(Protocol):
         parts: Parts | None = None,
         attributions: tuple[Attributions, Attributions] | None = None,
     ) -> Trained:
-        """Train at a cell, and measure.
+        """Train at a cell, and measure the model.
 
         Args:
-            clip: the base.
+            work: work of the sweep.
+            place: cell.
+            clip: base model.
             parts: pairs of the base at the site, if they have been run.
-            attributions: attributions of the trained model from both baselines, if they are there.
+            attributions: attributions of the trained model from both baselines, if they have been computed.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """All that cells are computed from but the model; small enough to be sent to each process, `trained` too.
+    """Material of all cells except the model; it is small enough to be sent to each process, `trained` included.
 
     Attributes:
         config: options of the sweep.
         fingerprint: fingerprint of the model, which must not change while cells are computed.
-        features: all pairs, with their images on the CPU, and with tokens.
+        features: all pairs, with image embeddings on the CPU, and with tokens.
         norms: norms that attributions are correlated with.
         layers: layers of the cells, ascending.
         sizes: sizes of the whole sweep, ascending.
         attributed: numbers of the test pairs whose texts are attributed.
         folder: run folder.
-        trained: trainings at the cells in this pass, if models are trained.
-        searched: whether all cells have been searched on the frozen model, in an earlier pass.
+        trained: trainings at the cells in this pass; None if no model is trained.
+        searched: True if an earlier pass has searched all cells on the frozen model.
     """
 
     config: SweepConfig
@@ -134,7 +143,7 @@ class Work:
 
     @property
     def cache(self) -> Path:
-        """Folder of what the cells share while they are computed."""
+        """Folder of the data that the cells share while they are computed."""
         return self.folder / cache_name(self.config.part)
 
     @property

@@ -1,4 +1,4 @@
-"""What models that embed the same images can do: what does not change from model to model is made ready once."""
+"""Abilities of models that embed the same images; the material that all models share is prepared once."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from training.evaluation.retrieval import retrieval, retrieval_sets
 from training.evaluation.zeroshot import classify, swapped_prompts
 
 ACCURACY, RETRIEVAL = "accuracy", "retrieval"  # kinds of ability
-# (kind of ability, which) -> of each image or pair whether it is a hit, or how often
+# (kind of ability, name) -> for each image or pair whether it is a hit, or how often
 Able = Mapping[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class Classified:
-    """A classification set whose images have been embedded.
+    """Classification set whose images have been embedded.
 
     Attributes:
-        prompts: how many each class has.
-        labels: the class of each image, shape (n,).
-        images: unit-norm, shape (n, embed), on the CPU.
-        sample: tells whether two sets have the same images.
+        name: name of the set.
+        prompts: number of prompts of each class.
+        labels: class of each image, shape (n,).
+        images: unit-norm embeddings, shape (n, embed), on the CPU.
+        sample: identifier of the images, equal for two sets with the same images.
     """
 
     name: str
@@ -46,12 +47,14 @@ class Classified:
 
 @dataclass(frozen=True, eq=False)
 class AbilityTests:
-    """Tests of models with one tokenizer and one vision tower; can be sent to other processes.
+    """Tests of models with one tokenizer and one vision tower, which can be sent to other processes.
 
     Attributes:
-        tokens: of all texts: the prompts of each classification set, then of the retrieval sets each kind.
-        retrieved: pairs in sets, each of which is a group; their images on the CPU.
-        groups: the set of each of these pairs.
+        tokens: tokens of all texts: the prompts of each classification set, then the texts of the retrieval sets by
+            kind.
+        classified: classification sets.
+        retrieved: pairs in sets, each of which is a group; their images are on the CPU.
+        groups: set of each of these pairs.
     """
 
     tokens: Tokens
@@ -60,11 +63,11 @@ class AbilityTests:
     groups: tuple[str, ...]
 
     def of(self, clip: Clip) -> Able:
-        """What a model gets right of each classification set, and in retrieval of each kind of text."""
+        """Return the hits of a model on each classification set, and in retrieval of each kind of text."""
         return self.hits(embed_tokens(clip, self.tokens))
 
     def hits(self, embedded: Embeddings) -> Able:
-        """Return what a model gets right that embeds the texts of `tokens` so."""
+        """Return the hits of a model, given its embeddings of the texts of `tokens`."""
         counts = [sum(one.prompts) for one in self.classified]
         pairs, kinds = len(self.retrieved), self.retrieved.contrast.kinds
         texts = embedded.split([*counts, *(pairs for _ in kinds)])
@@ -76,18 +79,18 @@ class AbilityTests:
         return able
 
     def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
-        """Return what is lost of a kind of ability: the `mean` of base minus tuned."""
+        """Return the loss of a kind of ability: the `mean` of base minus tuned."""
         return self.mean(kind, {key: base[key].astype(float) - tuned[key] for key in base if key[0] == kind})
 
     def mean(self, kind: str, able: Able) -> Estimate:
-        """Return a kind of ability, on average over the sets of images, or over the kinds of text;
-        not defined of accuracy without sets.
+        """Return the mean of a kind of ability over the sets of images, or over the kinds of text.
 
-        Of accuracy the interval resamples images, of sets that have the same ones together. Of retrieval it is
-        `clustered_mean` of the pairs, with the sets as clusters, since within one texts compete. In the toy world these
-        are all there are. Of other data, the pairs of an article may be in several sets, so that two pairs depend on
-        each other if they share a set or an article. No interval where sets or articles are too few
-        (`interp.stats.too_few`), or where all pairs have the same value.
+        The mean of accuracy is NaN without sets. The interval of accuracy resamples images; sets with the same images
+        are resampled together. The interval of retrieval is the `clustered_mean` of the pairs, with the sets as
+        clusters, since the texts of a set compete. In the toy world these are the only clusters. In other data, the
+        pairs of an article may be in several sets, so two pairs depend on each other if they share a set or an article.
+        There is no interval if there are too few sets or articles (`interp.stats.too_few`), or if all pairs have the
+        same value.
         """
         values = {of: each.astype(float) for (known, of), each in able.items() if known == kind}
         if not values:
@@ -102,18 +105,19 @@ class AbilityTests:
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 
     def swap_lost(self, clip: Clip, base: Able, part: PairsAtSite, subspace: Subspace, seed: int) -> Estimate:
-        """Return what is lost of accuracy with Z of other texts in the prompts, of which half are positive.
+        """Return the loss of accuracy if the prompts get Z of other texts, half of which are positive.
 
         The value is the mean over the draws of `swapped_prompts`.
 
-        The interval holds two errors that have nothing to do with each other: that of images, as in `drop`, and that of
-        draws, mean ± t · √(variance between draws / draws). Each end is as far from the mean as the square root of the
-        sum of both distances squared (Zou & Donner 2008), so draws that all agree leave the interval of images. The
-        pairs that are drawn from are taken as they are.
+        The interval holds two independent errors: that of images, as in `drop`, and that of draws, mean ± t ·
+        √(variance between draws / draws). The distance of each end from the mean is the square root of the sum of both
+        squared distances (Zou & Donner 2008), so draws that all agree leave the interval of images. The pairs that are
+        drawn from are taken as fixed.
 
         Args:
-            base: what the model gets right with the prompts as they are.
-            part, subspace, seed: as for `swapped_prompts`.
+            clip: model.
+            base: hits of the model with unchanged prompts.
+            part, subspace, seed: see `swapped_prompts`.
         """
         if not self.classified:
             return Estimate(math.nan, 0)
@@ -132,12 +136,12 @@ class AbilityTests:
 
 
 def _reach(draws: Sequence[float]) -> float:
-    """Return how far the interval of a mean over independent draws reaches: t · s / √n."""
+    """Return the half-width of the interval of a mean over independent draws: t · s / √n."""
     return student(len(draws) - 1) * float(np.std(draws, ddof=1)) / math.sqrt(len(draws))
 
 
 def _wider(found: Estimate, further: float) -> Estimate:
-    """Return an estimate with an interval that holds another error too, whose interval reaches so far."""
+    """Return an estimate whose interval also holds another error, given the half-width of that error's interval."""
     low, high = (math.hypot(found.value - end, further) for end in (found.low, found.high))
     return replace(found, low=found.value - low, high=found.value + high)
 
@@ -156,8 +160,11 @@ def ability_tests(
     """Embed the images of classification sets, and of sets for retrieval among held-out pairs (`retrieved`).
 
     Args:
-        data: by its name.
-        on_image: called after each image of the classification sets that is embedded.
+        clip: model.
+        sets: classification sets.
+        data: name of the data.
+        held_out: held-out pairs.
+        on_image: callback after each image of the classification sets that is embedded.
     """
     classified, said = [], []
     for one in sets:

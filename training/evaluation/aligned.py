@@ -1,4 +1,4 @@
-"""Measures of a subspace in a model that is evaluated: IIA on any split, and all the evidence on held-out pairs."""
+"""Measures of a subspace in an evaluated model: IIA on any split, and all the evidence on held-out pairs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from interp.subspaces.search import SearchConfig
 from interp.subspaces.subspace import Subspace
 from training.evaluation.measures import Number, measured
 
-# other subspaces at the same site, none of which takes a search
+# methods for other subspaces at the same site, none of which needs a search
 CONTROLS = [method for method in METHODS.values() if not method.searched]
-SETS = "all sets"  # of zero-shot classification
+SETS = "all sets"  # all sets of zero-shot classification
 _JUDGED = ("preference", "transfer")  # tasks that hold evidence of the held-out pairs
 _RANDOM = METHODS["random"]
 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """A subspace that is measured in a model.
+    """Subspace that is measured in a model.
 
     Attributes:
+        subspace: Z.
         sources, seed: sources of the interventions, and their seed.
-        reference: train pairs, with their images, that say what the gap is, the kinds' means and the gradient of the
-            score; None where no evidence is wanted, or there are none.
+        reference: train pairs, with their images, that determine the gap, the kinds' means and the gradient of the
+            score; None if no evidence is wanted, or if there are no train pairs.
     """
 
     subspace: Subspace
@@ -55,9 +56,11 @@ class Aligned:
         return plain | iias(swapped, _RANDOM.name.column)
 
     def evidence(self, clip: Clip, part: PairsAtSite, texts: Sequence[str]) -> Numbers:
-        """Return the evidence that a sweep gathers of the subspace of a cell (`interp.evidence`).
+        """Return the evidence that a sweep gathers for the subspace of a cell (`interp.evidence`).
 
         Args:
+            clip: model.
+            part: held-out pairs at the site.
             texts: positive texts of the part, then negative ones.
 
         Raises:
@@ -77,12 +80,12 @@ class Aligned:
 
 
 def _evidence_schema(contrast: Contrast) -> Schema:
-    """Return the measures of a sweep that an evaluation has, too."""
+    """Return the measures of a sweep that an evaluation also has."""
     return sweep_schema(contrast, [_RANDOM.name, *(method.name for method in CONTROLS)], ())
 
 
 def evidence_units(contrast: Contrast) -> dict[str, Unit]:
-    """Return the unit of each measure of a sweep that an evaluation has, too, by its column."""
+    """Return the units of the measures of a sweep that an evaluation also has, by column."""
     schema = _evidence_schema(contrast)
     return {schema.column(measure.key): measure.unit for measure in schema}
 
@@ -91,7 +94,10 @@ def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> lis
     """Return numbers of a subspace as rows of an evaluation, under the names that they have in a sweep.
 
     Args:
-        pairs: number of pairs that were measured.
+        numbers: numbers of the subspace.
+        split: split of the measured pairs.
+        contrast: the two kinds of text.
+        pairs: number of measured pairs.
     """
     schema = _evidence_schema(contrast)
     # The preference of each split is among the rows already, whether there is a subspace or not.
@@ -100,7 +106,7 @@ def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> lis
 
 
 def verdict_of(rows: Sequence[Number], contrast: Contrast) -> list[Answer]:
-    """Return the verdict on a subspace whose evidence is among the rows of an evaluation; else no answer."""
+    """Return the verdict on a subspace whose evidence is among the rows of an evaluation; empty without evidence."""
     rows = [row for row in rows if row.task in _JUDGED]
     splits = [row.of for row in rows if row.measure == Key("r2_own").column(contrast)]
     if not splits:

@@ -1,4 +1,4 @@
-"""What cells of a sweep are chosen by: preference and retrieval of a fine-tuned model on validation pairs."""
+"""Measures that choose among cells of a sweep: preference and retrieval of a fine-tuned model on validation pairs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from training.evaluation.retrieval import random_sets, retrieval_losses
 
 
 def measure_on_val(clip: Clip, val: EmbeddedPairs, *, seed: int = 0) -> tuple[dict[Key, Estimate], Estimate]:
-    """Measure preference accuracy with its standard error, and the cross-entropy of picking an image's own text in
-    nats.
+    """Measure preference accuracy with its standard error, and the cross-entropy of retrieval of texts, in nats.
 
-    Candidates are the texts of one kind in a random set of 64 pairs, the same ones for every model; the cross-entropy
-    is the mean over pairs and both kinds. All texts are embedded once.
+    Retrieval picks an image's own text. Candidates are the texts of one kind in a random set of 64 pairs, which is the
+    same for every model. The cross-entropy is the mean over pairs and both kinds. All texts are embedded once.
 
     Args:
+        clip: model.
         val: validation pairs, with their images.
-        seed: of the sets.
+        seed: seed of the sets.
     """
     texts = embed_texts(clip, val.texts)
     n, images = len(val), val.embeddings.to(texts)

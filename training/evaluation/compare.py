@@ -1,4 +1,4 @@
-"""Tables of several evaluations side by side: mean and standard deviation over seeds. No torch."""
+"""Tables of several evaluations: mean and standard deviation over seeds. No torch."""
 
 from __future__ import annotations
 
@@ -24,22 +24,24 @@ from training.evaluation.stored import Evaluation, RowKey, read
 from training.evaluation.tasks import TASKS
 
 _Ability = Literal["transfer", "retrieval"]
-_WORDS: Mapping[WordsOf, str] = {"": "", "content": ", content words"}  # which words -> in the heading of a column
+_WORDS: Mapping[WordsOf, str] = {"": "", "content": ", content words"}  # kind of words -> part of a column's heading
 _FREE = ("rotation", "reference", "against", "device", "examples")  # settings of a task in which evaluations may differ
-_OF_ROTATIONS = ("sources",)  # in which only those of models with a rotation must agree
+_OF_ROTATIONS = ("sources",)  # settings in which only evaluations of models with a rotation must agree
 
 
-Read = Callable[[Evaluation], float]  # of a column
+Read = Callable[[Evaluation], float]  # value of a column
 
 
 def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> str:
-    """Return the paper's tables over runs or evaluations, as text; write files too, if a folder is given.
+    """Return the paper's tables over runs or evaluations, as text; also write files if a folder is given.
 
     Args:
-        paper: add published numbers next to those of the models.
+        paths: folders of runs or evaluations.
+        out: folder for the files.
+        paper: True to add published numbers next to those of the models.
 
     Raises:
-        UserError: a folder is no evaluation, or the models have different bases or were evaluated otherwise.
+        UserError: a folder holds no evaluation, or the models have different bases or were evaluated differently.
     """
     found = [read(path) for path in paths]
     made = tables(found)
@@ -53,13 +55,15 @@ def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> 
 
 
 def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
-    """Table 1 is what the models prefer and can still do, table 2 how they agree with readers, table 3 how their word
-    attributions follow norms, table 4 what they prefer on further data sets; those that anything is known for.
+    """Return the tables that have any numbers.
 
-    Drops are the base's value minus the model's, mean over tasks or kinds of text.
+    Table 1 shows preferences and remaining abilities of the models. Table 2 shows their agreement with readers. Table 3
+    shows correlations of their word attributions with norms. Table 4 shows preferences on further data sets.
+
+    Drops are the base's value minus the model's, as the mean over tasks or kinds of text.
 
     Raises:
-        UserError: the models have different bases or were evaluated otherwise, or two have one seed.
+        UserError: the models have different bases or were evaluated differently, or two have the same seed.
     """
     check_alike(found)
     every = (_preferences_table(found), _readers_table(found), _norms_table(found), _domains_table(found))
@@ -67,8 +71,11 @@ def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
 
 
 def check_alike(found: Sequence[Evaluation]) -> None:
-    """Raise `UserError` if models have different bases, or a task was not the same for all: other pairs, prompts or
-    options give other numbers. What given scores were computed with is not known, so it is not asked for."""
+    """Raise `UserError` if models have different bases, or a task was not the same for all of them.
+
+    Other pairs, prompts or options give other numbers. The settings of given scores are unknown, so they are not
+    compared.
+    """
     bases = {one.about["base"] for one in found if not one.given}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
@@ -81,7 +88,7 @@ def check_alike(found: Sequence[Evaluation]) -> None:
 
 
 def _check_pair(task: str, first: Evaluation, other: Evaluation, keys: Sequence[str] | None) -> None:
-    """Raise `UserError` if a task was not the same for two models: in some settings, by default in all that count."""
+    """Raise `UserError` if two models differ in the given settings of a task, by default in all relevant settings."""
     ours, theirs = first.settings[task], other.settings[task]
     sides = set(ours), set(theirs)
     known = set.intersection(*sides) if first.given or other.given else set.union(*sides)
@@ -102,10 +109,14 @@ def _table(
     share: bool,
     interval: Callable[[Sequence[Evaluation], str], tuple[float, float]] = lambda *_: (math.nan, math.nan),
 ) -> ResultTable:
-    """A table of the columns that at least one model has a number for.
+    """Return a table of the columns that at least one model has a number for.
 
     Args:
-        interval: of the mean of some evaluations in a column.
+        name, title: name and title of the table.
+        found: evaluations.
+        columns: name of each column, and its function.
+        share: True to show percent.
+        interval: function that returns the interval of the mean of some evaluations in a column.
     """
     groups = groups_of(found)
     values = {
@@ -124,7 +135,7 @@ def _table(
 
 
 def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
-    """Preference, IIA, transfer and retrieval on test pairs, and what was lost of the base's abilities."""
+    """Return the table of preference, IIA, transfer and retrieval on test pairs, and lost abilities of the base."""
     base = base_among(found)
     contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
     sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
@@ -147,20 +158,22 @@ def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
 
 
 def preference_of(one: Evaluation) -> Number | None:
-    """Return the preference on test pairs, else on all or on val; None where it was not evaluated."""
+    """Return the preference on test pairs, else on all pairs or on val; None if it was not evaluated."""
     known = {row.of: row for row in one.numbers if (row.task, row.measure) == ("preference", "preference")}
     return next((known[of] for of in ("test", "all", "val") if of in known), None)
 
 
 def preferred(one: Evaluation) -> Estimate:
-    """Return `preference_of` as an estimate; NaN where it was not evaluated."""
+    """Return `preference_of` as an estimate; NaN if it was not evaluated."""
     row = preference_of(one)
     return Estimate(math.nan, 0) if row is None else Estimate(row.value, row.n, row.low, row.high)
 
 
 def lost(base: Evaluation | None, one: Evaluation, ability: _Ability) -> float:
-    """Return what a model has lost of the base's abilities, mean over sets of images or kinds of text; NaN where they
-    were not evaluated."""
+    """Return a model's loss of the base's abilities, as the mean over sets of images or kinds of text.
+
+    The result is NaN if the abilities were not evaluated.
+    """
     keys = [
         (task, of, measure)
         for task, of, measure in ([] if base is None else base.values)
@@ -176,7 +189,7 @@ def _value(key: RowKey) -> Read:
 
 
 def _readers_table(found: Sequence[Evaluation]) -> ResultTable:
-    """Pearson's r of scores with ratings by blind and low-vision readers, as it is and given text length."""
+    """Return the table of Pearson's r of scores with readers' ratings, plain and given text length."""
     columns = {question: _value(("blv", question, "pearson")) for question in QUESTIONS}
     columns |= {
         f"{question}, given length": _value(("blv", question, "pearson given length")) for question in QUESTIONS
@@ -186,7 +199,7 @@ def _readers_table(found: Sequence[Evaluation]) -> ResultTable:
 
 
 def _ceilings(found: Sequence[Evaluation]) -> str:
-    """Return the highest correlations that the readers' agreement allows, in words; nothing where it is not known."""
+    """Return the highest correlations that the readers' agreement allows, in words; empty if they are not known."""
     known = [
         (question, one.values.get(("blv", question, "ceiling"), math.nan)) for one in found for question in QUESTIONS
     ]
@@ -196,7 +209,10 @@ def _ceilings(found: Sequence[Evaluation]) -> str:
 
 
 def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
-    """Pearson's r of word attributions with norms, by route: mean over seeds, with an interval that resamples words."""
+    """Return the table of Pearson's r of word attributions with norms, by route.
+
+    Values are means over seeds, with intervals that resample words.
+    """
     norms = sorted({of for one in found for task, of, _ in one.values if task == "norms"})
     keys = [
         Key("r", norm=norm, route=route, words=words)
@@ -219,7 +235,7 @@ def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
 
 
 def _domains_table(found: Sequence[Evaluation]) -> ResultTable:
-    """Preference on each data set, what is lost of that on the first, and by how much it exceeds words of the first."""
+    """Return the table of preferences on several data sets, with losses, and leads over words of the first data set."""
     names = list(dict.fromkeys(of for one in found for task, of, _ in one.values if task == "domains"))
     measures = {"preference": "", "loss": " loss", BEYOND: " beyond words"}
     columns = {
@@ -245,16 +261,16 @@ def _first_of(found: Sequence[Evaluation], name: str, measure: str) -> float:
 
 
 def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Estimate:
-    """Correlate the mean attribution of word types with a norm; the mean over seeds has an interval over words.
+    """Correlate the mean attribution of word types with a norm; the interval of the mean over seeds resamples words.
 
-    All is NaN where no member knows the words.
+    All values are NaN if no member knows the words.
     """
     words, attributions, ratings = words_of(members, norm, route)
     return mean_correlation(attributions, ratings) if words else Estimate(math.nan, 0, math.nan, math.nan)
 
 
 def words_of(members: Sequence[Evaluation], norm: str, route: str) -> tuple[list[str], list[list[float]], list[float]]:
-    """The word types that all members know, each member's attributions of them, and their ratings (or NaN)."""
+    """Return the word types that all members know, each member's attributions of them, and their ratings (or NaN)."""
     knowing = [one for one in members if route in one.words and norm in one.ratings]
     if not knowing:
         return [], [], []

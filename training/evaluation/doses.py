@@ -20,7 +20,7 @@ def at_alpha(measure: str, alpha: float) -> str:
 
 
 def curves_of(numbers: Iterable[Number]) -> dict[str, list[Number]]:
-    """Return the numbers of each measure of `DOSED` at `ALPHAS`; nothing if some are missing."""
+    """Return the numbers of each measure of `DOSED` at `ALPHAS`; empty if any number is missing."""
     found = {number.measure: number for number in numbers if number.task == "dose"}
     wanted = {measure: [at_alpha(measure, alpha) for alpha in ALPHAS] for measure in DOSED}
     if any(name not in found for names in wanted.values() for name in names):

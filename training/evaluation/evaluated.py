@@ -1,4 +1,4 @@
-"""What tasks of an evaluation are given: a model, and pairs with their images."""
+"""Input of the tasks of an evaluation: a model, and pairs with their images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from training.evaluation.evaluated_model import EvaluatedModel
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """A model that is evaluated.
+    """Model that is evaluated.
 
     Attributes:
-        who: the model by name, and its manifest if it is a fine-tuned run.
+        config: options of the evaluation.
+        who: name of the model, and its manifest if it is a fine-tuned run.
+        clip: loaded model.
     """
 
     config: EvaluateConfig
@@ -30,12 +32,12 @@ class Evaluated:
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedPairs(Evaluated):
-    """A model that is evaluated on pairs.
+    """Model that is evaluated on pairs.
 
     Attributes:
-        data: by its name.
+        data: name of the data.
         features: pairs to evaluate on, with their images.
-        aligned: a subspace, if there is one.
+        aligned: subspace, if there is one.
     """
 
     data: str
@@ -44,17 +46,17 @@ class EvaluatedPairs(Evaluated):
 
     @property
     def subspace(self) -> Subspace | None:
-        """The subspace that is evaluated, if there is one."""
+        """Subspace that is evaluated, if there is one."""
         return None if self.aligned is None else self.aligned.subspace
 
     @property
     def reference(self) -> EmbeddedPairs | None:
-        """Train pairs that evidence refers to, if it is wanted."""
+        """Train pairs that evidence refers to, if evidence is wanted."""
         return None if self.aligned is None else self.aligned.reference
 
     @cached_property
     def held_out(self) -> list[int]:
-        """Rows of the split that is looked at last: test, if there is one."""
+        """Rows of the last split: test, if there is one."""
         pairs = self.features.pairs
         last = next(name for name in (*reversed(SPLITS), pairs[-1].split) if self.features.rows(name))
         return self.features.rows(last)
@@ -73,5 +75,5 @@ class EvaluatedPairs(Evaluated):
 
     @property
     def referred(self) -> dict[str, Any]:
-        """Settings that evidence depends on, where it is measured."""
+        """Settings that only evidence depends on; empty if no evidence is measured."""
         return {} if self.reference is None else {"reference": digest(pair.id for pair in self.reference.pairs)}

@@ -1,4 +1,4 @@
-"""Who is evaluated: a base, or a run that fine-tuned one. No torch."""
+"""Identity of an evaluated model: a base, or a run that fine-tuned one. No torch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ LABELS = {"behavioral": "behavioral", "joint": "joint", **ALIGNED}
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A model by name, and what its manifest says if it is a fine-tuned run.
+    """Name of a model, and its manifest if it is a fine-tuned run.
 
     Attributes:
-        arguments, settings: of the fine-tuning; empty for a base.
-        named: its base and tokenizer as its folder names them (`interp.clip.trust.name_in`).
+        name: name of the model.
+        arguments, settings: arguments and settings of the fine-tuning; empty for a base.
+        named: names of its base and tokenizer in its folder (`interp.clip.trust.name_in`).
     """
 
     name: str
@@ -32,14 +33,14 @@ class EvaluatedModel:
 
     @property
     def is_run(self) -> bool:
-        """Whether the model was fine-tuned by this package, and left a manifest."""
+        """True for a model that was fine-tuned by this package and has a manifest."""
         return bool(self.settings)
 
     def about(self, fingerprint: str) -> dict[str, Any]:
-        """What tables that compare need to know.
+        """Return the facts that tables of several models need.
 
         Args:
-            fingerprint: of the model itself, which is its own base if it is no run.
+            fingerprint: fingerprint of the model itself, which is its own base if it is not a run.
         """
         if not self.is_run:
             return {"name": self.name, "label": "base", "base": fingerprint, "group": fingerprint, "seed": 0}
@@ -57,7 +58,7 @@ class EvaluatedModel:
 
 
 def evaluated_model(name: str) -> EvaluatedModel:
-    """Look at what a model's name stands for.
+    """Return the identity of the model with a name.
 
     Raises:
         StoreError: a run's manifest is damaged, or of another version.
@@ -68,6 +69,6 @@ def evaluated_model(name: str) -> EvaluatedModel:
 
 
 def tuned_model(folder: RunFolder, name: str) -> EvaluatedModel:
-    """Read a fine-tuned run; raises `StoreError` if its manifest is damaged, or of another version."""
+    """Read a fine-tuned run; raise `StoreError` if its manifest is damaged, or of another version."""
     manifest = folder.manifest_as(TuningManifest)
     return EvaluatedModel(name, {**manifest["arguments"]}, {**manifest["settings"]}, manifest["named"])

@@ -1,4 +1,4 @@
-"""Models that differ in nothing but their seed, under names that tell groups of them apart. No torch."""
+"""Groups of models that differ only in their seed, with distinct names. No torch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ One = TypeVar("One", bound=_OfModel)
 
 
 def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
-    """Evaluations or runs by what they have in common but the seed, under names that tell them apart.
+    """Return groups of evaluations or runs that differ only in the seed, under distinct names.
 
     Raises:
-        UserError: two have one seed.
+        UserError: two members of a group have the same seed.
     """
     groups: dict[str, list[One]] = {}
     for one in found:
@@ -40,12 +40,12 @@ def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
 
 
 def base_among(found: Sequence[One]) -> One | None:
-    """Return the base, if it is among some evaluations."""
+    """Return the base, if it is among the evaluations."""
     return next((one for one in found if one.about["label"] == "base"), None)
 
 
 def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return names of models: their label, and as much else as it takes to tell models of one label apart."""
+    """Return names of models: their label, and the facts that are needed to distinguish models of one label."""
     labels = [about["label"] for about in abouts]
     for tell in (
         lambda about: _differing(about, [each for each in abouts if each["label"] == about["label"]]),

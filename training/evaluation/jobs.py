@@ -1,4 +1,4 @@
-"""Tasks that are ready to be computed, and the folder that keeps what they give."""
+"""Plan of tasks that are ready to be computed, and the folder that keeps their results."""
 
 from __future__ import annotations
 
@@ -27,15 +27,18 @@ from training.evaluation.tasks.task import Job
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation that is ready.
+    """Evaluation that is ready to be computed.
 
     Attributes:
-        settings: of the whole folder: what is evaluated.
-        about: who it is, for tables that compare.
-        contrast: what the two kinds of text are called.
-        shown: the pairs that are kept as examples, with the set they are of.
-        certified: the errors of the engine that a rotation is measured with, on one batch of texts (`certified_pairs`);
-            none without a rotation.
+        out: output folder.
+        settings: settings of the whole folder, which identify the evaluated model.
+        about: facts about the model, for tables of several models.
+        jobs: tasks that are ready.
+        notes: sentences that the user should read.
+        contrast: names of the two kinds of text.
+        shown: pairs that are kept as examples, with their data set.
+        certified: errors of the engine that measures the rotation, on one batch of texts (`certified_pairs`); empty
+            without a rotation.
     """
 
     out: Path
@@ -49,12 +52,12 @@ class Plan:
 
 
 def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
-    """Run the jobs that are not done, and write the tables of all that the folder holds.
+    """Run the jobs that are not done, and write the tables of all results in the folder.
 
     Returns:
         Numbers and notes of this plan's jobs.
     """
-    # without new errors of the engine, those of an earlier task stay
+    # without new errors of the engine, keep those of an earlier task
     known: dict[str, Any] = {"certified": plan.certified} if plan.certified else {}
     with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
         if plan.shown is not None:
@@ -84,13 +87,13 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
 
 
 def _is_done(folder: RunFolder, job: Job) -> bool:
-    """Return whether a task was done as it is asked for now."""
+    """Return whether a task was done with the present settings."""
     cell = _read(folder, job.name)
     return cell is not None and cell["settings"] == json.loads(to_json(job.settings))
 
 
 def _read(folder: RunFolder, name: str) -> TaskFile | None:
-    """A task that was done before; one that cannot be used is left out, and said."""
+    """Return the file of a task that was done before; None, with a note, if the file cannot be used."""
     try:
         return folder.read(name, TaskFile)
     except StoreError as error:
@@ -99,5 +102,5 @@ def _read(folder: RunFolder, name: str) -> TaskFile | None:
 
 
 def _agrees(cell: TaskFile, known: Mapping[str, Any]) -> bool:
-    """Return whether an earlier task was evaluated on the same things as those of this plan."""
+    """Return whether an earlier task was evaluated with the same settings as those of this plan."""
     return all(known.get(key, value) == value for key, value in cell["settings"].items())

@@ -1,4 +1,4 @@
-"""Numbers of an evaluation: rows of numbers with intervals, which files and tables are made of. No torch."""
+"""Numbers of an evaluation: rows with intervals, from which files and tables are made. No torch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from interp.cli import cut, folded
 from interp.measures.schema import Unit
 from interp.stats import Estimate
 
-LONGEST = 44  # letters of a cell: a third of a terminal
+LONGEST = 44  # most letters of a cell: a third of a terminal
 COLUMNS = ("task", "of", "measure", "value", "low", "high", "n")
 
 
 @dataclass(frozen=True)
 class Number:
-    """One number.
+    """Number of an evaluation.
 
     Attributes:
-        task: that it belongs to: preference, transfer, blv, norms or dose.
+        task: task of the number, such as preference, transfer, blv, norms or dose.
         of: a split, a data set, a question or a norm.
-        measure: what it is; shares are from 0 to 1.
-        low, high: its 95 % interval, NaN where there is none.
-        n: of what it was computed from.
+        measure: name of the measure; shares are from 0 to 1.
+        value: value of the number.
+        n: number of units that it was computed from.
+        low, high: ends of its 95 % interval, NaN if there is none.
     """
 
     task: str
@@ -36,21 +37,22 @@ class Number:
     high: float = math.nan
 
     def row(self) -> dict[str, Any]:
-        """Return a row of the table, columns in order."""
+        """Return the number as a row of the table, with columns in order."""
         values = asdict(self)
         return {column: values[column] for column in COLUMNS}
 
 
 def measured(task: str, of: str, measure: str, found: Estimate) -> Number:
-    """An estimate as a number of an evaluation."""
+    """Return an estimate as a number of an evaluation."""
     return Number(task, of, measure, found.value, found.n, found.low, found.high)
 
 
 def terminal_table(rows: Sequence[Number], units: Mapping[str, Mapping[str, Unit]]) -> str:
-    """Return plain text, a line for each number.
+    """Return the numbers in plain text, one per line.
 
     Args:
-        units: of each measure, by task.
+        rows: numbers.
+        units: unit of each measure, by task.
     """
     lines = [("task", "of", "measure", "value", "95 % interval", "n")]
     for row in rows:

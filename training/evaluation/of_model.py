@@ -1,4 +1,4 @@
-"""The evaluation of a model: the model and all data that the tasks need are loaded, and the tasks made ready."""
+"""Evaluation of a model: loading of the model and of all data that the tasks need, and preparation of the tasks."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from training.evaluation.tasks import find_task
 from training.evaluation.tasks.task import Task
 from training.loop import ROTATION
 
-LEAST = 2  # pairs that sources of the own kind need
-# Train pairs that tell what the gap is, drawn at random; more tell it no better than the held-out pairs are measured.
+LEAST = 2  # number of pairs that sources of the same kind need
+# Number of train pairs that determine the gap, drawn at random; beyond it the held-out pairs limit the precision.
 REFERENCE = 2048
 
 
@@ -83,7 +83,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
 
 
 def _check_place(run: str, data: str) -> None:
-    """Raise `UserError` if a run names its data by a path that is only known where the run was made."""
+    """Raise `UserError` if a run names its data by a relative path that does not exist here."""
     path = re.sub(r"^(csv|concadia):", "", data)
     if path != data and not os.path.isabs(path) and not os.path.lexists(path):
         raise UserError(f"'{run}' was made with {quoted(data)}, which is not here; name the data with --data")
@@ -92,10 +92,10 @@ def _check_place(run: str, data: str) -> None:
 def _on_pairs(
     on: Evaluated, data: str, every: PairSet, pairs: PairSet, subspace: Subspace | None, tasks: Iterable[Task]
 ) -> tuple[EvaluatedPairs, list[str], dict[str, Any]]:
-    """Embed the images of the pairs that are evaluated.
+    """Embed the images of the evaluated pairs.
 
     Returns:
-        The model with the pairs; notes; and facts for the plan.
+        The model with the pairs, notes, and facts for the plan.
     """
     config, clip, measured = on.config, on.clip, any(task.evidence for task in tasks)
     sources = _sources(config, on.who, subspace)
@@ -122,13 +122,13 @@ def _on_pairs(
 
 
 def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:
-    """The pairs of the data, in the splits that a run was made with."""
+    """Return the pairs of the data, in the splits that a run was made with."""
     kinds, split, limit = _pair_options(config, who)
     return load_pairs(data, kinds=kinds, split=split, limit=limit)
 
 
 def _pair_options(config: EvaluateConfig, who: EvaluatedModel) -> tuple[str | None, str | None, int | None]:
-    """Return kinds, split and limit: those that were asked for, or those that a run on the same data was made with."""
+    """Return kinds, split and limit: those of the options, or those that a run on the same data was made with."""
     own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
     kinds, split, limit = (
         own.get(name) if (given := getattr(config, name)) is None else given for name in ("kinds", "split", "limit")
@@ -137,20 +137,23 @@ def _pair_options(config: EvaluateConfig, who: EvaluatedModel) -> tuple[str | No
 
 
 def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:
-    """The pairs to evaluate on; those of a run are the ones that it was not trained on."""
+    """Return the pairs to evaluate on; for a run, the pairs that it was not trained on."""
     chosen = [name.strip() for name in config.splits.split(",")]
     for name in chosen:
-        pairs.split(name)  # raises where there are none
+        pairs.split(name)  # raises if there are none
     return replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split in chosen))
 
 
 def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None, list[str]]:
-    """Train pairs that the evidence refers to, with their images, and notes: of more than `REFERENCE` as many, drawn at
-    random with the seed, in the order of the data."""
+    """Return the train pairs that the evidence refers to, with their images, and notes.
+
+    If there are more than `REFERENCE` train pairs, that many are drawn at random with the seed, in the order of the
+    data.
+    """
     if on.config.controls == "none" or on.aligned is None:
         return None, []
     train = [pair for pair in every.pairs if pair.split == "train"]
-    # Files are often in the order of articles, whose first ones need not be like the others.
+    # Files are often in the order of articles, and the first articles need not resemble the others.
     drawn = np.random.default_rng(on.config.seed).permutation(len(train))[:REFERENCE]
     train = [train[i] for i in sorted(drawn.tolist())]
     if min(len(train), len(on.held_out)) < LEAST:
@@ -160,7 +163,7 @@ def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None
 
 
 def _sources(config: EvaluateConfig, who: EvaluatedModel, subspace: Subspace | None) -> Sources:
-    """Return the sources asked for, or those that the subspace, or the run that holds it, was trained with."""
+    """Return the sources of the options, or those that the subspace, or the run that holds it, was trained with."""
     if config.sources is not None:
         return config.sources
     trained: Mapping[str, Any] = who.settings if subspace is None or config.rotation is None else subspace.facts
@@ -174,7 +177,7 @@ def _check_sources(sources: Sources, features: EmbeddedPairs) -> None:
 
 
 def _subspace(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Subspace | None:
-    """Return the subspace that was named, or that lies next to the weights of a run; it must fit the model."""
+    """Return the subspace named by the options, or the one in a run folder; it must fit the model."""
     beside = Path(config.model) / ROTATION
     path = Path(config.rotation) if config.rotation else beside if who.is_run and beside.is_file() else None
     if path is None:

@@ -1,4 +1,4 @@
-"""The evaluation of scores that are given in a file, instead of a model."""
+"""Evaluation of scores that are given in a file instead of a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.evaluation.tasks.task import Job, TaskResult
 
 
 def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
-    """Read given scores and the data that they are of.
+    """Read given scores and the data that they belong to.
 
     Raises:
         UserError: a file cannot be read, or lacks scores; nothing has been written then.

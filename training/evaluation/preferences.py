@@ -1,4 +1,4 @@
-"""Preference accuracy of the scores of pairs, whoever gave them. No torch."""
+"""Preference accuracy of the scores of pairs, from a model or from a file. No torch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from training.evaluation.measures import Number, measured
 
 
 def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Return preference accuracy by split, and of all where there are several; and by which text is the longer one.
+    """Return preference accuracy by split, over all pairs if there are several splits, and by which text is longer.
 
-    A model that merely likes long texts does well on one half of that control and badly on the other. Ties count half.
-    Intervals take groups of pairs (articles) together.
+    A model that merely prefers long texts does well on one half of the control by length and badly on the other. Ties
+    count half. Intervals take groups of pairs (articles) together.
 
     Args:
+        pairs: n pairs.
+        contrast: the two kinds of text.
         positive, negative: scores of each pair's texts.
     """
     splits = np.array([pair.split for pair in pairs])
@@ -41,7 +43,7 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
 
 
 def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Return preference accuracy of scores alone, of which nothing else is known; ties count half."""
+    """Return preference accuracy of scores about which nothing else is known; ties count half."""
     hits = preference(positive, negative)
     found = measured("preference", "all", "preference", wilson(float(hits.sum()), len(hits)))
     means = zip(contrast.kinds, (positive, negative), strict=True)

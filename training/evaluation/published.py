@@ -1,4 +1,4 @@
-"""Published numbers next to one's own: `python -m training.evaluate --compare RUN… --paper`. No torch."""
+"""Comparison of published numbers with those of models, for `training.evaluate --compare RUN… --paper`. No torch."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ _Models = Literal["base", "fine-tuned"]
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """A line of `assets/published.csv`. A line that is added there is compared too.
+    """Line of `assets/published.csv`. Every line of the file is compared.
 
     Attributes:
         models: our models with this counterpart: the base (and given scores), or every model whose weights were
             fine-tuned.
         key: task, of and measure of our number, as in `results.csv`.
-        lost: the number is how much less a model has than the base.
-        low, high: ends of the published range, which are the same for a single number; a share is from 0 to 1.
-        about: the source rounds to whole points.
+        lost: True if the number is the loss against the base.
+        low, high: ends of the published range, which are equal for a single number; a share is from 0 to 1.
+        about: True if the source rounds to whole points.
         prefix: text that was put before each rated text.
-        place: its place in the source, and what it was measured on.
+        source: publication.
+        place: place of the number in the source, and its data.
     """
 
     models: _Models
@@ -55,7 +56,7 @@ class PublishedNumber:
 
     @property
     def title(self) -> str:
-        """Name of the number, for a table."""
+        """Name of the number in a table."""
         task, of, measure = self.key
         name = {"macro_f1": "macro-F1", "pearson": "r"}.get(measure, measure)
         if task == "blv":
@@ -64,18 +65,19 @@ class PublishedNumber:
 
     @property
     def share(self) -> bool:
-        """The number is a share, which is shown in percent."""
+        """True for a share, which is shown in percent."""
         return self.key[0] != "blv"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published number and that of a model.
+    """Published number and the number of a model.
 
     Attributes:
         model: name of the model, with the number of its seeds.
+        published: published number.
         values: the model's numbers, one for each seed that has it.
-        alike: both were measured in the same way, as far as that is recorded.
+        alike: True if both were measured in the same way, as far as that is recorded.
     """
 
     model: str
@@ -85,7 +87,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Distance of the model's mean from the published range; 0 inside of it, NaN if nothing was measured."""
+        """Distance of the model's mean from the published range; 0 inside the range, NaN if nothing was measured."""
         if not self.values:
             return math.nan
         mean = fmean(self.values)
@@ -113,13 +115,14 @@ def published_numbers() -> tuple[PublishedNumber, ...]:
 
 
 def with_published(found: Sequence[Evaluation], out: Path | None) -> str:
-    """Put published numbers next to those of models, as text; write files too, if a folder is given.
+    """Return published numbers next to those of models, as text; also write files if a folder is given.
 
     Args:
         found: evaluations of one base (`training.evaluation.compare.check_alike`).
+        out: folder for the files.
 
     Raises:
-        UserError: none has a published counterpart.
+        UserError: no model has a published counterpart.
     """
     rows = comparisons(found)
     if not rows:
@@ -132,7 +135,7 @@ def with_published(found: Sequence[Evaluation], out: Path | None) -> str:
 
 
 def comparisons(found: Sequence[Evaluation]) -> list[Comparison]:
-    """Return a row for each model and published number that it has a counterpart of, measured or not."""
+    """Return a row for each model and each published counterpart of its numbers, measured or not."""
     base = base_among(found)
     return [
         Comparison(
@@ -153,7 +156,7 @@ def _kind(about: Mapping[str, object]) -> _Models | None:
 
 
 def _is_alike(one: Evaluation, number: PublishedNumber) -> bool:
-    """Return whether a task had the prefix of the published number; given scores do not say which they had."""
+    """Return whether a task had the prefix of the published number; the prefix of given scores is unknown."""
     settings: Mapping[str, object] = {**one.settings.get(number.key[0], {})}
     return settings.get("prefix", number.prefix) == number.prefix
 
@@ -180,7 +183,7 @@ def _texts(rows: Sequence[Comparison]) -> list[list[str]]:
 
 
 def _apart(row: Comparison) -> str:
-    """Return how far a model's mean is from the published range, with the digits that the source has."""
+    """Return the distance of a model's mean from the published range, with the digits of the source."""
     if not row.values:
         return ""
     if not row.alike:
@@ -195,7 +198,7 @@ def _shown(value: float, share: bool) -> str:
 
 
 def _caution(found: Sequence[Evaluation]) -> str:
-    """Return a sentence on whether the published numbers and these can be compared."""
+    """Return a sentence on whether the published numbers are comparable to these."""
     base = base_among(found)
     needed = f"The published numbers are of {PAPER_BASE}; its fine-tuned models were trained and evaluated on Concadia."
     if base is None:

@@ -1,4 +1,4 @@
-"""Agreement of scores with ratings by readers: correlations, what bounds them, and order within images. No torch."""
+"""Agreement of scores with ratings by readers: correlations, their bounds, and order within images. No torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 
 
 def agreement_with_readers(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Number]:
-    """Correlate scores with mean ratings; intervals resample images, of which each has several texts.
+    """Correlate scores with mean ratings; intervals resample images, each of which has several texts.
 
     Args:
+        rated: rated texts.
         found: scores of the rated texts.
         other: scores by another model; the difference of both correlations is added, in the same resamples.
     """
@@ -44,7 +45,7 @@ def agreement_with_readers(rated: RatedTexts, found: np.ndarray, other: np.ndarr
 
 
 def _agreement(rated: RatedTexts, question: str) -> list[Number]:
-    """Return how far readers agree with each other, which bounds the correlation of any score with their means."""
+    """Return measures of the readers' agreement, which bounds the correlation of any score with their means."""
     if not all(text.readers for text in rated.texts):
         return []
     people = [reader for text in rated.texts for reader in text.readers]

@@ -1,4 +1,4 @@
-"""What the files of an evaluation hold, as they are read. No torch."""
+"""Types of the files of an evaluation. No torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interp.runs.content import Real, Whole
 
 
 class Row(TypedDict):
-    """A number with its interval."""
+    """Number with its interval."""
 
     task: str
     of: str
@@ -23,7 +23,7 @@ class Row(TypedDict):
 
 
 class ScoresOfPair(TypedDict):
-    """The scores of the two texts of a pair."""
+    """Scores of the two texts of a pair."""
 
     id: str
     positive: Real
@@ -56,7 +56,7 @@ class TaskFile(TypedDict):
 
 
 class About(TypedDict):
-    """Who was evaluated, for tables that compare; more of a fine-tuned model."""
+    """Facts about the evaluated model, for tables of several models; a fine-tuned model has more."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -71,7 +71,7 @@ class _TuningSettings(TypedDict):
     """Settings of a fine-tuning that its card and its evaluation state; the manifest has more.
 
     Attributes:
-        calibration_weight: absent where the objective has no such terms.
+        calibration_weight: weight of the calibration; absent if the objective has no such terms.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
@@ -110,14 +110,14 @@ class _TuningArguments(TypedDict):
 
 
 class NamedModels(TypedDict):
-    """Names of the base and the tokenizer of a fine-tuning, as its folder knows them (`interp.clip.trust.name_for`)."""
+    """Names of the base and the tokenizer of a fine-tuning in its folder (`interp.clip.trust.name_for`)."""
 
     base: str
     tokenizer: str | None
 
 
 class TuningManifest(TypedDict):
-    """Manifest of a fine-tuning; one that is unfinished has no result."""
+    """Manifest of a fine-tuning; an unfinished fine-tuning has no result."""
 
     settings: _TuningSettings
     arguments: _TuningArguments
@@ -127,7 +127,7 @@ class TuningManifest(TypedDict):
 
 
 class EvaluationManifest(TypedDict):
-    """Manifest of an evaluation; one that is unfinished has no `tasks`, which are those that its tables hold."""
+    """Manifest of an evaluation; an unfinished evaluation has no `tasks`, the names of the tasks in its tables."""
 
     about: About
     tasks: NotRequired[list[str]]

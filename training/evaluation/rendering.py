@@ -16,7 +16,7 @@ from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 
 _PLUS_MINUS = " ± "
-_ACROSS = 5  # models side by side: more would not fit a page
+_ACROSS = 5  # models in a row of tables: more would not fit on a page
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -39,10 +39,12 @@ _SPECIAL = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A model's values of one column over seeds, if it was measured; and a 95 % interval of their mean, or NaN.
+    """Values of a model in one column over seeds, if it was measured; and a 95 % interval of their mean, or NaN.
 
     Attributes:
-        of: seeds of the model; of some, the column may not have been measured.
+        values: one value for each seed with a measurement.
+        low, high: ends of the interval.
+        of: number of seeds of the model; the column may not have been measured for all.
     """
 
     values: tuple[float, ...]
@@ -53,12 +55,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A table of numbers over models.
+    """Table of numbers over models.
 
     Attributes:
-        rows: the models' names.
+        name, title: name and title of the table.
+        columns: names of the columns.
+        rows: names of the models.
         cells: an entry for each model and column.
-        share: shown in percent.
+        share: True to show percent.
     """
 
     name: str
@@ -70,7 +74,7 @@ class ResultTable:
 
 
 def write_tables(tables: list[ResultTable], out: Path) -> list[Path]:
-    """Each as NAME.csv, .md and .tex; returns the files."""
+    """Write each table as NAME.csv, .md and .tex, and return the files."""
     paths = []
     for table in tables:
         for suffix, render in _RENDERED.items():
@@ -80,7 +84,7 @@ def write_tables(tables: list[ResultTable], out: Path) -> list[Path]:
 
 
 def _mean(entry: Entry, share: bool) -> str:
-    """The mean, with the standard deviation of several; a dash where nothing was measured."""
+    """Return the mean, with the standard deviation of several values; a dash if nothing was measured."""
     if not entry.values:
         return "-"
     factor, form = (100, ".1f") if share else (1, ".3f")
@@ -105,13 +109,13 @@ def _texts(table: ResultTable) -> list[list[str]]:
 
 
 def terminal(table: ResultTable) -> str:
-    """Plain text, a line for each model; columns that a terminal has no room for go on below."""
+    """Return plain text, one line per model; columns for which a terminal has no room continue below."""
     title = wrapped(f"{table.name}: {table.title}; mean ± SD over n seeds")
     return "\n".join([title, "", *folded([[cut(name, WIDTH // 2), *cells] for name, *cells in _texts(table)])])
 
 
 def csv(table: ResultTable) -> str:
-    """Every digit: mean, SD, n and interval of each column."""
+    """Return a CSV table with every digit: mean, SD, n and interval of each column."""
     head = ["model", *(f"{column}{part}" for column in table.columns for part in ("", " sd", " n", " low", " high"))]
     rows = []
     for name, cells in zip(table.rows, table.cells, strict=True):
@@ -125,7 +129,7 @@ def csv(table: ResultTable) -> str:
 
 
 def markdown(table: ResultTable) -> str:
-    """A line for each model."""
+    """Return a Markdown table, one line per model."""
     head, *body = ([cell.replace("|", "\\|") for cell in line] for line in _texts(table))
     rule = ["---", *["---:"] * len(table.columns)]
     rows = "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *body))
@@ -133,7 +137,10 @@ def markdown(table: ResultTable) -> str:
 
 
 def latex(table: ResultTable) -> str:
-    """A float across both columns of a page: a line for each measure, a column for each model, five side by side."""
+    """Return a LaTeX float across both columns of a page: a line for each measure, a column for each model.
+
+    Five models stand side by side; more models continue below.
+    """
     parts = [_tabular(table, slice(i, i + _ACROSS)) for i in range(0, len(table.rows), _ACROSS)]
     return "\n".join(
         [
@@ -150,7 +157,7 @@ def latex(table: ResultTable) -> str:
 
 
 def _tabular(table: ResultTable, models: slice) -> str:
-    """Some models of a table."""
+    """Return the table of some of the models."""
     names, columns = table.rows[models], table.cells[models]
     head = " & ".join(["", *(_stacked(_short_lines(name), "c") for name in names)])
     lines = []
@@ -176,7 +183,7 @@ def _tabular(table: ResultTable, models: slice) -> str:
 
 
 def _short_lines(name: str) -> list[str]:
-    """A model's name in short lines: broken after commas, and before what stands in brackets."""
+    """Return a model's name in short lines, broken after commas and before brackets."""
     return [part.strip() for part in name.replace(", ", ",\n").replace(" (", "\n(").split("\n")]
 
 

@@ -1,4 +1,4 @@
-"""Retrieval within groups: does an image's own text score highest (Radford et al. 2021)?"""
+"""Retrieval within groups: whether an image's own text scores highest (Radford et al. 2021)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from interp.clip.tensors import Embeddings
 from interp.data.toy.pairs import load_distinct
 from interp.stats import Estimate, clustered_share
 
-_AMONG = 64  # pairs
+_AMONG = 64  # number of pairs of a set
 
 
 def retrieval(images: Embeddings, texts: Embeddings, groups: Sequence[str]) -> np.ndarray:
-    """Return 1.0 for each pair whose text scores highest with its image among the texts of the group, else 0.0; ties
-    are misses.
+    """Return 1.0 for each pair whose text scores highest with its image among the texts of its group, else 0.0.
+
+    Ties are misses.
 
     Args:
-        images, texts: unit-norm, row by row of one pair, shape (n, embed).
-        groups: of each pair.
+        images, texts: unit-norm embeddings, one row for each pair, shape (n, embed).
+        groups: group of each pair.
 
     Returns:
-        Shape (n,).
+        Hit of each pair, shape (n,).
     """
     hits = np.zeros(len(groups))
     for members in _rows(groups).values():
@@ -37,16 +38,17 @@ def retrieval(images: Embeddings, texts: Embeddings, groups: Sequence[str]) -> n
 
 
 def retrieval_losses(images: Embeddings, texts: Embeddings, groups: Sequence[str], scale: float) -> np.ndarray:
-    """Return the cross-entropy of picking an image's own text among those of its group: unlike a share of hits, it has
-    no ceiling.
+    """Return the cross-entropy of picking an image's own text among those of its group.
+
+    Unlike a share of hits, the cross-entropy has no ceiling.
 
     Args:
-        images, texts: unit-norm, row by row of one pair, shape (n, embed).
-        groups: of each pair.
+        images, texts: unit-norm embeddings, one row for each pair, shape (n, embed).
+        groups: group of each pair.
         scale: factor from score to logit.
 
     Returns:
-        In nats, for each pair, shape (n,).
+        Loss of each pair in nats, shape (n,).
     """
     losses = np.zeros(len(groups))
     for members in _rows(groups).values():
@@ -66,17 +68,19 @@ def _rows(groups: Sequence[str]) -> dict[str, list[int]]:
 
 
 def random_sets(n: int, seed: int) -> tuple[list[int], list[str]]:
-    """Return the rows of n pairs in random sets of 64, without those that fill none; and the set of each."""
+    """Return the rows of n pairs in random sets of 64, and the set of each row; pairs that fill no set are left out."""
     order = np.random.default_rng(seed).permutation(n)[: max(1, n // _AMONG) * _AMONG].tolist()
     return order, [str(i // _AMONG) for i in range(len(order))]
 
 
 def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[dict[str, Estimate], list[str]]:
-    """Return how often an image's own text scores highest among those of its set, by kind of text; and notes.
+    """Return how often an image's own text scores highest among those of its set, by kind of text, and notes.
 
     Args:
-        data: by its name.
+        clip: model.
+        data: name of the data.
         features: held-out pairs, with their images.
+        seed: seed of the sets.
     """
     sets, groups, notes = retrieval_sets(clip, data, features, seed=seed)
     shares = {}
@@ -90,13 +94,15 @@ def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> t
 def retrieval_sets(
     clip: Clip, data: str, features: EmbeddedPairs, *, seed: int
 ) -> tuple[EmbeddedPairs, Sequence[str], list[str]]:
-    """Return pairs for retrieval, with their images; the set of each; and notes.
+    """Return pairs for retrieval with their images, the set of each pair, and notes.
 
-    The toy world draws sets of scenes that no text confuses; of other data, the pairs are put into sets at random.
+    The toy world draws sets of scenes that no text confuses. Pairs of other data are put into sets at random.
 
     Args:
-        data: by its name.
+        clip: model.
+        data: name of the data.
         features: held-out pairs, with their images.
+        seed: seed of the sets.
     """
     if data == "toy":
         sets = image_features(clip, load_distinct(of=_AMONG, seed=seed))

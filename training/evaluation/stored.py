@@ -1,4 +1,4 @@
-"""Evaluations as they are read from their folders. No torch."""
+"""Evaluations read from their folders. No torch."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ RowKey = tuple[str, str, str]  # task, of, measure
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluated model, read from its folder.
+    """Evaluated model, read from its folder.
 
     Attributes:
-        about: name, label, base, group (what seeds have in common) and seed.
-        numbers: the measures, with intervals.
-        values: of each measure.
-        settings: task -> what its numbers depend on, besides the model.
-        words: route -> word type -> mean attribution; empty where norms were not evaluated.
+        about: name, label, base, group (the common identity of seeds) and seed.
+        values: value of each measure.
+        folder: folder of the evaluation.
+        settings: task -> settings that its numbers depend on, apart from the model.
+        words: route -> word type -> mean attribution; empty if norms were not evaluated.
         ratings: norm -> word type -> rating.
-        shown: of the pairs that the folder keeps as examples: id, and score of the positive and the negative text.
-        contrast: what the two kinds of text are called.
+        shown: id and scores of both texts of the pairs that the folder keeps as examples.
+        contrast: names of the two kinds of text.
+        numbers: measures with intervals.
     """
 
     about: dict[str, Any]
@@ -55,7 +56,7 @@ def read(path: Path) -> Evaluation:
     Raises:
         StoreError: there is none, or it is damaged.
     """
-    check_tree(path)  # whoever made the run names what is inside of it
+    check_tree(path)  # the names inside of a run are not trusted
     inside = RunFolder(path / "evaluation")
     folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
     if folder.settings["kind"] != "evaluation":
@@ -70,7 +71,7 @@ def read(path: Path) -> Evaluation:
     settings = {task: cell["settings"] for task, cell in cells.items()}
     details = {task: cell["details"] for task, cell in cells.items()}
     norms = details.get("norms", {})
-    held = [settings[task] for task in tasks]  # others may be of another contrast
+    held = [settings[task] for task in tasks]  # other tasks may have another contrast
     kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
     examples = details.get("preference", {}).get("examples", [])
     words, ratings = norms.get("words", {}), norms.get("ratings", {})

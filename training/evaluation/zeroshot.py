@@ -15,32 +15,36 @@ from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.pairs import PairsAtSite, push_all
 from interp.subspaces.subspace import Subspace
 
-DRAWS = 8  # of the pairs that prompts take Z from
+DRAWS = 8  # number of draws of the pairs that prompts take Z from
 
 
 def zero_shot(clip: Clip, task: LabelledImages, images: Embeddings) -> np.ndarray:
-    """The class whose embedding scores highest with each image; a class's is the mean over its prompts, unit-norm.
+    """Return the class whose embedding scores highest with each image.
+
+    The embedding of a class is the mean over its prompts, normalized to unit norm.
 
     Args:
-        images: unit-norm, in the order of the task's labels, shape (n, embed).
+        clip: model.
+        task: classification set.
+        images: unit-norm embeddings, in the order of the task's labels, shape (n, embed).
 
     Returns:
-        An index into the task's classes for each image, shape (n,).
+        Index into the task's classes for each image, shape (n,).
     """
     texts = embed_texts(clip, [text for texts in task.texts for text in texts])
     return classify(images.to(texts), texts, [len(texts) for texts in task.texts])
 
 
 def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Sequence[int]) -> np.ndarray:
-    """`zero_shot` for prompts that have been embedded.
+    """Return the classes of `zero_shot` for prompts that have been embedded.
 
     Args:
-        images: unit-norm, shape (n, embed).
-        texts: the prompts of all classes, unit-norm, shape (m, embed).
-        prompts: how many each class has.
+        images: unit-norm embeddings, shape (n, embed).
+        texts: unit-norm embeddings of the prompts of all classes, shape (m, embed).
+        prompts: number of prompts of each class.
 
     Returns:
-        The class of each image, shape (n,).
+        Class of each image, shape (n,).
     """
     means = torch.stack([part.mean(0) for part in texts.split(list(prompts))])
     return (images @ functional.normalize(means, dim=-1).T).argmax(1).cpu().numpy()
@@ -50,16 +54,18 @@ def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Seque
 def swapped_prompts(
     clip: Clip, prompts: Tokens, part: PairsAtSite, subspace: Subspace, seed: int
 ) -> Iterator[tuple[Embeddings, Embeddings]]:
-    """Prompts that have been given Z of texts about other things: what kind of text it is should not change an answer.
+    """Yield embeddings of prompts with Z of texts about other things; the kind of a prompt should not change an answer.
 
     Args:
+        clip: model.
+        prompts: tokens of the prompts.
         part: pairs whose texts Z is taken from, in the same model.
         subspace: Z, at the site of the part.
-        seed: draws a pair for each prompt, `DRAWS` times, on their own.
+        seed: seed of the `DRAWS` draws, each of which draws a pair for each prompt independently.
 
     Yields:
-        For each draw the unit-norm embeddings of all prompts with Z of their pair's positive text, and with that of its
-        negative one.
+        For each draw, the unit-norm embeddings of all prompts with Z of their pair's positive text, and those with Z of
+        its negative text.
     """
     run, site = clean_texts(clip, prompts, [part.site]), part.site
     generator = torch.Generator().manual_seed(seed)

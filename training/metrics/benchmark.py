@@ -1,4 +1,4 @@
-"""The benchmark: items and metrics are made ready, scored a check at a time, and what is done is kept."""
+"""Benchmark run: items and metrics are prepared, scored check by check, and the scores are kept."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Material:
     """Pairs, their items, and rated texts that metrics are compared on.
 
     Attributes:
-        pairs: pairs whose positive text is checked; none where only readers are asked.
-        items: one for each pair.
+        pairs: pairs whose positive text is checked; None if only readers are compared.
+        items: one item for each pair.
         variants: items of each check.
-        rated: texts with ratings, if there are any, and their items.
-        rated_items: one for each rated text.
-        seed: of random choices in checks.
+        rated: texts with ratings, if there are any.
+        rated_items: one item for each rated text.
+        seed: seed of random choices in checks.
     """
 
     pairs: PairSet | None
@@ -72,7 +72,7 @@ class Material:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the run folder; other checks may be made in it later."""
+        """Settings of the run folder, which do not include the checks."""
         return {
             "kind": "metrics",
             "version": VERSIONS["metrics"],
@@ -105,12 +105,12 @@ def material_of(pairs: PairSet | None, rated: RatedTexts | None, checks: Sequenc
 
 
 def _picture(pairs: PairSet, row: int) -> str:
-    """Return what tells a picture from others; without images each pair has a picture of its own."""
+    """Return the identity of a picture; without images each pair has its own."""
     return pairs.image_key(pairs.pairs[row]) if pairs.has_images else str(row)
 
 
 def _write_items(material: Material, path: Path) -> None:
-    """Write all items, a line of JSON for each, to be scored by metrics of one's own."""
+    """Write all items as lines of JSON, for metrics that the user computes."""
     names = [item.name for item in material.items]
     names += [text.image for text in (material.rated.texts if material.rated else ())]
     lines = [
@@ -130,7 +130,7 @@ def _write_items(material: Material, path: Path) -> None:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Models that are named, and how they are loaded."""
+    """Names of models, and the options for loading them."""
 
     names: tuple[str, ...]
     device: str
@@ -141,7 +141,8 @@ class ModelSource:
         """Load each model, embed the images, and return its metrics, and notes.
 
         Args:
-            train: pairs that say what a neutral Z is; without them there is none.
+            material: items to score.
+            train: pairs that determine a neutral Z; without them there is none.
         """
         metrics: list[Metric] = []
         notes: list[str] = []
@@ -182,7 +183,7 @@ class ModelSource:
 
 
 def _text_subspace(name: str, train: PairSet | None) -> tuple[Subspace | None, list[str]]:
-    """Return the subspace next to a run's weights, and a note where it cannot be neutralized."""
+    """Return the subspace in a run folder, and a note if it cannot be neutralized."""
     beside = Path(name) / ROTATION
     subspace = load_subspace(beside) if beside.is_file() else None
     if subspace is None:
@@ -197,10 +198,10 @@ def _text_subspace(name: str, train: PairSet | None) -> tuple[Subspace | None, l
 
 
 def compare_metrics(material: Material, metrics: Sequence[Metric], out: Path, **facts: Any) -> list[MetricNumber]:
-    """Score what has no scores in the folder yet, and write the tables.
+    """Score the items that have no scores in the folder yet, and write the tables.
 
     Raises:
-        UserError: two metrics have one name.
+        UserError: two metrics have the same name.
         StoreError: the folder holds another run, or cannot be written.
     """
     check_names(metrics)
@@ -224,7 +225,7 @@ def compare_metrics(material: Material, metrics: Sequence[Metric], out: Path, **
 
 
 def check_names(metrics: Sequence[Metric]) -> None:
-    """Raise `UserError` if two metrics have one name."""
+    """Raise `UserError` if two metrics have the same name."""
     names = [metric.name for metric in metrics]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two metrics are called {twice[0]}; name each model once, and rename a file with scores")
@@ -241,7 +242,7 @@ def _scored(metric: Metric, found: dict[str, np.ndarray], material: Material) ->
 
 
 def _scores(folder: RunFolder, metric: Metric, part: str, items: Sequence[Item]) -> np.ndarray:
-    """Return the scores of a part by a metric: those that are kept, or new ones."""
+    """Return the scores of a part by a metric, from the folder or newly computed."""
     name = f"{slug(metric.name)}-{digest([metric.name])[:6]}-{slug(part)}"
     key = digest([metric.key, *(item_key(part, item) for item in items)])
     try:

@@ -18,7 +18,7 @@ from training.metrics.items import Item, Variants, of_same_group
 from training.metrics.words import COLOUR_WORDS, ERRORS, OBJECTS
 
 _Change = Callable[["_Material", int, np.random.Generator], Item | None]
-# Words that begin with a letter, after a word or a comma and so not after a full stop; `_names` asks for capitals.
+# Words that begin with a letter, after a word or a comma and thus not after a full stop; `_names` requires capitals.
 _CAPITAL = r"(?![a-z])[^\W\d_][\w'’-]+"
 _NAME = re.compile(rf"(?<=[\w,;] ){_CAPITAL}(?: {_CAPITAL})*")
 _WORD = re.compile(r"\w+")
@@ -34,7 +34,7 @@ _TRIES = 100
 
 @dataclass(frozen=True)
 class _Material:
-    """All items of a benchmark, and what checks look up among them."""
+    """All items of a benchmark, with the tables that checks use."""
 
     items: Sequence[Item]
 
@@ -49,7 +49,7 @@ class _Material:
         return sorted({name for item in self.items for name in _names(item.text)})
 
     def elsewhere(self, row: int, rng: np.random.Generator, differs: Callable[[Item, Item], bool]) -> Item | None:
-        """Draw an item of another group that differs from an item in some way; None if none was found."""
+        """Draw an item of another group that satisfies `differs`; return None if none was found."""
         own = self.items[row]
         for _ in range(_TRIES):
             other = self.items[int(rng.integers(len(self.items)))]
@@ -98,7 +98,7 @@ def _renamed(material: _Material, row: int, rng: np.random.Generator) -> Item | 
 
 
 def _replaced(table: Mapping[str, Sequence[str]]) -> _Change:
-    """Return a check that replaces each word of a table by one of those that the table has for it."""
+    """Return a check that replaces each word of a table by one of its counterparts in the table."""
 
     def change(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
         def replacement(match: re.Match[str]) -> str:
@@ -150,12 +150,13 @@ def _with(text: str, sentence: str) -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """One check.
+    """Check of a metric.
 
     Attributes:
-        about: what is changed, for help and page.
-        change: fields of the changed item; None where the check cannot change an item.
-        part: what is changed: ``text``, ``image`` or ``context``. A metric that does not read it is not checked.
+        about: description of the change, for help and page.
+        change: function that returns the changed item; None if the check cannot change an item.
+        part: changed part of an item: ``text``, ``image`` or ``context``. A metric that does not read it is not
+            checked.
     """
 
     about: str
@@ -187,11 +188,12 @@ def variants_of(items: Sequence[Item], names: Sequence[str], seed: int) -> list[
     """Change items by checks.
 
     Args:
+        items: unchanged items.
         names: keys of `CHECKS`.
-        seed: of random choices; those for an item depend on no other check.
+        seed: seed of random choices; the choices for an item do not depend on other checks.
 
     Returns:
-        Items of each check, in the order of the names; a check that changes no item has none.
+        Items of each check, in the order of the names; empty for a check that changes no item.
     """
     material, known = _Material(items), list(CHECKS)
     out = []

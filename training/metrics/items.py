@@ -1,4 +1,4 @@
-"""Texts that metrics score: each stands with an image and, where there is one, a context."""
+"""Texts that metrics score, each with an image and, if there is one, a context."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from interp.data.pairs import digest
 
 @dataclass(frozen=True)
 class Item:
-    """One text with its image.
+    """Text with its image.
 
     Attributes:
-        name: pair or rated text that the item comes from.
-        image: number of the image among those that a metric was given; pairs of one picture have one number.
-        text: the text.
+        name: name of the pair or rated text that the item comes from.
+        image: number of the image among those that a metric was given; pairs of one picture have the same number.
+        text: text of the item.
         context: text of the article; empty if there is none.
         group: article, which intervals resample.
     """
@@ -37,9 +37,9 @@ class Variants:
     """Items of one check.
 
     Attributes:
-        name: of the check.
+        name: name of the check.
         rows: numbers of the items that the check can change, among all items.
-        items: these items, changed.
+        items: changed items.
     """
 
     name: str

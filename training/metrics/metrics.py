@@ -1,4 +1,4 @@
-"""Metrics that are compared, without a model: the length of a text, its concreteness, and scores from a file."""
+"""Metrics without a model: the length of a text, its concreteness, and scores from a file."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ Score = Callable[[str, Sequence[Item]], np.ndarray]  # part and its items -> sco
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """Metric of alt text.
 
     Attributes:
-        name: for tables.
-        key: changes whenever a score would.
-        score: name of a part (a check) and its items -> scores, shape (n,); NaN where a metric has none.
+        name: name in tables.
+        key: identifier that changes whenever a score would.
+        score: function from the name of a part (a check) and its items to scores, shape (n,); NaN where a metric has
+            none.
         reads: parts of an item that a score depends on: ``text``, ``image``, ``context``.
-        versus: name of the metric that it is compared with, besides the first one.
-        cut: items -> marks of texts that are not read to their end; None where all are.
-        only_rated: whether the metric has scores of rated texts alone.
+        versus: name of the metric that it is compared with, in addition to the first one.
+        cut: function from items to marks of texts that are not read to their end; None if all are.
+        only_rated: True if the metric has scores of rated texts alone.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Metric:
 
 
 def baselines() -> list[Metric]:
-    """Return the metrics that read no image: what a metric must exceed.
+    """Return the metrics that read no image, which a metric must exceed.
 
     These are ``length``, the number of characters, and ``concreteness``, the mean concreteness of the content words
     (Brysbaert, Warriner & Kuperman 2014). A text without rated words has the mean of all rated words.
@@ -66,15 +67,15 @@ def baselines() -> list[Metric]:
 
 
 def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
-    """Return the metric whose scores a file holds: of all items, or of rated texts alone.
+    """Return the metric whose scores a file holds, for all items or for rated texts alone.
 
     Args:
-        path: a CSV with the columns ``item`` and ``score``, whose items are those of ``items.jsonl``; or one that
+        path: CSV file with the columns ``item`` and ``score``, whose items are those of ``items.jsonl``; or a file that
             `interp.data.scores.read_text_scores` reads.
-        parts: items that are to be scored, by part.
+        parts: items to score, by part.
 
     Raises:
-        DataError: the file is missing or damaged, lacks columns or items, or has two scores of one.
+        DataError: the file is missing or damaged, lacks columns or items, or has two scores for one item.
     """
     table = read_table(path)
     if _KEY not in table.columns:
@@ -104,7 +105,7 @@ def _read_items(table: Table) -> dict[str, float]:
 
 
 def _of_texts(path: str, rated: Sequence[Item]) -> Metric:
-    """Return the metric that a table of rated texts gives."""
+    """Return the metric of a table of scores of rated texts."""
     known = read_text_scores(path)
     if not rated:
         raise DataError(f"'{path}' has scores of rated texts, and no ratings were named; add --blv FOLDER")

@@ -25,15 +25,16 @@ _MINUS = " − "
 
 @dataclass(frozen=True)
 class MetricNumber:
-    """One number.
+    """Number of a benchmark.
 
     Attributes:
         part: `CHECKED` or `READERS`.
         of: a check, or a question that readers were asked.
         metric: name of a metric, or of two with a minus sign between them.
-        measure: what it is.
-        low, high: its 95 % interval, NaN where there is none.
-        n: items that it was computed from.
+        measure: name of the measure.
+        value: value of the number.
+        low, high: ends of its 95 % interval, NaN if there is none.
+        n: number of items that it was computed from.
     """
 
     part: str
@@ -58,11 +59,12 @@ class Scored:
     """Scores by one metric.
 
     Attributes:
-        plain: of the unchanged items, length n; None without any.
+        metric: metric.
+        plain: scores of the unchanged items, length n; None without items.
         changed: check -> scores of its variants.
-        rated: of the rated texts; None without readers.
-        cut: marks of unchanged items that are not read to their end; None where all are.
-        cut_changed: check -> the same of its variants.
+        rated: scores of the rated texts; None without readers.
+        cut: marks of unchanged items that are not read to their end; None if all are.
+        cut_changed: check -> marks of its variants that are not read to their end.
     """
 
     metric: Metric
@@ -78,7 +80,7 @@ class _Changes:
     """Effect of a check on the scores of one metric.
 
     Attributes:
-        signs: -1 for each variant that is scored worse, 0 for the same, 1 for better; NaN where a score lacks.
+        signs: -1 for each variant that is scored worse, 0 for the same, 1 for better; NaN if a score is missing.
         cut: marks of variants that are not read to their end, or whose item is not.
         groups: article of each variant.
     """
@@ -94,7 +96,7 @@ def numbers_of(
     """Return all numbers of a benchmark.
 
     Args:
-        scored: metrics; the first one is what the others are compared with.
+        scored: metrics; the others are compared with the first.
         items: unchanged items.
         variants: items of each check.
         rated: texts with ratings by readers, if there are any.
@@ -117,7 +119,7 @@ def numbers_of(
 
 
 def _rivals(scored: Sequence[Scored], names: Sequence[str]) -> list[tuple[Scored, Scored]]:
-    """Return pairs of metrics that are compared: each with the first one that has numbers, and with its own rival."""
+    """Return pairs of metrics to compare: each with the first metric that has numbers, and with its own rival."""
     there = {one.metric.name: one for one in scored if one.metric.name in names}
     first = next(iter(there.values()), None)
     pairs = [(one, first) for one in there.values() if first is not None and one is not first]
@@ -126,7 +128,7 @@ def _rivals(scored: Sequence[Scored], names: Sequence[str]) -> list[tuple[Scored
 
 
 def _changes(one: Scored, check: Variants, groups: np.ndarray) -> _Changes | None:
-    """Return the effect of a check; None if the metric does not read what it changes, or has no scores."""
+    """Return the effect of a check; None if the metric does not read the changed part, or has no scores."""
     if one.plain is None or check.name not in one.changed or CHECKS[check.name].part not in one.metric.reads:
         return None
     rows = list(check.rows)
@@ -140,7 +142,7 @@ def _changes(one: Scored, check: Variants, groups: np.ndarray) -> _Changes | Non
 
 
 def _outcomes(name: str, check: str, found: _Changes) -> list[MetricNumber]:
-    """Return the shares of outcomes; where some texts are cut, also their share, and the outcomes of the others."""
+    """Return the shares of outcomes; if some texts are cut, also their share and the outcomes of the other texts."""
     known = np.isfinite(found.signs)
     rows = _shares(name, check, found, known, "")
     if found.cut[known].any():
@@ -180,9 +182,9 @@ def _agreement(one: Scored, rated: RatedTexts) -> list[MetricNumber]:
 
 
 def _differences(one: Scored, other: Scored, rated: RatedTexts) -> list[MetricNumber]:
-    """Return paired differences of two metrics' correlations with readers, also with length held.
+    """Return paired differences of two metrics' correlations with readers, also with length held constant.
 
-    Without codes of people there are no intervals that resample them, and no differences.
+    Without codes of people there are no intervals that resample people, and no differences.
     """
     if one.rated is None or other.rated is None or not all(text.readers for text in rated.texts):
         return []

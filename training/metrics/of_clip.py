@@ -1,4 +1,4 @@
-"""Metrics of a CLIP: its score, its score in context, and its score where a subspace Z says nothing of the kind."""
+"""Metrics of a CLIP: its score, its score in context, and its score with a neutral Z."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.metrics.items import Item
 from training.metrics.metrics import Metric
 
 _AT_ONCE = 512  # texts in one clean run, which takes memory
-_REFERENCE = 2048  # pairs that say what a neutral Z is, drawn at random
+_REFERENCE = 2048  # number of pairs that determine a neutral Z, drawn at random
 
 
 class _Texts:
@@ -49,10 +49,13 @@ def metrics_of_clip(
     """Return the metrics of one model.
 
     Args:
-        images: unit-norm embeddings of all images that items name, shape (n, embed).
-        prefix: put before each text.
-        contextual: add the contextual score of Kreiss et al. 2022; an item without context has none.
-        subspace, neutral: add the score with Z of each text set to its value in a stream at the site, shape (d,).
+        clip: model.
+        name: name of the model.
+        images: unit-norm embeddings of all images of the items, shape (n, embed).
+        prefix: text put before each text.
+        contextual: True to add the contextual score of Kreiss et al. 2022; an item without context has none.
+        subspace, neutral: Z, and a stream at the site, shape (d,), to add the score with Z of each text set to its
+            value in that stream.
     """
     key = f"{clip.fingerprint} {prefix!r}"
     raw = _Texts(lambda texts: embed_texts(clip, texts, unit=False), prefix)
@@ -99,11 +102,13 @@ def metrics_of_clip(
 
 
 def neutral_stream(clip: Clip, subspace: Subspace, pairs: Sequence[Pair], prefix: str) -> Float[Tensor, " d"]:
-    """Return the stream half way between the mean streams of both kinds of text at the site of Z, float64, shape (d,).
+    """Return the stream halfway between the mean streams of both kinds of text at the site of Z, float64, shape (d,).
 
     Args:
-        pairs: pairs that say what the kinds are; of many, some are drawn at random.
-        prefix: put before each text.
+        clip: model.
+        subspace: Z.
+        pairs: pairs of both kinds of text; if there are many, some are drawn at random.
+        prefix: text put before each text.
     """
     drawn = np.random.default_rng(0).permutation(len(pairs))[:_REFERENCE]
     means = []

@@ -32,8 +32,9 @@ class _Bar:
     """Outcomes of a check by one metric.
 
     Attributes:
+        metric: name of the metric.
         shares: outcome -> percent, for the widths of the parts of a bar.
-        words: the same in words, with the interval.
+        words: outcomes in words, with the interval.
     """
 
     metric: str
@@ -50,7 +51,7 @@ class _CheckBars:
 
 
 def write_page(numbers: Sequence[MetricNumber], folder: Path, *, title: str, notes: Sequence[str]) -> Path:
-    """Write the page; return the file."""
+    """Write the page and return its path."""
     values = {
         "title": title,
         "notes": list(dict.fromkeys(notes)),
@@ -96,7 +97,7 @@ def _bars(numbers: Sequence[MetricNumber], check: str) -> _CheckBars:
 
 
 def _readers(numbers: Sequence[MetricNumber]) -> list[tuple[str, list[str], list[str], str]]:
-    """Return for each metric its correlations, those given length, and the share of ordered pairs."""
+    """Return for each metric its correlations, its correlations given length, and its share of ordered pairs."""
     rows = []
     for metric in metrics_in(numbers):
         if find(numbers, "overall", metric, "pearson") is None:
@@ -110,7 +111,7 @@ def _readers(numbers: Sequence[MetricNumber]) -> list[tuple[str, list[str], list
 
 
 def _differences(numbers: Sequence[MetricNumber]) -> list[tuple[str, str, str, str, bool]]:
-    """Return pair of metrics, check or question, measure, value, and whether the interval leaves out 0."""
+    """Return pair of metrics, check or question, measure, value, and whether the interval excludes 0."""
     rows = []
     for number in differences(numbers):
         checked = number.part == CHECKED

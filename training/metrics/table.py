@@ -19,7 +19,7 @@ def terminal_tables(numbers: Sequence[MetricNumber]) -> str:
 
 
 def metrics_in(numbers: Sequence[MetricNumber]) -> list[str]:
-    """Return the names of metrics, without differences of two, in their order."""
+    """Return the names of metrics in their order, without differences of two."""
     named = [number.metric for number in numbers if number.measure in ("same", "pearson of length")]
     return list(dict.fromkeys(named))
 
@@ -30,7 +30,7 @@ def checks_in(numbers: Sequence[MetricNumber]) -> list[str]:
 
 
 def find(numbers: Sequence[MetricNumber], of: str, metric: str, measure: str) -> MetricNumber | None:
-    """Return one number, if it is there."""
+    """Return one number; None if there is none."""
     return next((one for one in numbers if (one.of, one.metric, one.measure) == (of, metric, measure)), None)
 
 
@@ -100,7 +100,7 @@ def _readers(numbers: Sequence[MetricNumber]) -> str:
 
 
 def ceilings(numbers: Sequence[MetricNumber]) -> list[str]:
-    """Return the highest correlation that readers allow, for each question; nothing where it is not known."""
+    """Return the highest correlation that readers allow, for each question; empty if it is not known."""
     known = {number.of: _ceiling(number.value) for number in numbers if number.measure == "ceiling"}
     return [known[question] for question in QUESTIONS if question in known]
 
@@ -114,7 +114,7 @@ def _r(value: float) -> str:
 
 
 def differences(numbers: Sequence[MetricNumber]) -> list[MetricNumber]:
-    """Return the paired differences of two metrics: of all checks, and of what readers said overall."""
+    """Return the paired differences of two metrics: of all checks, and of the overall ratings by readers."""
     singles = set(metrics_in(numbers))
     return [
         number
@@ -124,7 +124,7 @@ def differences(numbers: Sequence[MetricNumber]) -> list[MetricNumber]:
 
 
 def is_sure(difference: MetricNumber) -> bool:
-    """Return whether the interval of a difference leaves out 0."""
+    """Return whether the interval of a difference excludes 0."""
     return difference.low * difference.high > 0
 
 

@@ -16,7 +16,7 @@ first/last indoor/outdoor male/female wooden/metal wet/dry hot/cold dog/cat car/
 
 
 def _both_ways(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return word -> words that it is mistaken for, in both directions."""
+    """Return word -> its wrong replacements, in both directions of the pairs."""
     table: dict[str, tuple[str, ...]] = {}
     for first, second in pairs:
         table[first] = (*table.get(first, ()), second)
@@ -25,7 +25,7 @@ def _both_ways(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 
 def _of_others(table: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return each word of a table -> the commonest words of its other values."""
+    """Return each word of a table -> the most common words of its other values."""
     return {
         word: tuple(words[0] for other, words in table.items() if other != value)
         for value, synonyms in table.items()

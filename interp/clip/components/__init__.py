@@ -1,4 +1,4 @@
-"""Components of a block at which there can be a site: each is a file of this folder, and a line in the registry."""
+"""Components of a block that can be a site: each is one file in this folder and one line in the registry."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ COMPONENTS: dict[str, Component] = {module.COMPONENT.name: module.COMPONENT for 
 
 
 def find_component(name: str) -> Component:
-    """Return the component of a name; raise `KeyError` if there is no such component."""
+    """Return the component with this name; raise `KeyError` if there is none."""
     return COMPONENTS[name]

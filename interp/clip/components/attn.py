@@ -1,4 +1,4 @@
-"""The vector that the attention of a block adds to the stream; the MLP of the block reads it."""
+"""Vector that the attention of a block adds to the stream; the MLP of the block reads the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The residual stream after a block: everything that later blocks read at this position."""
+"""Residual stream after a block: everything that later blocks read at this position."""
 
 from __future__ import annotations
 

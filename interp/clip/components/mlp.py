@@ -1,4 +1,4 @@
-"""The vector that the MLP of a block adds to the stream."""
+"""Vector that the MLP of a block adds to the stream."""
 
 from __future__ import annotations
 

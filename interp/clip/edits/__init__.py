@@ -1,4 +1,4 @@
-"""Kinds of edits: each is a file of this folder, and a line in the registry."""
+"""Kinds of edits: each is one file in this folder and one line in the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An edit: a change of the residual stream at a site, as a function of that stream, and the files that hold it."""
+"""Edit: a change of the residual stream at a site, as a function of that stream, and the files that hold it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FILE, ABOUT = "edit.safetensors", "edit.json"  # in a folder that holds an edit 
 
 
 class EditError(UserError):
-    """Tensors that make no edit, or a file that does not hold one."""
+    """Error of tensors that do not form an edit, or of a file that does not hold an edit."""
 
 
 class _EditFile(TypedDict):
-    """The .json file of an edit."""
+    """Fields of the .json file of an edit."""
 
     kind: str
     edit: str
@@ -46,17 +46,17 @@ class _EditFile(TypedDict):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Edit:
-    """A change of the stream at a site, as a function of that stream. All weights of the model stay as they are.
+    """Change of the stream at a site, as a function of that stream. All weights of the model stay as they are.
 
-    An edit is called with streams, shape (..., d), and returns the changed streams; `apply` makes a model of it.
+    Calling an edit with streams of shape (..., d) returns the changed streams; `apply` returns a model with the edit.
 
     Attributes:
         kind: name of its kind, see `interp.clip.edits`.
         site: site in the residual stream: component ``block``.
         tensors: tensors of the kind, by name.
-        facts: facts about its origin, such as the settings of a training; must be JSON.
-        base: name of the model that the edit was made for, if it is known; a folder that holds the edit is then a model
-            for `load_clip`.
+        facts: facts about its origin, such as training settings; must be JSON.
+        base: name of the model that the edit was made for, if it is known. `load_clip` then loads a folder that holds
+            the edit.
         base_fingerprint: fingerprint of that model.
 
     Raises:
@@ -86,12 +86,12 @@ class Edit:
 
     @property
     def width(self) -> int:
-        """d, the width of the stream."""
+        """Width d of the stream."""
         return _sizes(self._kind, self.tensors)["d"]
 
     @property
     def size(self) -> int:
-        """k, the number of directions that the edit changes."""
+        """Number k of directions that the edit changes."""
         return _sizes(self._kind, self.tensors)["k"]
 
     @property
@@ -101,7 +101,7 @@ class Edit:
 
     @property
     def shift(self) -> Float[Tensor, " d"] | None:
-        """Vector that the edit adds to every stream; None if it does more than that."""
+        """Vector that the edit adds to every stream; None if the change depends on the stream."""
         constant, slope = self._affine()
         return None if slope.any() else constant
 
@@ -109,8 +109,8 @@ class Edit:
     def reads(self) -> Basis:
         """Orthonormal basis of the directions of the stream that the change depends on, shape (d, m).
 
-        The change of an affine edit is h A + c. The basis is that of the columns of A; of LoReFT, the span of the rows
-        of W - R.
+        The change of an affine edit is h A + c, and the basis spans the columns of A. For LoReFT, that is the span of
+        the rows of W - R.
         """
         left, strengths, _ = torch.linalg.svd(self._affine()[1])
         return left[:, strengths > _ZERO * max(1.0, float(strengths[0]))]
@@ -119,7 +119,7 @@ class Edit:
         """Return c and A of the change h A + c, in float64."""
         nothing = torch.zeros(self.width, self.width, dtype=torch.float64)
         along = torch.eye(self.width, dtype=torch.float64)
-        result: Any = torch.func.jvp(self, (nothing,), (along,))  # edits are affine: one derivative is all of them
+        result: Any = torch.func.jvp(self, (nothing,), (along,))  # edits are affine: their derivative is constant
         constants, slope = result
         return constants[0], slope - along
 
@@ -155,8 +155,10 @@ class Edit:
         check_width(self, clip)
 
     def apply(self, clip: Clip) -> Clip:
-        """Return a copy of a CLIP with the edit, for every function and command, for captum, and for plain forward
-        passes of `Clip.model`. The weights are shared, and the CLIP that was given stays as it is.
+        """Return a copy of a CLIP with the edit.
+
+        The edit acts in every function and command, in captum, and in plain forward passes of `Clip.model`. The copy
+        shares the weights, and the given CLIP stays as it is.
 
         Raises:
             SiteError: the model has no such site.
@@ -167,7 +169,7 @@ class Edit:
 
     @contextmanager
     def on(self, clip: Clip) -> Iterator[None]:
-        """Edit a CLIP during the body; its model is as before at the end.
+        """Edit a CLIP during the body, and restore its model on exit.
 
         Raises:
             SiteError: the model has no such site.
@@ -178,11 +180,11 @@ class Edit:
             yield
 
     def save(self, path: Path | str) -> None:
-        """Write the tensors (.safetensors), and a .json of the same name with all else and checksums.
+        """Write the tensors (.safetensors), and a .json of the same name with everything else and the checksums.
 
         Args:
-            path: a .safetensors file, or a folder for `FILE`. If the edit has a base (`made_for`), such a folder is a
-                model for `load_clip` and for every ``--model``.
+            path: a .safetensors file, or a folder for `FILE`. If the edit has a base (`made_for`), `load_clip` and
+                every ``--model`` accept this folder as a model.
         """
         path = _edit_file(path)
         about: dict[str, Any] = {"edit": self.kind, "site": self.site.label}
@@ -192,10 +194,10 @@ class Edit:
 
     @classmethod
     def load(cls, path: Path | str) -> Edit:
-        """Read what `save` wrote.
+        """Load an edit that `save` wrote.
 
         Raises:
-            EditError: a file is missing or damaged, or was changed since.
+            EditError: a file is missing or damaged, or was changed after it was saved.
         """
         path = _edit_file(path)
 
@@ -225,7 +227,7 @@ _FILES = PairedFiles(_KIND, _EditFile, lambda tensors: {"tensors": _digest(tenso
 
 
 def _sizes(kind: Kind, tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    """Return the sizes that the letters of a kind's shapes have."""
+    """Return the size of each letter in a kind's shapes."""
     return {
         letter: size
         for name, letters in kind.shapes.items()

@@ -1,8 +1,8 @@
-"""Models that change their own stream: after some blocks, at EOT or CLS, it is replaced by a function of itself.
+"""Models that change their own stream: after some blocks, a function of the stream replaces it at EOT or CLS.
 
-A change is a hook on the block for the model's own forward pass, which captum and plain transformers code call. The
-engine runs the parts of blocks and no hooks, so it finds the changes on the block (`interp.clip.changes`). A value at
-the site is then the changed one, as a hook that is registered later sees it.
+For the model's own forward pass, which captum and plain transformers code call, a change is a hook on the block. The
+engine runs the parts of blocks and no hooks, so it reads the changes from the block (`interp.clip.changes`). The value
+at the site is the changed value, as a hook that is registered later sees it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from interp.clip.tensors import Tensor
 
 @contextmanager
 def edited(clip: Clip, site: Site, change: Change) -> Iterator[None]:
-    """Change the stream at a site of a model, and leave the model as it was at the end of the body.
+    """Change the stream at a site of a model during the body, and restore the model on exit.
 
     Args:
-        change: from streams, shape (..., d), to streams; differentiable.
+        change: function from streams, shape (..., d), to streams; differentiable.
 
     Raises:
         SiteError: the model has no such site, or the site is not in the residual stream.
@@ -42,10 +42,10 @@ def edited(clip: Clip, site: Site, change: Change) -> Iterator[None]:
 
 
 def with_change(clip: Clip, site: Site, change: Change, name: str, fingerprint: str) -> Clip:
-    """Return a copy of a CLIP, which shares its weights, with the stream at a site changed.
+    """Return a copy of a CLIP that shares its weights, with the stream at a site changed.
 
     Args:
-        change: from streams, shape (..., d), to streams; differentiable.
+        change: function from streams, shape (..., d), to streams; differentiable.
         name: name of the copy.
         fingerprint: checksum of the change.
 
@@ -63,7 +63,7 @@ def with_change(clip: Clip, site: Site, change: Change, name: str, fingerprint: 
 
 
 def _attach(clip: Clip, site: Site, change: Change) -> Callable[[], None]:
-    """Add a change to a block, for the engine and for the model's own forward pass; return what removes it."""
+    """Add a change to a block, for the engine and for the model's own forward pass; return a function to remove it."""
     if site.component != BLOCK:
         raise SiteError(f"an edit changes the residual stream, so the site must be a block's output, not {site}")
     block = site.module(clip)

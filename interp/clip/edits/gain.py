@@ -7,7 +7,10 @@ from interp.clip.tensors import Float, Tensor
 
 
 def _change(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d"]:
-    """Return h + alpha R R' (h - m); h itself, bit for bit, where alpha is 0, and with -1 what an erasure gives."""
+    """Return h + alpha R R' (h - m).
+
+    An alpha of 0 returns h itself, bit for bit, and an alpha of -1 gives the result of an erasure.
+    """
     alpha, basis = tensors["alpha"], tensors["basis"]
     if not alpha:
         return h

@@ -1,4 +1,4 @@
-"""The interface of a kind of edit."""
+"""Interface of a kind of edit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Kind:
-    """A form of change of a stream, as a function of that stream.
+    """Form of a change of a stream, as a function of that stream.
 
     Attributes:
         name: name in files.
         shapes: name of each tensor -> its shape in the letters d (width of the stream) and k (size of the edit).
-        change: from streams, shape (..., d), and the tensors in the dtype of the streams to the changed streams.
+        change: function from streams, shape (..., d), and the tensors in the dtype of the streams to the changed
+            streams.
         formula: the same change as Python code of ``h`` and the names of the tensors, for cards.
         about: effect of the edit, as a sentence for a card.
     """

@@ -1,4 +1,4 @@
-"""LEACE: the least change of the stream after which no linear function of it tells the kinds (Belrose et al. 2023)."""
+"""LEACE: the least change of the stream that hides the kinds from all linear functions of it (Belrose et al. 2023)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import torch
 from interp.clip.edits.kind import Kind, Tensors
 from interp.clip.tensors import Float, Tensor
 
-_SMALL = 1e-9  # of the largest eigenvalue: below it, streams do not vary
+_SMALL = 1e-9  # share of the largest eigenvalue; below it, streams count as constant
 
 
 def _change(h: Float[Tensor, "*n d"], tensors: Tensors) -> Float[Tensor, "*n d"]:
-    """Return h - L R (h - m), of rank k."""
+    """Return h - L R (h - m), a change of rank k."""
     return h - ((h - tensors["value"]) @ tensors["right"].T) @ tensors["left"].T
 
 
 def fit(streams: Float[Tensor, "n d"], labels: Float[Tensor, "n c"]) -> dict[str, Tensor]:
     """Return the tensors of the eraser of labels, in closed form (arXiv 2306.03819, theorem 4.3).
 
-    With the covariance S of the streams, W = S^(-1/2) and the orthogonal projection P onto the columns of W S_xz, it is
-    h - W^+ P W (h - m).
+    With the covariance S of the streams, W = S^(-1/2) and the orthogonal projection P onto the columns of W S_xz, the
+    eraser is h - W^+ P W (h - m).
 
     Args:
         streams: streams to fit.

@@ -1,4 +1,4 @@
-"""Edits that a loaded model makes, and weights that make an edit."""
+"""Edits of a loaded model, and the merge of an edit into the weights."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from interp.clip.model import Clip
 
 
 def edits_of(clip: Clip) -> list[Edit]:
-    """Return the edits that a model makes, in the order in which they act."""
+    """Return the edits of a model, in the order in which they act."""
     blocks = [block for tower in get_args(Tower) for block in clip.family.blocks(clip.model, tower)]
     return [change for block in blocks for change in changes_of(block) if isinstance(change, Edit)]
 
 
 def merge_edit(clip: Clip, edit: Edit) -> Clip:
-    """Return a copy of an edited CLIP whose weights make the edit, exact but for rounding.
+    """Return a copy of an edited CLIP with the edit merged into the weights, exact up to rounding.
 
-    After the last block only EOT or CLS is read, so a constant shift of the stream there is one of the block's bias.
+    After the last block only EOT or CLS is read, so a constant shift of the stream there equals a shift of the block's
+    bias.
 
     Args:
-        clip: CLIP that makes the edit, and no other.
+        clip: CLIP with this edit and no other.
 
     Raises:
-        EditError: no weights make the edit.
+        EditError: the edit cannot be merged into the weights.
     """
     site, last = edit.site, clip.depth(edit.site.tower)
     if site.layer != last:

@@ -1,4 +1,4 @@
-"""Setting: Z takes a given value in every text, such as that of a text or of the mean of a kind."""
+"""Setting: Z takes a given value in every text, such as the value in one text or the mean value of a kind."""
 
 from __future__ import annotations
 

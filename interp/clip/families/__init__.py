@@ -1,4 +1,4 @@
-"""Families of dual encoders: each is a file of this folder, and a line in the registry."""
+"""Families of dual encoders: each is one file in this folder and one line in the registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from interp.clip.errors import ModelError
 from interp.clip.families import clip
 from interp.clip.families.family import Family
 
-# Name of a class of models -> its family.
+# Name of a model class -> its family.
 FAMILIES: dict[str, Family] = {module.FAMILY.model: module.FAMILY for module in (clip,)}
 
 
@@ -16,7 +16,7 @@ def family_of(model: nn.Module) -> Family:
     """Return the family of a model.
 
     Raises:
-        ModelError: the class of the model, and each class that it extends, is of no known family.
+        ModelError: neither the class of the model nor a class that it extends belongs to a known family.
     """
     for each in type(model).__mro__:
         if each.__name__ in FAMILIES:

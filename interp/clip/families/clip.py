@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Clip(Family):
-    """`transformers.CLIPModel`."""
+    """Family of `transformers.CLIPModel`."""
 
     name, model = "CLIP", "CLIPModel"
     towers: ClassVar = {
@@ -72,7 +72,7 @@ class _Clip(Family):
             wrapped, inner = hasattr(model, f"{tower}_model"), "encoder.layers"
             found[projected] = [("", f"{tower}_model.{inner}", "")]
             found[alone] = [("", f"{tower}_model.{inner}" if wrapped else inner, "")]
-            if wrapped:  # in transformers before 5.3, where the tower is a model of its own inside of that
+            if wrapped:  # before transformers 5.3, the tower is a separate model within this model
                 found[getattr(clip, f"CLIP{tower.title()}Transformer")] = [("", inner, "")]
         return found
 

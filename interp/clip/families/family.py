@@ -1,9 +1,9 @@
-"""The interface of a model family: all that the engine, the attributors and the checks ask of a model.
+"""Interface of a model family: everything that the engine, the attributors and the checks need from a model.
 
 A model embeds texts and images in one space by two towers of pre-norm blocks: h + attention(LN(h)), then + MLP(LN(.)).
 The text tower is read at EOT, the last token of a text; the vision tower is read at CLS, its first position. A family
-says where the parts of its models are, and whether its towers are causal. The engine does the rest: above a site of a
-causal text tower EOT alone runs again, above any other site all positions do.
+says where the parts of its models are, and whether its towers are causal. The engine does the rest. Above a site of a
+causal text tower, only EOT runs again. Above any other site, all positions run again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Names:
         whole: the tower, and its projection into the space that texts and images share.
         blocks: the list of blocks.
         norm: the layer norm between the last block and the projection.
-        causal: whether a position attends to itself and to earlier positions only.
+        causal: True if a position attends only to itself and to earlier positions.
     """
 
     whole: tuple[str, str]
@@ -62,7 +62,7 @@ class MlpParts:
 
 @dataclass(frozen=True, eq=False)
 class BlockParts:
-    """Block of a tower, of which the norms come before attention and MLP."""
+    """Block of a tower, with the norms before attention and MLP."""
 
     layer_norm1: nn.LayerNorm
     self_attn: AttentionParts
@@ -72,10 +72,10 @@ class BlockParts:
 
 
 class Family(ABC):
-    """Models of one kind, which have `config`, `device`, `dtype` and `logit_scale` as transformers' CLIP has.
+    """Kind of models that have `config`, `device`, `dtype` and `logit_scale`, as transformers' CLIP has.
 
     Attributes:
-        name: name of the family, for people.
+        name: name of the family, for messages.
         model: name of the class of its models.
         towers: names of modules of each tower.
         embeddings: name of the module that makes layer 0 of the text tower from `input_ids`, or from `inputs_embeds`.
@@ -106,7 +106,7 @@ class Family(ABC):
         return model.get_submodule(body), model.get_submodule(projection)
 
     def project(self, model: nn.Module, tower: Tower, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n embed"]:
-        """Return the embeddings, of any norm, that follow from the last layer at EOT or CLS."""
+        """Return the embeddings, not normalized, of the last layer at EOT or CLS."""
         return self.whole(model, tower)[1](model.get_submodule(self.towers[tower].norm)(h))
 
     def layer_0(self, model: nn.Module) -> nn.Module:
@@ -144,17 +144,17 @@ class Family(ABC):
 
     @abstractmethod
     def text_features(self, model: Any, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n embed"]:
-        """Embed texts, padded behind EOT, by the model's own forward pass; embeddings have any norm."""
+        """Embed texts, padded behind EOT, by the model's own forward pass; embeddings are not normalized."""
 
     @abstractmethod
     def image_features(self, model: Any, pixels: Pixels) -> Float[Tensor, "n embed"]:
-        """Embed images by the model's own forward pass; embeddings have any norm."""
+        """Embed images by the model's own forward pass; embeddings are not normalized."""
 
     def for_pyvene(self) -> dict[type[nn.Module], list[tuple[str, str, str]]]:
-        """Return what pyvene has to know of the family; nothing by default.
+        """Return the entries of the family for pyvene's tables; empty by default.
 
         Returns:
-            Class of models -> for each of its towers the beginning of names of components, the list of blocks, and
-            where the configuration has the tower's widths.
+            Model class -> one tuple for each tower: the prefix of component names, the path of the list of blocks, and
+            the prefix of the tower's widths in the configuration.
         """
         return {}

@@ -1,4 +1,4 @@
-"""Concadia (Kreiss et al. 2022). `python -m interp.data.concadia check FOLDER` looks at a copy of it."""
+"""Concadia (Kreiss et al. 2022). `python -m interp.data.concadia check FOLDER` checks a copy of it."""
 
 from interp.data.concadia.reading import load_concadia
 

@@ -1,4 +1,4 @@
-"""`python -m interp.data.concadia check FOLDER`: whether a copy of Concadia is what its authors publish."""
+"""Command `python -m interp.data.concadia check FOLDER`, which compares a copy of Concadia with the published data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command, and return the exit status."""
     options = cli.parse(Options, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(lambda: _check(options), on_interrupt=lambda: "nothing was changed")
 

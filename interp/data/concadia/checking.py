@@ -1,4 +1,4 @@
-"""Whether a copy of Concadia is what its authors publish, and all that is wrong with it, not only the first thing."""
+"""Comparison of a copy of Concadia with the published data; it reports every fault, not only the first."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from interp.errors import quoted
 
 # Kreiss et al. 2022, section 3: https://github.com/elisakreiss/concadia
 PUBLISHED = {"train": 77_534, "val": 9_693, "test": 9_691}
-SHOWN = 5  # cases of each fault
+SHOWN = 5  # number of cases that are shown of each fault
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        what: it is.
-        found: as words.
-        expected: as words, where the authors say.
-        ok: whether it is as published; None where they do not say.
-        cases: the first ones of what is wrong.
+        what: subject of the check.
+        found: value that was found, as words.
+        expected: published value, as words; empty if the authors publish none.
+        ok: True if the value is as published, False if not; None if the authors publish none.
+        cases: first cases of a fault.
     """
 
     what: str
@@ -40,12 +40,12 @@ class Finding:
 def check_concadia(
     folder: Path, *, images: bool = True, each: Callable[[Sequence[str]], Iterable[str]] = iter
 ) -> list[Finding]:
-    """Look at every item, and at every image if they are wanted.
+    """Check every item, and every image on request.
 
     Args:
-        folder: as `load_concadia` takes it.
-        images: open each, which takes minutes.
-        each: goes through their names, with a progress bar if that is wanted.
+        folder: folder as `load_concadia` takes it.
+        images: True to open every image, which takes minutes.
+        each: function that iterates over the images' names, for a progress bar.
 
     Raises:
         DataError: there is no such folder, or its files cannot be read at all.
@@ -79,7 +79,7 @@ def check_concadia(
 
 
 def _repeated(pairs: Sequence[Pair]) -> list[Finding]:
-    """What there is twice: of file names there may be none; of the rest the authors say nothing."""
+    """Return findings on duplicates; file names must be unique, and the authors publish nothing on the others."""
     names = _twice([pair.id for pair in pairs])
     alike = [pair.id for pair in pairs if pair.positive == pair.negative]
     splits: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Concadia (Kreiss et al. 2022) as published: `wiki_split.json` beside `resized/` or `resized.zip`."""
+"""Concadia (Kreiss et al. 2022) as published: `wiki_split.json` next to `resized/` or `resized.zip`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TEXTS, _ARTICLE = "wiki_split.json", "article_id"
 
 
 def load_concadia(folder: Path | str) -> PairSet:
-    """Load all splits; images are opened when they are asked for.
+    """Load all splits; images are opened on request.
 
     Args:
-        folder: holds `wiki_split.json` and the images, in `resized/` or still zipped in `resized.zip`.
+        folder: folder with `wiki_split.json` and the images, in `resized/` or still zipped in `resized.zip`.
 
     Returns:
         Pairs whose id is the image's file name and whose group is the article.
 
     Raises:
         DataError: a file is missing or malformed; an item lacks a text, its split or its article, has the image of
-            another one, or an image outside the folder.
+            another item, or has an image outside the folder.
     """
     folder = Path(folder)
     pairs = tuple(pair_of(item, number, folder) for number, item in enumerate(items_of(folder)))
@@ -49,10 +49,10 @@ def load_concadia(folder: Path | str) -> PairSet:
 
 
 def items_of(folder: Path) -> list[Any]:
-    """Read the items that `wiki_split.json` lists.
+    """Load the items that `wiki_split.json` lists.
 
     Raises:
-        DataError: there is no such folder or file, or it is damaged.
+        DataError: the folder or the file does not exist, or the file is damaged.
     """
     if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
         raise DataError(f"no folder '{folder}'; Concadia's folder holds {TEXTS} and resized/ or resized.zip")
@@ -71,13 +71,13 @@ def items_of(folder: Path) -> list[Any]:
 
 
 def pair_of(item: Any, number: int, folder: Path) -> Pair:
-    """An item as a pair; raises `DataError` if it cannot be one."""
+    """Return an item as a pair; raise `DataError` if the item is invalid."""
 
     def wrong(what: str) -> DataError:
         return DataError(f"'{folder / TEXTS}': item {number} {what}; correct it, or download the file again")
 
     def text(holder: Any, *keys: str) -> str:
-        """Return the text under these keys, one inside the other, without the spaces around it."""
+        """Return the stripped text under these nested keys."""
         for key in keys:
             if not isinstance(holder, dict) or key not in holder:
                 raise wrong(f"lacks '{key}'" + f" in '{keys[0]}'" * (key != keys[0]))
@@ -93,7 +93,7 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
         return holder.strip()
 
     name = text(item, "filename")
-    windows = PureWindowsPath(name)  # splits at both kinds of slashes, and knows drives
+    windows = PureWindowsPath(name)  # splits at both kinds of slashes, and recognizes drives
     if windows.anchor or not windows.name or ".." in windows.parts:
         raise wrong(f"has an image {quoted(name)} that is outside the folder of images")
     description, caption = (text(item, kind, "raw") for kind in ("description", "caption"))
@@ -105,7 +105,7 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
 
 
 def images_of(folder: Path) -> Callable[[str], bytes]:
-    """A function that reads an image by its file name."""
+    """Return a function that reads an image by its file name."""
     loose, zipped = folder / "resized", folder / "resized.zip"
     if loose.is_dir():
         inside = loose.resolve()
@@ -120,7 +120,7 @@ def images_of(folder: Path) -> Callable[[str], bytes]:
         raise DataError(f"'{folder}' has neither resized/ nor resized.zip; the images are missing")
     try:
         archive = zipfile.ZipFile(zipped)
-    except Exception as error:  # of damaged archives zipfile raises whatever it likes
+    except Exception as error:  # zipfile raises any exception on damaged archives
         raise DataError(f"'{zipped}' is damaged or cut short: {shown(error)}") from error
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -128,7 +128,7 @@ def images_of(folder: Path) -> Callable[[str], bytes]:
             raise DataError(f"'{zipped}' holds two images called {quoted(Path(info.filename).name)}; keep one")
 
     def read_zipped(name: str) -> bytes:
-        size = members[name].file_size  # which zipfile heeds: it never unpacks more
+        size = members[name].file_size  # zipfile never unpacks more than this
         if size > MOST_IMAGE:
             raise DataError(f"unpacked, {too_large(size, MOST_IMAGE)}")
         return archive.read(members[name])

@@ -1,9 +1,9 @@
-"""A synthetic world in which descriptions and captions are true of the same picture, with the statistics of Concadia.
+"""Synthetic world in which descriptions and captions are true of the same picture, with the statistics of Concadia.
 
-What can be seen is in `interp.data.toy.scenes`, what it is called in `interp.data.toy.words`, what is written of it in
-`interp.data.toy.texts`, and how it is drawn in `interp.data.toy.pictures`. Pairs come in articles, which share an event
-and a town, and so their names. Either kind of text singles out one scene of many, captions more often: of 3,000 test
-scenes a caption fits 1.7 on average, a description 7.2.
+`interp.data.toy.scenes` has the contents of pictures, `interp.data.toy.words` the words for them,
+`interp.data.toy.texts` the texts about them, and `interp.data.toy.pictures` their drawing. Pairs come in articles. The
+pairs of an article share an event and a town, and hence the names. Either kind of text singles out one scene of many,
+and captions do so more often: of 3,000 test scenes, a caption fits 1.7 on average, and a description 7.2.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from interp.data.toy.writing import Text
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LONGEST_ARTICLE = 5  # pairs; an article has 1 to so many each time that it is drawn
+LONGEST_ARTICLE = 5  # pairs; most pairs that an article gets each time it is drawn
 _Content = TypeVar("_Content")
-NAMED = 4  # words of a class that are put into a prompt
+NAMED = 4  # number of a class's words that are put into prompts
 
 
 class _Drawing(Protocol):
@@ -42,7 +42,7 @@ class _Drawing(Protocol):
 
 @dataclass(frozen=True)
 class ToySize:
-    """Pairs drawn per split."""
+    """Number of pairs per split."""
 
     train: int = 1024
     val: int = 192
@@ -50,11 +50,11 @@ class ToySize:
 
 
 def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
-    """The toy world as a `PairSet`.
+    """Return the toy world as a `PairSet`.
 
     Args:
-        size: how many pairs each split has.
-        seed: the same one gives the same scenes, texts and pixels.
+        size: number of pairs in each split.
+        seed: seed of scenes, texts and pixels.
 
     Returns:
         Pairs of train, val and test in this order; the group of a pair is its article.
@@ -77,17 +77,17 @@ def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
 
 
 def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
-    """Sets for retrieval: within its set, a text fits one image.
+    """Return sets of pairs for retrieval: within its set, a text fits one image only.
 
     Args:
-        sets: how many; a pair's group is the number of its set.
-        of: pairs in each set.
-        seed: the same one gives the same scenes, texts and pixels.
+        sets: number of sets; a pair's group is the number of its set.
+        of: number of pairs in each set.
+        seed: seed of scenes, texts and pixels.
 
     Raises:
         ValueError: the split has too few combinations for `of` distinct scenes.
     """
-    rng = np.random.default_rng([seed, 64])  # apart from the scenes of `load_toy`
+    rng = np.random.default_rng([seed, 64])  # separate from the scenes of `load_toy`
     drawn = []
     for number in range(sets):
         for index, (scene, texts) in enumerate(
@@ -103,11 +103,11 @@ def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: in
 def distinct(
     sample: Callable[[], _Content], write: Callable[[_Content], tuple[Text, Text]], n: int
 ) -> list[tuple[_Content, tuple[Text, Text]]]:
-    """Draw `n` contents of pictures, each with a description and a caption that fit it and none of the others.
+    """Draw `n` contents of pictures, each with a description and a caption that fit no other content.
 
     Args:
-        sample: draws a content.
-        write: writes a description and a caption of a content.
+        sample: function that draws a content.
+        write: function that writes a description and a caption of a content.
         n: number of contents.
 
     Raises:
@@ -130,12 +130,12 @@ def distinct(
 
 
 def prompts(name: str) -> dict[str, tuple[str, ...]]:
-    """Value of an attribute -> texts that name it; a class of zero-shot classification is their mean.
+    """Return value of an attribute -> texts that name the value; a class of zero-shot classification is their mean.
 
-    What else they say, such as another attribute or that there are two, they say alike for all values.
+    Other statements in these texts, such as another attribute or the number two, are the same for all values.
 
     Raises:
-        ValueError: there are no prompts for such an attribute.
+        ValueError: there are no prompts for the attribute.
     """
     made = {}
     for value, phrases in VALUES[name].items():
@@ -156,15 +156,15 @@ def prompts(name: str) -> dict[str, tuple[str, ...]]:
 
 
 def _things(colour: str, shape: str) -> list[str]:
-    """One of them, and two."""
+    """Return two phrases: one thing of this look, and two of them."""
     look = f"{colour} {shape}".strip()
     return [f"{words.article(look)} {look}", f"two {colour} {words.plural(shape)}".replace("  ", " ")]
 
 
 def _pair(name: str, scene: Scene, split: str, group: str, rng: np.random.Generator) -> tuple[Pair, ScenePicture]:
-    """Write one text of each kind for a scene, and draw its picture; texts that are the same are written again."""
+    """Write one text of each kind for a scene, and draw its picture; identical texts are written again."""
     description, caption = write_pair(scene, rng)
-    (again,) = rng.spawn(1)  # so that the scenes that follow do not depend on it
+    (again,) = rng.spawn(1)  # so that the following scenes do not depend on the repetition
     while same_text(description.text, caption.text):
         description, caption = write_pair(scene, again)
     context = f"The {scene.event} in {words.FLAGS[scene.flag][0]}"

@@ -1,4 +1,4 @@
-"""How scenes of the toy world are drawn; `interp.data.toy.scenes` says what they mean."""
+"""Drawing of scenes of the toy world; `interp.data.toy.scenes` describes their contents."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ _CENTRES = {
     "row": ((18, 37), (46, 37)),
     "stack": ((32, 27), (32, 47)),
 }
-_JITTER = 1  # pixels by which an object may be off its place, both ways
+_JITTER = 1  # pixels by which an object may be off its place, in each direction
 
 
 def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points (in units of the radius, y downwards) lie inside the shape."""
+    """Return a mask of the points (in units of the radius, y downwards) that lie inside the shape."""
     r, angle = np.hypot(x, y), np.arctan2(x, -y)
     match shape:
         case "circle":
@@ -89,7 +89,7 @@ def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=4096)
 def _coverage(shape: str, size: str, cx: int, cy: int, grow: float) -> np.ndarray:
-    """How much of each pixel the shape covers (64 x 64, 0 to 1), by 3 x 3 samples a pixel."""
+    """Return the share of each pixel that the shape covers (64 x 64, 0 to 1), from 3 x 3 samples per pixel."""
     step = (np.arange(3 * SIZE) + 0.5) / 3
     radius = _RADIUS[size]
     scale = radius + grow
@@ -108,8 +108,8 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """Draw a scene.
 
     Args:
-        scene: what to draw.
-        rng: moves the object by at most `_JITTER` pixels each way, and dims the light by at most 8 %.
+        scene: content of the picture.
+        rng: moves the object by at most `_JITTER` pixels in each direction, and dims the light by at most 8 %.
 
     Returns:
         Colours from 0 to 255, uint8, shape (64, 64, 3).
@@ -137,25 +137,25 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ScenePicture:
-    """One drawing of a scene; `noise` is the seed of its jitter and its light."""
+    """Drawing of a scene; `noise` is the seed of its jitter and its light."""
 
     scene: Scene
     noise: int
 
     def open(self) -> Image:
-        """The picture as RGB, 64 x 64 pixels."""
+        """Return the picture as RGB, 64 x 64 pixels."""
         from PIL import Image
 
         return Image.fromarray(render(self.scene, np.random.default_rng(self.noise)))
 
     @property
     def key(self) -> str:
-        """Changes with the scene, the noise, and the way pictures are drawn."""
+        """Key that changes with the scene, the noise, and the drawing code."""
         return f"{_drawn()} {self.scene} {self.noise}"
 
 
 @cache
 def _drawn() -> str:
-    """A digest of one picture: another way of drawing gives another."""
+    """Return a digest of one picture, which changes with the drawing code."""
     scene = Scene("star", "red", "large", "row", "stripe", "harbour", "wedding", "white blue red")
     return digest([render(scene, np.random.default_rng(0)).tobytes().hex()])

@@ -1,10 +1,10 @@
 """Contents of the pictures of the toy world, and their division between splits.
 
-A scene has an object (shape, colour, size, arrangement, on a plain or striped background) at a place (the two tones
-of the picture) during an event (the colour of the border) in a town (the flag along the top).
+A scene has an object (shape, colour, size, arrangement, on a plain or striped background) at a place (the two tones of
+the picture) during an event (the colour of the border) in a town (the flag along the top).
 
 Splits are divided by *combination*: the five attributes of an object, or an event in a town, that occur together in one
-split never do in another.
+split never occur together in another split.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VALUES: dict[str, words.Table] = {
 }
 OBJECT_FIELDS = ("shape", "colour", "size", "arrangement", "background")
 ARTICLE_FIELDS = ("event", "flag")
-_PAIRED = ("row", "stack")  # arrangements of two
+_PAIRED = ("row", "stack")  # arrangements of two objects
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Scene:
 
     @property
     def era(self) -> str:
-        """A key of `words.ERAS`."""
+        """Era of the object, a key of `words.ERAS`."""
         return words.era(self.shape)
 
 
@@ -63,7 +63,7 @@ def combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], .
 
 
 def sample_scene(split: str, rng: np.random.Generator, *, event: str | None = None, flag: str | None = None) -> Scene:
-    """Draw a scene from the combinations of a split; of a given event and flag, if they are named."""
+    """Draw a scene from the combinations of a split; `event` and `flag` can be given."""
     objects, articles = combinations(split, OBJECT_FIELDS), combinations(split, ARTICLE_FIELDS)
     chosen, place = objects[int(rng.integers(len(objects)))], list(words.PLACES)[int(rng.integers(len(words.PLACES)))]
     if event is None or flag is None:
@@ -78,11 +78,11 @@ def sample_scenes(split: str, n: int, rng: np.random.Generator) -> list[Scene]:
 
 
 def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> list[Scene]:
-    """Draw `n` scenes in groups of `alike`: each differs from its group's first by at most two attributes.
+    """Draw `n` scenes in groups of `alike`; each differs from the first of its group in at most two attributes.
 
-    One of the object and one of the rest are drawn anew; what does not belong to the split stays as it is, so some do
-    not differ (14 % in training). Which word tells two of a group apart is any of them, so a model that learns from
-    such batches must heed all.
+    One attribute of the object and one other attribute are drawn again. A new value that does not belong to the split
+    is rejected, so some scenes do not differ (14 % in training). Any word may be the only one that tells two scenes of
+    a group apart, so a model that learns from these batches must respect every word.
     """
 
     def vary(first: Scene) -> Scene:
@@ -93,7 +93,7 @@ def alike_scenes(split: str, n: int, alike: int, rng: np.random.Generator) -> li
 
 
 def _varied(scene: Scene, name: str, split: str, rng: np.random.Generator) -> Scene:
-    """The scene with another value of one attribute, one band of the flag at a time, if the split has it."""
+    """Return the scene with another value of one attribute (one band of the flag), if the split has the combination."""
     if name == "flag":
         bands, band = scene.flag.split(), int(rng.integers(3))
         bands[band] = list(words.COLOURS)[int(rng.integers(len(words.COLOURS)))]

@@ -29,10 +29,10 @@ def divided(split: str, values: tuple[tuple[str, ...], ...]) -> tuple[tuple[str,
 
 
 def belongs(content: object, split: str, combinations: _Combinations, *parts: tuple[str, ...]) -> bool:
-    """Return whether a content of a picture belongs to a split.
+    """Return whether the content of a picture belongs to a split.
 
     Args:
-        combinations: function that gives the combinations of named attributes that belong to a split.
+        combinations: function that returns the combinations of named attributes that belong to a split.
         parts: names of attributes that are divided together.
     """
     return all(

@@ -1,7 +1,7 @@
 """Writing of descriptions and captions of the toy world, with the statistics of Concadia.
 
-Descriptions mostly say what a picture looks like, captions mostly what it is of; but each also does what the other
-does, in shares that `python -m interp.data.statistics` measures beside those of real texts.
+Descriptions mostly state the appearance of a picture, and captions mostly its subject, but each kind also does what the
+other kind does. `python -m interp.data.statistics` compares the shares with those of real texts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TEMPLATES = (
     Template(0.4, 2.5, "{Family} {shape}, {era} {title} of the {Event} in {Town}"),
     Template(0.3, 2, "{photo} of the {Family} {role} {near} {Town} {Place}"),
 )
-# Shorter texts, met in pre-training only, so that a prompt with one attribute is no surprise to the model.
+# Shorter texts, used in pre-training only, so that prompts with one attribute are familiar to the model.
 _PARTIAL = (
     Template(3, 0, "{det} {shape}"),
     Template(2, 0, "{det} {colour} {shape}"),
@@ -54,13 +54,13 @@ _PARTIAL = (
     Template(0, 1, "{era} {place} in {Town}"),
     Template(0, 1, "{Family} in {year}"),
 )
-_FREE = {  # of words that say nothing of the picture
+_FREE = {  # words that do not depend on the picture
     "on": ("on", "on", "before", "at"),
     "near": ("by", "before", "at", "in"),
     "when": ("at", "before", "by", "for"),
 }
-_DETERMINERS = {True: ("", "", "", "two"), False: ("a", "a", "the", "the")}  # of two things, and of one
-_TOLD = {  # slot -> what it tells of a scene, besides the attribute of its own name
+_DETERMINERS = {True: ("", "", "", "two"), False: ("a", "a", "the", "the")}  # for two things, and for one
+_TOLD = {  # slot -> attributes of a scene that it states; other slots state the attribute with their name
     "det": ("paired",),
     "shape": ("shape", "paired"),
     "Family": ("shape", "colour", "arrangement"),
@@ -71,23 +71,23 @@ _TOLD = {  # slot -> what it tells of a scene, besides the attribute of its own 
     "role": ("event",),
     **dict.fromkeys((*_FREE, *words.ANY), ()),
 }
-_REUSE = 0.2  # how often a caption takes the word that the description of its picture has for the same
+_REUSE = 0.2  # probability that a caption takes the description's word for the same thing
 
 
 def write(
     kind: Kind, scene: Scene, rng: np.random.Generator, *, partial: bool = False, reach: int | None = None
 ) -> Text:
-    """One text about a scene, template and words drawn at random with `rng`.
+    """Write one text about a scene, with template and words drawn at random with `rng`.
 
     Args:
-        partial: write one of the `_PARTIAL` ones.
-        reach: words of each list that may be used, the commonest first; by default all.
+        partial: use one of the `_PARTIAL` templates.
+        reach: number of words of each list that may be used, the commonest first; by default all.
     """
     return _fill(_template(kind, partial, rng), scene, _draw_words(kind, scene, rng, reach), rng)
 
 
 def write_pair(scene: Scene, rng: np.random.Generator) -> tuple[Text, Text]:
-    """A description and a caption of a scene, which sometimes use the same word for the same thing."""
+    """Write a description and a caption of a scene, which sometimes use the same word for the same thing."""
     description, caption = (_draw_words(kind, scene, rng) for kind in KINDS)
     caption = {slot: description[slot] if rng.random() < _REUSE else word for slot, word in caption.items()}
     first = _fill(_template("description", False, rng), scene, description, rng)
@@ -95,7 +95,7 @@ def write_pair(scene: Scene, rng: np.random.Generator) -> tuple[Text, Text]:
 
 
 def vocabulary() -> list[str]:
-    """Every word that a text of this world can hold but names, years and plurals, in lower case, sorted."""
+    """Return every word that a text of this world can hold, except names, years and plurals, in lower case, sorted."""
     tables = (*VALUES.values(), words.ROLES, words.ERAS, words.ANY)
     phrases = [phrase for table in tables if table is not words.FLAGS for of in table.values() for phrase in of]
     phrases += [re.sub(r"\{\w+\}|,", " ", template.text) for template in (*_TEMPLATES, *_PARTIAL)]
@@ -109,7 +109,7 @@ def _template(kind: Kind, partial: bool, rng: np.random.Generator) -> str:
 
 
 def _draw_words(kind: Kind, scene: Scene, rng: np.random.Generator, reach: int | None = None) -> dict[str, str]:
-    """A word for each slot that has words of its own."""
+    """Return a word for each slot that has its own list of words."""
     lists = {
         "shape": words.SHAPES[scene.shape],
         "colour": words.COLOURS[scene.colour],

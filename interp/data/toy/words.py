@@ -1,19 +1,19 @@
-"""The words of the toy world: what each thing that can be seen goes by, commonest first; and its names and years.
+"""Words of the toy world: the words for each visible thing, commonest first; and the world's names and years.
 
-A word means one thing only ("floor" two: by itself, and in "near the floor"), and each is true by the world's own rule:
-a shape goes by what has it (a circle is a coin, a wheel), a colour by what is of it. The lists are long, since real
-texts say most things in words that are met once or twice.
+A word has one meaning only ("floor" has two: by itself, and in "near the floor"). Each word is true by the world's own
+rule: a shape is called by things that have the shape (a circle is a coin, a wheel), and a colour by things that have
+the colour. The lists are long, since most words of real texts occur only once or twice.
 """
 
 from __future__ import annotations
 
 from itertools import product
 
-Table = dict[str, tuple[str, ...]]  # value of an attribute -> the words for it
+Table = dict[str, tuple[str, ...]]  # value of an attribute -> words for it
 
 
 def table(**words: str) -> Table:
-    """Return value -> words, from words divided by spaces."""
+    """Return value -> words, from words separated by spaces."""
     return {value: tuple(words[value].split()) for value in words}
 
 
@@ -99,7 +99,7 @@ EVENTS = table(
     harvest="harvest crop season famine yield thanksgiving drought threshing autumn planting",
     burial="burial funeral memorial mourning tribute wake cremation requiem eulogy interment vigil",
 )
-ROLES = table(  # of people at an event
+ROLES = table(  # roles of people at an event
     wedding="heir guest partner spouse fiance sponsor descendant successor",
     election="candidate mayor leader member senator delegate deputy incumbent",
     trial="judge witness lawyer clerk victim attorney defendant prosecutor",
@@ -111,13 +111,13 @@ ROLES = table(  # of people at an event
     harvest="owner labourer settler tenant pioneer heiress overseer landlord",
     burial="mourner ancestor predecessor colleague disciple namesake biographer admirer",
 )
-ERAS = table(  # a time in words; half of the shapes are emblems of old, half of late
+ERAS = table(  # times in words; half of the shapes are old emblems, half are late
     old="""early original first former historic traditional founding previous initial ancient pioneering preceding
         earliest antique bygone classic obsolete archaic""",
     late="""late modern current recent annual contemporary present latest later subsequent eventual upcoming
         renewed successive novel fresh updated newest""",
 )
-ANY = table(  # true of every picture
+ANY = table(  # words that are true of every picture
     photo="""picture photo photograph image drawing view painting sketch print illustration snapshot portrait
         watercolor depiction silhouette closeup engraving cartoon lithograph collage postcard fresco etching""",
     backdrop="""background wall curtain fabric ground wallpaper blanket carpet cloth paper mural board sheet velvet
@@ -128,8 +128,9 @@ ANY = table(  # true of every picture
         banner monogram signature slogan pledge hallmark fortune honour""",
 )
 
-# Names are put together from what is seen, so that there are hundreds of them and each can be read: a syllable for
-# each band of a town's flag; of a family, one each for the shape, colour and arrangement of its emblem.
+# Names are composed from visible attributes, so that there are hundreds of names and each can be read off the picture.
+# A town has a syllable for each band of its flag. A family has a syllable each for the shape, colour and arrangement of
+# its emblem.
 _BANDS = ("red", "blue", "green", "yellow", "orange", "violet", "white", "black")
 _SYLLABLES = (
     ["vel", "tar", "os", "bri", "kum", "zan", "fel", "hor"],
@@ -146,22 +147,22 @@ _BRANCHES = dict(zip(ARRANGEMENTS, ("", "er", "sen", "ov"), strict=True))
 
 
 def family(shape: str, colour: str, arrangement: str) -> str:
-    """The family whose emblem looks so."""
+    """Return the family with this emblem."""
     return (_STEMS[shape] + _ENDINGS[colour] + _BRANCHES[arrangement]).capitalize()
 
 
 def year(shape: str, colour: str) -> str:
-    """When an emblem of that look was first shown: the shape tells the decade, the colour the year in it."""
+    """Return the year in which an emblem was first shown; the shape gives the decade, and the colour the year in it."""
     return str(1871 + 10 * list(SHAPES).index(shape) + list(COLOURS).index(colour))
 
 
 def era(shape: str) -> str:
-    """A key of `ERAS`."""
+    """Return the era of a shape, a key of `ERAS`."""
     return "old" if list(SHAPES).index(shape) < 4 else "late"
 
 
 def plural(noun: str) -> str:
-    """More than one of a shape."""
+    """Return the plural of a word for a shape."""
     if noun == "leaf":
         return "leaves"
     if noun.endswith("y") and noun[-2] not in "aeiou":
@@ -170,7 +171,7 @@ def plural(noun: str) -> str:
 
 
 def article(word: str) -> str:
-    """``a`` or ``an``, as goes before a word of this world."""
+    """Return ``a`` or ``an``, the article before a word of this world."""
     silent_h = word.startswith("heir")
     as_you = word.startswith(("uni", "eu", "one"))
     return "an" if silent_h or (word[0] in "aeiou" and not as_you) else "a"

@@ -1,4 +1,4 @@
-"""Means of writing that the toy worlds share: weighted templates, and words that one kind uses more than the other."""
+"""Tools for writing that the toy worlds share: weighted templates, and words that one kind uses more than the other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 Kind = Literal["description", "caption"]
 KINDS: tuple[Kind, Kind] = ("description", "caption")
-# The first words of a list are drawn by both kinds alike; of the others, descriptions draw every second one as often
-# as it stands, and those between this much as often; captions the other way round.
+# Both kinds draw the first words of a list equally often. Of the other words, descriptions draw every second word with
+# full weight and the words between with a weight reduced by this factor; captions do the reverse.
 _SHARED_WORDS, _LEAN = 2, 0.4
-_FLATNESS = 0.2  # the k-th word is drawn with a weight of k to this power, inverted
+_FLATNESS = 0.2  # the k-th word has the weight k to the power of minus this
 
 
 class Template(NamedTuple):
@@ -27,18 +27,18 @@ class Template(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """Text, and the attributes of its picture that it tells."""
+    """Text, and the attributes of its picture that it states."""
 
     text: str
     told: frozenset[str]
 
     def fits(self, own: Any, other: Any) -> bool:
-        """Return whether what the text tells of its own scene or chart is also true of another one."""
+        """Return whether the statements of the text on its own scene or chart are also true of another one."""
         return all(getattr(own, name) == getattr(other, name) for name in self.told)
 
 
 def draw(weights: Sequence[float], rng: np.random.Generator) -> int:
-    """Draw a number from 0 on, with the given weights."""
+    """Draw a number, counted from 0, with the given weights."""
     shares = np.cumsum(weights)
     return int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
 

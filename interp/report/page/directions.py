@@ -1,4 +1,4 @@
-"""What Z says in the chosen cell: its leading directions, each with the words and the texts at both ends."""
+"""Section of the page on the leading directions of Z in the chosen cell, with the words and the texts at both ends."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from interp.runs.directions import PICTURES, Directions, End, EndText, EndWord, 
 
 @dataclass(frozen=True)
 class _TextShown:
-    """A text at an end.
+    """Text at an end of a direction.
 
     Attributes:
-        picture: JPEG in base 64; None, if it is missing.
-        file: of the picture.
+        said: text and its values.
+        picture: JPEG in base 64; None if it is missing.
+        file: file of the picture.
+        alt: alternative text of the picture.
     """
 
     said: EndText
@@ -27,7 +29,7 @@ class _TextShown:
 
 @dataclass(frozen=True)
 class _EndShown:
-    """An end of a direction; `name` says which one."""
+    """End of a direction, with its name."""
 
     name: str
     words: Sequence[EndWord]
@@ -36,14 +38,14 @@ class _EndShown:
 
 @dataclass(frozen=True)
 class _DirectionShown:
-    """A direction with both ends, the upper one first."""
+    """Direction with both ends, the upper end first."""
 
     of: Leading
     ends: Sequence[_EndShown]
 
 
 def directions(sweep: SweepRun) -> list[_DirectionShown] | None:
-    """The leading directions; None, if the run folder holds none of the chosen cell."""
+    """Return the leading directions; None if the run folder holds none of the chosen cell."""
     kept = sweep.leading
     if kept is None:
         return None

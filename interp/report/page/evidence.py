@@ -1,4 +1,4 @@
-"""The chosen cell beside its controls."""
+"""Section of the page on the chosen cell and its controls."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned
 from interp.stats import Estimate
 
-LEFT, WIDTH, STEP, TOP = 215, 250, 26, 34  # of the picture, in its units
-_LETTER = 6  # about as wide as a letter of its legend is
+LEFT, WIDTH, STEP, TOP = 215, 250, 26, 34  # lengths in units of the picture
+_LETTER = 6  # approximate width of a letter of the legend
 
 
 @dataclass(frozen=True)
 class Subspace:
-    """A row of the table.
+    """Row of the table.
 
     Attributes:
+        title: name of the subspace.
         key: key of its control; empty for Z.
         both, up, down: IIA in both directions and in each, as text.
-        r2, over: its R², and by how much that of the cell's own subspace is higher, as text; dashes where not measured.
+        r2, over: R², and the lead of the cell's own subspace over it, as text; dashes if not measured.
     """
 
     title: str
@@ -42,10 +43,13 @@ class Subspace:
 
 @dataclass(frozen=True)
 class _Mark:
-    """An IIA in the picture, in its units; None is not defined.
+    """Mark of an IIA in the picture, in its units; None is undefined.
 
     Attributes:
-        filled: a filled circle, for the direction that is hard; else a hollow square.
+        filled: True for a filled circle, for the hard direction; False for a hollow square.
+        y: vertical position.
+        x: horizontal position of the value.
+        low, high: horizontal positions of the ends of the interval.
     """
 
     filled: bool
@@ -57,12 +61,14 @@ class _Mark:
 
 @dataclass(frozen=True)
 class _Dots:
-    """IIA of the subspaces as dots; the table beside it holds the same numbers.
+    """Picture of the subspaces' IIA as dots; the table next to it holds the same numbers.
 
     Attributes:
-        said: what it shows, in a sentence.
-        way: the direction that is hard, in words, at the left of the legend.
-        left, reverse: where the scale, and the legend of the other direction, begin.
+        said: content of the picture, in a sentence.
+        way: hard direction, in words, at the left of the legend.
+        left: start of the scale.
+        reverse: start of the legend of the other direction.
+        top, width, height: lengths of the picture.
         ticks: each share with its x.
         rows: each title with its y and its marks.
     """
@@ -80,11 +86,13 @@ class _Dots:
 
 @dataclass(frozen=True)
 class Controls:
-    """The subspace of the chosen cell beside its controls, in one model.
+    """Subspace of the chosen cell and its controls, in one model.
 
     Attributes:
         up, down: mean change of the score in each direction.
-        searched: the same search for something else: what for, and the IIA that it reaches.
+        subspaces: rows of the table.
+        searched: purpose and IIA of each search for another distinction or in another model.
+        picture: IIA as dots.
     """
 
     up: float
@@ -96,12 +104,15 @@ class Controls:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the section on the chosen cell shows.
+    """Content of the section on the chosen cell.
 
     Attributes:
-        trained: of the model that was trained there, each measure in full with its value; empty if there is none.
-        tuned, frozen: the controls in the trained model, if there is one and they were measured, and in the base.
-        nothing: what is to be said of a base that prefers neither kind of text, where models were trained.
+        place: place of the cell, in words.
+        trained: title and value of each measure of the model that was trained there; empty if there is none.
+        tuned: controls in the trained model, if there is one and they were measured.
+        frozen: controls in the base.
+        nothing: warning that the base of trained models prefers neither kind of text; empty if there is nothing to warn
+            of.
     """
 
     place: str
@@ -112,7 +123,7 @@ class Evidence:
 
 
 def evidence(sweep: SweepRun) -> Evidence:
-    """The chosen cell and its controls."""
+    """Return the chosen cell and its controls."""
     tuned = is_tuned(sweep.frame)
     return Evidence(
         place(sweep.best).capitalize(),
@@ -135,7 +146,7 @@ def _controls(sweep: SweepRun, model: Model, *, searched: bool = True) -> Contro
             shares = [percent(numbers[one]) for one in (iia, *directions)]
             more = [_r2(numbers, Key(measure, key)) for measure in ("r2_own", "r2_own_over")]
             if not model and base_is_indifferent(sweep.frame) and key != "whole":
-                more = ["-", "-"]  # multiples of a gap that may be none
+                more = ["-", "-"]  # multiples of a gap that may be 0
             subspaces.append(Subspace(title, key, *shares, *more))
     chosen = sweep.chosen if searched else None
     search = "a search without training" if model else "the same search"
@@ -153,14 +164,14 @@ def _controls(sweep: SweepRun, model: Model, *, searched: bool = True) -> Contro
 
 
 def _r2(numbers: Numbers, key: Key) -> str:
-    """Return an R² with its interval; a dash where it is not known."""
+    """Return an R² with its interval; a dash if it is not known."""
     if key not in numbers:
         return "-"
     return with_ends(numbers[key].value, numbers[key].low, numbers[key].high, R2.form)
 
 
 def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
-    """What the trained model of the chosen cell does, and what it is chosen by; each value with its interval."""
+    """Return the measures of the trained model at the chosen cell, and those it is chosen by, with their intervals."""
     judged = {replace(key, model="tuned") for key in evidence_keys(sweep.contrast)}
     return [titled(sweep, one) for one in sweep.layout.at("page", model="tuned") if one.key not in judged]
 

@@ -1,4 +1,4 @@
-"""The verdict on the chosen cell, and the measures that it stands on."""
+"""Section of the page on the verdict for the chosen cell, and the measures that the verdict is based on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from interp.report.tables import model_of
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the section on the verdict shows.
+    """Content of the section on the verdict.
 
     Attributes:
-        whose: of which model's subspace it is.
-        answers: six, or none where the run has no controls.
+        whose: model whose subspace is judged.
+        answers: answers of the verdict; empty if the run has no controls.
         measures: title and value, in the order of the questions.
-        among: of how many cells the one was chosen.
+        among: number of cells among which the cell was chosen.
     """
 
     whose: str
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def judging(sweep: SweepRun) -> Verdict:
-    """The verdict on the chosen cell."""
+    """Return the verdict on the chosen cell."""
     model, layout = model_of(sweep.frame), sweep.layout
     keys = [replace(key, model=model) for key in evidence_keys(sweep.contrast)]
     nothing = base_is_indifferent(sweep.frame)

@@ -1,4 +1,4 @@
-"""Measures by layer and size, as tables in colour."""
+"""Measures by layer and size, as coloured tables."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Patch:
-    """A value in its colour.
+    """Value in its colour.
 
     Attributes:
-        chosen: whether it is that of the cell that validation chooses.
+        text: value, as text.
+        colour, ink: colours of the patch and of the text.
+        chosen: True for the cell that validation chooses.
     """
 
     text: str
@@ -32,10 +34,12 @@ class Patch:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A measure by layer and size.
+    """Measure by layer and size.
 
     Attributes:
-        rows: each size, from the largest on, with a patch for each layer, None where there is no cell.
+        title: title of the measure.
+        layers: layers of the columns.
+        rows: each size, from the largest to the smallest, with a patch for each layer; None if there is no cell.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""How the parts of the page of a sweep name things."""
+"""Names of things on the page of a sweep."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def whose(sweep: SweepRun) -> str:
-    """The owner of the text that Z was taken from: the same image or another one."""
+    """Return the owner of the text that Z was taken from: the same image or another one."""
     return "its own" if sweep.manifest["settings"]["sources"] == "paired" else "another image's"
 
 
 def place(row: pd.Series) -> str:
-    """Where a cell stands in the grid."""
+    """Return the place of a cell in the grid, in words."""
     layer, size = int(row["layer"]), int(row["size"])
     found = int(row["directions"])
     kept = "" if found == size else f" (of which {found} {'was' if found == 1 else 'were'} found to be needed)"
@@ -34,5 +34,5 @@ def percent(share: Estimate) -> str:
 
 
 def count(value: float) -> str:
-    """A number of things; a dash if it is not known."""
+    """Return a count as text; a dash if it is not known."""
     return written(value, ".0f")

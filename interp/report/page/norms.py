@@ -17,7 +17,7 @@ from interp.runs.ratings import NoRatings
 from interp.stats import Estimate
 from interp.stats.reliability import LEAST_TYPES
 
-LEAST = 0.0001  # of a p, as the table shows it
+LEAST = 0.0001  # smallest p that the table shows
 _HEADINGS = {
     "r": "r",
     "disattenuated": "r, disattenuated",
@@ -30,7 +30,7 @@ _HEADINGS = {
 
 @dataclass(frozen=True)
 class _Related:
-    """Number with its interval, as text; an empty interval is not defined."""
+    """Number with its interval, as text; the interval is empty if it is undefined."""
 
     value: str
     ends: str
@@ -38,14 +38,15 @@ class _Related:
 
 @dataclass(frozen=True)
 class Row:
-    """Norm and route.
+    """Row of the table, for a norm and a route.
 
     Attributes:
-        types: rated word types.
+        norm, route: norm and route.
+        types: number of rated word types.
         covered: share of the attribution that lies on rated words.
-        reliability: of mean attribution, over the rated types that occur in two articles.
-        related: in the order of the headings.
-        p: adjusted for the whole grid.
+        reliability: reliability of mean attribution, over the rated types that occur in two articles.
+        related: numbers in the order of the headings.
+        p: p adjusted for the whole grid.
     """
 
     norm: str
@@ -62,14 +63,15 @@ class Norms:
     """Content of the section.
 
     Attributes:
-        headings: of numbers with intervals.
+        place: place of the cell, in words.
+        headings: headings of numbers with intervals.
         models: name of each model, and a row for each norm and route.
         repeated: number of rated types in two articles by norm, as text.
-        least: number of these types below which nothing is disattenuated.
-        together: types that all norms rate, which β is of; None where there are fewer than two norms.
+        least: number of these types below which no correlation is disattenuated.
+        together: number of types that all norms rate, over which β is computed; None with fewer than two norms.
         said: number of significant correlations over the grid, as a sentence; empty without ratings.
-        level: below which a p is significant.
-        draws: of random signs.
+        level: level below which a p is significant.
+        draws: number of draws of random signs.
     """
 
     place: str

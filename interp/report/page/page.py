@@ -1,4 +1,4 @@
-"""The whole page of a sweep: what its template shows."""
+"""Page of a sweep: the values that its template shows."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _SECTIONS = {
 
 
 def page(sweep: SweepRun) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Raises:
-        StoreError: a file of the run folder holds something else than belongs there.
+        StoreError: a file of the run folder has unexpected content.
     """
     values = {
         "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",

@@ -1,4 +1,4 @@
-"""Templates of the page: they hold all markup, and escape whatever is put into them."""
+"""Templates of the page: they hold all markup, and escape every value that is put into them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from interp.drawing.markup import direction, signed
 
 
 def render(template: str, values: Mapping[str, Any], script: str = "report.js", style: str = "report.css") -> str:
-    """Fill in a template of the folder `templates`; a value that it lacks is an error.
+    """Fill in a template of the folder `templates`; a missing value is an error.
 
-    What UTF-8 cannot write, as half of a surrogate pair from a JSON file, becomes a question mark.
+    Characters that UTF-8 cannot encode, such as half of a surrogate pair from a JSON file, become question marks.
 
     Args:
+        template: file name of the template.
+        values: values of the template.
         script, style: the one script and the one style sheet of the page, files of the folder `assets`.
     """
     js = _asset(script)
@@ -28,9 +30,9 @@ def render(template: str, values: Mapping[str, Any], script: str = "report.js", 
 
 
 def _policy(js: str) -> str:
-    """What a browser is told to allow: our script alone, our styles, pictures within the page, and no request.
+    """Return the content security policy: only our script, our styles, pictures within the page, and no request.
 
-    The templates let no text become markup. This holds should one ever do.
+    The templates let no text become markup. The policy is a second defence if one ever does.
     """
     digest = base64.b64encode(hashlib.sha256(f"\n{js}".encode()).digest()).decode()
     return (

@@ -1,4 +1,4 @@
-"""Tables that can be sorted: of all cells, and of the words of the chosen one."""
+"""Sortable tables of all cells, and of the words of the chosen cell."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMES: Mapping[Model, str] = {"tuned": "trained", "edited": "edited"}
-_WORDS_SHOWN = 15  # at each end of the list of words
-_MOVED_SHOWN, _OFTEN = 8, 2  # words at each end of the list of changes, and how often they occur at least
+_WORDS_SHOWN = 15  # number of words at each end of the list
+_MOVED_SHOWN, _OFTEN = 8, 2  # number of words at each end of the list of changes, and least number of occurrences
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Sortable:
-    """A table whose rows are sorted by a press on a column's title.
+    """Table whose rows are sorted by a press on a column's title.
 
     Attributes:
-        name: for screen readers, unlike that of any other part of the page.
-        rows: whether it is the chosen cell, and the entries, of which the first one is the row's head.
-        words: whether the first column holds words.
+        name: name for screen readers, unique on the page.
+        titles: titles of the columns.
+        rows: for each row, True for the chosen cell, and the entries, of which the first is the row's head.
+        words: True if the first column holds words.
     """
 
     name: str
@@ -46,10 +47,12 @@ class _Sortable:
 
 @dataclass(frozen=True)
 class Words:
-    """The word types that act most through Z in the chosen cell, at both ends.
+    """Word types that act most through Z in the chosen cell, at both ends.
 
     Attributes:
-        shown, known: how many are in the table, and how many there are.
+        table: table of the words.
+        each_end: number of words at each end.
+        shown, known: number of words in the table, and number of all words.
     """
 
     table: _Sortable
@@ -63,10 +66,11 @@ class _MovedWords:
     """Word types whose attribution a training has raised and lowered most.
 
     Attributes:
-        each_end: largest rises and falls that are listed.
+        table: table of the words.
+        each_end: number of the largest rises, and of the largest falls, in the table.
         place: cell of the trained model.
         trained: objective of the training, in words.
-        least: occurrences that a listed word has at least.
+        least: least number of occurrences of a listed word.
     """
 
     table: _Sortable
@@ -77,12 +81,12 @@ class _MovedWords:
 
 
 def cells(sweep: SweepRun) -> _Sortable:
-    """All cells."""
+    """Return the table of all cells."""
     return _sortable(sweep.frame, cell_columns(sweep.layout, where="page"), sweep.best, "Table of all cells")
 
 
 def trained_cells(sweep: SweepRun, model: Model) -> _Sortable | None:
-    """Return the models of one name that were trained at each cell; None, if there are none."""
+    """Return the table of the models of one name that were trained at each cell; None if there are none."""
     if model not in models_of(sweep.trained):
         return None
     columns = cell_columns(sweep.layout, model=model, where="page")
@@ -98,7 +102,7 @@ def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Serie
 
 
 def words(sweep: SweepRun) -> Words:
-    """The word types of the chosen cell, by what they do through Z."""
+    """Return the word types of the chosen cell, sorted by their attribution through Z."""
     known = sweep.words(Place.of(sweep.best))
     means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
     counts = {word: str(int(value[1])) for word, value in known["full"].items()}
@@ -120,12 +124,12 @@ def words(sweep: SweepRun) -> Words:
 
 
 def _both_ends(words: Sequence[str], count: int) -> Sequence[str]:
-    """Return the first and the last words, so many of each; all if there are no more."""
+    """Return the first and the last `count` words; all words if there are no more."""
     return words if len(words) <= 2 * count else [*words[:count], *words[-count:]]
 
 
 def moved(sweep: SweepRun) -> list[_MovedWords]:
-    """Return, for each pass of a sweep that trains, the largest rises and falls of attributions against the base."""
+    """Return the largest rises and falls of attributions against the base, for each training pass of a sweep."""
     places = dict.fromkeys(sweep.trained, Place.of(sweep.best))
     if sweep.chosen_edit is not None:
         places[EDIT] = sweep.chosen_edit.place

@@ -1,4 +1,4 @@
-"""Example texts, shaded by attribution, with a choice of cell and route."""
+"""Section of the page with example texts, shaded by attribution, with a choice of cell and route."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from interp.runs.place import Place
 
 @dataclass(frozen=True)
 class Text:
-    """A text of an example.
+    """Text of an example.
 
     Attributes:
-        row: its place among the texts of a cell.
-        kind, other: what it is, and what Z is taken from.
-        words: each with its attribution and the colour of that.
-        source: the text that Z is taken from; before, after: the text's score without and with it.
+        row: place among the texts of a cell.
+        kind, other: kind of the text, and kind of the text that Z is taken from.
+        words: each word with its attribution and its colour.
+        source: text that Z is taken from.
+        before, after: score of the text without and with Z of the source.
     """
 
     row: int
@@ -39,11 +40,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Shown:
-    """A pair of texts with its picture.
+    """Pair of texts with its picture.
 
     Attributes:
-        picture: JPEG in base 64; None, if it is missing.
-        file: of the picture.
+        picture: JPEG in base 64; None if it is missing.
+        file: file of the picture.
+        alt: alternative text of the picture.
+        texts: both texts.
     """
 
     picture: str | None
@@ -54,12 +57,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Examples:
-    """What the section of example texts shows.
+    """Content of the section of example texts.
 
     Attributes:
-        picked: the cell that is shown before another one is chosen.
-        axes: what can be chosen: the name of each axis, and its values.
-        data: what the script shows of the other cells.
+        picked: cell that is shown at first.
+        axes: name of each axis of the choice, and its values.
+        routes: routes to choose from.
+        shown: pairs of texts.
+        data: data of the other cells, for the script.
     """
 
     picked: Place
@@ -99,7 +104,7 @@ def _slim(text: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: float) -> float | None:
-    """JSON has no NaN."""
+    """Return a rounded value; None for NaN, which JSON does not have."""
     return None if math.isnan(value) else round(float(value), 5)
 
 
@@ -121,10 +126,10 @@ def _text(sweep: SweepRun, text: Mapping[str, Any], row: int, reach: float) -> T
 
 
 def picture_of(sweep: SweepRun, example: Example, where: str = PICTURES) -> str | None:
-    """Its picture in a folder of the run folder, in base 64; None, if it is missing.
+    """Return an example's picture from a folder of the run folder, in base 64; None if it is missing.
 
     Raises:
-        StoreError: it was changed.
+        StoreError: the picture was changed.
     """
     content = read_picture(sweep.folder, example, where)
     return None if content is None else base64.b64encode(content).decode()

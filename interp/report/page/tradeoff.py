@@ -1,4 +1,4 @@
-"""Preference of the trained models of a sweep against lost abilities and seconds of training, as a picture."""
+"""Picture of the preference of a sweep's trained models against lost abilities and seconds of training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from interp.report.sweep_run import SweepRun
 from interp.runs.place import Place
 from interp.stats import pareto_front
 
-LEFT, TOP, WIDTH, HEIGHT, GAP = 46, 34, 230, 200, 30  # of a panel, in units of the picture
-_MARGIN = 0.06  # of a scale, at its ends
+LEFT, TOP, WIDTH, HEIGHT, GAP = 46, 34, 230, 200, 30  # lengths of a panel, in units of the picture
+_MARGIN = 0.06  # margin at the ends of a scale, relative to its length
 _SECONDS = "seconds of training"
 _ROUND_SECONDS = [digit * 10**power for power in range(-2, 6) for digit in (1, 3)]
 Shape = Literal["base", "edit", "trained"]
@@ -24,10 +24,12 @@ class Model:
     """Model of a sweep: preference accuracy, and its cost.
 
     Attributes:
-        name: name of the model, for people.
+        shape: shape of its mark.
+        name: name of the model in words.
         preference, low, high: preference accuracy with its interval, in %.
-        retrieval, transfer: lost against the base, in points; seconds: of training, 0 of the base.
-        chosen: whether it is that of the chosen cell.
+        retrieval, transfer: loss against the base, in points.
+        seconds: duration of the training, 0 for the base.
+        chosen: True for the model of the chosen cell.
     """
 
     shape: Shape
@@ -43,7 +45,7 @@ class Model:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A model in a panel; the ends of its interval are None where they are not drawn."""
+    """Mark of a model in a panel; the ends of its interval are None if they are not drawn."""
 
     shape: Shape
     said: str
@@ -56,10 +58,13 @@ class _Mark:
 
 @dataclass(frozen=True)
 class _Panel:
-    """A panel: preference against one cost.
+    """Panel of the picture: preference against one cost.
 
     Attributes:
+        title: title of the cost.
+        left: horizontal position of the panel.
         ticks: each label with its x.
+        marks: marks of the models.
     """
 
     title: str
@@ -70,13 +75,15 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _Tradeoff:
-    """The whole picture.
+    """Content of the picture.
 
     Attributes:
         said: finding of the picture, in sentences.
+        width, height: size of the picture.
         panel: width of a panel.
         legend: each symbol with its label and its x.
         levels: each label of the shared scale of preference with its y.
+        panels: panels of the picture.
     """
 
     said: str
@@ -128,7 +135,7 @@ def tradeoff(sweep: SweepRun) -> _Tradeoff:
 def _panel(
     number: int, title: str, models: Sequence[Model], costs: Sequence[float], y: Callable[[float], float]
 ) -> _Panel:
-    """Return a panel of the picture; seconds are given as logarithms."""
+    """Return a panel of the picture; seconds are passed as logarithms."""
     left, (low, high) = LEFT + number * (WIDTH + GAP), _bounds(costs or [0.0])
 
     def x(cost: float) -> float:
@@ -152,7 +159,7 @@ def _legend(sweep: SweepRun) -> list[tuple[Shape, str, int]]:
 
 
 def _said(sweep: SweepRun, every: Sequence[Model]) -> str:
-    """Return which models lie on the front of preference and retrieval lost, in words."""
+    """Return a sentence on the models that lie on the Pareto front of preference and lost retrieval."""
     trained = [model for model in every if model.shape != "base"]
     on_front = pareto_front([model.retrieval for model in trained], [model.preference for model in trained])
     there = [model for model, here in zip(trained, on_front, strict=True) if here]

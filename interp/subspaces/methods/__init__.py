@@ -1,4 +1,4 @@
-"""Ways to find a subspace: each is a file of this folder, and a line in the registry."""
+"""Methods that find a subspace: each is one file in this folder and one line in the registry."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ METHODS: dict[str, Method] = {module.METHOD.name.key: module.METHOD for module i
 
 
 def find_methods(keys: str) -> list[Method]:
-    """The methods of a comma-separated list; a cell's own subspace is found by the first one.
+    """Return the methods of a comma-separated list; the first method finds a cell's own subspace.
 
     Raises:
-        UserError: one is unknown, or named twice.
+        UserError: a method is unknown, or named twice.
     """
     names = [key.strip() for key in keys.split(",")]
     if unknown := [name for name in names if name not in METHODS]:
@@ -45,10 +45,10 @@ def fit_rotation(
     """Find a subspace by any method of the registry; the methods of this package find rotations.
 
     Args:
-        method: its key, as in `METHODS`.
+        method: key of the method, as in `METHODS`.
         train: clean run of the pairs to search with, which kept the site.
         val: clean run of the pairs that the search is judged by, which kept the site too.
-        size: directions of the subspace, from 0 to the width d of the stream.
+        size: number of directions of the subspace, from 0 to the width d of the stream.
 
     Raises:
         UserError: there is no such method, or a search's loss is not a number.

@@ -1,11 +1,12 @@
-"""Calibrated search: the swap shall move a score by the gap between the kinds, and by nothing within a kind.
+"""Calibrated search: a swap must move a score by the gap between the kinds, and not at all within a kind.
 
-DAS asks for the right sign, and its loss falls as long as the swap moves scores further, past anything that texts of
-the other kind ever get. Here the counterfactual of a negative text given Z of a positive one shall be what a positive
-text gets on average, and given Z of another negative one what it was.
+DAS only requires the right sign. Its loss falls as long as the swap moves scores further, beyond the scores that texts
+of the other kind ever have. Here, the counterfactual of a negative text given Z of a positive text should score like a
+positive text on average. Given Z of another negative text, its score should not change.
 
-How low this loss can be depends on how well kinds can be told apart. A Z that takes one of two values, and the right
-one in a share a of texts, leaves 1 - (2 a - 1)² of it at best, and then moves scores by (2 a - 1)² of the gap.
+The lowest possible loss depends on how well the kinds can be told apart. A Z that takes one of two values, and the
+right value in a share a of texts, leaves a loss of 1 - (2 a - 1)² at best, and then moves scores by (2 a - 1)² of the
+gap.
 """
 
 from __future__ import annotations
@@ -34,15 +35,16 @@ def calibrated_losses(
     rows: Int[Tensor, " b"],
     gap: float,
 ) -> Float[Tensor, " c"]:
-    """1 - R² of some pairs, for each of c ways to swap Z: squared errors in units of the squared gap.
+    """Return 1 - R² of some pairs, for each of c ways to swap Z: squared errors in units of the squared gap.
 
-    Across kinds a score must rise by the gap (negative texts) or fall by it (positive ones); within one it must stay.
-    The mean squared errors of both are added. Changing nothing costs 1.
+    Across kinds, a score must rise by the gap (negative texts) or fall by the gap (positive texts). Within a kind, it
+    must stay. The mean squared errors of both are added. A swap that changes nothing costs 1.
 
     Args:
-        source, within: for each of all n pairs the one that its source text comes from, of the other and its own kind.
-        rows: the pairs to take.
-        gap: mean score of positive texts minus that of negative ones, a cosine.
+        source, within: for each of all n pairs, the pair that its source text comes from, of the other kind and of its
+            own kind.
+        rows: rows of the pairs to take.
+        gap: mean score of positive texts minus that of negative texts, a cosine.
     """
     pairs, site = part.pairs, part.site
     base_rows, across = interventions(rows, source)
@@ -61,7 +63,7 @@ def calibrated_losses(
 
 
 def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
-    """The rotation of each size that minimizes 1 - R² towards the gap of the train pairs, the model frozen.
+    """Return the rotation of each size that minimizes 1 - R² towards the gap of the train pairs, with the model frozen.
 
     Raises:
         UserError: the gap is exactly 0, or a loss is not a number.

@@ -16,8 +16,7 @@ from interp.subspaces.search import SearchConfig, search
 
 
 class Span:
-    """The span of W V, with V a free d x k matrix and W a fixed one; orthonormalized by QR where a basis is needed. A
-    `Candidate`."""
+    """Span of W V, with V a free d x k matrix and W a fixed one, orthonormalized by QR if needed. A `Candidate`."""
 
     def __init__(self, whitening: Float[Tensor, "d d"], size: int, seed: int) -> None:
         """Start from a random basis that depends on the seed alone.
@@ -29,25 +28,25 @@ class Span:
         start = random_basis(width, size, torch.Generator().manual_seed(seed)).to(whitening)
         self.whitening = whitening
         self.free = start.clone().requires_grad_()
-        self.parameters: Sequence[Tensor] = [self.free] if 0 < size < width else []  # else there is but one subspace
+        self.parameters: Sequence[Tensor] = [self.free] if 0 < size < width else []  # else there is one subspace only
 
     def at(self, _progress: float) -> bool:
-        """Return True: there is no schedule."""
+        """Return True, since there is no schedule."""
         return True
 
     def swap(self, base: Streams, source: Streams) -> Streams:
-        """Interchange the present span."""
+        """Return the base streams with Z of the source streams, where Z is the present span."""
         return swap_span(base, source, unwhitened(self.whitening, self.free))
 
     def penalty(self) -> None:
-        """Return None: there is no penalty."""
+        """Return None, since there is no penalty."""
 
     def subspace(self, site: Site) -> Rotation:
         """Return the span as a rotation."""
         return Rotation(orthonormal(unwhitened(self.whitening, self.free.detach())), site)
 
     def cost(self) -> float:
-        """Return 0: no subspace costs anything."""
+        """Return 0, since subspaces have no cost."""
         return 0.0
 
 
@@ -58,13 +57,13 @@ def unwhitened(whitening: Float[Tensor, "d d"], free: Float[Tensor, "d k"]) -> F
 
 
 def spans(train: PairsAtSite, size: int, config: SearchConfig) -> list[Span]:
-    """Return the starts of a search for `size` directions; one where there is nothing to search."""
+    """Return the starts of a search for `size` directions; a single start if there is nothing to search."""
     starts = [Span(train.whitening, size, seed) for seed in config.starts()]
     return starts if starts[0].parameters else starts[:1]
 
 
 def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
-    """Return the rotation of each size that minimizes the IIT-DAS loss, the model frozen; searched side by side.
+    """Return the rotation of each size that minimizes the IIT-DAS loss, with the model frozen; sizes run side by side.
 
     Raises:
         UserError: a loss is not a number.
@@ -81,16 +80,17 @@ def train_das(
     *,
     on_look: Callable[[int, float], None] | None = None,
 ) -> Rotation:
-    """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, the model frozen.
+    """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, with the model frozen.
 
     Args:
         train: clean run of the pairs to search with, which kept the site.
-        val: clean run of the pairs that the search is judged by, which kept it too.
+        val: clean run of the pairs that the search is judged by, which kept the site too.
         size: k, from 0 (nothing to search) to d.
-        on_look: called with the step and the lowest loss on `val` so far, in nats, after each look.
+        on_look: function that is called, after each evaluation, with the step and the lowest loss on `val` so far, in
+            nats.
 
     Returns:
-        The rotation; its facts say whether the search has converged (see `interp.subspaces.search.search`).
+        The rotation; its facts report whether the search has converged (see `interp.subspaces.search.search`).
 
     Raises:
         ValueError: the size does not fit the stream.

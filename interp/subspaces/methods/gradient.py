@@ -1,4 +1,4 @@
-"""g: the mean gradient of the score at the site, the one direction that moves scores most, whatever texts are like."""
+"""Mean gradient g of the score at the site: the direction that moves scores most, whatever the texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interp.subspaces.search import SearchConfig
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """The mean gradient over all train texts, each with its own image: a single direction, whatever the size."""
+    """Return the mean gradient over all train texts, each with its own image: a single direction, whatever the size."""
     return one_direction("gradient", functional.normalize(train.mean_gradient, dim=0), train.site, sizes)
 
 

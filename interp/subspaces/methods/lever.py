@@ -1,9 +1,9 @@
-"""u*: the lever, one direction in closed form through which the score can be steered whether or not a model uses it.
+"""Lever u*: one direction in closed form through which the score can be steered, whether or not a model uses it.
 
 With Delta the difference of the kinds' mean streams and g the mean gradient of the score, a swap along a unit vector u
-moves the score by (g.u)(u.Delta) on average, to first order. That is largest for u* = Delta/|Delta| + g/|g|, of norm 1:
-half of it tells the kinds apart, the other half moves scores. Where both exist, a high IIA needs no more than this;
-Makelov, Lange & Nanda (2023, arXiv 2311.17030) show how such subspaces mislead.
+moves the score by (g.u)(u.Delta) on average, to first order. This is largest for u* = Delta/|Delta| + g/|g|, scaled to
+norm 1. Half of u* tells the kinds apart, and the other half moves scores. If Delta and g exist, a high IIA needs no
+more than u*. Makelov, Lange & Nanda (2023, arXiv 2311.17030) show how such subspaces mislead.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def lever(train: PairsAtSite, subspace: Subspace | None = None) -> Float[Tensor,
 
     Args:
         train: pairs whose mean streams and gradients are taken.
-        subspace: look only within this subspace: at what of the difference a swap of Z between the kinds' means moves,
-            and at what of the gradient passes through Z half way between them.
+        subspace: subspace to stay within. The difference is then what a swap of Z between the kinds' means moves, and
+            the gradient is the part that passes through Z halfway between the means.
     """
     positive, negative = train.kind_means
     parts = positive - negative, train.mean_gradient

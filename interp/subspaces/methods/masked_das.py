@@ -1,10 +1,11 @@
 """Masked DAS: a rotation together with a mask that learns how many of its directions are needed.
 
 The interchange is that of Boundless DAS (Wu et al. 2023, arXiv 2305.08809), whose mask keeps the columns before one
-learned boundary. Here each direction has a logit of its own, as in pyvene's `SigmoidMaskRotatedSpaceIntervention`, and
-the temperature falls during the search. The two are equally good: of 72 searches for 1, 3 or 6 planted directions, this
-mask finds exactly those, within 5 degrees, in 61 with 300 steps and in all with 600; a boundary in 60 and 71. But
-logits assume no order of the directions, and their temperature need not fit the number of columns.
+learned boundary. Here each direction has its own logit, as in pyvene's `SigmoidMaskRotatedSpaceIntervention`, and the
+temperature falls during the search. The two are equally good. In 72 searches for 1, 3 or 6 planted directions, this
+mask finds exactly these directions, within 5 degrees, in 61 searches with 300 steps and in all searches with 600. A
+boundary does so in 60 and 71. However, logits assume no order of the directions, and their temperature need not fit the
+number of columns.
 """
 
 from __future__ import annotations
@@ -23,17 +24,16 @@ from interp.subspaces.rotation import Rotation, orthonormal, random_basis
 from interp.subspaces.search import SearchConfig, search
 
 PRICE = 0.01  # nats by which a direction must lower the loss to be kept
-START = 0.3  # of every logit: all directions are in, with a mask of 0.62
+START = 0.3  # initial value of every logit: all directions are in, with a mask of 0.62
 _TEMPERATURES = (0.6, 0.12)  # first and last, in the unit of logits, which Adam moves by at most 0.03 a step
-_ANNEALED = 0.75  # share of `max_steps` after which the temperature stays
+_ANNEALED = 0.75  # share of `max_steps` after which the temperature is constant
 
 
 class MaskedSpan:
-    """The orthonormalized columns of W V, with V a free d x k matrix and W a fixed one, and a logit for each column; a
-    `Candidate`."""
+    """Orthonormalized columns of W V, with V a free d x k matrix and W a fixed one, and their logits; a `Candidate`."""
 
     def __init__(self, whitening: Float[Tensor, "d d"], size: int, seed: int) -> None:
-        """Start from a random basis that depends on the seed alone, the one that DAS starts from.
+        """Start from a random basis that depends on the seed alone, the same basis as for DAS.
 
         Args:
             whitening: W, the coordinates in which Adam moves.
@@ -46,41 +46,41 @@ class MaskedSpan:
         self.temperature = _TEMPERATURES[0]
 
     def at(self, progress: float) -> bool:
-        """Let the temperature fall geometrically; the schedule has ended when it has reached the last one."""
+        """Lower the temperature geometrically, and return whether it has reached its last value."""
         first, last = _TEMPERATURES
         self.temperature = first * (last / first) ** min(progress / _ANNEALED, 1.0)
         return progress >= _ANNEALED
 
     def mask(self) -> Float[Tensor, " k"]:
-        """How much of each direction is swapped, from 0 to 1."""
+        """Return the share of each direction that is swapped, from 0 to 1."""
         return torch.sigmoid(self.logits / self.temperature)
 
     def swap(self, base: Streams, source: Streams) -> Streams:
-        """The interchange, each direction as far as its mask lets it through."""
+        """Return the interchange, each direction to the extent of its mask."""
         return swap_masked(base, source, orthonormal(unwhitened(self.whitening, self.free)), self.mask())
 
     def penalty(self) -> Tensor:
-        """The price of the expected number of directions, in nats."""
+        """Return the price of the expected number of directions, in nats."""
         return PRICE * self.mask().sum()
 
     def kept(self) -> Bool[Tensor, " k"]:
-        """Whether each direction is kept: its mask is above one half."""
+        """Return whether each direction is kept: its mask is above one half."""
         return self.logits.detach() > 0
 
     def subspace(self, site: Site) -> Rotation:
-        """Return the directions that are kept as a rotation: at most k, and perhaps none."""
+        """Return the kept directions as a rotation: at most k, and possibly none."""
         return Rotation(orthonormal(unwhitened(self.whitening, self.free.detach()))[:, self.kept()], site)
 
     def cost(self) -> float:
-        """Return the price of the directions that are kept, in nats; of two equally good subspaces the smaller wins."""
+        """Return the price of the kept directions, in nats; of two equally good subspaces, the smaller one wins."""
         return PRICE * int(self.kept().sum())
 
 
 def swap_masked(base: Streams, source: Streams, basis: Basis, mask: Float[Tensor, " k"]) -> Streams:
-    """Give each direction of the base stream a share of the value that it has in the source stream.
+    """Return base streams whose directions take a share of the values that they have in the source streams.
 
-    h <- h_base + R diag(m) R' (h_source - h_base): the interchange of Wu et al. 2023, within k of the d directions. It
-    is computed in the precision of the basis; autocast is kept out.
+    h <- h_base + R diag(m) R' (h_source - h_base): the interchange of Wu et al. 2023, within k of the d directions. The
+    computation has the precision of the basis, since autocast is disabled.
     """
     with torch.autocast(base.device.type, enabled=False):
         inside = (source - base).to(basis) @ basis
@@ -90,8 +90,8 @@ def swap_masked(base: Streams, source: Streams, basis: Basis, mask: Float[Tensor
 def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
     """Return for each size k a rotation of at most k directions, as many as are worth their price.
 
-    Facts are those of DAS, together with the number of `directions` that are kept out of `candidates`. No loss includes
-    the price.
+    Facts are those of DAS, and the number of kept `directions` out of `candidates`. No reported loss includes the
+    price.
 
     Raises:
         UserError: a loss is not a number.

@@ -1,4 +1,4 @@
-"""Delta: the difference of the kinds' mean streams, the one direction in which they differ on average."""
+"""Difference Delta of the kinds' mean streams: the direction in which the kinds differ on average."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interp.subspaces.search import SearchConfig
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """Mean positive minus mean negative train stream: a single direction, whatever the size."""
+    """Return the normalized difference of the mean train streams of the kinds: one direction, whatever the size."""
     positive, negative = train.kind_means
     return one_direction("means", functional.normalize(positive - negative, dim=0), train.site, sizes)
 

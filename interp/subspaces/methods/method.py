@@ -1,4 +1,4 @@
-"""The interface of a way to find a subspace. A method is a file of this folder, and a line in its registry."""
+"""Interface of a method that finds a subspace. A method is one file in this folder and one line in its registry."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ Fit = Callable[[PairsAtSite, PairsAtSite, Sequence[int], SearchConfig], Sequence
 
 
 def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: Sequence[int]) -> list[Rotation]:
-    """Return for each size the rotation of a single direction, or of none where the size is 0 or there is no direction.
+    """Return for each size the rotation of a single direction, or of none if the size is 0 or there is no direction.
 
     Args:
-        key: of the method.
-        direction: of norm 1, or 0 if there is none.
+        key: key of the method.
+        direction: vector of norm 1, or 0 if there is no direction.
     """
     column = basis_of(direction).float()
     return [Rotation(column[:, :size].contiguous(), site, {"method": key}) for size in sizes]
 
 
 def basis_of(direction: Float[Tensor, " d"]) -> Float[Tensor, "d j"]:
-    """Return the basis of a direction of norm 1, shape (d, 1), or of none, if it is 0, shape (d, 0)."""
+    """Return the basis of a direction of norm 1, shape (d, 1), or the empty basis for 0, shape (d, 0)."""
     return direction[:, None] if direction.norm() > 0.5 else direction[:, None][:, :0]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to find a subspace.
+    """Method that finds a subspace.
 
     Attributes:
         name: key and title of the method.
-        fit: from pairs to train on, pairs to validate on, sizes k and settings, whose seed it must respect, to a
-            subspace for each size. A subspace may have fewer directions than k, never more.
-        repeats: subspaces of which the mean is reported where the method is a control.
-        searched: whether `fit` searches step by step; if not, it computes or draws, which takes no time to speak of.
+        fit: function from pairs to train on, pairs to validate on, sizes k and settings, whose seed it must respect, to
+            a subspace for each size. A subspace may have fewer directions than k, never more.
+        repeats: number of subspaces whose mean is reported if the method is a control.
+        searched: True if `fit` searches step by step; otherwise it computes or draws, which takes negligible time.
     """
 
     name: MethodName
@@ -50,10 +50,10 @@ class Method:
     searched: bool = False
 
     def seeds(self, seed: int) -> list[int]:
-        """Return the seed of each repetition in a cell of this seed; no two cells of different seeds share one."""
+        """Return the seed of each repetition in a cell with this seed; cells with different seeds share no seed."""
         return [seed * self.repeats + number for number in range(self.repeats)]
 
     def controls(self, train: PairsAtSite, val: PairsAtSite, size: int, config: SearchConfig) -> list[Subspace]:
-        """Return the subspaces that the method gives as a control of a cell whose seed the settings have."""
+        """Return the subspaces of the method as a control of a cell, whose seed the settings have."""
         fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
         return [subspace for (subspace,) in fits]

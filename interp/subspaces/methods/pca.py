@@ -15,13 +15,13 @@ from interp.subspaces.search import SearchConfig
 
 
 def components(centred: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
-    """Principal components of centred rows, the largest first: a full basis even of fewer rows than dimensions."""
+    """Return the principal components of centred rows, the largest first; a full basis even for fewer than d rows."""
     _, vectors = torch.linalg.eigh(centred.T @ centred)  # ascending
     return vectors.flip(1)
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """The first components of all train streams, computed in float64."""
+    """Return the first components of all train streams, computed in float64."""
     streams = train.streams.double()
     vectors = components(streams - streams.mean(0))
     return [Rotation(orthonormal(vectors[:, :size]).float(), train.site, {"method": "pca"}) for size in sizes]

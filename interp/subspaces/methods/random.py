@@ -1,6 +1,6 @@
-"""Uniformly random subspaces: what any subspace of that size would do.
+"""Uniformly random subspaces: the effect of any subspace of the same size.
 
-They are drawn from a stream of their own: with a plain seed the first one would be the very start of the search.
+They have their own stream of random numbers. With a plain seed, the first subspace would be the start of the search.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from interp.subspaces.search import SearchConfig
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Rotation]:
-    """One drawn from the settings' seed for each size."""
+    """Return one subspace for each size, drawn with the settings' seed."""
     width, device, seed = train.streams.shape[1], train.streams.device, own_seed(config.seed)
     draws = (random_basis(width, size, torch.Generator().manual_seed(seed)) for size in sizes)
     return [Rotation(basis.to(device), train.site, {"method": "random"}) for basis in draws]
 
 
 def own_seed(seed: int) -> int:
-    """Of the stream that control subspaces are drawn from; another one than that of a search with this seed."""
+    """Return the seed of control subspaces, which differs from that of a search with this seed."""
     return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
 
 

@@ -1,7 +1,7 @@
-"""Ways to compute the cells of a sweep: each is a file of this folder with an `EXECUTOR`, and a line in the registry.
+"""Executors, which compute the cells of a sweep: each is a file of this folder with an `EXECUTOR`, and a registry line.
 
-The numbers are the same. Each process computes with one thread, also where there is only one process, so that no sum is
-taken in another order. Executors are imported when they are used; the registry needs no torch.
+All executors give the same numbers. Each process computes with one thread, even if there is only one process, so that
+no sum is taken in another order. Executors are imported when they are used; the registry needs no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that executors have in common: what they are asked for, and the order of the tasks."""
+"""Common part of all executors: their interface, and the order of the tasks."""
 
 from __future__ import annotations
 
@@ -37,26 +37,31 @@ More = Callable[[], Sequence[Place]]
 
 
 class Executor(ABC):
-    """A way to compute the cells of a sweep."""
+    """Base class of executors, which compute the cells of a sweep."""
 
     @contextmanager
     def claimed(self, folder: RunFolder, missing: Sequence[Place]) -> Iterator[list[Place]]:  # noqa: ARG002
-        """Give those missing cells that this command is to compute, and keep other commands from them meanwhile."""
+        """Yield the missing cells that this command must compute, and reserve them meanwhile."""
         yield list(missing)
 
     def run(self, work: Work, clip: Clip, clean: Callable[[], TextRun], places: Sequence[Place], more: More) -> None:
         """Compute cells and write them to the run folder, showing progress.
 
         Args:
-            clean: runs the texts; where there are several processes its result is kept on disk, and not here.
-            more: gives the places to train at once all cells are there, if several processes can do that side by side.
+            work: work of the sweep.
+            clip: model.
+            clean: function that runs the texts. With several processes, its result is kept on disk and not in this
+                process.
+            places: cells to compute.
+            more: function that returns the places to train once all cells are done, if several processes can train in
+                parallel.
 
         Raises:
             UserError: a process died; finished cells are kept.
         """
         try:
             with on_disk(work):
-                work.cache.mkdir(mode=0o700, parents=True)  # nobody else is to put anything there
+                work.cache.mkdir(mode=0o700, parents=True)  # no other user may write there
                 for name in (PATHS, CONTENT_PATHS, *EDITED.values()):
                     (work.cache / name).mkdir()
             self.compute(work, clip, clean(), places, more)
@@ -65,10 +70,14 @@ class Executor(ABC):
 
     @abstractmethod
     def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:
-        """Do all tasks; the cache is there.
+        """Do all tasks, after the cache has been created.
 
         Args:
-            run: of the texts. It may be large: nothing but this call holds it.
+            work: work of the sweep.
+            clip: model.
+            run: clean run of the texts. It may be large, so only this call holds a reference to it.
+            places: cells to compute.
+            more: see `run`.
         """
 
 
@@ -77,19 +86,23 @@ class Workers(Protocol):
     """Processes that do tasks."""
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` now and then."""
+        """Do a task for all items, and call `look` at intervals."""
 
 
 def in_workers(
     work: Work, workers: Workers, at_once: int, rows: Sequence[int], keys: Sequence[Place], more: More
 ) -> None:
-    """Have all tasks done: searches, edits, paths of attributions, cells, and the trainings that follow.
+    """Do all tasks in workers: searches, edits, paths of attributions, cells, and the trainings that follow.
 
-    Of cells that were searched in an earlier pass the trainings are all that is left to do.
+    Cells that were searched in an earlier pass need only their trainings.
 
     Args:
-        at_once: tasks that are done at a time.
-        rows: numbers of the texts that are attributed.
+        work: work of the sweep.
+        workers: processes that do the tasks.
+        at_once: number of tasks that are done at the same time.
+        rows: numbers of the attributed texts.
+        keys: cells to compute.
+        more: see `Executor.run`.
     """
     if work.searched and work.trained is not None:
         objective = work.trained.objective
@@ -113,19 +126,21 @@ def in_workers(
 
 
 def longest_first(work: Work, tokens: Tokens) -> list[int]:
-    """Return the numbers of the texts that are attributed, those that take most work first."""
+    """Return the numbers of the attributed texts, those that take the most work first."""
     return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
 
 
 def tasks(keys: Sequence[Place], processes: int, *, alone: bool = False) -> tuple[list[list[Place]], list[list[Place]]]:
-    """Return the cells whose rotations are searched first, and then the cells to compute together; early layers, which
-    take longest, are in front.
+    """Return the groups of cells whose rotations are searched first, and the groups of cells to compute after that.
 
-    A layer's cells share work, so they stay together if there are layers enough for all processes; else those of a
-    layer and seed, which are always searched together; else each cell is for itself, once its rotation is there.
+    Early layers are first in both lists, since they take longest. Cells that share work stay together. If there are
+    enough layers for all processes, a group is a layer. Else, if there are enough, a group has one layer and one seed,
+    whose cells are always searched together. Else each cell is a group of its own, once its rotation has been found.
 
     Args:
-        alone: each cell is for itself in any case: it takes so long that sharing would save little.
+        keys: cells to compute.
+        processes: number of processes.
+        alone: True to make each cell a group of its own, because a cell takes so long that sharing would save little.
     """
     ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
     groups: list[list[Place]] = []

@@ -1,4 +1,4 @@
-"""The tasks of a sweep in this process, or in several processes of this machine."""
+"""Executor for this machine: tasks of a sweep in this process, or in several processes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from interp.sweep.executors.executor import Executor, More, in_workers, longest_
 from interp.sweep.tasks import Prepared, on_disk, prepare, prepared
 from interp.sweep.work import Work
 
-_MOST_JOBS = 8  # by default: each process holds a model of its own
+_MOST_JOBS = 8  # limit of the default: each process holds its own model
 _CLEAN = "clean-run.safetensors"  # in the cache
-_WORK = "work"  # in the cache: what `Work` holds, as multiprocessing itself would send it
+_WORK = "work"  # in the cache: the pickled `Work`, as multiprocessing itself would send it
 
 
 class Local(Executor):
-    """This machine.
+    """Executor for this machine.
 
-    By default there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one on other devices.
+    By default there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one process on other devices.
     """
 
     def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:
@@ -39,7 +39,7 @@ class Local(Executor):
         rows = longest_first(work, run.tokens)
         if count == 1:
             with one_thread(), prepared(work, clip, run) as here:
-                in_workers(work, _Alone(here), 1, rows, places, tuple)  # later trainings have a bar of their own
+                in_workers(work, _Alone(here), 1, rows, places, tuple)  # later trainings have their own bar
             return
         with _processes(work, run, count) as pool:
             del run
@@ -48,7 +48,7 @@ class Local(Executor):
 
 @dataclass(frozen=True)
 class _Alone:
-    """This process as the only worker."""
+    """Worker that is this process itself."""
 
     here: Prepared
 
@@ -62,7 +62,7 @@ class _Alone:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread, as the processes do."""
+    """Compute with one thread, as the worker processes do, and restore the number of threads on exit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -87,7 +87,7 @@ def _begin(cache: str) -> None:
     runs: list[TextRun] = []
 
     def run(clip: Clip, _layer: int | None) -> TextRun:
-        if not runs:  # all of it is mapped into memory, and read where it is used
+        if not runs:  # the file is mapped into memory, and read when it is used
             runs.append(TextRun.load(clip, Path(cache) / _CLEAN))
         return runs[0]
 

@@ -1,5 +1,8 @@
-"""The tasks of a sweep on a Ray cluster. The clean run is computed once, and lies in the cluster's object store, of
-which each node reads what the layers need that it works on. No numbers depend on it."""
+"""Executor for a Ray cluster.
+
+The clean run is computed once and put into the cluster's object store. Each node reads from it the parts that its
+layers need. No number depends on the cluster.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,13 @@ from interp.sweep.work import Work
 
 @dataclass(frozen=True)
 class Shared:
-    """Where in the object store lies what all tasks need.
+    """Places in the object store of the data that all tasks need.
 
     Attributes:
-        work, words: of the sweep, and of the clean run.
-        tensors: name -> type, shape and place of a tensor of the clean run.
-        start: the directory in which the command was given, which paths are relative to.
-        cache: in the run folder.
+        work, words: references to the work of the sweep, and to the words of the clean run.
+        tensors: name -> type, shape and reference of a tensor of the clean run.
+        start: directory in which the command was given, to which paths are relative.
+        cache: cache in the run folder.
     """
 
     work: Any
@@ -53,12 +56,12 @@ class _RayPool:
     shared: Shared
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` now and then; raises `UserError` as `Cluster.run_all` does."""
+        """Do a task for all items, and call `look` at intervals; raise `UserError` as `Cluster.run_all` does."""
         self.cluster.run_all(partial(_on_node, self.shared, task), items, look)
 
 
 class _OnRay(Executor):
-    """A Ray cluster, which does as many tasks at a time as it has room for."""
+    """Executor for a Ray cluster, which does as many tasks at the same time as the cluster has room for."""
 
     def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:  # noqa: ARG002
         """Do all tasks."""
@@ -66,12 +69,12 @@ class _OnRay(Executor):
         with _on_ray(work, run) as (nodes, room):
             del run
             in_workers(work, nodes, room, rows, places, more)
-        remove_unfinished(work.folder)  # of workers that were lost
+        remove_unfinished(work.folder)  # files of workers that were lost
 
 
 @contextmanager
 def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
-    """Join or start a cluster for the tasks of a sweep; gives its workers, and how many tasks they do at a time.
+    """Join or start a cluster for the tasks of a sweep; yield its workers, and the number of tasks they do at a time.
 
     Raises:
         UserError: there is no such cluster.
@@ -90,16 +93,16 @@ def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
 
 
 def _bytes(tensor: Tensor) -> np.ndarray:
-    """The tensor as an array of bytes, which is read where it lies; numpy does not know all types that torch has."""
+    """Return the tensor as an array of bytes without a copy; numpy does not know all types that torch has."""
     return np.frombuffer(bytes_of(tensor), np.uint8)
 
 
 def _tensor(array: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
-    """What `_bytes` was given."""
+    """Return the tensor that `_bytes` was given."""
     if not array.size:
         return torch.empty(shape, dtype=dtype)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # the tensor is only read
         return torch.from_numpy(array).view(dtype).reshape(shape)
 
 
@@ -114,7 +117,7 @@ def _on_node(shared: Shared, task: Callable[[Any], None], item: Any) -> None:
 
 
 def _run(shared: Shared, words: str, clip: Clip, layer: int | None) -> TextRun:
-    """Return the clean run, without the values and blocks that no change at a layer meets."""
+    """Return the clean run, without the values and blocks that no change at the layer reaches."""
     import ray
 
     wanted = [name for name in shared.tensors if _is_needed(name, layer)]

@@ -1,4 +1,4 @@
-"""A cluster is started on this machine, or joined, and ends with the command if it was started by it."""
+"""Connection to a Ray cluster: a cluster started on this machine ends with the command, a joined one stays."""
 
 from __future__ import annotations
 
@@ -17,35 +17,38 @@ from interp.cli import cores
 from interp.errors import UserError, quoted, shown
 from interp.sweep.executors.ray_tasks import Cluster
 
-MARK = "CLIP_DESCRIPTIONS_CLUSTER"  # in the environment of all processes of a cluster that was started here
-# Of a cluster that is started here: nothing is sent to Ray's authors, and workers are as urgent as other processes are.
-# A busy machine is given time.
+MARK = "CLIP_DESCRIPTIONS_CLUSTER"  # environment variable of all processes of a cluster that was started here
+# Settings of a cluster that is started here: send nothing to Ray's authors, give workers the usual priority, and give a
+# busy machine more time.
 _MANNERS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
     "RAY_agent_register_timeout_ms": "120000",
 }
-STARTS = 2  # attempts: Ray gives its processes half a minute, which can be too little where files are read first
+STARTS = 2  # attempts: Ray gives its processes half a minute, which can be too short when files are read the first time
 
 
 @contextmanager
 def cluster(address: str | None, *, gpus: float = 0.0, most: int | None = None) -> Iterator[Cluster]:
-    """Join a Ray cluster, or start one on this machine, which ends with this process, whatever ends that.
+    """Join a Ray cluster, or start one on this machine, which ends with this process, however the process ends.
 
     Args:
-        address: as `ray start` says it, or auto for the one that this machine is part of; None to start one.
+        address: address as `ray start` prints it, or auto for the cluster that this machine is part of; None to start
+            one.
+        gpus: number of GPUs of each task.
+        most: largest number of tasks at a time; None for no limit.
 
     Raises:
         UserError: there is no cluster at that address.
     """
     import ray
 
-    if ray.is_initialized():  # by whoever called this, who also ends it
+    if ray.is_initialized():  # by the caller, who also ends it
         yield Cluster(gpus, most)
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
     alone: dict[str, Any] = {}
-    if address is None:  # nobody on the network is let in
+    if address is None:  # refuse connections from the network
         alone = {"num_cpus": cores(), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     mark = secrets.token_hex(8)
     with _environment(_MANNERS | ({MARK: mark} if address is None else {})), _watched(mark, address is None):
@@ -68,7 +71,7 @@ def _start(**options: Any) -> None:
         try:
             ray.init(address="local", **options)
             return
-        except Exception as error:  # of no type of its own, if processes took too long
+        except Exception as error:  # Ray has no error type of its own for processes that took too long
             ray.shutdown()
             if not left:
                 raise UserError(f"Ray cannot be started here ({shown(error)}); use --engine local") from error
@@ -99,7 +102,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Ray would end the process at a signal in its own way."""
+    """Restore the signal handlers on exit: Ray would end the process at a signal in its own way."""
     mine = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if mine}
     try:
@@ -111,8 +114,10 @@ def _handlers_kept() -> Iterator[None]:
 
 @contextmanager
 def _watched(mark: str, started_here: bool) -> Iterator[None]:
-    """Have a process end those of a cluster when this one is gone: if it is killed, Ray's own ones outlive it by a
-    minute."""
+    """Start a process that ends the cluster's processes if this process is killed.
+
+    Without it, Ray's own processes outlive a killed process by a minute.
+    """
     if not started_here:
         yield
         return

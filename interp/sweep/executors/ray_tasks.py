@@ -1,4 +1,4 @@
-"""Tasks on a cluster, tried again where a worker is lost. Ray is imported when it is asked for."""
+"""Tasks on a cluster, which are retried if a worker is lost. Ray is imported on use."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tqdm import tqdm
 
 from interp.errors import UserError, quoted, shown
 
-LOOK = 0.5  # seconds between looks at what is done
-TRIES = 4  # of a task whose workers die; a machine can fail at any time, but not for ever
+LOOK = 0.5  # seconds between two checks of the tasks
+TRIES = 4  # attempts at a task whose workers die; a machine can fail at any time, but not for ever
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster that this process is connected to.
+    """Ray cluster that this process is connected to.
 
     Attributes:
-        gpus: of each task; 1 CPU it has in any case.
-        most: tasks at a time, None for as many as there is room for.
+        gpus: number of GPUs of each task; each task also has 1 CPU.
+        most: largest number of tasks at a time; None for as many as there is room for.
     """
 
     gpus: float
@@ -33,10 +33,10 @@ class Cluster:
 
     @property
     def room(self) -> int:
-        """How many tasks the nodes can do at a time.
+        """Number of tasks that the nodes can do at a time.
 
         Raises:
-            UserError: no node can do one.
+            UserError: no node has room for a task.
         """
         import ray
 
@@ -51,32 +51,34 @@ class Cluster:
 
     @property
     def gpus_there(self) -> bool:
-        """Whether any node has a GPU."""
+        """Presence of a GPU on any node."""
         import ray
 
         return any(node["Alive"] and node["Resources"].get("GPU", 0) for node in ray.nodes())
 
     def share(self, value: Any) -> Any:
-        """Put a value where all workers can read it; what this gives can be part of a task."""
+        """Put a value where all workers can read it, and return a reference that can be part of a task."""
         import ray
 
         return ray.put(value)
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` now and then; raises as `as_done` does."""
+        """Do a task for all items, and call `look` at intervals; raise as `as_done` does."""
         for _ in self.as_done(task, items, look):
             pass
 
     def as_done(
         self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object] = lambda: None
     ) -> Iterator[Any]:
-        """Do a task for all items, the first ones first, and give each as it is done.
+        """Do a task for all items, the first ones first, and yield each item when it is done.
 
         Args:
-            task: may be begun again where its worker died, and must then go on or start anew.
+            task: task. If its worker dies it may be begun again, and must then continue or start over.
+            items: items to do the task for.
+            look: function that is called at intervals.
 
         Raises:
-            UserError: a task raised it, its workers died again and again, or a node lacks what it needs.
+            UserError: the task raised it, its workers died repeatedly, or a node lacks something that the task needs.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -103,18 +105,19 @@ class Cluster:
                         yield item
         finally:
             for reference in running:
-                with suppress(Exception):  # the cluster may be gone, too
+                with suppress(Exception):  # the cluster may be gone too
                     ray.cancel(reference, force=True)
 
 
 def go_to(start: Path, needed: Path) -> None:
-    """On a node, go to the directory in which the command was given, which paths are relative to.
+    """Change a node's working directory to the one in which the command was given, to which paths are relative.
 
     Args:
-        needed: a folder that the command has made.
+        start: directory in which the command was given.
+        needed: folder that the command has made.
 
     Raises:
-        UserError: the node does not see them.
+        UserError: the node does not see one of the two folders.
     """
     if not start.is_dir() or not (start / needed).is_dir():
         raise UserError(
@@ -136,7 +139,7 @@ def _do(task: Callable[[Any], None], item: Any) -> None:
 
 
 def _of_task(error: Any) -> Exception:
-    """What a task raised, as its command says it."""
+    """Return the error of a task as the command should raise it."""
     cause = error.cause
     if isinstance(cause, UserError):
         return cause
@@ -149,7 +152,11 @@ def _of_task(error: Any) -> Exception:
 
 
 def _next_try(tries: int, error: Exception) -> int:
-    """Say that a worker was lost; raises `UserError` if that has happened too often."""
+    """Print that a worker was lost, and return the number of the next attempt.
+
+    Raises:
+        UserError: the task has lost `TRIES` workers.
+    """
     why = shown(str(error).partition("\n")[0], 200) or type(error).__name__
     if tries == TRIES:
         raise UserError(

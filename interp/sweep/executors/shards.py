@@ -1,4 +1,4 @@
-"""A part of the cells on this machine, while other jobs do the others."""
+"""Executor for a part of the cells on this machine, while other jobs compute the other parts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from interp.sweep.sharing import claimed
 
 
 class _Shards(Local):
-    """One of several jobs."""
+    """Executor for one of several jobs."""
 
     @contextmanager
     def claimed(self, folder: RunFolder, missing: Sequence[Place]) -> Iterator[list[Place]]:
-        """Give the cells that no other job is at work on."""
+        """Yield the cells that no other job is computing, and reserve them meanwhile."""
         with claimed(folder, missing) as mine:
             yield mine
 

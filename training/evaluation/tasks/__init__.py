@@ -23,12 +23,12 @@ TASKS = {  # name, which is that of the module -> what is measured
     "domains": """preference on each further data set of --data, what is lost of that on the first, and what words alone
     give: longer texts, concreteness, naive Bayes of the first data set and of each itself; retrieval, and Z""",
 }
-ON_REQUEST = ("dose",)  # tasks that are not done unless they are named
-ON_SEVERAL = "domains"  # task that is done where several data sets are named
+ON_REQUEST = ("dose",)  # tasks that are done only if they are named
+ON_SEVERAL = "domains"  # task that is done if several data sets are named
 
 
 def find_task(name: str) -> Task:
-    """Return the task of a name."""
+    """Return the task with a name."""
     task: Task = importlib.import_module(f"{__name__}.{name}").TASK
     return task
 

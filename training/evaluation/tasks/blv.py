@@ -1,4 +1,4 @@
-"""The task `blv`: how scores agree with ratings by blind and low-vision readers."""
+"""Task `blv`: agreement of scores with ratings by blind and low-vision readers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rated_images(clip: Clip, rated: RatedTexts) -> Embeddings:
 
 
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
-    """Load the ratings; raise `UserError` if none were named, or they cannot be read."""
+    """Load the ratings; raise `UserError` if the options name none, or they cannot be read."""
     if config.ratings is None:
         raise UserError(f"the task blv needs the ratings: add --blv FOLDER, a clone of {SOURCE}")
     return load_blv(config.ratings)
@@ -77,7 +77,7 @@ def _job(on: Evaluated, rated: RatedTexts) -> Job:
 
 
 def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
-    """Return the base of a run and the tokenizer that was named for it; None for what there is not."""
+    """Return the base of a run and the tokenizer that was named for it; None for each that does not exist."""
     if who.named is None:
         return None, None
     base, tokenizer = who.named["base"], who.named["tokenizer"]

@@ -1,4 +1,4 @@
-"""The task `domains`: does what a model has learnt on the first data set hold on others, and for more than words?"""
+"""Task `domains`: transfer of a preference from the first data set to others, compared with words alone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _OF_Z = ("iia", "r2_own", "neutral_preference")  # measures of Z, by their keys
 
 @dataclass(frozen=True)
 class _Domain:
-    """One data set.
+    """Data set.
 
     Attributes:
         label: short name.
@@ -61,7 +61,7 @@ class _Domain:
 
 @dataclass(frozen=True)
 class _Domains:
-    """All pairs of the first data set, which words are learnt from, and the other data sets."""
+    """All pairs of the first data set, from which words are learned, and the other data sets."""
 
     label: str
     first: PairSet
@@ -71,11 +71,12 @@ class _Domains:
 def _load_domains(config: EvaluateConfig, data: str) -> _Domains:
     """Load the first data set again, with all its pairs, and the others.
 
-    Data with test pairs are measured on these, and all pairs of other data.
+    A data set with test pairs is measured on its test pairs, any other data set on all its pairs.
 
     Raises:
         DataError: a data set cannot be loaded.
-        UserError: no other data set is named, one is named twice, or they have other kinds of text than the first.
+        UserError: there is only one data set, a data set occurs twice, or the kinds of text differ from those of the
+            first.
     """
     specs = data_sets(config.data or data)
     if len(specs) < 2:
@@ -97,7 +98,7 @@ def _load_domains(config: EvaluateConfig, data: str) -> _Domains:
 
 @dataclass(frozen=True)
 class _OnDomain:
-    """Rows of one data set, sentences on what the numbers show, and the model's preference where there are images."""
+    """Rows of one data set, sentences on the numbers, and the model's preference if there are images."""
 
     rows: list[Number]
     notes: list[str]
@@ -132,7 +133,7 @@ def _job(on: EvaluatedPairs, domains: _Domains) -> Job:
 
 
 def _losses(first: Mapping[str, Estimate], numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """Return what is lost of each number on the first data set, with intervals for two independent samples."""
+    """Return the loss of each number against the first data set, with intervals for two independent samples."""
     return {
         (_LOSS if name == _PREFERENCE else f"{_LOSS} of {name}"): independent_difference(first[name], number)
         for name, number in numbers.items()
@@ -146,8 +147,11 @@ def _of_pairs(
     """Measure the preference of a model and of words alone on some pairs.
 
     Args:
-        features: the pairs with their images; None where there are none.
-        learnt: pairs of the first data set that words are learnt from.
+        clip: model.
+        label: short name of the data set.
+        pairs: pairs of the data set.
+        features: pairs with their images; None if there are none.
+        learnt: pairs of the first data set that words are learned from.
     """
     chosen = pairs.pairs if features is None else features.pairs
     groups = np.array([pair.group for pair in chosen])
@@ -180,7 +184,7 @@ def _of_pairs(
 
 
 def _sentence(label: str, preferred: Estimate, beyond: Estimate, words: np.ndarray) -> str:
-    """Return what a preference shows, next to that of words alone."""
+    """Return a sentence on a preference, compared with that of words alone."""
     both = f"{label}: {100 * preferred.value:.1f} % preferred, by words of the first data {100 * words.mean():.1f} %"
     if math.isnan(beyond.low):
         return f"{both}: there are too few articles to tell whether the preference exceeds those words"
@@ -192,13 +196,14 @@ def _sentence(label: str, preferred: Estimate, beyond: Estimate, words: np.ndarr
 
 
 def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[dict[str, Estimate], list[str]]:
-    """Measure retrieval on a data set, and Z, which was learnt on the first one; return notes, too.
+    """Measure retrieval on a data set, and Z, which was learned on the first one; return notes too.
 
-    A neutral Z has its value half way between the kinds of the first data set.
+    A neutral Z has its value halfway between the kinds of the first data set.
 
     Args:
+        on: evaluated model.
         spec: name of the data set.
-        features: its pairs, with their images.
+        features: pairs of the data set, with their images.
     """
     shares, notes = retrieved(on.clip, spec, features, seed=on.config.seed)
     found = {f"retrieval {kind}": share for kind, share in shares.items()}

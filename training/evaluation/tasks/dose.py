@@ -1,4 +1,4 @@
-"""The task `dose`: preference, abilities and agreement with readers as functions of the gain of Z."""
+"""Task `dose`: preference, abilities and agreement with readers as functions of the gain of Z."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from training.evaluation.tasks.blv import load_ratings, rated_images
 from training.evaluation.tasks.task import Job, Task, TaskResult
 from training.evaluation.tasks.transfer import load_sets
 
-_BATCH = 256  # texts
+_BATCH = 256  # number of texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,9 @@ class Rated:
     """Rated texts for a model.
 
     Attributes:
-        tokens: the texts, each after the prefix.
-        images: unit-norm, of each text, shape (n, embed).
+        ratings: rated texts.
+        tokens: tokens of the texts, each after the prefix.
+        images: unit-norm embeddings of the image of each text, shape (n, embed).
     """
 
     ratings: RatedTexts
@@ -54,7 +55,7 @@ class Rated:
 def embed_edited(
     clip: Clip, tokens: Tokens, edits: Sequence[Edit], on_text: Callable[[int], object] = lambda _: None
 ) -> Float[Tensor, "c n embed"]:
-    """Embed texts under each of c edits at one site. A text is run once; above the site only EOT's streams are."""
+    """Embed texts under each of c edits at one site. A text is run once; above the site only EOT's streams are run."""
     (site,) = {edit.site for edit in edits}
     out = torch.empty(len(edits), len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     for rows in length_batches(tokens.eot, _BATCH):
@@ -73,14 +74,15 @@ def dose(
     rated: Rated | None = None,
     on_text: Callable[[int], object] = lambda _: None,
 ) -> list[Number]:
-    """Measure a model under each of some edits at one site: by name, then by gain.
+    """Measure a model under several edits at one site; numbers are ordered by measure, then by gain.
 
     Args:
+        clip: model.
         edits: gain -> edit.
         pairs: held-out pairs, with their images.
         tests: tests of abilities.
         rated: rated texts, if there are any.
-        on_text: called with the number of texts that were embedded, for a progress bar.
+        on_text: callback with the number of texts that were embedded, for a progress bar.
     """
     every = list(edits.values())
     held_out, able = (embed_edited(clip, tokens, every, on_text) for tokens in (pairs.tokens_for(clip), tests.tokens))

@@ -1,4 +1,4 @@
-"""The task `norms`: how attributions of words follow human norms of words."""
+"""Task `norms`: relations of attributions of words to human norms of words."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from training.evaluation.evaluated import EvaluatedPairs
 from training.evaluation.measures import Number, measured
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
-_ATTRIBUTIONS = "attributions"  # what numbers are of that have no norm
-_AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # of `DeletionAreas`
+_ATTRIBUTIONS = "attributions"  # entry of the column `of` for numbers without a norm
+_AREAS = {"deletion": "deletion", "insertion": "insertion", "random": "random order"}  # `DeletionAreas` -> title
 
 
 def word_attributions(
@@ -42,12 +42,15 @@ def word_attributions(
     n_steps: int,
     routes: Sequence[Route] = MEASURED,
 ) -> Attributions:
-    """Return attributions of both texts of some pairs: in full, and with a subspace by route.
+    """Return attributions of both texts of some pairs: in full without a subspace, and by route with one.
 
     Args:
-        start: what the path integral starts from.
-        routes: routes that are wanted, if there is a subspace; each costs a backward pass.
-        n_steps: its points to begin with; texts that have not converged get more.
+        clip: model.
+        features: pairs, with their images.
+        subspace: Z; None for attributions in full.
+        start: function that returns the start of the path integral.
+        n_steps: initial number of points; texts that have not converged get more.
+        routes: routes to compute if there is a subspace; each costs a backward pass.
     """
     attributor = MediatedIntegratedGradients(clip, subspace, routes=("full",) if subspace is None else routes)
     images = features.embeddings.repeat(2, 1)
@@ -59,14 +62,19 @@ def norms(
     clip: Clip, features: EmbeddedPairs, subspace: Subspace | None, chosen: Sequence[Norm], *, n_steps: int
 ) -> tuple[list[Number], dict[Route, dict[str, float]]]:
     """Relate mean attribution over word types to each norm, as a sweep does: in full, and with a subspace by route.
-    Next to that, the convergence of attributions and the areas of deletion and insertion.
+
+    The convergence of attributions and the areas of deletion and insertion are measured too.
 
     Args:
-        n_steps: points of the path integral to begin with.
+        clip: model.
+        features: pairs, with their images.
+        subspace: Z, if there is one.
+        chosen: norms.
+        n_steps: initial number of points of the path integral.
 
     Returns:
-        The measures, each under the name that it has in a sweep, but for the norm, which the row is of; and route ->
-        word type -> mean attribution.
+        Measures, each under its name in a sweep, without the norm, which is in the column `of`; and route -> word type
+        -> mean attribution.
     """
     features = features.tokenized(clip)
     found = word_attributions(clip, features, subspace, n_steps=n_steps)
@@ -106,7 +114,7 @@ def _job(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
 
 
 def _units(contrast: Contrast) -> Mapping[str, Unit]:
-    several = ["", WITH_COVARIATES]  # of several norms, of which the row tells the name
+    several = ["", WITH_COVARIATES]  # stands for several norms, whose names are in the rows
     known = {measure.key.column(): measure.unit for measure in attributions(contrast, several)}
     finer = replace(CORRELATION, form="+.3f")
     areas = dict.fromkeys((f"area, {order}" for order in _AREAS.values()), SCORE)

@@ -1,4 +1,4 @@
-"""The task `preference`: which text of each pair a model prefers, and what a subspace of it does."""
+"""Task `preference`: a model's preference between the texts of each pair, and the measures of its subspace."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def pair_scores(clip: Clip, features: EmbeddedPairs) -> np.ndarray:
 
 
 def measure_preference(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
-    """Measure preferences of a model; with an alignment also its IIA on each split, and its evidence on the last one.
+    """Measure preferences of a model; with an alignment also its IIA on each split, and its evidence on the last split.
 
     Returns:
-        The measures; and the scores of each pair's positive and negative text, shape (2, pairs).
+        Measures, and scores of each pair's positive and negative text, shape (2, pairs).
     """
     pairs, contrast = features.pairs, features.contrast
     if aligned is None:
@@ -38,7 +38,7 @@ def measure_preference(clip: Clip, features: EmbeddedPairs, aligned: Aligned | N
     both = np.zeros((2, len(pairs)))
     rows: list[Number] = []
     splits = list(dict.fromkeys(pair.split for pair in pairs))
-    for split in splits:  # one at a time: a clean run takes memory
+    for split in splits:  # one at a time, since a clean run takes memory
         part, texts = aligned.part(clip, features.split(split)), features.split(split).texts
         negative, positive = part.clean.cpu().numpy().reshape(2, -1)
         both[:, features.rows(split)] = positive, negative

@@ -1,4 +1,4 @@
-"""The interface of a task of an evaluation. No torch."""
+"""Interface of a task of an evaluation. No torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.measures import Number
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Numbers of a task, sentences the user should read, and what else is worth keeping (JSON)."""
+    """Numbers of a task, sentences the user should read, and further results to keep (JSON)."""
 
     rows: Sequence[Number]
     notes: Sequence[str] = ()
@@ -23,7 +23,7 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class Job:
-    """A task that is ready: settings that its numbers depend on, and how to compute them."""
+    """Task that is ready: settings that its numbers depend on, and a function that computes them."""
 
     name: str
     settings: dict[str, Any]
@@ -32,17 +32,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of an evaluation.
+    """Task of an evaluation.
 
     Attributes:
-        job: from an `EvaluatedPairs`, or an `Evaluated` if the task is not on pairs, and what `load` returned, to a job
-            that is ready.
-        units: names of its measures -> their units.
-        load: from options and the name of the data to data of the task alone; raises `UserError` if they cannot be
-            read.
-        on_pairs: whether the task takes pairs of the two kinds of text.
-        evidence: whether the task takes train pairs to measure a subspace with.
-        downloads: whether `load` may take long; it is called when the model has been loaded then, else before.
+        job: function that returns a job from an `EvaluatedPairs`, or from an `Evaluated` if the task is not on pairs,
+            and the return value of `load`.
+        units: function that returns the unit of each measure by name.
+        load: function that returns the task's own data from options and the name of the data; raises `UserError` if the
+            data cannot be read.
+        on_pairs: True if the task takes pairs of the two kinds of text.
+        evidence: True if the task takes train pairs to measure a subspace with.
+        downloads: True if `load` may take long; it is then called after the model has been loaded, else before.
     """
 
     job: Callable[[Any, Any], Job]

@@ -1,4 +1,4 @@
-"""The task `transfer`: what a model can still do, zero-shot classification and retrieval among pairs."""
+"""Task `transfer`: remaining abilities of a model, which are zero-shot classification and retrieval among pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def transfer(
     """Measure zero-shot accuracy and macro-F1 on each classification set.
 
     Returns:
-        The measures; by set whether each image is a hit; and sentences the user should read.
+        Measures; set -> whether each image is a hit; and sentences the user should read.
     """
     rows, hits, notes = [], {}, []
     for task in tasks:
@@ -51,13 +51,13 @@ def _classified(
 
 
 def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[list[Number], list[str]]:
-    """Return `retrieved` as rows of an evaluation; and notes."""
+    """Return `retrieved` as rows of an evaluation, and notes."""
     found, notes = retrieved(clip, data, features, seed=seed)
     return [measured("transfer", "retrieval", f"retrieval {kind}", share) for kind, share in found.items()], notes
 
 
 def load_sets(config: EvaluateConfig, data: str) -> list[LabelledImages]:
-    """Load the classification sets that were asked for, or those that go with the data."""
+    """Load the classification sets of the options, or the default sets for the data."""
     templates = Path(config.templates) if config.templates else None
     sets = config.transfer or default_sets(data)
     return load_transfer(sets, templates=templates, limit=config.transfer_limit, seed=config.seed)

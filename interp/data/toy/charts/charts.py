@@ -1,8 +1,8 @@
-"""Contents of the charts of the second toy world, and which of them belong to which split.
+"""Contents of the charts of the second toy world, and their division between splits.
 
 A chart shows two or three series (bars or lines, each in the colour of its country) of one measure (the letters at the
 vertical axis) over a decade (the digits below the horizontal axis). A shaded band marks an event. Each of the first two
-series has a trend; one of them lies above the other.
+series has a trend; one of these two series lies above the other.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Chart:
 
     @property
     def third(self) -> str | None:
-        """Colour of the third series, which is the first colour that the others leave; None for two series."""
+        """Colour of the third series, the first colour that the other series do not have; None for two series."""
         free = [colour for colour in words.COUNTRIES if colour not in self.colours.split()]
         return free[0] if self.count == "three" else None
 
@@ -71,7 +71,7 @@ def chart_combinations(split: str, names: tuple[str, ...]) -> tuple[tuple[str, .
 
 
 def sample_chart(split: str, rng: np.random.Generator, article: tuple[str, ...] | None = None) -> Chart:
-    """Draw a chart from the combinations of a split; of the given measure, decade and event, if there are any."""
+    """Draw a chart from the combinations of a split; `article` optionally gives measure, decade and event."""
     series, articles = (chart_combinations(split, names) for names in (SERIES_FIELDS, ARTICLE_FIELDS))
     article = article or articles[int(rng.integers(len(articles)))]
     drawn = dict(zip(SERIES_FIELDS, series[int(rng.integers(len(series)))], strict=True))
@@ -87,7 +87,7 @@ def sample_charts(split: str, n: int, rng: np.random.Generator) -> list[Chart]:
 def alike_charts(split: str, n: int, alike: int, rng: np.random.Generator) -> list[Chart]:
     """Draw `n` charts in groups of `alike`; each differs from the first of its group in at most two attributes.
 
-    As `interp.data.toy.scenes.alike_scenes`: a model that learns from these batches must respect every word.
+    As with `interp.data.toy.scenes.alike_scenes`, a model that learns from these batches must respect every word.
     """
 
     def vary(first: Chart) -> Chart:

@@ -1,7 +1,7 @@
 """Second toy world: charts with descriptions and captions in the words of a textbook of economics.
 
-The embedded toy CLIP has met scenes alone. Charts are another domain: does what a model has learnt of scenes carry
-over? A pair's group is its article, which has one measure, decade and event.
+The embedded toy CLIP was trained on scenes alone. Charts are another domain, which tests whether abilities learnt on
+scenes transfer. The group of a pair is its article, which has one measure, decade and event.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def load_charts(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
     """Return the world of charts as a `PairSet`.
 
     Args:
-        size: pairs of each split.
-        seed: of charts, texts and pixels.
+        size: number of pairs in each split.
+        seed: seed of charts, texts and pixels.
 
     Returns:
         Pairs of train, val and test in this order.
@@ -30,7 +30,7 @@ def load_charts(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
     size = size or ToySize()
     drawn: list[tuple[Pair, ChartPicture]] = []
     for number, field in enumerate(fields(size)):
-        split, rng = field.name, np.random.default_rng([seed, 128, number])  # apart from the scenes of `load_toy`
+        split, rng = field.name, np.random.default_rng([seed, 128, number])  # separate from the scenes of `load_toy`
         articles = chart_combinations(split, ARTICLE_FIELDS)
         first = len(drawn)
         while (count := len(drawn) - first) < getattr(size, split):

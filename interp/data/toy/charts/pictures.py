@@ -1,4 +1,4 @@
-"""Drawing of charts, 64 by 64 pixels; `interp.data.toy.charts.charts` says what they mean."""
+"""Drawing of charts, 64 by 64 pixels; `interp.data.toy.charts.charts` describes their contents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SERIES_RGB = {
     "teal": (25, 170, 175),
     "black": (15, 15, 15),
 }
-_EVENT_RGB = {  # of the shaded band
+_EVENT_RGB = {  # colour of the shaded band
     "recession": (205, 205, 210),
     "boom": (255, 225, 150),
     "reform": (200, 225, 255),
@@ -65,14 +65,14 @@ _FONT = {  # 3 x 5 pixels, rows from the top
     }.items()
 }
 _POINTS = 6  # bars or vertices of a series
-_HEIGHTS = {  # of a series at its points, within its own half of the chart; 0 is low, 1 is high
+_HEIGHTS = {  # heights of a series at its points, within its half of the chart; 0 is low, 1 is high
     "rise": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
     "fall": (1.0, 0.8, 0.6, 0.4, 0.2, 0.0),
     "flat": (0.5,) * 6,
     "peak": (0.0, 0.5, 1.0, 1.0, 0.5, 0.0),
     "dip": (1.0, 0.5, 0.0, 0.0, 0.5, 1.0),
 }
-_HALVES = {"above": 0.58, "below": 0.08}  # where the half of a series begins, as a share of the height
+_HALVES = {"above": 0.58, "below": 0.08}  # beginning of the half of a series, as a share of the height
 _HALF = 0.34
 
 
@@ -104,7 +104,7 @@ def render_chart(chart: Chart, rng: np.random.Generator) -> np.ndarray:
 
 
 def _series(chart: Chart) -> list[tuple[str, np.ndarray]]:
-    """Return colour and heights (0 to 1) of each series; a third one is flat and lies in the middle."""
+    """Return colour and heights (0 to 1) of each series; a third series is flat and in the middle."""
     other = {"above": "below", "below": "above"}[chart.level]
     series = [
         (colour, _HALVES[half] + _HALF * np.array(_HEIGHTS[trend]))
@@ -117,7 +117,7 @@ def _series(chart: Chart) -> list[tuple[str, np.ndarray]]:
 
 
 def _draw_bars(picture: np.ndarray, rows: np.ndarray, number: int, count: int, colour: tuple[int, int, int]) -> None:
-    """Draw one series as bars, next to those of the others."""
+    """Draw one series as bars, next to the bars of the other series."""
     width = 2 if count == 3 else 3
     for place, row in enumerate(rows):
         left = _LEFT + 1 + round(place * (_RIGHT - _LEFT) / _POINTS) + number * width
@@ -143,7 +143,7 @@ def _label(picture: np.ndarray, text: str, *, top: int, left: int) -> None:
 
 @dataclass(frozen=True)
 class ChartPicture:
-    """One drawing of a chart; `noise` is the seed of its jitter and its light."""
+    """Drawing of a chart; `noise` is the seed of its jitter and its light."""
 
     chart: Chart
     noise: int
@@ -156,13 +156,13 @@ class ChartPicture:
 
     @property
     def key(self) -> str:
-        """Key that changes with the chart, the noise, and the way charts are drawn."""
+        """Key that changes with the chart, the noise, and the drawing code."""
         return f"{_drawn()} {self.chart} {self.noise}"
 
 
 @cache
 def _drawn() -> str:
-    """Return a digest of one picture of each kind: another way of drawing gives another digest."""
+    """Return a digest of one picture of each kind, which changes with the drawing code."""
     charts = [
         Chart(marks, "three", "red blue", "rise", "dip", "above", "grid", "price", "1960", "boom")
         for marks in ("bar", "line")

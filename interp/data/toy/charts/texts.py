@@ -1,7 +1,7 @@
 """Writing of descriptions and captions of charts, with the statistics of a textbook of economics.
 
-Descriptions say mostly what is drawn, captions mostly what it means; each also does what the other does. A text has one
-to seven sentences, so that some texts do not fit into 77 tokens.
+Descriptions mostly state the appearance of a chart, and captions mostly its meaning, but each kind also does what the
+other kind does. A text has one to seven sentences, so some texts do not fit into 77 tokens.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _SENTENCES = (
     Template(0.4, 1.2, "If {people} {act} and no {event} comes, the {goods} market stays as it was"),
     Template(0.3, 1, "({Source} of {First}, {end})"),
 )
-# How often a text has one sentence, two, and so on.
+# Probability that a text has one sentence, two sentences, and so on.
 _COUNTS = {
     "description": (0.12, 0.17, 0.22, 0.18, 0.13, 0.11, 0.07),
     "caption": (0.09, 0.14, 0.20, 0.19, 0.15, 0.13, 0.10),
 }
-_REUSE = 0.45  # how often a caption takes the word that the description of its chart has for the same thing
-_TOLD = {  # slot -> attributes of the chart that it tells; a slot that is not here tells the attribute of its own name
+_REUSE = 0.45  # probability that a caption takes the description's word for the same thing
+_TOLD = {  # slot -> attributes of the chart that it states; other slots state the attribute with their name
     "mark": ("marks",),
     "series": ("colours", "count"),
     "countries": ("colours", "count"),
@@ -61,11 +61,11 @@ _TOLD = {  # slot -> attributes of the chart that it tells; a slot that is not h
 def write_chart(
     kind: Kind, chart: Chart, rng: np.random.Generator, *, partial: bool = False, reach: int | None = None
 ) -> Text:
-    """Write one text about a chart, sentences and words drawn at random with `rng`.
+    """Write one text about a chart, with sentences and words drawn at random with `rng`.
 
     Args:
         partial: write a single sentence.
-        reach: words of each list that may be used, the commonest first; by default all.
+        reach: number of words of each list that may be used, the commonest first; by default all.
     """
     return _compose(kind, 1 if partial else None, chart, _draw_words(kind, chart, rng, reach), rng)
 
@@ -78,7 +78,7 @@ def write_chart_pair(chart: Chart, rng: np.random.Generator) -> tuple[Text, Text
 
 
 def chart_prompts(name: str) -> dict[str, tuple[str, ...]]:
-    """Return value of an attribute -> texts that name it, for ``marks``, ``measure`` and ``event``.
+    """Return value of an attribute -> texts that name the value, for ``marks``, ``measure`` and ``event``.
 
     Raises:
         KeyError: there are no prompts for the attribute.
@@ -96,7 +96,7 @@ def chart_prompts(name: str) -> dict[str, tuple[str, ...]]:
 
 def _draw_words(kind: Kind, chart: Chart, rng: np.random.Generator, reach: int | None) -> dict[str, str]:
     """Return a word for each thing that has synonyms."""
-    other_place = {"above": "below", "below": "above"}[chart.level]  # of the second series, seen from the first
+    other_place = {"above": "below", "below": "above"}[chart.level]  # of the second series, relative to the first
     lists = {
         "mark": words.MARKS[chart.marks],
         "count": words.COUNTS[chart.count],
@@ -137,7 +137,7 @@ def _compose(kind: Kind, count: int | None, chart: Chart, chosen: Mapping[str, s
 
 
 def _slots(chart: Chart, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Return what each slot holds; a hyphen within a chosen word is a space."""
+    """Return the content of each slot; hyphens within a chosen word become spaces."""
     spaced = {slot: re.sub(r"-(?=\w)", " ", word) for slot, word in chosen.items()}
     names = [words.COUNTRIES[colour] for colour in (chart.first, chart.second, chart.third) if colour]
     shown = [spaced["first"], spaced["second"], spaced["third"]][: len(names)]

@@ -1,7 +1,7 @@
-"""Words of the world of charts: synonyms for each thing that a chart shows, commonest first; and its names.
+"""Words of the world of charts: synonyms for each thing that a chart shows, commonest first; and the world's names.
 
-The vocabulary is that of textbooks of economics. It shares colours and function words with the world of scenes, and
-little else.
+The vocabulary is that of textbooks of economics. It shares little but colours and function words with the world of
+scenes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from interp.data.toy.words import Table, table
 
 MARKS = table(bar="bar column block stripe", line="line curve trace trend-line")
 COUNTS: Table = {"two": ("two", "a pair of", "2"), "three": ("three", "a trio of", "3")}
-COLOURS = table(  # of series
+COLOURS = table(  # colours of series
     red="red crimson scarlet",
     blue="blue azure navy",
     green="green emerald lime",
@@ -114,7 +114,7 @@ EVENTS = table(
     subsidy="subsidy stimulus bailout aid relief grant",
     inflation="inflation devaluation speculation bubble debasement overheating",
 )
-GOODS = table(  # what is bought and sold less or more in an event
+GOODS = table(  # goods that are bought and sold less or more in an event
     recession="""house apartment furniture carpet brick cement timber roof kitchen mortgage stove mansion cottage tile
         lumber nail""",
     boom="""car truck bicycle engine motor tyre airplane railway ship bus taxi ticket highway bridge tractor wagon""",
@@ -129,7 +129,7 @@ GOODS = table(  # what is bought and sold less or more in an event
     inflation="""gold coin dollar cheque coffee tea beer wine tobacco cigarette chocolate salt pepper whisky soap
         candle""",
 )
-ANY = table(  # say nothing of the chart
+ANY = table(  # words that do not depend on the chart
     graph="graph chart figure diagram plot image illustration panel",
     shows="shows presents displays depicts illustrates compares",
     level="level rate index quantity amount volume share total",
