@@ -1,13 +1,14 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-Scenes of the toy world (`interp.data.toy.pairs`), in stretches. The image tower learns to name what a picture shows,
-by labels. With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone
-needs hours on a CPU until shapes are told apart. Then all of the model goes on so (Radford et al. 2021, section 2.3),
-and in the end for as long as it takes to balance the two kinds of text.
+Scenes and charts (`interp.data.toy`), in stretches. The image tower learns to name what a picture shows, by labels.
+With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone needs
+hours on a CPU until shapes are told apart. Then the whole model goes on so (Radford et al. 2021, section 2.3), and in
+the end for as long as it takes to balance the two kinds of text. A batch holds pictures of one world; every third step
+has a batch of charts after its batch of scenes.
 
-Wherever there are texts, each picture comes with one, a description with probability `share`. That share decides which
-kind the finished model prefers; a controller turns it after looks at the validation scenes so that the base ends
-undecided, and the checkpoint is chosen on the validation scenes. The test scenes are only reported on.
+Wherever there are texts, each picture comes with one text, a description with probability `share`. That share decides
+which kind the finished model prefers; a controller turns the share of each world after looks at the validation split,
+so that the base ends undecided. The checkpoint is chosen on the validation split. The test split is only reported on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,13 @@ from interp.clip.families import family_of
 from interp.clip.model import unit_images
 from interp.clip.toy_model import build_model, learn_tokenizer, save
 from interp.data.norms import load_norm
-from interp.data.toy.scenes import VALUES, Scene, alike_scenes, sample_scenes
-from interp.data.toy.texts import write, write_pair
 from interp.data.toy.writing import KINDS
 from interp.errors import UserError
 from interp.runs.content import to_json
 from interp.runs.files import write_atomic
 from interp.runs.folder import check_folder
-from training.pretrain_looks import embed_texts, measure, pixels
+from training.pretrain_looks import embed_texts, measure
+from training.pretrain_worlds import CHARTS, SCENES, WORLDS, World
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,16 @@ class Seeing:
 class PretrainConfig:
     """Settings of the run; written to `pretraining.json` beside the weights."""
 
-    seeing: Seeing = Seeing(1400, 1e-3, 50)
-    main: Phase = Phase(1500, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
-    finish: Phase = Phase(700, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
+    seeing: Seeing = Seeing(2000, 1e-3, 50)
+    main: Phase = Phase(1800, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
+    finish: Phase = Phase(850, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     settle: Phase = Phase(
         200, 2e-4, 20, partial=0.5, control_from=0.0, gain=1.0, looked_at=1024, alike=8, look_every=25
     )
     batch_size: int = 128
+    charts_every: int = 3  # steps between batches of charts
+    charts_batch_size: int = 64  # their texts are four times as long as those of scenes
+    charts_looked_at: int = 256  # validation pairs of charts at each look
     first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
     widen_from: int = 100  # step after which a further word joins, every so many steps
     widen_every: int = 10
@@ -106,64 +109,64 @@ class PretrainConfig:
 
 
 def corpus(seed: int) -> Iterator[str]:
-    """What pieces of words are learnt from: texts of the world, and English words (those of MRC)."""
+    """Yield what pieces of words are learnt from: texts of both worlds, and English words (those of MRC)."""
     rng = np.random.default_rng([seed, 3])
-    for scene in sample_scenes("train", 20_000, rng):
-        yield from (text.text for text in write_pair(scene, rng))
+    for world, n in ((SCENES, 20_000), (CHARTS, 4_000)):
+        for content in world.sample("train", n, rng):
+            yield from (text.text for text in world.write_pair(content, rng))
     yield from (word for word in load_norm("imageability").ratings for _ in range(8))
 
 
 def _training_batch(
-    n: int, share: float, partial: float, alike: int, reach: int | None, rng: np.random.Generator
+    world: World, n: int, share: float, partial: float, alike: int, reach: int | None, rng: np.random.Generator
 ) -> tuple[Tensor, list[str]]:
-    """Pictures of the train split with one text each, a description with probability `share`; see `Phase`."""
-    scenes = alike_scenes("train", n, alike, rng) if alike > 1 else sample_scenes("train", n, rng)
+    """Return pictures of the train split with one text each, a description with probability `share`; see `Phase`."""
+    contents = world.alike("train", n, alike, rng) if alike > 1 else world.sample("train", n, rng)
     texts: list[str] = []
-    for number, scene in enumerate(scenes):
+    for number, content in enumerate(contents):
         if number % alike == 0:  # a group's texts are of one kind
             kind = KINDS[0] if rng.random() < share else KINDS[1]
-        texts.append(write(kind, scene, rng, partial=rng.random() < partial, reach=reach).text)
-    return pixels(scenes, rng), texts
+        texts.append(world.write(kind, content, rng, partial=rng.random() < partial, reach=reach).text)
+    return world.pixels(contents, rng), texts
 
 
-def _badness(looked: dict[str, float]) -> float:
-    """How far a checkpoint is from an able and undecided base; lower is better."""
-    abilities = [value for key, value in looked.items() if key.startswith(("retrieval", "zeroshot"))]
-    return abs(looked["preference"] - 0.5) + sum(max(0.0, 0.9 - value) for value in abilities)
-
-
-def labels(scenes: Sequence[Scene]) -> Tensor:
-    """What pictures show, as numbers: int64, (n, attributes); the bands of the flag come apart, as colours."""
-    colours = list(VALUES["colour"])
-    plain = {name: list(values) for name, values in VALUES.items() if name != "flag"}
-    rows = [
-        [plain[name].index(getattr(scene, name)) for name in plain]
-        + [colours.index(band) for band in scene.flag.split()]
-        for scene in scenes
-    ]
-    return torch.tensor(rows)
+def _badness(looked: Mapping[str, Mapping[str, float]]) -> float:
+    """Return how far a checkpoint is from an able and undecided base, summed over worlds; lower is better."""
+    return sum(
+        abs(measures["preference"] - 0.5)
+        + sum(max(0.0, 0.9 - value) for key, value in measures.items() if key.startswith(("retrieval", "zeroshot")))
+        for measures in looked.values()
+    )
 
 
 def learn_to_see(model: Any, config: PretrainConfig, rng: np.random.Generator) -> None:
     """Train the image tower, and a linear classifier of each attribute on it; the classifiers are thrown away."""
     seeing = config.seeing
-    sizes = [len(values) for name, values in VALUES.items() if name != "flag"] + [len(VALUES["colour"])] * 3
+    sizes = {world.name: [len(values) for values in world.seen.values()] for world in WORLDS}
     family = family_of(model)
     tower, _ = family.whole(model, "vision")
-    heads = torch.nn.Linear(family.width(model, "vision"), sum(sizes))
-    parameters = [*tower.parameters(), *heads.parameters()]
+    heads = {name: torch.nn.Linear(family.width(model, "vision"), sum(of_world)) for name, of_world in sizes.items()}
+    parameters = [*tower.parameters(), *(weight for head in heads.values() for weight in head.parameters())]
     optimizer = torch.optim.AdamW(parameters, lr=seeing.lr, betas=(0.9, 0.98), fused=True)
     for step in (bar := tqdm(range(1, seeing.steps + 1), desc="see", mininterval=5)):
         _set_rates(optimizer, seeing.lr, step, seeing)
-        scenes = sample_scenes("train", config.batch_size, rng)
-        scores = heads(tower(pixels(scenes, rng)).pooler_output).split(sizes, dim=1)
-        targets = labels(scenes).T
-        loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(scores, targets, strict=True)]).mean()
         optimizer.zero_grad()
-        loss.backward()
+        for world, n in _batches(config, step):
+            contents = world.sample("train", n, rng)
+            features = tower(world.pixels(contents, rng)).pooler_output
+            scores = heads[world.name](features).split(sizes[world.name], dim=1)
+            targets = world.labels(contents).T
+            loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(scores, targets, strict=True)]).mean()
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+
+
+def _batches(config: PretrainConfig, step: int) -> list[tuple[World, int]]:
+    """Return which worlds a step has batches of, and their sizes."""
+    charts = [(CHARTS, config.charts_batch_size)] if step % config.charts_every == 0 else []
+    return [(SCENES, config.batch_size), *charts]
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
@@ -186,15 +189,16 @@ def train_phase(
     tokenizer: Any,
     config: PretrainConfig,
     phase: Phase,
-    share: float,
+    shares: Mapping[str, float],
     rng: np.random.Generator,
     log: Path,
-) -> tuple[float, int]:
-    """Train, and leave the model at the checkpoint that did best on the validation scenes.
+) -> tuple[dict[str, float], int]:
+    """Train, and leave the model at the checkpoint that did best on the validation split.
 
     Returns:
-        The share of descriptions at the end, and the step that was kept.
+        World -> share of descriptions at the end, and the step that was kept.
     """
+    shares = dict(shares)
     family_of(model).whole(model, "vision")[0].requires_grad_(not phase.locked)
     tokens = family_of(model).table(model).weight
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1 and p is not tokens]
@@ -214,31 +218,49 @@ def train_phase(
     kept: dict[str, Tensor] = {}
     for step in tqdm(range(1, phase.steps + 1), desc="pretrain", mininterval=5):
         _set_rates(optimizer, phase.lr, step, phase)
-        alike = phase.alike if step % 2 else 1
-        partial = phase.partial if alike == 1 else 0.0
-        images, texts = _training_batch(config.batch_size, share, partial, alike, config.reach(step, phase), rng)
-        loss = _contrastive_loss(model, tokenizer, images, texts)
         optimizer.zero_grad()
-        loss.backward()
+        losses = {}
+        for world, n in _batches(config, step):
+            whole = step // (config.charts_every if world is CHARTS else 1) % 2
+            alike = phase.alike if whole else 1
+            partial = phase.partial if alike == 1 else 0.0
+            reach = config.reach(step, phase)
+            images, texts = _training_batch(world, n, shares[world.name], partial, alike, reach, rng)
+            loss = _contrastive_loss(model, tokenizer, images, texts)
+            loss.backward()
+            losses[world.name] = loss.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(max=math.log(100.0))
         if step % phase.look_every == 0 or step == phase.steps:
-            n = phase.looked_at
-            looked = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed)
-            if step >= phase.control_from * phase.steps:
-                share = float(np.clip(share + phase.gain * (0.5 - looked["preference"]), 0.1, 0.9))
-            record = {"step": step, "loss": loss.item(), "share": share, **looked}
-            tqdm.write(" ".join(f"{key}={value:.3g}" for key, value in record.items()))
-            with log.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            looked = {}
+            for world, n in ((SCENES, phase.looked_at), (CHARTS, config.charts_looked_at)):
+                found = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed, world=world)
+                if step >= phase.control_from * phase.steps:
+                    turned = shares[world.name] + phase.gain * (0.5 - found["preference"])
+                    shares[world.name] = float(np.clip(turned, 0.1, 0.9))
+                looked[world.name] = found
+                record = {
+                    "world": world.name,
+                    "step": step,
+                    "loss": losses.get(world.name),
+                    "share": shares[world.name],
+                    **found,
+                }
+                tqdm.write(" ".join(f"{key}={_short(value)}" for key, value in record.items()))
+                with log.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
             if _badness(looked) <= best:
                 best, best_step = _badness(looked), step
                 kept = {key: value.detach().clone() for key, value in model.state_dict().items()}
     model.load_state_dict(kept)
     model.half().float()  # what is shipped: weights that half precision holds exactly
-    return share, best_step
+    return shares, best_step
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
@@ -255,15 +277,19 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "pretraining.jsonl"
     log.unlink(missing_ok=True)
-    started, share, chosen = time.time(), config.share, []
+    started, chosen = time.time(), []
+    shares = {world.name: config.share for world in WORLDS}
     learn_to_see(model, config, np.random.default_rng([config.seed, 4]))
     for number, phase in enumerate((config.main, config.finish, config.settle)):
         rng = np.random.default_rng([config.seed, number] if number else config.seed)
-        share, step = train_phase(model, tokenizer, config, phase, share, rng, log)
+        shares, step = train_phase(model, tokenizer, config, phase, shares, rng, log)
         chosen.append(step)
     report = {"config": asdict(config), "chosen_steps": chosen, "minutes": round((time.time() - started) / 60, 1)}
     for split in ("val", "test"):
-        report[split] = measure(model, tokenizer, split, n=4096, rounds=40, seed=config.seed + 1)
+        report[split] = {
+            world.name: measure(model, tokenizer, split, n=size, rounds=40, seed=config.seed + 1, world=world)
+            for world, size in ((SCENES, 4096), (CHARTS, 1024))
+        }
     save(model, tokenizer, folder)
     write_atomic(folder / "pretraining.json", to_json(report))
     return report
@@ -279,7 +305,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    about = "Make the embedded toy CLIP: about an hour on two cores."
+    about = "Make the embedded toy CLIP: an hour and a half on two cores."
     options = cli.parse(Options, "python -m training.pretrain_toy", about, "", argv)
 
     def body() -> int:

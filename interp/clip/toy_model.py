@@ -14,7 +14,7 @@ from interp.data.toy.pictures import SIZE
 BOS, EOT = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77
 END = "</w>"  # suffix of the last piece of a word
-_MERGES = 2400
+_MERGES = 2800
 ASSETS = files("interp.data").joinpath("assets", "toy-clip")
 
 

@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 from interp.clip.model import Clip
 from interp.clip.toy_model import build_model, learn_tokenizer, load_toy_tokenizer
-from interp.data.toy.scenes import VALUES, sample_scenes
+from interp.data.toy.scenes import sample_scenes
 from interp.data.transfer import TOY_TASKS
 from training import pretrain_toy
-from training.pretrain_toy import Phase, PretrainConfig, Seeing, labels, learn_to_see, measure, pixels, pretrain
+from training.pretrain_toy import Phase, PretrainConfig, Seeing, learn_to_see, measure, pretrain
+from training.pretrain_worlds import CHARTS, SCENES, WORLDS, World
 
 pytestmark = pytest.mark.slow
 
@@ -30,20 +31,23 @@ def test_it_is_small_and_safe():
     assert set(load_file(str(FOLDER.joinpath("model.safetensors"))).keys())
 
 
-def test_able_and_undecided_on_scenes_it_has_never_seen(toy: Clip):
+@pytest.mark.parametrize(("world", "named"), [(SCENES, TOY_TASKS), (CHARTS, ("marks", "measure", "event"))])
+def test_able_and_undecided_on_pictures_it_has_never_seen(toy: Clip, world: World, named: tuple[str, ...]):
     """The model is measured again, on the combinations of the test split."""
-    found = measure(toy.model, toy.tokenizer, "test", n=1024, rounds=8, seed=99)
-    assert 0.45 <= found["preference"] <= 0.55
+    found = measure(toy.model, toy.tokenizer, "test", n=512, rounds=4, seed=99, world=world)
+    assert 0.43 <= found["preference"] <= 0.57
     assert found["retrieval_description"] >= 0.8
     assert found["retrieval_caption"] >= 0.8
-    assert min(found[f"zeroshot_{name}"] for name in TOY_TASKS) >= 0.9
+    assert min(found[f"zeroshot_{name}"] for name in named) >= 0.9
 
 
-def test_the_report_beside_it_is_about_it(toy: Clip):
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_the_report_beside_it_is_about_it(toy: Clip, world: World):
     report = json.loads(FOLDER.joinpath("pretraining.json").read_text())
-    found = measure(toy.model, toy.tokenizer, "val", n=512, rounds=4, seed=5)
-    for name in ("preference", "retrieval_description", "zeroshot_shape", "zeroshot_place"):
-        assert found[name] == pytest.approx(report["val"][name], abs=0.08), name
+    found = measure(toy.model, toy.tokenizer, "val", n=512, rounds=4, seed=5, world=world)
+    zero_shot = [f"zeroshot_{name}" for name in world.prompts]
+    for name in ("preference", "retrieval_description", "retrieval_caption", *zero_shot):
+        assert found[name] == pytest.approx(report["val"][world.name][name], abs=0.08), name
 
 
 def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
@@ -53,7 +57,7 @@ def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
     from interp.data.toy.pictures import render
 
     scene = sample_scenes("train", 1, np.random.default_rng(0))
-    fed = pixels(scene, np.random.default_rng(1))
+    fed = SCENES.pixels(scene, np.random.default_rng(1))
     image = Image.fromarray(render(scene[0], np.random.default_rng(1)))
     torch.testing.assert_close(pixel_values(toy, [image]), fed)
 
@@ -64,7 +68,10 @@ def test_the_same_seed_gives_the_same_model(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.4, "retrieval_caption": 0.2})
     short = Phase(3, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, alike=4, look_every=2)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        pretrain(PretrainConfig(Seeing(2, 1e-3, 1), short, short, short, batch_size=8, seed=seed), tmp_path / name)
+        config = PretrainConfig(
+            Seeing(2, 1e-3, 1), short, short, short, batch_size=8, charts_batch_size=4, charts_looked_at=128, seed=seed
+        )
+        pretrain(config, tmp_path / name)
     a, b, c = (load_file(tmp_path / name / "model.safetensors") for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
@@ -73,14 +80,27 @@ def test_the_same_seed_gives_the_same_model(tmp_path, monkeypatch):
     assert report["chosen_steps"] == [3, 3, 3]
 
 
-def test_labels_say_what_a_picture_shows():
-    scenes = sample_scenes("train", 20, np.random.default_rng(0))
-    for scene, row in zip(scenes, labels(scenes).tolist(), strict=True):
-        names = [name for name in VALUES if name != "flag"]
-        assert [list(VALUES[name])[i] for name, i in zip(names, row, strict=False)] == [
-            getattr(scene, name) for name in names
-        ]
-        assert " ".join(list(VALUES["colour"])[i] for i in row[len(names) :]) == scene.flag
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_labels_say_what_a_picture_shows(world: World):
+    contents = world.sample("train", 20, np.random.default_rng(0))
+    for content, row in zip(contents, world.labels(contents).tolist(), strict=True):
+        named = {name: values[i] for (name, values), i in zip(world.seen.items(), row, strict=True)}
+        for name, value in named.items():
+            if hasattr(content, name):
+                assert getattr(content, name) == value
+        bands = [value for name, value in named.items() if name.endswith("band")]
+        assert not bands or " ".join(bands) == content.flag
+    assert len({len(values) for values in world.seen.values()}) > 1
+
+
+def test_batches_hold_one_world_each():
+    """Every third step has charts after scenes; a group of alike contents has texts of one kind."""
+    config = PretrainConfig()
+    counts = [[(world.name, n) for world, n in pretrain_toy._batches(config, step)] for step in (1, 3)]
+    assert counts == [[("scenes", 128)], [("scenes", 128), ("charts", 64)]]
+    for world in WORLDS:
+        pictures, texts = pretrain_toy._training_batch(world, 8, 0.5, 0.0, 4, None, np.random.default_rng(0))
+        assert (pictures.shape, len(texts)) == ((8, 3, 64, 64), 8)
 
 
 def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked(tmp_path, monkeypatch):
@@ -89,7 +109,7 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.5})
     model = build_model(tokenizer := load_toy_tokenizer())
     locked = Phase(2, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, locked=True)
-    config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, locked, batch_size=8)
+    config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, locked, batch_size=8, charts_batch_size=4)
 
     def moved(act) -> set[str]:
         before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -99,7 +119,8 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
     seen = moved(lambda: learn_to_see(model, config, np.random.default_rng(0)))
     assert {name.split(".")[0] for name in seen} == {"vision_model"}
     model.half().float()  # as a phase leaves it, so that rounding moves nothing
-    args = (model, tokenizer, config, locked, 0.5, np.random.default_rng(0), tmp_path / "log")
+    shares = {world.name: 0.5 for world in WORLDS}
+    args = (model, tokenizer, config, locked, shares, np.random.default_rng(0), tmp_path / "log")
     read = moved(lambda: pretrain_toy.train_phase(*args))
     assert {name.split(".")[0] for name in read} >= {"text_model", "text_projection", "visual_projection"}
     assert not any(name.startswith("vision_model") for name in read)
