@@ -1,4 +1,4 @@
-"""What the toy's base is judged by: preference, retrieval and zero-shot naming on pictures of a split."""
+"""Measures of the toy's base: preference, retrieval and zero-shot naming on pictures of a split."""
 
 from __future__ import annotations
 

@@ -81,9 +81,9 @@ class Seeing:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Settings of the run; written to `pretraining.json` beside the weights."""
+    """Settings of the run, which are written to `pretraining.json` next to the weights."""
 
-    seeing: Seeing = Seeing(2000, 1e-3, 50)
+    seeing: Seeing = Seeing(2400, 1e-3, 50)
     main: Phase = Phase(1800, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
     finish: Phase = Phase(850, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     settle: Phase = Phase(
@@ -102,7 +102,7 @@ class PretrainConfig:
     seed: int = 0
 
     def reach(self, step: int, phase: Phase) -> int | None:
-        """How many words of each list are in use at a step of the main phase; later all are."""
+        """Return the number of words of each list in use at a step of the main phase; None for all, in later phases."""
         if phase is not self.main:
             return None
         return self.first_words + max(0, step - self.widen_from) // self.widen_every
@@ -170,7 +170,7 @@ def _batches(config: PretrainConfig, step: int) -> list[tuple[World, int]]:
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
-    """The learning rate at a step: a warm-up, then a cosine to zero; a group's `times` multiplies it."""
+    """Set the learning rate of a step: a warm-up, then a cosine to zero. The `times` of a group multiplies it."""
     rate = min(1.0, step / stretch.warmup)
     rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - stretch.warmup) / (stretch.steps - stretch.warmup)))
     for group in optimizer.param_groups:
@@ -269,7 +269,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
     The same configuration gives the same weights on the same machine.
 
     Returns:
-        The report that is saved beside the model: configuration, checkpoints, measures on `val` and on `test`.
+        The report that is saved next to the model: configuration, checkpoints, measures on `val` and on `test`.
     """
     torch.manual_seed(config.seed)  # transformers initializes from the global generator
     tokenizer = learn_tokenizer(corpus(config.seed))
@@ -297,7 +297,7 @@ def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """Options of the command."""
 
     out: str = cli.option("toy-clip", "folder for the model")
     seed: int = cli.option(0, "of weights, scenes and texts")
@@ -305,7 +305,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    about = "Make the embedded toy CLIP: an hour and a half on two cores."
+    about = "Make the embedded toy CLIP: an hour on two cores."
     options = cli.parse(Options, "python -m training.pretrain_toy", about, "", argv)
 
     def body() -> int:

@@ -25,7 +25,7 @@ examples:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What the command takes."""
+    """Options of the command."""
 
     run: str = argument("run folder of a sweep", metavar="RUN")
     out: str | None = option(None, "file to write; by default report.html in the run folder", metavar="FILE")
