@@ -96,7 +96,7 @@ def test_a_quickstart_is_ten_cells_at_most():
 
 
 def test_all_notebooks_are_there_and_the_library_needs_none_of_it():
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(1, 12)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(1, 14)]
     for package in OURS:
         for module in (ROOT / package).rglob("*.py"):
             assert "IPython" not in module.read_text(encoding="utf-8"), module
