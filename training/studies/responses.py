@@ -74,8 +74,9 @@ def read_responses(paths: Sequence[str], study: Study) -> tuple[list[Response], 
         UserError: a path does not exist, or there is no file at all.
     """
     found: dict[str, tuple[Path, str, Response]] = {}
-    notes, problems = [], []
-    for path in _files(paths):
+    files, notes = _files(paths)
+    problems: list[str] = []
+    for path in files:
         try:
             data = read_file(path, _MOST)
             response = parse(data, Response, path, _SAVE_AGAIN)
@@ -109,12 +110,20 @@ def read_responses(paths: Sequence[str], study: Study) -> tuple[list[Response], 
     return kept, notes, problems
 
 
-def _files(paths: Sequence[str]) -> list[Path]:
-    """Return all files that paths name, each once."""
+def _files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return all files that paths name, each once, and notes on files of folders that are skipped.
+
+    Raises:
+        UserError: a path does not exist, or there is no file at all.
+    """
     files: dict[str, Path] = {}
+    notes = []
     for name in paths:
         if os.path.isdir(name):
-            inside = sorted(path for path in Path(name).iterdir() if path.suffix.lower() in _SUFFIXES)
+            shown = sorted(path for path in Path(name).iterdir() if not path.name.startswith("."))
+            inside = [path for path in shown if path.suffix.lower() in _SUFFIXES]
+            if others := [path for path in shown if path not in inside]:
+                notes.append(f"'{name}' also holds {others[0].name}, which is skipped ({len(others)} skipped in all)")
         elif os.path.exists(name):
             inside = [Path(name)]
         else:
@@ -124,7 +133,7 @@ def _files(paths: Sequence[str]) -> list[Path]:
         raise UserError(
             f"no files with answers in {quoted(', '.join(paths))}; participants save them as answers-CODE.json"
         )
-    return list(files.values())
+    return list(files.values()), notes
 
 
 def _check(response: Response, study: Study, path: Path) -> None:

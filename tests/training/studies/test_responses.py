@@ -42,6 +42,18 @@ def test_what_the_page_saves_is_read_as_it_is(answered):
     assert (found, notes, problems) == (sorted(responses, key=lambda each: each.code), [], [])
 
 
+def test_text_that_was_copied_is_read_and_other_files_are_told_of(answered):
+    study, responses, folder = answered
+    name = f"answers-{responses[0].code}"
+    (folder / f"{name}.json").rename(folder / f"{name}.txt")
+    (folder / "letter.pdf").write_bytes(b"%PDF")
+    (folder / ".hidden").write_bytes(b"")
+    found, notes, problems = read_responses([str(folder)], study)
+    assert (len(found), problems) == (8, [])
+    (note,) = notes
+    assert "letter.pdf" in note
+
+
 def test_a_copy_is_counted_once_and_other_answers_by_the_same_person_are_refused(answered):
     study, responses, folder = answered
     code = responses[0].code

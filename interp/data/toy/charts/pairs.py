@@ -1,8 +1,8 @@
 """Second toy world: charts with descriptions and captions in the words of a textbook of economics.
 
-The embedded toy CLIP was pre-trained on scenes and on charts. A model that is fine-tuned on scenes never sees a chart, so
-charts are another domain, which tests whether abilities learnt on scenes transfer. The group of a pair is its article,
-which has one measure, decade and event.
+The embedded toy CLIP was pre-trained on scenes and on charts. A model that is fine-tuned on scenes never sees a chart,
+so charts are another domain, which tests whether abilities learnt on scenes transfer. The group of a pair is its
+article, which has one measure, decade and event.
 """
 
 from __future__ import annotations
