@@ -83,7 +83,7 @@ def _power(config: _PowerConfig) -> int:
     found: list[Power] = []
     beyond: list[str] = []
     total = len(designs) * (len(preferences) + len(correlations)) * config.simulations
-    with Bar(total=total, desc="simulated studies", unit="study") as bar:
+    with Bar(total=total, desc="power", unit="simulation") as bar:
         for design in designs:
             common = {"simulations": config.simulations, "seed": config.seed, "on_study": bar.update}
             found += [power_of_preference(design, size, variances, **common) for size in preferences]
