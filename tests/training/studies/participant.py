@@ -24,6 +24,8 @@ def press(browser: Any, *keys: str) -> None:
 def enter(browser: Any, page: Path, code: str) -> None:
     """Open the page, consent, and go on to the first screen."""
     opened(browser, page)
+    if browser.title.startswith("Welcome back"):  # somebody else was here
+        press(browser, Keys.TAB, Keys.TAB, Keys.ENTER)
     press(browser, Keys.TAB, Keys.SPACE, Keys.TAB, code.lower(), Keys.ENTER)
     press(browser, Keys.TAB, Keys.ENTER)
 
