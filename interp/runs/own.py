@@ -22,7 +22,7 @@ _BYTES = 32
 _LONGEST = 4096  # characters of a marked text; each of its parts is checked for being a path
 
 
-class Marks(TypedDict):
+class _Marks(TypedDict):
     """Marks of texts that a user gave to the command that made a run.
 
     Attributes:
@@ -36,10 +36,10 @@ class Marks(TypedDict):
 
 class _Marked(TypedDict, total=False):
     settings: dict[str, Any]
-    own: Marks
+    own: _Marks
 
 
-def marks(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Marks | None:
+def marks(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> _Marks | None:
     """Mark the options of a command that are texts, for the manifest of its run.
 
     A folder or file is marked by its absolute path, so that no other file of the same name passes for it.
@@ -57,7 +57,7 @@ def marks(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Marks | 
         return None
     salt = secrets.token_hex(8)
     texts = {name: text for name, text in arguments.items() if isinstance(text, str) and len(text) <= _LONGEST}
-    return Marks(salt=salt, values={name: _mark(key, salt, settings, name, text) for name, text in texts.items()})
+    return _Marks(salt=salt, values={name: _mark(key, salt, settings, name, text) for name, text in texts.items()})
 
 
 def is_own(run: Path | str, option: str, text: str) -> bool:

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.usefixtures("own_datasets_cache")
 
 @pytest.mark.slow
 def test_the_toy_model_does_as_its_report_says(toy: Clip):
-    report = json.loads(files("interp.data").joinpath("assets", "toy-clip", "pretraining.json").read_text())["test"]
+    text = files("interp.data").joinpath("assets", "toy-clip", "pretraining.json").read_text()
+    report = json.loads(text)["test"]["scenes"]
     tasks = load_transfer("toy")
     images = embed_images(toy, (tasks[0].open_image(i) for i in range(len(tasks[0]))))
     for task in tasks:

@@ -11,20 +11,25 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from interp.clip.hooks import capture, patch
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
-from interp.clip.toy_model import load_toy_tokenizer, write_image_settings
+from interp.clip.toy_model import write_image_settings
 from interp.data.toy.texts import vocabulary
+
+_TOKENIZER = Path(__file__).with_name("tokenizer")
 
 
 def random_clip(
     folder: Path, *, text_layers: int = 5, vision_layers: int = 3, seed: int = 0, gain: float = 4.0
 ) -> Path:
-    """Save a CLIP with random weights and the toy tokenizer; `gain` makes attention and MLPs matter."""
-    tokenizer = load_toy_tokenizer()
+    """Save a CLIP with random weights and a tokenizer of its own; `gain` makes attention and MLPs matter.
+
+    Another toy tokenizer must not change what these models are, so theirs is kept here: it has 2,400 pairs of pieces.
+    """
+    tokenizer = CLIPTokenizer.from_pretrained(_TOKENIZER)
     text = {
         "hidden_size": 24,
         "intermediate_size": 40,

@@ -14,12 +14,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import AutoProcessor, AutoTokenizer, CLIPConfig, CLIPModel
+from transformers import AutoProcessor, AutoTokenizer, CLIPConfig, CLIPModel, CLIPTokenizer
 
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images, embed_texts
 from interp.clip.open_clip import to_transformers
-from interp.clip.toy_model import load_toy_tokenizer
 from interp.runs.versions import VERSIONS
 from interp.subspaces.rotation import Rotation
 from tests.oracles.plain_forward import random_clip, random_texts
@@ -288,7 +287,7 @@ def test_a_smaller_tokenizer_than_open_clips_own_is_taken_along(base: Path, tmp_
 def test_texts_that_open_clip_would_read_elsewhere(
     base: Path, special: dict[str, object], capsys: pytest.CaptureFixture[str]
 ):
-    tokenizer, config = load_toy_tokenizer(), CLIPConfig.from_pretrained(base)
+    tokenizer, config = CLIPTokenizer.from_pretrained(base), CLIPConfig.from_pretrained(base)
     eot = tokenizer.eos_token_id
     tokenizer.add_special_tokens(special)
     config.text_config.vocab_size = len(tokenizer)

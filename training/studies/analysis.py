@@ -31,7 +31,7 @@ ALL, ATTENTIVE, MIXED, DIFFER = "all", "people who passed all checks", "mixed mo
 CHOSEN = "chosen by readers"
 STRATUM = "stratum "
 READERS = "readers"
-ALPHA = "Krippendorff's alpha"
+_ALPHA = "Krippendorff's alpha"
 _MINUS = " − "
 
 
@@ -188,7 +188,7 @@ def _agreement(study: Study, choices: Choices, responses: Sequence[Response]) ->
         _plain(
             AGREEMENT,
             "choice",
-            ALPHA,
+            _ALPHA,
             krippendorff_alpha(choices.text, choices.person.tolist(), choices.item.tolist(), "nominal"),
             len(choices),
         )
@@ -203,7 +203,7 @@ def _agreement(study: Study, choices: Choices, responses: Sequence[Response]) ->
         if rated:
             values, people, texts = map(list, zip(*rated, strict=True))
             alpha = krippendorff_alpha(values, people, texts, "ordinal")
-            rows.append(_plain(AGREEMENT, question, ALPHA, alpha, len(values)))
+            rows.append(_plain(AGREEMENT, question, _ALPHA, alpha, len(values)))
     return rows
 
 

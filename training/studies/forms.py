@@ -42,14 +42,14 @@ def make_forms(
     known: set[str] = set()
     for person in range(people):
         block, turn = names[person % len(names)]
-        codes[block, turn].append(_code(form_name(block, turn), known, rng))
+        codes[block, turn].append(_code(_form_name(block, turn), known, rng))
     out = []
     for block in range(blocks):
         part = order[block::blocks]
         labels = rng.permutation(np.arange(len(part)) % len(_SIDES))
         for turn in range(turns):
             screens = _screens(part, labels, turn, turns, checks=checks, repeats=repeats)
-            out.append(Form(form_name(block, turn), tuple(codes[block, turn]), tuple(screens)))
+            out.append(Form(_form_name(block, turn), tuple(codes[block, turn]), tuple(screens)))
     return out
 
 
@@ -80,10 +80,10 @@ def _screens(
     return screens
 
 
-def form_name(block: int, turn: int) -> str:
+def _form_name(block: int, turn: int) -> str:
     """Return the name of a form: a letter (or more) for its block, a number for its place in the Latin square.
 
-    >>> form_name(0, 0), form_name(27, 3)
+    >>> _form_name(0, 0), _form_name(27, 3)
     ('A1', 'AB4')
     """
     letters = ""

@@ -24,13 +24,13 @@ def write_forms(study: Study, words: Mapping[str, Any], folder: Path, *, text_la
         values = {
             "title": words["title"],
             "language": words["language"],
-            "content": page_content(study, form, words, text_language),
+            "content": _page_content(study, form, words, text_language),
         }
         write_atomic(paths[-1], render("study.html.j2", values, "study.js", "study.css"))
     return paths
 
 
-def page_content(study: Study, form: Form, words: Mapping[str, Any], text_language: str) -> dict[str, Any]:
+def _page_content(study: Study, form: Form, words: Mapping[str, Any], text_language: str) -> dict[str, Any]:
     """Return what the page of a form knows: words, codes, and texts in the order of the form."""
     return {
         "id": study.id,

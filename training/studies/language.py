@@ -10,7 +10,7 @@ from typing import Any
 from interp.data.files import read_file
 from interp.errors import UserError, quoted, reason
 
-SHIPPED = ("en", "de")
+_SHIPPED = ("en", "de")
 _MOST = 2**20
 _FOLDER = files("training.studies") / "languages"
 
@@ -22,7 +22,7 @@ def load_words(name: str) -> dict[str, Any]:
         UserError: there is no such file, or it lacks a word, has another one, or a word is no text.
     """
     english: dict[str, Any] = json.loads((_FOLDER / "en.json").read_text(encoding="utf-8"))
-    if name in SHIPPED:
+    if name in _SHIPPED:
         words: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         return words
     try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST_ARTICLE = 5  # pairs; most pairs that an article gets each time it is drawn
 _Content = TypeVar("_Content")
-NAMED = 4  # number of a class's words that are put into prompts
+_NAMED = 4  # number of a class's words that are put into prompts
 
 
 class _Drawing(Protocol):
@@ -140,15 +140,15 @@ def prompts(name: str) -> dict[str, tuple[str, ...]]:
     made = {}
     for value, phrases in VALUES[name].items():
         if name == "shape":
-            texts = [one for word in phrases[:NAMED] for one in _things("red", word)[:1] + _things("", word)]
+            texts = [one for word in phrases[:_NAMED] for one in _things("red", word)[:1] + _things("", word)]
         elif name == "colour":
-            texts = [one for word in phrases[:NAMED] for shape in words.SHAPES for one in _things(word, shape)]
+            texts = [one for word in phrases[:_NAMED] for shape in words.SHAPES for one in _things(word, shape)]
         elif name == "arrangement":
             pair = 1 if value in ("row", "stack") else 0
             looks = list(zip(words.COLOURS, words.SHAPES, strict=True))
             texts = [f"{_things(*look)[pair]} {phrase}" for phrase in phrases for look in looks]
         elif name in ("place", "event"):
-            texts = [f"{start} {word}" for word in phrases[:NAMED] for start in ("the", "picture of the")]
+            texts = [f"{start} {word}" for word in phrases[:_NAMED] for start in ("the", "picture of the")]
         else:
             raise ValueError(f"there are no prompts for '{name}'")
         made[value] = tuple(texts)
