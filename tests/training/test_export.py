@@ -53,7 +53,7 @@ def test_transformers_loads_it_alone(run: Path, tuned: Clip, tmp_path: Path, cap
     processor, model = AutoProcessor.from_pretrained(out), CLIPModel.from_pretrained(out).eval()
     texts = random_texts(4, 0)
     images = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (50, 70, 3), dtype=np.uint8)) for i in range(3)]
-    inputs = processor(text=texts, images=images, padding=True, return_tensors="pt")
+    inputs = processor(text=texts, images=images, padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():
         found = model(**inputs)
     torch.testing.assert_close(found.text_embeds, embed_texts(tuned, texts), rtol=0, atol=1e-6)

@@ -271,7 +271,7 @@ def test_a_fit_rotation_and_few_pairs_will_do_with_paired_sources(model: str, ro
 def test_a_base_that_has_no_tokenizer_of_its_own(model: str, ratings: Path, tmp_path: Path):
     base = shutil.copytree(model, tmp_path / "base")
     (base / "tokenizer.json").unlink()
-    tuning = ["--limit", "60", "--tokenizer", "toy", "--tuning", "full", "--objective", "behavioral"]
+    tuning = ["--limit", "60", "--tokenizer", model, "--tuning", "full", "--objective", "behavioral"]
     own = tune(str(base), tmp_path / "run", *tuning)
     assert run("--model", str(own), "--tasks", "blv", "--blv", str(ratings), "--out", str(tmp_path / "out")) == 0
     assert ("blv", "overall", "pearson more than the other") in table(tmp_path / "out").index
