@@ -1,4 +1,4 @@
-"""What is published, as a stranger gets it: a wheel and an sdist, an empty environment, a first project."""
+"""Published packages as a stranger gets them: a wheel and an sdist, an empty environment, a first project."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def code(notebook: Any) -> list[Any]:
 
 
 def kinds(cell: Any) -> list[tuple[str, ...]]:
-    """What a cell shows, but for what it says of its progress."""
+    """Return the kinds of output of a cell, without those of its progress."""
     shown = [one for one in cell.outputs if one.get("name") != "stderr"]
     all_of_it = [tuple(sorted(one["data"])) if "data" in one else (one["output_type"],) for one in shown]
     return [one for one, _ in groupby(all_of_it)]

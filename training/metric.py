@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare(config: _MetricConfig) -> int:
     """Check the options, score the texts, and print the tables."""
     from interp.clip.devices import check_device
-    from interp.clip.names import BASE, check_bases, check_named
+    from interp.clip.names import check_models
     from interp.data.blv import load_blv
     from interp.runs.folder import check_folder
 
@@ -95,8 +95,7 @@ def _compare(config: _MetricConfig) -> int:
     models = tuple(name.strip() for name in (config.model or "").split(",") if name.strip())
     if config.data is None and config.blv is None:
         raise UserError(f"nothing to score: add --data, one of {DATA_HELP}, or --blv FOLDER with ratings by readers")
-    check_bases(models)
-    check_named(*(name for name in models if name != BASE))
+    check_models(models)
     check_device(config.device)
     out = Path(config.out or f"runs/metrics-{_name(config)}")
     check_folder(out)

@@ -104,6 +104,12 @@ def check_bases(names: Sequence[str]) -> None:
         raise ModelError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
 
 
+def check_models(names: Sequence[str]) -> None:
+    """Raise `ModelError` if a model of a list that may hold `BASE` cannot be found, or a `BASE` has no model."""
+    check_bases(names)
+    check_named(*(name for name in names if name != BASE))
+
+
 def check_named(*names: str | None) -> None:
     """Raise `ModelError` if a model or tokenizer cannot be found; call this before anything is loaded.
 

@@ -90,7 +90,7 @@ def clustered_mean(
             return Estimate(mean, len(x))
         return Estimate(mean, len(x), *dyads.spread(x).interval(mean))
     weighted = _Weighted.of(x, weights, clusters, sources)
-    if not dyads.enough or weighted.effective < LEAST_EFFECTIVE or constant(x):
+    if not dyads.enough or not weighted.enough or constant(x):
         return Estimate(weighted.mean, len(x))
     return Estimate(weighted.mean, len(x), *weighted.spread(dyads.spread).interval(weighted.mean))
 
@@ -131,6 +131,11 @@ class _Weighted:
             pulled = np.maximum(1 - 2 * shares + square, 0.1)
             larger = np.maximum(larger, np.sqrt((1 - 1 / len(shares)) / pulled)[codes])
         return cls(mean, mean + w / w.mean() * larger * (x - mean), fewest)
+
+    @property
+    def enough(self) -> bool:
+        """True if clusters are of so even weight that estimates have intervals."""
+        return self.effective >= LEAST_EFFECTIVE - 1e-9
 
     def spread(self, spread_of: Callable[[Values], Spread]) -> Spread:
         """Return the error of the mean, with no more degrees of freedom than clusters of even weight have."""
@@ -175,10 +180,10 @@ def clustered_share(
         raise ValueError(f"hits must be from 0 to 1, got {x.min():g} to {x.max():g}")
     weighted = None if weights is None else _Weighted.of(x, weights, clusters, sources)
     share, n = float(x.mean()) if weighted is None else weighted.mean, len(x)
-    effective = dyads.effective if weighted is None else min(dyads.effective, weighted.effective)
-    if not dyads.enough or effective < LEAST_EFFECTIVE - 1e-9:
+    if not dyads.enough or not (weighted is None or weighted.enough):
         return Estimate(share, n)
     if constant(x):
+        effective = dyads.effective if weighted is None else min(dyads.effective, weighted.effective)
         return Estimate(share, n, *score_interval(float(x[0]), effective))
     spread = dyads.spread(x) if weighted is None else weighted.spread(dyads.spread)
     trials = n / (n - 1) * share * (1 - share) / spread.variance * (student(n - 1) / spread.t) ** 2

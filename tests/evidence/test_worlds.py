@@ -79,7 +79,7 @@ def of_found(kind: Kind, seed: int) -> dict[str, Answered]:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ["one", "image"])
 def test_a_direction_that_carries_all_is_found_and_acquitted_of_everything(kind: Kind, seed: int):
-    """In ``image`` the gap depends on the image, so that R² of the mean gap is low and that of the own gaps high."""
+    """Find it also where the gap depends on the image (``image``), with a low R² of the mean gap."""
     assert [of_truth(kind, seed)[name] for name in QUESTIONS] == ["yes"] * 7
     assert share(world(kind, seed), found(kind, seed)[0].basis) >= 0.9
     assert [of_found(kind, seed)[name] for name in QUESTIONS] == ["yes"] * 7
@@ -149,7 +149,7 @@ def test_one_of_two_directions_whose_product_counts_is_not_necessary(seed: int):
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.3, 1.0])
 def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, scale: float):
-    """Those have a standard deviation of 7 per coordinate, and most of it lies in a few directions."""
+    """Find it among streams with a standard deviation of 7 per coordinate, most of it in a few directions."""
     site, streams = Site("text", 12), []
     for name in ("train", "val", "test"):
         pairs = load_pairs("toy").split(name).pairs
@@ -166,7 +166,7 @@ def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, sca
     "kind", ["words", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("one", "half", "image"))]
 )
 def test_a_search_finds_at_least_nine_tenths_of_a_linear_truth(kind: Kind):
-    """In nine of ten draws of width and scale that no other test has seen, and it says that it has converged."""
+    """Search in new draws of width and scale: nine of ten are found, and the search says that it has converged."""
     shares, sizes = [], (1, 4)
     for seed in range(100, 120):
         here = drawn(kind, seed)

@@ -105,7 +105,7 @@ def interchange_by_hook(clip: Clip, base: list[str], source: list[str], site: Si
 
 
 def residuals(x: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """What a least squares line in `given` leaves of x."""
+    """Return the residuals of x after a least squares line in `given`."""
     design = np.column_stack([np.ones(len(given)), given])
     return x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
 

@@ -1,4 +1,4 @@
-"""What a command needs is read once: its data, each text, the file of each cell."""
+"""Reads of a command: its data, each text and the file of each cell are read once."""
 
 from __future__ import annotations
 

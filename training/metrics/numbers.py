@@ -20,7 +20,7 @@ from training.metrics.metrics import Metric
 OUTCOMES = ("worse", "same", "better")
 CHECKED, READERS = "checks", "readers"
 CUT, _UNCUT = "cut", ", nothing cut"
-_MINUS = " − "
+MINUS = " − "
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _outcomes(name: str, check: str, found: _Changes) -> list[MetricNumber]:
     rows = _shares(name, check, found, known, "")
     if found.cut[known].any():
         rows.append(
-            _number(CHECKED, check, name, CUT, clustered_share(found.cut[known].astype(float), found.groups[known]))
+            estimated(CHECKED, check, name, CUT, clustered_share(found.cut[known].astype(float), found.groups[known]))
         )
         if not found.cut[known].all():
             rows += _shares(name, check, found, known & ~found.cut, _UNCUT)
@@ -157,7 +157,7 @@ def _outcomes(name: str, check: str, found: _Changes) -> list[MetricNumber]:
 def _shares(name: str, check: str, found: _Changes, kept: np.ndarray, ending: str) -> list[MetricNumber]:
     signs, groups = found.signs[kept], found.groups[kept]
     return [
-        _number(CHECKED, check, name, f"{outcome}{ending}", clustered_share((signs == sign).astype(float), groups))
+        estimated(CHECKED, check, name, f"{outcome}{ending}", clustered_share((signs == sign).astype(float), groups))
         for sign, outcome in zip((-1, 0, 1), OUTCOMES, strict=True)
     ]
 
@@ -169,7 +169,7 @@ def _more_often_worse(one: Scored, other: Scored, check: str, changes: Mapping[s
     if not known.any():
         return []
     left, right = ((each.signs[known] < 0).astype(float) for each in (own, rival))
-    return [_number(CHECKED, check, _versus(one, other), "worse", paired_difference(left, right, own.groups[known]))]
+    return [estimated(CHECKED, check, _versus(one, other), "worse", paired_difference(left, right, own.groups[known]))]
 
 
 def _agreement(one: Scored, rated: RatedTexts) -> list[MetricNumber]:
@@ -197,13 +197,14 @@ def _differences(one: Scored, other: Scored, rated: RatedTexts) -> list[MetricNu
         for measure, given in (("pearson", None), ("pearson given length", length)):
             found = two_way_difference(one.rated, other.rated, ratings, people, images, given=given)
             if not math.isnan(found.value):
-                rows.append(_number(READERS, question, _versus(one, other), measure, found))
+                rows.append(estimated(READERS, question, _versus(one, other), measure, found))
     return rows
 
 
 def _versus(one: Scored, other: Scored) -> str:
-    return f"{one.metric.name}{_MINUS}{other.metric.name}"
+    return f"{one.metric.name}{MINUS}{other.metric.name}"
 
 
-def _number(part: str, of: str, metric: str, measure: str, found: Estimate) -> MetricNumber:
+def estimated(part: str, of: str, metric: str, measure: str, found: Estimate) -> MetricNumber:
+    """Return an estimate as a number."""
     return MetricNumber(part, of, metric, measure, found.value, found.low, found.high, found.n)

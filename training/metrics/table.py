@@ -36,20 +36,21 @@ def find(numbers: Sequence[MetricNumber], of: str, metric: str, measure: str) ->
 
 def percent(number: MetricNumber | None) -> str:
     """Return a share in percent with its interval."""
-    return _with_interval(number, lambda value: f"{100 * value:.1f}")
+    return with_interval(number, lambda value: f"{100 * value:.1f}")
 
 
 def points(number: MetricNumber | None) -> str:
     """Return a difference of shares in points with its interval."""
-    return _with_interval(number, lambda value: f"{100 * value:+.1f}")
+    return with_interval(number, lambda value: f"{100 * value:+.1f}")
 
 
 def correlation(number: MetricNumber | None) -> str:
     """Return a correlation, or a difference of two, with its interval."""
-    return _with_interval(number, lambda value: f"{value:+.3f}")
+    return with_interval(number, lambda value: f"{value:+.3f}")
 
 
-def _with_interval(number: MetricNumber | None, text: Callable[[float], str]) -> str:
+def with_interval(number: MetricNumber | None, text: Callable[[float], str]) -> str:
+    """Return a number as `text` writes it, with its interval; a dash if it is unknown."""
     if number is None or math.isnan(number.value):
         return "-"
     interval = "" if math.isnan(number.low) else f" [{text(number.low)} {text(number.high)}]"

@@ -20,8 +20,8 @@ from interp.stats import (
 )
 from interp.stats.comparisons import bradley_terry
 from interp.stats.two_way import two_way_jackknife
-from training.metrics.numbers import MetricNumber
-from training.studies.answers import LONGER, Care, Choices, care_of, choices_of
+from training.metrics.numbers import MINUS, MetricNumber, estimated
+from training.studies.answers import LONGER, Care, Choices, care_of, choices_of, ratings_of, rivals_of
 from training.studies.choosing import STRATA
 from training.studies.design import Study
 from training.studies.responses import Response
@@ -29,23 +29,24 @@ from training.studies.responses import Response
 PREFERENCE, DIFFERENCE, STRENGTH, CARE, AGREEMENT = "preference", "difference", "strength", "care", "agreement"
 ALL, ATTENTIVE, MIXED, DIFFER = "all", "people who passed all checks", "mixed model", "pairs on which they differ"
 CHOSEN = "chosen by readers"
+CHOSEN_OF_BOTH = f"{CHOSEN}, of both"
+MORE_FIRST, MORE_LATER = "more, its text came first", "more, ten screens later"
+_LATER = "ten screens later"
 STRATUM = "stratum "
 READERS = "readers"
 _ALPHA = "Krippendorff's alpha"
-_MINUS = " − "
 
 
 def study_numbers(study: Study, responses: Sequence[Response]) -> list[MetricNumber]:
     """Return all numbers that need choices alone; correlations with ratings are in `training.studies.ratings`."""
     choices, care = choices_of(study, responses), care_of(study, responses)
-    rivals = [*study.models, LONGER, study.kinds[0]]
-    rows = _preferences(study, choices, rivals, ALL)
+    rows = _preferences(study, choices, ALL)
     if care.failed:
         rows += _preferences(
-            study, choices.of_people(sorted(set(choices.person.tolist()) - care.failed), study), rivals, ATTENTIVE
+            study, choices.of_people(sorted(set(choices.person.tolist()) - care.failed), study), ATTENTIVE
         )
     for stratum in STRATA:
-        rows += _preferences(study, choices.rows(choices.stratum == stratum), rivals, f"{STRATUM}{stratum}")
+        rows += _preferences(study, choices.rows(choices.stratum == stratum), f"{STRATUM}{stratum}")
     for model in study.models:
         rows += _mixed(study, choices, model)
     for model, other in combinations([*study.models, LONGER], 2):
@@ -60,23 +61,19 @@ def _ends(choices: Choices) -> tuple[list[str], list[str]]:
     return [f"person {name}" for name in choices.person], [f"article {name}" for name in choices.group]
 
 
-def _number(part: str, of: str, metric: str, measure: str, found: Estimate) -> MetricNumber:
-    return MetricNumber(part, of, metric, measure, found.value, found.low, found.high, found.n)
-
-
-def _preferences(study: Study, choices: Choices, rivals: Sequence[str], of: str) -> list[MetricNumber]:
+def _preferences(study: Study, choices: Choices, of: str) -> list[MetricNumber]:
     """Return for each rival the share of choices of its text; each pair of the data has the same weight."""
     if not len(choices):
         return []
     return [
-        _number(
+        estimated(
             PREFERENCE,
             of,
             rival,
             CHOSEN,
             clustered_share(choices.hits(study, rival), *_ends(choices), choices.weight),
         )
-        for rival in rivals
+        for rival in rivals_of(study)
     ]
 
 
@@ -89,23 +86,23 @@ def _mixed(study: Study, choices: Choices, model: str) -> list[MetricNumber]:
         return []
     own = np.where(hits == 1, choices.text, 1 - choices.text)[clear]  # the model's text
     came_first = np.where(own == choices.first[clear], 0.5, -0.5)
-    effects = {"its text came first": came_first, "ten screens later": choices.screen[clear] / 10}
+    effects = {MORE_FIRST: came_first, MORE_LATER: choices.screen[clear] / 10}
     found = _effects(hits[clear], effects, people, items)
     return [
-        _number(PREFERENCE, MIXED, model, CHOSEN if name == "mean" else f"more, {name}", estimate)
+        estimated(PREFERENCE, MIXED, model, CHOSEN if name == "mean" else name, estimate)
         for name, estimate in found.items()
     ]
 
 
 def _differences(study: Study, choices: Choices, model: str, other: str) -> list[MetricNumber]:
     """Return by how much one model's text is chosen more often than another's, and how often where they differ."""
-    name = f"{other}{_MINUS}{model}"
+    name = f"{other}{MINUS}{model}"
     more = choices.hits(study, other) - choices.hits(study, model)
-    rows = [_number(DIFFERENCE, ALL, name, CHOSEN, clustered_mean(more, *_ends(choices), choices.weight))]
+    rows = [estimated(DIFFERENCE, ALL, name, CHOSEN, clustered_mean(more, *_ends(choices), choices.weight))]
     apart = choices.rows(np.abs(more) == 1)
     if len(apart):
         share = clustered_share(apart.hits(study, other), *_ends(apart), apart.weight)
-        rows.append(_number(DIFFERENCE, DIFFER, name, f"{CHOSEN}, of both", share))
+        rows.append(estimated(DIFFERENCE, DIFFER, name, CHOSEN_OF_BOTH, share))
     return rows
 
 
@@ -127,7 +124,7 @@ def _strengths(study: Study, choices: Choices) -> list[MetricNumber]:
 
         found = two_way_jackknife(counted, people, groups)
     return [
-        _number(STRENGTH, ALL, model, "Bradley-Terry log strength", estimate)
+        estimated(STRENGTH, ALL, model, "Bradley-Terry log strength", estimate)
         for model, estimate in zip(study.models, found, strict=True)
     ]
 
@@ -136,18 +133,18 @@ def _care(choices: Choices, care: Care) -> list[MetricNumber]:
     """Return effects of order and fatigue on all choices, and outcomes of checks and repeats."""
     people, groups = _ends(choices)
     first = clustered_share((choices.text == choices.first).astype(float), people, groups, choices.weight)
-    rows = [_number(CARE, ALL, READERS, "chose the text that came first", first)]
+    rows = [estimated(CARE, ALL, READERS, "chose the text that came first", first)]
     seconds = choices.seconds[choices.seconds > 0]
     if len(seconds):
         rows.append(_plain(CARE, ALL, "seconds on a screen, median", float(np.median(seconds)), len(seconds)))
     rows += _speed(choices)
     for of, outcomes, measure in (
-        ("checks", [passed for _, passed in care.checks], "passed"),
-        ("repeats", [same for *_, same in care.repeats], "chose the same text again"),
+        ("checks", care.checks, "passed"),
+        ("repeats", care.repeats, "chose the same text again"),
     ):
         if outcomes:
-            names = [person for person, *_ in (care.checks if of == "checks" else care.repeats)]
-            rows.append(_number(CARE, of, READERS, measure, clustered_share(np.array(outcomes, float), names)))
+            passed, names = [float(good) for *_, good in outcomes], [person for person, *_ in outcomes]
+            rows.append(estimated(CARE, of, READERS, measure, clustered_share(passed, names)))
     if care.checks:
         people_checked = len({person for person, _ in care.checks})
         rows.append(_plain(CARE, "checks", "people who failed one", float(len(care.failed)), people_checked))
@@ -160,13 +157,13 @@ def _speed(choices: Choices) -> list[MetricNumber]:
     people, items = choices.person[timed].tolist(), choices.item[timed].tolist()
     if min(len(set(people)), len(set(items))) < 2:
         return []
-    effects = {"ten screens later": choices.screen[timed] / 10}
-    slope = _effects(np.log(choices.seconds[timed]), effects, people, items).get("ten screens later")
+    effects = {_LATER: choices.screen[timed] / 10}
+    slope = _effects(np.log(choices.seconds[timed]), effects, people, items).get(_LATER)
     if slope is None:
         return []
     with np.errstate(over="ignore"):
         value, low, high = (float(np.exp(end)) for end in (slope.value, slope.low, slope.high))
-    return [_number(CARE, ALL, READERS, "seconds, factor of ten screens later", Estimate(value, slope.n, low, high))]
+    return [estimated(CARE, ALL, READERS, f"seconds, factor of {_LATER}", Estimate(value, slope.n, low, high))]
 
 
 def _effects(
@@ -193,17 +190,15 @@ def _agreement(study: Study, choices: Choices, responses: Sequence[Response]) ->
             len(choices),
         )
     ]
-    for question in QUESTIONS:
-        rated = [
-            (answer.ratings[question], response.code, f"{screen.item} {screen.rated}")
-            for response in responses
-            for answer in response.answers
-            if (screen := study.form_of[response.code].screens[answer.screen]).rated is not None
-        ]
-        if rated:
-            values, people, texts = map(list, zip(*rated, strict=True))
-            alpha = krippendorff_alpha(values, people, texts, "ordinal")
-            rows.append(_plain(AGREEMENT, question, _ALPHA, alpha, len(values)))
+    rated = list(ratings_of(study, responses))
+    for question in QUESTIONS if rated else ():
+        alpha = krippendorff_alpha(
+            [ratings[question] for *_, ratings in rated],
+            [person for _, _, person, _ in rated],
+            [f"{item} {text}" for item, text, *_ in rated],
+            "ordinal",
+        )
+        rows.append(_plain(AGREEMENT, question, _ALPHA, alpha, len(rated)))
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -12,6 +12,20 @@ from training.studies.design import CHECK, ITEM, PLACES, REPEAT, Study
 from training.studies.responses import Response
 
 LONGER = "longer text"
+
+
+def rivals_of(study: Study) -> list[str]:
+    """Return the models, and the rules that need none: the longer text, and the positive kind."""
+    return [*study.models, LONGER, study.kinds[0]]
+
+
+def ratings_of(study: Study, responses: Sequence[Response]) -> Iterator[tuple[str, int, str, Mapping[str, int]]]:
+    """Yield the item, text, participant and ratings of each screen with questions."""
+    for response in responses:
+        screens = study.form_of[response.code].screens
+        for answer in response.answers:
+            if (rated := screens[answer.screen].rated) is not None:
+                yield screens[answer.screen].item, rated, response.code, answer.ratings
 
 
 @dataclass(frozen=True, eq=False)

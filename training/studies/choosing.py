@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,6 @@ from interp.stats import settled
 
 MOST, MIDDLE, LEAST = STRATA = ("most", "middle", "least")
 _OUTER = 0.25  # share of the pairs on which models disagree most, of those on which they disagree least, and of items
-RULE = """\
-Pairs are put in order by how far the models disagree. Pairs on which models prefer different texts come first. Within
-both groups, pairs are ordered by the spread of the models' gaps (score of one text minus score of the other, divided
-by the root mean square of the model's gaps). The first quarter of the pairs is the stratum "most", the last quarter
-"least", the rest "middle". A quarter of the items goes to "most", a quarter to "least", and a half to all strata in
-proportion to their sizes. Within each stratum, items are drawn at random without replacement, by the seed. An item's
-weight is the number of pairs of its stratum divided by the number of items drawn from it, so that weighted means are
-unbiased for all pairs."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class Chosen:
 
 
 def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[Chosen]:
-    """Choose pairs by `RULE`; all of them, each with weight 1, if there are no more than n.
+    """Choose pairs by `training.studies.rule`; all of them, each with weight 1, if there are no more than n.
 
     Args:
         scores: scores of both texts by each model, shape (models, 2, pairs).
@@ -49,19 +42,19 @@ def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[Ch
     >>> rng = np.random.default_rng(0)
     >>> chosen = choose_pairs(rng.normal(size=(2, 2, 40)), 12, rng)
     >>> [sum(one.stratum == name for one in chosen) for name in STRATA], sum(one.weight for one in chosen)
-    ([4, 3, 5], 40.0)
+    ([5, 3, 4], 40.0)
     """
     if n < len(STRATA):
         raise ValueError(f"at least {len(STRATA)} pairs must be chosen, not {n}")
     order = disagreement_order(scores)
-    total = len(order)
-    if total <= n:
-        return [Chosen(int(pair), _stratum(rank, total), 1.0) for rank, pair in enumerate(order)]
+    strata = _strata(len(order))
+    if len(order) <= n:
+        return [Chosen(int(order[rank]), name, 1.0) for name, ranks in strata.items() for rank in ranks]
     out = []
-    for stratum, number in _numbers(total, n).items():
-        members = [pair for rank, pair in enumerate(order) if _stratum(rank, total) == stratum]
-        drawn = rng.choice(len(members), number, replace=False)
-        out += [Chosen(int(members[i]), stratum, len(members) / number) for i in drawn]
+    for name, number in _numbers(strata, n).items():
+        ranks = strata[name]
+        drawn = rng.choice(len(ranks), number, replace=False)
+        out += [Chosen(int(order[ranks[i]]), name, len(ranks) / number) for i in drawn]
     return out
 
 
@@ -85,21 +78,22 @@ def usual_weights(n: int, total: int | None = None) -> list[float]:
     >>> [round(weight / 1000, 3) for weight in usual_weights(8, 8000)]
     [0.667, 0.667, 0.667, 2.0, 2.0, 0.667, 0.667, 0.667]
     """
-    pairs = 100 * n if total is None else total
-    ranks = [_stratum(rank, pairs) for rank in range(pairs)]
-    return [ranks.count(name) / number for name, number in _numbers(pairs, n).items() for _ in range(number)]
+    strata = _strata(100 * n if total is None else total)
+    return [len(strata[name]) / number for name, number in _numbers(strata, n).items() for _ in range(number)]
 
 
-def _stratum(rank: int, total: int) -> str:
-    """Return the stratum of a rank among all pairs."""
+def _strata(total: int) -> dict[str, range]:
+    """Return the ranks of each stratum among all pairs; a stratum without any is left out."""
     outer = max(1, round(_OUTER * total))
-    return MOST if rank < outer else LEAST if rank >= total - outer else MIDDLE
+    least = max(outer, total - outer)
+    strata = {MOST: range(min(outer, total)), MIDDLE: range(outer, least), LEAST: range(least, total)}
+    return {name: ranks for name, ranks in strata.items() if ranks}
 
 
-def _numbers(total: int, n: int) -> dict[str, int]:
+def _numbers(strata: Mapping[str, range], n: int) -> dict[str, int]:
     """Return how many pairs are drawn from each stratum: at least one, at most all, n together."""
-    ranks = [_stratum(rank, total) for rank in range(total)]
-    sizes = {name: ranks.count(name) for name in STRATA if name in ranks}
+    sizes = {name: len(ranks) for name, ranks in strata.items()}
+    total = sum(sizes.values())
     own = {MOST: _OUTER * n, MIDDLE: 0.0, LEAST: _OUTER * n}
     wanted = {name: own[name] + (1 - 2 * _OUTER) * n * size / total for name, size in sizes.items()}
     drawn = {name: min(size, max(1, int(wanted[name]))) for name, size in sizes.items()}

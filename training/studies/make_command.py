@@ -14,9 +14,7 @@ from interp.data import DATA_HELP, load_pairs
 from interp.data.files import read_file
 from interp.data.pairs import digest, held_out, without_equal_texts
 from interp.errors import UserError, quoted, reason
-from interp.runs.content import to_json
-from training.studies.choosing import RULE
-from training.studies.forms import turns_of
+from training.studies.rule import RULE
 
 PROG = "python -m training.study make"
 DESCRIPTION = f"""\
@@ -76,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make(config: _MakeConfig) -> int:
     """Check what was asked for, score the pairs, and write the folder."""
     from interp.clip.devices import check_device
-    from interp.clip.names import BASE, check_bases, check_named
+    from interp.clip.names import check_models
+    from interp.runs.content import to_json
+    from training.studies.forms import turns_of
     from training.studies.language import check_tag, load_words
 
     cli.check_bounds(config)
@@ -85,8 +85,7 @@ def _make(config: _MakeConfig) -> int:
         raise UserError("--models needs at least two models, such as base,runs/iit-das: a study compares them")
     if len(models) != len(set(models)):
         raise UserError("--models names a model twice")
-    check_bases(models)
-    check_named(*(name for name in models if name != BASE))
+    check_models(models)
     check_device(config.device)
     check_tag("--text-language", config.text_language)
     words = load_words(config.language)

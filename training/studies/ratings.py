@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from training.metrics.metrics import Metric
 from training.metrics.numbers import MetricNumber, Scored, numbers_of
+from training.studies.answers import ratings_of
 from training.studies.design import IMAGES, Study
 from training.studies.responses import Response
 
@@ -37,7 +38,7 @@ def write_ratings(study: Study, responses: Sequence[Response], study_folder: Pat
             "imgstem": study.by_key[key].image,
         }
         | {column: ratings[question] for question, column in QUESTIONS.items()}
-        for key, text, code, ratings in _ratings(study, responses)
+        for key, text, code, ratings in ratings_of(study, responses)
     ]
     if not rows:
         return None
@@ -58,19 +59,10 @@ def agreement_with_ratings(study: Study, responses: Sequence[Response], rated: R
         rated: what `write_ratings` returned for the responses. Its texts are in the order in which they were rated
             first, and may be spelled otherwise: a table protects texts that a spreadsheet would take for formulas.
     """
-    places = list(dict.fromkeys((key, text) for key, text, *_ in _ratings(study, responses)))
+    places = list(dict.fromkeys((key, text) for key, text, *_ in ratings_of(study, responses)))
     scored = [_scored(model, [study.by_key[key].scores[model][text] for key, text in places]) for model in study.models]
     scored.append(_scored(_LENGTH, [float(len(study.by_key[key].texts[text])) for key, text in places]))
     return numbers_of(scored, [], [], rated)
-
-
-def _ratings(study: Study, responses: Sequence[Response]) -> Iterator[tuple[str, int, str, Mapping[str, int]]]:
-    """Yield the item, text, participant and ratings of each screen with questions."""
-    for response in responses:
-        for answer in response.answers:
-            screen = study.form_of[response.code].screens[answer.screen]
-            if screen.rated is not None:
-                yield screen.item, screen.rated, response.code, answer.ratings
 
 
 def _scored(name: str, scores: Sequence[float]) -> Scored:

@@ -17,22 +17,25 @@ from interp.runs.content import to_json
 from interp.runs.files import write_atomic
 from interp.runs.folder import write_table
 from interp.runs.spreadsheet import csv_text
-from training.metrics.numbers import COLUMNS, MetricNumber
-from training.metrics.table import correlation, find, metrics_in, percent, points, terminal_tables
+from training.metrics.numbers import COLUMNS, MINUS, MetricNumber
+from training.metrics.table import correlation, find, metrics_in, percent, points, terminal_tables, with_interval
 from training.studies.analysis import (
     AGREEMENT,
     ALL,
     ATTENTIVE,
     CARE,
     CHOSEN,
+    CHOSEN_OF_BOTH,
     DIFFER,
     DIFFERENCE,
     MIXED,
+    MORE_FIRST,
+    MORE_LATER,
     STRATUM,
     STRENGTH,
     study_numbers,
 )
-from training.studies.answers import LONGER, choices_of, missing_answers
+from training.studies.answers import LONGER, choices_of, missing_answers, rivals_of
 from training.studies.choosing import STRATA
 from training.studies.design import Study
 from training.studies.ratings import agreement_with_ratings, write_ratings
@@ -132,8 +135,8 @@ def finding(study: Study, numbers: Sequence[MetricNumber]) -> str:
     sentences = []
     first, *others = study.models
     for other in others:
-        name = f"{other} − {first}"
-        apart, all_pairs = find(numbers, DIFFER, name, f"{CHOSEN}, of both"), find(numbers, ALL, name, CHOSEN)
+        name = f"{other}{MINUS}{first}"
+        apart, all_pairs = find(numbers, DIFFER, name, CHOSEN_OF_BOTH), find(numbers, ALL, name, CHOSEN)
         if apart is None or all_pairs is None:
             sentences.append(f"{other} and {first} prefer the same text in all pairs that were compared.")
             continue
@@ -167,7 +170,7 @@ def _x(share: float) -> float:
 def _picture(study: Study, numbers: Sequence[MetricNumber]) -> list[_Mark]:
     """Return a mark for each model, for the longer text and for the positive kind."""
     marks: list[_Mark] = []
-    for name in _rivals(study):
+    for name in rivals_of(study):
         number = find(numbers, ALL, name, CHOSEN)
         if number is None:
             continue
@@ -181,15 +184,10 @@ def _preferences(study: Study, numbers: Sequence[MetricNumber]) -> list[list[str
     """Return a line for each model and rule: choices of its text by all, by attentive people, by the mixed model."""
     checked = any(number.of == ATTENTIVE for number in numbers)
     lines = []
-    for name in _rivals(study):
+    for name in rivals_of(study):
         every, attentive, mixed = (percent(find(numbers, of, name, CHOSEN)) for of in (ALL, ATTENTIVE, MIXED))
         lines.append([name, every, attentive if checked else "all passed", mixed])
     return lines
-
-
-def _rivals(study: Study) -> list[str]:
-    """Return the models, and the rules that need none."""
-    return [*study.models, LONGER, study.kinds[0]]
 
 
 def _short(name: str) -> str:
@@ -204,11 +202,11 @@ def _tables(study: Study, numbers: Sequence[MetricNumber]) -> list[tuple[str, li
         **{f"pairs on which models disagree {_STRATA[name]}": (f"{STRATUM}{name}", CHOSEN) for name in STRATA},
         "people who passed all checks": (ATTENTIVE, CHOSEN),
         "linear mixed model, unweighted": (MIXED, CHOSEN),
-        "more if its text came first (mixed model)": (MIXED, "more, its text came first"),
-        "more ten screens later (mixed model)": (MIXED, "more, ten screens later"),
+        "more if its text came first (mixed model)": (MIXED, MORE_FIRST),
+        "more ten screens later (mixed model)": (MIXED, MORE_LATER),
     }
     tables = []
-    for rival in _rivals(study):
+    for rival in rivals_of(study):
         lines = []
         for title, (of, measure) in rows.items():
             number = find(numbers, of, rival, measure)
@@ -222,7 +220,7 @@ def _tables(study: Study, numbers: Sequence[MetricNumber]) -> list[tuple[str, li
 def _differences(numbers: Sequence[MetricNumber]) -> list[list[str]]:
     names = dict.fromkeys(number.metric for number in numbers if number.part == DIFFERENCE)
     return [
-        [name, points(find(numbers, ALL, name, CHOSEN)), percent(find(numbers, DIFFER, name, f"{CHOSEN}, of both"))]
+        [name, points(find(numbers, ALL, name, CHOSEN)), percent(find(numbers, DIFFER, name, CHOSEN_OF_BOTH))]
         for name in names
     ]
 
@@ -238,11 +236,7 @@ def _care(numbers: Sequence[MetricNumber]) -> list[list[str]]:
         if number.part != CARE:
             continue
         form = _UNITS.get(number.measure)
-        if form is None:
-            value = f"{percent(number)} %"
-        else:
-            interval = "" if math.isnan(number.low) else f" [{form.format(number.low)} {form.format(number.high)}]"
-            value = f"{form.format(number.value)}{interval}"
+        value = f"{percent(number)} %" if form is None else with_interval(number, form.format)
         lines.append([number.of, number.measure, value])
     return lines
 

@@ -61,6 +61,14 @@ class Response:
         return path
 
 
+def is_simulated(path: Path) -> bool:
+    """Return whether a file holds simulated answers, and can be read."""
+    try:
+        return parse(read_file(path, _MOST), Response, path, _SAVE_AGAIN).simulated
+    except (OSError, StoreError):
+        return False
+
+
 def read_responses(paths: Sequence[str], study: Study) -> tuple[list[Response], list[str], list[str]]:
     """Read files of answers.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from interp import cli
 from interp.cli import WORK, option
-from interp.data.files import read_file
 from interp.errors import UserError
 
 PROG = "python -m training.study simulate"
@@ -36,14 +35,6 @@ class _SimulateConfig:
     out: str | None = option(None, "output folder; by default simulated, in the folder of the study", role=WORK)
 
 
-def _start(path: Path) -> bytes:
-    """Return the content of a file; an empty one if it cannot be read."""
-    try:
-        return read_file(path, 2**20)
-    except OSError:
-        return b""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     config = cli.parse(_SimulateConfig, PROG, DESCRIPTION, EPILOG, argv)
@@ -53,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _simulate(config: _SimulateConfig) -> int:
     """Check what was asked for, and write the files."""
     from training.studies.design import load_study
+    from training.studies.responses import is_simulated
     from training.studies.simulating import Readers, simulate, true_preferences
 
     cli.check_bounds(config)
@@ -67,13 +59,12 @@ def _simulate(config: _SimulateConfig) -> int:
     if not 0 <= config.inattention <= 1:
         raise UserError(f"--inattention must be from 0 to 1, not {config.inattention:g}")
     out = Path(config.out) if config.out else folder / "simulated"
+    if foreign := [path for path in sorted(out.glob("*")) if not is_simulated(path)]:
+        raise UserError(f"'{out}' holds '{foreign[0].name}', which was not simulated; choose another folder with --out")
     readers = Readers(
         prefer, config.preference, order=config.order, length=config.length, inattention=config.inattention
     )
     responses = simulate(study, readers, config.seed)
-    foreign = [path for path in sorted(out.glob("*")) if path.is_dir() or b'"simulated": true' not in _start(path)]
-    if foreign:
-        raise UserError(f"'{out}' holds '{foreign[0].name}', which was not simulated; choose another folder with --out")
     for response in responses:
         response.save(out)
     print(f"{len(responses)} files of answers in {out}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from interp.data.blv import QUESTIONS
 from interp.stats import RaterVariances
-from training.studies.design import CHECK, PLACES, REPEAT, Form, Study, StudyItem
+from training.studies.design import CHECK, PLACES, Form, Study, StudyItem
 from training.studies.responses import Answer, Response
 
 OVERALL = RaterVariances(0.144, 0.455, 1.104)  # of ratings by blind and low-vision readers (Kreiss et al. 2022)
@@ -123,7 +123,7 @@ def _answers(
         if idle < readers.inattention:
             place = int(coin < 0.5)
         rated: dict[str, int] = {}
-        if screen.rated is not None and screen.kind not in (CHECK, REPEAT):
+        if screen.rated is not None:
             level = _MEAN_RATING + own + quality[screen.item, screen.rated]
             rated = {
                 question: int(np.clip(round(level + float(more)), 1, 5))

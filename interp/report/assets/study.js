@@ -96,12 +96,15 @@ const settle = (inView) => {
   }
   since = performance.now();
 };
+const draw = () => {
+  const { place } = state;
+  main.replaceChildren(...(typeof place === "number" ? question(place) : screens[place]()));
+};
 const show = (place, note = "") => {
   settle(!document.hidden);
   state.place = place;
   const safe = !state.code || keep();
-  const nodes = typeof place === "number" ? question(place) : screens[place]();
-  main.replaceChildren(...nodes);
+  draw();
   notice.textContent = safe ? note : words.no_storage;
   const top = main.querySelector("h1");
   document.title = `${top.textContent} – ${words.title}`;
@@ -324,9 +327,7 @@ window.addEventListener("storage", (event) => {
   const gone = event.newValue === null;
   state = gone ? fresh() : stored(state.code);
   since = performance.now();
-  const place = state.place;
-  const nodes = typeof place === "number" ? question(place) : screens[place]();
-  main.replaceChildren(...nodes);
+  draw();
   notice.textContent = gone ? words.deleted : words.elsewhere;
 });
 document.addEventListener("visibilitychange", () => {

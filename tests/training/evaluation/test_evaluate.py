@@ -1,4 +1,4 @@
-"""What an evaluation measures and leaves."""
+"""Measures and files of an evaluation."""
 
 from __future__ import annotations
 

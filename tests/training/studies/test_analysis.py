@@ -59,7 +59,7 @@ def _preferences(study, readers: Readers, seed: int) -> dict[str, MetricNumber]:
     from training.studies.analysis import _preferences as compute
 
     choices = choices_of(study, simulate(study, readers, seed))
-    return {row.metric: row for row in compute(study, choices, study.models, ALL)}
+    return {row.metric: row for row in compute(study, choices, ALL)}
 
 
 @pytest.mark.slow

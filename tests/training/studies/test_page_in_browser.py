@@ -262,8 +262,6 @@ def test_an_older_tab_does_not_overwrite_a_newer_one(browser: Any, study: Study,
 def test_damaged_answers_in_the_browser_are_left_out(browser: Any, study: Study, pages: Path, kept: str):
     form, page = study.forms[3], page_of(pages, study, 3)
     code = form.codes[0]
-    opened(browser, page)
-    browser.execute_script("localStorage.clear()")
     name = f"study-{study.id}-{form.name}"
     browser.execute_script("localStorage.setItem(arguments[0], arguments[1])", f"{name}-{code}", kept)
     browser.execute_script("localStorage.setItem(arguments[0], JSON.stringify(arguments[1]))", name, code)

@@ -196,7 +196,7 @@ def test_texts_that_a_spreadsheet_would_take_for_formulas_are_analysed(make_stud
 
 
 def test_simulated_answers_never_overwrite_those_of_people(made: Path, tmp_path: Path, capsys):
-    path = tmp_path / "answers-A1-XXXX.json"
+    path = tmp_path / "answers-A1-QQQQ.json"
     path.write_text('{"study": "1"}')
     refused(study.main(["simulate", "--study", str(made), "--out", str(tmp_path)]), capsys, path.name)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
