@@ -33,14 +33,17 @@ reaper.descendants = noted
 reaper.main()
 """
 # Starts a child with a child of its own, and a process that is left to itself but has a mark; prints their numbers.
-DRIVER = f"""
+DRIVER = rf"""
 import os, subprocess, sys
 
 wait = [sys.executable, "-c", {WAITING!r}]
-print(subprocess.Popen([sys.executable, "-c", {REAPER!r}, str(os.getpid()), *sys.argv[1:]],
-                       stdin=subprocess.PIPE, start_new_session=True).pid)
-start = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True)"
-print(subprocess.Popen([sys.executable, "-c", start + "; sys.stdin.read()", *wait]).pid, flush=True)
+reaper = subprocess.Popen([sys.executable, "-c", {REAPER!r}, str(os.getpid()), *sys.argv[1:]],
+                          stdin=subprocess.PIPE, start_new_session=True)
+os.write(1, b'%d\n' % reaper.pid)  # one write for each line: three processes share the pipe
+start = "import os, subprocess, sys; child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL); "
+start += r"os.write(1, b'%d\n' % child.pid)"
+parent = subprocess.Popen([sys.executable, "-c", start + "; sys.stdin.read()", *wait])
+os.write(1, b'%d\n' % parent.pid)
 name, value = sys.argv[1].split("=")
 subprocess.run([sys.executable, "-c", start, *wait], env=os.environ | {{name: value}}, check=True)
 sys.stdin.read()
